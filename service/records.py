@@ -1,0 +1,180 @@
+"""What Goodfit knows about a study: its records and the one table of legal state changes.
+
+Plain values only: no database, no clock, no files. Times are seconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from service.errors import IllegalChange
+
+Params = Mapping[str, Any]
+
+
+class StudyState(StrEnum):
+    QUEUED = "QUEUED"  # known, not started
+    RUNNING = "RUNNING"
+    INTERRUPTED = "INTERRUPTED"  # Ctrl-C; all saved, `resume` goes on
+    STOPPED = "STOPPED"  # `goodfit stop`; likewise
+    DONE = "DONE"
+    FAILED = "FAILED"  # ended without one finished trial
+
+
+class TrialState(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"  # in flight when the budget was spent; kept with what it had
+
+
+class Failure(StrEnum):
+    ERROR = "error"  # the trainer raised
+    NAN = "nan"
+    OOM = "oom"
+    TIMEOUT = "timeout"  # past training.minutes
+    LOST = "lost"  # its worker died, more often than it may
+
+
+class Verdict(StrEnum):
+    GOOD_FIT = "good_fit"
+    OVERFIT = "overfit"
+    UNDERFIT = "underfit"
+    DIVERGED = "diverged"
+    UNFINISHED = "unfinished"
+
+
+FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED, TrialState.CANCELLED})
+
+_TRIAL_CHANGES: Mapping[TrialState, frozenset[TrialState]] = {
+    TrialState.QUEUED: frozenset({TrialState.RUNNING, TrialState.PRUNED, TrialState.CANCELLED}),
+    TrialState.RUNNING: frozenset({TrialState.QUEUED}) | FINISHED,
+    **{state: frozenset() for state in FINISHED},
+}
+
+_STUDY_CHANGES: Mapping[StudyState, frozenset[StudyState]] = {
+    StudyState.QUEUED: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.FAILED}),
+    StudyState.RUNNING: frozenset(set(StudyState) - {StudyState.QUEUED, StudyState.RUNNING}),
+    StudyState.INTERRUPTED: frozenset({StudyState.RUNNING, StudyState.STOPPED}),
+    StudyState.STOPPED: frozenset({StudyState.RUNNING}),
+    StudyState.DONE: frozenset(),
+    StudyState.FAILED: frozenset({StudyState.RUNNING}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The metrics of one epoch of one trial. Epochs count from 1."""
+
+    trial: int
+    epoch: int
+    metrics: Mapping[str, float]  # "train/loss", "val/loss", ...; NaN and infinities are kept
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration, trained once. `value` is the objective at its best epoch."""
+
+    number: int
+    params: Params  # what the search chose and what the study fixed
+    seed: int
+    state: TrialState = TrialState.QUEUED
+    failure: Failure | None = None
+    message: str | None = None  # why it failed, in one line
+    attempts: int = 0  # how often it was started
+    losses: int = 0  # how often its worker died
+    epochs: int = 0  # the last epoch reported
+    prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
+    value: float | None = None
+    best_epoch: int | None = None
+    last_value: float | None = None  # the objective at the last epoch
+    verdict: Verdict | None = None
+    gap: float | None = None  # validation worse than training at the best epoch, in the objective's unit
+    diagnosis: Mapping[str, Any] | None = None
+    started: float | None = None
+    ended: float | None = None
+    mlflow_run_id: str | None = None  # written by the tracker alone
+
+    @property
+    def label(self) -> str:
+        """The state as users see it: `FAILED(nan)` names the kind of failure."""
+        return f"{self.state}({self.failure})" if self.failure else str(self.state)
+
+    def to(self, state: TrialState, **changes: Any) -> Trial:
+        """This trial in another state; IllegalChange if the table does not allow it."""
+        if state not in _TRIAL_CHANGES[self.state]:
+            raise IllegalChange(f"trial {self.number} is {self.state} and cannot become {state}")
+        return replace(self, state=state, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One search. `spec` is the study file as validated, in plain JSON values."""
+
+    name: str
+    spec: Mapping[str, Any]
+    fingerprint: str
+    created: float
+    id: int = 0  # given by the store
+    state: StudyState = StudyState.QUEUED
+    message: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    seconds: float = 0.0  # running time spent, over all runs of it
+    stop_asked: bool = False
+    mlflow_experiment_id: str | None = None
+    mlflow_run_id: str | None = None
+    model_uri: str | None = None
+    champion: int | None = None  # the trial whose model `model_uri` names
+
+    def to(self, state: StudyState, **changes: Any) -> Study:
+        """This study in another state; IllegalChange if the table does not allow it."""
+        if state not in _STUDY_CHANGES[self.state]:
+            raise IllegalChange(f"study {self.name} is {self.state} and cannot become {state}")
+        return replace(self, state=state, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a study. `fence` grows with each holder; older ones are refused."""
+
+    study_id: int
+    owner: str  # host:pid:start, so that a dead owner on the same host is known at once
+    fence: int
+    until: float
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one turn of a runner changes; the store writes it in one transaction.
+
+    `trials` are inserted or, by number, replaced (all but the tracker's columns). A report
+    whose (trial, epoch) is already there is left as it was.
+    """
+
+    trials: dict[int, Trial] = field(default_factory=dict)
+    reports: list[Report] = field(default_factory=list)
+    study: Study | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.trials or self.reports or self.study)
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """The seed of a trial: 31 bits that depend on the study's seed and the trial's number alone."""
+    digest = hashlib.blake2b(f"{study_seed}:{number}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") & 0x7FFFFFFF
+
+
+def better(a: float, b: float, direction: str) -> bool:
+    """Whether objective `a` beats `b`; a NaN beats nothing and is beaten by any number."""
+    if a != a or b != b:
+        return a == a
+    return a > b if direction == "maximize" else a < b

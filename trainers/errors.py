@@ -1,0 +1,29 @@
+"""What can be wrong with what a user brings to the trainers.
+
+TrainersError
+├── UnknownTrainer     no such name, module, file or attribute
+├── BadTrainer         it is there and cannot be used as asked
+└── DataProblem        the data are missing, broken or do not suit the trainer
+"""
+
+from __future__ import annotations
+
+
+class TrainersError(Exception):
+    """What, which one, and what to do, in one line."""
+
+
+class UnknownTrainer(TrainersError):
+    """No such name, module, file or attribute."""
+
+
+class BadTrainer(TrainersError):
+    """The trainer is there and cannot be used as asked."""
+
+
+class MetricMissing(BadTrainer):
+    """The first report lacks the study's objective: every other trial would lack it too."""
+
+
+class DataProblem(TrainersError):
+    """The data are missing, broken or do not suit the trainer."""

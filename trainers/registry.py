@@ -1,0 +1,215 @@
+"""The trainer registry: what a trainer declares, and how a study's `trainer:` finds one.
+
+A trainer is named by its registry name, by `module:name`, or by `path.py:name`. Installed
+packages add theirs with the entry-point group `goodfit.trainers`. Built-in trainers are imported
+when asked for; importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trainers.errors import BadTrainer, UnknownTrainer
+from trainers.trial import Trial
+
+Train = Callable[[Trial], None]
+BUILT_IN = {"mlp": "trainers.mlp:mlp", "cnn": "trainers.cnn:cnn"}
+ENTRY_POINTS = "goodfit.trainers"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer and what it declares about itself.
+
+    Attributes:
+        name: as users write it in a study file.
+        train: the function that trains one model, given its Trial.
+        config: a frozen dataclass of its hyperparameters; the defaults are a known good
+            configuration. None: any parameter goes, as a mapping.
+        shapes: the hyperparameters that shape the architecture; they cannot differ in a pack.
+        kinds: the kinds of data it takes ("table", "image"); empty: it brings its own.
+        metrics: task ("classification", "regression") -> the metrics it reports for it, without
+            the split: {"classification": ("loss", "accuracy")}. None: known at the first report.
+        build: config and data facts -> the model, where the model can be rebuilt from its
+            best checkpoint.
+    """
+
+    name: str
+    train: Train
+    config: type[Any] | None = None
+    shapes: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    metrics: Mapping[str, Sequence[str]] | None = None
+    build: Callable[..., Any] | None = None
+
+    def __call__(self, trial: Trial) -> None:
+        self.train(trial)
+
+    @property
+    def doc(self) -> str:
+        """The first paragraph of its docstring."""
+        text = (self.train.__doc__ or "").strip()
+        return " ".join(text.split("\n\n")[0].split())
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of its config dataclass; empty where it has none."""
+        if self.config is None:
+            return {}
+        return {
+            field.name: field.default
+            for field in dataclasses.fields(self.config)
+            if field.default is not dataclasses.MISSING
+        }
+
+    def types(self) -> dict[str, Any]:
+        """The hyperparameters and their types; empty where any parameter goes."""
+        return dict(typing.get_type_hints(self.config)) if self.config else {}
+
+    def configure(self, params: Mapping[str, Any]) -> Any:
+        """The config object of one trial; BadTrainer names a parameter that it does not take."""
+        from trainers.trial import Config
+
+        if self.config is None:
+            return Config(params)
+        unknown = sorted(set(params) - {field.name for field in dataclasses.fields(self.config)})
+        if unknown:
+            raise BadTrainer(f"trainer {self.name} has no hyperparameter {unknown[0]}")
+        return self.config(**params)
+
+
+_registered: dict[str, Trainer] = {}
+
+
+def register(
+    name: str,
+    *,
+    config: type[Any] | None = None,
+    shapes: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    metrics: Mapping[str, Sequence[str]] | None = None,
+    build: Callable[..., Any] | None = None,
+) -> Callable[[Train], Trainer]:
+    """Declare a function as the trainer `name`; see Trainer for the arguments.
+
+    Example:
+        @register("my-net")
+        def train(trial): ...
+    """
+
+    def declare(train: Train) -> Trainer:
+        trainer = Trainer(name, train, config, frozenset(shapes), frozenset(kinds), metrics, build)
+        _registered[name] = trainer
+        return trainer
+
+    return declare
+
+
+def names() -> list[str]:
+    """Every name that a study may give now: built-in, registered, and from installed packages."""
+    installed = [point.name for point in entry_points(group=ENTRY_POINTS)]
+    return sorted({*BUILT_IN, *_registered, *installed})
+
+
+def resolve(reference: str) -> Trainer:
+    """The trainer that a study's `trainer:` names.
+
+    Args:
+        reference: a registry name, `module:name`, or `/path/to/file.py:name`.
+
+    Raises:
+        UnknownTrainer: no such name, module, file or attribute; the nearest name is suggested.
+        BadTrainer: the module fails on import, or the name is no trainer.
+    """
+    if ".py:" in reference:
+        path, _, attribute = reference.rpartition(":")
+        return _as_trainer(reference, attribute, _import_file(Path(path)))
+    if ":" in reference:
+        return _from_module(reference)
+    if reference in BUILT_IN:
+        return _from_module(BUILT_IN[reference])
+    if reference in _registered:
+        return _registered[reference]
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == reference:
+            return _from_module(point.value)
+    near = difflib.get_close_matches(reference, names(), n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UnknownTrainer(
+        f"no trainer {reference!r}; {hint}choose from: {', '.join(names())}, or give module:name or path.py:name"
+    )
+
+
+def _from_module(reference: str) -> Trainer:
+    module, _, attribute = reference.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module == missing or module.startswith(missing + "."):
+            raise UnknownTrainer(f"no module {module!r} for trainer {reference!r}") from error
+        raise BadTrainer(
+            f"trainer {reference!r} needs the package {missing}, which is not installed: pip install {missing}"
+        ) from error
+    except Exception as error:
+        raise BadTrainer(f"importing {module} for trainer {reference!r} failed: {_told(error)}") from error
+    return _as_trainer(reference, attribute, found)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UnknownTrainer(f"no file {path} to take a trainer from")
+    name = f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadTrainer(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BadTrainer(f"importing {path} failed: {_told(error)}") from error
+    return module
+
+
+def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
+    found = getattr(module, attribute, None)
+    if found is None:
+        for trainer in _registered.values():
+            if trainer.name == attribute and trainer.train.__module__ == module.__name__:
+                return trainer
+        public = [name for name, value in vars(module).items() if isinstance(value, Trainer)]
+        public += [
+            name
+            for name, value in vars(module).items()
+            if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
+        ]
+        near = difflib.get_close_matches(attribute, public, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UnknownTrainer(f"{reference.rpartition(':')[0]} has no {attribute!r}{hint}")
+    if isinstance(found, Trainer):
+        return found
+    if not callable(found):
+        raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
+    return Trainer(attribute, found)
+
+
+def _told(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

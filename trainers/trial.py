@@ -1,0 +1,288 @@
+"""The handle that a trainer gets: its configuration, its data, and the loop's three calls.
+
+The loop belongs to the trainer; when to stop and where to checkpoint is decided here.
+A checkpoint holds the registered objects, the curve so far and the early-stopping state, so a
+resumed trial goes on as if it had never stopped. Randomness is sown anew at the start of each
+epoch from (seed, epoch), so no generator's state has to be kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainers.errors import BadTrainer, MetricMissing
+from trainers.messages import Assignment, Message, Reported
+
+if TYPE_CHECKING:
+    from trainers.data import Data
+
+CHECKPOINT_SHARE = 0.05  # of the training time that checkpoints may cost
+
+
+class Stateful(Protocol):
+    """A model, an optimizer, a schedule: anything that gives and takes its state."""
+
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class Channel(Protocol):
+    """The way from a worker to the engine. `send` must not wait."""
+
+    def send(self, message: Message) -> None: ...
+    def stop_asked(self, trial: int) -> bool: ...
+
+
+class NotANumber(Exception):
+    """The objective or a loss is NaN or infinite; training on is pointless."""
+
+
+class Config(dict[str, Any]):
+    """A trial's parameters, by key or by attribute: `config["depth"]`, `config.depth`."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"this trial has no parameter {name!r}; it has: {', '.join(self)}") from None
+
+
+class Trial:
+    """One attempt at one configuration, as its trainer sees it.
+
+    Attributes:
+        config: the trainer's config dataclass, or a Config where it has none.
+        data: the training and validation splits, or None where the study names no data.
+        seed: 31 bits, the trial's own.
+        number: its number in the study.
+        folder: where it may leave files of its own.
+    """
+
+    def __init__(
+        self,
+        assignment: Assignment,
+        config: Any,
+        data: Data | None,
+        channel: Channel,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.seed = assignment.seed
+        self.number = assignment.trial
+        self.folder = assignment.folder
+        self._assignment = assignment
+        self._channel = channel
+        self._clock = clock
+        self._objects: tuple[Stateful, ...] = ()
+        self._curve: list[tuple[int, dict[str, float], float]] = []
+        self._best: tuple[int, float] | None = None
+        self._best_state: list[Any] | None = None  # not yet on disk
+        self._over = False
+        self._epoch = 0
+        self._saved_epoch = 0
+        self._saved_at = -math.inf
+        self._save_cost = 0.0
+
+    @property
+    def epochs_total(self) -> int:
+        """How many epochs the trial may train: what a learning-rate schedule needs to know."""
+        return self._assignment.epochs
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch reported; 0 before the first."""
+        return self._epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial ended of its own accord: all its epochs, or out of patience."""
+        return self._over
+
+    def restore(self, *objects: Stateful) -> int:
+        """Register what a checkpoint holds and, on a later attempt, load it.
+
+        Args:
+            objects: everything whose state the training changes, always in the same order,
+                the model first: its state at the best epoch is kept as well.
+
+        Returns:
+            The epochs that are already trained: 0 on a first attempt.
+        """
+        self._objects = objects
+        path = self.folder / "last.pt"
+        if not objects or not path.exists():
+            return 0
+        import torch
+
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        if len(saved["objects"]) != len(objects):
+            raise BadTrainer(f"restore() got {len(objects)} objects, the checkpoint {path} has {len(saved['objects'])}")
+        for item, state in zip(objects, saved["objects"], strict=True):
+            item.load_state_dict(state)
+        self._curve = [(epoch, dict(metrics), at) for epoch, metrics, at in saved["curve"]]
+        self._best = saved["best"]
+        self._epoch = self._saved_epoch = saved["epoch"]
+        self._over = saved["over"]
+        for epoch, metrics, at in self._curve:
+            if epoch > self._assignment.reported:
+                final = self._over and epoch == self._epoch
+                self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, final))
+        return self._epoch
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
+        while self._epoch < self._assignment.epochs and not self._over and not self._stop_asked():
+            epoch = self._epoch + 1
+            sow(self.seed, epoch)
+            yield epoch
+            if self._epoch != epoch:
+                raise BadTrainer(f"epoch {epoch} ended without trial.report(train=..., val=...)")
+
+    def report(self, train: Mapping[str, Any] | None = None, val: Mapping[str, Any] | None = None) -> None:
+        """Send the epoch's metrics. Does not wait for anyone.
+
+        Args:
+            train: metrics on the training split, by plain names: {"loss": 0.3, "accuracy": 0.9}.
+            val: the same on the validation split.
+
+        Raises:
+            BadTrainer: called outside `for epoch in trial.epochs()`, or a metric is no number.
+            MetricMissing: the study's objective is not among the metrics.
+        """
+        epoch = self._epoch + 1
+        if epoch > self._assignment.epochs:
+            raise BadTrainer(
+                f"trial.report was called more than {self._assignment.epochs} times: once an epoch, please"
+            )
+        metrics = {**_named("train", train or {}), **_named("val", val or {})}
+        value = self._objective(metrics)
+        self._epoch = epoch
+        improved = self._note_best(epoch, value)
+        broken = [name for name, number in metrics.items() if _must_be_finite(name, self._assignment.metric, number)]
+        self._over = bool(broken) or epoch >= self._assignment.epochs or self._out_of_patience(epoch)
+        at = self._clock()
+        self._curve.append((epoch, metrics, at))
+        if improved and self._objects:
+            self._best_state = _snapshot(self._objects[0].state_dict())
+        if not broken:
+            self._checkpoint_if_due(at)
+        self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, self._over))
+        if broken:
+            raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
+
+    def _stop_asked(self) -> bool:
+        return self._channel.stop_asked(self.number)
+
+    def _objective(self, metrics: Mapping[str, float]) -> float:
+        name = self._assignment.metric
+        if name not in metrics:
+            raise MetricMissing(
+                f"the objective {name} is not reported; the trainer reports: {', '.join(metrics) or 'nothing'}"
+            )
+        return metrics[name]
+
+    def _note_best(self, epoch: int, value: float) -> bool:
+        sign = 1.0 if self._assignment.direction == "maximize" else -1.0
+        if math.isnan(value) or (self._best and sign * (value - self._best[1]) <= 0):
+            return False
+        self._best = (epoch, value)
+        return True
+
+    def _out_of_patience(self, epoch: int) -> bool:
+        patience = self._assignment.patience
+        best_epoch = self._best[0] if self._best else 0
+        return patience is not None and epoch - best_epoch >= patience
+
+    def _checkpoint_if_due(self, now: float) -> None:
+        if not self._objects:
+            return
+        every = self._assignment.checkpoint_epochs
+        if every is not None:
+            due = self._epoch % every == 0
+        else:
+            due = now - self._saved_at >= self._save_cost / CHECKPOINT_SHARE
+        if due or self._over:
+            self.save()
+
+    def save(self) -> None:
+        """Write last.pt and, if a better epoch has come since, best.pt; each whole or not at all."""
+        if not self._objects or self._saved_epoch == self._epoch:
+            return
+        start = self._clock()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._best_state is not None and self._best is not None:
+            write(self.folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
+            self._best_state = None
+        last = {
+            "epoch": self._epoch,
+            "objects": [item.state_dict() for item in self._objects],
+            "curve": self._curve,
+            "best": self._best,
+            "over": self._over,
+        }
+        write(self.folder / "last.pt", last)
+        self._saved_epoch = self._epoch
+        self._saved_at = self._clock()
+        self._save_cost = self._saved_at - start
+
+
+def sow(seed: int, epoch: int) -> None:
+    """Seed python, numpy and torch, as far as they are imported, for one epoch of one trial."""
+    digest = hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest()
+    mixed = int.from_bytes(digest, "big")
+    random.seed(mixed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(mixed)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(mixed)
+
+
+def write(path: Path, content: Any) -> None:
+    """torch.save that leaves the old file or the new one, never a half."""
+    import torch
+
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        torch.save(content, part)
+        part.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+
+
+def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
+    named = {}
+    for name, number in metrics.items():
+        try:
+            named[f"{split}/{name}"] = float(number)
+        except (TypeError, ValueError) as error:
+            raise BadTrainer(f"metric {split}/{name} is {number!r}, not a number") from error
+    return named
+
+
+def _must_be_finite(name: str, objective: str, number: float) -> bool:
+    """Whether this metric, being NaN or infinite, ends the trial: the objective and the losses do."""
+    return not math.isfinite(number) and (name == objective or name.endswith("/loss"))
+
+
+def _snapshot(state: Any) -> Any:
+    """A copy of a state that later training steps do not change."""
+    import torch
+
+    if isinstance(state, torch.Tensor):
+        return state.detach().cpu().clone()
+    if isinstance(state, Mapping):
+        return {key: _snapshot(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(_snapshot(value) for value in state)
+    return state
