@@ -30,6 +30,8 @@ class GoodfitError(Exception):
 
 
 class InputError(GoodfitError):
+    """What the user gave is wrong."""
+
     exit_code = 2
 
 

@@ -162,6 +162,6 @@ class Tracker(Protocol):
         """Why it does not get on, in one line; None while it does."""
         ...
 
-    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda behind: None) -> bool:
+    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda _: None) -> bool:
         """Catch up for at most `seconds`, then end. Returns whether all is mirrored."""
         ...

@@ -17,6 +17,8 @@ Params = Mapping[str, Any]
 
 
 class StudyState(StrEnum):
+    """Where a study is in its life."""
+
     QUEUED = "QUEUED"  # known, not started
     RUNNING = "RUNNING"
     INTERRUPTED = "INTERRUPTED"  # Ctrl-C; all saved, `resume` goes on
@@ -26,6 +28,8 @@ class StudyState(StrEnum):
 
 
 class TrialState(StrEnum):
+    """Where a trial is in its life."""
+
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     COMPLETE = "COMPLETE"
@@ -35,6 +39,8 @@ class TrialState(StrEnum):
 
 
 class Failure(StrEnum):
+    """Why a trial is FAILED."""
+
     ERROR = "error"  # the trainer raised
     NAN = "nan"
     OOM = "oom"
@@ -43,6 +49,8 @@ class Failure(StrEnum):
 
 
 class Verdict(StrEnum):
+    """What a trial's curve says of its fit."""
+
     GOOD_FIT = "good_fit"
     OVERFIT = "overfit"
     UNDERFIT = "underfit"

@@ -66,6 +66,8 @@ class Reported:
 
 
 class Outcome(StrEnum):
+    """How an attempt ended."""
+
     COMPLETE = "complete"  # all epochs, or stopped early
     STOPPED = "stopped"  # told to stop, and did
     ERROR = "error"

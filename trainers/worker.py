@@ -1,22 +1,27 @@
 """One worker's work, whichever executor hosts it: load the data once, run assignments.
 
-Every way in which a trainer can end becomes one Ended message; the traceback goes to the
-trial's log file and the message names it.
+A Host is a Worker in a thread of its own, so that reports travel while it trains. Every way in
+which a trainer can end becomes one Ended message; the traceback goes to the trial's log file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import queue
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.errors import BadTrainer, MetricMissing, TrainersError
-from trainers.messages import Assignment, DataSpec, Ended, Outcome, Pack
+from trainers.errors import BadTrainer, DataProblem, MetricMissing, TrainersError, UnknownTrainer
+from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.registry import Trainer, resolve
 from trainers.trial import Channel, NotANumber, Trial, sow
 
@@ -24,20 +29,87 @@ if TYPE_CHECKING:
     from trainers.data import Data
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every assignment of a study shares."""
+
+    trainer: str
+    data: DataSpec | None
+    threads: int = 1  # that a model may use: the CPUs of one trial
+    paths: tuple[str, ...] = ()  # where a user's own modules are found
+
+
+class Host:
+    """A worker in a thread of its own, with a box for what it sends.
+
+    Args:
+        setup: what to import and load before the first pack comes.
+        capture: send what trainers print to their trials' logs: for a process of its own.
+    """
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
+        self._work: queue.SimpleQueue[Pack] = queue.SimpleQueue()
+        self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._stops: set[int] = set()
+        self._setup = setup
+        self._worker = Worker(self, clock, capture=capture)
+        threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
+
+    def _serve(self) -> None:
+        self._worker.warm_up(self._setup)
+        while True:
+            self._worker.run(self._work.get())
+
+    def launch(self, pack: Pack) -> None:
+        """Train a pack when the ones before it are done."""
+        self._stops.difference_update(assignment.trial for assignment in pack.assignments)
+        self._work.put(pack)
+
+    def stop(self, trial: int) -> None:
+        """Ask a trial to end at its next epoch."""
+        self._stops.add(trial)
+
+    def poll(self, seconds: float) -> list[Message]:
+        """All that has been sent, as soon as there is something, or nothing after `seconds`."""
+        try:
+            messages = [self._box.get(timeout=seconds)]
+        except queue.Empty:
+            return []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                messages.append(self._box.get_nowait())
+        return messages
+
+    def send(self, message: Message) -> None:
+        self._box.put(message)
+
+    def stop_asked(self, trial: int) -> bool:
+        return trial in self._stops
+
+    def pid(self) -> int:
+        """The process it lives in."""
+        return os.getpid()
+
+
 class Worker:
     """Keeps what lives longer than a trial: imported trainers and loaded data."""
 
     def __init__(self, channel: Channel, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
-        """`capture` sends what trainers print to their trials' logs: for a process of its own."""
         self._channel = channel
         self._clock = clock
         self._capture = capture
         self._data: tuple[DataSpec, Data] | None = None
 
-    def warm_up(self, trainer: str, data: DataSpec | None) -> None:
-        """Import and load what the first assignment will need."""
-        resolve(trainer)
-        self._load(data)
+    def warm_up(self, setup: Setup) -> None:
+        """Import and load what the first assignment will need.
+
+        What is wrong with it is left for that assignment to find and to report.
+        """
+        limit_threads(setup.threads)
+        sys.path.extend(path for path in setup.paths if path not in sys.path)
+        with contextlib.suppress(TrainersError):
+            resolve(setup.trainer)
+            self._load(setup.data)
 
     def run(self, pack: Pack) -> None:
         """Train a pack, sending every report and one Ended for each assignment."""
@@ -50,7 +122,7 @@ class Worker:
         try:
             with _captured(log) if self._capture else contextlib.nullcontext():
                 outcome = self._train(assignment)
-        except BaseException as error:  # whatever a trainer raises ends its trial, not the worker
+        except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = _outcome(error), _told(error)
             if outcome is not Outcome.NAN:
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
@@ -80,12 +152,20 @@ class Worker:
         return self._data[1]
 
 
+def limit_threads(count: int) -> None:
+    """Keep a model to its share of the CPUs, in torch and in the libraries under numpy."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
+
+
 def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, NotANumber):
         return Outcome.NAN
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
-    if isinstance(error, MetricMissing):
+    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer)):
         return Outcome.UNUSABLE
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return Outcome.NO_DISK
@@ -123,5 +203,5 @@ class _LazyFile:
 @contextlib.contextmanager
 def _captured(log: _LazyFile) -> Iterator[None]:
     """Send what a trainer prints to its trial's log."""
-    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):  # type: ignore[type-var]
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         yield

@@ -1,0 +1,216 @@
+"""One curve, measured: level, best, end, noise and slope. No verdict is made here, and no file read.
+
+All numbers here are *oriented*: less is better, whatever the metric's direction, so that the
+rule in verdict.py is written once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InputError, did_you_mean
+
+Floats = NDArray[np.float64]
+
+MAD_TO_SIGMA = 1.4826  # a normal sample's median absolute deviation, as a standard deviation
+MEAN_ABS_TO_SIGMA = 1.2533  # likewise its mean absolute deviation
+MEDIAN_ERROR = 1.2533  # a median's standard error over a mean's, for a normal sample
+WIDEST = 25  # epochs in the widest running median; wider smooths no better and costs time
+LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
+
+
+def orientation(direction: str) -> float:
+    """+1 when less is better, -1 when more is."""
+    signs = {"minimize": 1.0, "maximize": -1.0}
+    if direction not in signs:
+        raise InputError(f"no direction {direction!r}: {did_you_mean(direction, signs)}")
+    return signs[direction]
+
+
+def as_values(values: Sequence[float | None], name: str) -> tuple[Floats, NDArray[np.bool_]]:
+    """A curve as an array, and which of its epochs were reported at all: a None was not, a NaN was."""
+    numbers = np.empty(len(values))
+    reported = np.ones(len(values), dtype=bool)
+    for index, value in enumerate(values):
+        if value is None:
+            numbers[index], reported[index] = math.nan, False
+            continue
+        try:
+            numbers[index] = float(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}, epoch {index + 1}: {value!r} is not a number") from error
+    return numbers, reported
+
+
+def common_scale(*curves: Floats) -> float:
+    """What the curves are divided by, so that 1e-12 and 1e12 read alike: their median size.
+
+    The median and not the largest: one spike of 1e13 must not flatten everything else.
+    """
+    sizes = np.abs(np.concatenate([curve[np.isfinite(curve)] for curve in curves]))
+    sizes = sizes[sizes > 0]
+    return float(np.median(sizes)) if sizes.size else 1.0
+
+
+def oriented(values: Floats, sign: float, scale: float) -> Floats:
+    """Values in units of `scale`, less is better; rounded, so that scaling leaves no false differences."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.round(np.clip(sign * values / scale, -LARGEST, LARGEST), 12)
+    return np.where(np.isfinite(values), scaled, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The finite points of one oriented curve and what was measured on them.
+
+    Attributes:
+        epochs: the epoch of each point, from 1.
+        values: the points.
+        level: their running median: what the curve does, without single spikes.
+        best_at: index of the first lowest level.
+        noise: standard deviation from epoch to epoch in the later half, around the trend.
+        tail: how many points the end is judged by.
+    """
+
+    epochs: NDArray[np.int64]
+    values: Floats
+    level: Floats = field(init=False)
+    best_at: int = field(init=False)
+    noise: float = field(init=False)
+    tail: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.values)
+        level = _running_median(self.values, _width(count))
+        object.__setattr__(self, "level", level)
+        object.__setattr__(self, "best_at", int(np.argmin(level)) if count else 0)
+        object.__setattr__(self, "noise", _late_noise(self.values))
+        object.__setattr__(self, "tail", min(count, max(3, count // 10)))
+
+    @classmethod
+    def of(cls, values: Floats) -> Curve:
+        """The curve of an array in which epoch i is at index i - 1 and NaN means no point."""
+        there = np.flatnonzero(np.isfinite(values))
+        return cls(there + 1, values[there])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def start(self) -> float:
+        return float(self.values[0])
+
+    @property
+    def best(self) -> float:
+        """The lowest level."""
+        return float(self.level[self.best_at])
+
+    @property
+    def end(self) -> float:
+        """The median of the last points."""
+        return float(np.median(self.values[-self.tail :]))
+
+    @property
+    def rise(self) -> float:
+        """How much worse the end is than the best, levels both."""
+        return max(0.0, self.end - self.best)
+
+    @property
+    def span(self) -> float:
+        """What was won from the first epoch to the best level."""
+        return max(0.0, self.start - self.best)
+
+    @property
+    def rise_error(self) -> float:
+        """Standard error of `rise`, from the noise and the points in its two medians."""
+        return self.noise * MEDIAN_ERROR * math.sqrt(1 / self.tail + 1 / min(_width(len(self)), self.tail))
+
+    @property
+    def chance_rise(self) -> float:
+        """The rise that noise alone may show: three standard errors and the luck of the lowest.
+
+        The lowest of m equal, independent levels lies about sqrt(2 ln m) errors below their mean.
+        """
+        levels = max(1.0, len(self) / _width(len(self)))
+        return (3.0 + math.sqrt(2.0 * math.log(levels))) * self.rise_error
+
+    @property
+    def window(self) -> int:
+        """How many points the slope at the end is measured on: the last fifth, at least five."""
+        return min(len(self), max(5, len(self) // 5))
+
+    @property
+    def slope(self) -> float:
+        """Change an epoch at the end, between the medians of the window's two halves; positive is worse."""
+        half = self.window // 2
+        if half == 0:
+            return 0.0
+        first, last = self.values[-self.window :][:half], self.values[-half:]
+        return float(np.median(last) - np.median(first)) / self._distance
+
+    @property
+    def slope_error(self) -> float:
+        """Standard error of `slope`."""
+        half = self.window // 2
+        return self.noise * MEDIAN_ERROR * math.sqrt(2 / half) / self._distance if half else 0.0
+
+    @property
+    def _distance(self) -> float:
+        """Epochs between the middles of the window's halves."""
+        half = self.window // 2
+        epochs = self.epochs[-self.window :]
+        return float(np.mean(epochs[-half:]) - np.mean(epochs[:half]))
+
+    @property
+    def window_epochs(self) -> float:
+        """How many epochs the window covers."""
+        return self.window * self._distance / max(1, self.window - self.window // 2)
+
+    @property
+    def yardstick(self) -> float:
+        """What a rise or a gain is compared with: the geometric mean of the best level and the span.
+
+        Neither serves alone. The level is nothing to go by when the loss is near zero; the span
+        depends on the first epoch, which may be wild (a regression that starts at 1,000) or
+        nearly final (a pretrained net). So each is kept from vanishing beside the other.
+        """
+        level = abs(self.best)
+        return math.sqrt(max(level, self.span / 100) * max(self.span, level / 10))
+
+    def level_at(self, epoch: int) -> float:
+        """The level at the last point up to `epoch`, or at the first point."""
+        return float(self.level[max(0, int(np.searchsorted(self.epochs, epoch, side="right")) - 1)])
+
+
+def _width(count: int) -> int:
+    """Points in the running median: a tenth of the curve, odd, from 3; 1 where there are too few."""
+    return 1 if count < 5 else min(WIDEST, max(3, count // 10 | 1))
+
+
+def _running_median(values: Floats, width: int) -> Floats:
+    """Centred running median; at the borders of what there is."""
+    if width == 1:
+        return values
+    half = width // 2
+    padded = np.pad(values, half, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    level = values.copy()
+    level[half:-half] = np.median(windows[half:-half], axis=1)
+    for index in (*range(half), *range(len(values) - half, len(values))):
+        level[index] = np.median(values[max(0, index - half) : index + half + 1])
+    return level
+
+
+def _late_noise(values: Floats) -> float:
+    """Noise from second differences, which a steady trend leaves at zero, in the later half."""
+    late = values[min(len(values) // 2, max(0, len(values) - 8)) :]
+    if len(late) < 3:
+        return 0.0
+    bends = np.abs(np.diff(late, n=2)) / math.sqrt(6.0)  # the second difference of white noise has variance 6
+    robust = MAD_TO_SIGMA * float(np.median(bends))
+    return robust if robust > 0 else MEAN_ABS_TO_SIGMA * float(np.mean(bends))

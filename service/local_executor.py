@@ -1,0 +1,50 @@
+"""The executor inside this process: one trial at a time, no Ray.
+
+For tests, and for `goodfit run --executor local`, where a debugger and print() reach the trainer.
+A thread cannot be killed: a trial that does not end is abandoned with its thread, and another
+thread takes its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from trainers.messages import Message, Pack
+from trainers.worker import Host, Setup
+
+
+class LocalExecutor:
+    """Runs packs one after the other in a thread of this process."""
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time) -> None:
+        self._setup = setup
+        self._clock = clock
+        self._host = self._new_host()
+        self._trials: set[int] = set()
+
+    def _new_host(self) -> Host:
+        return Host(self._setup, self._clock, capture=False)
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def launch(self, pack: Pack) -> None:
+        self._trials = {assignment.trial for assignment in pack.assignments}
+        self._host.launch(pack)
+
+    def stop(self, trial: int) -> None:
+        self._host.stop(trial)
+
+    def kill(self, trial: int) -> None:
+        if trial in self._trials:
+            self._host.stop(trial)
+            self._host = self._new_host()
+
+    def wait(self, seconds: float) -> list[Message]:
+        return self._host.poll(seconds)
+
+    def close(self) -> None:
+        for trial in self._trials:
+            self._host.stop(trial)

@@ -1,0 +1,208 @@
+"""The executor on Ray: a pool of warm actors, one for each trial that may run at once.
+
+An actor keeps its trainer imported and its data loaded between trials. Each is asked for its
+messages by one call that waits in it (a long poll), so reports come in batches and training
+never waits for the engine. An actor that dies answers that call with an error: its trials are
+lost, and another takes its place. The only module that knows Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.errors import GoodfitError, InputError
+from trainers.messages import Ended, Message, Outcome, Pack
+from trainers.worker import Host, Setup
+
+POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
+OBJECT_STORE_BYTES = 128 * 2**20  # nothing large travels through it: workers load their own data
+CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one trial takes of the cluster, and how many may run at once (None: as many as fit)."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    parallel: int | None = None
+
+
+class Cluster:
+    """A Ray cluster of our own in this process tree, or the one at an address.
+
+    Starting takes seconds, so it begins in the background while the study is validated; `ready`
+    waits for it.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._folder = None if address else tempfile.mkdtemp(prefix="goodfit-")
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._start, name="goodfit-ray", daemon=True)
+        self._thread.start()
+
+    def _start(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        try:
+            import ray
+
+            local: dict[str, Any] = {
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_temp_dir": self._folder,
+            }
+            ray.init(
+                address=self._address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=True,
+                **({} if self._address else local),
+            )
+        except Exception as error:  # noqa: BLE001 - kept for `ready`, which raises it
+            self._error = error
+
+    def ready(self) -> None:
+        """Wait until the cluster is there; GoodfitError if it cannot be."""
+        self._thread.join()
+        if self._error is not None:
+            where = f"no Ray cluster at {self._address}" if self._address else "Ray does not start"
+            raise GoodfitError(f"{where}: {self._error}; try `goodfit doctor`, or --executor local") from self._error
+
+    def close(self) -> None:
+        """Leave the cluster; one of our own ends, with its files."""
+        import ray
+
+        self._thread.join()
+        ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One actor of the pool, the poll that waits in it, and the trials it has: number -> attempt."""
+
+    actor: Any
+    poll: Any
+    trials: dict[int, int] = field(default_factory=dict)
+
+
+class RayExecutor:
+    """Runs packs on a pool of actors.
+
+    Args:
+        cluster: where they live; this waits until it is ready.
+        setup: what they import and load before the first pack comes.
+        share: what one trial takes.
+
+    Raises:
+        InputError: the cluster has not what the share asks for.
+    """
+
+    def __init__(self, cluster: Cluster, setup: Setup, share: Share) -> None:
+        cluster.ready()
+        import ray
+
+        self._ray = ray
+        self._cluster = cluster
+        self._setup = setup
+        self._share = share
+        self._slots = _fitting(share, ray.cluster_resources())  # type: ignore[no-untyped-call]
+        self._host_class: Any = ray.remote(Host).options(
+            num_cpus=share.cpus, num_gpus=share.gpus, max_concurrency=CONCURRENCY, max_restarts=0
+        )
+        self._seats = [self._new_seat() for _ in range(self._slots)]
+
+    def _new_seat(self) -> _Seat:
+        actor = self._host_class.remote(self._setup)
+        return _Seat(actor, actor.poll.remote(POLL_SECONDS))
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    def launch(self, pack: Pack) -> None:
+        seat = next(seat for seat in self._seats if not seat.trials)
+        seat.trials = {assignment.trial: assignment.attempt for assignment in pack.assignments}
+        seat.actor.launch.remote(pack)
+
+    def stop(self, trial: int) -> None:
+        for seat in self._seats:
+            if trial in seat.trials:
+                seat.actor.stop.remote(trial)
+
+    def kill(self, trial: int) -> None:
+        for seat in list(self._seats):
+            if trial in seat.trials:
+                self._replace(seat)
+
+    def _replace(self, seat: _Seat) -> None:
+        self._ray.kill(seat.actor)
+        self._seats[self._seats.index(seat)] = self._new_seat()
+
+    def wait(self, seconds: float) -> list[Message]:
+        polls = {seat.poll: seat for seat in self._seats}
+        ready, _ = self._ray.wait(list(polls), num_returns=1, timeout=seconds)
+        if ready and len(polls) > 1:
+            ready, _ = self._ray.wait(list(polls), num_returns=len(polls), timeout=0)
+        messages: list[Message] = []
+        for poll in ready:
+            messages += self._receive(polls[poll])
+        return messages
+
+    def _receive(self, seat: _Seat) -> list[Message]:
+        """What one worker has sent; a dead one has lost its trials."""
+        try:
+            messages: list[Message] = self._ray.get(seat.poll)
+        except self._ray.exceptions.RayError as error:
+            lost = [Ended(trial, attempt, *_death(error)) for trial, attempt in seat.trials.items()]
+            self._replace(seat)
+            return list(lost)
+        seat.poll = seat.actor.poll.remote(POLL_SECONDS)
+        for message in messages:
+            if isinstance(message, Ended):
+                seat.trials.pop(message.trial, None)
+        return messages
+
+    def close(self) -> None:
+        for seat in self._seats:
+            self._ray.kill(seat.actor)
+        self._seats = []
+        self._cluster.close()
+
+
+def _fitting(share: Share, resources: dict[str, float]) -> int:
+    """How many trials fit at once; InputError if that is none, or fewer than asked for."""
+    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    fit = math.inf
+    if share.cpus:
+        fit = min(fit, math.floor(cpus / share.cpus + 1e-9))
+    if share.gpus:
+        fit = min(fit, math.floor(gpus / share.gpus + 1e-9))
+    if fit < 1:
+        raise InputError(
+            f"a trial asks for {share.cpus:g} CPUs and {share.gpus:g} GPUs, the cluster has {cpus:g} and {gpus:g}: "
+            "lower `resources: {cpus, gpus}`"
+        )
+    if share.parallel is not None and share.parallel > fit:
+        raise InputError(
+            f"resources.parallel: {share.parallel} trials at once do not fit on {cpus:g} CPUs and {gpus:g} GPUs, "
+            f"{fit:g} do; lower it, or give each trial less (resources.cpus: {cpus / share.parallel:.2g})"
+        )
+    return share.parallel or int(fit)
+
+
+def _death(error: Exception) -> tuple[Outcome, str]:
+    if type(error).__name__ == "OutOfMemoryError":
+        return Outcome.OOM, "the machine ran out of memory and Ray ended the worker"
+    first = (str(error).strip().splitlines() or ["no word from Ray"])[0]
+    return Outcome.LOST, first

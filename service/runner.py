@@ -1,0 +1,270 @@
+"""One study's loop: perform the scheduler's actions, feed back what comes of them.
+
+A turn takes all that has come (messages of workers, timers, the user), lets the scheduler decide,
+writes what changed in one transaction, and only then lets workers start or stop. The runner sees
+ports alone, and its clock is passed in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from service import scheduler as sc
+from service.diagnosis import diagnose_trial
+from service.ports import Executor, Sampler, Store, Tracker
+from service.records import Batch, Lease, Report, Study, StudyState, Trial, TrialState, better
+from trainers.messages import Assignment, Pack
+
+TICK = 0.5  # seconds between looks at the timers
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+GRACE_SECONDS = 10.0  # for a trial that was told to stop, before its worker is ended
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The times a study may take, in seconds; None: no limit."""
+
+    study: float | None = None
+    trial: float | None = None
+    grace: float = GRACE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a watcher sees after each turn."""
+
+    study: str
+    budget: int | None
+    states: Counter[str]  # by Trial.label
+    verdicts: Counter[str]
+    running: Sequence[Trial]
+    settled: Sequence[Trial]  # in this turn
+    best: Trial | None
+    seconds: float  # spent, over all runs of the study
+    seconds_left: float | None  # of budget.minutes
+    closing: bool
+
+
+class Runner:
+    """Runs one study to its end, or until it is interrupted.
+
+    Args:
+        store: where everything is written; `lease` is the right to.
+        study: as the store has it, RUNNING from here on.
+        plan: what the scheduler needs of the study file.
+        limits: the study's and a trial's time.
+        sampler: told everything that the store has.
+        executor: with its workers.
+        tracker: woken after each write.
+        assign: makes a worker's assignment of a trial.
+        watch: called after each turn.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        lease: Lease,
+        study: Study,
+        plan: sc.Plan,
+        limits: Limits,
+        sampler: Sampler,
+        executor: Executor,
+        tracker: Tracker,
+        assign: Callable[[Trial], Assignment],
+        watch: Callable[[Progress], None] = lambda _: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._lease, self._study = store, lease, study
+        self._plan, self._limits = plan, limits
+        self._sampler, self._executor, self._tracker = sampler, executor, tracker
+        self._assign, self._watch, self._clock = assign, watch, clock
+        self._interrupts = 0
+        self._stop_asked = False
+        self._told_to_stop: dict[int, float] = {}  # trial -> since when
+        self._launched: dict[int, float] = {}
+        self._closed: sc.Close | None = None
+        self._settled: list[Trial] = []
+        self._outward: list[sc.Launch | sc.Stop | sc.Kill] = []
+        self._batch = Batch()
+        self._renewed = -RENEW_SECONDS
+        trials = store.trials(study.id)
+        reports = store.reports(study.id)
+        sampler.rebuild(trials, reports)
+        self._scheduler = sc.Scheduler(plan, trials)
+        self._curves = _unfinished_curves(trials, reports)
+        self._states = Counter(trial.label for trial in trials if sc.is_finished(trial))
+        self._verdicts = Counter(str(trial.verdict) for trial in trials if trial.verdict)
+        self._best: Trial | None = None
+        for trial in trials:
+            self._note_best(trial)
+
+    def interrupt(self) -> None:
+        """Save what is in flight and stop; a second call does not wait for the trials. Signal-safe."""
+        self._interrupts += 1
+
+    def run(self) -> Study:
+        """Run until the study closes. Returns it as the store has it then."""
+        started = self._clock()
+        spent_before = self._study.seconds
+        self._study = self._study.to(
+            StudyState.RUNNING, started=self._study.started or started, message=None, ended=None
+        )
+        self._batch.study = self._study
+        self._turn(self._scheduler.start(started), [sc.Slots(self._executor.slots)])
+        while self._closed is None:
+            messages = self._executor.wait(TICK)
+            now = self._clock()
+            self._study = replace(self._study, seconds=spent_before + now - started)
+            self._renew(now)
+            self._turn([], [*messages, *self._timers(now)])
+        self._executor.close()
+        return self._study
+
+    def _turn(self, actions: Iterable[sc.Action], events: Iterable[sc.Event]) -> None:
+        now = self._clock()
+        todo: deque[sc.Event] = deque()
+        for action in actions:
+            todo.extend(self._perform(action))
+        self._drain(todo, now)
+        for event in events:
+            self._drain(deque([event]), now)
+        filling = True
+        while filling:  # each Ask is answered before the next Turn asks again
+            asked = [self._perform(action) for action in self._scheduler.step(sc.Turn(), now)]
+            answers = deque(event for events in asked for event in events)
+            filling = bool(answers)
+            self._drain(answers, now)
+        self._commit()
+        self._send_out(now)
+        self._watch(self._progress())
+        self._settled = []
+
+    def _drain(self, todo: deque[sc.Event], now: float) -> None:
+        while todo:
+            for action in self._scheduler.step(todo.popleft(), now):
+                todo.extend(self._perform(action))
+
+    def _perform(self, action: sc.Action) -> Sequence[sc.Event]:
+        """Do, or note for after the commit, what an action asks for; what it answers is an event."""
+        match action:
+            case sc.Ask(number):
+                return [sc.Proposed(number, self._sampler.ask(number))]
+            case sc.Judge(trial, epoch):
+                return [sc.Judged(trial, epoch, self._sampler.should_prune(trial))]
+            case sc.Keep(report, value):
+                self._batch.reports.append(report)
+                self._curves.setdefault(report.trial, []).append(report)
+                self._sampler.report(report.trial, report.epoch, value)
+            case sc.Record(trial):
+                self._batch.trials[trial.number] = trial
+            case sc.Settle(trial):
+                self._settle(trial)
+            case sc.Close(state, message):
+                self._closed = action
+                self._study = self._study.to(state, message=message, ended=self._clock())
+                self._batch.study = self._study
+            case sc.Launch() | sc.Stop() | sc.Kill():
+                self._outward.append(action)
+        return []
+
+    def _settle(self, trial: Trial) -> None:
+        curve = self._curves.pop(trial.number, [])
+        diagnosis = diagnose_trial(curve, self._plan.metric, self._plan.direction, params=trial.params)
+        trial = replace(trial, verdict=diagnosis.verdict, gap=diagnosis.gap, diagnosis=diagnosis.to_dict())
+        self._batch.trials[trial.number] = trial
+        self._scheduler.trials[trial.number] = trial
+        self._sampler.tell(trial)
+        self._states[trial.label] += 1
+        self._verdicts[str(trial.verdict)] += 1
+        self._settled.append(trial)
+        self._note_best(trial)
+        self._launched.pop(trial.number, None)
+        self._told_to_stop.pop(trial.number, None)
+
+    def _note_best(self, trial: Trial) -> None:
+        if trial.state is not TrialState.COMPLETE or trial.value is None:
+            return
+        best = self._best
+        if best is None or best.value is None or better(trial.value, best.value, self._plan.direction):
+            self._best = trial
+
+    def _commit(self) -> None:
+        if self._batch:
+            self._store.apply(self._lease, self._batch)
+            self._batch = Batch()
+            self._tracker.wake()
+
+    def _send_out(self, now: float) -> None:
+        outward, self._outward = self._outward, []
+        for action in outward:
+            match action:
+                case sc.Launch(trial):
+                    self._launched[trial.number] = now
+                    self._told_to_stop.pop(trial.number, None)
+                    self._executor.launch(Pack((self._assign(trial),)))
+                case sc.Stop(trial):
+                    self._told_to_stop.setdefault(trial, now)
+                    self._executor.stop(trial)
+                case sc.Kill(trial):
+                    self._executor.kill(trial)
+
+    def _renew(self, now: float) -> None:
+        if now - self._renewed >= RENEW_SECONDS:
+            self._renewed = now
+            self._stop_asked = self._store.renew(self._lease, now, LEASE_SECONDS)
+            self._batch.study = self._study
+
+    def _timers(self, now: float) -> list[sc.Event]:
+        events: list[sc.Event] = []
+        if self._interrupts:
+            events.append(sc.CloseAsked(sc.Reason.INTERRUPT))
+        if self._stop_asked:
+            events.append(sc.CloseAsked(sc.Reason.STOP, "stopped by `goodfit stop`"))
+        if self._limits.study is not None and self._study.seconds >= self._limits.study:
+            events.append(sc.CloseAsked(sc.Reason.TIME))
+        for trial in self._scheduler.running:
+            since = now - self._launched.get(trial.number, now)
+            if self._limits.trial is not None and since >= self._limits.trial:
+                events.append(sc.Overtime(trial.number))
+        return events + self._out_of_grace(now)
+
+    def _out_of_grace(self, now: float) -> list[sc.Event]:
+        """Trials that were told to stop for good and have not; a pruned one may finish its epoch."""
+        grace = 0.0 if self._interrupts > 1 else self._limits.grace
+        events: list[sc.Event] = []
+        for trial in self._scheduler.running:
+            since = self._told_to_stop.get(trial.number)
+            patient = trial.prune_at is not None and self._scheduler.closing is None
+            if since is not None and not patient and now - since >= grace:
+                events.append(sc.Unresponsive(trial.number))
+        return events
+
+    def _progress(self) -> Progress:
+        limit = self._limits.study
+        return Progress(
+            study=self._study.name,
+            budget=self._plan.trials,
+            states=self._states,
+            verdicts=self._verdicts,
+            running=self._scheduler.running,
+            settled=self._settled,
+            best=self._best,
+            seconds=self._study.seconds,
+            seconds_left=None if limit is None else max(0.0, limit - self._study.seconds),
+            closing=self._scheduler.closing is not None,
+        )
+
+
+def _unfinished_curves(trials: Sequence[Trial], reports: Iterable[Report]) -> dict[int, list[Report]]:
+    unfinished = {trial.number for trial in trials if not sc.is_finished(trial)}
+    curves: dict[int, list[Report]] = {number: [] for number in unfinished}
+    for report in reports:
+        if report.trial in unfinished:
+            curves[report.trial].append(report)
+    return curves
