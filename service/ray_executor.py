@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,63 +29,88 @@ CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop besid
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one trial takes of the cluster, and how many may run at once (None: as many as fit)."""
+    """What one trial takes of the cluster.
+
+    Attributes:
+        cpus: may be a fraction.
+        gpus: likewise.
+        parallel: how many trials run at once; None: as many as fit.
+        most: how many there are to run at all; None: no end of them.
+    """
 
     cpus: float = 1.0
     gpus: float = 0.0
     parallel: int | None = None
+    most: int | None = None
 
 
 class Cluster:
     """A Ray cluster of our own in this process tree, or the one at an address.
 
-    Starting takes seconds, so it begins in the background while the study is validated; `ready`
-    waits for it.
+    Starting takes seconds, so it begins in the background; `ready` waits for it. Ray's processes end
+    with the thread that started them, so that thread lives until `close`.
     """
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
         self._folder = None if address else tempfile.mkdtemp(prefix="goodfit-")
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._start, name="goodfit-ray", daemon=True)
+        self._started, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._live, name="goodfit-ray", daemon=True)
         self._thread.start()
+
+    def _live(self) -> None:
+        try:
+            self._start()
+        except Exception as error:  # noqa: BLE001 - kept for `ready`, which raises it
+            self._error = error
+        self._started.set()
+        self._closing.wait()
+        if self._error is None:
+            import ray
+
+            ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        try:
-            import ray
+        import ray
 
-            local: dict[str, Any] = {
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": self._folder,
-            }
-            ray.init(
-                address=self._address or "local",
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=True,
-                **({} if self._address else local),
-            )
-        except Exception as error:  # noqa: BLE001 - kept for `ready`, which raises it
-            self._error = error
+        local: dict[str, Any] = {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_temp_dir": self._folder,
+        }
+        ray.init(
+            address=self._address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if self._address else local),
+        )
+        _hush()
 
     def ready(self) -> None:
         """Wait until the cluster is there; GoodfitError if it cannot be."""
-        self._thread.join()
+        self._started.wait()
         if self._error is not None:
             where = f"no Ray cluster at {self._address}" if self._address else "Ray does not start"
             raise GoodfitError(f"{where}: {self._error}; try `goodfit doctor`, or --executor local") from self._error
 
-    def close(self) -> None:
-        """Leave the cluster; one of our own ends, with its files."""
+    def describe(self) -> str:
+        """What it has, for people; waits until it is ready."""
+        self.ready()
         import ray
 
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        where = self._address or "in this process tree"
+        return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs {where}"
+
+    def close(self) -> None:
+        """Leave the cluster; one of our own ends, with its files."""
+        self._closing.set()
         self._thread.join()
-        ray.shutdown()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclass(eq=False)
@@ -113,7 +139,6 @@ class RayExecutor:
         import ray
 
         self._ray = ray
-        self._cluster = cluster
         self._setup = setup
         self._share = share
         self._slots = _fitting(share, ray.cluster_resources())  # type: ignore[no-untyped-call]
@@ -177,7 +202,6 @@ class RayExecutor:
         for seat in self._seats:
             self._ray.kill(seat.actor)
         self._seats = []
-        self._cluster.close()
 
 
 def _fitting(share: Share, resources: dict[str, float]) -> int:
@@ -198,7 +222,23 @@ def _fitting(share: Share, resources: dict[str, float]) -> int:
             f"resources.parallel: {share.parallel} trials at once do not fit on {cpus:g} CPUs and {gpus:g} GPUs, "
             f"{fit:g} do; lower it, or give each trial less (resources.cpus: {cpus / share.parallel:.2g})"
         )
-    return share.parallel or int(fit)
+    wanted = share.parallel or int(fit)
+    return wanted if share.most is None else max(1, min(wanted, share.most))
+
+
+def _hush() -> None:
+    """Keep what Ray's daemons say of dead workers out of standard output; an Ended tells it, and their logs do.
+
+    Ray has no switch for it (2.60: `listen_error_messages` prints whatever `log_to_driver` says).
+    """
+    from ray._private import worker
+
+    def note(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:  # noqa: ARG001 - Ray's signature
+        for line in data.get("lines", ()):
+            logging.getLogger(__name__).info("ray: %s", line)
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = note  # type: ignore[assignment]
 
 
 def _death(error: Exception) -> tuple[Outcome, str]:

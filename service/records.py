@@ -68,7 +68,7 @@ _TRIAL_CHANGES: Mapping[TrialState, frozenset[TrialState]] = {
 
 _STUDY_CHANGES: Mapping[StudyState, frozenset[StudyState]] = {
     StudyState.QUEUED: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.FAILED}),
-    StudyState.RUNNING: frozenset(set(StudyState) - {StudyState.QUEUED, StudyState.RUNNING}),
+    StudyState.RUNNING: frozenset(set(StudyState) - {StudyState.QUEUED}),  # to itself: another runner takes over
     StudyState.INTERRUPTED: frozenset({StudyState.RUNNING, StudyState.STOPPED}),
     StudyState.STOPPED: frozenset({StudyState.RUNNING}),
     StudyState.DONE: frozenset(),

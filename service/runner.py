@@ -108,6 +108,16 @@ class Runner:
         """Save what is in flight and stop; a second call does not wait for the trials. Signal-safe."""
         self._interrupts += 1
 
+    @property
+    def over(self) -> bool:
+        """Whether the study has closed."""
+        return self._closed is not None
+
+    @property
+    def reason(self) -> sc.Reason | None:
+        """Why it closed before its trials were spent; None where they were."""
+        return self._scheduler.closing
+
     def run(self) -> Study:
         """Run until the study closes. Returns it as the store has it then."""
         started = self._clock()
@@ -123,7 +133,6 @@ class Runner:
             self._study = replace(self._study, seconds=spent_before + now - started)
             self._renew(now)
             self._turn([], [*messages, *self._timers(now)])
-        self._executor.close()
         return self._study
 
     def _turn(self, actions: Iterable[sc.Action], events: Iterable[sc.Event]) -> None:

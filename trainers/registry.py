@@ -86,7 +86,17 @@ class Trainer:
         unknown = sorted(set(params) - {field.name for field in dataclasses.fields(self.config)})
         if unknown:
             raise BadTrainer(f"trainer {self.name} has no hyperparameter {unknown[0]}")
+        absent = [
+            field.name for field in dataclasses.fields(self.config) if _needed(field) and field.name not in params
+        ]
+        if absent:
+            raise BadTrainer(f"trainer {self.name} needs the hyperparameter {absent[0]}; put it into space or fixed")
         return self.config(**params)
+
+
+def _needed(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.init and field.default is missing and field.default_factory is missing
 
 
 _registered: dict[str, Trainer] = {}
@@ -143,7 +153,7 @@ def resolve(reference: str) -> Trainer:
         return _registered[reference]
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == reference:
-            return _from_module(point.value)
+            return _from_module(f"{point.module}:{point.attr}")
     near = difflib.get_close_matches(reference, names(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UnknownTrainer(
@@ -162,7 +172,7 @@ def _from_module(reference: str) -> Trainer:
         raise BadTrainer(
             f"trainer {reference!r} needs the package {missing}, which is not installed: pip install {missing}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadTrainer(f"importing {module} for trainer {reference!r} failed: {_told(error)}") from error
     return _as_trainer(reference, attribute, found)
 
@@ -182,7 +192,7 @@ def _import_file(path: Path) -> ModuleType:
         sys.path.append(str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BadTrainer(f"importing {path} failed: {_told(error)}") from error
     return module

@@ -89,6 +89,7 @@ class Trial:
         self._best_state: list[Any] | None = None  # not yet on disk
         self._over = False
         self._epoch = 0
+        self._training = 0  # the epoch that epochs() has given out
         self._saved_epoch = 0
         self._saved_at = -math.inf
         self._save_cost = 0.0
@@ -144,6 +145,7 @@ class Trial:
         while self._epoch < self._assignment.epochs and not self._over and not self._stop_asked():
             epoch = self._epoch + 1
             sow(self.seed, epoch)
+            self._training = epoch
             yield epoch
             if self._epoch != epoch:
                 raise BadTrainer(f"epoch {epoch} ended without trial.report(train=..., val=...)")
@@ -160,10 +162,9 @@ class Trial:
             MetricMissing: the study's objective is not among the metrics.
         """
         epoch = self._epoch + 1
-        if epoch > self._assignment.epochs:
-            raise BadTrainer(
-                f"trial.report was called more than {self._assignment.epochs} times: once an epoch, please"
-            )
+        if epoch != self._training:
+            twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
+            raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
         metrics = {**_named("train", train or {}), **_named("val", val or {})}
         value = self._objective(metrics)
         self._epoch = epoch
@@ -220,6 +221,9 @@ class Trial:
             return
         start = self._clock()
         self.folder.mkdir(parents=True, exist_ok=True)
+        facts = self.folder / "facts.json"  # with best.pt, all that a Predictor needs
+        if self.data is not None and not facts.exists():
+            self.data.facts.write(facts)
         if self._best_state is not None and self._best is not None:
             write(self.folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
             self._best_state = None
@@ -236,10 +240,14 @@ class Trial:
         self._save_cost = self._saved_at - start
 
 
+def mixed_seed(seed: int, epoch: int) -> int:
+    """The seed of one epoch of one trial: 32 bits that share nothing with its neighbours'."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest(), "big")
+
+
 def sow(seed: int, epoch: int) -> None:
     """Seed python, numpy and torch, as far as they are imported, for one epoch of one trial."""
-    digest = hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest()
-    mixed = int.from_bytes(digest, "big")
+    mixed = mixed_seed(seed, epoch)
     random.seed(mixed)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(mixed)
@@ -253,7 +261,8 @@ def write(path: Path, content: Any) -> None:
 
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        torch.save(content, part)
+        with part.open("wb") as file:  # a file of ours: torch tells of a full disk by a RuntimeError of its own
+            torch.save(content, file)
         part.replace(path)
     finally:
         with contextlib.suppress(FileNotFoundError):

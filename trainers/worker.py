@@ -107,7 +107,7 @@ class Worker:
         """
         limit_threads(setup.threads)
         sys.path.extend(path for path in setup.paths if path not in sys.path)
-        with contextlib.suppress(TrainersError):
+        with contextlib.suppress(Exception):
             resolve(setup.trainer)
             self._load(setup.data)
 
@@ -126,7 +126,8 @@ class Worker:
             outcome, message = _outcome(error), _told(error)
             if outcome is not Outcome.NAN:
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
-                log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
+                with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
+                    log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
         return Ended(assignment.trial, assignment.attempt, outcome, message)
 
     def _train(self, assignment: Assignment) -> Outcome:

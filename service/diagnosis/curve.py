@@ -17,9 +17,10 @@ from service.errors import InputError, did_you_mean
 
 Floats = NDArray[np.float64]
 
-MAD_TO_SIGMA = 1.4826  # a normal sample's median absolute deviation, as a standard deviation
-MEAN_ABS_TO_SIGMA = 1.2533  # likewise its mean absolute deviation
+MEAN_ABS_TO_SIGMA = 1.2533  # a normal sample's mean absolute deviation, as a standard deviation
+SPIKE = 4.0  # times the median bend: not noise but a spike, and left out of the noise
 MEDIAN_ERROR = 1.2533  # a median's standard error over a mean's, for a normal sample
+SHORTEST = 5  # points that can be smoothed; with less each stands for itself
 WIDEST = 25  # epochs in the widest running median; wider smooths no better and costs time
 LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
 
@@ -32,7 +33,7 @@ def orientation(direction: str) -> float:
     return signs[direction]
 
 
-def as_values(values: Sequence[float | None], name: str) -> tuple[Floats, NDArray[np.bool_]]:
+def as_values(values: Sequence[float | None] | Floats, name: str) -> tuple[Floats, NDArray[np.bool_]]:
     """A curve as an array, and which of its epochs were reported at all: a None was not, a NaN was."""
     numbers = np.empty(len(values))
     reported = np.ones(len(values), dtype=bool)
@@ -54,7 +55,8 @@ def common_scale(*curves: Floats) -> float:
     """
     sizes = np.abs(np.concatenate([curve[np.isfinite(curve)] for curve in curves]))
     sizes = sizes[sizes > 0]
-    return float(np.median(sizes)) if sizes.size else 1.0
+    middle = sizes.size // 2  # one of the sizes: the mean of two could overflow
+    return float(np.partition(sizes, middle)[middle]) if sizes.size else 1.0
 
 
 def oriented(values: Floats, sign: float, scale: float) -> Floats:
@@ -73,6 +75,7 @@ class Curve:
         values: the points.
         level: their running median: what the curve does, without single spikes.
         best_at: index of the first lowest level.
+        lowest_at: index of the first lowest point.
         noise: standard deviation from epoch to epoch in the later half, around the trend.
         tail: how many points the end is judged by.
     """
@@ -81,6 +84,7 @@ class Curve:
     values: Floats
     level: Floats = field(init=False)
     best_at: int = field(init=False)
+    lowest_at: int = field(init=False)
     noise: float = field(init=False)
     tail: int = field(init=False)
 
@@ -89,8 +93,9 @@ class Curve:
         level = _running_median(self.values, _width(count))
         object.__setattr__(self, "level", level)
         object.__setattr__(self, "best_at", int(np.argmin(level)) if count else 0)
+        object.__setattr__(self, "lowest_at", int(np.argmin(self.values)) if count else 0)
         object.__setattr__(self, "noise", _late_noise(self.values))
-        object.__setattr__(self, "tail", min(count, max(3, count // 10)))
+        object.__setattr__(self, "tail", 1 if count < SHORTEST else max(3, count // 10))
 
     @classmethod
     def of(cls, values: Floats) -> Curve:
@@ -140,9 +145,31 @@ class Curve:
         return (3.0 + math.sqrt(2.0 * math.log(levels))) * self.rise_error
 
     @property
+    def best_epoch(self) -> int:
+        """The epoch of the lowest level."""
+        return int(self.epochs[self.best_at])
+
+    @property
+    def onset(self) -> int:
+        """The first epoch after the last one as good as the best, within the noise or a twentieth of the rise."""
+        good = np.flatnonzero(self.level <= self.best + max(2 * self.rise_error, self.rise / 20))
+        return int(self.epochs[min(int(good[-1]) + 1, len(self) - 1)])
+
+    @property
+    def rise_lasts(self) -> bool:
+        """Whether the whole tail (2 points of fewer than 15) is beyond half the rise: no spike or two."""
+        good = np.flatnonzero(self.level <= self.best + self.rise / 2)
+        return len(self) - 1 - int(good[-1]) >= (2 if len(self) < 15 else self.tail)
+
+    @property
+    def past_its_peak(self) -> bool:
+        """Whether less than half is left of the largest rise after the best epoch."""
+        return self.rise < (float(np.max(self.level[self.best_at :])) - self.best) / 2
+
+    @property
     def window(self) -> int:
-        """How many points the slope at the end is measured on: the last fifth, at least five."""
-        return min(len(self), max(5, len(self) // 5))
+        """How many points the slope at the end is measured on: the last third; of a short curve up to 8."""
+        return min(len(self), max(5, min(8, 2 * len(self) // 5), len(self) // 3))
 
     @property
     def slope(self) -> float:
@@ -167,9 +194,9 @@ class Curve:
         return float(np.mean(epochs[-half:]) - np.mean(epochs[:half]))
 
     @property
-    def window_epochs(self) -> float:
-        """How many epochs the window covers."""
-        return self.window * self._distance / max(1, self.window - self.window // 2)
+    def gain(self) -> float:
+        """What a fifth more epochs would win if the slope at the end stayed; an upper bound, it rarely does."""
+        return -self.slope * float(self.epochs[-1]) / 5 if len(self) else 0.0
 
     @property
     def yardstick(self) -> float:
@@ -189,7 +216,7 @@ class Curve:
 
 def _width(count: int) -> int:
     """Points in the running median: a tenth of the curve, odd, from 3; 1 where there are too few."""
-    return 1 if count < 5 else min(WIDEST, max(3, count // 10 | 1))
+    return 1 if count < SHORTEST else min(WIDEST, max(3, count // 10 | 1))
 
 
 def _running_median(values: Floats, width: int) -> Floats:
@@ -208,9 +235,10 @@ def _running_median(values: Floats, width: int) -> Floats:
 
 def _late_noise(values: Floats) -> float:
     """Noise from second differences, which a steady trend leaves at zero, in the later half."""
-    late = values[min(len(values) // 2, max(0, len(values) - 8)) :]
+    late = values[min(len(values) // 2, max(0, len(values) - 10)) :]
     if len(late) < 3:
         return 0.0
     bends = np.abs(np.diff(late, n=2)) / math.sqrt(6.0)  # the second difference of white noise has variance 6
-    robust = MAD_TO_SIGMA * float(np.median(bends))
-    return robust if robust > 0 else MEAN_ABS_TO_SIGMA * float(np.mean(bends))
+    typical = float(np.median(bends))
+    kept = bends[bends <= SPIKE * typical] if typical > 0 else bends
+    return MEAN_ABS_TO_SIGMA * float(np.mean(kept))

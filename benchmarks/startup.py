@@ -1,0 +1,50 @@
+"""How soon the command line answers, and how soon the first epoch is reported."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "digits.yaml"
+
+
+def seconds(*words: str, runs: int = 5) -> float:
+    """The median wall time of a command, after a first run that is not counted."""
+    taken = []
+    for _ in range(runs + 1):
+        begun = time.perf_counter()
+        subprocess.run([str(Path(sys.executable).with_name("goodfit")), *words], check=True, capture_output=True)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken[1:])
+
+
+def first_epoch(home: Path) -> float:
+    """From `goodfit run` to the first report in the store, with nothing warm."""
+    from service.app import open_home
+    from service.settings import Settings
+
+    begun = time.time()
+    command = [str(Path(sys.executable).with_name("goodfit")), "--home", str(home), "run", str(EXAMPLE)]
+    process = subprocess.Popen(
+        [*command, "--set", "budget.trials=2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    process.wait()
+    store = open_home(Settings.from_environment(home))
+    reports = store.reports(store.studies()[0].id)
+    return min(report.at for report in reports) - begun
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
+        first = first_epoch(Path(folder))
+        print(f"  goodfit --help               {seconds('--help'):6.2f} s   (at most 0.4)")
+        print(f"  goodfit ls                   {seconds('--home', folder, 'ls'):6.2f} s   (at most 0.4)")
+        print(f"  run to the first epoch, cold {first:6.2f} s   (at most 15)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,368 @@
+"""A space from plain values, as YAML gives them, and back. Every problem is found, not the first only.
+
+A parameter is written in one of these ways, and its name is a Python name:
+
+    learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}     # also step, points
+    depth:         {type: int, low: 1, high: 4}                        # also log, step, points
+    optimizer:     {type: choice, choices: [sgd, adam]}                # or only the list: [sgd, adam]
+    batch_size:    {type: fixed, value: 64}                            # or only the value: 64
+    momentum:      {type: float, low: 0.5, high: 0.99, when: {optimizer: sgd}}
+
+Any of them may have `doc`, and `when`: a value, a list of values, or {low:, high:}, of parameters
+further up. In a list of choices, true and false stand beside each other or null alone: a mixture with
+texts or numbers, like a bare yes, no, on or off, is asked back about, since it reads differently to
+YAML 1.1, YAML 1.2 and people.
+"""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from search_spaces.document import KeyPath, dotted
+from search_spaces.parameters import (
+    Choice,
+    Fixed,
+    Float,
+    Int,
+    Parameter,
+    Requirement,
+    Value,
+    meets,
+    range_problems,
+    same,
+    shown,
+)
+from search_spaces.space import Space
+from search_spaces.values import BadValue, described, flag, nearest, number, scalar, whole
+
+Problem = tuple[KeyPath, str]
+
+_KEYS = {
+    "float": ("low", "high", "log", "step", "points"),
+    "int": ("low", "high", "log", "step", "points"),
+    "choice": ("choices",),
+    "fixed": ("value",),
+}
+_COMMON = ("type", "when", "doc")
+_OTHER_NAMES = {
+    **dict.fromkeys(("uniform", "real", "double", "number"), "float"),
+    **dict.fromkeys(("loguniform", "log_uniform", "log"), "float, with log: true"),
+    **dict.fromkeys(("integer", "randint", "quniform"), "int"),
+    **dict.fromkeys(("categorical", "category", "enum", "options", "values"), "choice"),
+    **dict.fromkeys(("bool", "boolean"), "choice, with choices: [true, false]"),
+    **dict.fromkeys(("constant", "const", "value"), "fixed"),
+}
+_BAD: Final[Any] = object()  # stands for a value that a problem was noted about
+
+
+def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Value] | None = None) -> Space:
+    """Read a space.
+
+    Args:
+        source: the mapping of parameters, as YAML gives it.
+        problems: gets (path of the key, what is wrong) for everything that is wrong.
+        fixed: what the study fixes: pinned in the space, and open to conditions.
+
+    Returns:
+        What could be read; the whole space if there are no new problems.
+    """
+    if not isinstance(source, Mapping):
+        problems.append(((), f"is {described(source)}, not a mapping of parameters"))
+        return Space(()).pin(fixed or {})
+    if not source:
+        problems.append(((), "names no parameter"))
+    reader = _Reader(source, fixed or {}, problems)
+    pinned = tuple(Fixed(name, value, doc=reader.doc(name)) for name, value in reader.fixed.items())
+    return Space(pinned + tuple(item for item in reader.read() if item.name not in reader.fixed))
+
+
+def parse_fixed(source: object, problems: list[Problem]) -> dict[str, Value]:
+    """Read a mapping of names to single values; problems as for parse_space."""
+    if not isinstance(source, Mapping):
+        problems.append(((), f"is {described(source)}, not a mapping such as {{batch_size: 64}}"))
+        return {}
+    found: dict[str, Value] = {}
+    for name, value in source.items():
+        _check_name(str(name), problems)
+        if isinstance(value, (list, Mapping)):
+            problems.append(((name,), f"is {described(value)}, not one value; what is searched goes in `space:`"))
+            continue
+        try:
+            found[str(name)] = scalar(value)
+        except BadValue as error:
+            problems.append(((name,), str(error)))
+    return found
+
+
+def to_list(space: Space) -> list[dict[str, Any]]:
+    """A space as plain JSON values: a list, since a JSON object may lose its order."""
+    return [{"name": item.name, "type": _type_of(item), **_arguments(item)} for item in space]
+
+
+def from_list(source: object) -> Space:
+    """A space from what to_list gave. ValueError if it is something else."""
+    if not isinstance(source, list) or not all(isinstance(item, dict) and "name" in item for item in source):
+        raise ValueError("is not a list of parameters")
+    if not source:
+        return Space(())
+    problems: list[Problem] = []
+    rest = {item["name"]: {key: value for key, value in item.items() if key != "name"} for item in source}
+    space = parse_space(rest, problems)
+    if problems:
+        raise ValueError("; ".join(f"{dotted(path)} {text}" for path, text in problems))
+    return space
+
+
+class _Reader:
+    """Reads the parameters of one space in their order."""
+
+    def __init__(self, source: Mapping[str, object], fixed: Mapping[str, Value], problems: list[Problem]) -> None:
+        self.fixed = fixed
+        self._source = source
+        self._problems = problems
+        self._found: dict[str, Parameter] = {}
+        self._seen: list[str] = []
+
+    def read(self) -> Iterable[Parameter]:
+        for name, written in self._source.items():
+            _check_name(name, self._problems)
+            parameter = self._parameter(name, written)
+            self._seen.append(name)
+            if parameter is not None:
+                self._found[name] = parameter
+        return self._found.values()
+
+    def doc(self, name: str) -> str:
+        """What the space says about a parameter that the study fixes."""
+        written = self._source.get(name)
+        return str(written.get("doc", "")) if isinstance(written, Mapping) else ""
+
+    def _parameter(self, name: str, written: object) -> Parameter | None:
+        if isinstance(written, list):
+            choices = self._choices((name,), written)
+            return Choice(name, choices) if choices else None
+        if not isinstance(written, Mapping):
+            value = self._take((name,), written, scalar)
+            return None if value is _BAD else Fixed(name, value)
+        kind = self._kind(name, written)
+        if kind is None:
+            return None
+        self._check_keys(name, kind, written)
+        common = {"when": self._when(name, written), "doc": self._doc(name, written)}
+        if kind == "choice":
+            return self._choice(name, written, common)
+        if kind == "fixed":
+            return self._fixed(name, written, common)
+        return self._range(name, kind, written, common)
+
+    def _kind(self, name: str, written: Mapping[str, object]) -> str | None:
+        if "type" not in written:
+            self._say((name,), f"type is missing; write type: {', '.join(_KEYS)}")
+            return None
+        kind = written["type"]
+        if isinstance(kind, str) and kind in _KEYS:
+            return kind
+        other = _OTHER_NAMES.get(str(kind))
+        hint = f"write {other}" if other else nearest(str(kind), _KEYS)
+        self._say((name, "type"), f"there is no type {shown(kind)}; {hint}")
+        return None
+
+    def _check_keys(self, name: str, kind: str, written: Mapping[str, object]) -> None:
+        allowed = (*_COMMON, *_KEYS[kind])
+        for key in written:
+            if key not in allowed:
+                others = [other for other in _KEYS if key in _KEYS[other]]
+                hint = f"it goes with type: {' or '.join(others)}; " if others else ""
+                self._say((name, key), f"{key} is no key of a {kind} parameter; {hint}{nearest(key, allowed)}")
+
+    def _range(self, name: str, kind: str, written: Mapping[str, object], common: Any) -> Float | Int | None:
+        is_int = kind == "int"
+        read: Callable[[object], float] = whole if is_int else number
+        low = self._need(name, "low", written, read)
+        high = self._need(name, "high", written, read)
+        log = self._take((name, "log"), written.get("log", False), flag)
+        step = self._optional((name, "step"), written, read, 1 if is_int else None)
+        points = self._optional((name, "points"), written, whole, None)
+        if _BAD in (low, high, log, step, points):
+            return None
+        wrong = range_problems(low, high, log=log, step=step, points=points, whole=is_int)
+        for argument, text in wrong:
+            self._say((name, argument), text)
+        if wrong:
+            return None
+        return (Int if is_int else Float)(name, low, high, log, step, points, **common)
+
+    def _choice(self, name: str, written: Mapping[str, object], common: Any) -> Choice | None:
+        listed = written.get("choices")
+        if isinstance(listed, list):
+            choices = self._choices((name, "choices"), listed)
+            return Choice(name, choices, **common) if choices else None
+        if "choices" in written:
+            self._say((name, "choices"), f"is {described(listed)}, not a list")
+        else:
+            self._say((name,), "choices is missing; write choices: [..., ...]")
+        return None
+
+    def _fixed(self, name: str, written: Mapping[str, object], common: Any) -> Fixed | None:
+        value = self._need(name, "value", written, scalar)
+        return None if value is _BAD else Fixed(name, value, **common)
+
+    def _choices(self, path: KeyPath, listed: list[object]) -> tuple[Value, ...] | None:
+        """The choices of a list; None if something is wrong with them."""
+        before = len(self._problems)
+        if not listed:
+            self._say(path, "the list of choices is empty")
+        values = [self._take((*path, index), value, scalar) for index, value in enumerate(listed)]
+        for index, value in enumerate(values):
+            if value is not _BAD and any(same(value, earlier) for earlier in values[:index]):
+                self._say((*path, index), f"{shown(value)} is there twice")
+        kinds = {isinstance(value, bool) for value in values if value is not None and value is not _BAD}
+        if len(kinds) == 2:
+            self._say(
+                path,
+                "true and false stand beside texts or numbers; "
+                'quote them to mean the text ("false"), or write null for "none of these"',
+            )
+        return tuple(values) if len(self._problems) == before else None
+
+    def _doc(self, name: str, written: Mapping[str, object]) -> str:
+        doc = written.get("doc", "")
+        if not isinstance(doc, str):
+            self._say((name, "doc"), f"is {described(doc)}, not a text")
+            return ""
+        return " ".join(doc.split())
+
+    def _when(self, name: str, written: Mapping[str, object]) -> dict[str, Requirement]:
+        conditions = written.get("when")
+        if conditions is None:
+            return {}
+        if not isinstance(conditions, Mapping):
+            self._say((name, "when"), f"is {described(conditions)}, not a mapping such as {{optimizer: sgd}}")
+            return {}
+        found: dict[str, Requirement] = {}
+        for other, needed in conditions.items():
+            path = (name, "when", other)
+            if not self._may_refer(name, other, path):
+                continue
+            requirement = self._requirement(path, needed, self._found.get(other))
+            if requirement is not _BAD and (other in self._found or other in self.fixed):
+                found[other] = requirement
+        return found
+
+    def _may_refer(self, name: str, other: str, path: KeyPath) -> bool:
+        if other in self._seen or other in self.fixed:
+            return True
+        if other == name:
+            self._say(path, f"{name} cannot depend on itself")
+        elif other in self._source:
+            self._say(path, f"{other} comes after {name}; move {other} above it")
+        elif known := [*self._seen, *self.fixed]:
+            self._say(path, f"there is no parameter {other}; {nearest(other, known)}")
+        else:
+            self._say(path, f"there is no parameter {other}, and none comes before {name}")
+        return False
+
+    def _requirement(self, path: KeyPath, needed: object, target: Parameter | None) -> Any:
+        """A condition in plain values, or _BAD. `target` is None where its values are not known."""
+        if isinstance(needed, Mapping):
+            return self._between(path, needed, target)
+        if not isinstance(needed, list):
+            return self._one(path, needed, target)
+        if not needed:
+            self._say(path, "the list is empty, so the condition can never hold")
+            return _BAD
+        values = [self._one((*path, index), value, target) for index, value in enumerate(needed)]
+        return _BAD if _BAD in values else values
+
+    def _one(self, path: KeyPath, value: object, target: Parameter | None) -> Any:
+        read: Callable[[object], Value] = number if isinstance(target, (Float, Int)) else scalar
+        found = self._take(path, value, read)
+        if found is _BAD or target is None or target.contains(found):
+            return found
+        choices = [choice for choice in target.choices if isinstance(choice, str)] if isinstance(target, Choice) else []
+        near = difflib.get_close_matches(str(found), choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        self._say(path, f"{target.name} is never {shown(found)}: it is {target}{hint}")
+        return _BAD
+
+    def _between(self, path: KeyPath, needed: Mapping[str, object], target: Parameter | None) -> Any:
+        before = len(self._problems)
+        for key in needed:
+            if key not in ("low", "high"):
+                self._say((*path, key), f"a range has no key {key}; {nearest(key, ('low', 'high'))}")
+        if not needed:
+            self._say(path, "a range needs low or high")
+        ends = {key: self._take((*path, key), needed[key], number) for key in ("low", "high") if key in needed}
+        if len(self._problems) > before:
+            return _BAD
+        if ends.get("low", -math.inf) > ends.get("high", math.inf):
+            self._say((*path, "low"), f"low {shown(ends['low'])} is above high {shown(ends['high'])}")
+            return _BAD
+        if target is not None and not _reaches(target, ends):
+            written = " ".join(f"{key} {shown(end)}" for key, end in ends.items())
+            self._say(path, f"{target.name} is never in the range {written}: it is {target}")
+            return _BAD
+        return ends
+
+    def _need(self, name: str, key: str, written: Mapping[str, object], read: Callable[[object], Any]) -> Any:
+        if key not in written:
+            self._say((name,), f"{key} is missing")
+            return _BAD
+        return self._take((name, key), written[key], read)
+
+    def _optional(
+        self, path: KeyPath, written: Mapping[str, object], read: Callable[[object], Any], default: Any
+    ) -> Any:
+        value = written.get(str(path[-1]))
+        return default if value is None else self._take(path, value, read)
+
+    def _take(self, path: KeyPath, value: object, read: Callable[[object], Any]) -> Any:
+        try:
+            return read(value)
+        except BadValue as error:
+            self._say(path, str(error))
+            return _BAD
+
+    def _say(self, path: KeyPath, text: str) -> None:
+        self._problems.append((path, text))
+
+
+def _check_name(name: str, problems: list[Problem]) -> None:
+    if name.isidentifier() and not keyword.iskeyword(name):
+        return
+    better = re.sub(r"\W+", "_", name).strip("_")
+    near = f"; write {better}" if better != name and better.isidentifier() and not keyword.iskeyword(better) else ""
+    problems.append(((name,), f"{name!r} is not a name that a trainer's config can have: letters, digits and _{near}"))
+
+
+def _reaches(target: Parameter, ends: Mapping[str, float]) -> bool:
+    """Whether a parameter has a value within these ends."""
+    if isinstance(target, Choice):
+        return any(meets(choice, ends) for choice in target.choices)
+    if isinstance(target, Fixed):
+        return meets(target.value, ends)
+    low, high = max(ends.get("low", -math.inf), target.low), min(ends.get("high", math.inf), target.high)
+    if target.step is None or low > high:
+        return low <= high
+    first = target.low + math.ceil((low - target.low) / target.step - 1e-8) * target.step
+    return first <= high + 1e-8 * target.step
+
+
+def _type_of(parameter: Parameter) -> str:
+    return type(parameter).__name__.lower()
+
+
+def _arguments(parameter: Parameter) -> dict[str, Any]:
+    """The arguments that are not at their defaults, in plain values."""
+    given = {}
+    for item in fields(parameter):
+        value = getattr(parameter, item.name)
+        if item.name == "value" or (item.name != "name" and value not in (item.default, {}, "")):
+            given[item.name] = list(value) if isinstance(value, tuple) else value
+    return given

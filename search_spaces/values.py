@@ -1,0 +1,94 @@
+"""What one plain value may stand for where a number, a flag or a name is expected.
+
+1e-4, 0.1 and "0.1" are numbers wherever a number is expected; true is not. All functions raise
+BadValue with the end of a sentence that begins with the key: "is abc, not a number".
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+from search_spaces.document import BareWord
+from search_spaces.parameters import Value, shown
+
+
+class BadValue(ValueError):
+    """The end of a sentence that begins with the key."""
+
+
+def number(value: object) -> float:
+    """A finite number; whole ones stay int."""
+    found = _number(value)
+    if found is None:
+        raise BadValue(f"is {described(value)}, not a number")
+    if not math.isfinite(found):
+        raise BadValue(f"is {shown(found)}, not a finite number")
+    return found
+
+
+def whole(value: object) -> int:
+    """A whole number, however it is written: 1000, 1e3, "1000"."""
+    found = _number(value)
+    if found is None or not math.isfinite(found) or found != int(found):
+        raise BadValue(f"is {described(value)}, not a whole number")
+    return int(found)
+
+
+def flag(value: object) -> bool:
+    """A boolean, and nothing that only looks like one."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, BareWord):
+        raise BadValue(f"is the text {str(value)!r}; write {value.boolean}")
+    raise BadValue(f"is {described(value)}, not true or false")
+
+
+def scalar(value: object) -> Value:
+    """A value that a trainer can get: a text, a number, true, false or null."""
+    if isinstance(value, BareWord):
+        raise BadValue(explained(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadValue(f"is {shown(value)}, not a finite number")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise BadValue(f"is {described(value)}, not a single text, number, true, false or null")
+
+
+def explained(word: BareWord) -> str:
+    """Why a bare yes, no, on or off is asked back about."""
+    return f'`{word}` is the text "{word}" here; write {word.boolean} for a boolean, or quote it to mean the text'
+
+
+def described(value: object) -> str:
+    """A value in a message: short, and with its kind where that is what is wrong."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, str):
+        return f"the text {str(value)!r}" if len(value) <= 40 else f"the text {str(value)[:40]!r}..."
+    return shown(value)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest choice, then all of them."""
+    known = list(choices)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}choose from: {', '.join(known)}"
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str):
+        for kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                continue
+    return None

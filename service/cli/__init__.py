@@ -1,0 +1,82 @@
+"""The command line: parse, call, print. Nothing is decided here but words and exit codes.
+
+Exit codes: 0 done, 1 the study or the command failed, 2 the input was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.errors import GoodfitError
+
+_WITH_VALUE = ("--home", "--server")
+_FLAGS = ("--json",)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of `goodfit`."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    import click
+
+    from service.cli.commands import cli
+
+    try:
+        cli(global_first(arguments), prog_name="goodfit", standalone_mode=False)
+    except GoodfitError as error:
+        print(f"goodfit: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("goodfit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `goodfit trials | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - a fault of ours: kept in a log, told in two lines
+        print(f"goodfit: this is a fault of Goodfit itself: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"goodfit: the traceback is in {_log(arguments)}; please report it", file=sys.stderr)
+        return 1
+    return 0
+
+
+def global_first(arguments: list[str]) -> list[str]:
+    """Move --home, --server and --json to the front, so that they may stand anywhere."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _WITH_VALUE:
+            first += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word in _FLAGS or word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            first.append(word)
+        else:
+            rest.append(word)
+    return first + rest
+
+
+def _log(arguments: list[str]) -> Path:
+    """Keep the traceback of the error being handled; in the home if it is there, else here."""
+    from service.settings import Settings
+
+    folder = Settings.from_environment().log_folder
+    if not folder.parent.is_dir():
+        folder = Path.cwd()
+    folder.mkdir(exist_ok=True)
+    path = folder / f"goodfit-fault-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    path.write_text(f"goodfit {' '.join(arguments)}\n\n{traceback.format_exc()}", encoding="utf-8")
+    return path

@@ -1,0 +1,151 @@
+"""What a person watches while a study runs: a live view on a terminal, plain lines elsewhere.
+
+Progress goes to standard error, so that standard output stays for the answer.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from service.cli.tables import VERDICT_STYLE, duration, number
+from service.records import Trial, TrialState
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+    from service.runner import Progress
+
+REFRESH = 0.25  # seconds between two pictures
+CATCH_UP_REFRESH = 3.0  # between two lines about MLflow
+
+
+class Plain:
+    """One line for each trial that ends, and now and then one for those that run."""
+
+    def __init__(self, metric: str, epochs: int, log: Callable[[Trial], str], console: Console) -> None:
+        self._metric, self._epochs, self._log, self._console = metric, epochs, log, console
+
+    def __call__(self, progress: Progress) -> None:
+        for trial in progress.settled:
+            done = sum(progress.states.values())
+            total = f"{done} of {progress.budget}" if progress.budget else f"{done}"
+            best = f", best {number(progress.best.value)} (trial {progress.best.number})" if progress.best else ""
+            self._print(f"{told(trial, self._metric, self._log)}  [{total}{best}]")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Nothing is left on the screen that must be taken away."""
+
+
+class Live:
+    """A picture of the study, drawn anew a few times a second."""
+
+    def __init__(self, metric: str, epochs: int, log: Callable[[Trial], str], console: Console) -> None:
+        from rich.live import Live as RichLive
+
+        self._metric, self._epochs, self._log, self._console = metric, epochs, log, console
+        self._live = RichLive(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+        self._started = time.monotonic()
+        self._first_done: int | None = None
+        self._drawn = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        for trial in progress.settled:
+            if trial.state is TrialState.FAILED:
+                self._console.print(told(trial, self._metric, self._log), markup=False, highlight=False)
+        now = time.monotonic()
+        if now - self._drawn >= REFRESH:
+            self._drawn = now
+            self._live.update(self._picture(progress, now), refresh=True)
+
+    def close(self) -> None:
+        """Take the picture away; what was printed stays."""
+        self._live.stop()
+
+    def _picture(self, progress: Progress, now: float) -> Group:
+        from rich.console import Group
+        from rich.text import Text
+
+        lines: list[Any] = [Text.from_markup(self._head(progress, now))]
+        lines += [Text.from_markup(self._running(trial)) for trial in progress.running]
+        if progress.closing:
+            lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
+        return Group(*lines)
+
+    def _head(self, progress: Progress, now: float) -> str:
+        done = sum(progress.states.values())
+        total = f"{done}/{progress.budget}" if progress.budget else f"{done}"
+        parts = [f"[bold]{progress.study}[/bold]  {total} trials"]
+        if done:
+            parts.append(f"pruned {progress.states['PRUNED'] / done:.0%}")
+        failed = sum(count for label, count in progress.states.items() if label.startswith("FAILED"))
+        if failed:
+            parts.append(f"[red]failed {failed}[/red]")
+        parts += [
+            f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict} {count}[/]"
+            for verdict, count in progress.verdicts.most_common()
+        ]
+        parts.append(duration(progress.seconds) + self._left(progress, done, now))
+        line = "  ".join(parts)
+        if progress.best:
+            line += f"\n  best {self._metric} [bold]{number(progress.best.value)}[/bold] (trial {progress.best.number})"
+        return line
+
+    def _left(self, progress: Progress, done: int, now: float) -> str:
+        if self._first_done is None:
+            self._first_done = done
+        estimates = [] if progress.seconds_left is None else [progress.seconds_left]
+        here = done - self._first_done
+        if progress.budget and here:
+            estimates.append((now - self._started) / here * (progress.budget - done))
+        return f", about {duration(min(estimates))} left" if estimates else ""
+
+    def _running(self, trial: Trial) -> str:
+        filled = round(16 * trial.epochs / self._epochs)
+        bar = "█" * filled + "·" * (16 - filled)
+        value = f"{self._metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
+        return f"  trial {trial.number:>4} {bar} epoch {trial.epochs}/{self._epochs}  {value}"
+
+
+class CatchingUp:
+    """Says how far MLflow is behind, every few seconds, once the study is over.
+
+    Args:
+        before: called once, before the first word.
+    """
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self._before: Callable[[], None] | None = before
+        self._said = time.monotonic()
+
+    def __call__(self, behind: int) -> None:
+        if self._before is not None:
+            self._before()
+            self._before = None
+        now = time.monotonic()
+        if behind and now - self._said >= CATCH_UP_REFRESH:
+            self._said = now
+            say(f"MLflow is catching up: {behind} trials behind (Ctrl-C: later, by `goodfit ui` or `goodfit resume`)")
+
+
+def say(line: str) -> None:
+    """A line for the person at the terminal."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def told(trial: Trial, metric: str, log: Callable[[Trial], str]) -> str:
+    """A trial's end, in one line."""
+    text = f"trial {trial.number:>4} {trial.label:<9}"
+    if trial.best_epoch:
+        text += f" {metric} {number(trial.value)} at epoch {trial.best_epoch} of {trial.epochs}"
+    if trial.verdict and trial.state is not TrialState.FAILED:
+        text += f"  {trial.verdict}"
+    if trial.state is TrialState.FAILED:
+        text += f"  {trial.message}; log: {log(trial)}"
+    return text

@@ -1,0 +1,57 @@
+"""`goodfit check`: what a study file would do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service import app
+
+if TYPE_CHECKING:
+    from service.spec import StudySpec
+
+
+def plan(spec: StudySpec) -> dict[str, Any]:
+    """The plan as `goodfit check --json` gives it; InputError for what cannot run."""
+    checked = app.check(spec)
+    space = spec.space
+    return {
+        "study": spec.name,
+        "trainer": spec.trainer,
+        "data": None if spec.data is None else {"source": spec.data.source, "rows": checked.rows},
+        "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
+        "space": [parameter.describe() for parameter in space.parameters],
+        "configurations": space.cardinality(),
+        "search": {"method": spec.search.method, "seed": spec.search.seed},
+        "pruning": spec.pruning.method,
+        "trials": spec.planned_trials(),
+        "epochs": spec.training.epochs,
+        "minutes": spec.budget.minutes,
+        "target": spec.budget.target,
+        "fingerprint": spec.fingerprint(),
+    }
+
+
+def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
+    """The page of `goodfit check`."""
+    lines = [("study", planned["study"]), ("trainer", planned["trainer"])]
+    if planned["data"]:
+        rows = planned["data"]["rows"]
+        split = f"  ({', '.join(f'{count} {name}' for name, count in rows.items())})" if rows else ""
+        lines.append(("data", f"{planned['data']['source']}{split}"))
+    lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
+    size = planned["configurations"]
+    lines.append(
+        ("space", f"{len(planned['space'])} parameters, {f'{size:,}' if size else 'infinitely many'} configurations")
+    )
+    lines += [("", text) for text in planned["space"]]
+    search = planned["search"]
+    trials = f"{planned['trials']} trials" if planned["trials"] else "as many trials as fit"
+    limits = [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
+    limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
+    lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
+    lines.append(("", f"{trials} of at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}"))
+    for label, text in lines:
+        print(f"{label:<11}{text}")
+    print(f"{file} is valid; run it with: goodfit run {file}")

@@ -1,0 +1,126 @@
+"""`run` and `resume`: a study from its file to its best configuration, with Ctrl-C that saves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from service import app
+from service.cli.live import CatchingUp, Live, Plain, say
+from service.cli.tables import best_facts, print_best
+from service.client import Studies
+from service.records import Study, StudyState, Trial
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from service.runner import Runner
+    from service.spec import StudySpec
+
+
+def run_file(
+    settings: Settings, file: Path, overrides: Sequence[str], *, fresh: bool, executor: str, as_json: bool
+) -> None:
+    """`goodfit run`."""
+    from service.spec import read
+
+    spec = read(file, overrides)
+    checked = app.check(spec)
+    store = app.open_home(settings, create=True)
+    study = app.new_study(spec, store, time.time(), fresh=fresh)
+    if study.state is StudyState.DONE:
+        say(f"study {study.name} is done already; search anew with `--new`")
+        _answer(settings, study.name, as_json=as_json)
+        return
+    _run(settings, store, study, checked, executor=executor, as_json=as_json)
+
+
+def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool) -> None:
+    """`goodfit resume`: also what MLflow has still to hear of a finished study."""
+    store = app.open_home(settings)
+    study = store.study(name)
+    if study.state is StudyState.DONE:
+        say(f"study {name} is done; nothing to resume")
+        app.catch_up(settings, store, study, app.Options(on_catch_up=CatchingUp(), on_trouble=say))
+        _answer(settings, name, as_json=as_json)
+        return
+    checked = app.check(app.spec_of(study))
+    _run(settings, store, study, checked, executor=executor, as_json=as_json)
+
+
+def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, executor: str, as_json: bool) -> None:
+    say(_opening(checked.spec, study, settings))
+    console = _console()
+    view_type = Live if console.is_terminal else Plain
+
+    def log(trial: Trial) -> str:
+        return str(settings.trial_log(study.name, trial.number))
+
+    with _interruptible() as interrupt:
+        view = view_type(checked.spec.objective.metric, checked.spec.training.epochs, log, console)
+        options = app.Options(
+            executor=executor,
+            watch=view,
+            on_runner=interrupt.append,
+            on_catch_up=CatchingUp(view.close),
+            on_trouble=say,
+        )
+        try:
+            app.run_study(settings, checked, store, study, options)
+        finally:
+            view.close()
+    _answer(settings, study.name, as_json=as_json)
+
+
+def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
+    trials = spec.planned_trials()
+    budget = [f"{trials} trials"] if trials else []
+    budget += [f"{spec.budget.minutes:g} minutes"] if spec.budget.minutes else []
+    budget += [f"until {spec.objective.metric} {spec.budget.target:g}"] if spec.budget.target is not None else []
+    return (
+        f"study {study.name}: {spec.trainer} by {spec.search.method} search, pruning {spec.pruning.method}, "
+        f"{', '.join(budget)} of {spec.training.epochs} epochs; home {settings.home}"
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[Runner]]:
+    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error."""
+    runners: list[Runner] = []
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if not runners or runners[0].over:
+            raise KeyboardInterrupt
+        runners[0].interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield runners
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
+    """The best configurations, and where to look further."""
+    study = Studies(settings, app.open_home(settings))[name]
+    facts = best_facts(study, 5)
+    if as_json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    print_best(facts)
+    home = "" if settings.home == Path(".goodfit").absolute() else f"--home {settings.home} "
+    print(f"  see the runs in the MLflow UI: goodfit {home}ui")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)

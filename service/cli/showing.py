@@ -1,0 +1,116 @@
+"""`goodfit show`: one study, or one trial with its curve and its diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from service.cli.tables import duration, number, verdict_text
+from service.client import iso, trial_row
+from service.records import TrialState
+
+if TYPE_CHECKING:
+    from service.client import StudyHandle
+
+
+def study_facts(study: StudyHandle) -> dict[str, Any]:
+    """A study as `goodfit show --json` gives it."""
+    record, trials = study.record, study.records()
+    states: dict[str, int] = {}
+    for trial in trials:
+        states[trial.label] = states.get(trial.label, 0) + 1
+    failures = [
+        {"trial": trial.number, "state": trial.label, "message": trial.message, "log": study.log(trial.number)}
+        for trial in trials
+        if trial.state is TrialState.FAILED
+    ]
+    best = study.best(1)
+    return {
+        "study": record.name,
+        "state": study.state,
+        "message": record.message,
+        "metric": study.spec.objective.metric,
+        "direction": study.spec.objective.direction,
+        "trials": states,
+        "budget": study.spec.planned_trials(),
+        "verdicts": study.diagnosis()["verdicts"],
+        "best": best[0].to_dict() if best else None,
+        "failures": failures,
+        "created": iso(record.created),
+        "started": iso(record.started),
+        "ended": iso(record.ended),
+        "seconds": round(record.seconds, 1),
+        "mlflow_uri": study.mlflow_uri,
+        "mlflow_run_id": record.mlflow_run_id,
+        "model_uri": record.model_uri,
+        "spec": dict(record.spec),
+    }
+
+
+def print_study(facts: Mapping[str, Any]) -> None:
+    """The page of `goodfit show NAME`."""
+    best = facts["best"]
+    _line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    _line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
+    total = sum(facts["trials"].values())
+    states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
+    _line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
+    _line("verdicts", ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items()) or "-")
+    if best:
+        _line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
+        _line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
+    _line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
+    _line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
+    if facts["model_uri"]:
+        _line("model", facts["model_uri"])
+    for failure in facts["failures"][:10]:
+        _line("failed", f"trial {failure['trial']} {failure['state']}: {failure['message']}; log: {failure['log']}")
+    if len(facts["failures"]) > 10:
+        _line("", f"and {len(facts['failures']) - 10} more: goodfit trials {facts['study']} --state FAILED")
+
+
+def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
+    """A trial as `goodfit show NAME TRIAL --json` gives it: its row, its diagnosis, its curve."""
+    reports = study.reports(trial)
+    record = study.records()[trial]
+    return {
+        **trial_row(record),
+        "message": record.message,
+        "last_value": record.last_value,
+        "metric": study.spec.objective.metric,
+        "diagnosis": dict(record.diagnosis or {}) or None,
+        "curve": [{"epoch": report.epoch, **report.metrics} for report in reports],
+        "log": study.log(trial),
+    }
+
+
+def print_trial(facts: Mapping[str, Any]) -> None:
+    """The page of `goodfit show NAME TRIAL`."""
+    from service.diagnosis.picture import sparkline
+
+    _line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    _line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
+    if facts["best_epoch"]:
+        where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
+        _line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
+    diagnosis = facts["diagnosis"] or {}
+    _line("verdict", f"{verdict_text(facts['verdict'])}  gap {number(facts['gap'])}")
+    if diagnosis.get("reason"):
+        _line("", diagnosis["reason"])
+    for sentence in diagnosis.get("advice", ()):
+        _line("advice", sentence)
+    names = list(dict.fromkeys(name for row in facts["curve"] for name in row if name != "epoch"))
+    for name in names:
+        values = [row[name] for row in facts["curve"] if name in row]
+        _line(name, f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
+    if facts["log"]:
+        _line("log", facts["log"])
+
+
+def _line(label: str, text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    line = Text(f"{label:<14}", style="bold")
+    line.append_text(Text.from_markup(text) if text.count("[/") else Text(text))
+    Console(soft_wrap=True, highlight=False).print(line)

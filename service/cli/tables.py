@@ -1,0 +1,213 @@
+"""Listings: studies, trials and best configurations, as tables, CSV, YAML and plain values."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.app import spec_of
+from service.client import iso, live_state, trial_row
+from service.errors import InputError, did_you_mean
+from service.records import Failure, Trial, TrialState, Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from service.client import StudyHandle
+    from service.ports import Store
+
+VERDICT_STYLE = {
+    "good_fit": "green",
+    "overfit": "yellow",
+    "underfit": "blue",
+    "diverged": "red",
+    "unfinished": "cyan",
+}
+
+
+def study_rows(store: Store, now: float) -> list[dict[str, Any]]:
+    """The studies as `goodfit ls --json` gives them."""
+    counts = store.counts()
+    rows = []
+    for study in store.studies():
+        states = counts.get(study.id, {})
+        rows.append(
+            {
+                "study": study.name,
+                "state": str(live_state(store, study, now)),
+                "trials": states,
+                "budget": (study.spec.get("budget") or {}).get("trials"),
+                "trainer": study.spec.get("trainer"),
+                "created": iso(study.created),
+                "seconds": round(study.seconds, 1),
+            }
+        )
+    return rows
+
+
+def print_studies(rows: Sequence[Mapping[str, Any]], home: Path) -> None:
+    """The table of `goodfit ls`."""
+    if not rows:
+        print(f"no studies in {home} yet; run one with `goodfit run FILE`")
+        return
+    out = table("study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)")
+    for row in rows:
+        states = row["trials"]
+        failed = sum(count for label, count in states.items() if label.startswith("FAILED"))
+        total = f"{sum(states.values())} of {row['budget']}" if row["budget"] else str(sum(states.values()))
+        complete, pruned = states.get("COMPLETE", 0), states.get("PRUNED", 0)
+        created = str(row["created"])[:16].replace("T", " ")
+        cells = (row["study"], row["state"], total, complete, pruned, failed, duration(row["seconds"]), created)
+        out.add_row(*(str(cell) for cell in cells))
+    show(out)
+
+
+def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:
+    """The best configurations as `goodfit best --json` gives them."""
+    objective = study.spec.objective
+    return {
+        "study": study.name,
+        "metric": objective.metric,
+        "direction": objective.direction,
+        "best": [best.to_dict() for best in study.best(k)],
+    }
+
+
+def print_best(facts: Mapping[str, Any]) -> None:
+    """The table of `goodfit best`, and the best configuration below it."""
+    rows = facts["best"]
+    if not rows:
+        print(f"study {facts['study']} has no complete trial yet; see `goodfit trials {facts['study']}`")
+        return
+    varying = varying_keys([row["params"] for row in rows])
+    out = table("trial", facts["metric"], "verdict", "gap", "epoch", *varying)
+    for row in rows:
+        cells = [str(row["trial"]), number(row["value"]), verdict_text(row["verdict"]), number(row["gap"])]
+        cells += [f"{row['best_epoch']} of {row['epochs']}"]
+        out.add_row(*cells, *(number(row["params"].get(key)) for key in varying))
+    show(out)
+    top = rows[0]
+    shown = ", ".join(f"{key}: {number(value)}" for key, value in top["params"].items())
+    print(f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}\n  {{{shown}}}")
+    if top["model_uri"]:
+        print(f"  model: {top['model_uri']}")
+
+
+def to_yaml(facts: Mapping[str, Any]) -> str:
+    """Facts as YAML."""
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(dict(facts), stream)
+    return stream.getvalue()
+
+
+def select(trials: Sequence[Trial], state: str | None, verdict: str | None) -> list[Trial]:
+    """The trials in a state (`FAILED` is every kind of failure) and with a verdict."""
+    labels = [str(one) for one in TrialState] + [f"FAILED({kind})" for kind in Failure]
+    if state is not None:
+        wanted = {label.lower(): label for label in labels}.get(state.lower())
+        if wanted is None:
+            raise InputError(f"--state {state}: {did_you_mean(state.upper(), labels)}")
+        trials = [trial for trial in trials if wanted in (trial.label, str(trial.state))]
+    if verdict is not None:
+        names = [str(one) for one in Verdict]
+        if verdict.lower() not in names:
+            raise InputError(f"--verdict {verdict}: {did_you_mean(verdict.lower(), names)}")
+        trials = [trial for trial in trials if trial.verdict == verdict.lower()]
+    return list(trials)
+
+
+def trials_csv(trials: Sequence[Trial]) -> str:
+    """One trial a line; each parameter is a column `params.NAME`."""
+    keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
+    stream = io.StringIO()
+    rows = [trial_row(trial) for trial in trials]
+    head = ["trial", "state", *(f"params.{key}" for key in keys)]
+    rest = ["value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended", "mlflow_run_id"]
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*head, *rest])
+    for row in rows:
+        writer.writerow(
+            [row["trial"], row["state"], *(row["params"].get(key) for key in keys), *(row[key] for key in rest)]
+        )
+    return stream.getvalue()
+
+
+def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
+    """The table of `goodfit trials`."""
+    if not trials:
+        print(f"no such trials in study {study.name}")
+        return
+    varying = varying_keys([trial.params for trial in trials])
+    out = table("trial", "state", spec_of(study.record).objective.metric, "verdict", "gap", "epoch", *varying)
+    for trial in trials:
+        epoch = f"{trial.best_epoch} of {trial.epochs}" if trial.best_epoch else str(trial.epochs)
+        cells = [
+            str(trial.number),
+            trial.label,
+            number(trial.value),
+            verdict_text(trial.verdict),
+            number(trial.gap),
+            epoch,
+        ]
+        out.add_row(*cells, *(number(trial.params.get(key)) for key in varying))
+    show(out)
+
+
+def varying_keys(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The parameters that differ between configurations; all of them where there is only one."""
+    keys = list(dict.fromkeys(key for params in configurations for key in params))
+    if len(configurations) < 2:
+        return keys
+    return [key for key in keys if len({repr(params.get(key)) for params in configurations}) > 1]
+
+
+def table(*columns: str) -> Table:
+    """A table with these columns."""
+    from rich import box
+    from rich.table import Table
+
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        out.add_column(column, overflow="fold")
+    return out
+
+
+def show(out: Any) -> None:
+    """Print to standard output; as wide as it needs to be where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(width=240, no_color=True)
+    console.print(out)
+
+
+def verdict_text(verdict: Any) -> str:
+    """A verdict in its colour."""
+    text = str(verdict or "-")
+    style = VERDICT_STYLE.get(text)
+    return f"[{style}]{text}[/{style}]" if style else text
+
+
+def number(value: Any) -> str:
+    """A value as a person reads it: four significant digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """1:05, or 2:01:05."""
+    whole = int(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

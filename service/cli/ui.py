@@ -1,0 +1,80 @@
+"""`goodfit ui`: the MLflow UI on a home's runs, after MLflow has caught up with the store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from service import app
+from service.cli.live import CatchingUp, say
+from service.client import Studies
+from service.errors import TrackingError
+from service.settings import make_folder
+
+START_SECONDS = 120.0  # how long MLflow's server may take to answer
+
+
+def serve_ui(studies: Studies, host: str, port: int) -> None:
+    """Start the UI, say where it is, and end with Ctrl-C."""
+    from service.tracker import ui_command, ui_link
+
+    settings, store = studies.settings, studies.store
+    for study in store.studies():
+        app.catch_up(settings, store, study, app.Options(on_catch_up=CatchingUp(), on_trouble=say))
+    if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
+        print(f"the runs are on the MLflow server at {settings.mlflow_uri}")
+        return
+    free = _free_port(host, port)
+    if free != port:
+        say(f"port {port} is busy; taking {free}")
+    command, environment = ui_command(settings.tracking_uri, settings.mlflow_artifacts, host, free)
+    make_folder(settings.log_folder)
+    log = settings.log_folder / "mlflow-ui.log"
+    with log.open("ab") as output:
+        server = subprocess.Popen(  # noqa: S603 - our own command line
+            command, env={**os.environ, **environment}, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        base = f"http://{host}:{free}"
+        _wait_until_up(server, base, str(log))
+        newest = store.studies()
+        experiment = newest[0].mlflow_experiment_id if newest else None
+        print(f"MLflow UI: {ui_link(base, experiment)}\nend it with Ctrl-C", flush=True)
+        server.wait()
+    except KeyboardInterrupt:
+        say("MLflow UI ended")
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait(timeout=10)
+
+
+def _wait_until_up(server: subprocess.Popen[bytes], base: str, log: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise TrackingError(f"the MLflow UI ended at once (exit {server.returncode}); its log: {log}")
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=2):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise TrackingError(f"the MLflow UI does not answer at {base}; its log: {log}")
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """The port that was asked for, or one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise TrackingError(f"no free port at {host}")

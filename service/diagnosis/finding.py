@@ -1,0 +1,73 @@
+"""What a diagnosis says: one record, plain values. How it is found is in verdict.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from service.records import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Whether a model over- or underfits, how bad and how sure that is, and the evidence.
+
+    Attributes:
+        verdict: see service.diagnosis.verdict for the rule.
+        severity: 0 to 1. overfit: the share of what validation had won that was lost again;
+            underfit: how far it is from what is possible; diverged: 1, or 0.5 after a recovery;
+            unfinished: the share still being won; good_fit: 0.
+        confidence: 0 to 1: how far the evidence is from the thresholds and from the noise,
+            less for short curves and missing ones. Not yet calibrated as a probability.
+        reason: one sentence with the numbers that decided.
+        advice: sentences on what to change, the most promising first.
+        judged_by: the metric whose curve gave verdict, onset, rise, slope and noise.
+        epochs: how many epochs validation (or the objective) was reported for.
+        onset: the epoch from which it went wrong for good (overfit, diverged).
+        best_epoch: the first epoch with the best finite value.
+        best: that value.
+        last: the last value reported; NaN and infinities are kept.
+        regret: how much worse `last` is than `best`; positive is worse.
+        rise: the same between smoothed levels, where one lucky or unlucky epoch does not count.
+        gap: how much worse validation is than training at the best epoch; positive is worse.
+        gap_end: the same at the last epoch that has both.
+        slope: change an epoch at the end; positive is worse.
+        noise: standard deviation from epoch to epoch late in the curve.
+        wasted: epochs trained after the best one.
+
+    best_epoch, best, last, regret, gap and gap_end are the objective's, in its unit.
+    """
+
+    verdict: Verdict
+    severity: float
+    confidence: float
+    reason: str
+    advice: tuple[str, ...] = ()
+    judged_by: str = "validation"
+    epochs: int = 0
+    onset: int | None = None
+    best_epoch: int | None = None
+    best: float | None = None
+    last: float | None = None
+    regret: float | None = None
+    rise: float | None = None
+    gap: float | None = None
+    gap_end: float | None = None
+    slope: float | None = None
+    noise: float | None = None
+    wasted: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; a NaN or infinity, which JSON does not know, becomes null."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Verdict):
+        return str(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

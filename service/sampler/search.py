@@ -1,0 +1,259 @@
+"""OptunaSampler: proposes configurations and judges running trials.
+
+Its Optuna study lives in memory and is rebuilt from the store's records; a trial has the same number
+in both. Two rules let a resumed study go on as if it had never stopped:
+
+- Each proposal comes from a sampler of its own, seeded from the study's seed and the trial's number.
+  Nothing that Optuna's samplers remember from one trial to the next is used.
+- A trial is judged when its epoch is reported, whether or not anyone asks for the answer. What pruners
+  remember (the rungs of asha and hyperband) then follows from the curves alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState as State
+from optuna.trial import create_trial
+
+from search_spaces.space import Space
+from service.errors import InputError, did_you_mean
+from service.records import Report, Trial
+from service.sampler.axes import Free, axes_of, groups_of, searched, usable
+from service.sampler.history import Curve, curves_of, new_study, quiet, state_of, value_of
+from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, rungs, settle
+
+SEARCH_METHODS = ("grid", "random", "bayesian")
+
+# How often a configuration that is there already is drawn anew: a few times by the method itself, then
+# at random, which does not prefer the places where the method has been.
+_OWN_DRAWS, _RANDOM_DRAWS = 4, 16
+
+
+@dataclass(slots=True)
+class _Running:
+    """An unfinished trial under a pruner: its last epoch, and the judgement of it."""
+
+    trial: optuna.Trial
+    epoch: int = 0
+    prune: bool = False
+
+
+class OptunaSampler:
+    """Grid, random and Bayesian search (multivariate TPE with constant liar), with Optuna's pruners.
+
+    No configuration is proposed twice while one is left that never was. Where the space is finite that
+    holds exactly, and once all are spent random and bayesian search go on with repetitions. In a
+    continuum a repetition (in a branch without continuous parameters) is drawn anew, up to 20 times.
+
+    For one thread. All arguments are plain values of the study file:
+
+    Args:
+        name: the study's; hyperband sorts trials into brackets by it.
+        space: what is searched.
+        method: one of SEARCH_METHODS.
+        seed: the study's.
+        try_defaults: trial 0 takes `defaults` as far as they lie in the space; never with grid.
+        defaults: the trainer's.
+        pruning: the method and its options.
+        metric: the objective's name in the reports.
+        direction: "minimize" or "maximize".
+        epochs: what a full trial trains.
+
+    Raises:
+        InputError: an unknown method, or pruning options that Optuna refuses.
+        ValueError: grid search over parameters that have no `step` or `points`.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        space: Space,
+        method: str,
+        seed: int,
+        try_defaults: bool,
+        defaults: Mapping[str, Any],
+        pruning: Pruning,
+        metric: str,
+        direction: str,
+        epochs: int,
+    ) -> None:
+        if method not in SEARCH_METHODS:
+            raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
+        self._name, self._metric, self._direction = name, metric, direction
+        self._space, self._method, self._seed = space, method, seed
+        self._grid_size = space.grid_size() if method == "grid" else 0
+        self._axes = axes_of(space)
+        self._groups = groups_of(self._axes)
+        self._preset = usable(self._axes, defaults) if try_defaults else {}
+        self._pruner = make_pruner(pruning.method, pruning.options, epochs)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._storage = InMemoryStorage()
+        self._study = new_study(self._name, self._direction, self._storage, self._pruner)
+        with quiet():
+            aside = self._storage.create_new_study([StudyDirection.NOT_SET])
+        # TPE writes notes on the trial that it draws for; they must not reach the model of the next one.
+        self._sketch = self._storage.create_new_trial(aside)
+        self._running: dict[int, _Running] = {}
+        self._asked = 0
+        self._seen: set[str] = set()
+        self._any_nan = False
+        if self._pruner is not None:
+            settle(self._pruner, self._study)
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """The parameters of trial `number`; None when the grid is exhausted."""
+        if number != self._asked:
+            raise ValueError(f"trial {number} was asked for, but {self._asked} is next")
+        params = self._propose(number)
+        if params is not None:
+            self._add(params, State.RUNNING)
+            self._follow(number)
+        return params
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Take in an epoch and judge the trial; an epoch that is there already stays as it was."""
+        if self._pruner is None:
+            return
+        running = self._running[number]
+        if epoch > running.epoch:
+            running.trial.report(value, epoch)
+            running.epoch = epoch
+            self._any_nan = self._any_nan or math.isnan(value)
+            self._judge(running)
+
+    def should_prune(self, number: int) -> bool:
+        """Whether the trial should end, as judged at its last report."""
+        return self._pruner is not None and self._running[number].prune
+
+    def tell(self, trial: Trial) -> None:
+        state = state_of(trial)
+        self._study.tell(trial.number, trial.value if state is State.COMPLETE else None, state)
+        self._running.pop(trial.number, None)
+
+    def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
+        """Start anew from the records. Unfinished trials go on, judged anew at their last epoch."""
+        self._reset()
+        curves = curves_of(reports, self._metric) if self._pruner is not None else {}
+        self._any_nan = any(math.isnan(value) for curve in curves.values() for value in curve.values())
+        ordered = sorted(trials, key=lambda trial: trial.number)
+        for trial in ordered:
+            if trial.number != self._asked:
+                raise ValueError(f"the study has trial {trial.number}, but no trial {self._asked}")
+            self._restore(trial, curves.get(trial.number, {}))
+        for trial in ordered:
+            if not state_of(trial).is_finished():
+                self._follow(trial.number, curves.get(trial.number), prune=trial.prune_at is not None)
+
+    def _restore(self, trial: Trial, curve: Curve) -> None:
+        state = state_of(trial)
+        judged = curve if state.is_finished() else dict(list(curve.items())[:-1])
+        noted = rungs(self._pruner, self._study, trial.number, judged)
+        self._add(trial.params, state, value_of(trial, curve), curve, noted)
+
+    def _add(
+        self,
+        params: Mapping[str, Any],
+        state: State,
+        value: float | None = None,
+        curve: Curve | None = None,
+        noted: Mapping[str, float] | None = None,
+    ) -> None:
+        values, distributions = searched(self._axes, params)
+        trial = create_trial(
+            state=state,
+            value=value,
+            params=values,
+            distributions=distributions,
+            intermediate_values=curve,
+            system_attrs=dict(noted or {}),
+        )
+        self._study.add_trial(trial)
+        self._seen.add(_key(params))
+        self._asked += 1
+
+    def _follow(self, number: int, curve: Curve | None = None, *, prune: bool = False) -> None:
+        """Judge the trial from here on, if there is a pruner."""
+        if self._pruner is None:
+            return
+        study_id = self._storage.get_study_id_from_name(self._name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        running = _Running(optuna.Trial(self._study, trial_id), max(curve or {}, default=0))
+        self._running[number] = running
+        if curve:
+            self._judge(running)
+        running.prune = running.prune or prune
+
+    def _judge(self, running: _Running) -> None:
+        with nan_tolerated() if self._any_nan else contextlib.nullcontext():
+            running.prune = bool(running.trial.should_prune())  # some pruners answer in NumPy's bool
+
+    def _propose(self, number: int) -> dict[str, Any] | None:
+        if self._method == "grid":
+            return self._space.grid_point(number) if number < self._grid_size else None
+        params = self._draw(number, 0)
+        if _key(params) not in self._seen:
+            return params
+        size = self._space.cardinality()
+        if size is not None and len(self._seen) >= size:
+            return params
+        for draw in range(1, _OWN_DRAWS + _RANDOM_DRAWS):
+            again = self._draw(number, draw)
+            if _key(again) not in self._seen:
+                return again
+        return self._unseen(number, size) if size is not None else params
+
+    def _draw(self, number: int, draw: int) -> dict[str, Any]:
+        """One configuration, by a sampler made for this draw."""
+        seed = _seed(self._seed, number, draw)
+        modelled = self._method == "bayesian" and draw < _OWN_DRAWS
+        sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
+        sketch = copy.copy(self._storage.get_trial(self._sketch))
+        sketch.number = number
+        preset = self._preset if number == 0 else {}
+        drawn: dict[str, Any] = {}
+
+        def choose(parameter: Free) -> Any:
+            name, axis = parameter.name, self._axes[parameter.name]
+            if name in preset:
+                return preset[name]
+            if axis.distribution.single():
+                return parameter.grid_value(0)
+            if name not in drawn:
+                drawn.update(sampler.sample_relative(self._study, sketch, self._groups[name]))
+            if name not in drawn:  # too few trials for a model
+                drawn[name] = sampler.sample_independent(self._study, sketch, name, axis.distribution)
+            return axis.from_optuna(drawn[name])
+
+        return self._space.walk(choose)
+
+    def _unseen(self, number: int, size: int) -> dict[str, Any]:
+        """A configuration never proposed, found by counting on from a random one."""
+        start = _seed(self._seed, number, _OWN_DRAWS + _RANDOM_DRAWS)
+        points = (self._space.configuration((start + step) % size) for step in range(size))
+        return next(point for point in points if _key(point) not in self._seen)
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    """Equal for equal configurations, before and after the store."""
+    return json.dumps(params, sort_keys=True)
+
+
+def _seed(study_seed: int, number: int, draw: int) -> int:
+    """32 bits for one draw of one trial's configuration."""
+    digest = hashlib.blake2b(f"{study_seed}:{number}:{draw}".encode(), digest_size=4, person=b"proposal").digest()
+    return int.from_bytes(digest, "big")

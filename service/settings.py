@@ -1,0 +1,107 @@
+"""Where everything of a home lies, and who this process is. Names and paths are made here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A home, and what the environment says beside it."""
+
+    home: Path
+    database: str | None = None  # GOODFIT_DATABASE
+    ray_address: str | None = None  # RAY_ADDRESS
+    mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
+    artifacts: Path | None = None  # GOODFIT_ARTIFACTS
+
+    @classmethod
+    def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The settings of the environment; `home` wins over GOODFIT_HOME, which wins over .goodfit here."""
+        artifacts = environ.get("GOODFIT_ARTIFACTS")
+        if artifacts and "://" in artifacts:
+            raise errors.InputError(f"GOODFIT_ARTIFACTS={artifacts}: a folder, please; object stores are not there yet")
+        return cls(
+            home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
+            database=environ.get("GOODFIT_DATABASE") or None,
+            ray_address=environ.get("RAY_ADDRESS") or None,
+            mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
+            artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
+        )
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.home / 'goodfit.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path | None:
+        """Where MLflow keeps artifacts; None where its server decides."""
+        return None if self.mlflow_uri else self.home / "mlartifacts"
+
+    @property
+    def log_folder(self) -> Path:
+        return self.home / "logs"
+
+    def study_folder(self, study: str) -> Path:
+        return (self.artifacts or self.home / "studies") / study
+
+    def trial_folder(self, study: str, trial: int) -> Path:
+        return self.study_folder(study) / "trials" / f"{trial:05d}"
+
+    def trial_log(self, study: str, trial: int) -> Path:
+        """What a trial's trainer printed, and the traceback it ended with; made when there is something."""
+        return self.trial_folder(study, trial) / "log.txt"
+
+    def mirror_log(self, study: str) -> Path:
+        return self.log_folder / f"{study}-mlflow.log"
+
+    def mirror_lock(self, study: str) -> Path:
+        """Held by the one process that writes the study to MLflow."""
+        return self.log_folder / f"{study}-mlflow.lock"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that can be written; HomeError says which could not and why."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.HomeError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with --home"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise errors.HomeError(f"cannot write in {folder}; choose another home with --home, or mend its rights")
+
+
+def owner() -> str:
+    """This process, as leases name it: host, process id, and when it started."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_process_start(os.getpid())}"
+
+
+def is_dead(owner_name: str) -> bool:
+    """Whether an owner of a lease was a process of this host that is gone."""
+    host, pid, start = owner_name.rsplit(":", 2)
+    return host == socket.gethostname() and _process_start(int(pid)) != start
+
+
+def _process_start(pid: int) -> str:
+    """When a process started, in clock ticks since boot; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        if Path("/proc/self").exists():
+            return ""
+    try:  # no /proc: all that can be known is whether it is there
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    return "running"

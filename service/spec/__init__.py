@@ -1,0 +1,32 @@
+"""The study file: YAML -> StudySpec, with errors that carry the line and the key.
+
+study.py            StudySpec, the study as it is kept
+sections.py         its sections | pruning.py  the pruning methods | fields.py  kinds of values
+reading.py          the file, the paths in it, all problems at once | overrides.py  --set
+checks.py           what only shows when the parts meet | hyperparameters.py  space and trainer
+sentences.py        pydantic's errors in words | origin.py  where a key was written
+
+No torch, no Optuna; a trainer in a user's own file is imported when its study is read.
+"""
+
+from service.spec.checks import check_metric
+from service.spec.pruning import Pruning
+from service.spec.reading import from_mapping, read
+from service.spec.sections import Budget, Data, Objective, Prepare, Resources, Search, Split, Training
+from service.spec.study import StudySpec
+
+__all__ = [
+    "Budget",
+    "Data",
+    "Objective",
+    "Prepare",
+    "Pruning",
+    "Resources",
+    "Search",
+    "Split",
+    "StudySpec",
+    "Training",
+    "check_metric",
+    "from_mapping",
+    "read",
+]

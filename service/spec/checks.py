@@ -1,0 +1,166 @@
+"""What only shows when the parts of a study meet: its trainer, its data, its space, its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search_spaces.document import KeyPath
+from search_spaces.space import Space
+from service.errors import StudyFileError, did_you_mean
+from service.spec.hyperparameters import check_hyperparameters
+from service.spec.sections import Budget, Data, Objective, Search
+from service.spec.study import StudySpec
+from trainers.errors import TrainersError
+from trainers.registry import Trainer, resolve
+
+Say = Callable[[KeyPath, str], None]
+
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+_NOW = f"a {', '.join(_TABLES)} or .npz file"
+_LATER = {".txt": "text data", ".ts": "time series files", ".png": "images", ".jpg": "images", ".jpeg": "images"}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A study on the way to its spec.
+
+    Attributes:
+        parts: the sections that are right by themselves.
+        space: what could be read of the space, with the fixed parameters in it.
+        fixed: the names under `fixed:`.
+        values: the study as it was written.
+    """
+
+    parts: Mapping[str, Any]
+    space: Space
+    fixed: frozenset[str]
+    values: Mapping[str, Any]
+
+    def place(self, parameter: str) -> tuple[KeyPath, str]:
+        """Where a parameter is written: the key, and what to put before a message."""
+        if parameter in self.fixed:
+            return ("fixed", parameter), ""
+        if isinstance(self.values.get("space"), Mapping):
+            return ("space", parameter), ""
+        return ("space",), f"{parameter}: "
+
+
+def check_draft(draft: Draft, say: Say) -> None:
+    """Say what does not go together; looks only at parts that are right by themselves."""
+    trainer = _trainer(draft, say)
+    if trainer is not None:
+        for parameter, wrong in check_hyperparameters(trainer, draft.space):
+            path, before = draft.place(parameter)
+            say(path, before + wrong)
+    task = _check_data(draft, trainer, say)
+    objective: Objective | None = draft.parts.get("objective")
+    if trainer is not None and task is not None and objective is not None:
+        wrong_metric = _metric_problem(objective.metric, trainer, task)
+        if wrong_metric:
+            say(("objective", "metric"), wrong_metric)
+    _check_search(draft, say)
+
+
+def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
+    """Whether the trainer reports the objective; for data whose task is known once they are loaded.
+
+    Raises:
+        StudyFileError: it does not.
+    """
+    wrong = _metric_problem(spec.objective.metric, trainer, task)
+    if wrong:
+        raise StudyFileError(spec.origin.file, [spec.origin.problem(("objective", "metric"), wrong)])
+
+
+def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
+    if trainer.metrics is None or task not in trainer.metrics:
+        return None
+    known = [f"{split}/{name}" for split in ("val", "train") for name in trainer.metrics[task]]
+    if metric in known:
+        return None
+    return f"trainer {trainer.name} does not report {metric} for {task}; {did_you_mean(metric, known)}"
+
+
+def _trainer(draft: Draft, say: Say) -> Trainer | None:
+    reference = draft.parts.get("trainer")
+    if reference is None:
+        return None
+    try:
+        return resolve(reference)
+    except TrainersError as error:
+        say(("trainer",), str(error))
+        return None
+
+
+def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
+    """Say what is wrong with the data; returns the task of a built-in data set."""
+    from trainers.data import DATASETS, is_path
+
+    data: Data | None = draft.parts.get("data")
+    if data is None:
+        if trainer is not None and trainer.kinds and "data" not in draft.values:
+            say(("data",), f"is missing; trainer {trainer.name} needs data, such as {{source: {_suiting(trainer)}}}")
+        return None
+    if data.source not in DATASETS:
+        if is_path(data.source):
+            _check_file(Path(data.source), data.target, say)
+        else:
+            say(
+                ("data", "source"),
+                f"there is no data set {data.source!r}; {did_you_mean(data.source, DATASETS)}, or give a file's path",
+            )
+        return None
+    found = DATASETS[data.source]
+    if trainer is not None and trainer.kinds and found.kind not in trainer.kinds:
+        takes = " or ".join(sorted(trainer.kinds))
+        say(("data", "source"), f"{data.source} is {found.kind} data; trainer {trainer.name} takes {takes} data")
+    elif trainer is not None and trainer.metrics is not None and found.task not in trainer.metrics:
+        does = " and ".join(sorted(trainer.metrics))
+        say(("data", "source"), f"{data.source} is for {found.task}; trainer {trainer.name} does {does}")
+    return found.task
+
+
+def _suiting(trainer: Trainer) -> str:
+    from trainers.data import DATASETS
+
+    return next((name for name, found in DATASETS.items() if found.kind in trainer.kinds), "...")
+
+
+def _check_file(path: Path, target: str | None, say: Say) -> None:
+    source = ("data", "source")
+    if path.is_dir():
+        say(
+            source,
+            f"{path} is a folder; data from folders are not there yet: give a .csv, .parquet, .jsonl or .npz file",
+        )
+    elif path.suffix.lower() in _LATER:
+        say(
+            source,
+            f"{path}: {_LATER[path.suffix.lower()]} are not there yet: give a .csv, .parquet, .jsonl or .npz file",
+        )
+    elif not path.exists():
+        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = did_you_mean(path.name, beside) if beside else ""
+        hint = f"; {near.split('?')[0]}?" if "?" in near else ""
+        say(source, f"there is no file {path}{hint}")
+    elif path.suffix.lower() in _TABLES and target is None:
+        say(("data", "target"), "is missing; write the column to predict")
+
+
+def _check_search(draft: Draft, say: Say) -> None:
+    if any(name in draft.values and name not in draft.parts for name in ("search", "budget")):
+        return
+    search: Search = draft.parts.get("search") or Search()
+    budget: Budget = draft.parts.get("budget") or Budget()
+    if search.method == "grid":
+        for parameter in draft.space.ungridded():
+            path, before = draft.place(parameter)
+            say(path, f"{before}a grid needs step or points of it")
+        if "try_defaults" in search.model_fields_set and search.try_defaults:
+            say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
+    elif budget.trials is None and budget.minutes is None:
+        need = f"trials, minutes or both: a {search.method} search has no end of its own"
+        say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")

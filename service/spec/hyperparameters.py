@@ -1,0 +1,114 @@
+"""Whether a space suits a trainer: names, types and, as far as the config checks itself, ranges."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, same, shown
+from search_spaces.space import Space
+from service.errors import did_you_mean
+from trainers.config import Checked
+from trainers.errors import BadTrainer
+from trainers.registry import Trainer
+
+_EVERY_VALUE = 64  # of a whole-number range are tried, or else its ends
+
+
+def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str, str]]:
+    """Which parameters do not suit the trainer, and why; nothing where it declares no config."""
+    if trainer.config is None:
+        return
+    hints = trainer.types()
+    for parameter in space:
+        if parameter.name not in hints:
+            known = did_you_mean(parameter.name, hints)
+            yield parameter.name, f"trainer {trainer.name} has no such hyperparameter; {known}"
+            continue
+        wrong = _type_problem(parameter, hints[parameter.name]) or _range_problem(parameter, trainer, space)
+        if wrong:
+            yield parameter.name, wrong
+    for field in dataclasses.fields(trainer.config):
+        given = field.name in space and not space[field.name].when
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING and not given:
+            where = "outside of its condition" if field.name in space else "in `space:` or `fixed:`"
+            yield field.name, f"trainer {trainer.name} has no default for it; give it {where}"
+
+
+def _values(parameter: Parameter) -> list[Value]:
+    """The values that stand for all that a parameter can take."""
+    match parameter:
+        case Fixed():
+            return [parameter.value]
+        case Choice():
+            return list(parameter.choices)
+        case Int() if parameter.cardinality <= _EVERY_VALUE:
+            return [parameter.low + index * parameter.step for index in range(parameter.cardinality)]
+        case Int() | Float():
+            return [parameter.low, parameter.high]
+
+
+def _type_problem(parameter: Parameter, hint: Any) -> str | None:
+    if isinstance(parameter, Float) and not _fits(0.5, hint) and _fits(1, hint):
+        return "is a whole number to the trainer; write type: int"
+    for value in _values(parameter):
+        if not _fits(value, hint):
+            return f"{shown(value)} is not {_named(hint, value)}"
+    return None
+
+
+def _fits(value: Value, hint: Any) -> bool:
+    """Whether a value is of a type; true also where the type is one that we do not look into."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return any(same(value, choice) for choice in typing.get_args(hint))
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, member) for member in typing.get_args(hint))
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is bool or hint is str:
+        return isinstance(value, hint)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return True
+
+
+def _named(hint: Any, value: Value) -> str:
+    """A type in words, with the nearest choice where there are choices."""
+    if typing.get_origin(hint) is Literal:
+        return f"among its choices; {did_you_mean(str(value), [shown(choice) for choice in typing.get_args(hint)])}"
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_named(member, value) for member in typing.get_args(hint))
+    words = {bool: "true or false", str: "a text", int: "a whole number", float: "a number", type(None): "null"}
+    return words.get(hint, str(hint))
+
+
+def _range_problem(parameter: Parameter, trainer: Trainer, space: Space) -> str | None:
+    """What the trainer's config says to the parameter's values, beside defaults that lie in the space."""
+    config = trainer.config
+    if config is None or not issubclass(config, Checked) or set(space.names) - set(trainer.types()):
+        return None
+    beside = {**trainer.defaults(), **_nearest_to_defaults(space, trainer.defaults())}
+    for value in _values(parameter):
+        try:
+            config(**{**beside, parameter.name: value})
+        except BadTrainer as error:
+            return str(error).removeprefix(f"{parameter.name}: ")
+        except TypeError:  # a hyperparameter without default: told by itself
+            return None
+    return None
+
+
+def _nearest_to_defaults(space: Space, defaults: dict[str, Any]) -> dict[str, Value]:
+    """For each parameter its default, or a value that it can take where the default lies outside."""
+    return {
+        item.name: defaults[item.name]
+        if item.name in defaults and item.contains(defaults[item.name])
+        else _values(item)[0]
+        for item in space
+    }

@@ -1,0 +1,31 @@
+"""Where a study's keys were written: in a file, in a mapping, or with --set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from search_spaces.document import Document, KeyPath, dotted
+from service.errors import Problem
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Turns a key path into the problem's place. All are equal: a spec is the same wherever it stood.
+
+    Attributes:
+        file: how messages name the file.
+        document: its lines; None where the study came as a mapping.
+        overridden: the key paths that --set gave.
+    """
+
+    file: str = field(default="the study", compare=False)
+    document: Document | None = field(default=None, compare=False)
+    overridden: Collection[KeyPath] = field(default_factory=frozenset, compare=False)
+
+    def problem(self, path: KeyPath, text: str) -> Problem:
+        for given in self.overridden:
+            if path[: len(given)] == given or (len(path) < len(given) and given[: len(path)] == path and path):
+                return Problem(0, f"--set {dotted(path)}", text)
+        line = self.document.line(path) if self.document and path else 0
+        return Problem(line, dotted(path), text)

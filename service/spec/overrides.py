@@ -1,0 +1,55 @@
+"""`--set KEY=VALUE`: dotted keys, values in YAML, laid over what the study file says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search_spaces.document import DocumentError, KeyPath, dotted, read_text
+from search_spaces.values import BadValue, described
+from service.errors import Problem
+
+
+def override(
+    values: Mapping[str, Any], overrides: Sequence[str], problems: list[Problem]
+) -> tuple[dict[str, Any], list[KeyPath]]:
+    """The study with the overrides in it, and which keys they gave.
+
+    Args:
+        values: the study file's; left as it is.
+        overrides: KEY=VALUE each.
+        problems: gets what is wrong with them.
+    """
+    changed = copy.deepcopy(dict(values))
+    given: list[KeyPath] = []
+    for text in overrides:
+        try:
+            path, value = _split(text)
+            _put(changed, path, value)
+            given.append(path)
+        except BadValue as error:
+            problems.append(Problem(0, f"--set {text}", str(error)))
+    return changed, given
+
+
+def _split(text: str) -> tuple[KeyPath, object]:
+    key, equals, written = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise BadValue("is not KEY=VALUE; write --set budget.trials=8, for example")
+    try:
+        return path, read_text(written).value
+    except DocumentError as error:
+        raise BadValue(f"its value {error.flaws[0].text}; put it in quotes to mean the text") from error
+
+
+def _put(values: dict[str, Any], path: KeyPath, value: object) -> None:
+    inner = values
+    for depth, part in enumerate(path[:-1], start=1):
+        if inner.get(str(part)) is None:
+            inner[str(part)] = {}
+        inner = inner[str(part)]
+        if not isinstance(inner, dict):
+            raise BadValue(f"{dotted(path[:depth])} is {described(inner)}, which has no keys; set it as a whole")
+    inner[str(path[-1])] = value

@@ -1,0 +1,198 @@
+"""From a study file to its StudySpec, with everything that is wrong in it said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+import search_spaces
+from search_spaces.document import DocumentError, KeyPath, read_file
+from search_spaces.files import SpaceFileError, library_file, read_space, told
+from search_spaces.parameters import Value
+from search_spaces.parse import parse_fixed, parse_space
+from search_spaces.space import Space
+from search_spaces.values import BadValue, described, nearest
+from service.errors import Problem, StudyFileError
+from service.spec.checks import Draft, check_draft
+from service.spec.fields import study_name, text
+from service.spec.origin import Origin
+from service.spec.overrides import override
+from service.spec.pruning import Pruning
+from service.spec.sections import Budget, Data, Objective, Resources, Search, Training
+from service.spec.sentences import TOP, sentences, unknown_key
+from service.spec.study import StudySpec
+
+_MODELS: dict[str, type[BaseModel]] = {
+    "data": Data,
+    "objective": Objective,
+    "search": Search,
+    "training": Training,
+    "budget": Budget,
+    "resources": Resources,
+}
+_REQUIRED = {
+    "name": "write a name for the study",
+    "trainer": "write a trainer's name, module:name or path.py:name",
+    "space": "write a space's name, its file, or the parameters themselves",
+    "objective": "write {metric: val/..., direction: minimize or maximize}",
+    "training": "write {epochs: ...}",
+}
+_PRUNING: TypeAdapter[Any] = TypeAdapter(Pruning)
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: the file; paths in it are relative to its folder, or else to the current one.
+        overrides: KEY=VALUE each, with dotted keys and values in YAML.
+
+    Raises:
+        StudyFileError: with every problem, its line and key.
+    """
+    try:
+        document = read_file(path)
+    except DocumentError as error:
+        raise StudyFileError(str(path), [Problem(flaw.line, flaw.key, flaw.text) for flaw in error.flaws]) from error
+    if document.value is None:
+        raise StudyFileError(str(path), [Problem(0, "", f"is empty; write at least {', '.join(_REQUIRED)}")])
+    if not isinstance(document.value, dict):
+        wrong = f"is {described(document.value)}, not a mapping of keys: {', '.join(TOP)}"
+        raise StudyFileError(str(path), [Problem(0, "", wrong)])
+    problems: list[Problem] = []
+    values, given = override(document.value, overrides, problems)
+    return _Reading(values, path.resolve().parent, Origin(str(path), document, given), problems).spec()
+
+
+def from_mapping(values: Mapping[str, Any], base: Path) -> StudySpec:
+    """A study from the values that a study file would hold; `base` takes the place of its folder.
+
+    Raises:
+        StudyFileError: with every problem and its key.
+    """
+    return _Reading(dict(values), base.resolve(), Origin(), []).spec()
+
+
+class _Reading:
+    """One reading of one study: its parts, as far as they are right, and its problems."""
+
+    def __init__(self, values: dict[str, Any], base: Path, origin: Origin, problems: list[Problem]) -> None:
+        self._values = values
+        self._base = base
+        self._origin = origin
+        self._problems = problems
+        self._parts: dict[str, Any] = {}
+
+    def spec(self) -> StudySpec:
+        self._look_at_keys()
+        self._read_names()
+        for name in (*_MODELS, "pruning"):
+            self._read_section(name)
+        fixed = self._fixed()
+        space = self._space(fixed)
+        self._find_files()
+        check_draft(Draft(self._parts, space, frozenset(fixed), self._values), self._say)
+        if self._problems:
+            raise StudyFileError(self._origin.file, self._problems)
+        search: Search = self._parts.get("search") or Search()
+        if search.method == "grid":  # which has its points of its own
+            search = search.model_copy(update={"try_defaults": False})
+        return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
+
+    def _say(self, path: KeyPath, wrong: str) -> None:
+        self._problems.append(self._origin.problem(path, wrong))
+
+    def _look_at_keys(self) -> None:
+        for key in self._values:
+            if key not in TOP:
+                self._say((key,), unknown_key((key,), TOP))
+        for key, hint in _REQUIRED.items():
+            if key not in self._values:
+                self._say((key,), f"is missing; {hint}")
+
+    def _read_names(self) -> None:
+        for key, read_value in (("name", study_name), ("trainer", text)):
+            if key in self._values:
+                try:
+                    self._parts[key] = read_value(self._values[key])
+                except BadValue as error:
+                    self._say((key,), str(error))
+
+    def _read_section(self, name: str) -> None:
+        if name not in self._values:
+            return
+        values = self._values[name]
+        if values is None:
+            self._say((name,), "is empty; fill it in or leave it out")
+            return
+        if name == "objective" and isinstance(values, list):
+            self._say((name,), "several objectives are not there yet; give one {metric: ..., direction: ...}")
+            return
+        if name == "pruning" and not isinstance(values, Mapping):
+            self._say((name,), f"is {described(values)}, not a section; write {{method: median}}, for example")
+            return
+        try:
+            model = _MODELS.get(name)
+            self._parts[name] = model.model_validate(values) if model else _PRUNING.validate_python(values)
+        except ValidationError as error:
+            for path, wrong in sentences(error, values, (name,)):
+                self._say(path, wrong)
+
+    def _fixed(self) -> dict[str, Value]:
+        problems: list[tuple[KeyPath, str]] = []
+        fixed = parse_fixed(self._values.get("fixed", {}), problems)
+        for path, wrong in problems:
+            self._say(("fixed", *path), wrong)
+        return fixed
+
+    def _space(self, fixed: Mapping[str, Value]) -> Space:
+        source = self._values.get("space", {})
+        if isinstance(source, str):
+            return self._space_file(source, fixed)
+        problems: list[tuple[KeyPath, str]] = []
+        space = parse_space(source, problems, fixed)
+        if "space" in self._values:
+            for path, wrong in problems:
+                self._say(("space", *path), wrong)
+        return space
+
+    def _space_file(self, source: str, fixed: Mapping[str, Value]) -> Space:
+        names = search_spaces.library()
+        if source in names:
+            file = library_file(source)
+        elif "/" in source or Path(source).suffix:
+            file = self._located(source)
+        else:
+            self._say(("space",), f"there is no search space {source!r}; {nearest(source, names)}, or give a file")
+            return Space(()).pin(fixed)
+        try:
+            return read_space(file, fixed)
+        except SpaceFileError as error:
+            for flaw in error.flaws:
+                self._say(("space",), told(error.file, flaw))
+            return Space(()).pin(fixed)
+
+    def _find_files(self) -> None:
+        """Make the paths absolute."""
+        trainer = self._parts.get("trainer", "")
+        if ".py:" in trainer:
+            path, _, name = trainer.rpartition(":")
+            self._parts["trainer"] = f"{self._located(path)}:{name}"
+        data: Data | None = self._parts.get("data")
+        if data is not None and self._is_file(data.source):
+            located = str(self._located(data.source))
+            self._parts["data"] = data.model_copy(update={"source": located})
+
+    def _is_file(self, source: str) -> bool:
+        from trainers.data import DATASETS, is_path
+
+        return is_path(source) or (source not in DATASETS and self._located(source).exists())
+
+    def _located(self, path: str) -> Path:
+        """A path relative to the study's folder, or to the current one if it is only there."""
+        here = self._base / Path(path).expanduser()
+        there = Path(path).expanduser().resolve()
+        return there if there.exists() and not here.exists() else here.resolve()

@@ -1,0 +1,106 @@
+"""pydantic's errors as plain sentences, each with the path of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from search_spaces.document import KeyPath, dotted
+from search_spaces.values import described
+from service.errors import did_you_mean
+from service.spec.pruning import METHODS, WRAPPED
+from service.spec.sections import LATER, Budget, Data, Objective, Prepare, Resources, Search, Split, Training
+
+TOP = ("name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources")
+SECTIONS: dict[KeyPath, type[BaseModel]] = {
+    ("data",): Data,
+    ("data", "split"): Split,
+    ("data", "prepare"): Prepare,
+    ("objective",): Objective,
+    ("search",): Search,
+    ("training",): Training,
+    ("budget",): Budget,
+    ("resources",): Resources,
+}
+_EXAMPLES: dict[KeyPath, str] = {
+    ("objective", "metric"): "write the metric, such as val/loss",
+    ("objective", "direction"): "write minimize (a loss, an error) or maximize (an accuracy, a score)",
+    ("training", "epochs"): "write how many epochs a trial may train",
+    ("data", "source"): "write a data set's name or a file's path",
+}
+
+
+def sentences(error: ValidationError, values: object, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Each error's key path and text.
+
+    Args:
+        error: what pydantic raised.
+        values: what it was given.
+        prefix: where in the study file that stands.
+    """
+    for item in error.errors(include_url=False):
+        path = _without_tags((*prefix, *item["loc"]))
+        yield path, _sentence(item, path, values, prefix)
+
+
+def unknown_key(path: KeyPath, known: Iterable[str]) -> str:
+    """What to say about a key that its section does not have."""
+    *section, key = (str(part) for part in path)
+    if tuple(path) in LATER:
+        return f"{LATER[tuple(str(part) for part in path)]} is not there yet; leave {key} out"
+    homes = [dotted(home) for home, model in SECTIONS.items() if key in model.model_fields and list(home) != section]
+    hint = f"it goes in `{homes[0]}:`; " if len(homes) == 1 else ""
+    if section and key in TOP and not hint:
+        hint = "it goes at the top level; "
+    return f"unknown key; {hint}{did_you_mean(key, known)}"
+
+
+def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
+    kind, given = item["type"], item["input"]
+    if kind == "value_error":
+        return str(item["ctx"]["error"])
+    if kind == "missing":
+        example = _EXAMPLES.get(path)
+        return f"is missing; {example}" if example else "is missing"
+    if kind == "extra_forbidden":
+        return unknown_key(path, _known_keys(path[:-1], values, prefix))
+    if kind == "union_tag_not_found":
+        return f"its method is missing; write method: and one of {', '.join(METHODS)}"
+    if kind == "union_tag_invalid":
+        tag = item["ctx"]["tag"]
+        if path[-1] == "wrapped" and tag in METHODS:
+            return f"{tag} cannot be wrapped; choose from: {', '.join(WRAPPED)}"
+        return f"there is no pruning method {tag!r}; {did_you_mean(tag, WRAPPED if path[-1] == 'wrapped' else METHODS)}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        known = _known_keys(path, values, prefix)
+        return f"is {described(given)}, not a section with keys: {', '.join(known)}"
+    return f"is {described(given)}: {str(item['msg'])[:1].lower()}{str(item['msg'])[1:]}"
+
+
+def _known_keys(section: KeyPath, values: object, prefix: KeyPath) -> list[str]:
+    if not section:
+        return list(TOP)
+    if section in SECTIONS:
+        return list(SECTIONS[section].model_fields)
+    inner = _at(values, section[len(prefix) :])
+    method = inner.get("method") if isinstance(inner, Mapping) else None
+    return list(METHODS[method].model_fields) if method in METHODS else ["method"]
+
+
+def _without_tags(loc: KeyPath) -> KeyPath:
+    """The key path in an error's location: pydantic puts the method after `pruning` and `wrapped`."""
+    path: list[str | int] = []
+    tagged = False
+    for part in loc:
+        if not tagged:
+            path.append(part)
+        tagged = not tagged and part in ("pruning", "wrapped")
+    return tuple(path)
+
+
+def _at(values: object, path: KeyPath) -> object:
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values

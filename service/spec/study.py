@@ -1,0 +1,168 @@
+"""StudySpec: a study file as validated, complete in itself.
+
+It holds all paths absolute, the space inlined and every default filled in, so it can be kept as JSON
+and rebuilt where the study file is gone. Reading the file is in reading.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr, ValidationError
+
+from search_spaces.parameters import Fixed, Value, shown
+from search_spaces.parse import from_list, to_list
+from search_spaces.space import Space
+from service.errors import Problem, StudyFileError
+from service.spec.fields import Name, Section, Text
+from service.spec.origin import Origin
+from service.spec.pruning import NoPruning, Pruning
+from service.spec.sections import Budget, Data, Objective, Resources, Search, Training
+from service.spec.sentences import sentences
+from trainers.messages import DataSpec
+
+
+def _as_space(value: object) -> object:
+    return from_list(value) if isinstance(value, list) else value
+
+
+class StudySpec(Section):
+    """One search: a trainer, its data, a space, a method, a budget.
+
+    Attributes:
+        trainer: a registry name, `module:name`, or `/absolute/path.py:name`.
+        data: None where the trainer brings its own.
+        space: all parameters, with the study's `fixed:` pinned.
+    """
+
+    name: Name
+    trainer: Text
+    data: Data | None = None
+    space: Annotated[InstanceOf[Space], BeforeValidator(_as_space), PlainSerializer(to_list)]
+    objective: Objective
+    search: Search = Field(default_factory=Search)
+    pruning: Pruning = Field(default_factory=NoPruning)
+    training: Training
+    budget: Budget = Field(default_factory=Budget)
+    resources: Resources = Field(default_factory=Resources)
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any], origin: Origin) -> StudySpec:
+        """A spec of validated parts that remembers where it was written."""
+        spec = cls(**parts)
+        spec._origin = origin
+        return spec
+
+    @property
+    def origin(self) -> Origin:
+        """Where its keys stand, for messages."""
+        return self._origin
+
+    @property
+    def fixed(self) -> dict[str, Value]:
+        """The parameters that every trial has at the same value."""
+        return {item.name: item.value for item in self.space if isinstance(item, Fixed) and not item.when}
+
+    def grid_size(self) -> int | None:
+        """How many points the grid has; None where the search is no grid."""
+        return self.space.grid_size() if self.search.method == "grid" else None
+
+    def planned_trials(self) -> int | None:
+        """How many trials there will be at most; None: as many as the time allows."""
+        limits = [limit for limit in (self.grid_size(), self.budget.trials) if limit is not None]
+        return min(limits, default=None)
+
+    def data_spec(self) -> DataSpec | None:
+        """The data as the trainers take them."""
+        if self.data is None:
+            return None
+        return DataSpec(
+            source=self.data.source,
+            target=self.data.target,
+            validation=self.data.split.validation,
+            test=self.data.split.test,
+            seed=self.data.split.seed,
+            scale=self.data.prepare.scale,
+            missing=self.data.prepare.missing,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec in plain JSON values; from_dict gives it back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StudySpec:
+        """Rebuild a spec; looks at no file, trainer or data set.
+
+        Raises:
+            StudyFileError: the values were not made by to_dict, or by another version.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            problems = [Problem(0, ".".join(map(str, path)), text) for path, text in sentences(error, values)]
+            raise StudyFileError(f"the stored spec of study {values.get('name')}", problems) from error
+
+    def fingerprint(self) -> str:
+        """A hash of all that decides the results; not of how the file is written, nor of any `doc`.
+
+        The order of the searched parameters counts: it decides which trial gets which point.
+        """
+        canonical = json.dumps(_decisive(self.to_dict()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+    def differences(self, other: Mapping[str, Any]) -> list[str]:
+        """What a spec kept by to_dict has otherwise: "budget.trials: 20 there, 40 here"."""
+        here, there = _decisive(self.to_dict()), _decisive(dict(other))
+        flat_here, flat_there = dict(_flat(here)), dict(_flat(there))
+        found = [
+            f"{key}: {_told(flat_there, key)} there, {_told(flat_here, key)} here"
+            for key in dict.fromkeys([*flat_there, *flat_here])
+            if flat_there.get(key) != flat_here.get(key)
+        ]
+        if not found and here != there:
+            found.append("space: the parameters are in another order")
+        return found
+
+
+def _decisive(values: dict[str, Any]) -> dict[str, Any]:
+    """What decides the results, with whole numbers written alike: 64 for 64.0."""
+    space = [{key: value for key, value in item.items() if key != "doc"} for item in values.get("space", [])]
+    pinned = {item["name"]: item for item in space if item["type"] == "fixed" and "when" not in item}
+    searched = [item for item in space if item["name"] not in pinned]
+    plain: dict[str, Any] = _whole_alike(
+        {
+            **{key: value for key, value in values.items() if key != "space"},
+            "space": {item["name"]: item for item in [*pinned.values(), *searched]},
+            "order": [item["name"] for item in searched],
+        }
+    )
+    return plain
+
+
+def _whole_alike(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole_alike(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole_alike(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None and (prefix or key != "order") and not (key == "name" and prefix):
+            yield f"{prefix}{key}", value
+
+
+def _told(values: Mapping[str, Any], key: str) -> str:
+    if key not in values:
+        return "not set"
+    value = values[key]
+    return f"[{', '.join(map(shown, value))}]" if isinstance(value, list) else shown(value)

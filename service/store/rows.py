@@ -1,0 +1,90 @@
+"""Between records and rows, and the statements that write trials and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from service.records import Report, Study, Trial
+from service.store.tables import MIRROR, reports, studies, trials
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.sql.dml import ReturningInsert
+
+Row = dict[str, Any]
+
+# In the order of the records' fields, so that `Trial(*row)` is the trial.
+STUDY_COLUMNS = tuple(studies.c[field.name] for field in fields(Study))
+TRIAL_COLUMNS = tuple(trials.c[field.name] for field in fields(Trial))
+REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
+
+STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
+_NOT_THE_RUNNERS = {"id", "name", "created", "stop_asked", *STUDY_MIRROR}
+
+_STUDY_FIELDS = tuple(field.name for field in fields(Study) if field.name != "id")
+_RUNNER_FIELDS = tuple(name for name in _STUDY_FIELDS if name not in _NOT_THE_RUNNERS)
+_TRIAL_FIELDS = tuple(field.name for field in fields(Trial) if field.name not in MIRROR)
+
+
+def study_row(study: Study) -> Row:
+    """All of a new study but its id."""
+    return {name: getattr(study, name) for name in _STUDY_FIELDS}
+
+
+def runner_row(study: Study) -> Row:
+    """What a runner may change of a study."""
+    return {name: getattr(study, name) for name in _RUNNER_FIELDS}
+
+
+def trial_rows(study_id: int, items: Iterable[Trial]) -> list[Row]:
+    """All of the trials but the tracker's columns."""
+    return [
+        {"study_id": study_id, "label": trial.label} | {name: getattr(trial, name) for name in _TRIAL_FIELDS}
+        for trial in items
+    ]
+
+
+def report_rows(study_id: int, items: Iterable[Report]) -> list[Row]:
+    """All of the reports."""
+    return [
+        {
+            "study_id": study_id,
+            "trial": report.trial,
+            "epoch": report.epoch,
+            "metrics": report.metrics,
+            "at": report.at,
+        }
+        for report in items
+    ]
+
+
+def keep_trials(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Insert trials, or replace all but the tracker's columns of those that are there."""
+    insert = _insert(dialect)(trials)
+    values = {name: insert.excluded[name] for name in (*_TRIAL_FIELDS, "label") if name != "number"}
+    return insert.on_conflict_do_update(index_elements=["study_id", "number"], set_=values)
+
+
+def keep_reports(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Insert reports; those that are there stay as they were."""
+    return _insert(dialect)(reports).on_conflict_do_nothing(index_elements=["study_id", "trial", "epoch"])
+
+
+def keep_study(dialect: str) -> ReturningInsert[Any]:
+    """Insert a study and give it back with its id; no row if its name is there."""
+    insert = _insert(dialect)(studies).on_conflict_do_nothing(index_elements=["name"])
+    return insert.returning(*STUDY_COLUMNS)
+
+
+def _insert(dialect: str) -> Callable[[Table], sqlite.Insert | postgresql.Insert]:
+    """The `insert` of the database in use; the other's module is not imported."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert

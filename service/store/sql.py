@@ -1,0 +1,226 @@
+"""The Store on SQL: each method is one transaction.
+
+Tables are in tables.py, rows in rows.py, leases in leasing.py, opening in opening.py, errors in faults.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from service.errors import NameTaken, UnknownStudy, did_you_mean
+from service.records import FINISHED, Batch, Lease, Report, Study, Trial
+from service.store import leasing
+from service.store.faults import translated
+from service.store.opening import Database, open_database
+from service.store.rows import (
+    REPORT_COLUMNS,
+    STUDY_COLUMNS,
+    STUDY_MIRROR,
+    TRIAL_COLUMNS,
+    keep_reports,
+    keep_study,
+    keep_trials,
+    report_rows,
+    runner_row,
+    study_row,
+    trial_rows,
+)
+from service.store.tables import ahead, leases, reports, studies, trials
+
+if TYPE_CHECKING:
+    from sqlalchemy import BindParameter, Connection
+
+NAMES_SHOWN = 10  # of the names that come near an unknown one
+
+_KEY: BindParameter[int] = bindparam("study")
+_STUDY = select(*STUDY_COLUMNS).where(studies.c.name == bindparam("wanted"))
+_STUDIES = select(*STUDY_COLUMNS).order_by(studies.c.created.desc(), studies.c.id.desc())
+_NAMES = select(studies.c.name)
+_ID = select(studies.c.id).where(studies.c.name == bindparam("wanted"))
+_REMOVE = delete(studies).where(studies.c.id == _KEY)
+_CHANGE_STUDY = update(studies).where(studies.c.id == _KEY)
+_TRIALS = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY).order_by(trials.c.number)
+_CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
+_CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
+_COUNTS = select(trials.c.study_id, trials.c.label, func.count()).group_by(trials.c.study_id, trials.c.label)
+_AHEAD = (
+    select(*TRIAL_COLUMNS)
+    .where(trials.c.study_id == _KEY, ahead)
+    .order_by(trials.c.state.not_in(FINISHED), trials.c.number)
+    .limit(bindparam("most"))
+)
+_MIRRORED = select(trials.c.number, trials.c.mirrored_epoch).where(
+    trials.c.study_id == _KEY, trials.c.number.between(bindparam("first"), bindparam("last"))
+)
+_CONFIRM = (
+    update(trials)
+    .where(trials.c.study_id == _KEY, trials.c.number == bindparam("trial"))
+    .values(mlflow_run_id=bindparam("run"), mirrored_epoch=bindparam("epoch"), mirrored_state=bindparam("state_seen"))
+)
+
+
+class SqlStore:
+    """The Store of service/ports.py on SQLite or PostgreSQL. Threads may share one; processes open their own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writer = database.engine.execution_options(writes=True)
+        dialect = database.engine.dialect.name
+        self._keep_study = keep_study(dialect)
+        self._keep_trials = keep_trials(dialect)
+        self._keep_reports = keep_reports(dialect)
+
+    @property
+    def place(self) -> str:
+        """The database as people know it; never with a password."""
+        return self._database.place
+
+    def add_study(self, study: Study) -> Study:
+        with self._writing() as connection:
+            row = connection.execute(self._keep_study, study_row(study)).first()
+            if row is None:
+                raise NameTaken(
+                    f"there is a study named {study.name!r} already; give this one another name, "
+                    f"or go on with that one: goodfit resume {study.name}"
+                )
+            kept = Study(*row)
+            connection.execute(insert(leases), {"study_id": kept.id, "owner": None, "fence": 0, "until": 0.0})
+        return kept
+
+    def study(self, name: str) -> Study:
+        with self._reading() as connection:
+            row = connection.execute(_STUDY, {"wanted": name}).first()
+            if row is None:
+                raise _unknown(connection, name)
+            return Study(*row)
+
+    def studies(self) -> list[Study]:
+        with self._reading() as connection:
+            return [Study(*row) for row in connection.execute(_STUDIES)]
+
+    def remove(self, name: str) -> None:
+        with self._writing() as connection:
+            study_id = connection.execute(_ID, {"wanted": name}).scalar()
+            if study_id is None:
+                raise _unknown(connection, name)
+            leasing.lock(connection, study_id)
+            connection.execute(_REMOVE, {"study": study_id})
+
+    def trials(self, study_id: int) -> list[Trial]:
+        with self._reading() as connection:
+            return [Trial(*row) for row in connection.execute(_TRIALS, {"study": study_id})]
+
+    def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
+        with self._reading() as connection:
+            if trial is None:
+                rows = connection.execute(_CURVES, {"study": study_id})
+            else:
+                rows = connection.execute(_CURVE, {"study": study_id, "number": trial})
+            return [Report(*row) for row in rows]
+
+    def counts(self) -> dict[int, dict[str, int]]:
+        found: dict[int, dict[str, int]] = {}
+        with self._reading() as connection:
+            for study_id, label, count in connection.execute(_COUNTS):
+                found.setdefault(study_id, {})[label] = count
+        return found
+
+    def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
+        with self._writing() as connection:
+            return leasing.acquire(connection, study_id, owner, now, ttl, dead)
+
+    def renew(self, lease: Lease, now: float, ttl: float) -> bool:
+        with self._writing() as connection:
+            return leasing.extend(connection, lease, now + ttl)
+
+    def release(self, lease: Lease) -> None:
+        with self._writing() as connection:
+            leasing.release(connection, lease)
+
+    def holder(self, study_id: int) -> Lease | None:
+        with self._reading() as connection:
+            return leasing.read(connection, study_id)
+
+    def apply(self, lease: Lease, batch: Batch) -> None:
+        if batch.study is not None and batch.study.id != lease.study_id:
+            raise ValueError(f"a lease of study {lease.study_id} cannot write study {batch.study.id}")
+        with self._writing() as connection:
+            leasing.require(connection, lease)
+            if batch.trials:
+                connection.execute(self._keep_trials, trial_rows(lease.study_id, batch.trials.values()))
+            if batch.reports:
+                connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
+            if batch.study is not None:
+                connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))
+
+    def ask_stop(self, study_id: int, asked: bool) -> None:
+        self._change_study(study_id, {"stop_asked": asked})
+
+    def unmirrored(self, study_id: int, limit: int) -> list[Trial]:
+        with self._reading() as connection:
+            return [Trial(*row) for row in connection.execute(_AHEAD, {"study": study_id, "most": limit})]
+
+    def mirrored_epochs(self, study_id: int, trials: Sequence[int]) -> dict[int, int]:
+        if not trials:
+            return {}
+        span = {"study": study_id, "first": min(trials), "last": max(trials)}
+        with self._reading() as connection:
+            known = {row.number: row.mirrored_epoch for row in connection.execute(_MIRRORED, span)}
+        return {number: known.get(number, 0) for number in trials}
+
+    def confirm_mirrored(self, study_id: int, trials: Mapping[int, tuple[str, int, str]]) -> None:
+        rows = [
+            {"study": study_id, "trial": number, "run": run, "epoch": epoch, "state_seen": state}
+            for number, (run, epoch, state) in trials.items()
+        ]
+        if rows:
+            with self._writing() as connection:
+                leasing.lock(connection, study_id)
+                connection.execute(_CONFIRM, rows)
+
+    def confirm_study_mirrored(self, study_id: int, **columns: Any) -> None:
+        for name in columns:
+            if name not in STUDY_MIRROR:
+                raise ValueError(f"the tracker has no column {name!r} of a study; {did_you_mean(name, STUDY_MIRROR)}")
+        if columns:
+            self._change_study(study_id, columns)
+
+    def close(self) -> None:
+        self._database.engine.dispose()
+
+    def _change_study(self, study_id: int, values: Mapping[str, Any]) -> None:
+        with self._writing() as connection:
+            leasing.lock(connection, study_id)
+            connection.execute(_CHANGE_STUDY, {"study": study_id, **values})
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated(self._database.place, self._database.secret), self._database.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with translated(self._database.place, self._database.secret), self._writer.begin() as connection:
+            yield connection
+
+
+def open_store(url: str) -> SqlStore:
+    """Open the store at sqlite:///FILE or postgresql://...; its tables are created or upgraded where needed.
+
+    Raises:
+        HomeError: the database cannot be used, or was written by a newer Goodfit.
+    """
+    return SqlStore(open_database(url))
+
+
+def _unknown(connection: Connection, name: str) -> UnknownStudy:
+    names = list(connection.scalars(_NAMES))
+    if not names:
+        return UnknownStudy(f"there is no study {name!r}, nor any other yet; `goodfit run FILE` makes one")
+    near = difflib.get_close_matches(name, names, n=NAMES_SHOWN, cutoff=0.0)
+    return UnknownStudy(f"there is no study {name!r}; {did_you_mean(name, near)}")

@@ -1,0 +1,97 @@
+"""The tables as the code sees them now. How a database gets there is told by the migrations alone.
+
+A column of `studies`, `trials` and `reports` is named as the field of its record. Indexes are made
+by the migrations and not repeated here: a partial one would make SQLAlchemy import both dialects.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, ForeignKeyConstraint, Integer, MetaData, Table, Text, or_
+
+from service.records import Failure, StudyState, TrialState, Verdict
+from service.store.columns import Choice, Json, Line, Number
+
+# Constraints have names, so that a later migration can change them on both databases.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    }
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Line, nullable=False, unique=True),
+    Column("spec", Json, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created", Number, nullable=False),
+    Column("state", Choice(StudyState), nullable=False),
+    Column("message", Line),
+    Column("started", Number),
+    Column("ended", Number),
+    Column("seconds", Number, nullable=False),
+    Column("stop_asked", Boolean, nullable=False),
+    Column("mlflow_experiment_id", Text),
+    Column("mlflow_run_id", Text),
+    Column("model_uri", Line),
+    Column("champion", Integer),
+    sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("params", Json, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("state", Choice(TrialState), nullable=False),
+    Column("failure", Choice(Failure)),
+    Column("label", Text, nullable=False),  # Trial.label: what is counted, and what the mirror has to reach
+    Column("message", Line),
+    Column("attempts", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("prune_at", Integer),
+    Column("value", Number),
+    Column("best_epoch", Integer),
+    Column("last_value", Number),
+    Column("verdict", Choice(Verdict)),
+    Column("gap", Number),
+    Column("diagnosis", Json),
+    Column("started", Number),
+    Column("ended", Number),
+    Column("mlflow_run_id", Text),
+    Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
+    Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.label
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("study_id", Integer, primary_key=True),
+    Column("trial", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("metrics", Json, nullable=False),
+    Column("at", Number, nullable=False),
+    ForeignKeyConstraint(["study_id", "trial"], ["trials.study_id", "trials.number"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,  # curves lie in the order in which they are read
+)
+
+# One row a study, from its first day; `owner` is empty while nobody holds it. Fences only grow.
+leases = Table(
+    "leases",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", Line),
+    Column("fence", Integer, nullable=False),
+    Column("until", Number, nullable=False),
+)
+
+MIRROR = ("mlflow_run_id", "mirrored_epoch", "mirrored_state")  # of trials: written by the tracker alone
+
+# Trials whose state or curve is ahead of the mirror.
+ahead = or_(trials.c.mirrored_epoch < trials.c.epochs, trials.c.mirrored_state != trials.c.label)

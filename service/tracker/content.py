@@ -1,0 +1,277 @@
+"""What MLflow is shown of a study and its trials: metrics, params, tags, names. Pure; no MLflow here.
+
+All of it follows from the store alone, times included, so that pushing it twice gives the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
+
+# MLflow's own limits (mlflow/utils/validation.py, 3.17)
+NAME_LENGTH = 250
+PARAM_LENGTH = 6000
+TAG_LENGTH = 8000
+
+_REFUSED = re.compile(r"[^\w/.\- :]")
+# fmt: off
+_MORE_IS_BETTER = frozenset({
+    "acc", "accuracy", "ap", "auc", "auprc", "auroc", "bleu", "correlation", "dice", "f1", "fbeta", "iou", "jaccard",
+    "kappa", "map", "mcc", "ndcg", "precision", "psnr", "r2", "recall", "return", "reward", "rouge", "score",
+    "sensitivity", "specificity", "ssim", "top1", "top5",
+})
+# fmt: on
+_TRIAL_STATUS = {
+    TrialState.QUEUED: "SCHEDULED",
+    TrialState.RUNNING: "RUNNING",
+    TrialState.COMPLETE: "FINISHED",
+    TrialState.PRUNED: "KILLED",
+    TrialState.FAILED: "FAILED",
+    TrialState.CANCELLED: "KILLED",
+}
+_STUDY_STATUS = {
+    StudyState.QUEUED: "SCHEDULED",
+    StudyState.RUNNING: "RUNNING",
+    StudyState.INTERRUPTED: "KILLED",
+    StudyState.STOPPED: "KILLED",
+    StudyState.DONE: "FINISHED",
+    StudyState.FAILED: "FAILED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of a metric. A run has each (key, step) once."""
+
+    key: str
+    step: int
+    value: float
+    at: int  # milliseconds since the epoch
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.key, self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What the study searches for."""
+
+    metric: str
+    direction: str
+
+    @classmethod
+    def of(cls, study: Study) -> Objective:
+        objective = study.spec["objective"]
+        return cls(objective["metric"], objective["direction"])
+
+
+def identity(study: Study) -> str:
+    """Tells a study from others of the same name, in other homes or at other times."""
+    return f"{study.fingerprint}-{study.created:.6f}"
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as MLflow has it."""
+    return max(0, int(seconds * 1000))
+
+
+def safe_name(name: str) -> str:
+    """A name that MLflow takes for a metric or a param, the same for the same name, different for different ones.
+
+    MLflow takes letters, digits, `_ - . / :` and spaces, in what would be a normal relative
+    path, up to 250 characters. Other names get `_` for what is refused and end in six digits of
+    their hash: `val/f1@0.5` becomes `val/f1_0.5-0ab1c2`.
+    """
+    path = posixpath.normpath(_REFUSED.sub("_", name)).lstrip("./") or "_"
+    if path == name and len(path) <= NAME_LENGTH:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=3).hexdigest()
+    return f"{path[: NAME_LENGTH - 7]}-{digest}"
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or as much of it as fits with a note of how long it was."""
+    if len(text) <= limit:
+        return text
+    note = f"... (cut: {len(text)} characters)"
+    return text[: limit - len(note)] + note
+
+
+def params(values: Mapping[str, Any]) -> dict[str, str]:
+    """A configuration as MLflow's params: text."""
+    return {safe_name(name): cut(str(value), PARAM_LENGTH) for name, value in values.items()}
+
+
+def study_params(study: Study) -> dict[str, str]:
+    """What the study file says, but for its space, as dotted names: `search.method`."""
+    return params(dict(_leaves({key: value for key, value in study.spec.items() if key != "space"})))
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
+        elif value is not None:
+            yield f"{above}{key}", value
+
+
+def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
+    """What a trial's run is found and filtered by."""
+    tags: dict[str, Any] = {
+        "goodfit.study": study.name,
+        "goodfit.trial": trial.number,
+        "goodfit.state": trial.label,
+        "goodfit.attempt": trial.attempts,
+        "goodfit.verdict": trial.verdict,
+        "goodfit.failure": trial.message,
+    }
+    return {key: cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+
+
+def study_tags(study: Study, best: Trial | None) -> dict[str, str]:
+    """The same for the study's run."""
+    tags: dict[str, Any] = {
+        "goodfit.study": study.name,
+        "goodfit.state": study.state,
+        "goodfit.message": study.message,
+        "goodfit.best_trial": best.number if best else None,
+    }
+    return {key: cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+
+
+def trial_status(trial: Trial) -> str:
+    """MLflow's status of a run; it has no word for pruned."""
+    return _TRIAL_STATUS[trial.state]
+
+
+def study_status(study: Study) -> str:
+    """MLflow's status of the study's run; one that can be resumed was killed."""
+    return _STUDY_STATUS[study.state]
+
+
+def trial_points(reports: Iterable[Report], objective: Objective) -> list[Point]:
+    """A trial's curves by epoch: what it reported, and `gap/...`: how much worse validation is."""
+    points = []
+    for report in reports:
+        at = milliseconds(report.at)
+        for key, value in {**report.metrics, **_gaps(report.metrics, objective)}.items():
+            points.append(Point(safe_name(key), report.epoch, value, at))
+    return points
+
+
+def _gaps(metrics: Mapping[str, float], objective: Objective) -> dict[str, float]:
+    gaps = {}
+    for key, train in metrics.items():
+        split, _, name = key.partition("/")
+        if split == "train" and (val := metrics.get(f"val/{name}")) is not None:
+            gaps[f"gap/{name}"] = train - val if more_is_better(name, objective) else val - train
+    return gaps
+
+
+def more_is_better(name: str, objective: Objective) -> bool:
+    """Whether more of a metric is better: as the study says of its objective, else by the metric's name.
+
+    A metric of an unknown name counts as an error: less is better.
+    """
+    if objective.metric.partition("/")[2] == name:
+        return objective.direction == "maximize"
+    return not _MORE_IS_BETTER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
+
+
+def best_of(trials: Iterable[Trial], direction: str) -> Trial | None:
+    """The complete trial with the best value, the first of equals."""
+    best: Trial | None = None
+    best_value = math.nan
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        value = trial.value
+        if trial.state is TrialState.COMPLETE and value is not None and better(value, best_value, direction):
+            best, best_value = trial, value
+    return best
+
+
+def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
+    """The study's summary by trial number, from its finished trials.
+
+    `trial_value` and `trial_gap` come as trials end. `best_value` and the counts (`trials/complete`,
+    `verdicts/overfit`, ...) at step n tell of trials 0 to n, and come when all of these have
+    ended: so a point, once there, never changes.
+    """
+    finished = sorted((trial for trial in trials if trial.state in FINISHED), key=lambda trial: trial.number)
+    points = [point for trial in finished for point in _own_points(trial)]
+    return points + list(_running_points(finished, objective.direction))
+
+
+def _own_points(trial: Trial) -> Iterator[Point]:
+    at = milliseconds(ended(trial))
+    for key, value in (("trial_value", trial.value), ("trial_gap", trial.gap)):
+        if value is not None:
+            yield Point(key, trial.number, value, at)
+
+
+def _running_points(finished: Sequence[Trial], direction: str) -> Iterator[Point]:
+    counts: Counter[str] = Counter()
+    best = math.nan
+    latest = 0.0
+    for expected, trial in enumerate(finished):
+        if trial.number != expected:
+            return
+        latest = max(latest, ended(trial))
+        at = milliseconds(latest)
+        counted = [f"trials/{trial.state.lower()}"] + ([f"verdicts/{trial.verdict}"] if trial.verdict else [])
+        for key in counted:
+            counts[key] += 1
+            yield Point(key, trial.number, counts[key], at)
+        value = trial.value
+        if trial.state is TrialState.COMPLETE and value is not None and better(value, best, direction):
+            best = value
+        if not math.isnan(best):
+            yield Point("best_value", trial.number, best, at)
+
+
+def started(trial: Trial, study: Study) -> float:
+    """When a trial started; one that never did, when it ended."""
+    return next(at for at in (trial.started, trial.ended, study.started, study.created) if at is not None)
+
+
+def ended(trial: Trial) -> float:
+    """When a finished trial ended."""
+    return next((at for at in (trial.ended, trial.started) if at is not None), 0.0)
+
+
+def diagnosis_json(trial: Trial) -> str:
+    """The trial's diagnosis as a file for people and programs."""
+    found = {
+        "trial": trial.number,
+        "state": trial.label,
+        "verdict": trial.verdict,
+        "gap": trial.gap,
+        "value": trial.value,
+        "best_epoch": trial.best_epoch,
+        "message": trial.message,
+        **(trial.diagnosis or {}),
+    }
+    return json.dumps(_plain(found), indent=2, ensure_ascii=False)
+
+
+def study_json(study: Study) -> str:
+    """The study file as it was validated."""
+    return json.dumps(_plain(study.spec), indent=2, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN and infinities, which JSON does not know."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

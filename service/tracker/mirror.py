@@ -1,0 +1,261 @@
+"""Pushes a study from the store to MLflow: what is missing, and each thing once.
+
+The store says which trials are ahead of what was confirmed. A crash may fall between MLflow's
+write and our confirmation, so whoever starts, or comes back after a failed call, looks first at
+what MLflow has. Nothing here decides when to push (process.py) or what is shown (content.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.errors import GoodfitError, TrackingError
+from service.ports import Store
+from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
+from service.tracker import content
+from service.tracker.champion import ExportModel, publish
+from service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, shown, told
+from service.tracker.run import MirroredRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MOST_AHEAD = 100_000  # trials asked of the store at once
+TRIES = 2  # of a trial that MLflow refuses; then the others go on without it
+PAGE = 1000  # runs a page when listing an experiment
+
+Draw = Callable[[Sequence[Report], str, str, Mapping[str, Any] | None, str], str]
+
+
+@dataclass
+class _Session:
+    """What is known to be in MLflow; forgotten after any failure, and then looked up again."""
+
+    client: MlflowClient
+    experiment: Experiment
+    study_run: MirroredRun
+    run_ids: dict[int, str]  # of trials
+    renewed: bool  # the store knows of another experiment, or of none
+    backlog: dict[int, Trial]  # confirmed elsewhere, missing here
+    finished: dict[int, Trial]
+    open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
+
+
+class Mirror:
+    """One study in MLflow.
+
+    Args:
+        store: the truth.
+        study: its name.
+        tracking_uri: MLflow's database or server.
+        artifact_root: where artifacts go; None where MLflow's server decides.
+        draw: (reports, metric, direction, diagnosis, title) -> the learning curve as SVG.
+        export_model: the best trial and an empty folder -> the model, its bare checkpoint, or None.
+        connect: opens MLflow's client.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        study: str,
+        tracking_uri: str,
+        artifact_root: Path | None,
+        *,
+        draw: Draw,
+        export_model: ExportModel,
+        connect: Connect = connect,
+    ) -> None:
+        self._store, self._name = store, study
+        self._uri, self._artifact_root = tracking_uri, artifact_root
+        self._draw, self._export_model, self._connect = draw, export_model, connect
+        self._session: _Session | None = None
+        self._tries: Counter[int] = Counter()
+        self._refused: dict[int, str] = {}
+
+    @property
+    def refused(self) -> Mapping[int, str]:
+        """Trials that MLflow does not take, and why; they stay behind until the next start."""
+        return {number: text for number, text in self._refused.items() if self._tries[number] >= TRIES}
+
+    def sync(self, limit: int = 50) -> int:
+        """Push at most `limit` trials and the study's summary.
+
+        Returns:
+            How many trials are still behind, refused ones among them.
+
+        Raises:
+            TrackingError: MLflow is away or refused; nothing is lost, the next call goes on.
+        """
+        with self._known_only_while_all_goes_well() as session:
+            study = self._store.study(self._name)
+            ahead = self._ahead(session, study)
+            session.finished.update({trial.number: trial for trial in ahead if trial.state in FINISHED})
+            turn = [trial for trial in ahead if self._tries[trial.number] < TRIES][:limit]
+            confirmed = {trial.number: self._push(session, study, trial) for trial in turn}
+            self._push_study(session, study)
+            self._store.confirm_mirrored(study.id, confirmed)
+            for number in confirmed:
+                session.backlog.pop(number, None)
+            if session.renewed and session.backlog.keys() <= self.refused.keys():
+                self._confirm_place(session, study)
+            return len(ahead) - len(confirmed)
+
+    def close_study(self) -> None:
+        """Once a study is done: its final summary, and its best model registered. Idempotent.
+
+        Raises:
+            TrackingError: MLflow is away or refused, or the model cannot be exported.
+        """
+        with self._known_only_while_all_goes_well() as session:
+            study = self._store.study(self._name)
+            self._push_study(session, study)
+            best = content.best_of(session.finished.values(), content.Objective.of(study).direction)
+            if study.state is StudyState.DONE and best is not None and best.number != study.champion:
+                uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)
+                self._store.confirm_study_mirrored(study.id, model_uri=uri, champion=best.number)
+
+    @contextlib.contextmanager
+    def _known_only_while_all_goes_well(self) -> Iterator[_Session]:
+        session, self._session = self._session, None
+        try:
+            session = session or self._open()
+            yield session
+        except GoodfitError as error:
+            raise TrackingError(str(error)) from error
+        except Exception as error:
+            raise TrackingError(f"MLflow at {shown(self._uri)}: {told(error)}") from error
+        self._session = session
+
+    def _open(self) -> _Session:
+        """Find or make the experiment and the study's run, and learn which trials have runs."""
+        study = self._store.study(self._name)
+        client = self._connect(self._uri)
+        experiment = find_or_make(client, study, self._artifact_root)
+        trials = {trial.number: trial for trial in self._store.trials(study.id)}
+        study_run_id, run_ids = (None, {}) if experiment.fresh else _listed(client, experiment.id, study, trials)
+        if study_run_id is None:
+            start = content.milliseconds(study.started or study.created)
+            study_run = MirroredRun.make(client, experiment.id, study.name, start, content.study_tags(study, None))
+        else:
+            study_run = MirroredRun.adopt(client, study_run_id)
+        study_run.log([], content.study_params(study), {})
+        study_run.attach({"study.json": content.study_json(study)})
+        renewed = (study.mlflow_experiment_id, study.mlflow_run_id) != (experiment.id, study_run.id)
+        session = _Session(
+            client=client,
+            experiment=experiment,
+            study_run=study_run,
+            run_ids=run_ids,
+            renewed=renewed,
+            backlog={
+                n: t for n, t in trials.items() if renewed and t.mlflow_run_id and run_ids.get(n) != t.mlflow_run_id
+            },
+            finished={number: trial for number, trial in trials.items() if trial.state in FINISHED},
+        )
+        if renewed and not session.backlog:
+            self._confirm_place(session, study)
+        return session
+
+    def _confirm_place(self, session: _Session, study: Study) -> None:
+        """Note where the study is in MLflow; a model that was registered elsewhere is to be registered here."""
+        columns = {"mlflow_experiment_id": session.experiment.id, "mlflow_run_id": session.study_run.id}
+        forget = {"champion": None, "model_uri": None} if study.champion is not None else {}
+        self._store.confirm_study_mirrored(study.id, **columns, **forget)
+        session.renewed = False
+
+    def _ahead(self, session: _Session, study: Study) -> list[Trial]:
+        """The trials to push; one that waits for its first worker is not shown yet."""
+        ahead = {trial.number: trial for trial in self._store.unmirrored(study.id, MOST_AHEAD)}
+        waiting = [n for n, t in ahead.items() if t.state is TrialState.QUEUED and n not in session.run_ids]
+        for number in waiting:
+            del ahead[number]
+        return list((session.backlog | ahead).values())
+
+    def _push(self, session: _Session, study: Study, trial: Trial) -> tuple[str, int, str]:
+        """Bring one trial's run up to date. Returns what to confirm."""
+        try:
+            return self._brought_up(session, study, trial)
+        except Exception as error:
+            if error_code(error) == "INVALID_PARAMETER_VALUE":
+                self._tries[trial.number] += 1
+                self._refused[trial.number] = told(error)
+            raise
+
+    def _brought_up(self, session: _Session, study: Study, trial: Trial) -> tuple[str, int, str]:
+        objective = content.Objective.of(study)
+        reports = self._store.reports(study.id, trial.number)
+        tags = content.trial_tags(study, trial)
+        run = self._run(session, study, trial, tags)
+        run.log(content.trial_points(reports, objective), content.params(trial.params), tags)
+        ended = trial.state in FINISHED
+        if ended:
+            files = {"diagnosis.json": content.diagnosis_json(trial)}
+            if reports:
+                title = f"{study.name}, trial {trial.number}"
+                files["learning_curve.svg"] = self._draw(
+                    reports, objective.metric, objective.direction, trial.diagnosis, title
+                )
+            run.attach(files)
+        run.set_status(content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None)
+        session.run_ids[trial.number] = run.id
+        if ended:
+            session.open_runs.pop(trial.number, None)
+        else:
+            session.open_runs[trial.number] = run
+        return run.id, max((report.epoch for report in reports), default=0), trial.label
+
+    def _run(self, session: _Session, study: Study, trial: Trial, tags: Mapping[str, str]) -> MirroredRun:
+        if trial.number in session.open_runs:
+            return session.open_runs[trial.number]
+        if trial.number in session.run_ids:
+            return MirroredRun.adopt(session.client, session.run_ids[trial.number])
+        start = content.milliseconds(content.started(trial, study))
+        tags = {**tags, "mlflow.parentRunId": session.study_run.id}
+        return MirroredRun.make(session.client, session.experiment.id, f"trial {trial.number}", start, tags)
+
+    def _push_study(self, session: _Session, study: Study) -> None:
+        objective = content.Objective.of(study)
+        trials = session.finished.values()
+        best = content.best_of(trials, objective.direction)
+        session.study_run.log(content.study_points(trials, objective), {}, content.study_tags(study, best))
+        end = content.milliseconds(study.ended) if study.ended is not None else None
+        session.study_run.set_status(content.study_status(study), end)
+
+
+def _listed(
+    client: MlflowClient, experiment_id: str, study: Study, trials: Mapping[int, Trial]
+) -> tuple[str | None, dict[int, str]]:
+    """The study's run and its trials' runs that an experiment has; doubles are deleted."""
+    found: dict[int | None, list[Run]] = {}
+    for run in _runs(client, experiment_id):
+        if "goodfit.study" in run.data.tags:
+            number = run.data.tags.get("goodfit.trial")
+            found.setdefault(None if number is None else int(number), []).append(run)
+    chosen = {}
+    for place, runs in found.items():
+        known = study.mlflow_run_id if place is None else trials[place].mlflow_run_id if place in trials else None
+        # the one that is there, that the store knows; else any, but always the same
+        runs.sort(key=lambda run: (run.info.lifecycle_stage != "active", run.info.run_id != known, run.info.run_id))
+        chosen[place] = runs[0].info.run_id
+        for double in runs[1:]:
+            if double.info.lifecycle_stage == "active":
+                client.delete_run(double.info.run_id)
+    return chosen.pop(None, None), {number: run_id for number, run_id in chosen.items() if number is not None}
+
+
+def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    from mlflow.entities import ViewType
+
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], run_view_type=ViewType.ALL, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

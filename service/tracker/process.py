@@ -1,0 +1,298 @@
+"""The mirror beside the training: its loop, its process, and the Tracker that owns the process.
+
+The two talk in lines over pipes. To the mirror: `wake`, `close`; the end of the pipe means that
+the parent is gone. From it: `behind N`, `trouble TEXT`, `well`, and at the end `done N`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
+
+from service.errors import TrackingError
+from service.tracker.experiment import ENVIRONMENT
+
+PERIOD = 2.0  # seconds between pushes while trials run
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # after a failure; doubled with each
+CLOSING_PAUSE = 1.0  # the longest while somebody waits for the end
+RESTART_SECONDS = 30.0  # between starts of a mirror that dies
+TICK = 0.2
+LEAVE_SECONDS = 5.0  # for the mirror to finish the call it is in
+NICENESS = 10
+
+
+class Pushes(Protocol):
+    """What the loop drives: a Mirror."""
+
+    @property
+    def refused(self) -> Mapping[int, str]: ...
+    def sync(self) -> int: ...
+    def close_study(self) -> None: ...
+
+
+class Inbox(Protocol):
+    """What the parent said."""
+
+    @property
+    def closing(self) -> bool: ...
+    @property
+    def gone(self) -> bool: ...
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the parent closes or goes."""
+        ...
+
+    def await_news(self) -> None:
+        """Wait until the parent has said something since the last call."""
+        ...
+
+
+def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> None:
+    """Push when there is news, until told to close and all is pushed, or until the parent is gone."""
+    failures = 0
+    while not inbox.gone:
+        try:
+            behind = mirror.sync()
+            more = behind > len(mirror.refused)
+            if not more:
+                mirror.close_study()
+        except TrackingError as error:
+            traceback.print_exc()
+            say(f"trouble {_one_line(error)}")
+            pause = min(FIRST_PAUSE * 2**failures, CLOSING_PAUSE if inbox.closing else LONGEST_PAUSE)
+            failures += 1
+            inbox.pause(pause)
+            continue
+        failures = 0
+        say(f"behind {behind}")
+        say(_refusals(mirror.refused) or "well")
+        if more:
+            continue
+        if inbox.closing:
+            say(f"done {behind}")
+            return
+        inbox.pause(PERIOD)
+        inbox.await_news()
+
+
+def _refusals(refused: Mapping[int, str]) -> str:
+    if not refused:
+        return ""
+    number, text = next(iter(refused.items()))
+    others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+    return f"trouble MLflow refuses trial {number}{others}: {_one_line(text)}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+class PipeInbox:
+    """The parent's lines, read by a thread so that the parent never waits."""
+
+    def __init__(self, pipe: int) -> None:
+        self._parent = os.getppid()
+        self._changed = threading.Condition()
+        self._news = self._closing = self._gone = False
+        threading.Thread(target=self._read, args=(pipe,), name="inbox", daemon=True).start()
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    @property
+    def gone(self) -> bool:
+        """Whether the pipe has ended, or the parent has though somebody else still holds the pipe."""
+        return self._gone or os.getppid() != self._parent
+
+    def pause(self, seconds: float) -> None:
+        was_closing = self._closing
+        with self._changed:
+            self._changed.wait_for(lambda: self._gone or self._closing != was_closing, timeout=seconds)
+
+    def await_news(self) -> None:
+        with self._changed:
+            while not (self._news or self._closing or self.gone):
+                self._changed.wait(timeout=PERIOD)
+            self._news = False
+
+    def _read(self, pipe: int) -> None:
+        # os.read and not sys.stdin: its lock, held by this thread, would be fatal when the process ends
+        line = b""
+        while text := os.read(pipe, 4096):
+            *lines, line = (line + text).split(b"\n")
+            with self._changed:
+                self._news = True
+                self._closing = self._closing or b"close" in lines
+                self._changed.notify_all()
+        with self._changed:
+            self._gone = True
+            self._changed.notify_all()
+
+
+def run_mirror(mirror: Pushes, lock: Path | None = None) -> None:
+    """What the mirror's process does: nice, alone, quiet on stdout but for its parent.
+
+    Args:
+        mirror: the study to push.
+        lock: a file that only one mirror of the study on this machine holds, so that the mirror of a
+            killed run ends before the next begins.
+    """
+    os.nice(NICENESS)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print goes to the log
+
+    def say(line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone; the inbox will say so
+            answers.write(f"{line}\n")
+
+    inbox = PipeInbox(sys.stdin.fileno())
+    with _alone(lock, inbox, say):
+        mirror_loop(mirror, inbox, say)
+
+
+@contextlib.contextmanager
+def _alone(lock: Path | None, inbox: Inbox, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock; while another holds it, wait as long as the parent lives."""
+    if lock is None:
+        yield
+        return
+    import fcntl
+
+    with lock.open("a") as file:
+        while not inbox.gone:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                say("trouble the mirror of an earlier run is still at work")
+                inbox.pause(TICK)
+        yield
+
+
+class MlflowTracker:
+    """The Tracker: starts the mirror's process, wakes it, and listens to how it gets on.
+
+    The process has a session of its own, so that a Ctrl-C in the terminal does not cut it short,
+    and ends when this process does.
+
+    Args:
+        command: starts a process that calls run_mirror.
+        log: gets whatever the process prints.
+        away_seconds: how long close() waits on while MLflow is in trouble.
+        clock: seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        away_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._command, self._log = list(command), log
+        self._away_seconds, self._clock = away_seconds, clock
+        self._changed = threading.Condition()
+        self._behind = 0
+        self._trouble: str | None = None
+        self._done: int | None = None
+        self._closed = False
+        self._start()
+
+    def wake(self) -> None:
+        if self._process.poll() is not None and self._clock() - self._started >= RESTART_SECONDS:
+            self._leave()
+            self._start()
+        self._tell("wake")
+
+    def behind(self) -> int:
+        return self._behind
+
+    def trouble(self) -> str | None:
+        code = self._process.poll()
+        if code is not None and not self._closed:
+            return f"the process that writes to MLflow ended with exit code {code}; see {self._log}"
+        return self._trouble
+
+    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda _: None) -> bool:
+        """Catch up for at most `seconds`, less while MLflow is away; what is left waits for the next run."""
+        if self._closed:
+            return self._done == 0
+        try:
+            self._tell("close")
+            self._catch_up(seconds, on_wait)
+        finally:
+            self._closed = True
+            self._leave()
+        return self._done == 0
+
+    def _catch_up(self, seconds: float, on_wait: Callable[[int], None]) -> None:
+        start = well_at = self._clock()
+        while self._process.poll() is None and self._done is None:
+            now = self._clock()
+            well_at = now if self._trouble is None else well_at
+            if now - start >= seconds or now - well_at >= self._away_seconds:
+                return
+            on_wait(self._behind)
+            with self._changed:
+                self._changed.wait_for(lambda: self._done is not None, timeout=TICK)
+
+    def _start(self) -> None:
+        self._started = self._clock()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is our own
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**ENVIRONMENT, "OMP_NUM_THREADS": "1", **os.environ},
+                start_new_session=True,
+            )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise TrackingError("the process that writes to MLflow has no pipes")
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener.start()
+
+    def _tell(self, word: str) -> None:
+        stdin = self._process.stdin
+        # A full pipe holds thousands of wakes that are still to be read; a broken one is seen by trouble().
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            if stdin is not None and not stdin.closed:
+                os.write(stdin.fileno(), f"{word}\n".encode())
+
+    def _listen(self, answers: IO[bytes]) -> None:
+        for line in answers:
+            kind, _, text = line.decode(errors="replace").strip().partition(" ")
+            with self._changed:
+                match kind:
+                    case "behind":
+                        self._behind = int(text)
+                    case "trouble":
+                        self._trouble = text
+                    case "well":
+                        self._trouble = None
+                    case "done":
+                        self._behind = self._done = int(text)
+                self._changed.notify_all()
+
+    def _leave(self) -> None:
+        """End the process: by the end of its pipe, else by a signal; what it was writing is whole or not there."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join(LEAVE_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()

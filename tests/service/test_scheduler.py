@@ -1,0 +1,313 @@
+"""The scheduler alone: events in, actions out, whatever the order of what workers say."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service import scheduler as sc
+from service.records import Failure, StudyState, Trial, TrialState
+from trainers.messages import Ended, Outcome, Reported
+
+PLAN = sc.Plan(metric="val/loss", direction="minimize", epochs=4, trials=3)
+
+
+class Desk:
+    """Answers what the scheduler asks, and keeps what it does."""
+
+    def __init__(self, plan: sc.Plan = PLAN, trials: tuple[Trial, ...] = (), slots: int = 1, points: int = 10**6) -> None:
+        self.scheduler = sc.Scheduler(plan, trials)
+        self.points = points
+        self.log: list[sc.Action] = []
+        self.launched: list[tuple[int, int]] = []
+        self.now = 100.0
+        self.note(self.scheduler.start(self.now))
+        self.tell(sc.Slots(slots))
+        self.turn()
+
+    def note(self, actions: list[sc.Action]) -> list[sc.Event]:
+        answers: list[sc.Event] = []
+        for action in actions:
+            self.log.append(action)
+            match action:
+                case sc.Ask(number):
+                    answers.append(sc.Proposed(number, {"x": number} if number < self.points else None))
+                case sc.Launch(trial):
+                    self.launched.append((trial.number, trial.attempts))
+        return answers
+
+    def tell(self, *events: sc.Event) -> None:
+        todo = deque(events)
+        while todo:
+            todo.extend(self.note(self.scheduler.step(todo.popleft(), self.now)))
+
+    def turn(self) -> None:
+        while answers := self.note(self.scheduler.step(sc.Turn(), self.now)):
+            self.tell(*answers)
+
+    def report(self, trial: int, epoch: int, loss: float, attempt: int = 1, *, final: bool = False) -> None:
+        self.tell(Reported(trial, attempt, epoch, {"val/loss": loss}, self.now, final))
+
+    def end(self, trial: int, outcome: Outcome = Outcome.COMPLETE, attempt: int = 1, message: str | None = None) -> None:
+        self.tell(Ended(trial, attempt, outcome, message))
+        self.turn()
+
+    def did(self, kind: type) -> list[sc.Action]:
+        return [action for action in self.log if isinstance(action, kind)]
+
+    @property
+    def close(self) -> sc.Close | None:
+        closes = self.did(sc.Close)
+        return closes[-1] if closes else None  # type: ignore[return-value]
+
+    def trial(self, number: int) -> Trial:
+        return self.scheduler.trials[number]
+
+
+def test_a_study_trains_its_budget_and_closes_done():
+    desk = Desk()
+    for number in range(3):
+        assert desk.launched[-1] == (number, 1)
+        desk.report(number, 1, 0.5)
+        desk.end(number)
+    assert [trial.state for trial in desk.scheduler.trials.values()] == [TrialState.COMPLETE] * 3
+    assert desk.close == sc.Close(StudyState.DONE)
+    assert len(desk.did(sc.Close)) == 1
+
+
+def test_value_is_the_best_epoch_and_the_last_is_kept_beside_it():
+    desk = Desk()
+    for epoch, loss in enumerate([0.9, 0.4, 0.4, 0.7], start=1):
+        desk.report(0, epoch, loss, final=epoch == 4)
+    desk.end(0)
+    trial = desk.trial(0)
+    assert (trial.value, trial.best_epoch, trial.last_value, trial.epochs) == (0.4, 2, 0.7, 4)
+
+
+def test_as_many_trials_run_as_there_are_slots_and_no_more():
+    desk = Desk(slots=2)
+    assert [number for number, _ in desk.launched] == [0, 1]
+    desk.report(1, 1, 0.5)
+    desk.end(1)
+    assert [number for number, _ in desk.launched] == [0, 1, 2]
+    desk.end(0)
+    assert len(desk.launched) == 3
+
+
+def test_a_grid_that_is_exhausted_ends_the_study_before_its_budget():
+    desk = Desk(points=2)
+    desk.end(0)
+    desk.end(1)
+    assert len(desk.scheduler.trials) == 2
+    assert desk.close == sc.Close(StudyState.DONE)
+
+
+def test_a_report_that_is_there_already_changes_nothing():
+    desk = Desk()
+    desk.report(0, 1, 0.5)
+    before = len(desk.log)
+    desk.report(0, 1, 0.1)
+    assert len(desk.log) == before
+    assert desk.trial(0).value == 0.5
+
+
+def test_a_word_from_an_older_attempt_is_late():
+    desk = Desk()
+    desk.end(0, Outcome.LOST)
+    desk.report(0, 1, 0.1, attempt=1)
+    desk.end(0, Outcome.COMPLETE, attempt=1)
+    assert desk.trial(0).state is TrialState.RUNNING
+    assert desk.trial(0).epochs == 0
+
+
+def test_a_pruned_trial_ends_at_the_epoch_of_the_decision():
+    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=3, prune=True))
+    desk.report(0, 1, 0.5)
+    assert desk.did(sc.Judge) == [sc.Judge(0, 1)]
+    desk.tell(sc.Judged(0, 1, True))
+    assert desk.did(sc.Stop) == [sc.Stop(0)]
+    desk.report(0, 2, 0.1)
+    desk.end(0, Outcome.STOPPED)
+    trial = desk.trial(0)
+    assert (trial.state, trial.epochs, trial.prune_at, trial.value) == (TrialState.PRUNED, 1, 1, 0.5)
+
+
+def test_the_last_report_of_a_trial_is_not_judged():
+    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=3, prune=True))
+    desk.report(0, 1, 0.5, final=True)
+    assert desk.did(sc.Judge) == []
+
+
+def test_a_lost_trial_is_tried_again_until_its_retries_are_spent():
+    desk = Desk()
+    desk.report(0, 1, 0.5)
+    for attempt in (1, 2):
+        desk.end(0, Outcome.LOST, attempt=attempt)
+        assert desk.launched[-1] == (0, attempt + 1)
+    desk.end(0, Outcome.LOST, attempt=3, message="killed")
+    trial = desk.trial(0)
+    assert (trial.label, trial.losses, trial.attempts, trial.epochs) == ("FAILED(lost)", 3, 3, 1)
+    assert "died 3 times: killed" in str(trial.message)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN), (Outcome.OOM, Failure.OOM)]
+)
+def test_a_failure_keeps_its_kind_and_its_message_and_is_not_tried_again(outcome, failure):
+    desk = Desk()
+    desk.end(0, outcome, message="what went wrong")
+    trial = desk.trial(0)
+    assert (trial.state, trial.failure, trial.message) == (TrialState.FAILED, failure, "what went wrong")
+    assert [number for number, _ in desk.launched] == [0, 1]
+
+
+def test_a_study_without_one_complete_trial_has_failed():
+    desk = Desk()
+    for number in range(3):
+        desk.end(number, Outcome.ERROR)
+    assert desk.close is not None
+    assert desk.close.state is StudyState.FAILED
+
+
+def test_an_unusable_study_stops_at_once():
+    desk = Desk(slots=2)
+    desk.end(0, Outcome.UNUSABLE, message="val/loss is not reported")
+    assert desk.did(sc.Stop) == [sc.Stop(1)]
+    desk.end(1, Outcome.STOPPED)
+    assert desk.close == sc.Close(StudyState.FAILED, "val/loss is not reported")
+    assert len(desk.launched) == 2
+
+
+def test_when_the_time_is_up_trials_in_flight_are_kept_as_cancelled():
+    desk = Desk(slots=2)
+    desk.report(0, 1, 0.5)
+    desk.tell(sc.CloseAsked(sc.Reason.TIME))
+    desk.end(0, Outcome.STOPPED)
+    desk.report(1, 1, 0.3, final=True)
+    desk.end(1, Outcome.COMPLETE)
+    assert desk.trial(0).state is TrialState.CANCELLED
+    assert desk.trial(0).value == 0.5
+    assert desk.trial(1).state is TrialState.COMPLETE
+    assert desk.close == sc.Close(StudyState.DONE)
+
+
+def test_an_interrupt_puts_trials_back_into_the_queue():
+    desk = Desk(slots=2)
+    desk.report(0, 1, 0.5)
+    desk.tell(sc.CloseAsked(sc.Reason.INTERRUPT))
+    desk.end(0, Outcome.STOPPED)
+    assert desk.close is None
+    desk.end(1, Outcome.STOPPED)
+    assert [trial.state for trial in desk.scheduler.trials.values()] == [TrialState.QUEUED] * 2
+    assert desk.close == sc.Close(StudyState.INTERRUPTED)
+
+
+def test_a_full_disk_saves_and_says_so():
+    desk = Desk()
+    desk.end(0, Outcome.NO_DISK, message="No space left on device")
+    assert desk.trial(0).state is TrialState.QUEUED
+    assert desk.close == sc.Close(StudyState.INTERRUPTED, "No space left on device")
+
+
+def test_reaching_the_target_ends_the_study():
+    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=9, target=0.2), slots=2)
+    desk.report(0, 1, 0.2, final=True)
+    desk.end(0)
+    desk.end(1, Outcome.STOPPED)
+    assert desk.trial(1).state is TrialState.CANCELLED
+    assert desk.close == sc.Close(StudyState.DONE)
+    assert len(desk.launched) == 2
+
+
+def test_a_trial_past_its_time_is_stopped_and_failed_with_what_it_had():
+    desk = Desk()
+    desk.report(0, 1, 0.5)
+    desk.tell(sc.Overtime(0), sc.Overtime(0))
+    assert desk.did(sc.Stop) == [sc.Stop(0)]
+    desk.end(0, Outcome.STOPPED)
+    assert (desk.trial(0).label, desk.trial(0).value) == ("FAILED(timeout)", 0.5)
+
+
+def test_a_trial_that_does_not_stop_is_killed():
+    desk = Desk()
+    desk.tell(sc.Overtime(0), sc.Unresponsive(0))
+    desk.turn()
+    assert desk.did(sc.Kill) == [sc.Kill(0)]
+    assert desk.trial(0).label == "FAILED(timeout)"
+    assert desk.launched[-1] == (1, 1)
+
+
+def test_a_resumed_study_takes_up_what_was_in_flight():
+    trials = (
+        Trial(0, {}, 1, TrialState.COMPLETE, attempts=1, value=0.5),
+        Trial(1, {}, 2, TrialState.RUNNING, attempts=1, epochs=2, value=0.4, best_epoch=2),
+        Trial(2, {}, 3, TrialState.RUNNING, attempts=1, epochs=1, prune_at=1),
+    )
+    desk = Desk(trials=trials)
+    assert desk.launched == [(1, 2)]
+    assert desk.trial(2).state is TrialState.PRUNED
+    desk.report(1, 2, 9.0, attempt=2)
+    desk.report(1, 3, 0.3, attempt=2, final=True)
+    desk.end(1, attempt=2)
+    assert (desk.trial(1).value, desk.trial(1).best_epoch, desk.trial(1).epochs) == (0.3, 3, 3)
+    assert desk.close == sc.Close(StudyState.DONE)
+
+
+OUTCOMES = st.sampled_from(["report", "complete", "stopped", "lost", "error", "nan", "turn", "prune", "overtime"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    slots=st.integers(1, 4),
+    budget=st.integers(1, 8),
+    points=st.integers(1, 12),
+    words=st.lists(st.tuples(OUTCOMES, st.integers(0, 7)), max_size=80),
+    reason=st.sampled_from([None, *sc.Reason]),
+)
+def test_whatever_workers_say_no_budget_is_passed_and_no_trial_ends_twice(slots, budget, points, words, reason):
+    plan = sc.Plan("val/loss", "minimize", 3, trials=budget, prune=True)
+    desk = Desk(plan, slots=slots, points=points)
+    for word, pick in words:
+        running = desk.scheduler.running
+        assert len(running) <= slots
+        if running:
+            _say(desk, word, running[pick % len(running)])
+    if reason is not None:
+        desk.tell(sc.CloseAsked(reason))
+    desk.turn()
+    for _ in range(200):
+        if desk.close:
+            break
+        desk.turn()
+        for trial in desk.scheduler.running:
+            stopped = any(stop == sc.Stop(trial.number) for stop in desk.did(sc.Stop))
+            desk.end(trial.number, Outcome.STOPPED if stopped else Outcome.COMPLETE, trial.attempts)
+    assert desk.close is not None
+    assert len(desk.did(sc.Close)) == 1
+    settled = [settle.trial.number for settle in desk.did(sc.Settle)]
+    assert len(settled) == len(set(settled))
+    assert len(desk.scheduler.trials) <= min(budget, points)
+    assert not desk.scheduler.running
+    if reason is None:
+        assert sorted(settled) == list(range(min(budget, points)))
+    starts = list(itertools.chain(desk.launched))
+    assert len(starts) == len(set(starts)), "each attempt is launched once"
+
+
+def _say(desk: Desk, word: str, trial: Trial) -> None:
+    number, attempt = trial.number, trial.attempts
+    match word:
+        case "report" if trial.epochs < 3:
+            desk.report(number, trial.epochs + 1, 1.0 / (trial.epochs + 1), attempt)
+        case "prune" if trial.epochs:
+            desk.tell(sc.Judged(number, trial.epochs, True))
+        case "overtime":
+            desk.tell(sc.Overtime(number))
+        case "turn":
+            desk.turn()
+        case "complete" | "stopped" | "lost" | "error" | "nan":
+            desk.end(number, Outcome(word), attempt)

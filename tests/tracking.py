@@ -1,0 +1,222 @@
+"""What the tracker's tests share: a store with a study in it, an MLflow on SQLite, and what MLflow then has."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
+from service.store import SqlStore, open_store
+from service.tracker import Mirror, ModelExport
+from service.tracker.experiment import connect
+
+SPEC = {
+    "name": "digits",
+    "trainer": "mlp",
+    "data": {"source": "digits"},
+    "space": {"learning_rate": {"type": "float", "low": 1e-4, "high": 1e-1}},
+    "objective": {"metric": "val/accuracy", "direction": "maximize"},
+    "search": {"method": "bayesian", "seed": 0},
+    "budget": {"trials": 4, "minutes": None},
+}
+START = 1_700_000_000.0
+
+# MLflow 3.17's own, on SQLAlchemy 2.1
+mlflow_warnings = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
+
+
+@cache
+def _template() -> Path:
+    """An MLflow database without anything in it; making one takes seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="goodfit-mlflow-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    client = connect(f"sqlite:///{folder / 'mlflow.db'}")
+    client.search_experiments()
+    return folder / "mlflow.db"
+
+
+def new_mlflow(folder: Path) -> str:
+    """The tracking URI of a fresh MLflow in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_template(), folder / "mlflow.db")
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+class Lab:
+    """A store with one running study, written as a runner would write it."""
+
+    def __init__(self, folder: Path, name: str = "digits", created: float = START) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.store: SqlStore = open_store(f"sqlite:///{folder / 'goodfit.db'}")
+        self.name = name
+        study = self.store.add_study(Study(name, {**SPEC, "name": name}, "f" * 12, created))
+        self.lease = self.store.acquire(study.id, "test:1:1", START, 1e12, lambda owner: False)
+        self.change(study.to(StudyState.RUNNING, started=START))
+
+    @property
+    def study(self) -> Study:
+        return self.store.study(self.name)
+
+    def trial(self, number: int) -> Trial:
+        return next(trial for trial in self.store.trials(self.study.id) if trial.number == number)
+
+    def change(self, study: Study) -> None:
+        self.store.apply(self.lease, Batch(study=study))
+
+    def end(self, state: StudyState = StudyState.DONE) -> None:
+        self.change(self.study.to(state, ended=START + 1000))
+
+    def queue(self, number: int, **params: Any) -> None:
+        params = {"learning_rate": 0.1 / (number + 1), "optimizer": "adam", **params}
+        self._keep(Trial(number, params, seed=number))
+
+    def run(self, number: int, epochs: int = 0, **params: Any) -> None:
+        """Start a trial, unless it runs, and let it report up to an epoch."""
+        known = {trial.number for trial in self.store.trials(self.study.id)}
+        if number not in known:
+            self.queue(number, **params)
+        trial = self.trial(number)
+        if trial.state is TrialState.QUEUED:
+            trial = trial.to(TrialState.RUNNING, attempts=trial.attempts + 1, started=START + number)
+        reports = [
+            Report(number, epoch, curve(number, epoch), START + number + epoch) for epoch in range(1, epochs + 1)
+        ]
+        self._keep(replace(trial, epochs=max(epochs, trial.epochs)), reports)
+
+    def report(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        trial = replace(self.trial(number), epochs=epoch)
+        self._keep(trial, [Report(number, epoch, metrics, START + number + epoch)])
+
+    def finish(self, number: int, epochs: int = 3, state: TrialState = TrialState.COMPLETE, **changes: Any) -> None:
+        """Run a trial to its end."""
+        self.run(number, epochs)
+        last = curve(number, epochs)["val/accuracy"] if epochs else None
+        values: dict[str, Any] = {
+            "value": last,
+            "last_value": last,
+            "best_epoch": epochs or None,
+            "gap": 0.1 if epochs else None,
+            "verdict": Verdict.OVERFIT if epochs else Verdict.UNFINISHED,
+            "diagnosis": {"verdict": "overfit", "reason": "for a test"},
+            "ended": START + number + epochs + 0.5,
+        }
+        self._keep(self.trial(number).to(state, **values | changes))
+
+    def behind(self) -> int:
+        return len(self.store.unmirrored(self.study.id, 1000))
+
+    def _keep(self, trial: Trial, reports: Sequence[Report] = ()) -> None:
+        self.store.apply(self.lease, Batch(trials={trial.number: trial}, reports=list(reports)))
+
+
+def curve(number: int, epoch: int) -> dict[str, float]:
+    """Accuracy grows with the trial's number and the epoch."""
+    accuracy = 0.5 + 0.02 * epoch + 0.01 * number
+    return {
+        "train/loss": 1.0 / epoch,
+        "val/loss": 1.2 / epoch,
+        "train/accuracy": accuracy + 0.1,
+        "val/accuracy": accuracy,
+    }
+
+
+def draw(reports: Sequence[Report], metric: str, direction: str, diagnosis: Any, title: str) -> str:
+    return f"<svg><title>{title}: {metric}, {direction}, {len(reports)} epochs</title></svg>"
+
+
+def export_doubler(trial: Trial, folder: Path) -> ModelExport:
+    """A model that multiplies by the trial's number; see doubler.py."""
+    import numpy as np
+
+    (folder / "factor.txt").write_text(str(trial.number))
+    batch = np.ones((2, 3), dtype=np.float32)
+    return ModelExport(folder, batch, batch * trial.number, "tests.doubler", ("numpy",))
+
+
+def mirror_of(lab: Lab, uri: str, folder: Path | None, **options: Any) -> Mirror:
+    options = {"draw": draw, "export_model": export_doubler, **options}
+    return Mirror(lab.store, lab.name, uri, folder, **options)
+
+
+def seen(uri: str, name: str = "digits") -> dict[str, Any]:
+    """What MLflow has of an experiment, without ids and its own times: run name -> what is in the run."""
+    client = connect(uri)
+    experiment = client.get_experiment_by_name(name)
+    found: dict[str, Any] = {}
+    for run in client.search_runs([experiment.experiment_id], max_results=5000):
+        histories = {
+            key: [
+                (metric.step, metric.value, metric.timestamp)
+                for metric in client.get_metric_history(run.info.run_id, key)
+            ]
+            for key in run.data.metrics
+        }
+        parent = run.data.tags.get("mlflow.parentRunId")
+        told = {
+            "status": run.info.status,
+            "start": run.info.start_time,
+            "end": run.info.end_time,
+            "parent": client.get_run(parent).info.run_name if parent else None,
+            "params": run.data.params,
+            "tags": {key: value for key, value in run.data.tags.items() if key.startswith("goodfit.")},
+            "metrics": {key: sorted(points) for key, points in histories.items()},
+            "artifacts": sorted(item.path for item in client.list_artifacts(run.info.run_id)),
+        }
+        assert run.info.run_name not in found, f"two runs are named {run.info.run_name}"
+        found[run.info.run_name] = told
+    return found
+
+
+def doubles(uri: str) -> dict[tuple[str, str, int], int]:
+    """Points that are there more than once, by run, key and step."""
+    with sqlite3.connect(uri.removeprefix("sqlite:///")) as connection:
+        rows = connection.execute("SELECT run_uuid, key, step FROM metrics").fetchall()
+    connection.close()
+    return {place: count for place, count in Counter(rows).items() if count > 1}
+
+
+class Fault(Exception):
+    """The crash that a test wants."""
+
+
+class Fuse:
+    """Counts calls, whoever makes them, and fails one: call number `at`, before it is done or after."""
+
+    def __init__(self, at: int | None = None, *, after: bool = False) -> None:
+        self.at, self.after = at, after
+        self.calls: list[str] = []
+
+    def wrap(self, target: Any, counted: Callable[[str], bool] = lambda name: True) -> Any:
+        return _Fused(target, self, counted)
+
+
+class _Fused:
+    def __init__(self, target: Any, fuse: Fuse, counted: Callable[[str], bool]) -> None:
+        self._target, self._fuse, self._counted = target, fuse, counted
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not callable(found) or not self._counted(name):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._fuse.calls.append(name)
+            now = len(self._fuse.calls) - 1 == self._fuse.at
+            if now and not self._fuse.after:
+                raise Fault(f"before {name}")
+            answer = found(*arguments, **options)
+            if now:
+                raise Fault(f"after {name}")
+            return answer
+
+        return call

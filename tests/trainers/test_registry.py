@@ -1,0 +1,161 @@
+"""How a study's `trainer:` finds one, and what a trainer declares."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from trainers import Trial, register, resolve
+from trainers.errors import BadTrainer, UnknownTrainer
+from trainers.registry import Trainer, names
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose modules can be imported; forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@dataclass(frozen=True)
+class SmallConfig:
+    rate: float
+    depth: int = 2
+
+
+def test_the_built_in_trainers_are_found_by_name() -> None:
+    assert resolve("mlp").name == "mlp"
+    assert resolve("cnn").kinds == {"image"}
+
+
+def test_a_name_that_is_nearly_right_gets_the_right_one_suggested() -> None:
+    with pytest.raises(UnknownTrainer, match=r"no trainer 'mpl'; did you mean mlp\? choose from: .*cnn.*mlp"):
+        resolve("mpl")
+
+
+def test_a_function_in_a_file_is_a_trainer(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def train(trial):\n    'Trains mine.\\n\\n    At length.'\n")
+    trainer = resolve(f"{file}:train")
+    assert (trainer.name, trainer.doc, trainer.config) == ("train", "Trains mine.", None)
+
+
+def test_a_registered_name_in_a_file_is_found_by_the_name_or_the_function(tmp_path: Path) -> None:
+    file = tmp_path / "named.py"
+    file.write_text("from trainers import register\n@register('my-net')\ndef train(trial): ...\n")
+    assert resolve(f"{file}:my-net") is resolve(f"{file}:train")
+
+
+def test_a_files_neighbours_can_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "neighbour_of_it.py").write_text("NAME = 'by the neighbour'")
+    file = tmp_path / "with_neighbour.py"
+    file.write_text("import neighbour_of_it\ndef train(trial): ...\ntrain.__doc__ = neighbour_of_it.NAME\n")
+    assert resolve(f"{file}:train").doc == "by the neighbour"
+
+
+def test_two_files_of_one_name_are_two_trainers(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "same.py").write_text(f"def train(trial): '{folder}'")
+    assert [resolve(f"{tmp_path / folder / 'same.py'}:train").doc for folder in ("a", "b")] == ["a", "b"]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownTrainer, match=r"no file .*nothing\.py"):
+        resolve(f"{tmp_path / 'nothing.py'}:train")
+
+
+def test_a_missing_function_gets_the_nearest_suggested(tmp_path: Path) -> None:
+    file = tmp_path / "typo.py"
+    file.write_text("def train(trial): ...\n")
+    with pytest.raises(UnknownTrainer, match=r"typo\.py has no 'trian'; did you mean train\?"):
+        resolve(f"{file}:trian")
+
+
+def test_a_file_that_fails_on_import_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("import math\nmath.nothing\n")
+    with pytest.raises(BadTrainer, match=r"importing .*broken\.py failed: AttributeError: .*nothing"):
+        resolve(f"{file}:train")
+
+
+def test_a_script_that_exits_on_import_does_not_end_us(tmp_path: Path) -> None:
+    file = tmp_path / "script.py"
+    file.write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(BadTrainer, match="SystemExit: 3"):
+        resolve(f"{file}:train")
+
+
+def test_what_cannot_be_called_is_no_trainer(tmp_path: Path) -> None:
+    file = tmp_path / "constant.py"
+    file.write_text("train = 3\n")
+    with pytest.raises(BadTrainer, match="is int, not a function"):
+        resolve(f"{file}:train")
+
+
+def test_a_module_and_a_name_are_a_trainer(on_path: Path) -> None:
+    (on_path / "my_models.py").write_text("def train(trial): 'From a module.'")
+    assert resolve("my_models:train").doc == "From a module."
+
+
+def test_an_unknown_module_is_named() -> None:
+    with pytest.raises(UnknownTrainer, match="no module 'no_such_models'"):
+        resolve("no_such_models:train")
+
+
+def test_a_module_that_lacks_a_package_says_what_to_install(on_path: Path) -> None:
+    (on_path / "needs_more.py").write_text("import no_such_package")
+    with pytest.raises(BadTrainer, match="needs the package no_such_package, which is not installed: pip install"):
+        resolve("needs_more:train")
+
+
+def test_installed_packages_add_trainers_by_entry_points(on_path: Path) -> None:
+    (on_path / "their_package.py").write_text("def train(trial): 'Theirs.'")
+    info = on_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[goodfit.trainers]\ntheirs = their_package:train\n")
+    assert "theirs" in names()
+    assert resolve("theirs").doc == "Theirs."
+
+
+def test_a_config_dataclass_gives_names_defaults_and_types() -> None:
+    trainer = Trainer("small", lambda trial: None, SmallConfig)
+    assert trainer.defaults() == {"depth": 2}
+    assert trainer.types() == {"rate": float, "depth": int}
+    assert trainer.configure({"rate": 0.1}) == SmallConfig(0.1, 2)
+
+
+def test_parameters_that_a_config_does_not_take_or_lacks_are_named() -> None:
+    trainer = Trainer("small", lambda trial: None, SmallConfig)
+    with pytest.raises(BadTrainer, match="small has no hyperparameter witdh"):
+        trainer.configure({"rate": 0.1, "witdh": 3})
+    with pytest.raises(BadTrainer, match="small needs the hyperparameter rate"):
+        trainer.configure({"depth": 3})
+
+
+def test_without_a_config_any_parameter_goes() -> None:
+    trainer = Trainer("any", lambda trial: None)
+    assert trainer.configure({"anything": 1}).anything == 1
+    assert (trainer.defaults(), trainer.types()) == ({}, {})
+
+
+def test_a_registered_trainer_is_listed_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainers.registry._registered", {})
+
+    @register("mine", config=SmallConfig, shapes=["depth"], kinds=["table"], metrics={"regression": ("loss",)})
+    def train(trial: Trial) -> None:
+        """Mine."""
+
+    assert resolve("mine") is train
+    assert "mine" in names()
+    assert (train.shapes, train.kinds, train.doc) == ({"depth"}, {"table"}, "Mine.")

@@ -1,0 +1,138 @@
+"""One worker: every way in which a trainer can end becomes one Ended message."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.training import IRIS, Line, assign, attempt, clock
+from trainers.messages import DataSpec, Outcome, Pack
+from trainers.worker import Setup, Worker
+
+LOOP = "def train(trial):\n    for epoch in trial.epochs():\n        "
+REPORT = "trial.report(train={'loss': 1.0}, val={'accuracy': 0.5})"
+
+
+def a_trainer(folder: Path, text: str) -> str:
+    file = folder / "theirs.py"
+    file.write_text(text)
+    return f"{file}:train"
+
+
+def test_a_trial_that_trains_all_its_epochs_is_complete(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + REPORT))
+    assert line.ended.outcome is Outcome.COMPLETE
+    assert [report.epoch for report in line.reports] == [1, 2, 3]
+
+
+def test_a_trial_that_was_asked_to_stop_is_stopped(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", stop_after=2, trainer=a_trainer(tmp_path, LOOP + REPORT))
+    assert line.ended.outcome is Outcome.STOPPED
+    assert len(line.reports) == 2
+
+
+def test_a_trainer_that_raises_is_an_error_with_its_line_and_a_traceback_in_the_log(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + "raise KeyError('depth')"))
+    assert line.ended.outcome is Outcome.ERROR
+    assert line.ended.message == "KeyError: 'depth' (theirs.py:3)"
+    log = (tmp_path / "t" / "log.txt").read_text()
+    assert "--- attempt 1, 1970-01-01T00:16:40+00:00" in log
+    assert "Traceback" in log
+    assert "raise KeyError('depth')" in log
+
+
+def test_a_trainer_that_exits_does_not_take_the_worker_with_it(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, "import sys\ndef train(trial):\n    sys.exit(1)"))
+    assert line.ended.outcome is Outcome.ERROR
+    assert "SystemExit" in str(line.ended.message)
+
+
+def test_a_trainer_that_reports_nothing_is_an_error(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, "def train(trial): ..."))
+    assert line.ended.outcome is Outcome.ERROR
+    assert "without one trial.report" in str(line.ended.message)
+
+
+def test_a_nan_ends_the_trial_without_a_log(tmp_path: Path) -> None:
+    report = "trial.report(train={'loss': float('nan')}, val={'accuracy': 0.5})"
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + report))
+    assert (line.ended.outcome, line.ended.message) == (Outcome.NAN, "train/loss is nan at epoch 1")
+    assert not (tmp_path / "t" / "log.txt").exists()
+
+
+def test_no_memory_is_out_of_memory(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, "def train(trial):\n    raise MemoryError"))
+    assert line.ended.outcome is Outcome.OOM
+
+
+def test_a_gpu_without_memory_is_out_of_memory(tmp_path: Path) -> None:
+    text = "import torch\ndef train(trial):\n    raise torch.OutOfMemoryError('CUDA out of memory')"
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text))
+    assert line.ended.outcome is Outcome.OOM
+
+
+def test_an_objective_that_is_never_reported_makes_the_study_unusable(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + REPORT), metric="val/f1")
+    assert line.ended.outcome is Outcome.UNUSABLE
+    assert "val/f1 is not reported" in str(line.ended.message)
+
+
+def test_an_unknown_trainer_makes_the_study_unusable(tmp_path: Path) -> None:
+    assert attempt(tmp_path / "t", trainer="cnm").ended.outcome is Outcome.UNUSABLE
+
+
+def test_broken_data_make_the_study_unusable(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer="mlp", data=DataSpec(str(tmp_path / "gone.csv"), "y"))
+    assert line.ended.outcome is Outcome.UNUSABLE
+    assert "gone.csv" in str(line.ended.message)
+
+
+def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
+    text = f"def train(trial):\n    raise OSError({errno.ENOSPC}, 'No space left on device')"
+    assert attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text)).ended.outcome is Outcome.NO_DISK
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full is /dev/full, of Linux")  # noqa: PTH110
+def test_a_checkpoint_on_a_full_disk_is_told_apart_and_needs_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, mode="r", **more: opened(Path("/dev/full"), mode, **more))
+    line = attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1)
+    assert line.ended.outcome is Outcome.NO_DISK
+    assert [item.name for item in (tmp_path / "t").glob("*.pt")] == []
+
+
+def test_what_a_trainer_prints_goes_to_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = a_trainer(tmp_path, LOOP + "print('epoch', epoch); " + REPORT)
+    attempt(tmp_path / "t", capture=True, trainer=trainer)
+    assert (tmp_path / "t" / "log.txt").read_text() == "epoch 1\nepoch 2\nepoch 3\n"
+    assert capsys.readouterr().out == ""
+
+
+def test_in_the_users_own_process_prints_reach_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + "print('hello'); " + REPORT), epochs=1)
+    assert capsys.readouterr().out == "hello\n"
+
+
+def test_the_data_are_loaded_once_for_many_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trainers.data
+
+    loaded, load = [], trainers.data.load
+    monkeypatch.setattr(trainers.data, "load", lambda spec: loaded.append(spec) or load(spec))
+    worker = Worker(Line(), clock(), capture=False)
+    worker.warm_up(Setup("mlp", IRIS))
+    worker.run(Pack((assign(tmp_path / "a", data=IRIS, epochs=1), assign(tmp_path / "b", data=IRIS, epochs=1))))
+    assert loaded == [IRIS]
+
+
+def test_what_is_wrong_with_the_study_is_left_for_its_first_trial_to_say(tmp_path: Path) -> None:
+    Worker(Line(), clock()).warm_up(Setup("no-such-trainer", DataSpec(str(tmp_path / "gone.csv"))))
+
+
+def test_a_trial_leaves_the_facts_of_its_data_beside_its_checkpoints(tmp_path: Path) -> None:
+    attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1)
+    assert {item.name for item in (tmp_path / "t").iterdir()} == {"best.pt", "last.pt", "facts.json"}

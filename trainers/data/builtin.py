@@ -1,0 +1,58 @@
+"""The built-in data sets: scikit-learn's small real ones, as they come with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainers.data.raw import Raw, as_images, nearest
+from trainers.errors import DataProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What `goodfit datasets` tells of a data set."""
+
+    name: str
+    task: str
+    kind: str
+    rows: int
+    features: int
+    about: str
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset("digits", "classification", "image", 1797, 64, "handwritten digits, 8x8 pixels, 10 classes (UCI)"),
+        Dataset(
+            "breast_cancer",
+            "classification",
+            "table",
+            569,
+            30,
+            "measures of cell nuclei, malignant or benign (Wisconsin, UCI)",
+        ),
+        Dataset("wine", "classification", "table", 178, 13, "chemical analysis of wines from 3 growers (UCI)"),
+        Dataset("iris", "classification", "table", 150, 4, "sepals and petals of 3 species of iris (Fisher, 1936)"),
+        Dataset(
+            "diabetes", "regression", "table", 442, 10, "progression of diabetes after a year (Efron and others, 2004)"
+        ),
+    )
+}
+
+
+def read_builtin(name: str) -> Raw:
+    """A built-in data set by its name; DataProblem suggests the nearest."""
+    if name not in DATASETS:
+        raise DataProblem(f"no data set {name!r}; {nearest(name, DATASETS)}, or give the path of a file")
+    from sklearn import datasets
+
+    if name == "digits":
+        digits = datasets.load_digits()
+        return Raw(name, name, "image", as_images(digits.images, name), digits.target)
+    table = getattr(datasets, f"load_{name}")()
+    features = tuple(str(feature) for feature in table.feature_names)
+    classes = tuple(str(label) for label in table.get("target_names", ()))
+    return Raw(name, name, "table", np.asarray(table.data, dtype=np.float64), table.target, features, classes)

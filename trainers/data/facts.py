@@ -1,0 +1,119 @@
+"""What a trainer gets to see of the data: Split, Data, and the Facts that outlive them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainers.data.preparation import Preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of one split, ready to train on.
+
+    Attributes:
+        x: float32; tables (rows, features), images (rows, channels, height, width).
+        y: int64 class indices, or float32 targets in units of the training split's standard deviation.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is needed to rebuild a model, and to predict from raw rows later.
+
+    Attributes:
+        task: "classification" or "regression".
+        kind: "table" or "image".
+        input_shape: of one row: (features,) or (channels, height, width).
+        classes: their names in the order of their indices; empty for regression.
+        features: the columns of a table in their order; empty for images.
+        rows: split -> how many rows it has.
+    """
+
+    name: str
+    task: str
+    kind: str
+    input_shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    rows: Mapping[str, int]
+    preparation: Preparation
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers one row has."""
+        return math.prod(self.input_shape)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for one row: one a class, or one."""
+        return len(self.classes) or 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the inverse of from_dict."""
+        return {**dataclasses.asdict(self), "rows": dict(self.rows)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Facts:
+        lists = {name: tuple(values[name]) for name in ("input_shape", "classes", "features")}
+        return cls(**{**values, **lists, "preparation": Preparation.from_dict(values["preparation"])})
+
+    def write(self, path: Path) -> None:
+        """Keep the facts as JSON; whole or not at all."""
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        part.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Facts:
+        return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The training and validation splits of a study, and the facts about them.
+
+    The test split is not reachable from here, so no trainer can tune on it by mistake.
+    """
+
+    train: Split
+    validation: Split
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def task(self) -> str:
+        return self.facts.task
+
+    @property
+    def kind(self) -> str:
+        return self.facts.kind
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.facts.classes
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.facts.features
+
+    @property
+    def preparation(self) -> Preparation:
+        return self.facts.preparation

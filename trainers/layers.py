@@ -1,0 +1,38 @@
+"""Layers by the names that hyperparameters give them. Imports torch: import it where a model is built."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "silu": nn.SiLU}
+GROUPS = 8  # of group normalization, at most; each has the same number of channels
+
+
+def activation(name: str) -> nn.Module:
+    """relu, gelu, tanh, silu."""
+    return _ACTIVATIONS[name]()
+
+
+def normalization(name: str, width: int, dimensions: int) -> nn.Module:
+    """batch, group, layer or none, for vectors (dimensions 1) or images (dimensions 2) of `width` channels."""
+    if name == "batch":
+        return nn.BatchNorm1d(width) if dimensions == 1 else nn.BatchNorm2d(width)
+    if name == "layer":
+        return nn.LayerNorm(width)
+    if name == "group":
+        return nn.GroupNorm(next(groups for groups in range(GROUPS, 0, -1) if width % groups == 0), width)
+    return nn.Identity()
+
+
+class Residual(nn.Module):
+    """A body around which its input is led; a 1x1 convolution fits the channels where they change."""
+
+    def __init__(self, body: nn.Module, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.body = body
+        same = channels_in == channels_out
+        self.shortcut = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, kernel_size=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.shortcut(x) + self.body(x)
+        return out

@@ -1,0 +1,190 @@
+"""A trained model that takes raw rows: its folder on disk, and the Predictor that is loaded from it.
+
+    model.json    the trainer, its hyperparameters, the facts about the data
+    weights.pt    the state of the model at its best epoch
+    trainer.py    the trainer's file, where it is not of an installed package
+
+A trial's folder has what a model folder is made of: best.pt and facts.json. Nothing here imports
+mlflow; `mlflow.pyfunc` loads a model folder through `_load_pyfunc`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainers.data import Facts
+from trainers.data.raw import as_images, check_values, table_values
+from trainers.errors import BadTrainer, DataProblem
+from trainers.registry import resolve
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = 1  # of model.json
+
+
+class Predictor:
+    """A trained model, in eval mode on the CPU.
+
+    Attributes:
+        module: the torch module; it takes prepared rows.
+        facts: the data it was trained on, as far as prediction needs them.
+        trainer: as the study named it.
+        params: its hyperparameters.
+    """
+
+    def __init__(self, module: nn.Module, facts: Facts, trainer: str, params: Mapping[str, Any]) -> None:
+        self.module = module.eval()
+        self.facts = facts
+        self.trainer = trainer
+        self.params = dict(params)
+
+    def __repr__(self) -> str:
+        return f"<{self.facts.task} by {self.trainer}, trained on {self.facts.name}>"
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Class labels as the data had them (integers, booleans or text), or values in the data's units.
+
+        Args:
+            x: raw rows. A DataFrame with the training data's columns in any order (others are left
+                out of account), or an array: (rows, features), or images as trained on.
+
+        Raises:
+            DataProblem: the rows do not fit the model, or have values that it cannot take.
+        """
+        outputs = self._outputs(x).numpy()
+        if self.facts.task == "regression":
+            return self.facts.preparation.original(outputs)
+        labels: np.ndarray = self._labels()[outputs.argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """The probability of each class, (rows, classes) in the order of `facts.classes`; rows as for `predict`."""
+        if self.facts.task == "regression":
+            raise DataProblem(f"{self!r} predicts numbers, which have no class probabilities; use predict")
+        probabilities: np.ndarray = self._outputs(x).double().softmax(dim=1).numpy()
+        return probabilities
+
+    def example(self) -> Any:
+        """One raw row that the model takes: each column, or channel, at the middle of its scale."""
+        shift = np.asarray(self.facts.preparation.shift)
+        if self.facts.kind == "image":
+            return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *self.facts.input_shape)).astype(np.float32)
+        import pandas as pd
+
+        return pd.DataFrame([shift], columns=pd.Index(self.facts.features))
+
+    def _labels(self) -> np.ndarray:
+        classes = self.facts.classes
+        if self.facts.preparation.labels == "integer":
+            return np.array([int(name) for name in classes])
+        if self.facts.preparation.labels == "boolean":
+            return np.array([name == "True" for name in classes])
+        return np.array(classes, dtype=object)
+
+    def _outputs(self, x: Any) -> Tensor:
+        import torch
+
+        from trainers.training import predict
+
+        rows = self._images(x) if self.facts.kind == "image" else self._rows(x)
+        missing = "error" if self.facts.preparation.fill is None else "mean"
+        check_values(rows, self.facts.features, missing, "the rows to predict")
+        return predict(self.module, torch.from_numpy(self.facts.preparation.inputs(rows)), self.facts)
+
+    def _rows(self, x: Any) -> np.ndarray:
+        features = self.facts.features
+        if hasattr(x, "columns"):
+            absent = [name for name in features if name not in x.columns]
+            if absent:
+                raise DataProblem(
+                    f"the rows to predict lack the columns {', '.join(absent)}; give {', '.join(features)}"
+                )
+            return table_values(x, features, "the rows to predict")
+        rows = np.asarray(x, dtype=np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(features):
+            raise DataProblem(f"the rows to predict are (rows, {len(features)}), not {rows.shape}")
+        return rows
+
+    def _images(self, x: Any) -> np.ndarray:
+        images = np.asarray(x)
+        shape = self.facts.input_shape
+        if images.ndim != 4 or images.shape[1:] != shape:  # already (n, c, h, w): the shorter axis is not asked
+            images = as_images(images, "the images to predict")
+        if images.shape[1:] != shape:
+            raise DataProblem(f"the images to predict are (rows, {', '.join(map(str, shape))}), not {np.shape(x)}")
+        return images.astype(np.float32)
+
+
+def save_model(folder: Path, trainer_ref: str, params: Mapping[str, Any], facts: Facts, best_checkpoint: Path) -> None:
+    """Write a model folder that stands alone.
+
+    Args:
+        folder: made if it is not there.
+        trainer_ref: as the study names it; a file `path.py:name` is copied into the folder.
+        params: the trial's hyperparameters.
+        facts: `read_facts` of the trial's folder.
+        best_checkpoint: the trial's best.pt.
+
+    Raises:
+        BadTrainer: the trainer declares no `build`, so its model cannot be rebuilt.
+    """
+    import torch
+
+    from trainers.trial import write
+
+    if resolve(trainer_ref).build is None:
+        raise BadTrainer(f"trainer {trainer_ref} declares no build=, so its model cannot be rebuilt from a checkpoint")
+    folder.mkdir(parents=True, exist_ok=True)
+    reference = trainer_ref
+    if ".py:" in trainer_ref:
+        file, _, attribute = trainer_ref.rpartition(":")
+        shutil.copyfile(file, folder / "trainer.py")
+        reference = f"trainer.py:{attribute}"
+    saved = torch.load(best_checkpoint, weights_only=True, map_location="cpu")
+    write(folder / "weights.pt", saved["model"])
+    about = {"format": FORMAT, "trainer": reference, "params": dict(params), "facts": facts.to_dict()}
+    (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def read_facts(trial_folder: Path) -> Facts:
+    """The facts that a trial left beside its checkpoints."""
+    return Facts.read(trial_folder / "facts.json")
+
+
+def load_model(folder: Path) -> Predictor:
+    """The model of a model folder, ready to predict.
+
+    Raises:
+        BadTrainer: the folder is none of ours, or a newer version wrote it, or its trainer changed.
+    """
+    import torch
+
+    folder = Path(folder)
+    if not (folder / "model.json").is_file():
+        raise BadTrainer(f"{folder} is no model folder: it has no model.json")
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    if about["format"] != FORMAT:
+        raise BadTrainer(f"{folder} is a model folder of format {about['format']}; this version reads {FORMAT}")
+    reference = about["trainer"]
+    trainer = resolve(f"{folder.absolute()}/{reference}" if ".py:" in reference else reference)
+    if trainer.build is None:
+        raise BadTrainer(f"trainer {reference} no longer declares build=; {folder} cannot be loaded with it")
+    facts = Facts.from_dict(about["facts"])
+    module = trainer.build(trainer.configure(about["params"]), facts)
+    try:
+        module.load_state_dict(torch.load(folder / "weights.pt", weights_only=True, map_location="cpu"))
+    except RuntimeError as error:  # torch names every key that does not fit
+        raise BadTrainer(f"the weights in {folder} do not fit what trainer {reference} builds now: {error}") from error
+    return Predictor(module, facts, reference, about["params"])
+
+
+def _load_pyfunc(path: str) -> Predictor:
+    """The entry that mlflow.pyfunc calls with a model folder."""
+    return load_model(Path(path))
