@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from search_spaces.conditions import Problem
 from search_spaces.document import DocumentError, Flaw, dotted, read_file
-from search_spaces.parameters import Value
-from search_spaces.parse import Problem, parse_space
+from search_spaces.parse import parse_space
+from search_spaces.scalars import Value
 from search_spaces.space import Space
 from search_spaces.values import nearest
 

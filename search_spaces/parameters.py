@@ -6,17 +6,18 @@ takes from a range; the other search methods take no notice of it.
 
 from __future__ import annotations
 
-import decimal
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Value = bool | int | float | str | None
+from search_spaces.ranges import Problems, exact, range_problems, range_text, spaced
+from search_spaces.scalars import Value, same, shown
+
+__all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Requirement", "Value", "When", "meets", "same", "shown"]
+
 Requirement = Value | Sequence[Value] | Mapping[str, float]  # a value, one of several, or {low:, high:}
 When = Mapping[str, Requirement]
-Problems = list[tuple[str, str]]  # which argument, and what is wrong with it
 
 
 class _Conditional:
@@ -57,7 +58,7 @@ class Float(_Conditional):
         object.__setattr__(self, "high", float(self.high))
         if self.step is not None:
             object.__setattr__(self, "step", float(self.step))
-            object.__setattr__(self, "high", float(_exact(self.low) + (self._steps - 1) * _exact(self.step)))
+            object.__setattr__(self, "high", float(exact(self.low) + (self._steps - 1) * exact(self.step)))
 
     @property
     def cardinality(self) -> int | None:
@@ -77,7 +78,7 @@ class Float(_Conditional):
             return self._points[index]
         if self.step is None:
             return self.low
-        return float(_exact(self.low) + index * _exact(self.step))
+        return float(exact(self.low) + index * exact(self.step))
 
     def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
@@ -88,17 +89,17 @@ class Float(_Conditional):
         return abs(steps - round(steps)) < 1e-8  # Optuna's own tolerance
 
     def __str__(self) -> str:
-        return _range_text(self.low, self.high, log=self.log, step=self.step)
+        return range_text(self.low, self.high, log=self.log, step=self.step)
 
     @property
     def _steps(self) -> int:
         if self.step is None:
             return 0
-        return int((_exact(self.high) - _exact(self.low)) // _exact(self.step)) + 1
+        return int((exact(self.high) - exact(self.low)) // exact(self.step)) + 1
 
     @property
     def _points(self) -> tuple[float, ...]:
-        return _spaced(self.low, self.high, self.points or 0, self.log)
+        return spaced(self.low, self.high, self.points or 0, self.log)
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,11 @@ class Int(_Conditional):
         return (value - self.low) % self.step == 0
 
     def __str__(self) -> str:
-        return _range_text(self.low, self.high, log=self.log, step=self.step if self.step != 1 else None)
+        return range_text(self.low, self.high, log=self.log, step=self.step if self.step != 1 else None)
 
     @property
     def _points(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(round(point) for point in _spaced(self.low, self.high, self.points or 0, self.log)))
+        return tuple(dict.fromkeys(round(point) for point in spaced(self.low, self.high, self.points or 0, self.log)))
 
 
 @dataclass(frozen=True)
@@ -222,44 +223,6 @@ class Fixed(_Conditional):
 Parameter = Float | Int | Choice | Fixed
 
 
-def range_problems(
-    low: float, high: float, *, log: bool, step: float | None, points: int | None, whole: bool = False
-) -> Problems:
-    """What is wrong with a range, by argument; `whole`: of whole numbers."""
-    problems: Problems = [
-        (name, f"{name} is {end}, not a finite number")
-        for name, end in (("low", low), ("high", high))
-        if not math.isfinite(end)
-    ]
-    plain_step = 1 if whole else None
-    if low > high:
-        problems.append(("low", f"low {shown(low)} is above high {shown(high)}"))
-    if log and low <= 0:
-        problems.append(("low", f"log needs low above 0, not {shown(low)}; raise low or leave log out"))
-    if log and step != plain_step:
-        problems.append(("step", "step and log exclude each other; for a grid of a log range give points"))
-    if step is not None and step <= 0:
-        problems.append(("step", f"step must be above 0, not {shown(step)}"))
-    elif step is not None and low < high and step > high - low and step != plain_step:
-        problems.append(("step", f"step {shown(step)} does not fit between {shown(low)} and {shown(high)}"))
-    problems += _points_problems(low, high, points, with_step=step != plain_step, whole=whole)
-    return problems
-
-
-def _points_problems(low: float, high: float, points: int | None, *, with_step: bool, whole: bool) -> Problems:
-    if points is None:
-        return []
-    if with_step:
-        return [("points", "points and step exclude each other; keep one")]
-    if points < 1:
-        return [("points", f"points must be at least 1, not {points}")]
-    if points == 1 and low < high:
-        return [("points", "points must be at least 2: both ends are among them")]
-    if whole and low <= high and points > high - low + 1:
-        return [("points", f"there are only {int(high - low + 1)} whole numbers for {points} points")]
-    return []
-
-
 def meets(value: object, needed: Requirement) -> bool:
     """Whether a value fulfils a condition."""
     if isinstance(needed, Mapping):
@@ -271,18 +234,6 @@ def meets(value: object, needed: Requirement) -> bool:
     return same(value, needed)
 
 
-def same(one: object, other: object) -> bool:
-    """Equality of values for which true is not 1."""
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
-
-
-def shown(value: object) -> str:
-    """A value as a study file writes it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
-
-
 def _wanted(needed: Requirement) -> str:
     if isinstance(needed, Mapping):
         ends = (("at least", needed.get("low")), ("at most", needed.get("high")))
@@ -292,33 +243,6 @@ def _wanted(needed: Requirement) -> str:
     return shown(needed)
 
 
-def _range_text(low: float, high: float, *, log: bool, step: float | None) -> str:
-    text = f"{shown(low)} to {shown(high)}"
-    return text + (", log" if log else "") + (f" by {shown(step)}" if step is not None else "")
-
-
 def _refuse(name: str, problems: Problems) -> None:
     if problems:
         raise ValueError("; ".join(f"{name}: {text}" for _, text in problems))
-
-
-def _exact(number: float) -> decimal.Decimal:
-    """The decimal that the user wrote: 0.1 is a tenth, so that 0.1 + 2 * 0.1 is 0.3."""
-    return decimal.Decimal(str(number))
-
-
-def _between(low: float, high: float, share: float) -> float:
-    return low * (1 - share) + high * share
-
-
-@functools.lru_cache(maxsize=256)
-def _spaced(low: float, high: float, points: int, log: bool) -> tuple[float, ...]:
-    """`points` numbers from low to high, both included, evenly spaced or evenly in the logarithm."""
-    if points == 1 or low == high:
-        return (low,)
-    values = [low]
-    for index in range(1, points - 1):
-        share = index / (points - 1)
-        exact = math.exp(_between(math.log(low), math.log(high), share)) if log else _between(low, high, share)
-        values.append(min(max(float(f"{exact:.12g}"), low), high))  # 0.001, not 0.0010000000000000002
-    return tuple(dict.fromkeys([*values, high]))

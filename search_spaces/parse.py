@@ -16,14 +16,13 @@ YAML 1.1, YAML 1.2 and people.
 
 from __future__ import annotations
 
-import difflib
 import keyword
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
+from search_spaces.conditions import BAD, Conditions, Problem, take
 from search_spaces.document import KeyPath, dotted
 from search_spaces.parameters import (
     Choice,
@@ -31,17 +30,13 @@ from search_spaces.parameters import (
     Float,
     Int,
     Parameter,
-    Requirement,
     Value,
-    meets,
-    range_problems,
     same,
     shown,
 )
+from search_spaces.ranges import range_problems
 from search_spaces.space import Space
 from search_spaces.values import BadValue, described, flag, nearest, number, scalar, whole
-
-Problem = tuple[KeyPath, str]
 
 _KEYS = {
     "float": ("low", "high", "log", "step", "points"),
@@ -58,7 +53,6 @@ _OTHER_NAMES = {
     **dict.fromkeys(("bool", "boolean"), "choice, with choices: [true, false]"),
     **dict.fromkeys(("constant", "const", "value"), "fixed"),
 }
-_BAD: Final[Any] = object()  # stands for a value that a problem was noted about
 
 
 def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Value] | None = None) -> Space:
@@ -76,7 +70,7 @@ def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Val
         problems.append(((), f"is {described(source)}, not a mapping of parameters"))
         return Space(()).pin(fixed or {})
     if not source:
-        problems.append(((), "names no parameter"))
+        problems.append(((), "has no parameters"))
     reader = _Reader(source, fixed or {}, problems)
     pinned = tuple(Fixed(name, value, doc=reader.doc(name)) for name, value in reader.fixed.items())
     return Space(pinned + tuple(item for item in reader.read() if item.name not in reader.fixed))
@@ -127,13 +121,13 @@ class _Reader:
         self._source = source
         self._problems = problems
         self._found: dict[str, Parameter] = {}
-        self._seen: list[str] = []
+        self._conditions = Conditions(source, fixed, self._found, problems)
 
     def read(self) -> Iterable[Parameter]:
         for name, written in self._source.items():
             _check_name(name, self._problems)
             parameter = self._parameter(name, written)
-            self._seen.append(name)
+            self._conditions.pass_by(name)
             if parameter is not None:
                 self._found[name] = parameter
         return self._found.values()
@@ -149,12 +143,12 @@ class _Reader:
             return Choice(name, choices) if choices else None
         if not isinstance(written, Mapping):
             value = self._take((name,), written, scalar)
-            return None if value is _BAD else Fixed(name, value)
+            return None if value is BAD else Fixed(name, value)
         kind = self._kind(name, written)
         if kind is None:
             return None
         self._check_keys(name, kind, written)
-        common = {"when": self._when(name, written), "doc": self._doc(name, written)}
+        common = {"when": self._conditions.read(name, written.get("when")), "doc": self._doc(name, written)}
         if kind == "choice":
             return self._choice(name, written, common)
         if kind == "fixed":
@@ -189,7 +183,7 @@ class _Reader:
         log = self._take((name, "log"), written.get("log", False), flag)
         step = self._optional((name, "step"), written, read, 1 if is_int else None)
         points = self._optional((name, "points"), written, whole, None)
-        if _BAD in (low, high, log, step, points):
+        if BAD in (low, high, log, step, points):
             return None
         wrong = range_problems(low, high, log=log, step=step, points=points, whole=is_int)
         for argument, text in wrong:
@@ -211,7 +205,7 @@ class _Reader:
 
     def _fixed(self, name: str, written: Mapping[str, object], common: Any) -> Fixed | None:
         value = self._need(name, "value", written, scalar)
-        return None if value is _BAD else Fixed(name, value, **common)
+        return None if value is BAD else Fixed(name, value, **common)
 
     def _choices(self, path: KeyPath, listed: list[object]) -> tuple[Value, ...] | None:
         """The choices of a list; None if something is wrong with them."""
@@ -220,9 +214,9 @@ class _Reader:
             self._say(path, "the list of choices is empty")
         values = [self._take((*path, index), value, scalar) for index, value in enumerate(listed)]
         for index, value in enumerate(values):
-            if value is not _BAD and any(same(value, earlier) for earlier in values[:index]):
+            if value is not BAD and any(same(value, earlier) for earlier in values[:index]):
                 self._say((*path, index), f"{shown(value)} is there twice")
-        kinds = {isinstance(value, bool) for value in values if value is not None and value is not _BAD}
+        kinds = {isinstance(value, bool) for value in values if value is not None and value is not BAD}
         if len(kinds) == 2:
             self._say(
                 path,
@@ -238,82 +232,10 @@ class _Reader:
             return ""
         return " ".join(doc.split())
 
-    def _when(self, name: str, written: Mapping[str, object]) -> dict[str, Requirement]:
-        conditions = written.get("when")
-        if conditions is None:
-            return {}
-        if not isinstance(conditions, Mapping):
-            self._say((name, "when"), f"is {described(conditions)}, not a mapping such as {{optimizer: sgd}}")
-            return {}
-        found: dict[str, Requirement] = {}
-        for other, needed in conditions.items():
-            path = (name, "when", other)
-            if not self._may_refer(name, other, path):
-                continue
-            requirement = self._requirement(path, needed, self._found.get(other))
-            if requirement is not _BAD and (other in self._found or other in self.fixed):
-                found[other] = requirement
-        return found
-
-    def _may_refer(self, name: str, other: str, path: KeyPath) -> bool:
-        if other in self._seen or other in self.fixed:
-            return True
-        if other == name:
-            self._say(path, f"{name} cannot depend on itself")
-        elif other in self._source:
-            self._say(path, f"{other} comes after {name}; move {other} above it")
-        elif known := [*self._seen, *self.fixed]:
-            self._say(path, f"there is no parameter {other}; {nearest(other, known)}")
-        else:
-            self._say(path, f"there is no parameter {other}, and none comes before {name}")
-        return False
-
-    def _requirement(self, path: KeyPath, needed: object, target: Parameter | None) -> Any:
-        """A condition in plain values, or _BAD. `target` is None where its values are not known."""
-        if isinstance(needed, Mapping):
-            return self._between(path, needed, target)
-        if not isinstance(needed, list):
-            return self._one(path, needed, target)
-        if not needed:
-            self._say(path, "the list is empty, so the condition can never hold")
-            return _BAD
-        values = [self._one((*path, index), value, target) for index, value in enumerate(needed)]
-        return _BAD if _BAD in values else values
-
-    def _one(self, path: KeyPath, value: object, target: Parameter | None) -> Any:
-        read: Callable[[object], Value] = number if isinstance(target, (Float, Int)) else scalar
-        found = self._take(path, value, read)
-        if found is _BAD or target is None or target.contains(found):
-            return found
-        choices = [choice for choice in target.choices if isinstance(choice, str)] if isinstance(target, Choice) else []
-        near = difflib.get_close_matches(str(found), choices, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        self._say(path, f"{target.name} is never {shown(found)}: it is {target}{hint}")
-        return _BAD
-
-    def _between(self, path: KeyPath, needed: Mapping[str, object], target: Parameter | None) -> Any:
-        before = len(self._problems)
-        for key in needed:
-            if key not in ("low", "high"):
-                self._say((*path, key), f"a range has no key {key}; {nearest(key, ('low', 'high'))}")
-        if not needed:
-            self._say(path, "a range needs low or high")
-        ends = {key: self._take((*path, key), needed[key], number) for key in ("low", "high") if key in needed}
-        if len(self._problems) > before:
-            return _BAD
-        if ends.get("low", -math.inf) > ends.get("high", math.inf):
-            self._say((*path, "low"), f"low {shown(ends['low'])} is above high {shown(ends['high'])}")
-            return _BAD
-        if target is not None and not _reaches(target, ends):
-            written = " ".join(f"{key} {shown(end)}" for key, end in ends.items())
-            self._say(path, f"{target.name} is never in the range {written}: it is {target}")
-            return _BAD
-        return ends
-
     def _need(self, name: str, key: str, written: Mapping[str, object], read: Callable[[object], Any]) -> Any:
         if key not in written:
             self._say((name,), f"{key} is missing")
-            return _BAD
+            return BAD
         return self._take((name, key), written[key], read)
 
     def _optional(
@@ -323,11 +245,7 @@ class _Reader:
         return default if value is None else self._take(path, value, read)
 
     def _take(self, path: KeyPath, value: object, read: Callable[[object], Any]) -> Any:
-        try:
-            return read(value)
-        except BadValue as error:
-            self._say(path, str(error))
-            return _BAD
+        return take(path, value, read, self._problems)
 
     def _say(self, path: KeyPath, text: str) -> None:
         self._problems.append((path, text))
@@ -339,19 +257,6 @@ def _check_name(name: str, problems: list[Problem]) -> None:
     better = re.sub(r"\W+", "_", name).strip("_")
     near = f"; write {better}" if better != name and better.isidentifier() and not keyword.iskeyword(better) else ""
     problems.append(((name,), f"{name!r} is not a name that a trainer's config can have: letters, digits and _{near}"))
-
-
-def _reaches(target: Parameter, ends: Mapping[str, float]) -> bool:
-    """Whether a parameter has a value within these ends."""
-    if isinstance(target, Choice):
-        return any(meets(choice, ends) for choice in target.choices)
-    if isinstance(target, Fixed):
-        return meets(target.value, ends)
-    low, high = max(ends.get("low", -math.inf), target.low), min(ends.get("high", math.inf), target.high)
-    if target.step is None or low > high:
-        return low <= high
-    first = target.low + math.ceil((low - target.low) / target.step - 1e-8) * target.step
-    return first <= high + 1e-8 * target.step
 
 
 def _type_of(parameter: Parameter) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 
 from search_spaces.document import BareWord
-from search_spaces.parameters import Value, shown
+from search_spaces.scalars import Value, shown
 
 
 class BadValue(ValueError):

@@ -238,7 +238,7 @@ def _hush() -> None:
             logging.getLogger(__name__).info("ray: %s", line)
 
     if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = note  # type: ignore[assignment]
+        worker.print_to_stdstream = note
 
 
 def _death(error: Exception) -> tuple[Outcome, str]:

@@ -11,7 +11,7 @@ from search_spaces.document import KeyPath
 from search_spaces.space import Space
 from service.errors import StudyFileError, did_you_mean
 from service.spec.hyperparameters import check_hyperparameters
-from service.spec.sections import Budget, Data, Objective, Search
+from service.spec.sections import Budget, Search
 from service.spec.study import StudySpec
 from trainers.errors import TrainersError
 from trainers.registry import Trainer, resolve
@@ -28,12 +28,20 @@ class Draft:
     """A study on the way to its spec.
 
     Attributes:
+        trainer: None where it cannot be had.
+        metric: the objective's, if it is one.
+        source: of the data, a name or an absolute path.
+        target: of the data.
         parts: the sections that are right by themselves.
         space: what could be read of the space, with the fixed parameters in it.
         fixed: the names under `fixed:`.
         values: the study as it was written.
     """
 
+    trainer: Trainer | None
+    metric: str | None
+    source: str | None
+    target: str | None
     parts: Mapping[str, Any]
     space: Space
     fixed: frozenset[str]
@@ -48,17 +56,27 @@ class Draft:
         return ("space",), f"{parameter}: "
 
 
+def find_trainer(reference: str | None, say: Say) -> Trainer | None:
+    """The trainer that a study names, imported; says why where it cannot be had."""
+    if reference is None:
+        return None
+    try:
+        return resolve(reference)
+    except TrainersError as error:
+        say(("trainer",), str(error))
+        return None
+
+
 def check_draft(draft: Draft, say: Say) -> None:
     """Say what does not go together; looks only at parts that are right by themselves."""
-    trainer = _trainer(draft, say)
+    trainer = draft.trainer
     if trainer is not None:
         for parameter, wrong in check_hyperparameters(trainer, draft.space):
             path, before = draft.place(parameter)
             say(path, before + wrong)
     task = _check_data(draft, trainer, say)
-    objective: Objective | None = draft.parts.get("objective")
-    if trainer is not None and task is not None and objective is not None:
-        wrong_metric = _metric_problem(objective.metric, trainer, task)
+    if trainer is not None and task is not None and draft.metric is not None:
+        wrong_metric = _metric_problem(draft.metric, trainer, task)
         if wrong_metric:
             say(("objective", "metric"), wrong_metric)
     _check_search(draft, say)
@@ -84,42 +102,31 @@ def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
     return f"trainer {trainer.name} does not report {metric} for {task}; {did_you_mean(metric, known)}"
 
 
-def _trainer(draft: Draft, say: Say) -> Trainer | None:
-    reference = draft.parts.get("trainer")
-    if reference is None:
-        return None
-    try:
-        return resolve(reference)
-    except TrainersError as error:
-        say(("trainer",), str(error))
-        return None
-
-
 def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
     """Say what is wrong with the data; returns the task of a built-in data set."""
     from trainers.data import DATASETS, is_path
 
-    data: Data | None = draft.parts.get("data")
-    if data is None:
+    source = draft.source
+    if source is None:
         if trainer is not None and trainer.kinds and "data" not in draft.values:
             say(("data",), f"is missing; trainer {trainer.name} needs data, such as {{source: {_suiting(trainer)}}}")
         return None
-    if data.source not in DATASETS:
-        if is_path(data.source):
-            _check_file(Path(data.source), data.target, say)
+    if source not in DATASETS:
+        if is_path(source):
+            _check_file(Path(source), draft.target, say)
         else:
             say(
                 ("data", "source"),
-                f"there is no data set {data.source!r}; {did_you_mean(data.source, DATASETS)}, or give a file's path",
+                f"there is no data set {source!r}; {did_you_mean(source, DATASETS)}, or give a file's path",
             )
         return None
-    found = DATASETS[data.source]
+    found = DATASETS[source]
     if trainer is not None and trainer.kinds and found.kind not in trainer.kinds:
         takes = " or ".join(sorted(trainer.kinds))
-        say(("data", "source"), f"{data.source} is {found.kind} data; trainer {trainer.name} takes {takes} data")
+        say(("data", "source"), f"{source} is {found.kind} data; trainer {trainer.name} takes {takes} data")
     elif trainer is not None and trainer.metrics is not None and found.task not in trainer.metrics:
         does = " and ".join(sorted(trainer.metrics))
-        say(("data", "source"), f"{data.source} is for {found.task}; trainer {trainer.name} does {does}")
+        say(("data", "source"), f"{source} is for {found.task}; trainer {trainer.name} does {does}")
     return found.task
 
 
@@ -158,7 +165,7 @@ def _check_search(draft: Draft, say: Say) -> None:
     if search.method == "grid":
         for parameter in draft.space.ungridded():
             path, before = draft.place(parameter)
-            say(path, f"{before}a grid needs step or points of it")
+            say(path, f"{before}needs step or points to be searched by a grid")
         if "try_defaults" in search.model_fields_set and search.try_defaults:
             say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
     elif budget.trials is None and budget.minutes is None:

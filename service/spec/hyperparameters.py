@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, same, shown
 from search_spaces.space import Space
+from search_spaces.values import BadValue, number, whole
 from service.errors import did_you_mean
+from service.spec.sections import Training
 from trainers.config import Checked
 from trainers.errors import BadTrainer
 from trainers.registry import Trainer
 
 _EVERY_VALUE = 64  # of a whole-number range are tried, or else its ends
+
+_OTHER_NAMES = {  # what the field also calls them
+    **dict.fromkeys(("lr", "eta", "step_size"), "learning_rate"),
+    **dict.fromkeys(("bs", "batch", "minibatch_size"), "batch_size"),
+    **dict.fromkeys(("l2", "wd", "decay"), "weight_decay"),
+    **dict.fromkeys(("layers", "num_layers", "n_layers", "hidden_layers"), "depth"),
+    **dict.fromkeys(("hidden", "hidden_size", "hidden_dim", "units", "channels"), "width"),
+    **dict.fromkeys(("opt", "optim"), "optimizer"),
+    **dict.fromkeys(("scheduler", "lr_schedule"), "schedule"),
+    **dict.fromkeys(("grad_clip", "max_norm", "gradient_clip"), "clip_norm"),
+}
 
 
 def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str, str]]:
@@ -25,8 +40,10 @@ def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str,
     hints = trainer.types()
     for parameter in space:
         if parameter.name not in hints:
-            known = did_you_mean(parameter.name, hints)
-            yield parameter.name, f"trainer {trainer.name} has no such hyperparameter; {known}"
+            yield (
+                parameter.name,
+                f"trainer {trainer.name} has no such hyperparameter; {_nearest(parameter.name, hints)}",
+            )
             continue
         wrong = _type_problem(parameter, hints[parameter.name]) or _range_problem(parameter, trainer, space)
         if wrong:
@@ -36,6 +53,43 @@ def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str,
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING and not given:
             where = "outside of its condition" if field.name in space else "in `space:` or `fixed:`"
             yield field.name, f"trainer {trainer.name} has no default for it; give it {where}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    if name in Training.model_fields:
+        return f"{name} goes in `training:`"
+    other = _OTHER_NAMES.get(name)
+    return f"did you mean {other}?" if other in known else did_you_mean(name, known)
+
+
+def suited(space: Space, trainer: Trainer) -> Space:
+    """The space with its single values in the types that the trainer declares: 100 for 1e2, 0.1 for "0.1"."""
+    hints = {name: hint for name, hint in trainer.types().items() if name in space}
+
+    def typed(name: str, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(typed(name, one) for one in value)
+        if isinstance(value, Mapping) or name not in hints or _fits(value, hints[name]):
+            return value
+        for read in (whole, number):
+            try:
+                if _fits(read(value), hints[name]):
+                    return read(value)
+            except BadValue:
+                continue  # stays as it is, and is told as a wrong type
+        return value
+
+    parameters: list[Parameter] = []
+    for item in space:
+        item = replace(item, when={name: typed(name, needed) for name, needed in item.when.items()})
+        if isinstance(item, Fixed):
+            item = replace(item, value=typed(item.name, item.value))
+        elif isinstance(item, Choice):
+            choices = typed(item.name, item.choices)
+            repeated = any(same(one, other) for one, other in itertools.combinations(choices, 2))
+            item = item if repeated else replace(item, choices=choices)
+        parameters.append(item)
+    return Space(tuple(parameters))
 
 
 def _values(parameter: Parameter) -> list[Value]:
@@ -91,9 +145,15 @@ def _named(hint: Any, value: Value) -> str:
 def _range_problem(parameter: Parameter, trainer: Trainer, space: Space) -> str | None:
     """What the trainer's config says to the parameter's values, beside defaults that lie in the space."""
     config = trainer.config
-    if config is None or not issubclass(config, Checked) or set(space.names) - set(trainer.types()):
+    if config is None or not issubclass(config, Checked):
         return None
-    beside = {**trainer.defaults(), **_nearest_to_defaults(space, trainer.defaults())}
+    hints = trainer.types()
+    known = Space(
+        tuple(
+            replace(item, when={}) for item in space if item.name in hints and not _type_problem(item, hints[item.name])
+        )
+    )
+    beside = {**trainer.defaults(), **_nearest_to_defaults(known, trainer.defaults())}
     for value in _values(parameter):
         try:
             config(**{**beside, parameter.name: value})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from search_spaces.parse import parse_fixed, parse_space
 from search_spaces.space import Space
 from search_spaces.values import BadValue, described, nearest
 from service.errors import Problem, StudyFileError
-from service.spec.checks import Draft, check_draft
-from service.spec.fields import study_name, text
+from service.spec.checks import Draft, check_draft, find_trainer
+from service.spec.fields import metric_name, study_name, text
+from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
 from service.spec.pruning import Pruning
@@ -93,8 +94,14 @@ class _Reading:
             self._read_section(name)
         fixed = self._fixed()
         space = self._space(fixed)
-        self._find_files()
-        check_draft(Draft(self._parts, space, frozenset(fixed), self._values), self._say)
+        source = self._find_files()
+        trainer = find_trainer(self._parts.get("trainer"), self._say)
+        if trainer is not None:
+            space = suited(space, trainer)
+        target = self._written("data", "target")
+        metric = self._written("objective", "metric", metric_name)
+        draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
+        check_draft(draft, self._say)
         if self._problems:
             raise StudyFileError(self._origin.file, self._problems)
         search: Search = self._parts.get("search") or Search()
@@ -175,16 +182,27 @@ class _Reading:
                 self._say(("space",), told(error.file, flaw))
             return Space(()).pin(fixed)
 
-    def _find_files(self) -> None:
-        """Make the paths absolute."""
+    def _written(self, section: str, key: str, read_value: Callable[[object], str] = text) -> str | None:
+        """A text of a section, even where something else in the section is wrong."""
+        values = self._values.get(section)
+        try:
+            return read_value(values[key]) if isinstance(values, Mapping) and key in values else None
+        except BadValue:
+            return None  # said when the section was read
+
+    def _find_files(self) -> str | None:
+        """Make the paths absolute; returns the data's source."""
         trainer = self._parts.get("trainer", "")
         if ".py:" in trainer:
             path, _, name = trainer.rpartition(":")
             self._parts["trainer"] = f"{self._located(path)}:{name}"
+        source = self._written("data", "source")
+        if source is not None and self._is_file(source):
+            source = str(self._located(source))
         data: Data | None = self._parts.get("data")
-        if data is not None and self._is_file(data.source):
-            located = str(self._located(data.source))
-            self._parts["data"] = data.model_copy(update={"source": located})
+        if data is not None:
+            self._parts["data"] = data.model_copy(update={"source": source})
+        return source
 
     def _is_file(self, source: str) -> bool:
         from trainers.data import DATASETS, is_path

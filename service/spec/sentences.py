@@ -48,13 +48,15 @@ def sentences(error: ValidationError, values: object, prefix: KeyPath = ()) -> I
 def unknown_key(path: KeyPath, known: Iterable[str]) -> str:
     """What to say about a key that its section does not have."""
     *section, key = (str(part) for part in path)
-    if tuple(path) in LATER:
-        return f"{LATER[tuple(str(part) for part in path)]} is not there yet; leave {key} out"
+    later = LATER.get((*section, key))
+    if later:
+        return f"{later} is not there yet; leave {key} out"
     homes = [dotted(home) for home, model in SECTIONS.items() if key in model.model_fields and list(home) != section]
-    hint = f"it goes in `{homes[0]}:`; " if len(homes) == 1 else ""
-    if section and key in TOP and not hint:
-        hint = "it goes at the top level; "
-    return f"unknown key; {hint}{did_you_mean(key, known)}"
+    if section and key in TOP:
+        return f"unknown key; {key} goes at the top level"
+    if homes:
+        return f"unknown key; {key} goes in {' or '.join(f'`{home}:`' for home in homes)}"
+    return f"unknown key; {did_you_mean(key, known)}"
 
 
 def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:

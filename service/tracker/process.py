@@ -218,7 +218,7 @@ class MlflowTracker:
 
     def trouble(self) -> str | None:
         code = self._process.poll()
-        if code is not None and not self._closed:
+        if code is not None and self._done is None and not self._closed:
             return f"the process that writes to MLflow ended with exit code {code}; see {self._log}"
         return self._trouble
 
@@ -230,6 +230,7 @@ class MlflowTracker:
             self._tell("close")
             self._catch_up(seconds, on_wait)
         finally:
+            self._trouble = self.trouble()
             self._closed = True
             self._leave()
         return self._done == 0

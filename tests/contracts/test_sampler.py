@@ -81,6 +81,19 @@ def test_a_rebuilt_sampler_proposes_and_prunes_like_one_that_never_stopped(
     check_resume(search, pruning, moves, int(share * len(moves)), direction)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    search=st.sampled_from(SEARCHES),
+    pruning=st.sampled_from(PRUNINGS),
+    seed=st.integers(0, 999),
+    cut=st.integers(100, 300),
+)
+def test_a_long_study_can_be_cut_anywhere(
+    search: tuple[str, Space], pruning: tuple[str, dict[str, Any]], seed: int, cut: int
+) -> None:
+    check_resume(search, pruning, many_moves(seed, count=320), cut, "maximize")
+
+
 @pytest.mark.parametrize("search", SEARCHES, ids=lambda search: f"{search[0]}-{len(search[1])}")
 @pytest.mark.parametrize("pruning", PRUNINGS, ids=lambda pruning: f"{pruning[0]}-{len(pruning[1])}")
 def test_a_long_study_goes_on_the_same_after_a_rebuild(

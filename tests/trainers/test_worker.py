@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,11 @@ def test_a_checkpoint_on_a_full_disk_is_told_apart_and_needs_no_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, mode="r", **more: opened(Path("/dev/full"), mode, **more))
+
+    def open_full(self: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        return opened(self if mode.startswith("r") else Path("/dev/full"), mode, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", open_full)
     line = attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1)
     assert line.ended.outcome is Outcome.NO_DISK
     assert [item.name for item in (tmp_path / "t").glob("*.pt")] == []

@@ -1,0 +1,29 @@
+"""The mirror's process for tests: DATABASE STUDY TRACKING_URI ARTIFACTS [LOCK]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from service.store import open_store
+from service.tracker import Mirror, run_mirror
+
+
+def main(database: str, study: str, tracking_uri: str, artifacts: str, lock: str | None = None) -> None:
+    mirror = Mirror(
+        open_store(database),
+        study,
+        tracking_uri,
+        Path(artifacts) if artifacts else None,
+        draw=lambda reports, metric, direction, diagnosis, title: "<svg/>",
+        export_model=lambda trial, folder: None,
+    )
+    print("what a library prints")
+    run_mirror(mirror, Path(lock) if lock else None)
+
+
+def command(*arguments: str) -> list[str]:
+    """Starts it; not as a file of this folder, where `service` would be the tests of the service."""
+    root = Path(__file__).parent.parent
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); from tests.mirror_child import main; main(*sys.argv[1:])"
+    return [sys.executable, "-c", code, *arguments]
