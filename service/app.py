@@ -306,6 +306,8 @@ def _raise_unless_done(ended: Study, runner: Runner) -> None:
             raise errors.GoodfitError(f"{message}; make room and go on with `goodfit resume {ended.name}`")
         case StudyState.INTERRUPTED:
             raise errors.Interrupted(f"saved; go on with `goodfit resume {ended.name}`")
+        case StudyState.STOPPED:
+            raise errors.Interrupted(f"{message}; go on with `goodfit resume {ended.name}`")
         case StudyState.FAILED if runner.reason is Reason.UNUSABLE:
             raise errors.TrainerError(message)
         case StudyState.FAILED:

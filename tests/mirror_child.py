@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from service.store import open_store
 from service.tracker import Mirror, run_mirror
@@ -15,11 +16,15 @@ def main(database: str, study: str, tracking_uri: str, artifacts: str, lock: str
         study,
         tracking_uri,
         Path(artifacts) if artifacts else None,
-        draw=lambda reports, metric, direction, diagnosis, title: "<svg/>",
+        draw=_draw,
         export_model=lambda trial, folder: None,
     )
-    print("what a library prints")
     run_mirror(mirror, Path(lock) if lock else None)
+
+
+def _draw(*_arguments: Any) -> str:
+    print("what a library prints")
+    return "<svg/>"
 
 
 def command(*arguments: str) -> list[str]:

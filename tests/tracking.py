@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
+import signal
+import socket
 import sqlite3
+import subprocess
 import tempfile
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -220,3 +226,46 @@ class _Fused:
             return answer
 
         return call
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """An MLflow server in a process group of its own, which can be killed and started again."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], port: int, log: Path) -> None:
+        self._command, self._environment, self._log = command, {**os.environ, **environment}, log
+        self.url = f"http://127.0.0.1:{port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                cwd=self._log.parent,
+                start_new_session=True,
+            )
+        while not self._answers():
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.1)  # pytest's own time limit ends a server that never comes
+
+    def kill(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -38,27 +38,36 @@ def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str,
     if trainer.config is None:
         return
     hints = trainer.types()
-    for parameter in space:
-        if parameter.name not in hints:
-            yield (
-                parameter.name,
-                f"trainer {trainer.name} has no such hyperparameter; {_nearest(parameter.name, hints)}",
-            )
-            continue
-        wrong = _type_problem(parameter, hints[parameter.name]) or _range_problem(parameter, trainer, space)
-        if wrong:
-            yield parameter.name, wrong
-    for field in dataclasses.fields(trainer.config):
-        given = field.name in space and not space[field.name].when
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING and not given:
-            where = "outside of its condition" if field.name in space else "in `space:` or `fixed:`"
-            yield field.name, f"trainer {trainer.name} has no default for it; give it {where}"
+    fitting: list[Parameter] = []
+    for item in space:
+        if item.name not in hints:
+            yield item.name, f"trainer {trainer.name} has no such hyperparameter; {_nearest(item.name, hints)}"
+        elif wrong := _type_problem(item, hints[item.name]):
+            yield item.name, wrong
+        else:
+            fitting.append(item)
+    missing = [name for name in _needed(trainer.config) if name not in space or space[name].when]
+    for name in missing:
+        where = "outside of its condition" if name in space else "in `space:` or `fixed:`"
+        yield name, f"trainer {trainer.name} has no default for it; give it {where}"
+    if issubclass(trainer.config, Checked) and not missing:
+        yield from _range_problems(trainer, fitting)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def _needed(config: type[Any]) -> list[str]:
+    """The hyperparameters without a default."""
+    absent = dataclasses.MISSING
+    return [
+        field.name
+        for field in dataclasses.fields(config)
+        if field.default is absent and field.default_factory is absent and field.init
+    ]
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
     if name in Training.model_fields:
         return f"{name} goes in `training:`"
-    other = _OTHER_NAMES.get(name)
+    other = _OTHER_NAMES.get(name, "")
     return f"did you mean {other}?" if other in known else did_you_mean(name, known)
 
 
@@ -142,33 +151,39 @@ def _named(hint: Any, value: Value) -> str:
     return words.get(hint, str(hint))
 
 
-def _range_problem(parameter: Parameter, trainer: Trainer, space: Space) -> str | None:
-    """What the trainer's config says to the parameter's values, beside defaults that lie in the space."""
-    config = trainer.config
-    if config is None or not issubclass(config, Checked):
-        return None
-    hints = trainer.types()
-    known = Space(
-        tuple(
-            replace(item, when={}) for item in space if item.name in hints and not _type_problem(item, hints[item.name])
-        )
-    )
-    beside = {**trainer.defaults(), **_nearest_to_defaults(known, trainer.defaults())}
-    for value in _values(parameter):
-        try:
-            config(**{**beside, parameter.name: value})
-        except BadTrainer as error:
-            return str(error).removeprefix(f"{parameter.name}: ")
-        except TypeError:  # a hyperparameter without default: told by itself
-            return None
+def _range_problems(trainer: Trainer, parameters: Sequence[Parameter]) -> Iterator[tuple[str, str]]:
+    """What the trainer's config says to the values of parameters whose types are right.
+
+    A value is refused if it is beside the defaults and also beside values of this space: a config
+    may check two hyperparameters against each other.
+    """
+    defaults = trainer.defaults()
+    beside = {**defaults, **{item.name: _nearest_to_default(item, defaults) for item in parameters}}
+    fine = True
+    for item in parameters:
+        for value in _values(item):
+            refused = _refused(trainer, {**defaults, item.name: value})
+            if refused and _refused(trainer, {**beside, item.name: value}):
+                yield item.name, refused.removeprefix(f"{item.name}: ")
+                fine = False
+                break
+    refused = _refused(trainer, beside)
+    if parameters and fine and refused:
+        name, _, text = refused.partition(": ")
+        known = any(item.name == name for item in parameters)
+        yield (name, text) if known else (parameters[0].name, refused)
+
+
+def _refused(trainer: Trainer, params: Mapping[str, Any]) -> str | None:
+    """Why the trainer refuses a configuration."""
+    try:
+        trainer.configure(params)
+    except BadTrainer as error:
+        return str(error)
     return None
 
 
-def _nearest_to_defaults(space: Space, defaults: dict[str, Any]) -> dict[str, Value]:
-    """For each parameter its default, or a value that it can take where the default lies outside."""
-    return {
-        item.name: defaults[item.name]
-        if item.name in defaults and item.contains(defaults[item.name])
-        else _values(item)[0]
-        for item in space
-    }
+def _nearest_to_default(parameter: Parameter, defaults: Mapping[str, Any]) -> Value:
+    """The default, or a value that the parameter can take where the default lies outside."""
+    default = defaults.get(parameter.name)
+    return default if parameter.contains(default) else _values(parameter)[0]

@@ -45,8 +45,8 @@ class Inbox(Protocol):
     def closing(self) -> bool: ...
     @property
     def gone(self) -> bool: ...
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the parent closes or goes."""
+    def pause(self, seconds: float, closing: bool) -> None:
+        """Wait, unless the parent closes, which it had not or had when last asked, or goes."""
         ...
 
     def await_news(self) -> None:
@@ -58,6 +58,7 @@ def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> Non
     """Push when there is news, until told to close and all is pushed, or until the parent is gone."""
     failures = 0
     while not inbox.gone:
+        closing = inbox.closing
         try:
             behind = mirror.sync()
             more = behind > len(mirror.refused)
@@ -66,19 +67,19 @@ def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> Non
         except TrackingError as error:
             traceback.print_exc()
             say(f"trouble {_one_line(error)}")
-            pause = min(FIRST_PAUSE * 2**failures, CLOSING_PAUSE if inbox.closing else LONGEST_PAUSE)
+            pause = min(FIRST_PAUSE * 2**failures, CLOSING_PAUSE if closing else LONGEST_PAUSE)
             failures += 1
-            inbox.pause(pause)
+            inbox.pause(pause, closing)
             continue
         failures = 0
         say(f"behind {behind}")
         say(_refusals(mirror.refused) or "well")
         if more:
             continue
-        if inbox.closing:
+        if closing:
             say(f"done {behind}")
             return
-        inbox.pause(PERIOD)
+        inbox.pause(PERIOD, closing)
         inbox.await_news()
 
 
@@ -112,10 +113,9 @@ class PipeInbox:
         """Whether the pipe has ended, or the parent has though somebody else still holds the pipe."""
         return self._gone or os.getppid() != self._parent
 
-    def pause(self, seconds: float) -> None:
-        was_closing = self._closing
+    def pause(self, seconds: float, closing: bool) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._gone or self._closing != was_closing, timeout=seconds)
+            self._changed.wait_for(lambda: self._gone or self._closing != closing, timeout=seconds)
 
     def await_news(self) -> None:
         with self._changed:
@@ -146,6 +146,7 @@ def run_mirror(mirror: Pushes, lock: Path | None = None) -> None:
             killed run ends before the next begins.
     """
     os.nice(NICENESS)
+    sys.stdout.flush()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print goes to the log
 
@@ -173,7 +174,7 @@ def _alone(lock: Path | None, inbox: Inbox, say: Callable[[str], None]) -> Itera
                 break
             except BlockingIOError:
                 say("trouble the mirror of an earlier run is still at work")
-                inbox.pause(TICK)
+                inbox.pause(TICK, inbox.closing)
         yield
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces.space import Float, Int, Space
-from service.records import Trial, TrialState
-from tests.sampling import CONDITIONAL, EPOCHS, FINITE, FLAT, Recorder, a_sampler
+from service.records import Report, Trial, TrialState
+from tests.sampling import CONDITIONAL, EPOCHS, FINITE, FLAT, METRIC, Recorder, a_sampler
 
 GRID = Space((Float("learning_rate", 0.1, 1.0, points=4), Int("depth", 1, 9)))
 SEARCHES: list[tuple[str, Space]] = [
@@ -64,7 +64,7 @@ def check_resume(
 
 
 @pytest.mark.parametrize("pruning", PRUNINGS, ids=lambda pruning: f"{pruning[0]}-{len(pruning[1])}")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     search=st.sampled_from(SEARCHES),
     moves=MOVES,
@@ -81,7 +81,7 @@ def test_a_rebuilt_sampler_proposes_and_prunes_like_one_that_never_stopped(
     check_resume(search, pruning, moves, int(share * len(moves)), direction)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     search=st.sampled_from(SEARCHES),
     pruning=st.sampled_from(PRUNINGS),
@@ -188,6 +188,26 @@ def test_a_judgement_outlives_a_rebuild() -> None:
     resumed.rebuild(recorder.stored(), recorder.reports)
     assert judged == [False, False, True]
     assert [resumed.should_prune(number) for number in range(3)] == judged
+
+
+def test_a_trial_that_is_marked_for_pruning_stays_so_after_a_rebuild() -> None:
+    params = {"learning_rate": 0.01, "depth": 1, "activation": "relu"}
+    trial = Trial(0, params, 0, TrialState.RUNNING, epochs=1, prune_at=1)
+    sampler = a_sampler(pruning="median")
+    sampler.rebuild([trial], [Report(0, 1, {METRIC: 0.5}, 0.0)])
+    assert sampler.should_prune(0)
+
+
+def test_a_trial_that_broke_at_a_rung_is_no_rival_there() -> None:
+    recorder = Recorder(a_sampler(pruning="asha", options={"reduction_factor": 2}))
+    for number, value in enumerate((math.nan, math.nan, 0.1, 0.2)):
+        recorder.ask()
+        recorder.report(number, value)
+        recorder.end(number, TrialState.FAILED)
+    recorder.samplers.append(a_sampler(pruning="asha", options={"reduction_factor": 2}))
+    recorder.samplers[1].rebuild(recorder.stored(), recorder.reports)
+    recorder.ask()
+    assert recorder.report(4, 0.15)
 
 
 def test_judging_does_not_wait_for_the_question() -> None:

@@ -61,6 +61,11 @@ def test_trials_keep_their_numbers_states_and_values() -> None:
     assert [trial.value for trial in trials] == [0.2, 0.6, None, None, None, None]
 
 
+def test_a_trial_pruned_at_a_nan_has_no_value() -> None:
+    study = exported([ended(0, ADAM, TrialState.PRUNED)], curve(0, 0.3, float("nan")))
+    assert study.trials[0].value is None
+
+
 def test_the_best_trial_is_the_best_complete_one() -> None:
     study = a_study()
     assert study.study_name == "digits"

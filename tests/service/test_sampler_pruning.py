@@ -127,7 +127,7 @@ def _optuna_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("method", "options", "pruner"), PRUNERS, ids=lambda part: part if isinstance(part, str) else ""
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(moves=MOVES, direction=st.sampled_from(["minimize", "maximize"]))
 def test_every_decision_is_optunas_own_on_the_same_history(
     method: str, options: dict[str, Any], pruner: BasePruner, moves: list[tuple[int, float]], direction: str

@@ -42,7 +42,7 @@ class FakeInbox:
         self.pauses: list[float] = []
         self.closing = self.gone = False
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float, closing: bool) -> None:
         self.pauses.append(seconds)
         if len(self.pauses) == self._closing_after:
             self.closing = True
@@ -119,10 +119,10 @@ def test_the_inbox_hears_news_and_the_end(pipe: tuple[int, int]) -> None:
     inbox.await_news()
     assert (inbox.closing, inbox.gone) == (False, False)
     os.write(pipe[1], b"wake\nclose\n")
-    inbox.pause(30.0)  # cut short by the close
+    inbox.pause(600.0, closing=False)  # cut short by the close
     assert inbox.closing
     os.close(pipe[1])
-    inbox.pause(30.0)  # and by the end
+    inbox.pause(600.0, closing=True)  # and by the end
     assert inbox.gone
 
 
@@ -198,7 +198,8 @@ def test_a_mirror_of_its_own_session_outlives_ctrl_c_but_not_its_parent(tmp_path
 import os, signal, sys
 from pathlib import Path
 from service.tracker import MlflowTracker
-tracker = MlflowTracker([sys.executable, "-Sc", {OBEDIENT!r}.replace("for", "import sys\\nfor", 1)], Path({str(tmp_path / "log")!r}))
+child = [sys.executable, "-Sc", "import sys; sys.stdin.read()"]
+tracker = MlflowTracker(child, Path({str(tmp_path / "log")!r}))
 assert os.getsid(tracker._process.pid) != os.getsid(0)
 print(tracker._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

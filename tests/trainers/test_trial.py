@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training import Line, assign, handle
+from tests.training import Line, assign, fill_disk, handle, needs_full_disk
 from trainers.errors import BadTrainer, MetricMissing
 from trainers.messages import Reported
-from trainers.trial import Config, NotANumber, Trial, mixed_seed, sow
+from trainers.trial import Config, NotANumber, Trial, mixed_seed, sow, write
 
 
 class Counter:
@@ -265,3 +266,17 @@ def test_a_report_carries_the_clock(tmp_path: Path) -> None:
     next(trial.epochs())
     trial.report(val={"accuracy": 0.5})
     assert line.messages == [Reported(7, 1, 1, {"val/accuracy": 0.5}, 42.0)]
+
+
+@needs_full_disk
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_a_checkpoint_without_room_fails_as_a_full_disk_and_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    write(tmp_path / "last.pt", {"epoch": 1})
+    fill_disk(monkeypatch)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write(tmp_path / "last.pt", {"weights": torch.zeros(size)})
+    assert caught.value.errno == errno.ENOSPC
+    assert torch.load(tmp_path / "last.pt", weights_only=True) == {"epoch": 1}
+    assert len(list(tmp_path.iterdir())) == 1

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.training import IRIS, Line, assign, attempt, clock
+from tests.training import IRIS, Line, assign, attempt, clock, fill_disk, needs_full_disk
 from trainers.messages import DataSpec, Outcome, Pack
 from trainers.worker import Setup, Worker
 
@@ -96,16 +94,11 @@ def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
     assert attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text)).ended.outcome is Outcome.NO_DISK
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full is /dev/full, of Linux")  # noqa: PTH110
+@needs_full_disk
 def test_a_checkpoint_on_a_full_disk_is_told_apart_and_needs_no_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Path.open
-
-    def open_full(self: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
-        return opened(self if mode.startswith("r") else Path("/dev/full"), mode, *rest, **more)
-
-    monkeypatch.setattr(Path, "open", open_full)
+    fill_disk(monkeypatch)
     line = attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1)
     assert line.ended.outcome is Outcome.NO_DISK
     assert [item.name for item in (tmp_path / "t").glob("*.pt")] == []

@@ -1,0 +1,91 @@
+"""The mirror on an MLflow server over HTTP, which is killed in the middle and comes back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import TrackingError
+from service.tracker import remove_study
+from service.tracker.experiment import ENVIRONMENT, connect
+from tests.tracking import Lab, Server, doubles, free_port, mirror_of, mlflow_warnings, new_mlflow, seen
+
+pytestmark = [mlflow_warnings, pytest.mark.e2e]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return new_mlflow(tmp_path / "mlflow")
+
+
+@pytest.fixture
+def server(database: str, tmp_path: Path) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--workers", "1"]
+    command += ["--artifacts-destination", str(tmp_path / "artifacts"), "--port", str(port)]
+    environment = {**ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = Server(command, environment, port, tmp_path / "server.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+class KillingClient:
+    """Kills the server once a certain call has been made so often; the answer does not get through."""
+
+    def __init__(self, uri: str, server: Server, name: str, count: int) -> None:
+        self._client, self._server = connect(uri), server
+        self._name, self._left = name, count
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name != self._name:
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            found(*arguments, **options)
+            self._left -= 1
+            if self._left == 0:
+                self._server.kill()
+                raise ConnectionResetError("the server is gone")
+
+        return call
+
+
+def test_a_server_that_is_killed_in_the_middle_ends_up_with_every_point_once(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    lab = Lab(tmp_path)
+    for number in range(4):
+        lab.finish(number)
+    mirror = mirror_of(lab, server.url, None, connect=lambda uri: KillingClient(uri, server, "log_batch", count=3))
+    with pytest.raises(TrackingError, match="the server is gone"):
+        mirror.sync()
+    with pytest.raises(TrackingError, match=f"MLflow at {server.url}: .*Connection"):
+        mirror_of(lab, server.url, None).sync()
+    assert lab.behind() == 4
+    server.start()
+    lab.end()
+    mirror = mirror_of(lab, server.url, None)
+    assert mirror.sync() == 0
+    mirror.close_study()
+    assert doubles(database) == {}
+    found = seen(server.url)
+    assert set(found) == {"digits", "trial 0", "trial 1", "trial 2", "trial 3"}
+    for number in range(4):
+        trial = found[f"trial {number}"]
+        assert trial["status"] == "FINISHED"
+        assert [step for step, _, _ in trial["metrics"]["gap/loss"]] == [1, 2, 3]
+        assert trial["artifacts"] == ["diagnosis.json", "learning_curve.svg"]
+    assert lab.study.model_uri == "models:/digits/1"
+    version = connect(server.url).get_model_version("digits", "1")
+    assert version.status == "READY"
+    remove_study(server.url, lab.study)
+    assert connect(server.url).get_experiment_by_name("digits") is None
+    lab.store.close()
