@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from search_spaces.parameters import Float
 from search_spaces.space import Space
@@ -12,9 +15,16 @@ from service.app import open_home
 from service.records import Batch, Report, Study, Trial, TrialState
 from service.sampler import OptunaSampler
 from service.settings import Settings
-from service.spec import PruningSpec
 
 TRIALS, EPOCHS = 1000, 20
+
+
+@dataclass(frozen=True)
+class Median:
+    """As a study file says `pruning: {method: median}`."""
+
+    method: str = "median"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -38,7 +48,7 @@ def main() -> None:
             seed=0,
             try_defaults=False,
             defaults={},
-            pruning=PruningSpec(method="median"),
+            pruning=Median(),
             metric="val/loss",
             direction="minimize",
             epochs=EPOCHS,

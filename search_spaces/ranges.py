@@ -29,10 +29,14 @@ def range_problems(
         problems.append(("step", "step and log exclude each other; for a grid of a log range give points"))
     if step is not None and step <= 0:
         problems.append(("step", f"step must be above 0, not {shown(step)}"))
-    elif step is not None and low < high and step > high - low and step != plain_step:
+    elif step is not None and step != plain_step and _too_wide(step, low, high):
         problems.append(("step", f"step {shown(step)} does not fit between {shown(low)} and {shown(high)}"))
     problems += _points_problems(low, high, points, with_step=step != plain_step, whole=whole)
     return problems
+
+
+def _too_wide(step: float, low: float, high: float) -> bool:
+    return math.isfinite(high - low) and low < high and exact(step) > exact(high) - exact(low)
 
 
 def _points_problems(low: float, high: float, points: int | None, *, with_step: bool, whole: bool) -> Problems:

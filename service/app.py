@@ -120,10 +120,11 @@ class Options:
     clock: Callable[[], float] = time.time
 
 
-def new_study(spec: StudySpec, store: Store, now: float, *, fresh: bool = False) -> Study:
+def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, fresh: bool = False) -> Study:
     """The store's study for this spec, added if its name is free.
 
     Args:
+        settings: the home, for what to type next.
         spec: what to search.
         store: where.
         now: seconds since the epoch.
@@ -144,7 +145,7 @@ def new_study(spec: StudySpec, store: Store, now: float, *, fresh: bool = False)
         differing = "; ".join(spec.differences(taken[name].spec))
         raise errors.NameTaken(
             f"study {name} is there already with another spec ({differing}): go on with it by "
-            f"`goodfit resume {name}`, search anew under another name with `--new`, or remove it by `goodfit rm {name}`"
+            f"{settings.hint(f'resume {name}')}, search anew under another name with `--new`, or remove it by {settings.hint(f'rm {name}')}"
         )
     return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
 
@@ -179,7 +180,7 @@ def run_study(settings: Settings, checked: Checked, store: Store, study: Study, 
         )
         options.on_runner(runner)
         ended = runner.run()
-    _raise_unless_done(ended, runner)
+    _raise_unless_done(settings, ended, runner)
     return store.study(study.name)
 
 
@@ -297,21 +298,21 @@ def _seconds(minutes: float | None) -> float | None:
     return None if minutes is None else minutes * 60.0
 
 
-def _raise_unless_done(ended: Study, runner: Runner) -> None:
+def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None:
     from service.scheduler import Reason
 
     message = ended.message or ""
     match ended.state:
         case StudyState.INTERRUPTED if runner.reason is Reason.NO_DISK:
-            raise errors.GoodfitError(f"{message}; make room and go on with `goodfit resume {ended.name}`")
+            raise errors.GoodfitError(f"{message}; make room and go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.INTERRUPTED:
-            raise errors.Interrupted(f"saved; go on with `goodfit resume {ended.name}`")
+            raise errors.Interrupted(f"saved; go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.STOPPED:
-            raise errors.Interrupted(f"{message}; go on with `goodfit resume {ended.name}`")
+            raise errors.Interrupted(f"{message}; go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.FAILED if runner.reason is Reason.UNUSABLE:
             raise errors.TrainerError(message)
         case StudyState.FAILED:
-            raise errors.StudyFailed(f"{message}; see `goodfit trials {ended.name}`")
+            raise errors.StudyFailed(f"{message}; see {settings.hint(f'trials {ended.name}')}")
 
 
 @contextlib.contextmanager
@@ -343,7 +344,7 @@ def catch_up(settings: Settings, store: Store, study: Study, options: Options) -
             pass
 
 
-def stop_study(store: Store, name: str, now: float) -> str:
+def stop_study(settings: Settings, store: Store, name: str, now: float) -> str:
     """Ask whoever runs a study to save and stop, or stop it here where nobody does; says which."""
     study = store.study(name)
     lease = store.holder(study.id)
@@ -351,14 +352,14 @@ def stop_study(store: Store, name: str, now: float) -> str:
         return f"study {name} is {study.state}; nothing runs"
     if lease is not None and lease.until >= now and not is_dead(lease.owner):
         store.ask_stop(study.id, True)
-        return f"asked study {name} to save what is in flight and stop; go on with `goodfit resume {name}`"
+        return f"asked study {name} to save what is in flight and stop; go on with {settings.hint(f'resume {name}')}"
     lease = store.acquire(study.id, owner(), now, 30.0, is_dead)
     try:
         running = study if study.state is not StudyState.RUNNING else study.to(StudyState.INTERRUPTED)
         store.apply(lease, Batch(study=running.to(StudyState.STOPPED, ended=now)))
     finally:
         store.release(lease)
-    return f"study {name} is stopped; go on with `goodfit resume {name}`"
+    return f"study {name} is stopped; go on with {settings.hint(f'resume {name}')}"
 
 
 def remove_study(settings: Settings, store: Store, name: str, now: float) -> list[str]:

@@ -35,6 +35,11 @@ class Settings:
             artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
         )
 
+    def hint(self, words: str) -> str:
+        """A command for the user to type: it names the home where that is not the one found without."""
+        usual = Path(os.environ.get("GOODFIT_HOME") or ".goodfit").expanduser().absolute()
+        return f"`goodfit {words}`" if self.home == usual else f"`goodfit --home {self.home} {words}`"
+
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.home / 'goodfit.db'}"

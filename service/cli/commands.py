@@ -177,7 +177,8 @@ def stop(name: StudyName) -> None:
     """Ask a running study to save what is in flight and stop."""
     from service.app import stop_study
 
-    print(stop_study(_studies().store, name, time.time()))
+    studies = _studies()
+    print(stop_study(studies.settings, studies.store, name, time.time()))
 
 
 @cli.command()

@@ -47,10 +47,11 @@ class Live:
 
     def __init__(self, metric: str, epochs: int, log: Callable[[Trial], str], console: Console) -> None:
         from rich.live import Live as RichLive
+        from rich.text import Text
 
         self._metric, self._epochs, self._log, self._console = metric, epochs, log, console
-        self._live = RichLive(console=console, auto_refresh=False, transient=True)
-        self._live.start()
+        self._live = RichLive(Text("starting the workers ..."), console=console, auto_refresh=False, transient=True)
+        self._live.start(refresh=True)
         self._started = time.monotonic()
         self._first_done: int | None = None
         self._drawn = 0.0

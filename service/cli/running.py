@@ -34,7 +34,7 @@ def run_file(
     spec = read(file, overrides)
     checked = app.check(spec)
     store = app.open_home(settings, create=True)
-    study = app.new_study(spec, store, time.time(), fresh=fresh)
+    study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
     if study.state is StudyState.DONE:
         say(f"study {study.name} is done already; search anew with `--new`")
         _answer(settings, study.name, as_json=as_json)
@@ -116,8 +116,7 @@ def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     print_best(facts)
-    home = "" if settings.home == Path(".goodfit").absolute() else f"--home {settings.home} "
-    print(f"  see the runs in the MLflow UI: goodfit {home}ui")
+    print(f"  see the runs in the MLflow UI: {settings.hint('ui')}")
 
 
 def _console() -> Console:

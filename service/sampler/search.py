@@ -55,9 +55,9 @@ class OptunaSampler:
 
     No configuration is proposed twice while one is left that never was. Where the space is finite that
     holds exactly, and once all are spent random and bayesian search go on with repetitions. In a
-    continuum a repetition (in a branch without continuous parameters) is drawn anew, up to 20 times.
+    continuum a repetition (in a branch without continuous parameters) is drawn anew a few times.
 
-    For one thread. All arguments are plain values of the study file:
+    One thread must make all calls: Optuna caches its trials by thread.
 
     Args:
         name: the study's; hyperband sorts trials into brackets by it.

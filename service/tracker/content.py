@@ -202,7 +202,7 @@ def best_of(trials: Iterable[Trial], direction: str) -> Trial | None:
 def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
     """The study's summary by trial number, from its finished trials.
 
-    `trial_value` and `trial_gap` come as trials end. `best_value` and the counts (`trials/complete`,
+    `study/trial_value` and `study/trial_gap` come as trials end. `study/best_value` and the counts (`trials/complete`,
     `verdicts/overfit`, ...) at step n tell of trials 0 to n, and come when all of these have
     ended: so a point, once there, never changes.
     """
@@ -213,7 +213,7 @@ def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
 
 def _own_points(trial: Trial) -> Iterator[Point]:
     at = milliseconds(ended(trial))
-    for key, value in (("trial_value", trial.value), ("trial_gap", trial.gap)):
+    for key, value in (("study/trial_value", trial.value), ("study/trial_gap", trial.gap)):
         if value is not None:
             yield Point(key, trial.number, value, at)
 
@@ -235,7 +235,7 @@ def _running_points(finished: Sequence[Trial], direction: str) -> Iterator[Point
         if trial.state is TrialState.COMPLETE and value is not None and better(value, best, direction):
             best = value
         if not math.isnan(best):
-            yield Point("best_value", trial.number, best, at)
+            yield Point("study/best_value", trial.number, best, at)
 
 
 def started(trial: Trial, study: Study) -> float:

@@ -125,14 +125,13 @@ def test_parameters_describe_themselves_with_their_conditions():
     assert Fixed("bias", False).describe() == "bias: false"
 
 
-@given(st.floats(-100, 100), st.floats(0, 100), st.floats(0.01, 10), st.floats(-1, 101))
-def test_a_stepped_float_is_what_optuna_makes_of_it(low: float, span: float, step: float, share: float):
-    if not 0 < step <= span:
-        return
-    mine = Float("x", low, low + span, step=step)
+@given(st.integers(-500, 500), st.integers(1, 500), st.integers(1, 500), st.floats(-1, 101))
+def test_a_stepped_float_is_what_optuna_makes_of_it(first: int, span: int, hundredths: int, share: float):
+    low, high, step = first / 100, (first + span) / 100, min(hundredths, span) / 100
+    mine = Float("x", low, high, step=step)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns when it lowers `high`
-        optunas = FloatDistribution(low, low + span, step=step)
+        optunas = FloatDistribution(low, high, step=step)
     assert mine.high == optunas.high
     for value in (low, mine.high, mine.grid_value((mine.grid_length or 1) // 2), low + share):
         assert mine.contains(value) == optunas._contains(value)

@@ -76,7 +76,7 @@ def test_a_study_is_one_run_with_a_nested_run_for_each_trial(lab: Lab, mirror: M
     assert trial["metrics"]["val/loss"][0] == (1, 1.2, int((START + 1) * 1000))
     assert found["trial 1"]["status"] == "RUNNING"
     assert found["trial 1"]["end"] is None
-    assert found["digits"]["metrics"]["trial_value"] == [(0, 0.54, int((START + 2.5) * 1000))]
+    assert found["digits"]["metrics"]["study/trial_value"] == [(0, 0.54, int((START + 2.5) * 1000))]
     assert found["digits"]["params"]["search.method"] == "bayesian"
     assert found["digits"]["tags"]["goodfit.best_trial"] == "0"
 
@@ -172,7 +172,7 @@ def test_a_push_takes_no_more_trials_than_it_may_and_says_what_is_left(lab: Lab,
     assert mirror.sync(limit=2) == 3
     assert mirror.sync(limit=2) == 1
     assert mirror.sync(limit=2) == 0
-    assert [step for step, _, _ in seen(uri)["digits"]["metrics"]["best_value"]] == [0, 1, 2, 3, 4]
+    assert [step for step, _, _ in seen(uri)["digits"]["metrics"]["study/best_value"]] == [0, 1, 2, 3, 4]
 
 
 def test_a_study_that_is_stopped_and_resumed_is_one_run(lab: Lab, mirror: Mirror, uri: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_minmax_maps_the_training_rows_to_zero_and_one() -> None:
 def test_a_column_that_never_changes_becomes_zero(tmp_path: Path) -> None:
     x = np.column_stack([np.full(20, 1e6 + 0.1), np.arange(20.0)])
     data = load(DataSpec(npz(tmp_path, x, np.arange(20) % 2)))
-    assert (data.train.x[:, 0] == 0).all()
+    assert abs(data.train.x[:, 0]).max() < 1e-6
 
 
 def test_images_are_scaled_by_channel_over_all_pixels(tmp_path: Path) -> None:
@@ -127,7 +128,8 @@ def test_missing_values_are_filled_from_the_training_rows(tmp_path: Path, missin
     x = np.random.default_rng(0).exponential(size=(60, 1))
     x[::4] = np.nan
     source = npz(tmp_path, x, np.linspace(0, 1, 60))
-    data, test = (get(DataSpec(source, missing=missing, scale="none")) for get in (load, load_test))
+    spec = DataSpec(source, missing=missing, scale="none")
+    data, test = load(spec), load_test(spec)
     (filled,) = data.preparation.fill or ()
     train = data.train.x
     assert np.isfinite(np.concatenate([train, data.validation.x, test.x])).all()
@@ -145,7 +147,7 @@ def test_regression_targets_are_standardised_and_can_be_taken_back() -> None:
 
 
 @pytest.mark.parametrize(("key", "value", "near"), [("scale", "standart", "standard"), ("missing", "meen", "mean")])
-def test_an_unknown_preparation_gets_the_nearest_suggested(key: str, value: str, near: str) -> None:
+def test_an_unknown_preparation_gets_the_nearest_suggested(key: str, value: Any, near: str) -> None:
     with pytest.raises(DataProblem, match=rf"prepare\.{key}: '{value}' is unknown; did you mean {near}\?"):
         load(replace(IRIS, **{key: value}))
 

@@ -158,4 +158,4 @@ def test_a_registered_trainer_is_listed_and_found(monkeypatch: pytest.MonkeyPatc
 
     assert resolve("mine") is train
     assert "mine" in names()
-    assert (train.shapes, train.kinds, train.doc) == ({"depth"}, {"table"}, "Mine.")
+    assert (train.shapes, train.kinds, train.doc) == (frozenset({"depth"}), frozenset({"table"}), "Mine.")

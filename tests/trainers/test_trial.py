@@ -89,7 +89,7 @@ def test_a_loss_that_is_not_finite_is_reported_and_ends_the_trial(tmp_path: Path
     line = Line()
     trial = handle(tmp_path, line)
     next(trial.epochs())
-    with pytest.raises(NotANumber, match="train/loss is (nan|inf) at epoch 1"):
+    with pytest.raises(NotANumber, match=r"train/loss is (nan|inf) at epoch 1"):
         trial.report(train={"loss": bad}, val={"accuracy": 0.5})
     assert line.reports[0].final
     assert not (tmp_path / "last.pt").exists()
@@ -156,7 +156,7 @@ def test_a_trial_that_ended_before_its_worker_died_ends_at_once(tmp_path: Path) 
 
 
 def test_early_stopping_goes_on_counting_after_a_restart(tmp_path: Path) -> None:
-    settings = {"epochs": 10, "patience": 3, "checkpoint_epochs": 1}
+    settings: dict[str, Any] = {"epochs": 10, "patience": 3, "checkpoint_epochs": 1}
     first = handle(tmp_path, Line(stop_after=2), **settings)
     first.restore(Counter())
     for value, _ in zip([0.9, 0.1], first.epochs(), strict=False):

@@ -120,7 +120,12 @@ def test_the_data_are_loaded_once_for_many_trials(tmp_path: Path, monkeypatch: p
     import trainers.data
 
     loaded, load = [], trainers.data.load
-    monkeypatch.setattr(trainers.data, "load", lambda spec: loaded.append(spec) or load(spec))
+
+    def counted(spec: DataSpec) -> trainers.data.Data:
+        loaded.append(spec)
+        return load(spec)
+
+    monkeypatch.setattr(trainers.data, "load", counted)
     worker = Worker(Line(), clock(), capture=False)
     worker.warm_up(Setup("mlp", IRIS))
     worker.run(Pack((assign(tmp_path / "a", data=IRIS, epochs=1), assign(tmp_path / "b", data=IRIS, epochs=1))))

@@ -1,0 +1,197 @@
+"""Spaces from YAML: what is right is read, and everything that is wrong is said with its key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from search_spaces import Choice, Fixed, Float, Int, Space
+from search_spaces.document import read_text
+from search_spaces.parse import from_list, parse_fixed, parse_space, to_list
+from tests.random_spaces import spaces
+
+
+def parsed(text: str, **fixed: Any) -> Space:
+    problems: list[Any] = []
+    space = parse_space(read_text(text).value, problems, fixed)
+    assert problems == []
+    return space
+
+
+def problems_of(text: str, **fixed: Any) -> list[tuple[str, str]]:
+    problems: list[Any] = []
+    parse_space(read_text(text).value, problems, fixed)
+    return [(".".join(map(str, path)), text) for path, text in problems]
+
+
+def test_every_kind_is_read_in_its_long_form():
+    space = parsed("""
+        a: {type: float, low: 1e-4, high: "0.1", log: true, doc: a rate}
+        b: {type: float, low: 0, high: 1, step: 0.25}
+        c: {type: int, low: 1, high: 1e3, step: 3}
+        d: {type: choice, choices: [relu, 1, 0.5, null]}
+        e: {type: fixed, value: 64}
+        f: {type: float, low: 0, high: 1, points: 3}
+    """)
+    assert space == Space(
+        (
+            Float("a", 1e-4, 0.1, log=True, doc="a rate"),
+            Float("b", 0, 1, step=0.25),
+            Int("c", 1, 1000, step=3),
+            Choice("d", ("relu", 1, 0.5, None)),
+            Fixed("e", 64),
+            Float("f", 0, 1, points=3),
+        )
+    )
+    assert isinstance(space["c"], Int)
+    assert space["c"].high == 1000
+    assert type(space["c"].high) is int
+
+
+def test_a_list_is_a_choice_and_a_value_is_fixed():
+    assert parsed("{a: [x, y], b: 3, c: null, d: [true, false]}") == Space(
+        (Choice("a", ("x", "y")), Fixed("b", 3), Fixed("c", None), Choice("d", (True, False)))
+    )
+
+
+def test_conditions_are_values_lists_and_ranges():
+    space = parsed("""
+        optimizer: [sgd, adam, none]
+        depth: {type: int, low: 1, high: 5}
+        momentum: {type: float, low: 0, high: 1, when: {optimizer: sgd}}
+        beta: {type: float, low: 0, high: 1, when: {optimizer: [adam, none], depth: {low: 2}}}
+        skip: {type: choice, choices: [true, false], when: {depth: ["3", 4.0]}}
+    """)
+    assert space["momentum"].when == {"optimizer": "sgd"}
+    assert space["beta"].when == {"optimizer": ["adam", "none"], "depth": {"low": 2}}
+    assert space["skip"].active({"depth": 3})
+    assert not space["skip"].active({"depth": 2})
+
+
+def test_what_the_study_fixes_is_pinned_and_open_to_conditions():
+    space = parsed(
+        "{a: [x, y], b: {type: int, low: 1, high: 2, when: {a: x, c: 3}}}",
+        a="x",
+        c=3,
+    )
+    assert space.names == ("a", "c", "b")
+    assert list(space.grid()) == [{"a": "x", "c": 3, "b": 1}, {"a": "x", "c": 3, "b": 2}]
+
+
+def test_a_fixed_value_may_lie_outside_of_the_space_it_wins_over():
+    assert parsed("{a: [x, y], b: {type: int, low: 1, high: 2, when: {a: x}}}", a="z").grid_size() == 1
+
+
+def test_a_quoted_word_is_a_choice_like_any_other():
+    assert parsed("""a: ["no", 'off', "false"]""")["a"] == Choice("a", ("no", "off", "false"))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "fragment"),
+    [
+        ("[1]", "", "is a list, not a mapping of parameters"),
+        ("{}", "", "has no parameters"),
+        ("a: {low: 1, high: 2}", "a", "type is missing; write type: float, int, choice, fixed"),
+        ("a: {type: flot, low: 1, high: 2}", "a.type", "there is no type flot; did you mean float?"),
+        ("a: {type: loguniform, low: 1, high: 2}", "a.type", "write float, with log: true"),
+        ("a: {type: categorical, choices: [b]}", "a.type", "write choice"),
+        ("a: {type: float, low: 1}", "a", "high is missing"),
+        ("a: {type: float, low: 1, hihg: 2, high: 2}", "a.hihg", "did you mean high?"),
+        ("a: {type: choice, choices: [1, 2], step: 2}", "a.step", "it goes with type: float or int"),
+        ("a: {type: float, low: abc, high: 2}", "a.low", "is the text 'abc', not a number"),
+        ("a: {type: float, low: true, high: 2}", "a.low", "is true, not a number"),
+        ("a: {type: float, low: 0, high: .inf}", "a.high", "is inf, not a finite number"),
+        ("a: {type: float, low: [0], high: 1}", "a.low", "is a list, not a number"),
+        ("a: {type: int, low: 1.5, high: 2}", "a.low", "is 1.5, not a whole number"),
+        ("a: {type: float, low: 2, high: 1}", "a.low", "low 2 is above high 1"),
+        ("a: {type: float, low: 0, high: 1, log: true}", "a.low", "log needs low above 0, not 0"),
+        ("a: {type: int, low: 0, high: 8, log: true}", "a.low", "log needs low above 0, not 0"),
+        ("a: {type: float, low: 1, high: 2, log: yes}", "a.log", "is the text 'yes'; write true"),
+        ("a: {type: float, low: 1, high: 2, log: 1}", "a.log", "is 1, not true or false"),
+        ("a: {type: float, low: 1, high: 2, step: 3}", "a.step", "step 3 does not fit between 1 and 2"),
+        ("a: {type: int, low: 1, high: 4, step: -1}", "a.step", "step must be above 0, not -1"),
+        ("a: {type: int, low: 1, high: 4, log: true, step: 2}", "a.step", "step and log exclude each other"),
+        ("a: {type: int, low: 1, high: 4, points: 9}", "a.points", "only 4 whole numbers for 9 points"),
+        ("a: {type: float, low: 1, high: 4, points: 1}", "a.points", "both ends"),
+        ("a: {type: float, low: 1, high: 4, points: 2, step: 1}", "a.points", "points and step exclude each other"),
+        ("a: []", "a", "the list of choices is empty"),
+        ("a: {type: choice, choices: []}", "a.choices", "the list of choices is empty"),
+        ("a: {type: choice, choices: relu}", "a.choices", "is the text 'relu', not a list"),
+        ("a: {type: choice}", "a", "choices is missing"),
+        ("a: [b, c, b]", "a.2", "b is there twice"),
+        ("a: [1, 1.0]", "a.1", "1 is there twice"),
+        ("a: [[1, 2], 3]", "a.0", "is a list, not a single text, number"),
+        ("a: [.nan, 3]", "a.0", "is nan, not a finite number"),
+        ("a: [relu, no]", "a.1", '`no` is the text "no" here; write false for a boolean, or quote it'),
+        ("a: [on, off]", "a.0", '`on` is the text "on" here; write true for a boolean'),
+        ("a: [step, false]", "a", "true and false stand beside texts or numbers"),
+        ("a: [true, 1]", "a", "true and false stand beside texts or numbers"),
+        ("a: Off", "a", '`Off` is the text "Off" here; write false'),
+        ("a: {type: fixed}", "a", "value is missing"),
+        ("a: {type: fixed, value: [1]}", "a.value", "is a list, not a single"),
+        ("a: {type: fixed, value: 1, doc: 3}", "a.doc", "is 3, not a text"),
+        ("learning-rate: 1", "learning-rate", "write learning_rate"),
+        ("'2x': 1", "2x", "is not a name that a trainer's config can have"),
+        ("lambda: 1", "lambda", "is not a name that a trainer's config can have"),
+        ("{a: 1, b: {type: fixed, value: 1, when: a}}", "b.when", "is the text 'a', not a mapping"),
+        ("{b: {type: fixed, value: 1, when: {a: 1}}}", "b.when.a", "there is no parameter a, and none comes before b"),
+        ("{opt: 1, b: {type: fixed, value: 1, when: {optt: 1}}}", "b.when.optt", "did you mean opt?"),
+        ("{b: {type: fixed, value: 1, when: {c: 1}}, c: 1}", "b.when.c", "c comes after b; move c above it"),
+        ("{b: {type: fixed, value: 1, when: {b: 1}}}", "b.when.b", "b cannot depend on itself"),
+        ("{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: sdg}}}", "b.when.a", "never sdg: it is one of sgd, adam; did you mean sgd?"),
+        ("{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: [adam, x]}}}", "b.when.a.1", "a is never x"),
+        ("{a: [true, false], b: {type: fixed, value: 1, when: {a: yes}}}", "b.when.a", "write true for a boolean"),
+        ("{a: [true, false], b: {type: fixed, value: 1, when: {a: 1}}}", "b.when.a", "a is never 1: it is one of true, false"),
+        ("{a: [x], b: {type: fixed, value: 1, when: {a: []}}}", "b.when.a", "can never hold"),
+        ("{a: 3, b: {type: fixed, value: 1, when: {a: 4}}}", "b.when.a", "a is never 4: it is 3"),
+        ("{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: 3}}}", "b.when.a", "a is never 3: it is 1 to 9 by 4"),
+        ("{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: {low: 6, high: 8}}}}", "b.when.a", "a is never in the range low 6 high 8"),
+        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 2}}}}", "b.when.a", "a is never in the range low 2"),
+        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 1, high: 0}}}}", "b.when.a.low", "low 1 is above high 0"),
+        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {}}}}", "b.when.a", "a range needs low or high"),
+        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {lo: 0}}}}", "b.when.a.lo", "did you mean low?"),
+        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: x}}}", "b.when.a", "is the text 'x', not a number"),
+        ("{a: [x, y], b: {type: fixed, value: 1, when: {a: {low: 0}}}}", "b.when.a", "a is never in the range low 0"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_key(text: str, key: str, fragment: str):
+    found = problems_of(text)
+    assert found, "nothing was found wrong"
+    assert found[0][0] == key
+    assert fragment in found[0][1]
+
+
+def test_all_problems_are_found_at_once():
+    keys = [key for key, _ in problems_of("""
+        a: {type: float, low: 2, high: 1}
+        b: {type: int, low: x, high: y, stpe: 3}
+        c: [no, d, d]
+        e: {type: fixed, value: 1, when: {f: 1, a: 1}}
+    """)]
+    assert keys == ["a.low", "b.stpe", "b.low", "b.high", "c.0", "c.2", "e.when.f"]
+
+
+def test_a_condition_on_a_parameter_that_is_wrong_is_not_blamed_for_it():
+    text = "{a: {type: float, low: 2, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 5}}}}"
+    assert [key for key, _ in problems_of(text)] == ["a.low"]
+
+
+def test_fixed_values_are_single_and_named_well():
+    problems: list[Any] = []
+    source = read_text("{a: 1e-3, b: [1], c: no, d-e: 1, f: {low: 1}, g: null}").value
+    assert parse_fixed(source, problems) == {"a": 1e-3, "d-e": 1, "g": None}
+    assert [path for path, _ in problems] == [("b",), ("c",), ("d-e",), ("f",)]
+
+
+@given(spaces(finite=False))
+def test_a_space_survives_json(space: Space):
+    assert from_list(json.loads(json.dumps(to_list(space)))) == space
+
+
+@pytest.mark.parametrize("values", [{}, [1], [{"type": "fixed"}], [{"name": "a", "type": "float", "low": 1}]])
+def test_only_what_to_list_gave_is_taken_back(values: object):
+    with pytest.raises(ValueError, match=r"is not a list of parameters|a high is missing"):
+        from_list(values)
