@@ -16,10 +16,10 @@ def parameters(draw: st.DrawFn, index: int, before: list[Parameter], finite: boo
     name, when = f"p{index}", draw(conditions(before))
     kind = draw(st.sampled_from(["float", "int", "log int", "choice", "fixed"]))
     if kind == "float":
-        low = draw(st.floats(0.001, 10))
-        high = low + draw(st.floats(0, 10))
+        first, span = draw(st.integers(1, 500)), draw(st.integers(0, 500))
+        low, high = first / 100, (first + span) / 100
         if draw(st.booleans()) and high > low:
-            return Float(name, low, high, step=(high - low) / draw(st.integers(1, 4)), when=when)
+            return Float(name, low, high, step=max(span // draw(st.integers(1, 4)), 1) / 100, when=when)
         points = draw(st.integers(2, 5)) if finite else None
         return Float(name, low, high, log=draw(st.booleans()), points=points, when=when)
     if kind == "int":

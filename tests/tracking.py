@@ -63,6 +63,7 @@ class Lab:
 
     def __init__(self, folder: Path, name: str = "digits", created: float = START) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.store: SqlStore = open_store(f"sqlite:///{folder / 'goodfit.db'}")
         self.name = name
         study = self.store.add_study(Study(name, {**SPEC, "name": name}, "f" * 12, created))

@@ -48,7 +48,7 @@ def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool)
     study = store.study(name)
     if study.state is StudyState.DONE:
         say(f"study {name} is done; nothing to resume")
-        app.catch_up(settings, store, study, app.Options(on_catch_up=CatchingUp(), on_trouble=say))
+        app.catch_up(settings, store, study, CatchingUp(), say)
         _answer(settings, name, as_json=as_json)
         return
     checked = app.check(app.spec_of(study))

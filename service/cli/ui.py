@@ -25,7 +25,7 @@ def serve_ui(studies: Studies, host: str, port: int) -> None:
 
     settings, store = studies.settings, studies.store
     for study in store.studies():
-        app.catch_up(settings, store, study, app.Options(on_catch_up=CatchingUp(), on_trouble=say))
+        app.catch_up(settings, store, study, CatchingUp(), say)
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
         print(f"the runs are on the MLflow server at {settings.mlflow_uri}")
         return

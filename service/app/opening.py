@@ -1,0 +1,34 @@
+"""The store of a home, and the specs in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service import errors
+from service.settings import Settings, make_folder
+
+if TYPE_CHECKING:
+    from service.records import Study
+    from service.spec import StudySpec
+    from service.store import SqlStore
+
+
+def open_home(settings: Settings, *, create: bool = False) -> SqlStore:
+    """The store of a home; HomeError when there is none and it is not to be made."""
+    from service.store import open_store
+
+    if settings.database is None:
+        if create:
+            make_folder(settings.home)
+        elif not (settings.home / "goodfit.db").exists():
+            raise errors.HomeError(
+                f"no studies in {settings.home}: run one with `goodfit run FILE`, or name another home with --home"
+            )
+    return open_store(settings.database_url)
+
+
+def spec_of(study: Study) -> StudySpec:
+    """The spec that a study was made with."""
+    from service.spec import StudySpec
+
+    return StudySpec.from_dict(study.spec)

@@ -1,0 +1,202 @@
+"""A run of a study: the adapters built from settings and spec, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service import errors
+from service.app.checking import Checked
+from service.app.tracking import tracking
+from service.records import Lease, Study, StudyState, Trial
+from service.settings import Settings, is_dead, make_folder, owner
+
+if TYPE_CHECKING:
+    from service.ports import Executor, Sampler, Store, Tracker
+    from service.runner import Progress, Runner
+    from service.scheduler import Plan
+    from service.spec import StudySpec
+    from trainers.messages import Assignment
+    from trainers.registry import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a study is run here."""
+
+    executor: str = "ray"  # ray, local
+    watch: Callable[[Progress], None] = lambda _: None
+    on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
+    on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
+    on_trouble: Callable[[str], None] = lambda _: None  # gets what keeps MLflow behind
+    clock: Callable[[], float] = time.time
+
+
+def run_study(settings: Settings, checked: Checked, store: Store, study: Study, options: Options) -> Study:
+    """Run a study to its end, or until it is interrupted.
+
+    Raises:
+        StudyHeld: another live process runs it.
+        Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
+    """
+    from service.runner import LEASE_SECONDS
+
+    make_folder(settings.study_folder(study.name))
+    with contextlib.ExitStack() as stack:
+        lease = store.acquire(study.id, owner(), options.clock(), LEASE_SECONDS, is_dead)
+        stack.callback(store.release, lease)
+        store.ask_stop(study.id, False)
+        tracker = stack.enter_context(tracking(settings, study, options.on_catch_up, options.on_trouble))
+        stack.callback(store.release, lease)  # before MLflow catches up: that needs no lease
+        executor = stack.enter_context(_executor(settings, checked, options))
+        runner = _build_runner(
+            settings,
+            checked.spec,
+            checked.trainer,
+            store,
+            study,
+            options,
+            lease=lease,
+            tracker=tracker,
+            executor=executor,
+        )
+        options.on_runner(runner)
+        ended = runner.run()
+    _raise_unless_done(settings, ended, runner)
+    return store.study(study.name)
+
+
+def _build_runner(
+    settings: Settings,
+    spec: StudySpec,
+    trainer: Trainer,
+    store: Store,
+    study: Study,
+    options: Options,
+    *,
+    lease: Lease,
+    tracker: Tracker,
+    executor: Executor,
+) -> Runner:
+    from service.runner import Limits, Runner
+
+    return Runner(
+        store=store,
+        lease=lease,
+        study=store.study(study.name),
+        plan=_plan(spec),
+        limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
+        sampler=_sampler(spec, trainer, study.name),
+        executor=executor,
+        tracker=tracker,
+        assign=lambda trial: _assignment(settings, spec, study.name, trial),
+        watch=options.watch,
+        clock=options.clock,
+    )
+
+
+def _plan(spec: StudySpec) -> Plan:
+    """What the scheduler needs of a study file."""
+    from service.scheduler import Plan
+
+    return Plan(
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        epochs=spec.training.epochs,
+        trials=spec.planned_trials(),
+        target=spec.budget.target,
+        prune=spec.pruning.method != "none",
+        retries=spec.training.retries,
+        seed=spec.search.seed,
+    )
+
+
+def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
+    from service.sampler import OptunaSampler
+
+    return OptunaSampler(
+        name=name,
+        space=spec.space,
+        method=spec.search.method,
+        seed=spec.search.seed,
+        try_defaults=spec.search.try_defaults,
+        defaults=trainer.defaults(),
+        pruning=spec.pruning,
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        epochs=spec.training.epochs,
+    )
+
+
+@contextlib.contextmanager
+def _executor(settings: Settings, checked: Checked, options: Options) -> Iterator[Executor]:
+    """The workers, started; ended at the end."""
+    from trainers.worker import Setup
+
+    spec = checked.spec
+    share = spec.resources
+    setup = Setup(
+        spec.trainer, spec.data_spec(), max(1, math.floor(share.cpus)), tuple(path for path in sys.path if path)
+    )
+    with contextlib.ExitStack() as stack:
+        executor: Executor
+        if options.executor == "local":
+            from service.local_executor import LocalExecutor
+
+            executor = LocalExecutor(setup, options.clock)
+        else:
+            from service.ray_executor import Cluster, RayExecutor, Share
+
+            cluster = Cluster(settings.ray_address)
+            stack.callback(cluster.close)
+            parallel = None if share.parallel == "auto" else share.parallel
+            executor = RayExecutor(cluster, setup, Share(share.cpus, share.gpus, parallel, spec.planned_trials()))
+        stack.callback(executor.close)
+        yield executor
+
+
+def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -> Assignment:
+    from trainers.messages import Assignment
+
+    return Assignment(
+        study=study,
+        trial=trial.number,
+        attempt=trial.attempts,
+        trainer=spec.trainer,
+        params=trial.params,
+        data=spec.data_spec(),
+        seed=trial.seed,
+        epochs=spec.training.epochs,
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        folder=settings.trial_folder(study, trial.number),
+        patience=spec.training.patience,
+        checkpoint_epochs=spec.training.checkpoint_epochs,
+        reported=trial.epochs,
+    )
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else minutes * 60.0
+
+
+def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None:
+    from service.scheduler import Reason
+
+    message = ended.message or ""
+    match ended.state:
+        case StudyState.INTERRUPTED if runner.reason is Reason.NO_DISK:
+            raise errors.GoodfitError(f"{message}; make room and go on with {settings.hint(f'resume {ended.name}')}")
+        case StudyState.INTERRUPTED:
+            raise errors.Interrupted(f"saved; go on with {settings.hint(f'resume {ended.name}')}")
+        case StudyState.STOPPED:
+            raise errors.Interrupted(f"{message}; go on with {settings.hint(f'resume {ended.name}')}")
+        case StudyState.FAILED if runner.reason is Reason.UNUSABLE:
+            raise errors.TrainerError(message)
+        case StudyState.FAILED:
+            raise errors.StudyFailed(f"{message}; see {settings.hint(f'trials {ended.name}')}")

@@ -1,0 +1,72 @@
+"""The tracker of a study in a process of its own, and what that process runs."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from service.app.models import export_model
+from service.records import Study, StudyState
+from service.settings import Settings, make_folder
+
+if TYPE_CHECKING:
+    from service.ports import Store, Tracker
+    from service.tracker import Mirror
+
+CATCH_UP_SECONDS = 600.0  # how long the end of a run waits for MLflow while it gets on
+AWAY_SECONDS = 10.0  # and while it does not
+HURRY_SECONDS = 3.0  # and after a Ctrl-C, or a fault
+
+
+@contextlib.contextmanager
+def tracking(
+    settings: Settings, study: Study, on_catch_up: Callable[[int], None], on_trouble: Callable[[str], None]
+) -> Iterator[Tracker]:
+    """The study's tracker in a process of its own; at the end it catches up, unless the user is in a hurry."""
+    from service.tracker import MlflowTracker
+
+    make_folder(settings.log_folder)
+    command = [sys.executable, "-m", "service.app", "mirror", "--home", str(settings.home), study.name]
+    tracker = MlflowTracker(command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS)
+    hurry = True
+    try:
+        yield tracker
+        hurry = False
+    finally:
+        try:
+            done = tracker.close(HURRY_SECONDS if hurry else CATCH_UP_SECONDS, on_catch_up)
+        except KeyboardInterrupt:
+            done = tracker.close(0)
+        if not done:
+            on_trouble(tracker.trouble() or f"{tracker.behind()} trials are not in MLflow yet")
+
+
+def catch_up(
+    settings: Settings,
+    store: Store,
+    study: Study,
+    on_catch_up: Callable[[int], None],
+    on_trouble: Callable[[str], None],
+) -> None:
+    """Send MLflow what it has not heard of a study that nobody runs."""
+    done = study.state is StudyState.DONE
+    if store.unmirrored(study.id, 1) or study.mlflow_run_id is None or (done and study.champion is None):
+        with tracking(settings, study, on_catch_up, on_trouble):
+            pass
+
+
+def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
+    """What pushes a study to MLflow."""
+    from service.diagnosis.picture import learning_curve_svg
+    from service.tracker import Mirror
+
+    return Mirror(
+        store,
+        study.name,
+        settings.tracking_uri,
+        settings.mlflow_artifacts,
+        draw=learning_curve_svg,
+        export_model=lambda trial, folder: export_model(settings, study, trial, folder),
+    )

@@ -1,0 +1,106 @@
+"""docs/writing_a_trainer.md does what it says: its files are written out, and its studies run."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from search_spaces.parameters import Choice
+from service.spec import StudySpec, read
+from tests.training import Line, attempt
+from trainers.messages import Outcome
+from trainers.predictor import load_model, read_facts, save_model
+from trainers.registry import resolve
+from trainers.trial import Trial
+
+PAGE = Path(__file__).parents[2] / "docs" / "writing_a_trainer.md"
+BLOCKS = dict(re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+STUDIES = sorted(name for name in BLOCKS if name.endswith(".yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every file of the page in one folder, its package installed; forgotten afterwards."""
+    torch.set_num_threads(1)
+    monkeypatch.setattr("trainers.registry._registered", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in BLOCKS.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    install(tmp_path, tomllib.loads(BLOCKS["pyproject.toml"])["project"])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def install(folder: Path, project: dict[str, Any]) -> None:
+    """Put a package's metadata where importlib looks for them."""
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    lines = [line for group, points in project["entry-points"].items() for line in entry(group, points)]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+
+
+def entry(group: str, points: dict[str, str]) -> list[str]:
+    return [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+
+
+def one_trial(spec: StudySpec, folder: Path) -> tuple[Line, dict[str, Any]]:
+    """A trial of a study at the middle of its space, trained as a worker trains it."""
+    params = spec.space.walk(lambda item: item.choices[0] if isinstance(item, Choice) else (item.low + item.high) / 4)
+    types = resolve(spec.trainer).types()
+    params = {name: int(value) if name == "width" else value for name, value in params.items()}  # type: ignore[arg-type]
+    assert not types or set(params) <= set(types)
+    line = attempt(
+        folder / "trial",
+        trainer=spec.trainer,
+        data=spec.data_spec(),
+        params=params,
+        epochs=spec.training.epochs,
+        metric=spec.objective.metric,
+        direction=spec.objective.direction,
+        patience=spec.training.patience,
+    )
+    return line, params
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_study_of_the_page_is_valid_and_learns(folder: Path, study: str) -> None:
+    line, _ = one_trial(read(folder / study), folder)
+    assert (line.ended.outcome, line.ended.message) == (Outcome.COMPLETE, None)
+    first, last = line.reports[0].metrics["train/loss"], line.reports[-1].metrics["train/loss"]
+    assert last < 0.8 * first
+
+
+@pytest.mark.parametrize("study", [name for name in STUDIES if name != "my_study.yaml"])
+def test_the_models_that_can_be_built_again_predict(folder: Path, study: str) -> None:
+    spec = read(folder / study)
+    _, params = one_trial(spec, folder)
+    save_model(folder / "model", spec.trainer, params, read_facts(folder / "trial"), folder / "trial" / "best.pt")
+    predictor = load_model(folder / "model")
+    assert predictor.predict(predictor.example()).shape == (1,)
+
+
+def test_the_page_tells_all_that_a_trial_has(folder: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert {name for name in vars(Trial) if not name.startswith("_")} - {"save", "finished", "epoch"} <= set(
+        re.findall(r"trial\.(\w+)", text)
+    )
+
+
+def test_the_page_tells_all_that_the_base_brings(folder: Path) -> None:
+    from trainers.supervised import METRICS, SupervisedConfig
+
+    text = PAGE.read_text(encoding="utf-8")
+    told = set(re.findall(r"`(\w+)`", text))
+    assert set(SupervisedConfig.__dataclass_fields__) <= told
+    assert {name for names in METRICS.values() for name in names} <= told

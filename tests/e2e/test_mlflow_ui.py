@@ -1,0 +1,123 @@
+"""MLflow's own pages in a real browser: a mirrored study, its nested runs and their curves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.diagnosis.picture import learning_curve_svg
+from service.records import TrialState
+from service.tracker import ui_command, ui_link
+from tests.tracking import Lab, Server, free_port, mirror_of, mlflow_warnings, new_mlflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [mlflow_warnings, pytest.mark.e2e]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# The server asks who is logged in, and has no users.
+HARMLESS = "/ajax-api/2.0/mlflow/users/current"
+CARD = "[data-testid=experiment-view-compare-runs-card]"
+SECONDS = 30_000.0  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A study that is done, three of its trials with curves and one pruned, and mirrored."""
+    folder = tmp_path_factory.mktemp("home")
+    lab = Lab(folder)
+    for number in range(3):
+        lab.finish(number, epochs=6 + 2 * number)
+    lab.finish(3, epochs=2, state=TrialState.PRUNED)
+    lab.end()
+    mirror = mirror_of(lab, new_mlflow(folder), folder / "artifacts", draw=learning_curve_svg)
+    assert mirror.sync() == 0
+    mirror.close_study()
+    yield lab
+    lab.store.close()
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab) -> Iterator[Server]:
+    port = free_port()
+    command, environment = ui_command(f"sqlite:///{lab.folder / 'mlflow.db'}", lab.folder / "artifacts", port=port)
+    server = Server(command, environment, port, lab.folder / "server.log")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page whose errors fail the test that is on it."""
+    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if executable is None:
+        pytest.skip(f"no browser on this machine: the MLflow UI is tested with one of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser.new_page(viewport={"width": 1700, "height": 1300})
+        browser.close()
+
+
+@pytest.fixture
+def problems(page: Page) -> Iterator[list[str]]:
+    """What goes wrong on the page, but for what MLflow does on every page."""
+    found: list[str] = []
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("response", lambda answer: found.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    yield found
+    assert [problem for problem in found if HARMLESS not in problem] == []
+
+
+def test_a_study_opens_on_its_charts_and_unfolds_to_its_trials(
+    page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
+) -> None:
+    page.goto(ui_link(server.url, lab.study.mlflow_experiment_id))
+    page.locator(CARD, has_text="study/best_value").wait_for(timeout=SECONDS)
+    assert page.get_by_text("5 matching runs").is_visible()
+    page.locator("[role=row] button[data-component-id*=runnamecellrenderer]").first.click()
+    for number in range(4):
+        page.get_by_role("link", name=f"trial {number}", exact=True).wait_for(timeout=SECONDS)
+    page.locator(CARD, has_text="gap/loss").first.wait_for(timeout=SECONDS)
+    page.screenshot(path=tmp_path / "study.png")
+
+
+def test_a_trial_shows_its_curves(page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path) -> None:
+    run = f"{server.url}/#/experiments/{lab.study.mlflow_experiment_id}/runs/{lab.trial(1).mlflow_run_id}"
+    page.goto(f"{run}/model-metrics")
+    for metric in ("gap/accuracy", "train/loss"):
+        chart = page.get_by_text(f"trial 1 ({metric})")
+        chart.wait_for(timeout=SECONDS)
+    assert page.locator(".js-plotly-plot .lines path").count() >= 2
+    page.screenshot(path=tmp_path / "trial.png")
+    page.goto(f"{run}/artifacts/learning_curve.svg")
+    picture = page.locator("img").last
+    picture.wait_for(timeout=SECONDS)
+    page.screenshot(path=tmp_path / "curve.png")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+
+
+def test_the_champion_is_in_the_registry(
+    page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
+) -> None:
+    page.goto(f"{server.url}/#/models/digits")
+    page.get_by_text("champion").first.wait_for(timeout=SECONDS)
+    page.screenshot(path=tmp_path / "model.png")
+    assert page.get_by_text("Version 1", exact=True).is_visible()
