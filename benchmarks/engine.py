@@ -53,7 +53,7 @@ def goodfit(trials: int, method: str) -> Cost:
     if shown["trials"].get("COMPLETE") != trials or in_mlflow != trials:
         raise RuntimeError(f"{shown['trials']} and {in_mlflow} in MLflow, not {trials} of each")
     caught_up = facts["ended"] - begun - shown["seconds"]
-    note = f"start-up and MLflow's catching up {caught_up:.0f} s; runner {facts['megabytes']:.0f} MB; {whole:.0f} s in all"
+    note = f"start-up and MLflow's rest {caught_up:.0f} s; runner {facts['megabytes']:.0f} MB; {whole:.0f} s in all"
     return Cost(f"Goodfit, {method}", trials, 1000 * shown["seconds"] / trials, note)
 
 

@@ -36,6 +36,7 @@ class Setup:
     trainer: str
     data: DataSpec | None
     threads: int = 1  # that a model may use: the CPUs of one trial
+    gpus: float = 0.0  # its share of them; without one it does not see them
     paths: tuple[str, ...] = ()  # where a user's own modules are found
 
 
@@ -105,7 +106,7 @@ class Worker:
 
         What is wrong with it is left for that assignment to find and to report.
         """
-        limit_threads(setup.threads)
+        limit(setup.threads, setup.gpus)
         sys.path.extend(path for path in setup.paths if path not in sys.path)
         with contextlib.suppress(Exception):
             resolve(setup.trainer)
@@ -153,12 +154,14 @@ class Worker:
         return self._data[1]
 
 
-def limit_threads(count: int) -> None:
-    """Keep a model to its share of the CPUs, in torch and in the libraries under numpy."""
+def limit(threads: int, gpus: float) -> None:
+    """Keep a model to its share of the machine, in torch and in the libraries under numpy."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(count)
+        os.environ[name] = str(threads)
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(count)
+        torch.set_num_threads(threads)
 
 
 def _outcome(error: BaseException) -> Outcome:

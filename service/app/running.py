@@ -140,9 +140,8 @@ def _executor(settings: Settings, checked: Checked, options: Options) -> Iterato
 
     spec = checked.spec
     share = spec.resources
-    setup = Setup(
-        spec.trainer, spec.data_spec(), max(1, math.floor(share.cpus)), tuple(path for path in sys.path if path)
-    )
+    paths = tuple(path for path in sys.path if path)
+    setup = Setup(spec.trainer, spec.data_spec(), max(1, math.floor(share.cpus)), share.gpus, paths)
     with contextlib.ExitStack() as stack:
         executor: Executor
         if options.executor == "local":

@@ -25,21 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
-    import click
+    import typer
 
     from service.cli.commands import cli
 
     try:
-        cli(global_first(arguments), prog_name="goodfit", standalone_mode=False)
+        cli(global_first(arguments) or ["--help"], prog_name="goodfit", standalone_mode=False)
     except GoodfitError as error:
         print(f"goodfit: {error}", file=sys.stderr)
         return error.exit_code
-    except click.exceptions.Exit as ended:
+    except typer.Exit as ended:
         return ended.exit_code
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        print(f"goodfit: {error.format_message().rstrip('.')}; see `goodfit --help`", file=sys.stderr)
         return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("goodfit: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `goodfit trials | head`

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 cli = typer.Typer(
     name="goodfit",
     help="Find good hyperparameters, and know whether the model fits.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

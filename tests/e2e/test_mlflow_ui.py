@@ -108,7 +108,7 @@ def test_a_trial_shows_its_curves(page: Page, problems: list[str], server: Serve
     assert page.locator(".js-plotly-plot .lines path").count() >= 2
     page.screenshot(path=tmp_path / "trial.png")
     page.goto(f"{run}/artifacts/learning_curve.svg")
-    picture = page.locator("img").last
+    picture = page.get_by_alt_text("learning_curve.svg")
     picture.wait_for(timeout=SECONDS)
     page.screenshot(path=tmp_path / "curve.png")
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300

@@ -58,18 +58,22 @@ def test_a_study_whose_whole_process_tree_is_killed_is_whole_after_resume(home: 
     process = home.start("run", str(file))
     for kill in range(3):
         wanted = home.reports() + chance.randint(3, 12)
-        until(lambda wanted=wanted: home.reports() >= wanted or process.poll() is not None, "progress")
+        _await_reports(home, process, wanted)
         time.sleep(chance.random() * 0.3)
         kill_tree(process)
         assert home.json("ls")[0]["state"] in ("INTERRUPTED", "DONE"), f"after kill {kill}"
         process = home.start("resume", "grid")
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     rows = assert_whole(home, "grid", trials=10, epochs=6)
     assert any(row["attempts"] > 1 for row in rows)
     for row in rows:
         curve = home.json("show", "grid", str(row["trial"]))["curve"]
         assert [point["val/loss"] for point in curve] == [1 / epoch for epoch in range(1, 7)]
+
+
+def _await_reports(home: Home, process: subprocess.Popen[str], wanted: int) -> None:
+    until(lambda: home.reports() >= wanted or process.poll() is not None, "progress")
 
 
 def test_a_worker_killed_with_sigkill_costs_its_trial_an_attempt(home: Home) -> None:

@@ -89,88 +89,160 @@ def test_a_quoted_word_is_a_choice_like_any_other():
     assert parsed("""a: ["no", 'off', "false"]""")["a"] == Choice("a", ("no", "off", "false"))
 
 
-@pytest.mark.parametrize(
-    ("text", "key", "fragment"),
-    [
-        ("[1]", "", "is a list, not a mapping of parameters"),
-        ("{}", "", "has no parameters"),
-        ("a: {low: 1, high: 2}", "a", "type is missing; write type: float, int, choice, fixed"),
-        ("a: {type: flot, low: 1, high: 2}", "a.type", "there is no type flot; did you mean float?"),
-        ("a: {type: loguniform, low: 1, high: 2}", "a.type", "write float, with log: true"),
-        ("a: {type: categorical, choices: [b]}", "a.type", "write choice"),
-        ("a: {type: float, low: 1}", "a", "high is missing"),
-        ("a: {type: float, low: 1, hihg: 2, high: 2}", "a.hihg", "did you mean high?"),
-        ("a: {type: choice, choices: [1, 2], step: 2}", "a.step", "it goes with type: float or int"),
-        ("a: {type: float, low: abc, high: 2}", "a.low", "is the text 'abc', not a number"),
-        ("a: {type: float, low: true, high: 2}", "a.low", "is true, not a number"),
-        ("a: {type: float, low: 0, high: .inf}", "a.high", "is inf, not a finite number"),
-        ("a: {type: float, low: [0], high: 1}", "a.low", "is a list, not a number"),
-        ("a: {type: int, low: 1.5, high: 2}", "a.low", "is 1.5, not a whole number"),
-        ("a: {type: float, low: 2, high: 1}", "a.low", "low 2 is above high 1"),
-        ("a: {type: float, low: 0, high: 1, log: true}", "a.low", "log needs low above 0, not 0"),
-        ("a: {type: int, low: 0, high: 8, log: true}", "a.low", "log needs low above 0, not 0"),
-        ("a: {type: float, low: 1, high: 2, log: yes}", "a.log", "is the text 'yes'; write true"),
-        ("a: {type: float, low: 1, high: 2, log: 1}", "a.log", "is 1, not true or false"),
-        ("a: {type: float, low: 1, high: 2, step: 3}", "a.step", "step 3 does not fit between 1 and 2"),
-        ("a: {type: int, low: 1, high: 4, step: -1}", "a.step", "step must be above 0, not -1"),
-        ("a: {type: int, low: 1, high: 4, log: true, step: 2}", "a.step", "step and log exclude each other"),
-        ("a: {type: int, low: 1, high: 4, points: 9}", "a.points", "only 4 whole numbers for 9 points"),
-        ("a: {type: float, low: 1, high: 4, points: 1}", "a.points", "both ends"),
-        ("a: {type: float, low: 1, high: 4, points: 2, step: 1}", "a.points", "points and step exclude each other"),
-        ("a: []", "a", "the list of choices is empty"),
-        ("a: {type: choice, choices: []}", "a.choices", "the list of choices is empty"),
-        ("a: {type: choice, choices: relu}", "a.choices", "is the text 'relu', not a list"),
-        ("a: {type: choice}", "a", "choices is missing"),
-        ("a: [b, c, b]", "a.2", "b is there twice"),
-        ("a: [1, 1.0]", "a.1", "1 is there twice"),
-        ("a: [[1, 2], 3]", "a.0", "is a list, not a single text, number"),
-        ("a: [.nan, 3]", "a.0", "is nan, not a finite number"),
-        ("a: [relu, no]", "a.1", '`no` is the text "no" here; write false for a boolean, or quote it'),
-        ("a: [on, off]", "a.0", '`on` is the text "on" here; write true for a boolean'),
-        ("a: [step, false]", "a", "true and false stand beside texts or numbers"),
-        ("a: [true, 1]", "a", "true and false stand beside texts or numbers"),
-        ("a: Off", "a", '`Off` is the text "Off" here; write false'),
-        ("a: {type: fixed}", "a", "value is missing"),
-        ("a: {type: fixed, value: [1]}", "a.value", "is a list, not a single"),
-        ("a: {type: fixed, value: 1, doc: 3}", "a.doc", "is 3, not a text"),
-        ("learning-rate: 1", "learning-rate", "write learning_rate"),
-        ("'2x': 1", "2x", "is not a name that a trainer's config can have"),
-        ("lambda: 1", "lambda", "is not a name that a trainer's config can have"),
-        ("{a: 1, b: {type: fixed, value: 1, when: a}}", "b.when", "is the text 'a', not a mapping"),
-        ("{b: {type: fixed, value: 1, when: {a: 1}}}", "b.when.a", "there is no parameter a, and none comes before b"),
-        ("{opt: 1, b: {type: fixed, value: 1, when: {optt: 1}}}", "b.when.optt", "did you mean opt?"),
-        ("{b: {type: fixed, value: 1, when: {c: 1}}, c: 1}", "b.when.c", "c comes after b; move c above it"),
-        ("{b: {type: fixed, value: 1, when: {b: 1}}}", "b.when.b", "b cannot depend on itself"),
-        ("{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: sdg}}}", "b.when.a", "never sdg: it is one of sgd, adam; did you mean sgd?"),
-        ("{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: [adam, x]}}}", "b.when.a.1", "a is never x"),
-        ("{a: [true, false], b: {type: fixed, value: 1, when: {a: yes}}}", "b.when.a", "write true for a boolean"),
-        ("{a: [true, false], b: {type: fixed, value: 1, when: {a: 1}}}", "b.when.a", "a is never 1: it is one of true, false"),
-        ("{a: [x], b: {type: fixed, value: 1, when: {a: []}}}", "b.when.a", "can never hold"),
-        ("{a: 3, b: {type: fixed, value: 1, when: {a: 4}}}", "b.when.a", "a is never 4: it is 3"),
-        ("{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: 3}}}", "b.when.a", "a is never 3: it is 1 to 9 by 4"),
-        ("{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: {low: 6, high: 8}}}}", "b.when.a", "a is never in the range low 6 high 8"),
-        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 2}}}}", "b.when.a", "a is never in the range low 2"),
-        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 1, high: 0}}}}", "b.when.a.low", "low 1 is above high 0"),
-        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {}}}}", "b.when.a", "a range needs low or high"),
-        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {lo: 0}}}}", "b.when.a.lo", "did you mean low?"),
-        ("{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: x}}}", "b.when.a", "is the text 'x', not a number"),
-        ("{a: [x, y], b: {type: fixed, value: 1, when: {a: {low: 0}}}}", "b.when.a", "a is never in the range low 0"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_said_with_its_key(text: str, key: str, fragment: str):
-    found = problems_of(text)
-    assert found, "nothing was found wrong"
-    assert found[0][0] == key
-    assert fragment in found[0][1]
+# What is written, then the key and a part of the message.
+FAULTS = """
+[1]
+    -: is a list, not a mapping of parameters
+{}
+    -: has no parameters
+a: {low: 1, high: 2}
+    a: type is missing; write type: float, int, choice, fixed
+a: {type: flot, low: 1, high: 2}
+    a.type: there is no type flot; did you mean float?
+a: {type: loguniform, low: 1, high: 2}
+    a.type: write float, with log: true
+a: {type: categorical, choices: [b]}
+    a.type: write choice
+a: {type: float, low: 1}
+    a: high is missing
+a: {type: float, low: 1, hihg: 2, high: 2}
+    a.hihg: did you mean high?
+a: {type: choice, choices: [1, 2], step: 2}
+    a.step: it goes with type: float or int
+a: {type: float, low: abc, high: 2}
+    a.low: is the text 'abc', not a number
+a: {type: float, low: true, high: 2}
+    a.low: is true, not a number
+a: {type: float, low: 0, high: .inf}
+    a.high: is inf, not a finite number
+a: {type: float, low: [0], high: 1}
+    a.low: is a list, not a number
+a: {type: int, low: 1.5, high: 2}
+    a.low: is 1.5, not a whole number
+a: {type: float, low: 2, high: 1}
+    a.low: low 2 is above high 1
+a: {type: float, low: 0, high: 1, log: true}
+    a.low: log needs low above 0, not 0
+a: {type: int, low: 0, high: 8, log: true}
+    a.low: log needs low above 0, not 0
+a: {type: float, low: 1, high: 2, log: yes}
+    a.log: is the text 'yes'; write true
+a: {type: float, low: 1, high: 2, log: 1}
+    a.log: is 1, not true or false
+a: {type: float, low: 1, high: 2, step: 3}
+    a.step: step 3 does not fit between 1 and 2
+a: {type: int, low: 1, high: 4, step: -1}
+    a.step: step must be above 0, not -1
+a: {type: int, low: 1, high: 4, log: true, step: 2}
+    a.step: step and log exclude each other
+a: {type: int, low: 1, high: 4, points: 9}
+    a.points: only 4 whole numbers for 9 points
+a: {type: float, low: 1, high: 4, points: 1}
+    a.points: both ends
+a: {type: float, low: 1, high: 4, points: 2, step: 1}
+    a.points: points and step exclude each other
+a: []
+    a: the list of choices is empty
+a: {type: choice, choices: []}
+    a.choices: the list of choices is empty
+a: {type: choice, choices: relu}
+    a.choices: is the text 'relu', not a list
+a: {type: choice}
+    a: choices is missing
+a: [b, c, b]
+    a.2: b is there twice
+a: [1, 1.0]
+    a.1: 1 is there twice
+a: [[1, 2], 3]
+    a.0: is a list, not a single text, number
+a: [.nan, 3]
+    a.0: is nan, not a finite number
+a: [relu, no]
+    a.1: `no` is the text "no" here; write false for a boolean, or quote it
+a: [on, relu]
+    a.0: `on` is the text "on" here; write true for a boolean
+a: [step, false]
+    a: true and false stand beside texts or numbers
+a: [true, 1]
+    a: true and false stand beside texts or numbers
+a: Off
+    a: `Off` is the text "Off" here; write false
+a: {type: fixed}
+    a: value is missing
+a: {type: fixed, value: [1]}
+    a.value: is a list, not a single
+a: {type: fixed, value: 1, doc: 3}
+    a.doc: is 3, not a text
+learning-rate: 1
+    learning-rate: write learning_rate
+'2x': 1
+    2x: is not a name that a trainer's config can have
+lambda: 1
+    lambda: is not a name that a trainer's config can have
+{a: 1, b: {type: fixed, value: 1, when: a}}
+    b.when: is the text 'a', not a mapping
+{b: {type: fixed, value: 1, when: {a: 1}}}
+    b.when.a: there is no parameter a, and none comes before b
+{opt: 1, b: {type: fixed, value: 1, when: {optt: 1}}}
+    b.when.optt: did you mean opt?
+{b: {type: fixed, value: 1, when: {c: 1}}, c: 1}
+    b.when.c: c comes after b; move c above it
+{b: {type: fixed, value: 1, when: {b: 1}}}
+    b.when.b: b cannot depend on itself
+{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: sdg}}}
+    b.when.a: never sdg: it is one of sgd, adam; did you mean sgd?
+{a: [sgd, adam], b: {type: fixed, value: 1, when: {a: [adam, x]}}}
+    b.when.a.1: a is never x
+{a: [true, false], b: {type: fixed, value: 1, when: {a: yes}}}
+    b.when.a: write true for a boolean
+{a: [true, false], b: {type: fixed, value: 1, when: {a: 1}}}
+    b.when.a: a is never 1: it is one of true, false
+{a: [x], b: {type: fixed, value: 1, when: {a: []}}}
+    b.when.a: can never hold
+{a: 3, b: {type: fixed, value: 1, when: {a: 4}}}
+    b.when.a: a is never 4: it is 3
+{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: 3}}}
+    b.when.a: a is never 3: it is 1 to 9 by 4
+{a: {type: int, low: 1, high: 9, step: 4}, b: {type: fixed, value: 1, when: {a: {low: 6, high: 8}}}}
+    b.when.a: a is never in the range low 6 high 8
+{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 2}}}}
+    b.when.a: a is never in the range low 2
+{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {low: 1, high: 0}}}}
+    b.when.a.low: low 1 is above high 0
+{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {}}}}
+    b.when.a: a range needs low or high
+{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: {lo: 0}}}}
+    b.when.a.lo: did you mean low?
+{a: {type: float, low: 0, high: 1}, b: {type: fixed, value: 1, when: {a: x}}}
+    b.when.a: is the text 'x', not a number
+{a: [x, y], b: {type: fixed, value: 1, when: {a: {low: 0}}}}
+    b.when.a: a is never in the range low 0
+"""
+
+
+def faults() -> list[tuple[str, str]]:
+    lines = FAULTS.strip().splitlines()
+    return list(zip(lines[::2], (line.strip() for line in lines[1::2]), strict=True))
+
+
+@pytest.mark.parametrize(("written", "expected"), faults())
+def test_one_fault_gives_one_problem_with_its_key(written: str, expected: str):
+    ((found_key, text),) = problems_of(written)
+    key, fragment = expected.split(": ", 1)
+    assert found_key == key.strip("-")
+    assert fragment in text
 
 
 def test_all_problems_are_found_at_once():
-    keys = [key for key, _ in problems_of("""
+    keys = [
+        key
+        for key, _ in problems_of("""
         a: {type: float, low: 2, high: 1}
         b: {type: int, low: x, high: y, stpe: 3}
         c: [no, d, d]
         e: {type: fixed, value: 1, when: {f: 1, a: 1}}
-    """)]
+    """)
+    ]
     assert keys == ["a.low", "b.stpe", "b.low", "b.high", "c.0", "c.2", "e.when.f"]
 
 

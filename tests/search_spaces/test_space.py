@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.random_spaces import spaces
 
 from search_spaces import Choice, Fixed, Float, Int, Space
+from tests.random_spaces import spaces
 
 NESTED = Space(
     (

@@ -19,7 +19,9 @@ PLAN = sc.Plan(metric="val/loss", direction="minimize", epochs=4, trials=3)
 class Desk:
     """Answers what the scheduler asks, and keeps what it does."""
 
-    def __init__(self, plan: sc.Plan = PLAN, trials: tuple[Trial, ...] = (), slots: int = 1, points: int = 10**6) -> None:
+    def __init__(
+        self, plan: sc.Plan = PLAN, trials: tuple[Trial, ...] = (), slots: int = 1, points: int = 10**6
+    ) -> None:
         self.scheduler = sc.Scheduler(plan, trials)
         self.points = points
         self.log: list[sc.Action] = []
@@ -52,7 +54,9 @@ class Desk:
     def report(self, trial: int, epoch: int, loss: float, attempt: int = 1, *, final: bool = False) -> None:
         self.tell(Reported(trial, attempt, epoch, {"val/loss": loss}, self.now, final))
 
-    def end(self, trial: int, outcome: Outcome = Outcome.COMPLETE, attempt: int = 1, message: str | None = None) -> None:
+    def end(
+        self, trial: int, outcome: Outcome = Outcome.COMPLETE, attempt: int = 1, message: str | None = None
+    ) -> None:
         self.tell(Ended(trial, attempt, outcome, message))
         self.turn()
 

@@ -41,7 +41,7 @@ def image_facts(*shape: int) -> Facts:
     return replace(load(DIGITS).facts, input_shape=shape)
 
 
-def tested(folder: Path, spec: DataSpec, metric: str) -> float:
+def score_on_test_rows(folder: Path, spec: DataSpec, metric: str) -> float:
     """A metric on the test rows of the mlp's defaults, at the best epoch of 30."""
     attempt(folder, data=spec, epochs=30, metric="val/loss", direction="minimize")
     facts = load(spec).facts
@@ -54,7 +54,7 @@ def tested(folder: Path, spec: DataSpec, metric: str) -> float:
 def test_the_defaults_of_the_mlp_are_a_known_good_configuration(
     tmp_path: Path, name: str, metric: str, least: float
 ) -> None:
-    scores = [tested(tmp_path / str(seed), DataSpec(name, seed=seed), metric) for seed in range(5)]
+    scores = [score_on_test_rows(tmp_path / str(seed), DataSpec(name, seed=seed), metric) for seed in range(5)]
     assert statistics.mean(scores) >= least
 
 

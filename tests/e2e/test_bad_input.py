@@ -1,0 +1,203 @@
+"""Bad input: a message that says what, which and what to do, the right exit code, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import zoo
+from tests.e2e.cli import Home
+
+pytestmark = pytest.mark.e2e
+
+TABLE = "\n".join(["a,b,label", *(f"{row},{row % 7},{'yes' if row % 3 else 'no'}" for row in range(60))])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def refused(home: Home, *words: str, code: int = 2) -> str:
+    """What a command says when it refuses; nothing is on standard output."""
+    done = home.run(*words)
+    assert done.returncode == code, f"exit {done.returncode}: {done.stderr}"
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_a_study_file_that_is_not_there(home: Home) -> None:
+    assert "nothing.yaml" in refused(home, "run", "nothing.yaml")
+    assert not home.path.exists(), "a refused study makes no home"
+
+
+def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home) -> None:
+    path = home.folder / "bad.yaml"
+    path.write_text(
+        "name: bad\n"
+        "trainer: cn\n"
+        "data: {source: digit}\n"
+        "space:\n"
+        "  learning_rate: {type: float, low: 1, high: 0.1}\n"
+        "  wdth: {type: int, low: 0, high: 10, log: true}\n"
+        "objective: {metric: val/accuracy, direction: maximise}\n"
+        "search: {method: gp}\n"
+        "pruning: {method: medain}\n"
+        "training: {epochs: 0}\n"
+        "budget: {trials: 0}\n"
+        "confirm: {top: 3}\n"
+    )
+    said = refused(home, "check", str(path))
+    for line, words in [
+        (2, "cnn"),
+        (3, "digits"),
+        (5, "low"),
+        (6, "log"),
+        (7, "maximize"),
+        (8, "not there yet"),
+        (9, "median"),
+        (10, "epochs"),
+        (11, "trials"),
+        (12, "not there yet"),
+    ]:
+        assert any(f"bad.yaml:{line}: " in one and words in one for one in said.splitlines()), f"line {line}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "data", "words"),
+    [
+        ("t.csv", None, {"target": "label"}, "t.csv"),
+        ("t.csv", "", {"target": "label"}, "empty"),
+        ("t.csv", TABLE + "\n1,2", {"target": "label"}, "line 62"),
+        ("t.csv", TABLE, {"target": "lable"}, "label"),
+        ("t.csv", TABLE, {}, "target"),
+        ("t.csv", TABLE.replace("no", "yes"), {"target": "label"}, "class"),
+        ("t.csv", TABLE.replace("\n5,", "\n,"), {"target": "label"}, "missing: median"),
+    ],
+    ids=["missing", "empty", "ragged", "no-such-target", "no-target", "one-class", "missing-values"],
+)
+def test_data_that_cannot_be_used(home: Home, file: str, content: str | None, data: dict[str, Any], words: str) -> None:
+    if content is not None:
+        (home.folder / file).write_text(content)
+    study = home.study(
+        "table",
+        trainer="mlp",
+        data={"source": file, **data},
+        space={"depth": {"type": "int", "low": 1, "high": 3}},
+    )
+    assert words in refused(home, "run", str(study))
+
+
+def test_a_metric_that_a_built_in_trainer_does_not_report(home: Home) -> None:
+    study = home.study(
+        "m",
+        trainer="mlp",
+        data={"source": "iris"},
+        space="mlp",
+        objective={"metric": "val/acuracy", "direction": "maximize"},
+    )
+    assert "val/accuracy" in refused(home, "run", str(study))
+
+
+def test_a_metric_that_a_users_trainer_does_not_report(home: Home) -> None:
+    study = home.study("other", trainer=zoo.named("other_metric"), budget={"trials": 20})
+    said = home.run("run", str(study))
+    assert said.returncode == 2, said.stderr
+    assert "val/loss is not reported; the trainer reports: val/perplexity" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert len(home.json("trials", "other")) <= 4, "the other trials are not tried in vain"
+
+
+def test_a_name_that_another_spec_has(home: Home) -> None:
+    home.ok("run", str(home.study("taken")), "--executor", "local")
+    other = home.study("taken", budget={"trials": 5})
+    said = refused(home, "run", str(other))
+    assert "budget.trials: 4 there, 5 here" in said
+    assert "--new" in said
+    assert "resume taken" in said
+    home.ok("run", str(other), "--new", "--executor", "local")
+    assert [row["study"] for row in home.json("ls")] == ["taken-2", "taken"]
+
+
+def test_the_same_study_again_gives_its_answer_and_trains_nothing(home: Home) -> None:
+    file = home.study("again")
+    home.ok("run", str(file), "--executor", "local")
+    before = home.json("trials", "again")
+    done = home.run("run", str(file), "--executor", "local")
+    assert done.returncode == 0
+    assert "done already" in done.stderr
+    assert home.json("trials", "again") == before
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.path.write_text("a file, not a folder")
+    assert str(home.path) in refused(home, "run", str(home.study("nowhere")))
+    assert "ls" not in refused(home, "ls")
+
+
+def test_a_home_without_studies_says_what_to_do(home: Home) -> None:
+    assert "goodfit run FILE" in refused(home, "ls")
+
+
+def test_an_unknown_study_suggests_the_nearest(home: Home) -> None:
+    home.ok("run", str(home.study("digits-cnn")), "--executor", "local")
+    assert "digits-cnn" in refused(home, "best", "digit-cnn")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainers", "nmlp"], "mlp"),
+        (["spaces", "cn"], "cnn"),
+        (["datasets", "digit"], "digits"),
+        (["rub", "x"], "rub"),
+        (["run", "x.yaml", "--executor", "rai"], "ray"),
+        (["--server", "http://127.0.0.1:1", "ls"], "not there yet"),
+    ],
+)
+def test_unknown_words_on_the_command_line(home: Home, words: list[str], said: str) -> None:
+    assert said in refused(home, *words)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "state", "words"),
+    [
+        ("raises", "FAILED(error)", "ValueError: the second epoch is too much"),
+        ("nan", "FAILED(nan)", "val/loss is nan at epoch 3"),
+        ("silent", "FAILED(error)", "without one trial.report"),
+        ("hungry", "FAILED(oom)", "no more"),
+    ],
+)
+def test_a_study_whose_every_trial_fails(home: Home, trainer: str, state: str, words: str) -> None:
+    study = home.study("sad", trainer=zoo.named(trainer), budget={"trials": 2})
+    done = home.run("run", str(study), "--executor", "local")
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert words in done.stderr
+    assert "log: " in done.stderr
+    assert [row["state"] for row in home.json("trials", "sad")] == [state] * 2
+    failures = home.json("show", "sad")["failures"]
+    assert all(words in failure["message"] for failure in failures)
+    if trainer != "nan":
+        assert "Traceback" in Path(failures[0]["log"]).read_text()
+
+
+def test_a_trial_that_sleeps_for_ever_is_ended_after_its_minutes(home: Home) -> None:
+    study = home.study(
+        "asleep", trainer=zoo.named("endless"), training={"epochs": 3, "minutes": 0.03}, budget={"trials": 1}
+    )
+    done = home.run("run", str(study))
+    assert done.returncode == 1
+    rows = home.json("trials", "asleep")
+    assert [(row["state"], row["epochs"]) for row in rows] == [("FAILED(timeout)", 1)]
+
+
+def test_a_worker_that_always_dies_fails_its_trial_as_lost(home: Home) -> None:
+    study = home.study("mortal", trainer=zoo.named("dies"), training={"epochs": 3, "retries": 1}, budget={"trials": 1})
+    done = home.run("run", str(study))
+    assert done.returncode == 1
+    assert [(row["state"], row["attempts"]) for row in home.json("trials", "mortal")] == [("FAILED(lost)", 2)]
