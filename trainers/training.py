@@ -19,7 +19,8 @@ from torch.nn import functional
 from trainers import devices
 from trainers.data import Data, Facts, Split
 from trainers.errors import BadTrainer, DataProblem
-from trainers.trial import Trial, mixed_seed
+from trainers.seeding import mixed_seed
+from trainers.trial import Trial
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 TRAIN_ROWS_MEASURED = 10_000  # train metrics come from this many rows at most: error 0.5% on an accuracy of 0.5

@@ -9,11 +9,8 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
-import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trainers.errors import BadTrainer, MetricMissing
 from trainers.messages import Assignment, Message, Reported
+from trainers.seeding import sow
 
 if TYPE_CHECKING:
     from trainers.data import Data
@@ -238,21 +236,6 @@ class Trial:
         self._saved_epoch = self._epoch
         self._saved_at = self._clock()
         self._save_cost = self._saved_at - start
-
-
-def mixed_seed(seed: int, epoch: int) -> int:
-    """The seed of one epoch of one trial: 32 bits that share nothing with its neighbours'."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest(), "big")
-
-
-def sow(seed: int, epoch: int) -> None:
-    """Seed python, numpy and torch, as far as they are imported, for one epoch of one trial."""
-    mixed = mixed_seed(seed, epoch)
-    random.seed(mixed)
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(mixed)
-    if torch := sys.modules.get("torch"):
-        torch.manual_seed(mixed)
 
 
 def write(path: Path, content: Any) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from trainers.errors import BadTrainer, DataProblem, MetricMissing, TrainersError, UnknownTrainer
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.registry import Trainer, resolve
-from trainers.trial import Channel, NotANumber, Trial, sow
+from trainers.seeding import sow
+from trainers.trial import Channel, NotANumber, Trial
 
 if TYPE_CHECKING:
     from trainers.data import Data

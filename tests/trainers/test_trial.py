@@ -13,7 +13,8 @@ import torch
 from tests.training import Line, assign, fill_disk, handle, needs_full_disk
 from trainers.errors import BadTrainer, MetricMissing
 from trainers.messages import Reported
-from trainers.trial import Config, NotANumber, Trial, mixed_seed, sow, write
+from trainers.seeding import mixed_seed, sow
+from trainers.trial import Config, NotANumber, Trial, write
 
 
 class Counter:

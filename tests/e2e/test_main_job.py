@@ -1,0 +1,333 @@
+"""The main job: from a study file to its best configuration, by the command line and from Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from service import connect
+from service.errors import GoodfitError, HomeError, InputError, UnknownStudy
+from tests import zoo
+from tests.e2e.cli import Home
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(zoo.__file__).parents[1]
+TRIAL_KEYS = [
+    "trial", "state", "params", "value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended",
+    "mlflow_run_id",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which a short run of the digits example is done."""
+    home = Home(tmp_path_factory.mktemp("digits"))
+    changes = ["--set", "budget.trials=4", "--set", "training.epochs=4", "--set", "pruning.n_startup_trials=1"]
+    home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=280)
+    return home
+
+
+def test_best_has_the_agreed_shape(digits: Home) -> None:
+    facts = digits.json("best", "digits-cnn")
+    assert list(facts) == ["study", "metric", "direction", "best"]
+    assert (facts["study"], facts["metric"], facts["direction"]) == ("digits-cnn", "val/accuracy", "maximize")
+    values = [row["value"] for row in facts["best"]]
+    assert values == sorted(values, reverse=True)
+    assert values[0] >= 0.9, "four epochs are enough to learn digits"
+    for row in facts["best"]:
+        assert list(row) == [
+            "trial", "value", "params", "verdict", "gap", "epochs", "best_epoch", "test", "mlflow_run_id", "model_uri",
+        ]  # fmt: skip
+        assert row["test"] is None
+        assert row["mlflow_run_id"]
+        assert 1 <= row["best_epoch"] <= row["epochs"]
+    assert facts["best"][0]["model_uri"] == "models:/digits-cnn/1"
+    assert len(digits.json("best", "digits-cnn", "-k", "1")["best"]) == 1
+
+
+def test_trials_have_the_agreed_keys_and_can_be_selected(digits: Home) -> None:
+    rows = digits.json("trials", "digits-cnn")
+    assert [list(row) for row in rows] == [TRIAL_KEYS] * 4
+    assert [row["trial"] for row in rows] == [0, 1, 2, 3]
+    complete = digits.json("trials", "digits-cnn", "--state", "complete")
+    assert complete == [row for row in rows if row["state"] == "COMPLETE"]
+    verdict = rows[0]["verdict"]
+    assert digits.json("trials", "digits-cnn", "--verdict", verdict) == [r for r in rows if r["verdict"] == verdict]
+    table = list(csv.DictReader(io.StringIO(digits.ok("trials", "digits-cnn", "--csv"))))
+    assert [int(row["trial"]) for row in table] == [0, 1, 2, 3]
+    assert float(table[0]["params.learning_rate"]) == rows[0]["params"]["learning_rate"]
+
+
+def test_the_trainers_defaults_are_tried_first(digits: Home) -> None:
+    first = digits.json("trials", "digits-cnn")[0]["params"]
+    defaults = digits.json("trainers", "cnn")["defaults"]
+    space = digits.json("show", "digits-cnn")["spec"]["space"]
+    free = {item["name"] for item in space if item["type"] != "fixed"}
+    assert {name: first[name] for name in free & set(first)} == {name: defaults[name] for name in free & set(first)}
+
+
+def test_python_gives_the_same_as_the_command_line(digits: Home) -> None:
+    studies = connect(digits.path)
+    assert list(studies) == ["digits-cnn"]
+    assert "digits-cnn" in studies
+    assert "other" not in studies
+    study = studies["digits-cnn"]
+    assert study.state == "DONE"
+    assert study.best().to_dict() == digits.json("best", "digits-cnn")["best"][0]
+    assert [best.trial for best in study.best(k=3)] == [r["trial"] for r in digits.json("best", "digits-cnn")["best"]][
+        :3
+    ]
+    frame = study.trials()
+    assert list(frame.columns) == TRIAL_KEYS
+    assert frame["value"].tolist() == [row["value"] for row in digits.json("trials", "digits-cnn")]
+    assert study.spec.objective.metric == "val/accuracy"
+    with pytest.raises(UnknownStudy, match="digits-cnn"):
+        studies["digit-cnn"]
+    with pytest.raises(InputError, match="0 to 3"):
+        study.curve(99)
+
+
+def test_the_value_of_a_trial_is_the_best_of_its_curve(digits: Home) -> None:
+    study = connect(digits.path)["digits-cnn"]
+    for row in study.trials().to_dict("records"):
+        curve = study.curve(row["trial"])
+        assert curve.columns[0] == "epoch"
+        assert {"train/loss", "val/loss", "train/accuracy", "val/accuracy"} <= set(curve.columns)
+        assert row["value"] == curve["val/accuracy"].max()
+        best = curve.loc[curve["epoch"] == row["best_epoch"]].iloc[0]
+        assert best["val/accuracy"] == row["value"]
+        assert row["gap"] == pytest.approx(best["train/accuracy"] - best["val/accuracy"])
+
+
+def test_to_optuna_is_a_real_study(digits: Home) -> None:
+    study = connect(digits.path)["digits-cnn"].to_optuna()
+    assert isinstance(study, optuna.Study)
+    assert len(study.trials) == 4
+    assert study.best_value == digits.json("best", "digits-cnn")["best"][0]["value"]
+    assert isinstance(study.trials_dataframe(), pd.DataFrame)
+
+
+def test_the_best_model_predicts_raw_rows(digits: Home) -> None:
+    from sklearn.datasets import load_digits
+
+    study = connect(digits.path)["digits-cnn"]
+    images, labels = load_digits(return_X_y=True)
+    right = np.mean(study.model().predict(images.reshape(-1, 8, 8)) == labels)
+    assert right > study.best().value - 0.05
+
+
+def test_mlflow_has_the_study_its_nested_runs_and_the_champion(digits: Home) -> None:
+    code = f"""
+import mlflow
+mlflow.set_tracking_uri({connect(digits.path)["digits-cnn"].mlflow_uri!r})
+client = mlflow.MlflowClient()
+runs = client.search_runs([client.get_experiment_by_name("digits-cnn").experiment_id])
+parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+assert len(parents) == 1 and len(runs) == 5, runs
+for run in runs:
+    if run is parents[0]:
+        continue
+    assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+    tagged = {{name.removeprefix("goodfit.") for name in run.data.tags}}
+    assert {{"study", "trial", "state", "verdict", "attempt"}} <= tagged, tagged
+    assert {{"train/loss", "val/loss", "gap/loss", "train/accuracy", "val/accuracy"}} <= set(run.data.metrics)
+    steps = [point.step for point in client.get_metric_history(run.info.run_id, "val/loss")]
+    assert steps == list(range(1, len(steps) + 1)), steps
+    files = [item.path for item in client.list_artifacts(run.info.run_id)]
+    assert {{"learning_curve.svg", "diagnosis.json"}} <= set(files), files
+import numpy
+model = mlflow.pyfunc.load_model("models:/digits-cnn@champion")
+assert model.metadata.signature is not None
+print(model.predict(numpy.zeros((2, 1, 8, 8), dtype="float32")).shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, env=digits.env()
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(2,)"
+
+
+def test_show_tells_a_study_and_a_trial(digits: Home) -> None:
+    facts = digits.json("show", "digits-cnn")
+    assert (facts["state"], facts["budget"], sum(facts["trials"].values())) == ("DONE", 4, 4)
+    assert sum(facts["verdicts"].values()) == 4
+    trial = digits.json("show", "digits-cnn", "0")
+    assert trial["diagnosis"]["verdict"] == trial["verdict"]
+    assert len(trial["curve"]) == trial["epochs"]
+    for words in (
+        ["show", "digits-cnn"],
+        ["show", "digits-cnn", "0"],
+        ["best", "digits-cnn"],
+        ["trials", "digits-cnn"],
+        ["ls"],
+    ):
+        text = digits.ok(*words)
+        assert "digits-cnn" in text or "val/accuracy" in text
+
+
+def test_removing_a_study_frees_its_name(digits: Home, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    file = home.study("gone")
+    home.ok("run", str(file), "--executor", "local")
+    refused = home.run("rm", "gone")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert "removed study gone" in home.ok("rm", "gone", "--yes")
+    assert home.json("ls") == []
+    assert not (home.path / "studies" / "gone").exists()
+    home.ok("run", str(file), "--executor", "local")
+    assert len(home.json("trials", "gone")) == 4
+
+
+def test_the_trainer_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## Train your own model") :]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    study = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert code
+    assert study
+    (tmp_path / "my_net.py").write_text(code[1])
+    (tmp_path / "my_study.yaml").write_text(study[1])
+    home.ok("run", "my_study.yaml")
+    rows = home.json("trials", "my-study")
+    assert len(rows) == 6
+    assert {row["state"] for row in rows} == {"COMPLETE"}
+    curve = home.json("show", "my-study", str(home.json("best", "my-study")["best"][0]["trial"]))["curve"]
+    assert curve[-1]["val/loss"] < curve[0]["val/loss"], "it learns"
+
+
+def test_the_study_in_the_readme_is_valid(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    readme = (ROOT / "README.md").read_text()
+    study = re.search(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert study
+    (tmp_path / "churn.yaml").write_text(study[1])
+    rows = [
+        "age,spent,churned",
+        *(f"{20 + row % 50},{row * 3 % 101},{'yes' if row % 4 else 'no'}" for row in range(120)),
+    ]
+    (tmp_path / "churn.csv").write_text("\n".join(rows))
+    plan = home.json("check", "churn.yaml")
+    assert plan["trials"] == 64
+    assert plan["data"]["rows"] == {"train": 72, "validation": 24, "test": 24}
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.yaml")))
+def test_every_example_is_valid(example: str, tmp_path: Path) -> None:
+    assert "is valid" in Home(tmp_path).ok("check", str(ROOT / "examples" / example))
+
+
+@pytest.mark.parametrize("example", ["breast_cancer", "diabetes", "iris_grid"])
+def test_the_short_examples_learn(example: str, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.ok("run", str(ROOT / "examples" / f"{example}.yaml"), "--set", "training.epochs=8", timeout=280)
+    study = home.json("ls")[0]["study"]
+    facts = home.json("best", study, "-k", "1")
+    rows = home.json("trials", study)
+    plan = home.json("check", str(ROOT / "examples" / f"{example}.yaml"))
+    assert len(rows) == plan["trials"]
+    best = facts["best"][0]
+    curve = home.json("show", study, str(best["trial"]))["curve"]
+    assert best["value"] == (max if facts["direction"] == "maximize" else min)(p[facts["metric"]] for p in curve)
+    better = {"val/accuracy": 0.85, "val/r2": 0.2}
+    if facts["metric"] in better:
+        assert best["value"] > better[facts["metric"]]
+    else:
+        assert best["value"] < curve[0][facts["metric"]] or best["best_epoch"] == 1
+
+
+def test_a_study_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
+    home = Home(tmp_path, {"GOODFIT_DATABASE": postgresql_url})
+    home.ok("run", str(home.study("pg")), "--executor", "local")
+    assert [row["state"] for row in home.json("trials", "pg")] == ["COMPLETE"] * 4
+    assert not (home.path / "goodfit.db").exists()
+    assert all(row["mlflow_run_id"] for row in home.json("trials", "pg"))
+
+
+def test_pruning_by_every_method_keeps_the_budget(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for method, options in {
+        "percentile": {"percentile": 25.0},
+        "asha": {},
+        "hyperband": {},
+        "threshold": {"upper": 1.2},
+        "patient": {"patience": 1},
+    }.items():
+        study = home.study(method, pruning={"method": method, **options}, budget={"trials": 12}, training={"epochs": 9})
+        home.ok("run", str(study), "--executor", "local")
+        rows = home.json("trials", method)
+        assert len(rows) == 12
+        assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
+    assert any(row["state"] == "PRUNED" for row in home.json("trials", "threshold"))
+
+
+def test_the_budget_in_minutes_keeps_what_was_in_flight(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    study = home.study(
+        "timed", trainer=zoo.named("slow"), training={"epochs": 12}, budget={"trials": 500, "minutes": 0.12}
+    )
+    home.ok("run", str(study), "--executor", "local")
+    rows = home.json("trials", "timed")
+    assert 1 < len(rows) < 10
+    states = [row["state"] for row in rows]
+    assert set(states) <= {"COMPLETE", "CANCELLED"}
+    cancelled = [row for row in rows if row["state"] == "CANCELLED" and row["epochs"]]
+    assert all(row["value"] is not None for row in cancelled)
+
+
+def test_a_target_ends_the_study(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    study = home.study("aimed", budget={"trials": 200, "target": 0.35}, search={"method": "random", "seed": 1})
+    home.ok("run", str(study), "--executor", "local")
+    rows = home.json("trials", "aimed")
+    assert len(rows) < 200
+    assert rows[-1]["value"] <= 0.35
+    assert all(row["value"] > 0.35 for row in rows[:-1])
+
+
+def test_the_same_seed_gives_the_same_study(tmp_path: Path) -> None:
+    outcomes = []
+    for part in ("first", "second"):
+        (tmp_path / part).mkdir()
+        home = Home(tmp_path / part)
+        study = home.study(
+            "twin",
+            trainer="mlp",
+            data={"source": "iris"},
+            space="mlp",
+            objective={"metric": "val/loss", "direction": "minimize"},
+            search={"method": "bayesian", "seed": 3},
+            pruning={"method": "median", "n_startup_trials": 2},
+            budget={"trials": 6},
+        )
+        home.ok("run", str(study), "--executor", "local")
+        outcomes.append([(r["params"], r["state"], r["value"], r["verdict"]) for r in home.json("trials", "twin")])
+    assert outcomes[0] == outcomes[1]
+    assert all(math.isfinite(value) for _, _, value, _ in outcomes[0])
+
+
+def test_connect_says_when_there_is_no_home(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="goodfit run FILE"):
+        connect(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="not there yet"):
+        connect("http://127.0.0.1:1")
+
+
+def test_best_of_a_study_without_a_complete_trial_says_so(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.run("run", str(home.study("none", trainer=zoo.named("raises"))), "--executor", "local")
+    assert home.json("best", "none")["best"] == []
+    assert "no complete trial" in home.ok("best", "none")
+    with pytest.raises(GoodfitError, match="no complete trial"):
+        connect(home.path)["none"].best()

@@ -1,0 +1,38 @@
+"""Randomness is sown for libraries that are there, and for those that come later."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trainers.seeding import sow
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        "import numpy; print(numpy.random.rand())",
+        "import torch; print(float(torch.rand(1)))",
+        "import random; print(random.random())",
+    ],
+)
+def test_a_library_that_is_imported_later_draws_the_same(draw: str) -> None:
+    code = f"from trainers.seeding import sow\nsow(3, 0)\n{draw}\nsow(3, 0)\n{draw}"
+    drawn = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] == drawn[0][1], "imported before or after makes no difference"
+
+
+def test_each_epoch_of_each_trial_draws_its_own() -> None:
+    drawn = set()
+    for seed, epoch in [(1, 1), (1, 2), (2, 1)]:
+        sow(seed, epoch)
+        drawn.add((random.random(), float(np.random.rand())))
+    assert len(drawn) == 3

@@ -1,0 +1,76 @@
+"""Randomness, sown anew for each epoch of each trial: python, numpy and torch, imported or not yet.
+
+A library that a trainer imports later than its seed was set would start from a seed of its own
+(torch takes a random one at import), so it is seeded in the moment of its import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.util
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_SEEDERS: Mapping[str, Callable[[Any, int], object]] = {
+    "numpy": lambda numpy, seed: numpy.random.seed(seed),
+    "torch": lambda torch, seed: torch.manual_seed(seed),
+}
+
+
+def mixed_seed(seed: int, epoch: int) -> int:
+    """The seed of one epoch of one trial: 32 bits that share nothing with its neighbours'."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest(), "big")
+
+
+def sow(seed: int, epoch: int) -> None:
+    """Seed python, numpy and torch for one epoch of one trial; epoch 0 is what comes before the first."""
+    mixed = mixed_seed(seed, epoch)
+    random.seed(mixed)
+    for name, seeder in _SEEDERS.items():
+        if name in sys.modules:
+            seeder(sys.modules[name], mixed)
+    _latecomers.seed = mixed
+    if _latecomers not in sys.meta_path:
+        sys.meta_path.insert(0, _latecomers)
+
+
+class _Latecomers(importlib.abc.MetaPathFinder):
+    """Finds the libraries above as Python would, and seeds them when they have loaded."""
+
+    def __init__(self) -> None:
+        self.seed = 0
+        self._asking = False
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if fullname not in _SEEDERS or self._asking:
+            return None
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = False
+        if spec is not None and spec.loader is not None:
+            self._seed_after(spec.loader, _SEEDERS[fullname])
+        return spec
+
+    def _seed_after(self, loader: Any, seeder: Callable[[Any, int], object]) -> None:
+        load = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            load(module)
+            seeder(module, self.seed)
+
+        loader.exec_module = exec_module
+
+
+_latecomers = _Latecomers()
