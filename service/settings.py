@@ -38,7 +38,7 @@ class Settings:
     def hint(self, words: str) -> str:
         """A command for the user to type: it names the home where that is not the one found without."""
         usual = Path(os.environ.get("GOODFIT_HOME") or ".goodfit").expanduser().absolute()
-        return f"`goodfit {words}`" if self.home == usual else f"`goodfit --home {self.home} {words}`"
+        return f"`goodfit {words}`" if self.home == usual else f"`goodfit {words} --home {self.home}`"
 
     @property
     def database_url(self) -> str:
