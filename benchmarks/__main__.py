@@ -1,7 +1,9 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import engine, rebuild, startup
+from benchmarks import diagnosis, engine, rebuild, startup
 
-for name, benchmark in (("start-up", startup), ("rebuild", rebuild), ("engine", engine)):
+BENCHMARKS = {"start-up": startup, "rebuild": rebuild, "engine": engine, "diagnosis": diagnosis}
+
+for name, benchmark in BENCHMARKS.items():
     print(f"{name}", flush=True)
     benchmark.main()

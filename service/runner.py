@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from service import scheduler as sc
 from service.diagnosis import diagnose_trial
 from service.ports import Executor, Sampler, Store, Tracker
-from service.records import Batch, Lease, Report, Study, StudyState, Trial, TrialState, better
+from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, better
 from trainers.messages import Assignment, Pack
 
 TICK = 0.5  # seconds between looks at the timers
@@ -98,7 +98,7 @@ class Runner:
         sampler.rebuild(trials, reports)
         self._scheduler = sc.Scheduler(plan, trials)
         self._curves = _unfinished_curves(trials, reports)
-        self._states = Counter(trial.label for trial in trials if sc.is_finished(trial))
+        self._states = Counter(trial.label for trial in trials if trial.state in FINISHED)
         self._verdicts = Counter(str(trial.verdict) for trial in trials if trial.verdict)
         self._best: Trial | None = None
         for trial in trials:
@@ -271,7 +271,7 @@ class Runner:
 
 
 def _unfinished_curves(trials: Sequence[Trial], reports: Iterable[Report]) -> dict[int, list[Report]]:
-    unfinished = {trial.number for trial in trials if not sc.is_finished(trial)}
+    unfinished = {trial.number for trial in trials if trial.state not in FINISHED}
     curves: dict[int, list[Report]] = {number: [] for number in unfinished}
     for report in reports:
         if report.trial in unfinished:

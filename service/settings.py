@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +38,10 @@ class Settings:
         )
 
     def hint(self, words: str) -> str:
-        """A command for the user to type: it names the home where that is not the one found without."""
+        """A command for the user to type: with its path and its home, where it is not found without."""
         usual = Path(os.environ.get("GOODFIT_HOME") or ".goodfit").expanduser().absolute()
-        return f"`goodfit {words}`" if self.home == usual else f"`goodfit {words} --home {self.home}`"
+        home = "" if self.home == usual else f" --home {self.home}"
+        return f"`{_program()} {words}{home}`"
 
     @property
     def database_url(self) -> str:
@@ -73,6 +76,15 @@ class Settings:
     def mirror_lock(self, study: str) -> Path:
         """Held by the one process that writes the study to MLflow."""
         return self.log_folder / f"{study}-mlflow.lock"
+
+
+def _program() -> str:
+    """How this `goodfit` is called: by its name, or by its path where the name finds none or another."""
+    ours = Path(sys.executable).with_name("goodfit")
+    found = shutil.which("goodfit")
+    if not ours.exists() or (found is not None and Path(found) == ours):
+        return "goodfit"
+    return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
 
 
 def make_folder(folder: Path) -> None:

@@ -119,6 +119,9 @@ class Trial:
         """
         self._objects = objects
         path = self.folder / "last.pt"
+        if self._assignment.attempt == 1:  # what lies there is of another study that had the name
+            for stale in (path, self.folder / "best.pt"):
+                stale.unlink(missing_ok=True)
         if not objects or not path.exists():
             return 0
         import torch

@@ -164,7 +164,7 @@ def test_early_stopping_goes_on_counting_after_a_restart(tmp_path: Path) -> None
         first.report(val={"accuracy": value})
 
     line = Line()
-    second = handle(tmp_path, line, reported=2, **settings)
+    second = handle(tmp_path, line, attempt=2, reported=2, **settings)
     second.restore(Counter())
     for _ in second.epochs():
         second.report(val={"accuracy": 0.1})
@@ -232,7 +232,21 @@ def test_restoring_other_objects_than_were_saved_is_refused(tmp_path: Path) -> N
     for _ in first.epochs():
         first.report(val={"accuracy": 0.5})
     with pytest.raises(BadTrainer, match=r"restore\(\) got 2 objects"):
-        handle(tmp_path, Line()).restore(Counter(), Counter())
+        handle(tmp_path, Line(), attempt=2).restore(Counter(), Counter())
+
+
+def test_a_first_attempt_takes_nothing_from_an_older_study_of_the_same_name(tmp_path: Path) -> None:
+    older = handle(tmp_path, Line(), epochs=3)
+    older.restore(Counter())
+    for _ in older.epochs():
+        older.report(val={"accuracy": 0.9})
+
+    line, counter = Line(), Counter()
+    newer = handle(tmp_path, line, epochs=3)
+    assert newer.restore(counter) == 0
+    assert next(newer.epochs()) == 1
+    assert not (tmp_path / "best.pt").exists()
+    assert line.reports == []
 
 
 def test_without_restore_nothing_is_written(tmp_path: Path) -> None:

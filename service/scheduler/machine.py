@@ -10,181 +10,33 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from typing import Any
 
-from service.records import (
-    FINISHED,
-    Failure,
-    Params,
-    Report,
-    StudyState,
-    Trial,
-    TrialState,
-    better,
-    trial_seed,
+from service.records import Failure, Report, StudyState, Trial, TrialState, better, trial_seed
+from service.scheduler.words import (
+    Action,
+    Ask,
+    Close,
+    CloseAsked,
+    Event,
+    Judge,
+    Judged,
+    Keep,
+    Kill,
+    Launch,
+    Overtime,
+    Plan,
+    Proposed,
+    Reason,
+    Record,
+    Settle,
+    Slots,
+    Stop,
+    Turn,
+    Unresponsive,
 )
 from trainers.messages import Ended, Outcome, Reported
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the scheduler knows of a study file."""
-
-    metric: str
-    direction: str
-    epochs: int
-    trials: int | None = None  # the budget; None: until the sampler or the time is exhausted
-    target: float | None = None
-    prune: bool = False
-    retries: int = 2  # how many deaths of its worker a trial survives
-    seed: int = 0
-
-
-# Events, besides a worker's Reported and Ended.
-
-
-@dataclass(frozen=True, slots=True)
-class Slots:
-    """This many trials may run at once."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """All that had come has been told: now start what can start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """The sampler's answer to Ask; None: the space is exhausted."""
-
-    number: int
-    params: Params | None
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The pruner's answer to Judge."""
-
-    trial: int
-    epoch: int
-    prune: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Overtime:
-    """A trial has had its training.minutes."""
-
-    trial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unresponsive:
-    """A trial that was told to stop has not done so in its time of grace."""
-
-    trial: int
-
-
-class Reason(Enum):
-    """Why a study closes before its trials are spent."""
-
-    TIME = auto()
-    TARGET = auto()
-    INTERRUPT = auto()
-    STOP = auto()
-    UNUSABLE = auto()
-    NO_DISK = auto()
-
-    @property
-    def saves(self) -> bool:
-        """Whether trials in flight go back to the queue, for a later resume."""
-        return self in (Reason.INTERRUPT, Reason.STOP, Reason.NO_DISK)
-
-
-@dataclass(frozen=True, slots=True)
-class CloseAsked:
-    """Something from outside ends the study: the time, the user, a full disk."""
-
-    reason: Reason
-    message: str | None = None
-
-
-Event = Reported | Ended | Slots | Turn | Proposed | Judged | Overtime | Unresponsive | CloseAsked
-
-
-# Actions.
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the sampler for the parameters of trial `number`."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Write the trial as it is now."""
-
-    trial: Trial
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Write a report and tell it to the sampler."""
-
-    report: Report
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Ask the pruner whether the trial should end here."""
-
-    trial: int
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Give the trial to a worker."""
-
-    trial: Trial
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Tell the trial's worker to end it at the next epoch."""
-
-    trial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """End the trial's worker."""
-
-    trial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """The trial is finished: diagnose it, write it, tell the sampler."""
-
-    trial: Trial
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """The study is over, in this state."""
-
-    state: StudyState
-    message: str | None = None
-
-
-Action = Ask | Record | Keep | Judge | Launch | Stop | Kill | Settle | Close
 
 _FAILURES = {
     Outcome.ERROR: Failure.ERROR,
@@ -427,8 +279,3 @@ class Scheduler:
         if target is None or trial.value is None or trial.state is not TrialState.COMPLETE:
             return False
         return trial.value == target or better(trial.value, target, self.plan.direction)
-
-
-def is_finished(trial: Trial) -> bool:
-    """Whether nothing more will happen to the trial."""
-    return trial.state in FINISHED
