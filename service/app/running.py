@@ -190,7 +190,10 @@ def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None
     message = ended.message or ""
     match ended.state:
         case StudyState.INTERRUPTED if runner.reason is Reason.NO_DISK:
-            raise errors.GoodfitError(f"{message}; make room and go on with {settings.hint(f'resume {ended.name}')}")
+            resume = settings.hint(f"resume {ended.name}")
+            raise errors.GoodfitError(
+                f"no room is left on the disk ({message}); all is saved: make room, then {resume}"
+            )
         case StudyState.INTERRUPTED:
             raise errors.Interrupted(f"saved; go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.STOPPED:

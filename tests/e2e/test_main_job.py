@@ -6,8 +6,10 @@ import csv
 import io
 import math
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ import pytest
 from service import connect
 from service.errors import GoodfitError, HomeError, InputError, UnknownStudy
 from tests import zoo
-from tests.e2e.cli import Home
+from tests.e2e.cli import Home, kill_tree
+from tests.tracking import free_port
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(zoo.__file__).parents[1]
@@ -173,6 +176,22 @@ def test_show_tells_a_study_and_a_trial(digits: Home) -> None:
     ):
         text = digits.ok(*words)
         assert "digits-cnn" in text or "val/accuracy" in text
+
+
+def test_ui_serves_mlflow_on_this_home_and_ends_with_ctrl_c(digits: Home) -> None:
+    process = digits.start("ui", "--port", str(free_port()))
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        found = re.search(r"(http://127.0.0.1:[0-9]+)/#/experiments/[0-9]+/runs[?]", line)
+        assert found, line + str(process.stderr and process.stderr.read() if process.poll() is not None else "")
+        with urllib.request.urlopen(f"{found[1]}/health", timeout=10) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        kill_tree(process)
 
 
 def test_removing_a_study_frees_its_name(digits: Home, tmp_path: Path) -> None:
