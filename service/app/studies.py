@@ -28,7 +28,7 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
         fresh: under a new name (name-2, name-3, ...) if it is taken.
 
     Raises:
-        NameTaken: the name belongs to another spec; says what differs.
+        NameTaken: the name belongs to another spec that has trials; says what differs.
     """
     taken = {study.name: study for study in store.studies()}
     name = spec.name
@@ -39,6 +39,9 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
     elif name in taken:
         if taken[name].fingerprint == spec.fingerprint():
             return taken[name]
+        if _is_blank(store, taken[name], now):
+            store.remove(name)
+            return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
         differing = "; ".join(spec.differences(taken[name].spec))
         resume, remove = settings.hint(f"resume {name}"), settings.hint(f"rm {name}")
         raise errors.NameTaken(
@@ -46,6 +49,13 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
             f"search anew under another name with `--new`, or remove it by {remove}"
         )
     return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
+
+
+def _is_blank(store: Store, study: Study, now: float) -> bool:
+    """Whether a study has no trials and nobody runs it: it was refused before it began."""
+    lease = store.holder(study.id)
+    held = lease is not None and lease.until >= now and not is_dead(lease.owner)
+    return not held and not store.trials(study.id)
 
 
 def stop_study(settings: Settings, store: Store, name: str, now: float) -> str:

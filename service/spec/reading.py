@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     """Read a study file.
 
     Args:
-        path: the file; paths in it are relative to its folder, or else to the current one.
+        path: the file; paths in it are relative to its folder, or else to the current one. Modules
+            that it names (`module:name`) are found there too, after the installed ones.
         overrides: KEY=VALUE each, with dotted keys and values in YAML.
 
     Raises:
@@ -65,6 +67,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         raise StudyFileError(str(path), [Problem(0, "", wrong)])
     problems: list[Problem] = []
     values, given = override(document.value, overrides, problems)
+    sys.path.extend(folder for folder in (str(path.resolve().parent), str(Path.cwd())) if folder not in sys.path)
     return _Reading(values, path.resolve().parent, Origin(str(path), document, given), problems).spec()
 
 

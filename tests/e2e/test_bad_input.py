@@ -122,6 +122,13 @@ def test_a_name_that_another_spec_has(home: Home) -> None:
     assert [row["study"] for row in home.json("ls")] == ["taken-2", "taken"]
 
 
+def test_a_study_that_was_refused_before_it_began_does_not_hold_its_name(home: Home) -> None:
+    greedy = home.study("greedy", resources={"cpus": 100_000})
+    assert "lower `resources" in refused(home, "run", str(greedy))
+    home.ok("run", str(home.study("greedy")), "--executor", "local")
+    assert len(home.json("trials", "greedy")) == 4
+
+
 def test_the_same_study_again_gives_its_answer_and_trains_nothing(home: Home) -> None:
     file = home.study("again")
     home.ok("run", str(file), "--executor", "local")

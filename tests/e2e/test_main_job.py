@@ -226,6 +226,22 @@ def test_the_trainer_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     assert curve[-1]["val/loss"] < curve[0]["val/loss"], "it learns"
 
 
+def test_a_trainer_in_a_module_beside_the_study_is_found_here_and_on_the_workers(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    package = tmp_path / "elsewhere" / "nets"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "tiny.py").write_text(
+        "def train(trial):\n"
+        "    for epoch in trial.epochs():\n"
+        "        trial.report(train={'loss': 1 / epoch}, val={'loss': 1 / epoch + trial.config.x})\n"
+    )
+    study = home.study("beside", trainer="nets.tiny:train")
+    study = study.rename(tmp_path / "elsewhere" / study.name)
+    home.ok("run", str(study))
+    assert [row["state"] for row in home.json("trials", "beside")] == ["COMPLETE"] * 4
+
+
 def test_the_study_in_the_readme_is_valid(tmp_path: Path) -> None:
     home = Home(tmp_path)
     readme = (ROOT / "README.md").read_text()
