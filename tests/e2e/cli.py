@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,24 @@ from tests import zoo
 PATIENCE = 120.0
 
 
+@cache
+def _empty_mlflow() -> Path:
+    """An MLflow database with nothing in it, made by a process of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="goodfit-mlflow-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "mlflow.db"
+    code = f"from service.tracker.experiment import connect; connect('sqlite:///{path}').search_experiments()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True)
+    return path
+
+
 class Home:
     """A home folder and the commands run on it."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str] | None = None, *, first_start: bool = False
+    ) -> None:
+        self.folder, self.first_start = folder, first_start
         self.path = folder / "home"
         self.environment = dict(environment or {})
 
@@ -42,6 +59,7 @@ class Home:
         )
 
     def ok(self, *words: str, timeout: float = PATIENCE) -> str:
+        self._spare_mlflow_its_first_start(words)
         done = self.run(*words, timeout=timeout)
         assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -50,6 +68,7 @@ class Home:
         return json.loads(self.ok(*words, "--json"))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
+        self._spare_mlflow_its_first_start(words)
         return subprocess.Popen(
             self.command(*words),
             stdout=subprocess.PIPE,
@@ -59,6 +78,12 @@ class Home:
             cwd=self.folder,
             start_new_session=True,
         )
+
+    def _spare_mlflow_its_first_start(self, words: Sequence[str]) -> None:
+        """Give a new home an empty MLflow database: making one takes seconds, in each of these tests."""
+        if words[0] == "run" and not self.first_start and not (self.path / "mlflow.db").exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            shutil.copy(_empty_mlflow(), self.path / "mlflow.db")
 
     def study(self, name: str, **changes: Any) -> Path:
         """A study file on one of the zoo's trainers: a plain one, but for the changes."""
