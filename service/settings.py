@@ -66,6 +66,10 @@ class Settings:
     def trial_folder(self, study: str, trial: int) -> Path:
         return self.study_folder(study) / "trials" / f"{trial:05d}"
 
+    def trial_artifacts(self, study: str, trial: int) -> Path:
+        """Files that a trial's trainer left for people: samples, pictures; made when there is something."""
+        return self.trial_folder(study, trial) / "artifacts"
+
     def trial_log(self, study: str, trial: int) -> Path:
         """What a trial's trainer printed, and the traceback it ended with; made when there is something."""
         return self.trial_folder(study, trial) / "log.txt"

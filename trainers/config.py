@@ -15,10 +15,15 @@ from trainers.errors import BadTrainer
 
 
 def number(
-    default: float, *, least: float | None = None, above: float | None = None, below: float | None = None
+    default: float,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
 ) -> Any:
-    """A dataclass field for a number with its bounds: at least `least`, above `above`, below `below`."""
-    bounds = {"least": least, "above": above, "below": below}
+    """A dataclass field for a number with its bounds: at `least`, `above`, `below`, at `most`."""
+    bounds = {"least": least, "above": above, "below": below, "most": most}
     return dataclasses.field(
         default=default, metadata={key: bound for key, bound in bounds.items() if bound is not None}
     )
@@ -62,3 +67,5 @@ def _check_bounds(name: str, value: float, bounds: typing.Mapping[str, float]) -
         raise BadTrainer(f"{name}: {value:g} is too small; give more than {bounds['above']:g}")
     if "below" in bounds and value >= bounds["below"]:
         raise BadTrainer(f"{name}: {value:g} is too large; give less than {bounds['below']:g}")
+    if "most" in bounds and value > bounds["most"]:
+        raise BadTrainer(f"{name}: {value:g} is too large; give {bounds['most']:g} or less")

@@ -10,6 +10,15 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """How texts become rows of tokens."""
+
+    by: str = "word"  # word, character, bpe
+    vocabulary: int = 8000  # ids at most, those of padding and of unknown tokens among them
+    length: int = 128  # tokens in a row; longer texts keep their beginning
+
+
+@dataclass(frozen=True, slots=True)
 class DataSpec:
     """The data of a study: `source` is a built-in name or an absolute path."""
 
@@ -18,8 +27,25 @@ class DataSpec:
     validation: float = 0.2  # share of all rows
     test: float = 0.2
     seed: int = 0
-    scale: str = "standard"  # standard, minmax, none; fitted on the training split alone
-    missing: str = "error"  # error, mean, median; likewise
+    scale: str = "standard"  # standard, minmax, robust, none; fitted on the training split alone
+    missing: str = "error"  # error, drop, mean, median, most_frequent, constant; likewise
+    indicator: bool = False  # a 0/1 column beside each column with missing values
+    encode: str = "onehot"  # text columns: onehot, embedding
+    balance: str = "none"  # classes: none, weights, sampling
+    ignore: tuple[str, ...] = ()  # columns that are not read
+    categorical: tuple[str, ...] = ()  # columns of numbers that are names, such as postcodes
+    split_column: str | None = None  # names each row's split: train, validation, test
+    split_group: str | None = None  # a column; rows that share its value share their split
+    split_time: str | None = None  # a column; validation comes after training, test after validation
+    reshuffle: bool = False  # each trial has a validation split of its own; the test split is the same
+    validation_seed: int | None = None  # of a trial's own validation split, where they are reshuffled
+    kind: str | None = None  # series, where the source alone does not say
+    time: str | None = None  # series: the column that says when
+    window: int | None = None  # series: rows that a model sees
+    horizon: int | None = None  # series: rows to forecast; None: the class of a window's last row
+    period: int | None = None  # series: rows of a season, for the seasonal-naive forecast
+    text: str | None = None  # texts: the column that holds them; no other is read
+    tokens: TokenSpec = TokenSpec()  # texts: how they are cut up
 
 
 @dataclass(frozen=True, slots=True)

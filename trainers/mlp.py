@@ -1,4 +1,4 @@
-"""The multilayer perceptron: for tables; images are flattened."""
+"""The multilayer perceptron: for tables of numbers and text; images are flattened."""
 
 from __future__ import annotations
 
@@ -34,18 +34,29 @@ class MLPConfig(SupervisedConfig):
             raise BadTrainer("batch_size: 1 is too small for normalization: batch; give 2 or more")
 
 
-@supervised("mlp", MLPConfig, shapes=["depth", "width", "activation", "normalization"], kinds=["table", "image"])
+@supervised(
+    "mlp",
+    MLPConfig,
+    shapes=["depth", "width", "activation", "normalization"],
+    kinds=["table", "image"],
+    embeds=True,
+)
 def mlp(config: MLPConfig, facts: Facts) -> nn.Module:
     """A multilayer perceptron for tables, classification and regression. Images are flattened.
 
-    Each hidden layer is linear, normalization, activation, dropout.
+    Each hidden layer is linear, normalization, activation, dropout. With `prepare: {encode: embedding}`
+    each text column of a table has an embedding in front of the first.
     """
     from torch import nn
 
+    from trainers.embedding import Embedded, embedding_width
     from trainers.layers import activation, normalization
 
     layers: list[nn.Module] = [nn.Flatten()]
     inputs = facts.inputs
+    if facts.cardinalities:
+        layers.append(Embedded(facts.inputs, facts.cardinalities))
+        inputs += sum(embedding_width(codes) for codes in facts.cardinalities)
     for _ in range(config.depth):
         layers += [
             nn.Linear(inputs, config.width),

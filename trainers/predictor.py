@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainers.data import Facts
+from trainers.data.facts import joined
 from trainers.data.raw import as_images, check_values, table_values
+from trainers.data.series import windows_to_predict
+from trainers.data.text import texts_to_predict
+from trainers.data.words import table_words
 from trainers.errors import BadTrainer, DataProblem
 from trainers.registry import resolve
 
@@ -53,32 +57,42 @@ class Predictor:
 
         Args:
             x: raw rows. A DataFrame with the training data's columns in any order (others are left
-                out of account), or an array: (rows, features), or images as trained on.
+                out of account), or an array: (rows, features), or images as trained on. Of a series
+                the last window is taken; of windows (rows, window, features) each is. A forecast
+                is (rows, horizon).
 
         Raises:
             DataProblem: the rows do not fit the model, or have values that it cannot take.
         """
         outputs = self._outputs(x).numpy()
-        if self.facts.task == "regression":
+        if self.facts.task in ("regression", "forecasting"):
             return self.facts.preparation.original(outputs)
         labels: np.ndarray = self._labels()[outputs.argmax(axis=1)]
         return labels
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """The probability of each class, (rows, classes) in the order of `facts.classes`; rows as for `predict`."""
-        if self.facts.task == "regression":
+        if self.facts.task in ("regression", "forecasting"):
             raise DataProblem(f"{self!r} predicts numbers, which have no class probabilities; use predict")
         probabilities: np.ndarray = self._outputs(x).double().softmax(dim=1).numpy()
         return probabilities
 
     def example(self) -> Any:
-        """One raw row that the model takes: each column, or channel, at the middle of its scale."""
+        """One raw row (of a series: one window) that the model takes, each column or channel at its scale's middle."""
         shift = np.asarray(self.facts.preparation.shift)
         if self.facts.kind == "image":
             return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *self.facts.input_shape)).astype(np.float32)
         import pandas as pd
 
-        return pd.DataFrame([shift], columns=pd.Index(self.facts.features))
+        if self.facts.kind == "text":
+            return pd.DataFrame({self.facts.features[0]: ["an example of a text"]})
+        steps = self.facts.input_shape[0] if self.facts.kind == "series" else 1
+        categories = self.facts.preparation.categories
+        numbers = [name for name in self.facts.features if name not in categories]
+        frame = pd.DataFrame([shift] * steps, columns=pd.Index(numbers))
+        for name, words in categories.items():
+            frame[name] = words[0]
+        return frame[list(self.facts.features)]
 
     def _labels(self) -> np.ndarray:
         classes = self.facts.classes
@@ -93,24 +107,37 @@ class Predictor:
 
         from trainers.training import predict
 
-        rows = self._images(x) if self.facts.kind == "image" else self._rows(x)
-        missing = "error" if self.facts.preparation.fill is None else "mean"
-        check_values(rows, self.facts.features, missing, "the rows to predict")
-        return predict(self.module, torch.from_numpy(self.facts.preparation.inputs(rows)), self.facts)
+        if self.facts.kind == "series":
+            windows = self.facts.preparation.inputs(windows_to_predict(x, self.facts))
+            return predict(self.module, torch.from_numpy(windows), self.facts)
+        if self.facts.kind == "text":
+            ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
+            return predict(self.module, torch.from_numpy(ids), self.facts)
+        rows, words = (self._images(x), None) if self.facts.kind == "image" else self._rows(x)
+        fitted = self.facts.preparation
+        missing = "error" if fitted.fill is None else "mean"
+        numbers = [name for name in self.facts.features if name not in fitted.categories]
+        check_values(rows, numbers, missing, "the rows to predict", words, tuple(fitted.categories))
+        inputs = joined(fitted.inputs(rows, words), fitted.codes(words))
+        return predict(self.module, torch.from_numpy(inputs), self.facts)
 
-    def _rows(self, x: Any) -> np.ndarray:
-        features = self.facts.features
-        if hasattr(x, "columns"):
-            absent = [name for name in features if name not in x.columns]
-            if absent:
-                raise DataProblem(
-                    f"the rows to predict lack the columns {', '.join(absent)}; give {', '.join(features)}"
-                )
-            return table_values(x, features, "the rows to predict")
-        rows = np.asarray(x, dtype=np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(features):
-            raise DataProblem(f"the rows to predict are (rows, {len(features)}), not {rows.shape}")
-        return rows
+    def _rows(self, x: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """The columns of numbers, and those of text where the data have them."""
+        features, text = self.facts.features, tuple(self.facts.preparation.categories)
+        if not hasattr(x, "columns"):
+            x = np.asarray(x, dtype=object if text else np.float64)
+            if x.ndim != 2 or x.shape[1] != len(features):
+                raise DataProblem(f"the rows to predict are (rows, {len(features)}), not {x.shape}")
+            if not text:
+                return x, None
+            import pandas as pd
+
+            x = pd.DataFrame(x, columns=pd.Index(features)).infer_objects()
+        absent = [name for name in features if name not in x.columns]
+        if absent:
+            raise DataProblem(f"the rows to predict lack the columns {', '.join(absent)}; give {', '.join(features)}")
+        numbers = table_values(x, [name for name in features if name not in text], "the rows to predict")
+        return numbers, table_words(x, text) if text else None
 
     def _images(self, x: Any) -> np.ndarray:
         images = np.asarray(x)

@@ -25,8 +25,23 @@ from trainers.errors import BadTrainer, UnknownTrainer
 from trainers.trial import Trial
 
 Train = Callable[[Trial], None]
-BUILT_IN = {"mlp": "trainers.mlp:mlp", "cnn": "trainers.cnn:cnn"}
+BUILT_IN = {
+    "mlp": "trainers.mlp:mlp",
+    "cnn": "trainers.cnn:cnn",
+    "rl": "trainers.rl:rl",
+    "rnn": "trainers.rnn:rnn",
+    "transformer": "trainers.transformer:transformer",
+    "gan": "trainers.gan:gan",
+    "diffusion": "trainers.diffusion:diffusion",
+}
 ENTRY_POINTS = "goodfit.trainers"
+EXTRAS = {  # optional packages that an extra of ours brings, in versions that suit
+    "lightning": "lightning",
+    "transformers": "hugging-face",
+    "accelerate": "hugging-face",
+    "gymnasium": "rl",
+    "stable_baselines3": "rl",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,9 @@ class Trainer:
             the split: {"classification": ("loss", "accuracy")}. None: known at the first report.
         build: config and data facts -> the model, where the model can be rebuilt from its
             best checkpoint.
+        needs: the optional packages that it imports when it trains.
+        prepares: what a study's `data.prepare` may ask of it, because it cannot be done to the data
+            beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes).
     """
 
     name: str
@@ -53,9 +71,20 @@ class Trainer:
     kinds: frozenset[str] = frozenset()
     metrics: Mapping[str, Sequence[str]] | None = None
     build: Callable[..., Any] | None = None
+    needs: tuple[str, ...] = ()
+    prepares: frozenset[str] = frozenset()
 
     def __call__(self, trial: Trial) -> None:
+        if absent := self.missing():
+            raise UnknownTrainer(absent)  # the same for each trial of the study
         self.train(trial)
+
+    def missing(self) -> str | None:
+        """The first package that it needs and that is not installed, with the command that installs it."""
+        for package in self.needs:
+            if importlib.util.find_spec(package) is None:
+                return f"trainer {self.name} needs {not_installed(ModuleNotFoundError(name=package))}"
+        return None
 
     @property
     def doc(self) -> str:
@@ -110,6 +139,8 @@ def register(
     kinds: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
     build: Callable[..., Any] | None = None,
+    needs: Sequence[str] = (),
+    prepares: Sequence[str] = (),
 ) -> Callable[[Train], Trainer]:
     """Declare a function as the trainer `name`; see Trainer for the arguments.
 
@@ -119,7 +150,17 @@ def register(
     """
 
     def declare(train: Train) -> Trainer:
-        trainer = Trainer(name, train, config, frozenset(shapes), frozenset(kinds), metrics, build)
+        trainer = Trainer(
+            name,
+            train,
+            config=config,
+            shapes=frozenset(shapes),
+            kinds=frozenset(kinds),
+            metrics=metrics,
+            build=build,
+            needs=tuple(needs),
+            prepares=frozenset(prepares),
+        )
         _registered[name] = trainer
         return trainer
 
@@ -169,9 +210,7 @@ def _from_module(reference: str) -> Trainer:
         missing = error.name or ""
         if module == missing or module.startswith(missing + "."):
             raise UnknownTrainer(f"no module {module!r} for trainer {reference!r}") from error
-        raise BadTrainer(
-            f"trainer {reference!r} needs the package {missing}, which is not installed: pip install {missing}"
-        ) from error
+        raise BadTrainer(f"trainer {reference!r} needs {not_installed(error)}") from error
     except (Exception, SystemExit) as error:
         raise BadTrainer(f"importing {module} for trainer {reference!r} failed: {_told(error)}") from error
     return _as_trainer(reference, attribute, found)
@@ -192,6 +231,9 @@ def _import_file(path: Path) -> ModuleType:
         sys.path.append(str(path.parent))
     try:
         spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        del sys.modules[name]
+        raise BadTrainer(f"{path} needs {not_installed(error)}") from error
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BadTrainer(f"importing {path} failed: {_told(error)}") from error
@@ -218,6 +260,13 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
     if not callable(found):
         raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
     return Trainer(attribute, found)
+
+
+def not_installed(error: ModuleNotFoundError) -> str:
+    """The package that an import did not find, and the command that installs it."""
+    package = (error.name or "").partition(".")[0]
+    wanted = f"'goodfit[{EXTRAS[package]}]'" if package in EXTRAS else package
+    return f"the package {package}, which is not installed: pip install {wanted}"
 
 
 def _told(error: BaseException) -> str:

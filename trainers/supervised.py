@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     BuildModel = Callable[[Any, Facts], torch.nn.Module]
     Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
-METRICS = {"classification": ("loss", "accuracy"), "regression": ("loss", "rmse", "mae", "r2")}
+METRICS = {
+    "classification": ("loss", "accuracy", "balanced_accuracy", "f1"),
+    "regression": ("loss", "rmse", "mae", "r2"),
+    "forecasting": ("loss", "mae", "rmse", "naive_ratio"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ def supervised(
     shapes: Sequence[str] = (),
     kinds: Sequence[str] = (),
     loss: Loss | None = None,
+    tasks: Sequence[str] = ("classification", "regression"),
+    embeds: bool = False,
 ) -> Callable[[BuildModel], Trainer]:
     """Declare a `build_model(config, facts)` as the trainer `name`.
 
@@ -66,7 +72,10 @@ def supervised(
         kinds: the kinds of data it takes: "table", "image".
         loss: loss(outputs, targets, label_smoothing) -> mean over the batch, in place of
             cross-entropy (classification) or the mean squared error of the standardised target
-            (regression). It gets a smoothing of 0 when metrics are measured.
+            (regression, forecasting). It gets a smoothing of 0 when metrics are measured.
+        tasks: what it can be trained for: "classification", "regression", "forecasting".
+        embeds: its models take text columns as codes: one column for each of facts.cardinalities
+            comes after the facts.inputs numbers of a row.
     """
 
     def declare(build_model: BuildModel) -> Trainer:
@@ -74,9 +83,17 @@ def supervised(
         def train(trial: Trial) -> None:
             from trainers.training import fit
 
-            fit(trial, name, build_model, kinds, loss)
+            fit(trial, name, build_model, kinds, loss, embeds)
 
-        metrics = METRICS
-        return register(name, config=config, shapes=shapes, kinds=kinds, metrics=metrics, build=build_model)(train)
+        declared = register(
+            name,
+            config=config,
+            shapes=shapes,
+            kinds=kinds,
+            metrics={task: METRICS[task] for task in tasks},
+            build=build_model,
+            prepares=["balance", "embedding"] if embeds else ["balance"],
+        )
+        return declared(train)
 
     return declare

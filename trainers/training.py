@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers import devices
+from trainers.classes import balanced_order, class_metrics, weighted_cross_entropy
 from trainers.data import Data, Facts, Split
+from trainers.data.facts import joined
 from trainers.errors import BadTrainer, DataProblem
+from trainers.forecasting import forecast_metrics
 from trainers.seeding import mixed_seed
 from trainers.trial import Trial
 
@@ -39,7 +42,7 @@ class Tensors:
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> Tensors:
-        return cls(torch.from_numpy(split.x).to(device), torch.from_numpy(split.y).to(device))
+        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), torch.from_numpy(split.y).to(device))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -51,15 +54,22 @@ def fit(
     build_model: Callable[[Any, Facts], nn.Module],
     kinds: Sequence[str],
     loss: Loss | None = None,
+    embeds: bool = False,
 ) -> None:
     """Train one trial to its end, reporting each epoch."""
     data = _suitable(trial.data, name, kinds)
     facts = data.facts
+    if facts.cardinalities and not embeds:
+        raise DataProblem(f"trainer {name} learns no embeddings of text columns; give `prepare: {{encode: onehot}}`")
     device = devices.choose()
     train, validation = Tensors.of(data.train, device), Tensors.of(data.validation, device)
     measured = _sample(train)
     model = build_model(trial.config, facts).to(device)
     training = Training(model, trial, facts, loss or default_loss(facts.task))
+    if facts.preparation.balance == "weights":
+        if loss is not None:
+            raise DataProblem(f"trainer {name} has a loss of its own; give `prepare: {{balance: sampling}}`")
+        training.fitted_loss = weighted_cross_entropy(train.y, facts.outputs)
     trial.restore(*training.stateful)
     for epoch in trial.epochs():
         training.epoch(epoch, train)
@@ -93,6 +103,7 @@ class Training:
 
     def __init__(self, model: nn.Module, trial: Trial, facts: Facts, loss: Loss) -> None:
         self.loss = loss
+        self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self._facts = facts
         self._model = model
         self._config = trial.config
@@ -112,8 +123,7 @@ class Training:
 
     def epoch(self, epoch: int, data: Tensors) -> None:
         """One pass over the data, in an order that depends on the trial's seed and the epoch alone."""
-        order = epoch_order(self._seed, epoch, len(data)).to(data.y.device)
-        batches = batches_of(order, self._config.batch_size)
+        batches = batches_of(self._order(epoch, data.y), self._config.batch_size)
         self._model.train()
         for index, rows in enumerate(batches):
             done = (epoch - 1 + index / len(batches)) / self._epochs
@@ -121,11 +131,16 @@ class Training:
                 group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
             self._step(data.x[rows], data.y[rows])
 
+    def _order(self, epoch: int, y: Tensor) -> Tensor:
+        if self._facts.preparation.balance == "sampling":
+            return balanced_order(self._seed, epoch, y.cpu(), self._facts.outputs).to(y.device)
+        return epoch_order(self._seed, epoch, len(y)).to(y.device)
+
     def _step(self, x: Tensor, y: Tensor) -> None:
         self._optimizer.zero_grad(set_to_none=True)
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
             outputs = self._model(x)
-        loss = self.loss(_shaped(outputs.float(), self._facts), y, self._config.label_smoothing)
+        loss = self.fitted_loss(_shaped(outputs.float(), self._facts), y, self._config.label_smoothing)
         if self._config.l1 and self._weights:
             loss = loss + self._config.l1 * torch.stack([weight.abs().sum() for weight in self._weights]).sum()
         torch.autograd.backward(self._scaler.scale(loss))
@@ -203,9 +218,11 @@ def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = 
     outputs = predict(model, data.x, facts).double()
     plain = loss or default_loss(facts.task)
     if facts.task == "classification":
-        hits = outputs.argmax(dim=1) == data.y
-        return {"loss": float(plain(outputs, data.y, 0.0)), "accuracy": float(hits.double().mean())}
+        told = class_metrics(outputs.argmax(dim=1), data.y, facts.outputs)
+        return {"loss": float(plain(outputs, data.y, 0.0)), **told}
     targets = data.y.double()
+    if facts.task == "forecasting":
+        return {"loss": float(plain(outputs, targets, 0.0)), **forecast_metrics(outputs, data.x, targets, facts)}
     error = outputs - targets
     squares, spread = float(error.square().sum()), float((targets - targets.mean()).square().sum())
     unit = facts.preparation.target_std
@@ -218,7 +235,7 @@ def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = 
 
 
 def predict(model: nn.Module, x: Tensor, facts: Facts) -> Tensor:
-    """The model's outputs in eval mode: logits (rows, classes), or standardised values (rows,)."""
+    """The model's outputs in eval mode: logits (rows, classes), or standardised values (rows,) or (rows, horizon)."""
     model.eval()
     with torch.inference_mode():
         return torch.cat([_shaped(model(rows), facts) for rows in torch.split(x, ROWS_AT_ONCE)])
@@ -231,4 +248,4 @@ def _shaped(outputs: Tensor, facts: Facts) -> Tensor:
             f"the model gives {tuple(outputs.shape)} for {len(outputs)} rows; "
             f"{facts.task} on {facts.name} needs facts.outputs = {facts.outputs} numbers a row"
         )
-    return outputs if facts.task == "classification" else outputs.squeeze(1)
+    return outputs.squeeze(1) if facts.task == "regression" else outputs

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -93,6 +94,11 @@ class Trial:
         self._save_cost = 0.0
 
     @property
+    def artifacts(self) -> Path:
+        """Where it may leave files for people, such as pictures of samples; they go to MLflow when it has ended."""
+        return self.folder / "artifacts"
+
+    @property
     def epochs_total(self) -> int:
         """How many epochs the trial may train: what a learning-rate schedule needs to know."""
         return self._assignment.epochs
@@ -122,6 +128,8 @@ class Trial:
         if self._assignment.attempt == 1:  # what lies there is of another study that had the name
             for stale in (path, self.folder / "best.pt"):
                 stale.unlink(missing_ok=True)
+            if self.artifacts.is_dir():
+                shutil.rmtree(self.artifacts)
         if not objects or not path.exists():
             return 0
         import torch

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from trainers.errors import BadTrainer, DataProblem, MetricMissing, TrainersError, UnknownTrainer
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
-from trainers.registry import Trainer, resolve
+from trainers.registry import Trainer, not_installed, resolve
 from trainers.seeding import sow
 from trainers.trial import Channel, NotANumber, Trial
 
@@ -183,6 +183,8 @@ def _told(error: BaseException) -> str:
     if isinstance(error, (TrainersError, NotANumber)):
         return first
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        text = f"the trainer needs {not_installed(error)}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
     return f"{text} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else text
 

@@ -10,6 +10,7 @@ from service import errors
 
 if TYPE_CHECKING:
     from service.spec import StudySpec
+    from trainers.messages import DataSpec
     from trainers.registry import Trainer
 
 
@@ -40,6 +41,7 @@ def check(spec: StudySpec) -> Checked:
             if trainer.kinds:
                 raise errors.DataError(f"trainer {trainer.name} needs data: give `data: {{source: ...}}`")
             return Checked(spec, trainer)
+        _takes_part(trainer, data)
         known = DATASETS.get(data.source)
         loaded = None if known else load(data)
     except DataProblem as error:
@@ -51,6 +53,17 @@ def check(spec: StudySpec) -> Checked:
         _suits(trainer, data.source, found.kind, found.task)
         check_metric(spec, trainer, found.task)
     return Checked(spec, trainer, loaded.facts.rows if loaded else None)
+
+
+def _takes_part(trainer: Trainer, data: DataSpec) -> None:
+    """Refuse a preparation that the trainer would take no notice of."""
+    asked = {"balance": data.balance != "none", "embedding": data.encode == "embedding"}
+    for what in (name for name, wanted in asked.items() if wanted and name not in trainer.prepares):
+        key = "balance" if what == "balance" else "encode"
+        raise errors.DataError(
+            f"trainer {trainer.name} takes no notice of `prepare: {{{key}: {getattr(data, key)}}}`: leave it out, "
+            f'or heed it in the trainer and declare register(..., prepares=["{what}"])'
+        )
 
 
 def _suits(trainer: Trainer, source: str, kind: str, task: str) -> None:

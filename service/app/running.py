@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from service import errors
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.runner import Progress, Runner
     from service.scheduler import Plan
     from service.spec import StudySpec
-    from trainers.messages import Assignment
+    from trainers.messages import Assignment, DataSpec
     from trainers.registry import Trainer
 
 
@@ -168,7 +168,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         attempt=trial.attempts,
         trainer=spec.trainer,
         params=trial.params,
-        data=spec.data_spec(),
+        data=_data_of(spec, trial),
         seed=trial.seed,
         epochs=spec.training.epochs,
         metric=spec.objective.metric,
@@ -178,6 +178,12 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,
     )
+
+
+def _data_of(spec: StudySpec, trial: Trial) -> DataSpec | None:
+    """The study's data; where each trial has a validation split of its own, that of this one."""
+    data = spec.data_spec()
+    return replace(data, validation_seed=trial.seed) if data is not None and data.reshuffle else data
 
 
 def _seconds(minutes: float | None) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.app.models import export_model
-from service.records import Study, StudyState
+from service.records import Study, StudyState, Trial
 from service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
     from service.diagnosis.picture import learning_curve_svg
     from service.tracker import Mirror
 
+    def artifacts(trial: Trial) -> Path | None:
+        folder = settings.trial_artifacts(study.name, trial.number)
+        return folder if folder.is_dir() else None
+
     return Mirror(
         store,
         study.name,
@@ -69,4 +74,5 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
         settings.mlflow_artifacts,
         draw=learning_curve_svg,
         export_model=lambda trial, folder: export_model(settings, study, trial, folder),
+        artifacts=artifacts,
     )

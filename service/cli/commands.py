@@ -100,6 +100,16 @@ def check(file: StudyFile, overrides: Overrides = None) -> None:
         print_plan(file, planned)
 
 
+@cli.command()
+def data(file: StudyFile, overrides: Overrides = None) -> None:
+    """Report on a study's data: columns, missing values, classes, duplicates, columns that give the target away."""
+    from service.cli.data import print_report, report_facts
+    from service.spec import read
+
+    report = report_facts(read(file, overrides or ()))
+    _print_json(report) if _globals.as_json else print_report(report)
+
+
 @cli.command("ls")
 def list_studies() -> None:
     """List the studies of this home, newest first."""

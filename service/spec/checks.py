@@ -70,16 +70,25 @@ def find_trainer(reference: str | None, say: Say) -> Trainer | None:
 def check_draft(draft: Draft, say: Say) -> None:
     """Say what does not go together; looks only at parts that are right by themselves."""
     trainer = draft.trainer
+    if trainer is not None and (missing := trainer.missing()):
+        say(("trainer",), missing)
     if trainer is not None:
         for parameter, wrong in check_hyperparameters(trainer, draft.space):
             path, before = draft.place(parameter)
             say(path, before + wrong)
-    task = _check_data(draft, trainer, say)
+    task = _check_data(draft, trainer, say) or _own_task(draft, trainer)
     if trainer is not None and task is not None and draft.metric is not None:
         wrong_metric = _metric_problem(draft.metric, trainer, task)
         if wrong_metric:
             say(("objective", "metric"), wrong_metric)
     _check_search(draft, say)
+
+
+def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
+    """The task of a trainer that brings its own data and declares one task."""
+    if trainer is None or trainer.metrics is None or trainer.kinds or "data" in draft.values:
+        return None
+    return next(iter(trainer.metrics)) if len(trainer.metrics) == 1 else None
 
 
 def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:

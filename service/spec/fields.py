@@ -89,6 +89,11 @@ def text(value: object) -> str:
     return str(value)
 
 
+def names(value: object) -> tuple[str, ...]:
+    """One text, or a list of them."""
+    return tuple(text(item) for item in value) if isinstance(value, (list, tuple)) else (text(value),)
+
+
 def study_name(value: object) -> str:
     """A name that also serves as a folder's and an experiment's."""
     name = text(value)
@@ -117,6 +122,7 @@ def metric_name(value: object) -> str:
 
 
 Text = Annotated[str, BeforeValidator(text)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Name = Annotated[str, BeforeValidator(study_name)]
 Metric = Annotated[str, BeforeValidator(metric_name)]
 Flag = Annotated[bool, BeforeValidator(flag)]

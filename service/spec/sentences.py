@@ -11,13 +11,14 @@ from search_spaces.document import KeyPath, dotted
 from search_spaces.values import described
 from service.errors import did_you_mean
 from service.spec.pruning import METHODS, WRAPPED
-from service.spec.sections import LATER, Budget, Data, Objective, Prepare, Resources, Search, Split, Training
+from service.spec.sections import LATER, Budget, Data, Objective, Prepare, Resources, Search, Split, Tokens, Training
 
 TOP = ("name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources")
 SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("data",): Data,
     ("data", "split"): Split,
     ("data", "prepare"): Prepare,
+    ("data", "tokens"): Tokens,
     ("objective",): Objective,
     ("search",): Search,
     ("training",): Training,

@@ -22,7 +22,7 @@ from service.spec.origin import Origin
 from service.spec.pruning import NoPruning, Pruning
 from service.spec.sections import Budget, Data, Objective, Resources, Search, Training
 from service.spec.sentences import sentences
-from trainers.messages import DataSpec
+from trainers.messages import DataSpec, TokenSpec
 
 
 def _as_space(value: object) -> object:
@@ -89,6 +89,22 @@ class StudySpec(Section):
             seed=self.data.split.seed,
             scale=self.data.prepare.scale,
             missing=self.data.prepare.missing,
+            indicator=self.data.prepare.indicator,
+            encode=self.data.prepare.encode,
+            balance=self.data.prepare.balance,
+            ignore=self.data.ignore,
+            categorical=self.data.categorical,
+            split_column=self.data.split.column,
+            split_group=self.data.split.group,
+            split_time=self.data.split.time,
+            reshuffle=self.data.split.reshuffle,
+            kind=self.data.kind,
+            time=self.data.time,
+            window=self.data.window,
+            horizon=self.data.horizon,
+            period=self.data.period,
+            text=self.data.text,
+            tokens=TokenSpec(self.data.tokens.by, self.data.tokens.vocabulary, self.data.tokens.length),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -31,6 +31,11 @@ TRIES = 2  # of a trial that MLflow refuses; then the others go on without it
 PAGE = 1000  # runs a page when listing an experiment
 
 Draw = Callable[[Sequence[Report], str, str, Mapping[str, Any] | None, str], str]
+Artifacts = Callable[[Trial], Path | None]
+
+
+def _no_artifacts(_trial: Trial) -> None:
+    """For trials that leave no files of their own."""
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Mirror:
         artifact_root: where artifacts go; None where MLflow's server decides.
         draw: (reports, metric, direction, diagnosis, title) -> the learning curve as SVG.
         export_model: the best trial and an empty folder -> the model, its bare checkpoint, or None.
+        artifacts: a finished trial -> the folder of files that its trainer left, if there is one.
         connect: opens MLflow's client.
     """
 
@@ -69,11 +75,12 @@ class Mirror:
         *,
         draw: Draw,
         export_model: ExportModel,
+        artifacts: Artifacts = _no_artifacts,
         connect: Connect = connect,
     ) -> None:
         self._store, self._name = store, study
         self._uri, self._artifact_root = tracking_uri, artifact_root
-        self._draw, self._export_model, self._connect = draw, export_model, connect
+        self._draw, self._export_model, self._artifacts, self._connect = draw, export_model, artifacts, connect
         self._session: _Session | None = None
         self._tries: Counter[int] = Counter()
         self._refused: dict[int, str] = {}
@@ -202,6 +209,8 @@ class Mirror:
                     reports, objective.metric, objective.direction, trial.diagnosis, title
                 )
             run.attach(files)
+            if (folder := self._artifacts(trial)) is not None:
+                run.attach_folder(folder)
         run.set_status(content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None)
         session.run_ids[trial.number] = run.id
         if ended:

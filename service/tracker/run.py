@@ -77,6 +77,10 @@ class MirroredRun:
                 Path(folder, name).write_text(text, encoding="utf-8")
             self._client.log_artifacts(self.id, folder)
 
+    def attach_folder(self, folder: Path) -> None:
+        """Keep a folder's files as artifacts, under its name; those of the same name are replaced."""
+        self._client.log_artifacts(self.id, str(folder), folder.name)
+
     def set_status(self, status: str, end: int | None) -> None:
         """Say how the run stands; `end` in milliseconds, where it has ended."""
         if status == self._status:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from search_spaces.parameters import Choice
+from search_spaces.parameters import Choice, Float, Int, Value
 from service.spec import StudySpec, read
 from tests.training import Line, attempt
 from trainers.messages import Outcome
@@ -23,6 +23,14 @@ from trainers.trial import Trial
 PAGE = Path(__file__).parents[2] / "docs" / "writing_a_trainer.md"
 BLOCKS = dict(re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
 STUDIES = sorted(name for name in BLOCKS if name.endswith(".yaml"))
+EXAMPLES = Path(__file__).parents[2] / "examples" / "bring_your_own"
+NEEDS = {"my_lightning.yaml": "lightning", "my_hugging_face.yaml": "transformers"}
+BUILT_AGAIN = [
+    name
+    for name in STUDIES
+    if name not in ("my_net.yaml", "my_hugging_face.yaml", "my_linear.yaml", "my_boosting.yaml")
+]
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers")
 
 
 @pytest.fixture
@@ -54,11 +62,19 @@ def entry(group: str, points: dict[str, str]) -> list[str]:
     return [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
 
 
+def one_value(item: Choice | Int | Float) -> Value:
+    """A value of a parameter that is neither its lowest nor its highest."""
+    if isinstance(item, Choice):
+        return item.choices[0]
+    if isinstance(item, Int):
+        return item.low + item.cardinality // 3 * item.step
+    return (item.low + item.high) / 4
+
+
 def one_trial(spec: StudySpec, folder: Path) -> tuple[Line, dict[str, Any]]:
-    """A trial of a study at the middle of its space, trained as a worker trains it."""
-    params = spec.space.walk(lambda item: item.choices[0] if isinstance(item, Choice) else (item.low + item.high) / 4)
+    """A trial of a study within its space, trained as a worker trains it."""
+    params = spec.space.walk(one_value)
     types = resolve(spec.trainer).types()
-    params = {name: int(value) if name == "width" else value for name, value in params.items()}  # type: ignore[arg-type]
     assert not types or set(params) <= set(types)
     line = attempt(
         folder / "trial",
@@ -75,19 +91,26 @@ def one_trial(spec: StudySpec, folder: Path) -> tuple[Line, dict[str, Any]]:
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_each_study_of_the_page_is_valid_and_learns(folder: Path, study: str) -> None:
+    if study in NEEDS:
+        pytest.importorskip(NEEDS[study], reason=f"{NEEDS[study]} is not installed")
     line, _ = one_trial(read(folder / study), folder)
     assert (line.ended.outcome, line.ended.message) == (Outcome.COMPLETE, None)
     first, last = line.reports[0].metrics["train/loss"], line.reports[-1].metrics["train/loss"]
     assert last < 0.8 * first
 
 
-@pytest.mark.parametrize("study", [name for name in STUDIES if name != "my_study.yaml"])
+@pytest.mark.parametrize("study", BUILT_AGAIN)
 def test_the_models_that_can_be_built_again_predict(folder: Path, study: str) -> None:
     spec = read(folder / study)
     _, params = one_trial(spec, folder)
     save_model(folder / "model", spec.trainer, params, read_facts(folder / "trial"), folder / "trial" / "best.pt")
     predictor = load_model(folder / "model")
     assert predictor.predict(predictor.example()).shape == (1,)
+
+
+def test_the_examples_are_the_files_of_the_page() -> None:
+    files = {path.name: path.read_text(encoding="utf-8") for path in EXAMPLES.iterdir() if path.is_file()}
+    assert {name: BLOCKS.get(name) for name in files} == files
 
 
 def test_the_page_tells_all_that_a_trial_has(folder: Path) -> None:

@@ -91,6 +91,12 @@ def test_data_that_cannot_be_used(home: Home, file: str, content: str | None, da
     assert words in refused(home, "run", str(study))
 
 
+@pytest.mark.parametrize("asked", [{"balance": "weights"}, {"encode": "embedding"}])
+def test_a_preparation_that_the_trainer_would_take_no_notice_of(home: Home, asked: dict[str, str]) -> None:
+    study = home.study("deaf", data={"source": "iris", "prepare": asked})
+    assert "takes no notice of" in refused(home, "check", str(study))
+
+
 def test_a_metric_that_a_built_in_trainer_does_not_report(home: Home) -> None:
     study = home.study(
         "m",

@@ -113,6 +113,20 @@ data: {source: iris, split: {folds: 5}}
     3: data.split.folds: cross-validation is not there yet
 data: {source: iris, split: {stratified: true}}
     3: data.split.stratified: is not there yet
+data: {source: rows.csv, target: a, split: {group: a, time: b}}
+    3: data.split: group and time are two ways to split; write one of them
+data: {source: rows.csv, target: a, split: {time: b, reshuffle: true}}
+    3: data.split: reshuffle draws validation rows anew, and time says which they are
+data: {source: rows.csv, target: a, split: {column: b, test: 0.1}}
+    3: data.split: the column b says which rows validate and test; leave the shares out
+data: {source: iris, prepare: {indicator: true}}
+    3: data.prepare: indicator marks values that were filled in, and missing: error fills none in
+data: {source: iris, prepare: {balance: weight}}
+    3: data.prepare.balance: did you mean weights?
+data: {source: iris, prepare: {encode: ordinal}}
+    3: data.prepare.encode: choose from: embedding, onehot
+data: {source: iris, ignore: [1]}
+    3: data.ignore: is 1, not a text
 data: {source: iris, split: {validation: 0}}
     3: data.split.validation: is 0; it must be more than 0
 data: {source: iris, split: {test: 1}}

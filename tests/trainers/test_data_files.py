@@ -211,10 +211,10 @@ def test_an_unknown_target_gets_the_nearest_column_suggested(tmp_path: Path) -> 
     assert "has no column 'lable' to predict; did you mean label? choose from: a, b, label" in said
 
 
-def test_columns_that_are_no_numbers_are_named_with_an_example(tmp_path: Path) -> None:
+def test_numbers_with_texts_among_them_are_named_with_an_example(tmp_path: Path) -> None:
     size = ["3", "?"] * 10
     said = problem(as_csv(tmp_path, table(city=["Rome"] * 20, size=size)))
-    assert "these columns are not numbers: city (such as 'Rome'), size (such as '?'); encode them" in said
+    assert "column size holds numbers, and texts such as '?'; empty these cells" in said
 
 
 def test_a_table_of_the_target_alone_is_refused(tmp_path: Path) -> None:

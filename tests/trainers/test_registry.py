@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +118,28 @@ def test_a_module_that_lacks_a_package_says_what_to_install(on_path: Path) -> No
     (on_path / "needs_more.py").write_text("import no_such_package")
     with pytest.raises(BadTrainer, match="needs the package no_such_package, which is not installed: pip install"):
         resolve("needs_more:train")
+
+
+@pytest.mark.parametrize(
+    ("package", "install"),
+    [("lightning", "'goodfit[lightning]'"), ("transformers", "'goodfit[hugging-face]'"), ("flax", "flax")],
+)
+def test_a_file_that_lacks_a_package_says_what_to_install(
+    on_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, install: str
+) -> None:
+    def refuse(name: str, *rest: Any, **more: Any) -> Any:
+        if name.partition(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return imported(name, *rest, **more)
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    file = on_path / "needs_more.py"
+    file.write_text(f"import {package}.callbacks")
+    told = f"{file} needs the package {package}, which is not installed: pip install {install}"
+    with pytest.raises(BadTrainer) as caught:
+        resolve(f"{file}:train")
+    assert str(caught.value) == told
 
 
 def test_installed_packages_add_trainers_by_entry_points(on_path: Path) -> None:

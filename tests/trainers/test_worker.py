@@ -89,6 +89,14 @@ def test_broken_data_make_the_study_unusable(tmp_path: Path) -> None:
     assert "gone.csv" in str(line.ended.message)
 
 
+def test_a_package_that_is_missed_while_training_is_told_with_what_to_install(tmp_path: Path) -> None:
+    text = "def train(trial):\n    import no_such_package.layers"
+    ended = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text)).ended
+    assert ended.outcome is Outcome.ERROR
+    need = "the trainer needs the package no_such_package, which is not installed: pip install no_such_package"
+    assert str(ended.message).startswith(need)
+
+
 def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
     text = f"def train(trial):\n    raise OSError({errno.ENOSPC}, 'No space left on device')"
     assert attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text)).ended.outcome is Outcome.NO_DISK

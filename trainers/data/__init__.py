@@ -4,22 +4,29 @@
     load_test(spec)  -> Split: the test rows, for the confirmation of a winner alone
 
 The same spec gives the same splits. Reading is in files.py and builtin.py, the checks and the kind
-of target in raw.py, who goes where in split.py, scaling and filling in preparation.py. No torch
-here; pandas and scikit-learn are imported when a source needs them.
+of target in raw.py, text columns in words.py, who goes where in dividers.py and split.py, scaling,
+filling and encoding in preparation.py; series.py has time series, text.py texts. No torch here; pandas and
+scikit-learn are imported when a source needs them.
 """
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from trainers.data.builtin import DATASETS, Dataset, read_builtin
+from trainers.data.dividers import divider_key
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import read_file
 from trainers.data.preparation import Preparation
-from trainers.data.raw import Raw, check_values, encode_target
+from trainers.data.raw import Raw, check_values, complete_rows, encode_target
+from trainers.data.series import is_series, prepare_series
 from trainers.data.split import Rows, split_rows
+from trainers.data.text import is_text, prepare_text
+from trainers.data.words import check_words
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -42,33 +49,73 @@ def load(spec: DataSpec) -> Data:
 
 def load_test(spec: DataSpec) -> Split:
     """The test split, prepared as fitted on the training split; DataProblem where there is none."""
-    if spec.test == 0:
+    test = None if spec.test == 0 else _prepared(spec)[1]
+    if test is None or not len(test):
         raise DataProblem(f"{spec.source}: no rows were kept for testing; give `split: {{test: 0.2}}`")
-    return _prepared(spec)[1]
+    return test
 
 
 def _prepared(spec: DataSpec) -> tuple[Data, Split]:
-    raw = read_file(Path(spec.source), spec.target) if is_path(spec.source) else read_builtin(spec.source)
-    check_values(raw.x, raw.features, spec.missing, raw.source)
+    if is_series(spec):
+        return prepare_series(spec)
+    if is_text(spec):
+        return prepare_text(spec)
+    raw = _kept(replace(spec, validation_seed=None), _changed(spec)) if spec.reshuffle else read_raw(spec)
+    check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
+    check_words(raw, spec.encode, spec.categorical)
+    raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
     target, values = encode_target(raw)
-    rows = split_rows(values, target.classes, spec, raw.source)
-    preparation = Preparation.fit(raw.x[rows.train], values[rows.train], target, spec, raw)
+    rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+    words = None if raw.words is None else raw.words[rows.train]
+    preparation = Preparation.fit(raw.x[rows.train], values[rows.train], target, spec, raw, words)
     train, validation, test = (_part(raw, values, index, preparation) for index in rows)
     facts = Facts(
         name=raw.name,
         task=target.task,
         kind=raw.kind,
-        input_shape=raw.x.shape[1:],
+        input_shape=train.x.shape[1:],
         classes=target.classes,
         features=raw.features,
-        rows=_counts(rows),
+        rows=_counts(rows) if dropped is None else {**_counts(rows), "dropped": dropped},
         preparation=preparation,
     )
     return Data(train, validation, facts), test
 
 
+def read_raw(spec: DataSpec) -> Raw:
+    """The source of a spec as read, before any check of its features' values."""
+    if is_path(spec.source):
+        return read_file(Path(spec.source), spec)
+    given = {"ignore": spec.ignore, "categorical": spec.categorical, **dict([divider_key(spec)])}
+    for key, value in given.items():
+        if value:
+            raise DataProblem(f"{spec.source}: data.{key} names columns of a file, and {spec.source} is built in")
+    return read_builtin(spec.source)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(spec: DataSpec, _changed: int | None) -> Raw:
+    """The source, kept between the trials of a study that each split it anew."""
+    return read_raw(spec)
+
+
+def _changed(spec: DataSpec) -> int | None:
+    """When the file was last written, so that a changed one is read again."""
+    path = Path(spec.source)
+    return path.stat().st_mtime_ns if is_path(spec.source) and path.exists() else None
+
+
+def _complete(raw: Raw) -> tuple[Raw, int]:
+    """The rows without missing values, and how many are left out."""
+    whole = complete_rows(raw)
+    if not len(whole):
+        raise DataProblem(f"{raw.source}: every row has a missing value; give `prepare: {{missing: median}}`")
+    return raw.take(whole), len(raw.y) - len(whole)
+
+
 def _part(raw: Raw, values: np.ndarray, index: np.ndarray, preparation: Preparation) -> Split:
-    return Split(preparation.inputs(raw.x[index]), preparation.targets(values[index]))
+    words = None if raw.words is None else raw.words[index]
+    return Split(preparation.inputs(raw.x[index], words), preparation.targets(values[index]), preparation.codes(words))
 
 
 def _counts(rows: Rows) -> dict[str, int]:

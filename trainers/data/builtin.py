@@ -39,6 +39,30 @@ DATASETS = {
         Dataset(
             "diabetes", "regression", "table", 442, 10, "progression of diabetes after a year (Efron and others, 2004)"
         ),
+        Dataset(
+            "eeg",
+            "forecasting",
+            "series",
+            800,
+            4,
+            "a human electroencephalogram, 4 electrodes; forecast one 8 samples ahead (matplotlib's sample data)",
+        ),
+        Dataset(
+            "load_curve",
+            "forecasting",
+            "series",
+            2968,
+            3,
+            "a town's power load every 3 hours, generated, not measured: trend, day, week, weather, noise",
+        ),
+        Dataset(
+            "docstrings",
+            "classification",
+            "text",
+            1886,  # of Python 3.11.7
+            1,
+            "docstrings of the standard library by package, 9 classes, their names struck out; varies with Python",
+        ),
     )
 }
 

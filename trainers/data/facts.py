@@ -20,15 +20,25 @@ class Split:
     """Rows of one split, ready to train on.
 
     Attributes:
-        x: float32; tables (rows, features), images (rows, channels, height, width).
-        y: int64 class indices, or float32 targets in units of the training split's standard deviation.
+        x: float32; tables (rows, features), images (rows, channels, height, width). Of texts token ids,
+            int64 (rows, length), 0 where a row is filled up.
+        y: int64 class indices, or float32 targets in units of the training split's standard deviation;
+            forecasts (rows, horizon).
+        codes: int64 (rows, columns) where a table's text columns are to be embedded: 0 for a category
+            that training had no row of, then one code a category; `facts.cardinalities` counts them.
     """
 
     x: np.ndarray
     y: np.ndarray
+    codes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+def joined(x: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
+    """What a model takes: the inputs, and the codes as further columns; float32 has whole numbers to 16 million."""
+    return x if codes is None else np.concatenate([x, codes.astype(np.float32)], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +46,14 @@ class Facts:
     """All that is needed to rebuild a model, and to predict from raw rows later.
 
     Attributes:
-        task: "classification" or "regression".
-        kind: "table" or "image".
-        input_shape: of one row: (features,) or (channels, height, width).
+        task: "classification", "regression" or "forecasting".
+        kind: "table", "image" or "series".
+        input_shape: of one row: (features,), (channels, height, width) or (steps, features).
         classes: their names in the order of their indices; empty for regression.
         features: the columns of a table in their order; empty for images.
         rows: split -> how many rows it has.
+        horizon: steps that a forecast looks ahead; 0 for other tasks.
+        period: steps of a season, where the series has one.
     """
 
     name: str
@@ -52,6 +64,18 @@ class Facts:
     features: tuple[str, ...]
     rows: Mapping[str, int]
     preparation: Preparation
+    horizon: int = 0
+    period: int | None = None
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many codes each column of `Split.codes` has; empty where there are none."""
+        return self.preparation.cardinalities
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table's inputs, by name; empty for other data."""
+        return self.preparation.columns(self.features) if self.kind == "table" else ()
 
     @property
     def inputs(self) -> int:
@@ -60,8 +84,8 @@ class Facts:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a model gives for one row: one a class, or one."""
-        return len(self.classes) or 1
+        """How many numbers a model gives for one row: one a class, one a step of the horizon, or one."""
+        return len(self.classes) or self.horizon or 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the inverse of from_dict."""

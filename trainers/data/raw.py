@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CLASSES = 20  # distinct values of an integer column that is taken for classes
-MISSING = ("error", "mean", "median")
+MISSING = ("error", "drop", "mean", "median", "most_frequent", "constant")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -26,10 +27,13 @@ class Raw:
     Attributes:
         source: how messages name it.
         kind: "table" or "image".
-        x: floats, NaN where a value is missing; (rows, features) or (rows, channels, height, width).
+        x: floats, NaN where a value is missing; (rows, columns of numbers) or (rows, channels, height, width).
         y: one target a row: integers, floats, booleans or text.
-        features: the columns of a table; empty for images.
+        features: the columns of a table, of numbers and of text; empty for images.
         classes: class names, where the source knows better names than its values.
+        text: those of the features that hold text.
+        words: their values, (rows, columns of text); None where a value is missing.
+        divider: the values of the column that the split goes by, where it goes by one.
     """
 
     source: str
@@ -39,6 +43,19 @@ class Raw:
     y: np.ndarray
     features: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    words: np.ndarray | None = None
+    divider: np.ndarray | None = None
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """The columns of `x`."""
+        return tuple(name for name in self.features if name not in self.text)
+
+    def take(self, rows: np.ndarray) -> Raw:
+        """The same source with these rows alone."""
+        words, divider = (None if part is None else part[rows] for part in (self.words, self.divider))
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, divider=divider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +96,64 @@ def _finite_target(y: np.ndarray, source: str) -> np.ndarray:
     return y
 
 
-def check_values(x: np.ndarray, features: Sequence[str], missing: str, source: str) -> None:
-    """DataProblem if a value is infinite, or missing where that is an error; the column is named."""
+def check_values(
+    x: np.ndarray,
+    features: Sequence[str],
+    missing: str,
+    source: str,
+    words: np.ndarray | None = None,
+    text: Sequence[str] = (),
+) -> None:
+    """DataProblem if a value is infinite, or missing where that is an error; the column is named.
+
+    Args:
+        x: numbers.
+        features: the names of their columns; empty for images.
+        missing: what `prepare.missing` says.
+        source: how the message names the data.
+        words: text, with None where a value is missing.
+        text: the names of its columns.
+    """
     one_of("prepare.missing", missing, MISSING)
-    if infinite := _counts(np.abs(x) > _LARGEST, features):
+    if infinite := _told(_counts(np.abs(x) > _LARGEST, features)):
         raise DataProblem(f"{source}: {infinite} infinite or past float32's range; correct the values or take them out")
-    if missing == "error" and (gaps := _counts(np.isnan(x), features)):
-        raise DataProblem(f"{source}: {gaps} missing; fill them in, or give `prepare: {{missing: median}}`")
+    if missing == "error":
+        empty = _counts(np.isnan(x), features)
+        if words is not None:
+            empty |= _counts(no_words(words), text)
+        if gaps := _told(empty):
+            raise DataProblem(f"{source}: {gaps} missing; fill them in, or give `prepare: {{missing: median}}`")
 
 
-def _counts(bad: np.ndarray, features: Sequence[str]) -> str:
-    """How many values are bad, by column: "column age: 3 values, column bmi: 1 value"; empty if none is."""
+def no_words(words: np.ndarray) -> np.ndarray:
+    """Where text is missing."""
+    import pandas as pd
+
+    return np.asarray(pd.isna(words), dtype=bool)
+
+
+def complete_rows(raw: Raw) -> np.ndarray:
+    """The rows without any missing value."""
+    gaps = np.isnan(raw.x).any(axis=tuple(range(1, raw.x.ndim)))
+    if raw.words is not None:
+        gaps |= no_words(raw.words).any(axis=1)
+    return np.flatnonzero(~gaps)
+
+
+def _counts(bad: np.ndarray, features: Sequence[str]) -> dict[str, int]:
+    """How many values are bad, by column; under "" for images."""
     if not bad.any():
-        return ""
+        return {}
     if not features:
-        return _values(int(bad.sum()))
-    by_column = bad.sum(axis=0)
-    worst = np.argsort(-by_column, kind="stable")[: min(3, int((by_column > 0).sum()))]
-    told = ", ".join(f"column {features[column]}: {_values(int(by_column[column]))}" for column in worst)
-    more = int((by_column > 0).sum()) - len(worst)
-    return f"{told} (and {more} more columns)" if more else told
+        return {"": int(bad.sum())}
+    return {features[column]: int(count) for column, count in enumerate(bad.sum(axis=0)) if count}
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    """Bad values by column, the worst first: "column age: 3 values, column bmi: 1 value"; empty if there are none."""
+    worst = sorted(counts, key=lambda name: -counts[name])
+    told = ", ".join(f"column {name}: {_values(counts[name])}" if name else _values(counts[name]) for name in worst[:3])
+    return f"{told} (and {len(worst) - 3} more columns)" if len(worst) > 3 else told
 
 
 def _values(count: int) -> str:
@@ -106,7 +161,7 @@ def _values(count: int) -> str:
 
 
 def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> np.ndarray:
-    """The feature columns as float64; DataProblem names those that hold no numbers."""
+    """Columns of numbers as float64; DataProblem names those that hold none."""
     import pandas as pd
 
     text = [name for name in features if not pd.api.types.is_numeric_dtype(frame[name])]
@@ -116,7 +171,10 @@ def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> n
         raise DataProblem(
             f"{source}: these columns are not numbers: {told}{more}; encode them as numbers, or take them out"
         )
-    return np.column_stack([frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in features])
+    values = np.empty((len(frame), len(features)), dtype=np.float64)
+    for place, name in enumerate(features):
+        values[:, place] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
 
 
 def _example(column: pd.Series) -> str:

@@ -1,0 +1,95 @@
+"""The report on a study's data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.trainers.tables import customers, spec_of
+from trainers.data.report import data_report
+from trainers.errors import DataProblem
+from trainers.messages import DataSpec
+
+
+def test_columns_classes_and_gaps_are_counted(tmp_path: Path) -> None:
+    frame = customers()
+    report = data_report(spec_of(tmp_path, frame))
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert (report["kind"], report["task"], report["rows"]) == ("table", "classification", 400)
+    columns = {column["name"]: column for column in report["columns"]}
+    assert list(columns) == ["age", "city", "plan", "spend"]
+    assert columns["age"]["missing"] == int(frame["age"].isna().sum())
+    assert columns["age"]["max"] == frame["age"].max()
+    assert columns["city"] == {
+        "name": "city",
+        "type": "text",
+        "missing": int(frame["city"].isna().sum()),
+        "distinct": 3,
+        "most_frequent": frame["city"].value_counts().to_dict(),
+    }
+    assert report["target"]["classes"]["yes"] == {"all": 60, "train": 36, "validation": 12, "test": 12}
+    assert report["problem"] is None
+    assert report["giveaways"] == []
+
+
+def test_what_keeps_the_data_from_training_is_told_beside_the_report(tmp_path: Path) -> None:
+    report = data_report(spec_of(tmp_path, customers(id=[f"c{row}" for row in range(400)]), missing="error"))
+    assert "missing" in report["problem"]
+    assert {column["name"]: column["distinct"] for column in report["columns"]}["id"] == 400
+
+
+@pytest.mark.parametrize("kind", ["text", "number", "gap"])
+def test_a_column_that_gives_a_class_away_is_named(tmp_path: Path, kind: str) -> None:
+    frame = customers()
+    left = frame["left"] == "yes"
+    known = {"text": np.where(left, "closed", "open"), "number": left * 7.5, "gap": np.where(left, 3.0, np.nan)}[kind]
+    report = data_report(spec_of(tmp_path, frame.assign(closed_on=known)))
+    assert [found["column"] for found in report["giveaways"]] == ["closed_on"]
+    assert "column closed_on alone predicts the target (balanced accuracy 1.000)" in report["notes"][0]
+
+
+def test_a_column_that_gives_a_number_away_is_named(tmp_path: Path) -> None:
+    frame = customers(price=np.linspace(1, 9, 400)).assign(price_with_tax=np.linspace(1, 9, 400) * 1.2)
+    report = data_report(spec_of(tmp_path, frame, "price"))
+    assert [(found["column"], found["measure"]) for found in report["giveaways"]] == [("price_with_tax", "R2")]
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes", "digits"])
+def test_real_features_give_nothing_away(name: str) -> None:
+    report = data_report(DataSpec(name))
+    assert (report["giveaways"], report["problem"]) == ([], None)
+
+
+def test_copies_of_training_rows_are_counted_in_each_split(tmp_path: Path) -> None:
+    frame = customers(60).dropna().head(30).assign(split="train")
+    copies = [frame.head(4).assign(split="validation"), frame.tail(3).assign(split="test")]
+    others = [customers(60, seed=1).dropna().head(9).assign(split=split) for split in ("validation",)]
+    report = data_report(spec_of(tmp_path, pd.concat([frame, *copies, *others]), split_column="split"))
+    assert report["duplicates"] == {"validation_in_train": 4, "test_in_train": 3, "test_in_validation": 0}
+    assert any(
+        note.startswith("4 of 13 validation rows have the same inputs as rows of train") for note in report["notes"]
+    )
+
+
+def test_a_rare_class_a_constant_and_gaps_are_pointed_out(tmp_path: Path) -> None:
+    notes = " ".join(data_report(spec_of(tmp_path, customers(unit="EUR")))["notes"])
+    assert "class yes is 15.0% of the rows: search for val/balanced_accuracy" in notes
+    assert "column unit never changes" in notes
+    assert "2 columns have missing values, age the most" in notes
+
+
+def test_rows_that_are_dropped_are_in_no_split(tmp_path: Path) -> None:
+    frame = customers()
+    report = data_report(spec_of(tmp_path, frame, missing="drop"))
+    assert (report["rows"], sum(report["splits"].values())) == (400, len(frame.dropna()))
+
+
+def test_data_that_cannot_be_read_have_no_report(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, customers())
+    with pytest.raises(DataProblem, match="no data file"):
+        data_report(replace(spec, source=spec.source + ".csv"))

@@ -1,0 +1,80 @@
+"""The column that a split goes by: given splits, groups, or time. Who goes where is decided in split.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trainers.data.raw import nearest
+from trainers.errors import DataProblem
+from trainers.messages import DataSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
+
+
+def divider_key(spec: DataSpec) -> tuple[str, str | None]:
+    """The key of the study file that names the split's column, and the column; None where it goes by none."""
+    given = {"split.column": spec.split_column, "split.group": spec.split_group, "split.time": spec.split_time}
+    named = [(key, name) for key, name in given.items() if name is not None]
+    if len(named) > 1:
+        raise DataProblem(f"{named[0][0]} and {named[1][0]} are two ways to split; give one of them")
+    return named[0] if named else ("split", None)
+
+
+def divider_values(column: pd.Series, key: str, source: str) -> np.ndarray:
+    """What a split can go by: the split's number in SPLITS, a number for each group, or a time that sorts.
+
+    Raises:
+        DataProblem: a value is missing, or is no split or no time.
+    """
+    if gaps := int(column.isna().sum()):
+        raise DataProblem(
+            f"{source}: {gaps} of {len(column)} rows have no value of {column.name or 'the array'}, which {key} names; "
+            "fill it in, or take these rows out"
+        )
+    if key == "split.column":
+        return _given(column, source)
+    if key == "split.group":
+        import pandas as pd
+
+        return np.asarray(pd.factorize(column, sort=False)[0], dtype=np.int64)
+    return _times(column, source)
+
+
+def _given(column: pd.Series, source: str) -> np.ndarray:
+    import pandas as pd
+
+    codes, values = pd.factorize(column)
+    numbers = []
+    for value in values:
+        word = str(value).strip().lower()
+        word = _ALIASES.get(word, word)
+        if word not in SPLITS:
+            raise DataProblem(f"{source}: split.column has {str(value)[:40]!r}; {nearest(word, SPLITS)}")
+        numbers.append(SPLITS.index(word))
+    given: np.ndarray = np.array(numbers, dtype=np.int64)[codes]
+    return given
+
+
+def _times(column: pd.Series, source: str) -> np.ndarray:
+    """Dates as nanoseconds, numbers as they are."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        numbers = column.to_numpy(dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise DataProblem(f"{source}: split.time has an infinite value; correct it, or take the row out")
+        return numbers
+    try:
+        parsed = pd.to_datetime(column, utc=True, format=None if column.dtype.kind == "M" else "ISO8601")
+    except (ValueError, TypeError) as error:
+        raise DataProblem(
+            f"{source}: split.time has a value that is no time, such as {str(column.iloc[0])[:40]!r}; "
+            "give numbers, or dates such as 2026-01-31 or 2026-01-31T12:00"
+        ) from error
+    return parsed.dt.as_unit("ns").astype("int64").to_numpy()
