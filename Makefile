@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TEST_PROCESSES ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # uv reads none of pip's settings: hand on the ones that say where packages are.
@@ -16,13 +17,13 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench clean setup
+.PHONY: demo test check bench examples clean setup
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/ruff format --check .
@@ -32,6 +33,9 @@ check: $(READY)  ## Formatting, lint, types, imports
 
 bench: $(READY)  ## Measure against the peers; takes some minutes
 	$(BIN)/python -m benchmarks
+
+examples: $(READY)  ## Run every example in full and print what the winners do on unseen data
+	$(BIN)/python -m benchmarks.examples
 
 clean:  ## Take out what the other targets made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("goodfit", deadline=None)  # speed is measured in benchmarks/, never in a test
+settings.load_profile("goodfit")
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Home) -> None:
 
 
 def test_stop_from_another_terminal_saves_and_resume_goes_on(home: Home) -> None:
-    file = home.study("grid", **GRID)
+    file = home.study("grid", **GRID | {"training": {"epochs": 16}})
     process = home.start("run", str(file))
     until(lambda: home.reports() >= 4, "progress")
     assert "asked study grid" in home.ok("stop", "grid")
@@ -123,7 +123,7 @@ def test_stop_from_another_terminal_saves_and_resume_goes_on(home: Home) -> None
     second = home.run("stop", "grid")
     assert "STOPPED" in second.stdout
     home.ok("resume", "grid")
-    assert_whole(home, "grid", trials=10, epochs=6)
+    assert_whole(home, "grid", trials=10, epochs=16)
 
 
 def test_a_study_is_run_by_one_process_at_a_time(home: Home) -> None:

@@ -1,0 +1,83 @@
+"""`make examples`: every study in examples/, in full, and what its winner does on rows that the search never saw.
+
+Supervised winners are scored on the test split, the policy of `rl` on 20 test episodes. For the two
+generators the figure is the Frechet distance to the validation images: they have no predictions to score.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service import connect
+from service.client import StudyHandle
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(file: Path, home: Path) -> float:
+    """Run one study as a user would; the seconds it took."""
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "service.cli", "--home", str(home), "run", str(file)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return time.monotonic() - begun
+
+
+def figures(study: StudyHandle) -> Mapping[str, float]:
+    """The winner's metrics on what the search never saw."""
+    spec = study.spec
+    if spec.trainer == "rl":
+        return {"return": _test_return(study)}
+    if spec.trainer in ("gan", "diffusion"):
+        return {"frechet (validation)": study.best().value}
+    from trainers.data import load_test
+    from trainers.training import Tensors, evaluate
+
+    predictor = study.model()
+    data = spec.data_spec()
+    assert data is not None
+    return evaluate(predictor.module, Tensors.of(load_test(data), _cpu()), predictor.facts)
+
+
+def _cpu() -> Any:
+    import torch
+
+    return torch.device("cpu")
+
+
+def _test_return(study: StudyHandle) -> float:
+    import torch
+
+    from trainers.rl import RLConfig
+    from trainers.rl_training import play_test
+
+    best = study.best()
+    known = {field.name for field in dataclasses.fields(RLConfig)}
+    config = RLConfig(**{name: value for name, value in best.params.items() if name in known})
+    weights = torch.load(Path(str(best.model_uri).removeprefix("file://")), weights_only=True)["model"]
+    episodes = play_test(config, weights, 20)
+    return sum(episode.total for episode in episodes) / len(episodes)
+
+
+def main(arguments: list[str]) -> None:
+    files = [EXAMPLES / f"{name}.yaml" for name in arguments] or sorted(EXAMPLES.glob("*.yaml"))
+    print(f"{'study':<20} {'trainer':<12} {'trials':>6} {'longest trial':>13} {'whole':>7}  winner, on unseen data")
+    for file in files:
+        with tempfile.TemporaryDirectory(prefix="goodfit-examples-") as folder:
+            seconds = run(file, Path(folder))
+            study = next(iter(connect(folder).values()))
+            trials = study.trials()
+            longest = (trials["ended"] - trials["started"]).dt.total_seconds().max()
+            told = ", ".join(f"{name} {value:.3f}" for name, value in figures(study).items())
+            head = f"{study.name:<20} {study.spec.trainer:<12} {len(trials):>6}"
+            print(f"{head} {longest:>11.0f} s {seconds:>5.0f} s  {told}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
