@@ -148,9 +148,11 @@ def ray_tune(trials: int, *, reuse: bool) -> Cost:
 
 def main() -> None:
     print(f"a trial that trains nothing, {len(PARAMETERS)} parameters, {EPOCHS} reports, {WORKERS} workers")
-    costs = [goodfit(1000, "random"), goodfit(200, "bayesian")]
+    # The same number for all but the slowest: what each pays once must weigh alike.
+    costs = [goodfit(100, "random"), goodfit(100, "bayesian")]
     costs += [optuna_sqlite(100, "random"), optuna_sqlite(100, "bayesian")]
-    costs += [ray_tune(60, reuse=True), ray_tune(16, reuse=False)]
+    costs += [ray_tune(100, reuse=True), ray_tune(30, reuse=False)]
+    costs += [goodfit(1000, "random")]
     base = costs[0].milliseconds
     for cost in costs:
         ratio = f"{cost.milliseconds / base:6.1f}x"

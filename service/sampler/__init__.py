@@ -5,7 +5,7 @@ pruning.py      a study's pruning as an Optuna pruner, and what pruners remember
 history.py      records as Optuna trials; the export to a real optuna.Study
 axes.py         a search space as Optuna's distributions
 
-What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler.py.
+What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler/.
 """
 
 from service.sampler.history import to_optuna_study
