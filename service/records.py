@@ -97,7 +97,7 @@ class Trial:
     failure: Failure | None = None
     message: str | None = None  # why it failed, in one line
     attempts: int = 0  # how often it was started
-    losses: int = 0  # how often its worker died
+    losses: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
     epochs: int = 0  # the last epoch reported
     prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
     value: float | None = None

@@ -52,12 +52,12 @@ class Scheduler:
     Args:
         plan: what the study file asks for.
         trials: what the store has already; a trial RUNNING there has lost its worker with the
-            runner before this one.
+            runner before this one. Such deaths are not the trials' own, so their count begins anew.
     """
 
     def __init__(self, plan: Plan, trials: Iterable[Trial] = ()) -> None:
         self.plan = plan
-        self.trials = {trial.number: trial for trial in trials}
+        self.trials = {trial.number: replace(trial, losses=0) for trial in trials}
         self.slots = 0
         self.closing: Reason | None = None
         self.closed = False
@@ -116,7 +116,7 @@ class Scheduler:
         if trial is None or trial.prune_at is not None or event.epoch != trial.epochs + 1:
             return []
         value = event.metrics[self.plan.metric]
-        changes: dict[str, Any] = {"epochs": event.epoch, "last_value": value}
+        changes: dict[str, Any] = {"epochs": event.epoch, "last_value": value, "losses": 0}
         if not math.isnan(value) and (trial.value is None or better(value, trial.value, self.plan.direction)):
             changes |= {"value": value, "best_epoch": event.epoch}
         trial = self._put(replace(trial, **changes))
@@ -172,7 +172,7 @@ class Scheduler:
     def _lost(self, trial: Trial, message: str | None, now: float) -> list[Action]:
         trial = self._put(replace(trial, losses=trial.losses + 1))
         if trial.losses > self.plan.retries:
-            text = f"its worker died {trial.losses} times: {message or 'no word from it'}"
+            text = f"its worker died {trial.losses} times in a row: {message or 'no word from it'}"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.LOST, message=text)
         if self.closing is not None and not self.closing.saves:
             return self._settle(trial, TrialState.CANCELLED, now)

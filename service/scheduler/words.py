@@ -19,7 +19,7 @@ class Plan:
     trials: int | None = None  # the budget; None: until the sampler or the time is exhausted
     target: float | None = None
     prune: bool = False
-    retries: int = 2  # how many deaths of its worker a trial survives
+    retries: int = 2  # how many deaths of its worker in a row a trial survives
     seed: int = 0
 
 

@@ -149,7 +149,7 @@ class Training(Section):
     patience: Natural | None = None  # epochs without improvement before early stopping
     minutes: Positive | None = None  # a trial
     checkpoint_epochs: Natural | None = None  # None: as often as costs little
-    retries: Count = 2  # deaths of its worker
+    retries: Count = 2  # deaths of its worker in a row
 
 
 class Budget(Section):

@@ -155,7 +155,23 @@ def test_a_lost_trial_is_tried_again_until_its_retries_are_spent():
     desk.end(0, Outcome.LOST, attempt=3, message="killed")
     trial = desk.trial(0)
     assert (trial.label, trial.losses, trial.attempts, trial.epochs) == ("FAILED(lost)", 3, 3, 1)
-    assert "died 3 times: killed" in str(trial.message)
+    assert "died 3 times in a row: killed" in str(trial.message)
+
+
+def test_a_lost_trial_that_gets_on_between_its_workers_deaths_is_tried_again_for_as_long_as_it_does():
+    desk = Desk(sc.Plan("val/loss", "minimize", 9, trials=1))
+    for attempt in range(1, 7):
+        desk.report(0, attempt, 1 / attempt, attempt=attempt)
+        desk.end(0, Outcome.LOST, attempt=attempt)
+    assert desk.trial(0).state is TrialState.RUNNING
+    assert desk.launched[-1] == (0, 7)
+
+
+def test_deaths_under_the_runner_before_are_not_counted_against_a_trial():
+    left = Trial(0, {}, 1).to(TrialState.RUNNING, attempts=2, losses=2)
+    desk = Desk(trials=(left,))
+    desk.end(0, Outcome.LOST, attempt=3)
+    assert (desk.trial(0).state, desk.trial(0).losses) == (TrialState.RUNNING, 1)
 
 
 @pytest.mark.parametrize(
