@@ -13,10 +13,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service import connect
 from service.client import StudyHandle
+
+if TYPE_CHECKING:
+    from trainers.data import Split
+    from trainers.predictor import Predictor
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -40,8 +44,10 @@ def figures(study: StudyHandle) -> Mapping[str, float]:
     from trainers.training import Tensors, evaluate
 
     predictor = study.model()
-    data = spec.data_spec()
+    data = spec.data_spec(study.best().params)
     assert data is not None
+    if predictor.facts.task == "translation":
+        return _test_translations(predictor, load_test(data))
     return evaluate(predictor.module, Tensors.of(load_test(data), _cpu()), predictor.facts)
 
 
@@ -49,6 +55,16 @@ def _cpu() -> Any:
     import torch
 
     return torch.device("cpu")
+
+
+def _test_translations(predictor: Predictor, test: Split) -> Mapping[str, float]:
+    """As in training, but all rows are written out."""
+    from trainers.seq2seq_nets import Seq2Seq
+    from trainers.seq2seq_training import Pairs, evaluate, exact_match
+
+    model, pairs, facts = predictor.module, Pairs.of(test, _cpu()), predictor.facts
+    assert isinstance(model, Seq2Seq)
+    return {**evaluate(model, pairs, facts), "exact_match": exact_match(model, pairs, facts, model.beam)}
 
 
 def _test_return(study: StudyHandle) -> float:

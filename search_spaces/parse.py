@@ -1,6 +1,6 @@
 """A space from plain values, as YAML gives them, and back. Every problem is found, not the first only.
 
-A parameter is written in one of these ways, and its name is a Python name:
+A parameter is written in one of these ways, and its name is a Python name, or two with a dot between:
 
     learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}     # also step, points
     depth:         {type: int, low: 1, high: 4}                        # also log, step, points
@@ -252,7 +252,7 @@ class _Reader:
 
 
 def _check_name(name: str, problems: list[Problem]) -> None:
-    if name.isidentifier() and not keyword.iskeyword(name):
+    if all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".", maxsplit=1)):
         return
     better = re.sub(r"\W+", "_", name).strip("_")
     near = f"; write {better}" if better != name and better.isidentifier() and not keyword.iskeyword(better) else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from service import app
+from service.diagnosis.confirmation import Confirmed, best_first, candidates_of
 from service.errors import GoodfitError, InputError, UnknownStudy
-from service.records import Report, Study, StudyState, Trial, TrialState
+from service.records import Report, Study, StudyState, Trial
 from service.settings import Settings, is_dead
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class Best:
             unit; None where training does not report it.
         epochs: how many were trained.
         best_epoch: which of them was best.
-        test: the confirmation on the test split; None where none ran.
+        test: the confirmation on the test split: mean, std and seeds; None where none ran. Of a
+            trainer that brings its own data, the objective itself on the fresh seeds.
         mlflow_run_id: its run in MLflow; None until MLflow has caught up.
         model_uri: the champion's registered model, or where the checkpoint of another lies.
     """
@@ -54,7 +57,7 @@ class Best:
     gap: float | None
     epochs: int
     best_epoch: int
-    test: Mapping[str, float] | None
+    test: Mapping[str, float | None] | None
     mlflow_run_id: str | None
     model_uri: str | None
 
@@ -93,8 +96,12 @@ class StudyHandle:
         return self._settings.tracking_uri
 
     def records(self) -> list[Trial]:
-        """All trials as the store has them, by number."""
-        return self._store.trials(self.record.id)
+        """The trials of the search as the store has them, by number."""
+        return [trial for trial in self._store.trials(self.record.id) if trial.confirms is None]
+
+    def confirmations(self) -> list[Trial]:
+        """The trials that trained the best configurations again, on fresh seeds."""
+        return [trial for trial in self._store.trials(self.record.id) if trial.confirms is not None]
 
     @overload
     def best(self, k: None = None) -> Best: ...
@@ -103,19 +110,25 @@ class StudyHandle:
     def best(self, k: int | None = None) -> Best | list[Best]:
         """The best configuration, or a list of the best `k`; trials that were trained to their end.
 
+        Where the best were confirmed, the confirmed winner comes first, whatever its own value.
+
         Raises:
             GoodfitError: without `k`, while no trial is complete.
         """
         study = self.record
-        direction = app.spec_of(study).objective.direction
-        ranked = rank(self._store.trials(study.id), direction)
+        objective = app.spec_of(study).objective
+        trials = self._store.trials(study.id)
+        order = best_first(trials, objective.metric, objective.direction)
+        tests = {
+            candidate.trial: Confirmed.of(candidate.judged) for candidate in candidates_of(trials, objective.metric)
+        }
         if k is not None:
-            return [self._best(study, trial) for trial in ranked[:k]]
-        if not ranked:
+            return [self._best(study, trial, tests.get(trial.number)) for trial in order[:k]]
+        if not order:
             raise GoodfitError(f"study {self.name} has no complete trial yet; see `goodfit trials {self.name}`")
-        return self._best(study, ranked[0])
+        return self._best(study, order[0], tests.get(order[0].number))
 
-    def _best(self, study: Study, trial: Trial) -> Best:
+    def _best(self, study: Study, trial: Trial, test: Confirmed | None) -> Best:
         checkpoint = self._settings.trial_folder(study.name, trial.number) / "best.pt"
         uri = checkpoint.as_uri() if checkpoint.exists() else None
         return Best(
@@ -126,7 +139,7 @@ class StudyHandle:
             gap=trial.gap,
             epochs=trial.epochs,
             best_epoch=trial.best_epoch or 0,
-            test=None,
+            test=None if test is None else asdict(test),
             mlflow_run_id=trial.mlflow_run_id,
             model_uri=study.model_uri if study.champion == trial.number and study.model_uri else uri,
         )
@@ -174,16 +187,21 @@ class StudyHandle:
             reports=self._store.reports(study.id),
         )
 
+    def verdicts(self) -> dict[str, int]:
+        """How many trials have each verdict."""
+        return dict(Counter(str(record.verdict) for record in self.records() if record.verdict))
+
     def diagnosis(self, trial: int | None = None) -> Mapping[str, Any]:
-        """What the curves say: of one trial, or how many trials have each verdict."""
+        """What is known of the study, or what the curve of one of its trials says; plain JSON values.
+
+        Of a study: winner (of a confirmation, with the reason), optimism, noise, importances and
+        directions for score and gap, findings (what is amiss, with numbers and an edit of the study
+        file), verdicts. Of a trial: verdict, severity, confidence, reason, advice and the evidence.
+        """
         if trial is not None:
             self.reports(trial)
             return dict(self.records()[trial].diagnosis or {})
-        verdicts: dict[str, int] = {}
-        for record in self.records():
-            if record.verdict:
-                verdicts[str(record.verdict)] = verdicts.get(str(record.verdict), 0) + 1
-        return {"study": self.name, "verdicts": verdicts}
+        return {"study": self.name, **app.diagnose_of(self._settings, self._store, self.record).to_dict()}
 
     def model(self) -> Predictor:
         """The best model, loaded: `.predict(rows)` takes rows as they were in the data.
@@ -261,13 +279,6 @@ def trial_row(trial: Trial) -> dict[str, Any]:
 def iso(seconds: float | None) -> str | None:
     """A time as ISO 8601 in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def rank(trials: list[Trial], direction: str) -> list[Trial]:
-    """The complete trials, best first; among equals the earlier."""
-    sign = -1.0 if direction == "maximize" else 1.0
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
-    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
 def live_state(store: Store, study: Study, now: float) -> StudyState:

@@ -42,7 +42,7 @@ class Store(Protocol):
         ...
 
     def counts(self) -> dict[int, dict[str, int]]:
-        """For each study id: how many trials are in each state, by Trial.label."""
+        """For each study id: how many trials of the search are in each state, by Trial.label."""
         ...
 
     def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
@@ -86,7 +86,7 @@ class Store(Protocol):
         ...
 
     def confirm_mirrored(self, study_id: int, trials: Mapping[int, tuple[str, int, str]]) -> None:
-        """Note what MLflow has: trial number -> (run id, last epoch, Trial.label). Needs no lease."""
+        """Note what MLflow has: trial number -> (run id, last epoch, Trial.mark). Needs no lease."""
         ...
 
     def confirm_study_mirrored(self, study_id: int, **columns: Any) -> None:

@@ -6,7 +6,7 @@ Plain values only: no database, no clock, no files. Times are seconds since the 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -100,6 +100,7 @@ class Trial:
     losses: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
     epochs: int = 0  # the last epoch reported
     prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
+    stop_at: int | None = None  # the epoch at which it was stopped for overfitting; likewise
     value: float | None = None
     best_epoch: int | None = None
     last_value: float | None = None  # the objective at the last epoch
@@ -109,11 +110,23 @@ class Trial:
     started: float | None = None
     ended: float | None = None
     mlflow_run_id: str | None = None  # written by the tracker alone
+    confirms: int | None = None  # the trial whose configuration it trains again, on a fresh seed; None: of the search
+    test: Mapping[str, float] | None = None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
+
+    @property
+    def cut(self) -> bool:
+        """Whether its curve ends before its worker did: what still comes from that one is not kept."""
+        return self.prune_at is not None or self.stop_at is not None
 
     @property
     def label(self) -> str:
         """The state as users see it: `FAILED(nan)` names the kind of failure."""
         return f"{self.state}({self.failure})" if self.failure else str(self.state)
+
+    @property
+    def mark(self) -> str:
+        """What a mirror has to have seen of it: its state, and its verdict, which all other trials may change."""
+        return f"{self.label}/{self.verdict or ''}"
 
     def to(self, state: TrialState, **changes: Any) -> Trial:
         """This trial in another state; IllegalChange if the table does not allow it."""
@@ -141,6 +154,8 @@ class Study:
     mlflow_run_id: str | None = None
     model_uri: str | None = None
     champion: int | None = None  # the trial whose model `model_uri` names
+    test_opened: float | None = None  # when the test split was, to confirm the best configurations
+    test_opened_by: str | None = None  # host:pid:start of the runner that did
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""
@@ -179,6 +194,14 @@ def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial: 31 bits that depend on the study's seed and the trial's number alone."""
     digest = hashlib.blake2b(f"{study_seed}:{number}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFFFFFF
+
+
+def ranked(trials: Iterable[Trial], direction: str) -> list[Trial]:
+    """The search's complete trials, the best value first, and among equals the earlier."""
+    sign = -1.0 if direction == "maximize" else 1.0
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.confirms is None]
+    valued = [(sign * trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+    return [trial for *_, trial in sorted(valued, key=lambda item: item[:2])]
 
 
 def better(a: float, b: float, direction: str) -> bool:

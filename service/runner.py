@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from service import scheduler as sc
-from service.diagnosis import diagnose_trial
+from service.diagnosis import Diagnosis, diagnose_trial
 from service.ports import Executor, Sampler, Store, Tracker
-from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, better
-from trainers.messages import Assignment, Pack
+from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, Verdict, better
+from trainers.messages import Assignment, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
 LEASE_SECONDS = 30.0
@@ -42,6 +42,7 @@ class Progress:
     states: Counter[str]  # by Trial.label
     verdicts: Counter[str]
     running: Sequence[Trial]
+    verdict: Callable[[int], Verdict]  # of a running trial, as its curve is now
     settled: Sequence[Trial]  # in this turn
     best: Trial | None
     seconds: float  # spent, over all runs of the study
@@ -95,13 +96,14 @@ class Runner:
         self._renewed = -RENEW_SECONDS
         trials = store.trials(study.id)
         reports = store.reports(study.id)
-        sampler.rebuild(trials, reports)
         self._scheduler = sc.Scheduler(plan, trials)
         self._curves = _unfinished_curves(trials, reports)
-        self._states = Counter(trial.label for trial in trials if trial.state in FINISHED)
-        self._verdicts = Counter(str(trial.verdict) for trial in trials if trial.verdict)
+        searched = [trial for trial in trials if trial.confirms is None]
+        sampler.rebuild(searched, [report for report in reports if report.trial < len(searched)])
+        self._states = Counter(trial.label for trial in searched if trial.state in FINISHED)
+        self._verdicts = Counter(str(trial.verdict) for trial in searched if trial.verdict)
         self._best: Trial | None = None
-        for trial in trials:
+        for trial in searched:
             self._note_best(trial)
 
     def interrupt(self) -> None:
@@ -162,39 +164,97 @@ class Runner:
     def _perform(self, action: sc.Action) -> Sequence[sc.Event]:
         """Do, or note for after the commit, what an action asks for; what it answers is an event."""
         match action:
-            case sc.Ask(number):
-                return [sc.Proposed(number, self._sampler.ask(number))]
-            case sc.Judge(trial, epoch):
-                return [sc.Judged(trial, epoch, self._sampler.should_prune(trial))]
+            case sc.Ask() | sc.Judge() | sc.Examine():
+                return [self._answer(action)]
             case sc.Keep(report, value):
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
-                self._sampler.report(report.trial, report.epoch, value)
+                if self._scheduler.trials[report.trial].confirms is None:
+                    self._sampler.report(report.trial, report.epoch, value)
             case sc.Record(trial):
                 self._batch.trials[trial.number] = trial
-            case sc.Settle(trial):
-                self._settle(trial)
+            case sc.Settle(trial, ended):
+                self._settle(trial, ended)
+            case sc.OpenTest():
+                self._study = replace(self._study, test_opened=self._clock(), test_opened_by=self._lease.owner)
+                self._batch.study = self._study
             case sc.Close(state, message):
                 self._closed = action
+                if state is StudyState.DONE:
+                    self._commit()  # without the study's end: whoever sees that, sees the last verdicts
+                    self._judge_again()
                 self._study = self._study.to(state, message=message, ended=self._clock())
                 self._batch.study = self._study
             case sc.Launch() | sc.Stop() | sc.Kill():
                 self._outward.append(action)
         return []
 
-    def _settle(self, trial: Trial) -> None:
+    def _answer(self, question: sc.Ask | sc.Judge | sc.Examine) -> sc.Event:
+        match question:
+            case sc.Ask(number):
+                return sc.Proposed(number, self._sampler.ask(number))
+            case sc.Judge(trial, epoch):
+                return sc.Judged(trial, epoch, self._sampler.should_prune(trial))
+            case sc.Examine(trial, epoch):
+                return sc.Examined(trial, epoch, self._look(trial).verdict)
+
+    def _look(self, number: int) -> Diagnosis:
+        """What a running trial's curve says so far."""
+        return self._diagnose(self._scheduler.trials[number], self._curves.get(number, []))
+
+    def _settle(self, trial: Trial, ended: Ended | None) -> None:
         curve = self._curves.pop(trial.number, [])
-        diagnosis = diagnose_trial(curve, self._plan.metric, self._plan.direction, params=trial.params)
-        trial = replace(trial, verdict=diagnosis.verdict, gap=diagnosis.gap, diagnosis=diagnosis.to_dict())
+        if ended is not None and ended.curve and trial.state is TrialState.COMPLETE:
+            # The mean over the folds, by epoch: what was reported is by fold.
+            curve = [Report(trial.number, epoch, metrics, 0.0) for epoch, metrics in enumerate(ended.curve, start=1)]
+        baseline = ended.baseline.get(self._plan.metric) if ended is not None else None
+        trial = self._judged(trial, curve, baseline)
         self._batch.trials[trial.number] = trial
         self._scheduler.trials[trial.number] = trial
-        self._sampler.tell(trial)
-        self._states[trial.label] += 1
-        self._verdicts[str(trial.verdict)] += 1
         self._settled.append(trial)
-        self._note_best(trial)
+        if trial.confirms is None:
+            self._sampler.tell(trial)
+            self._states[trial.label] += 1
+            self._verdicts[str(trial.verdict)] += 1
+            self._note_best(trial)
         self._launched.pop(trial.number, None)
         self._told_to_stop.pop(trial.number, None)
+
+    def _diagnose(self, trial: Trial, curve: Sequence[Report], baseline: float | None = None) -> Diagnosis:
+        """What a curve says, held against the best trial so far and a trivial model."""
+        return diagnose_trial(
+            curve,
+            self._plan.metric,
+            self._plan.direction,
+            reachable=self._best.value if self._best is not None else None,
+            baseline=baseline,
+            params=trial.params,
+        )
+
+    def _judged(self, trial: Trial, curve: Sequence[Report], baseline: float | None) -> Trial:
+        found = self._diagnose(trial, curve, baseline)
+        return replace(trial, verdict=found.verdict, gap=found.gap, diagnosis=found.to_dict() | {"baseline": baseline})
+
+    def _judge_again(self) -> None:
+        """Hold every trial against the best of the whole study: the first ones had none to be held against.
+
+        A trial with folds keeps its verdict: its curve by epoch is not in the store.
+        """
+        if self._plan.folds or self._best is None:
+            return
+        curves: dict[int, list[Report]] = {}
+        for report in self._store.reports(self._study.id):
+            curves.setdefault(report.trial, []).append(report)
+        for trial in self._store.trials(self._study.id):
+            if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+                continue
+            again = self._judged(trial, curves.get(trial.number, []), (trial.diagnosis or {}).get("baseline"))
+            if again.diagnosis != trial.diagnosis:
+                self._batch.trials[trial.number] = again
+                if trial.confirms is None:
+                    self._verdicts[str(trial.verdict)] -= 1
+                    self._verdicts[str(again.verdict)] += 1
+        self._verdicts = +self._verdicts
 
     def _note_best(self, trial: Trial) -> None:
         if trial.state is not TrialState.COMPLETE or trial.value is None:
@@ -249,7 +309,7 @@ class Runner:
         events: list[sc.Event] = []
         for trial in self._scheduler.running:
             since = self._told_to_stop.get(trial.number)
-            patient = trial.prune_at is not None and self._scheduler.closing is None
+            patient = trial.cut and self._scheduler.closing is None
             if since is not None and not patient and now - since >= grace:
                 events.append(sc.Unresponsive(trial.number))
         return events
@@ -262,6 +322,7 @@ class Runner:
             states=self._states,
             verdicts=self._verdicts,
             running=self._scheduler.running,
+            verdict=lambda number: self._look(number).verdict,
             settled=self._settled,
             best=self._best,
             seconds=self._study.seconds,

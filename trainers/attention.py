@@ -81,20 +81,55 @@ class Rotary(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention."""
 
-    def __init__(self, width: int, heads: int, rotary: Rotary | None) -> None:
+    def __init__(self, width: int, heads: int, rotary: Rotary | None, causal: bool = False) -> None:
         super().__init__()
         self.heads = heads
+        self.causal = causal  # a position sees none behind it; what fills up a row stands behind it, and needs no mask
         self.rotary = rotary
         self.inward = nn.Linear(width, 3 * width)
         self.outward = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        split = self.inward(x).unflatten(2, (3, self.heads, -1)).transpose(1, 3)  # (rows, heads, 3, positions, share)
-        query, key, value = split.unbind(dim=2)
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        query, key, value = self._parts(x)
         if self.rotary is not None:
             query, key = self.rotary(query), self.rotary(key)
         # Without dropout of its own: with it torch leaves its fast kernel.
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        seen = None if self.causal or mask is None else mask[:, None, None, :]
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=self.causal)
+        out: Tensor = self.outward(attended.transpose(1, 2).flatten(2))
+        return out
+
+    def after(self, x: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One position more, (rows, 1, width), and the keys and values with its own at their end; knows no rotary."""
+        query, key, value = self._parts(x)
+        keys, values = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
+        attended = functional.scaled_dot_product_attention(query, keys, values)
+        return self.outward(attended.transpose(1, 2).flatten(2)), keys, values
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value, (rows, heads, positions, share) each."""
+        split: Tensor = self.inward(x).unflatten(2, (3, self.heads, -1)).transpose(1, 3)
+        return split.unbind(dim=2)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention to another sequence, whose keys and values are made once."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.memory = nn.Linear(width, 2 * width)
+        self.outward = nn.Linear(width, width)
+
+    def keys_and_values(self, memory: Tensor) -> tuple[Tensor, ...]:
+        """Of the other sequence, (rows, positions, width): (rows, heads, positions, share) each."""
+        split: Tensor = self.memory(memory).unflatten(2, (2, self.heads, -1)).transpose(1, 3)
+        return split.unbind(dim=2)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        query = self.query(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        attended = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask[:, None, None, :])
         out: Tensor = self.outward(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -102,10 +137,10 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and a feed-forward net, each behind a norm and around which its input is led."""
 
-    def __init__(self, config: Any, rotary: Rotary | None) -> None:
+    def __init__(self, config: Any, rotary: Rotary | None, causal: bool = False) -> None:
         super().__init__()
         width = config.width
-        self.norm, self.attention = nn.LayerNorm(width), Attention(width, config.heads, rotary)
+        self.norm, self.attention = nn.LayerNorm(width), Attention(width, config.heads, rotary, causal)
         self.feed = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, WIDER * width),
@@ -115,7 +150,7 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x + self.dropout(self.attention(self.norm(x), mask))
         out: Tensor = x + self.feed(x)
         return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,28 @@ from typing import Any
 class TokenSpec:
     """How texts become rows of tokens."""
 
-    by: str = "word"  # word, character, bpe
+    by: str | None = None  # word, character, bpe; None: running text and pairs by characters, texts by words
     vocabulary: int = 8000  # ids at most, those of padding and of unknown tokens among them
-    length: int = 128  # tokens in a row; longer texts keep their beginning
+    length: int = 128  # tokens in a row; longer texts keep their beginning, running text is cut into rows
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSpec:
+    """How training rows are varied anew in each epoch; never those of validation or test. Off by default."""
+
+    rotate: float = 0.0  # images: degrees at most, either way
+    flip: bool = False  # images: half of them, left to right
+    crop: int = 0  # images: pixels that they are moved by at most, in both directions
+    jitter: float = 0.0  # images: brightness and contrast, by this share; series: noise, in standard deviations
+    cutout: int = 0  # images: the side of a square that is blanked, in pixels
+    mixup: float = 0.0  # images: alpha of the Beta distribution that two of them are blended by
+    synonyms: str | None = None  # texts: an absolute path of a thesaurus
+    replace: float = 0.0  # texts: share of the words in the thesaurus that give way to a synonym
+    delete: float = 0.0  # texts: share of the words that are left out
+    swap: float = 0.0  # texts: share of the words that change places with the next
+    translate: str | None = None  # texts: /absolute/path.py:function, text -> text that says the same
+    scaling: float = 0.0  # series: standard deviation of the factor of a window's values
+    warp: float = 0.0  # series: share of a window that is stretched or squeezed in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +56,22 @@ class DataSpec:
     split_column: str | None = None  # names each row's split: train, validation, test
     split_group: str | None = None  # a column; rows that share its value share their split
     split_time: str | None = None  # a column; validation comes after training, test after validation
+    stratified: bool = True  # each class has its share in each split
+    folds: int | None = None  # of cross-validation, over all rows but those of the test split
+    fold: int | None = None  # which of them validates, from 0
     reshuffle: bool = False  # each trial has a validation split of its own; the test split is the same
     validation_seed: int | None = None  # of a trial's own validation split, where they are reshuffled
-    kind: str | None = None  # series, where the source alone does not say
+    kind: str | None = None  # series or pairs, where the source alone does not say
     time: str | None = None  # series: the column that says when
     window: int | None = None  # series: rows that a model sees
     horizon: int | None = None  # series: rows to forecast; None: the class of a window's last row
     period: int | None = None  # series: rows of a season, for the seasonal-naive forecast
     text: str | None = None  # texts: the column that holds them; no other is read
     tokens: TokenSpec = TokenSpec()  # texts: how they are cut up
+    size: int | None = None  # images: the side of the square that they are resized to
+    mode: str | None = None  # images: gray, rgb; None: as they are
+    augment: AugmentSpec = AugmentSpec()
+    keep: bool = False  # the source stays read: trials of a study split or prepare it each in its own way
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +92,8 @@ class Assignment:
     patience: int | None = None  # epochs without improvement before early stopping
     checkpoint_epochs: int | None = None  # None: as often as costs at most 5% of the time
     reported: int = 0  # epochs that the store has already
+    test: bool = False  # score the model of the best epoch on the test split as well
+    until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
 
     @property
     def log(self) -> Path:
@@ -106,12 +134,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of one attempt."""
+    """The end of one attempt.
+
+    Attributes:
+        curve: of a complete trial with folds, the mean of their curves, epoch by epoch.
+        test: of a complete assignment that asks for it, the metrics on the test split.
+        baseline: what a trivial model scores on the validation split: "val/accuracy", ...
+    """
 
     trial: int
     attempt: int
     outcome: Outcome
     message: str | None = None
+    curve: tuple[Mapping[str, float], ...] = ()
+    test: Mapping[str, float] | None = None
+    baseline: Mapping[str, float] = field(default_factory=dict)
 
 
 Message = Reported | Ended

@@ -20,6 +20,7 @@ import numpy as np
 
 from trainers.data import Facts
 from trainers.data.facts import joined
+from trainers.data.image_folder import files_to_predict, image_paths
 from trainers.data.raw import as_images, check_values, table_values
 from trainers.data.series import windows_to_predict
 from trainers.data.text import texts_to_predict
@@ -57,13 +58,22 @@ class Predictor:
 
         Args:
             x: raw rows. A DataFrame with the training data's columns in any order (others are left
-                out of account), or an array: (rows, features), or images as trained on. Of a series
+                out of account), or an array: (rows, features), or images as trained on; of a model that
+                learned from a folder of images also paths of images, as a list. Of a series
                 the last window is taken; of windows (rows, window, features) each is. A forecast
-                is (rows, horizon).
+                is (rows, horizon). Of texts to a language model: bits a character of each, the less
+                the likelier the text; its first token is not counted. Of texts to translate: the
+                translations, as text.
 
         Raises:
             DataProblem: the rows do not fit the model, or have values that it cannot take.
         """
+        if self.facts.kind == "corpus":
+            from trainers.language_metrics import bits_of_texts
+
+            return bits_of_texts(self.module, texts_to_predict(x, self.facts.features[0]).tolist(), self.facts)
+        if self.facts.kind == "pairs":
+            return self._translated(x)
         outputs = self._outputs(x).numpy()
         if self.facts.task in ("regression", "forecasting"):
             return self.facts.preparation.original(outputs)
@@ -72,7 +82,9 @@ class Predictor:
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """The probability of each class, (rows, classes) in the order of `facts.classes`; rows as for `predict`."""
-        if self.facts.task in ("regression", "forecasting"):
+        if self.facts.task == "translation":
+            raise DataProblem(f"{self!r} writes texts, which have no class probabilities; use predict")
+        if self.facts.task in ("regression", "forecasting", "language-modelling"):
             raise DataProblem(f"{self!r} predicts numbers, which have no class probabilities; use predict")
         probabilities: np.ndarray = self._outputs(x).double().softmax(dim=1).numpy()
         return probabilities
@@ -84,7 +96,7 @@ class Predictor:
             return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *self.facts.input_shape)).astype(np.float32)
         import pandas as pd
 
-        if self.facts.kind == "text":
+        if self.facts.kind in ("text", "corpus", "pairs"):
             return pd.DataFrame({self.facts.features[0]: ["an example of a text"]})
         steps = self.facts.input_shape[0] if self.facts.kind == "series" else 1
         categories = self.facts.preparation.categories
@@ -93,6 +105,41 @@ class Predictor:
         for name, words in categories.items():
             frame[name] = words[0]
         return frame[list(self.facts.features)]
+
+    def generate(self, prompt: str, characters: int, *, seed: int = 0, temperature: float = 1.0, top_k: int = 0) -> str:
+        """What a language model writes after the prompt, without the prompt.
+
+        Args:
+            prompt: at least one character; the last tokens that the model has positions for count.
+            characters: how long the text is.
+            seed: the same one gives the same text.
+            temperature: below 1 likely tokens come more often than the model says, above 1 less often.
+            top_k: as many of the most likely tokens can come; 0: all.
+        """
+        from trainers.decoder import Decoder, write_on
+        from trainers.language_metrics import tokenizer_of
+
+        if self.facts.kind != "corpus" or not isinstance(self.module, Decoder):
+            raise DataProblem(f"{self!r} is no language model, and writes nothing; use predict")
+        if not prompt or characters < 0 or temperature <= 0 or top_k < 0:
+            raise DataProblem(
+                f"a prompt of {len(prompt)} characters, {characters} to write, temperature {temperature:g} and top_k "
+                f"{top_k}: give a prompt, a temperature above 0, and no negative number"
+            )
+        tokens = tokenizer_of(self.facts)
+        return write_on(self.module, tokens, [tokens.ids(prompt).tolist()], characters, seed, temperature, top_k)[0]
+
+    def _translated(self, x: Any) -> np.ndarray:
+        import torch
+
+        from trainers.data.pairs import texts_of
+        from trainers.seq2seq_nets import Seq2Seq
+
+        targets = self.facts.preparation.target_tokens
+        if targets is None or not isinstance(self.module, Seq2Seq):
+            raise DataProblem(f"{self!r} does not say how its texts are written out; take its module")
+        ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
+        return np.array(texts_of(targets, self.module.translate(torch.from_numpy(ids)).numpy()), dtype=object)
 
     def _labels(self) -> np.ndarray:
         classes = self.facts.classes
@@ -113,6 +160,10 @@ class Predictor:
         if self.facts.kind == "text":
             ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
             return predict(self.module, torch.from_numpy(ids), self.facts)
+        if self.facts.kind == "image" and (paths := image_paths(x)):
+            from trainers.image_rows import ImageRows
+
+            return predict(self.module, ImageRows(files_to_predict(paths, self.facts), torch.device("cpu")), self.facts)
         rows, words = (self._images(x), None) if self.facts.kind == "image" else self._rows(x)
         fitted = self.facts.preparation
         missing = "error" if fitted.fill is None else "mean"

@@ -33,6 +33,8 @@ BUILT_IN = {
     "transformer": "trainers.transformer:transformer",
     "gan": "trainers.gan:gan",
     "diffusion": "trainers.diffusion:diffusion",
+    "language-model": "trainers.language_model:language_model",
+    "seq2seq": "trainers.seq2seq:seq2seq",
 }
 ENTRY_POINTS = "goodfit.trainers"
 EXTRAS = {  # optional packages that an extra of ours brings, in versions that suit
@@ -61,7 +63,8 @@ class Trainer:
             best checkpoint.
         needs: the optional packages that it imports when it trains.
         prepares: what a study's `data.prepare` may ask of it, because it cannot be done to the data
-            beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes).
+            beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes),
+            "augment" (training rows varied in each epoch).
     """
 
     name: str
@@ -129,6 +132,7 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 
 _registered: dict[str, Trainer] = {}
+_written: dict[str, int] = {}  # module of a user's file -> when the file was written, as it was imported
 
 
 def register(
@@ -216,10 +220,42 @@ def _from_module(reference: str) -> Trainer:
     return _as_trainer(reference, attribute, found)
 
 
+def import_function(path: Path, name: str) -> Callable[..., Any]:
+    """A function that a study names by `path.py:name`, for its data.
+
+    Raises:
+        UnknownTrainer: no such file or function; the nearest name is suggested.
+        BadTrainer: the file fails on import, or the name is no function.
+    """
+    _forget_changed(path)
+    module = _import_file(path)
+    found = getattr(module, name, None)
+    if found is None:
+        public = [
+            known for known, value in vars(module).items() if callable(value) and value.__module__ == module.__name__
+        ]
+        near = difflib.get_close_matches(name, public, n=1, cutoff=0.4)
+        raise UnknownTrainer(f"{path} has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+    if not callable(found):
+        raise BadTrainer(f"{path}:{name} is {type(found).__name__}, not a function")
+    return typing.cast("Callable[..., Any]", found)
+
+
+def _forget_changed(path: Path) -> None:
+    """Have a user's file imported anew, if it was written since it was imported."""
+    name = _module_name(path)
+    if name in sys.modules and path.is_file() and path.stat().st_mtime_ns != _written[name]:
+        del sys.modules[name]
+
+
+def _module_name(path: Path) -> str:
+    return f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+
+
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UnknownTrainer(f"no file {path} to take a trainer from")
-    name = f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+    name = _module_name(path)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -227,6 +263,7 @@ def _import_file(path: Path) -> ModuleType:
         raise BadTrainer(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    _written[name] = path.stat().st_mtime_ns
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     try:

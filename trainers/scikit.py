@@ -127,8 +127,8 @@ def _suitable(trial: Trial, estimator: Any) -> Data:
 
 
 def _table(split: Split) -> np.ndarray:
-    """The rows as a table; images are flattened."""
-    return split.x.reshape(len(split), -1)
+    """The rows as a table; images are flattened, and those of a folder all read."""
+    return np.asarray(split.x).reshape(len(split), -1)
 
 
 def _report(trial: Trial, estimator: Any, data: Data) -> None:

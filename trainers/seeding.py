@@ -27,6 +27,11 @@ def mixed_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest(), "big")
 
 
+def variation_seed(seed: int, epoch: int) -> int:
+    """The seed of what varies the training rows in one epoch: not that of their order or of the dropout."""
+    return mixed_seed(-1 - seed, epoch)  # trials' seeds are not negative, so this is no other trial's
+
+
 def sow(seed: int, epoch: int) -> None:
     """Seed python, numpy and torch for one epoch of one trial; epoch 0 is what comes before the first."""
     mixed = mixed_seed(seed, epoch)

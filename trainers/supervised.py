@@ -92,7 +92,7 @@ def supervised(
             kinds=kinds,
             metrics={task: METRICS[task] for task in tasks},
             build=build_model,
-            prepares=["balance", "embedding"] if embeds else ["balance"],
+            prepares=["balance", "augment", *(["embedding"] if embeds else [])],
         )
         return declared(train)
 

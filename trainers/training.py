@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,17 +17,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trainers import devices
+from trainers.augmentation import Augmentation, Blend
 from trainers.classes import balanced_order, class_metrics, weighted_cross_entropy
 from trainers.data import Data, Facts, Split
 from trainers.data.facts import joined
+from trainers.data.images import Images
+from trainers.data.varied import asked
 from trainers.errors import BadTrainer, DataProblem
 from trainers.forecasting import forecast_metrics
+from trainers.image_rows import ImageRows, parts_of
+from trainers.language_metrics import language_metrics
 from trainers.seeding import mixed_seed
 from trainers.trial import Trial
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
 TRAIN_ROWS_MEASURED = 10_000  # train metrics come from this many rows at most: error 0.5% on an accuracy of 0.5
 ROWS_AT_ONCE = 2048  # when measuring; bounds the memory, changes no result
+NUMBERS_AT_ONCE = 2**22  # likewise, of rows that are long: 27 images of 224x224 in colour
 WARM_UP = 0.3  # onecycle: the share of training that raises the rate; as in fast.ai and torch
 COLD, LAST = 25.0, 1e4  # onecycle starts at 1/25 of the rate and ends at 1/25/1e4 of it; likewise
 STEP_AT, STEP = (0.5, 0.75), 0.1  # step: the rate falls to a tenth twice, as for the first ResNets
@@ -37,12 +43,19 @@ STEP_AT, STEP = (0.5, 0.75), 0.1  # step: the rate falls to a tenth twice, as fo
 class Tensors:
     """One split on the device."""
 
-    x: Tensor
+    x: Tensor | ImageRows  # of a folder of images: still in their files
     y: Tensor
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> Tensors:
-        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), torch.from_numpy(split.y).to(device))
+        y = torch.from_numpy(split.y).to(device)
+        if isinstance(split.x, Images):
+            return cls(ImageRows(split.x, device), y)
+        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), y)
+
+    def take(self, rows: Tensor) -> Tensors:
+        """These rows alone."""
+        return Tensors(self.x.take(rows) if isinstance(self.x, ImageRows) else self.x[rows], self.y[rows])
 
     def __len__(self) -> int:
         return len(self.y)
@@ -57,7 +70,7 @@ def fit(
     embeds: bool = False,
 ) -> None:
     """Train one trial to its end, reporting each epoch."""
-    data = _suitable(trial.data, name, kinds)
+    data = suitable(trial.data, name, kinds)
     facts = data.facts
     if facts.cardinalities and not embeds:
         raise DataProblem(f"trainer {name} learns no embeddings of text columns; give `prepare: {{encode: onehot}}`")
@@ -66,12 +79,16 @@ def fit(
     measured = _sample(train)
     model = build_model(trial.config, facts).to(device)
     training = Training(model, trial, facts, loss or default_loss(facts.task))
+    if asked(data.augment):
+        training.augmentation = Augmentation(data.augment, facts, trial.seed, device)
     if facts.preparation.balance == "weights":
         if loss is not None:
             raise DataProblem(f"trainer {name} has a loss of its own; give `prepare: {{balance: sampling}}`")
         training.fitted_loss = weighted_cross_entropy(train.y, facts.outputs)
     trial.restore(*training.stateful)
     for epoch in trial.epochs():
+        if data.texts is not None:
+            train = replace(train, x=torch.from_numpy(data.texts.ids(trial.seed, epoch)).to(device))
         training.epoch(epoch, train)
         trial.report(
             train=evaluate(model, measured, facts, training.loss),
@@ -79,7 +96,8 @@ def fit(
         )
 
 
-def _suitable(data: Data | None, name: str, kinds: Sequence[str]) -> Data:
+def suitable(data: Data | None, name: str, kinds: Sequence[str]) -> Data:
+    """The data of a trial; BadTrainer where there are none, DataProblem where the trainer does not take their kind."""
     if data is None:
         raise BadTrainer(f"trainer {name} needs data; name them in the study: `data: {{source: ...}}`")
     if kinds and data.kind not in kinds:
@@ -95,7 +113,7 @@ def _sample(data: Tensors) -> Tensors:
         return data
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:TRAIN_ROWS_MEASURED]
     rows = rows.to(data.y.device)
-    return Tensors(data.x[rows], data.y[rows])
+    return data.take(rows)
 
 
 class Training:
@@ -104,6 +122,7 @@ class Training:
     def __init__(self, model: nn.Module, trial: Trial, facts: Facts, loss: Loss) -> None:
         self.loss = loss
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
+        self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
         self._facts = facts
         self._model = model
         self._config = trial.config
@@ -124,6 +143,8 @@ class Training:
     def epoch(self, epoch: int, data: Tensors) -> None:
         """One pass over the data, in an order that depends on the trial's seed and the epoch alone."""
         batches = batches_of(self._order(epoch, data.y), self._config.batch_size)
+        if self.augmentation is not None:
+            self.augmentation.start(epoch)
         self._model.train()
         for index, rows in enumerate(batches):
             done = (epoch - 1 + index / len(batches)) / self._epochs
@@ -137,10 +158,22 @@ class Training:
         return epoch_order(self._seed, epoch, len(y)).to(y.device)
 
     def _step(self, x: Tensor, y: Tensor) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
+        blend: Blend | None = None
+        if self.augmentation is not None:
+            x, y, blend = self.augmentation(x, y)
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
             outputs = self._model(x)
-        loss = self.fitted_loss(_shaped(outputs.float(), self._facts), y, self._config.label_smoothing)
+        outputs = _shaped(outputs.float(), self._facts)
+        smoothing = self._config.label_smoothing
+        if blend is None:
+            loss = self.fitted_loss(outputs, y, smoothing)
+        else:
+            loss = blend.loss(lambda targets: self.fitted_loss(outputs, targets, smoothing), y)
+        self._descend(loss)
+
+    def _descend(self, loss: Tensor) -> None:
+        """One step of the optimizer down a batch's loss, with what the config does to it and to its gradient."""
+        self._optimizer.zero_grad(set_to_none=True)
         if self._config.l1 and self._weights:
             loss = loss + self._config.l1 * torch.stack([weight.abs().sum() for weight in self._weights]).sum()
         torch.autograd.backward(self._scaler.scale(loss))
@@ -215,6 +248,8 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
 
 def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = None) -> dict[str, float]:
     """A model's metrics on a split, in eval mode and float32; rmse and mae in the units of the data."""
+    if facts.task == "language-modelling":
+        return language_metrics(model, data.x[:], data.y, facts)
     outputs = predict(model, data.x, facts).double()
     plain = loss or default_loss(facts.task)
     if facts.task == "classification":
@@ -222,7 +257,7 @@ def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = 
         return {"loss": float(plain(outputs, data.y, 0.0)), **told}
     targets = data.y.double()
     if facts.task == "forecasting":
-        return {"loss": float(plain(outputs, targets, 0.0)), **forecast_metrics(outputs, data.x, targets, facts)}
+        return {"loss": float(plain(outputs, targets, 0.0)), **forecast_metrics(outputs, data.x[:], targets, facts)}
     error = outputs - targets
     squares, spread = float(error.square().sum()), float((targets - targets.mean()).square().sum())
     unit = facts.preparation.target_std
@@ -234,16 +269,18 @@ def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = 
     }
 
 
-def predict(model: nn.Module, x: Tensor, facts: Facts) -> Tensor:
+def predict(model: nn.Module, x: Tensor | ImageRows, facts: Facts) -> Tensor:
     """The model's outputs in eval mode: logits (rows, classes), or standardised values (rows,) or (rows, horizon)."""
     model.eval()
+    at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // facts.inputs))
     with torch.inference_mode():
-        return torch.cat([_shaped(model(rows), facts) for rows in torch.split(x, ROWS_AT_ONCE)])
+        return torch.cat([_shaped(model(rows), facts) for rows in parts_of(x, at_once)])
 
 
 def _shaped(outputs: Tensor, facts: Facts) -> Tensor:
     """A regression's outputs as (rows,), so that they never broadcast against the targets."""
-    if outputs.shape[1:] != (facts.outputs,):
+    row = (*facts.input_shape, facts.outputs) if facts.task == "language-modelling" else (facts.outputs,)
+    if outputs.shape[1:] != row:
         raise BadTrainer(
             f"the model gives {tuple(outputs.shape)} for {len(outputs)} rows; "
             f"{facts.task} on {facts.name} needs facts.outputs = {facts.outputs} numbers a row"

@@ -109,6 +109,16 @@ class Trial:
         return self._epoch
 
     @property
+    def best_epoch(self) -> int:
+        """The epoch with the best objective so far; 0 before the first report of a number."""
+        return self._best[0] if self._best else 0
+
+    @property
+    def _last(self) -> int:
+        """The epoch after which it ends."""
+        return self._assignment.until or self._assignment.epochs
+
+    @property
     def finished(self) -> bool:
         """Whether the trial ended of its own accord: all its epochs, or out of patience."""
         return self._over
@@ -151,7 +161,7 @@ class Trial:
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
-        while self._epoch < self._assignment.epochs and not self._over and not self._stop_asked():
+        while self._epoch < self._last and not self._over and not self._stop_asked():
             epoch = self._epoch + 1
             sow(self.seed, epoch)
             self._training = epoch
@@ -179,7 +189,7 @@ class Trial:
         self._epoch = epoch
         improved = self._note_best(epoch, value)
         broken = [name for name, number in metrics.items() if _must_be_finite(name, self._assignment.metric, number)]
-        self._over = bool(broken) or epoch >= self._assignment.epochs or self._out_of_patience(epoch)
+        self._over = bool(broken) or epoch >= self._last or self._out_of_patience(epoch)
         at = self._clock()
         self._curve.append((epoch, metrics, at))
         if improved and self._objects:

@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.errors import BadTrainer, DataProblem, MetricMissing, TrainersError, UnknownTrainer
+from trainers.attempt import Attempt, Trained
+from trainers.errors import DataProblem, MetricMissing, TrainersError, UnknownTrainer
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.registry import Trainer, not_installed, resolve
-from trainers.seeding import sow
-from trainers.trial import Channel, NotANumber, Trial
+from trainers.trial import Channel, NotANumber
 
 if TYPE_CHECKING:
     from trainers.data import Data
@@ -111,7 +111,8 @@ class Worker:
         sys.path.extend(path for path in setup.paths if path not in sys.path)
         with contextlib.suppress(Exception):
             resolve(setup.trainer)
-            self._load(setup.data)
+            if setup.data is not None:
+                self._load(setup.data)
 
     def run(self, pack: Pack) -> None:
         """Train a pack, sending every report and one Ended for each assignment."""
@@ -120,34 +121,27 @@ class Worker:
 
     def _run(self, assignment: Assignment) -> Ended:
         log = _LazyFile(assignment.log)
-        message = None
+        message: str | None = None
+        trained: Trained | None = None
         try:
             with _captured(log) if self._capture else contextlib.nullcontext():
-                outcome = self._train(assignment)
+                trainer: Trainer = resolve(assignment.trainer)
+                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock).run()
+            outcome = trained.outcome
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = _outcome(error), _told(error)
             if outcome is not Outcome.NAN:
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
                 with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
                     log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
-        return Ended(assignment.trial, assignment.attempt, outcome, message)
+        done = trained or Trained(outcome)
+        return Ended(assignment.trial, assignment.attempt, outcome, message, done.curve, done.test, done.baseline)
 
-    def _train(self, assignment: Assignment) -> Outcome:
-        trainer: Trainer = resolve(assignment.trainer)
-        data = self._load(assignment.data)
-        trial = Trial(assignment, trainer.configure(assignment.params), data, self._channel, self._clock)
-        sow(assignment.seed, 0)
-        trainer(trial)
-        trial.save()
-        if not trial.finished and self._channel.stop_asked(assignment.trial):
-            return Outcome.STOPPED
-        if not trial.epoch:
-            raise BadTrainer("the trainer ended without one trial.report(train=..., val=...)")
-        return Outcome.COMPLETE
+    def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
+        if test:  # not kept: the rows are of no use but once
+            from trainers.data import load_sealed
 
-    def _load(self, spec: DataSpec | None) -> Data | None:
-        if spec is None:
-            return None
+            return load_sealed(spec)
         if self._data is None or self._data[0] != spec:
             from trainers.data import load
 

@@ -3,9 +3,11 @@
 checking.py   what can be known before training     opening.py   the store of a home
 studies.py    made, stopped, removed                running.py   a run, from its adapters to its end
 tracking.py   the mirror beside it                  models.py    trained models
+diagnosing.py what is known of a study
 """
 
 from service.app.checking import Checked, check
+from service.app.diagnosing import diagnose_of
 from service.app.models import load_model
 from service.app.opening import open_home, spec_of
 from service.app.running import Options, run_study
@@ -17,6 +19,7 @@ __all__ = [
     "Options",
     "catch_up",
     "check",
+    "diagnose_of",
     "load_model",
     "new_study",
     "open_home",

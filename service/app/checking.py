@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service import errors
+from service.app.varying import check_fit, check_kind, takes_part, variants_of
 
 if TYPE_CHECKING:
     from service.spec import StudySpec
-    from trainers.messages import DataSpec
     from trainers.registry import Trainer
 
 
@@ -30,7 +30,8 @@ def check(spec: StudySpec) -> Checked:
         StudyFileError, TrainerError, DataError: what is wrong, all of InputError.
     """
     from service.spec import check_metric
-    from trainers.data import DATASETS, load
+    from trainers.data import DATASETS, look
+    from trainers.data.varied import needs_rows
     from trainers.errors import DataProblem, TrainersError
     from trainers.registry import resolve
 
@@ -41,29 +42,24 @@ def check(spec: StudySpec) -> Checked:
             if trainer.kinds:
                 raise errors.DataError(f"trainer {trainer.name} needs data: give `data: {{source: ...}}`")
             return Checked(spec, trainer)
-        _takes_part(trainer, data)
-        known = DATASETS.get(data.source)
-        loaded = None if known else load(data)
+        takes_part(trainer, data)
+        known, variants = DATASETS.get(data.source), variants_of(spec)
+        if known is not None:
+            check_kind(spec, trainer, variants, known.kind, known.task)
+        in_full = known is None or any(needs_rows(variant.data.augment) for variant in variants)
+        loaded = look(data) if in_full else None
+        found = known or loaded
+        if found is not None:
+            _suits(trainer, data.source, found.kind, found.task)
+            check_metric(spec, trainer, found.task)
+        if loaded is not None:
+            check_kind(spec, trainer, variants, loaded.kind, loaded.task)
+            check_fit(spec, variants, loaded.kind, loaded.facts.input_shape)
     except DataProblem as error:
         raise errors.DataError(str(error)) from error
     except TrainersError as error:
         raise errors.TrainerError(str(error)) from error
-    found = known or loaded
-    if found is not None:
-        _suits(trainer, data.source, found.kind, found.task)
-        check_metric(spec, trainer, found.task)
-    return Checked(spec, trainer, loaded.facts.rows if loaded else None)
-
-
-def _takes_part(trainer: Trainer, data: DataSpec) -> None:
-    """Refuse a preparation that the trainer would take no notice of."""
-    asked = {"balance": data.balance != "none", "embedding": data.encode == "embedding"}
-    for what in (name for name, wanted in asked.items() if wanted and name not in trainer.prepares):
-        key = "balance" if what == "balance" else "encode"
-        raise errors.DataError(
-            f"trainer {trainer.name} takes no notice of `prepare: {{{key}: {getattr(data, key)}}}`: leave it out, "
-            f'or heed it in the trainer and declare register(..., prepares=["{what}"])'
-        )
+    return Checked(spec, trainer, None if known or loaded is None else loaded.facts.rows)
 
 
 def _suits(trainer: Trainer, source: str, kind: str, task: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -> ModelExport | Path | None:
     """A trial's model as MLflow is to keep it; its bare checkpoint where the trainer says not how to rebuild it."""
+    from service.spec import for_trainer
     from service.tracker import ModelExport
     from trainers.errors import BadTrainer
     from trainers.predictor import load_model as load
@@ -28,7 +29,7 @@ def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -
     if not checkpoint.exists():
         return None
     try:
-        save_model(folder, spec_of(study).trainer, trial.params, read_facts(place), checkpoint)
+        save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(place), checkpoint)
     except (BadTrainer, FileNotFoundError):
         return checkpoint
     predictor = load(folder)
@@ -38,6 +39,7 @@ def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -
 
 def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
+    from service.spec import for_trainer
     from trainers.errors import TrainersError
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
@@ -53,7 +55,8 @@ def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
         )
     with tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
-            save_model(Path(folder), spec_of(study).trainer, trial.params, read_facts(place), place / "best.pt")
+            params = for_trainer(trial.params)
+            save_model(Path(folder), spec_of(study).trainer, params, read_facts(place), place / "best.pt")
             return load(Path(folder))
         except TrainersError as error:
             raise errors.TrainerError(f"{error}; its weights are in {place / 'best.pt'}") from error

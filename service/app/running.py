@@ -107,17 +107,21 @@ def _plan(spec: StudySpec) -> Plan:
     return Plan(
         metric=spec.objective.metric,
         direction=spec.objective.direction,
-        epochs=spec.training.epochs,
+        epochs=spec.reports,
+        folds=spec.folds is not None,
         trials=spec.planned_trials(),
         target=spec.budget.target,
         prune=spec.pruning.method != "none",
         retries=spec.training.retries,
+        stop_on_overfit=spec.training.stop_on == "overfit",
+        confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
         seed=spec.search.seed,
     )
 
 
 def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
     from service.sampler import OptunaSampler
+    from service.spec import written
 
     return OptunaSampler(
         name=name,
@@ -125,11 +129,11 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
         method=spec.search.method,
         seed=spec.search.seed,
         try_defaults=spec.search.try_defaults,
-        defaults=trainer.defaults(),
+        defaults={**trainer.defaults(), **(written(spec.data) if spec.data is not None else {})},
         pruning=spec.pruning,
         metric=spec.objective.metric,
         direction=spec.objective.direction,
-        epochs=spec.training.epochs,
+        epochs=spec.reports,
     )
 
 
@@ -160,6 +164,7 @@ def _executor(settings: Settings, checked: Checked, options: Options) -> Iterato
 
 
 def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -> Assignment:
+    from service.spec import for_trainer
     from trainers.messages import Assignment
 
     return Assignment(
@@ -167,7 +172,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         trial=trial.number,
         attempt=trial.attempts,
         trainer=spec.trainer,
-        params=trial.params,
+        params=for_trainer(trial.params),
         data=_data_of(spec, trial),
         seed=trial.seed,
         epochs=spec.training.epochs,
@@ -177,12 +182,13 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,
+        test=trial.confirms is not None and spec.data is not None,
     )
 
 
 def _data_of(spec: StudySpec, trial: Trial) -> DataSpec | None:
-    """The study's data; where each trial has a validation split of its own, that of this one."""
-    data = spec.data_spec()
+    """The study's data with what the trial's parameters change; with its validation split where each has its own."""
+    data = spec.data_spec(trial.params)
     return replace(data, validation_seed=trial.seed) if data is not None and data.reshuffle else data
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.app.models import export_model
+from service.app.opening import spec_of
 from service.records import Study, StudyState, Trial
 from service.settings import Settings, make_folder
 
@@ -75,4 +77,20 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
         draw=learning_curve_svg,
         export_model=lambda trial, folder: export_model(settings, study, trial, folder),
         artifacts=artifacts,
+        describe=lambda: _data_files(study),
     )
+
+
+def _data_files(study: Study) -> dict[str, str]:
+    """The report on a study's data as a file; none where its trainer brings its own."""
+    from trainers.data.report import data_report
+    from trainers.errors import DataProblem
+
+    data = spec_of(study).data_spec()
+    if data is None:
+        return {}
+    try:
+        report = data_report(data)
+    except DataProblem as error:  # a file that is gone by now, say; the study itself has read it
+        report = {"source": data.source, "problem": str(error)}
+    return {"data.json": json.dumps(report, indent=1)}

@@ -159,6 +159,25 @@ def best(
 
 
 @cli.command()
+def diagnose(
+    name: StudyName,
+    trial: Annotated[int | None, typer.Argument(help="One of its trials.", min=0)] = None,
+) -> None:
+    """Say how sure the winner is, what drives score and gap, and what is amiss; or what a trial's curve says."""
+    study = _studies()[name]
+    if trial is not None:
+        from service.cli.showing import print_trial, trial_facts
+
+        facts = trial_facts(study, trial)
+        _print_json(facts["diagnosis"]) if _globals.as_json else print_trial(facts)
+        return
+    from service.cli.diagnosing import print_diagnosis
+
+    found = study.diagnosis()
+    _print_json(found) if _globals.as_json else print_diagnosis(found)
+
+
+@cli.command()
 def trials(
     name: StudyName,
     state: Annotated[

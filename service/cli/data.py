@@ -11,6 +11,8 @@ from service.errors import DataError, InputError
 if TYPE_CHECKING:
     from service.spec import StudySpec
 
+MOST_SHOWN = 8  # sizes and modes of images
+
 
 def report_facts(spec: StudySpec) -> dict[str, Any]:
     """The report as `goodfit data --json` gives it; InputError where there is nothing to report on."""
@@ -40,6 +42,9 @@ def print_report(report: Mapping[str, Any]) -> None:
                 column["name"], column["type"], str(column["missing"]), str(column["distinct"]), _values(column)
             )
         show(out)
+    if images := report.get("images"):
+        for what in ("sizes", "modes"):
+            print(f"{what}: {_counted(images[what])}")
     target = report["target"]
     if classes := target.get("classes"):
         parts = list(next(iter(classes.values())))
@@ -53,6 +58,12 @@ def print_report(report: Mapping[str, Any]) -> None:
         print(f"- {note}")
     if report["problem"]:
         print(f"cannot be trained on yet: {report['problem']}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """The most frequent first: "90 are 32x32, 2 are 30x32"."""
+    told = [f"{count} {'is' if count == 1 else 'are'} {value}" for value, count in list(counts.items())[:MOST_SHOWN]]
+    return ", ".join(told) + (f" and {len(counts) - MOST_SHOWN} more" if len(counts) > MOST_SHOWN else "")
 
 
 def _values(column: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from service.cli.tables import VERDICT_STYLE, duration, number
@@ -22,18 +23,27 @@ REFRESH = 0.25  # seconds between two pictures
 CATCH_UP_REFRESH = 3.0  # between two lines about MLflow
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a trial's progress is measured in: its objective, and how many reports of which unit it makes."""
+
+    metric: str
+    reports: int
+    unit: str = "epoch"  # or fold
+
+
 class Plain:
     """One line for each trial that ends, and now and then one for those that run."""
 
-    def __init__(self, metric: str, epochs: int, log: Callable[[Trial], str], console: Console) -> None:
-        self._metric, self._epochs, self._log, self._console = metric, epochs, log, console
+    def __init__(self, scale: Scale, log: Callable[[Trial], str], console: Console) -> None:
+        self._scale, self._log, self._console = scale, log, console
 
     def __call__(self, progress: Progress) -> None:
         for trial in progress.settled:
             done = sum(progress.states.values())
             total = f"{done} of {progress.budget}" if progress.budget else f"{done}"
             best = f", best {number(progress.best.value)} (trial {progress.best.number})" if progress.best else ""
-            self._print(f"{told(trial, self._metric, self._log)}  [{total}{best}]")
+            self._print(f"{told(trial, self._scale, self._log)}  [{total}{best}]")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -45,11 +55,11 @@ class Plain:
 class Live:
     """A picture of the study, drawn anew a few times a second."""
 
-    def __init__(self, metric: str, epochs: int, log: Callable[[Trial], str], console: Console) -> None:
+    def __init__(self, scale: Scale, log: Callable[[Trial], str], console: Console) -> None:
         from rich.live import Live as RichLive
         from rich.text import Text
 
-        self._metric, self._epochs, self._log, self._console = metric, epochs, log, console
+        self._scale, self._log, self._console = scale, log, console
         self._live = RichLive(Text("starting the workers ..."), console=console, auto_refresh=False, transient=True)
         self._live.start(refresh=True)
         self._started = time.monotonic()
@@ -59,7 +69,7 @@ class Live:
     def __call__(self, progress: Progress) -> None:
         for trial in progress.settled:
             if trial.state is TrialState.FAILED:
-                self._console.print(told(trial, self._metric, self._log), markup=False, highlight=False)
+                self._console.print(told(trial, self._scale, self._log), markup=False, highlight=False)
         now = time.monotonic()
         if now - self._drawn >= REFRESH:
             self._drawn = now
@@ -74,7 +84,7 @@ class Live:
         from rich.text import Text
 
         lines: list[Any] = [Text.from_markup(self._head(progress, now))]
-        lines += [Text.from_markup(self._running(trial)) for trial in progress.running]
+        lines += [Text.from_markup(self._running(trial, progress)) for trial in progress.running]
         if progress.closing:
             lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
         return Group(*lines)
@@ -95,7 +105,8 @@ class Live:
         parts.append(duration(progress.seconds) + self._left(progress, done, now))
         line = "  ".join(parts)
         if progress.best:
-            line += f"\n  best {self._metric} [bold]{number(progress.best.value)}[/bold] (trial {progress.best.number})"
+            best = f"[bold]{number(progress.best.value)}[/bold] (trial {progress.best.number})"
+            line += f"\n  best {self._scale.metric} {best}"
         return line
 
     def _left(self, progress: Progress, done: int, now: float) -> str:
@@ -107,11 +118,14 @@ class Live:
             estimates.append((now - self._started) / here * (progress.budget - done))
         return f", about {duration(min(estimates))} left" if estimates else ""
 
-    def _running(self, trial: Trial) -> str:
-        filled = round(16 * trial.epochs / self._epochs)
+    def _running(self, trial: Trial, progress: Progress) -> str:
+        scale = self._scale
+        filled = round(16 * trial.epochs / scale.reports)
         bar = "█" * filled + "·" * (16 - filled)
-        value = f"{self._metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
-        return f"  trial {trial.number:>4} {bar} epoch {trial.epochs}/{self._epochs}  {value}"
+        now = progress.verdict(trial.number) if trial.epochs else ""
+        verdict = f"[{VERDICT_STYLE.get(str(now), 'white')}]{now}[/]" if now else ""
+        value = f"{scale.metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
+        return f"  trial {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  {verdict}"
 
 
 class CatchingUp:
@@ -140,11 +154,11 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(trial: Trial, metric: str, log: Callable[[Trial], str]) -> str:
+def told(trial: Trial, scale: Scale, log: Callable[[Trial], str]) -> str:
     """A trial's end, in one line."""
     text = f"trial {trial.number:>4} {trial.label:<9}"
     if trial.best_epoch:
-        text += f" {metric} {number(trial.value)} at epoch {trial.best_epoch} of {trial.epochs}"
+        text += f" {scale.metric} {number(trial.value)} at {scale.unit} {trial.best_epoch} of {trial.epochs}"
     if trial.verdict and trial.state is not TrialState.FAILED:
         text += f"  {trial.verdict}"
     if trial.state is TrialState.FAILED:

@@ -27,6 +27,7 @@ def plan(spec: StudySpec) -> dict[str, Any]:
         "pruning": spec.pruning.method,
         "trials": spec.planned_trials(),
         "epochs": spec.training.epochs,
+        "folds": spec.folds,
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
         "fingerprint": spec.fingerprint(),
@@ -51,7 +52,10 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     limits = [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
-    lines.append(("", f"{trials} of at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}"))
+    each = f"{planned['folds']} folds of " if planned["folds"] else ""
+    lines.append(
+        ("", f"{trials} of {each}at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}")
+    )
     for label, text in lines:
         print(f"{label:<11}{text}")
     print(f"{file} is valid; run it with: goodfit run {file}")

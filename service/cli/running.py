@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from service import app
-from service.cli.live import CatchingUp, Live, Plain, say
+from service.cli.live import CatchingUp, Live, Plain, Scale, say
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.records import Study, StudyState, Trial
@@ -64,7 +64,8 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
         return str(settings.trial_log(study.name, trial.number))
 
     with _interruptible() as interrupt:
-        view = view_type(checked.spec.objective.metric, checked.spec.training.epochs, log, console)
+        unit = "fold" if checked.spec.folds else "epoch"
+        view = view_type(Scale(checked.spec.objective.metric, checked.spec.reports, unit), log, console)
         options = app.Options(
             executor=executor,
             watch=view,
@@ -86,8 +87,14 @@ def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
     budget += [f"until {spec.objective.metric} {spec.budget.target:g}"] if spec.budget.target is not None else []
     return (
         f"study {study.name}: {spec.trainer} by {spec.search.method} search, pruning {spec.pruning.method}, "
-        f"{', '.join(budget)} of {spec.training.epochs} epochs; home {settings.home}"
+        f"{', '.join(budget)} of {_length(spec)}; home {settings.home}"
     )
+
+
+def _length(spec: StudySpec) -> str:
+    """How long a trial trains at most."""
+    epochs = f"{spec.training.epochs} epochs"
+    return f"{spec.folds} folds of {epochs}" if spec.folds else epochs
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "direction": study.spec.objective.direction,
         "trials": states,
         "budget": study.spec.planned_trials(),
-        "verdicts": study.diagnosis()["verdicts"],
+        "verdicts": study.verdicts(),
         "best": best[0].to_dict() if best else None,
         "failures": failures,
         "created": iso(record.created),
@@ -50,23 +50,23 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
 def print_study(facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME`."""
     best = facts["best"]
-    _line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
-    _line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
+    line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
-    _line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
-    _line("verdicts", ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items()) or "-")
+    line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
+    line("verdicts", ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items()) or "-")
     if best:
-        _line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
-        _line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
-    _line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
-    _line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
+        line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
+        line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
+    line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
+    line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
-        _line("model", facts["model_uri"])
+        line("model", facts["model_uri"])
     for failure in facts["failures"][:10]:
-        _line("failed", f"trial {failure['trial']} {failure['state']}: {failure['message']}; log: {failure['log']}")
+        line("failed", f"trial {failure['trial']} {failure['state']}: {failure['message']}; log: {failure['log']}")
     if len(facts["failures"]) > 10:
-        _line("", f"and {len(facts['failures']) - 10} more: goodfit trials {facts['study']} --state FAILED")
+        line("", f"and {len(facts['failures']) - 10} more: goodfit trials {facts['study']} --state FAILED")
 
 
 def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
@@ -88,26 +88,28 @@ def print_trial(facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME TRIAL`."""
     from service.diagnosis.picture import sparkline
 
-    _line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
-    _line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
+    line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
     if facts["best_epoch"]:
         where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
-        _line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
+        line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
     diagnosis = facts["diagnosis"] or {}
-    _line("verdict", f"{verdict_text(facts['verdict'])}  gap {number(facts['gap'])}")
+    line("verdict", f"{verdict_text(facts['verdict'])}  gap {number(facts['gap'])}")
     if diagnosis.get("reason"):
-        _line("", diagnosis["reason"])
+        line("", diagnosis["reason"])
     for sentence in diagnosis.get("advice", ()):
-        _line("advice", sentence)
+        line("advice", sentence)
     names = list(dict.fromkeys(name for row in facts["curve"] for name in row if name != "epoch"))
+    width = max([13, *map(len, names)]) + 1
     for name in names:
         values = [row[name] for row in facts["curve"] if name in row]
-        _line(name, f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
+        line(f"{name:<{width}}", f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
     if facts["log"]:
-        _line("log", facts["log"])
+        line("log", facts["log"])
 
 
-def _line(label: str, text: str) -> None:
+def line(label: str, text: str) -> None:
+    """One line of a page, its label in bold."""
     from rich.console import Console
     from rich.text import Text
 

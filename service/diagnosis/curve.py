@@ -94,7 +94,7 @@ class Curve:
         object.__setattr__(self, "level", level)
         object.__setattr__(self, "best_at", int(np.argmin(level)) if count else 0)
         object.__setattr__(self, "lowest_at", int(np.argmin(self.values)) if count else 0)
-        object.__setattr__(self, "noise", _late_noise(self.values))
+        object.__setattr__(self, "noise", late_noise(self.values))
         object.__setattr__(self, "tail", 1 if count < SHORTEST else max(3, count // 10))
 
     @classmethod
@@ -233,7 +233,7 @@ def _running_median(values: Floats, width: int) -> Floats:
     return level
 
 
-def _late_noise(values: Floats) -> float:
+def late_noise(values: Floats) -> float:
     """Noise from second differences, which a steady trend leaves at zero, in the later half."""
     late = values[min(len(values) // 2, max(0, len(values) - 10)) :]
     if len(late) < 3:

@@ -7,24 +7,28 @@ it wants done goes out as actions, which the runner performs in their order.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from service.records import Failure, Report, StudyState, Trial, TrialState, better, trial_seed
+from service.records import Failure, Report, StudyState, Trial, TrialState, Verdict, better, ranked, trial_seed
 from service.scheduler.words import (
     Action,
     Ask,
     Close,
     CloseAsked,
     Event,
+    Examine,
+    Examined,
     Judge,
     Judged,
     Keep,
     Kill,
     Launch,
+    OpenTest,
     Overtime,
     Plan,
     Proposed,
@@ -67,6 +71,7 @@ class Scheduler:
         self._overtime: set[int] = set()
         self._asked: int | None = None
         self._exhausted = False
+        self._confirming = any(trial.confirms is not None for trial in self.trials.values())
 
     @property
     def running(self) -> list[Trial]:
@@ -78,8 +83,8 @@ class Scheduler:
         actions: list[Action] = []
         for number in sorted(self.trials):
             trial = self.trials[number]
-            if trial.state is TrialState.RUNNING and trial.prune_at is not None:
-                actions += self._settle(trial, TrialState.PRUNED, now)
+            if trial.state is TrialState.RUNNING and trial.cut:
+                actions += self._settle_cut(trial, now)
             elif trial.state is TrialState.RUNNING:
                 actions += self._requeue(trial, front=False)
             elif trial.state is TrialState.QUEUED:
@@ -95,8 +100,8 @@ class Scheduler:
                 return self._on_reported(event)
             case Ended():
                 return self._on_ended(event, now)
-            case Judged():
-                return self._on_judged(event)
+            case Judged() | Examined():
+                return self._on_answer(event)
             case Proposed():
                 return self._on_proposed(event)
             case Slots(count):
@@ -113,24 +118,32 @@ class Scheduler:
 
     def _on_reported(self, event: Reported) -> list[Action]:
         trial = self._current(event.trial, event.attempt)
-        if trial is None or trial.prune_at is not None or event.epoch != trial.epochs + 1:
+        if trial is None or trial.cut or event.epoch != trial.epochs + 1:
             return []
         value = event.metrics[self.plan.metric]
         changes: dict[str, Any] = {"epochs": event.epoch, "last_value": value, "losses": 0}
-        if not math.isnan(value) and (trial.value is None or better(value, trial.value, self.plan.direction)):
+        before = None if self.plan.folds else trial.value
+        if not math.isnan(value) and (before is None or better(value, before, self.plan.direction)):
             changes |= {"value": value, "best_epoch": event.epoch}
         trial = self._put(replace(trial, **changes))
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
-        if self.plan.prune and not event.final:
-            actions.append(Judge(trial.number, event.epoch))
+        if trial.confirms is None and not event.final:
+            actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []
+            actions += [Examine(trial.number, event.epoch)] if self.plan.stop_on_overfit else []
         return actions
 
-    def _on_judged(self, event: Judged) -> list[Action]:
+    def _on_answer(self, event: Judged | Examined) -> list[Action]:
         trial = self.trials[event.trial]
-        if not event.prune or event.trial not in self._running or trial.prune_at is not None:
+        if event.trial not in self._running or trial.cut:
             return []
-        trial = self._put(replace(trial, prune_at=event.epoch))
+        match event:
+            case Judged(prune=True):
+                trial = self._put(replace(trial, prune_at=event.epoch))
+            case Examined(verdict=Verdict.OVERFIT):
+                trial = self._put(replace(trial, stop_at=event.epoch))
+            case _:
+                return []
         return [Record(trial), Stop(trial.number)]
 
     def _on_ended(self, event: Ended, now: float) -> list[Action]:
@@ -138,11 +151,11 @@ class Scheduler:
         if trial is None:
             return []
         self._running.discard(trial.number)
-        if trial.prune_at is not None:
-            return self._settle(trial, TrialState.PRUNED, now)
+        if trial.cut:
+            return self._settle_cut(trial, now, event)
         match event.outcome:
             case Outcome.COMPLETE:
-                return self._complete(trial, now)
+                return self._complete(trial, event, now)
             case Outcome.STOPPED:
                 return self._stopped(trial, now)
             case Outcome.LOST:
@@ -154,8 +167,9 @@ class Scheduler:
             failed += self._close(Reason.UNUSABLE, event.message, now)
         return failed
 
-    def _complete(self, trial: Trial, now: float) -> list[Action]:
-        actions = self._settle(trial, TrialState.COMPLETE, now)
+    def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
+        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test))
+        actions: list[Action] = [Settle(trial, event)]
         if self._reaches_target(self.trials[trial.number]):
             actions += self._close(Reason.TARGET, None, now)
         return actions
@@ -203,17 +217,41 @@ class Scheduler:
             self._asked = len(self.trials)
             actions.append(Ask(self._asked))
         elif not self._running and self._asked is None and (self.closing or self._spent()):
-            actions += self._finish()
+            actions += self._confirm(now) or self._finish()
         return actions
 
     def _may_ask(self) -> bool:
         free = len(self._running) < self.slots
-        return free and not (self.closing or self._queue or self._asked is not None or self._spent())
+        waiting = self.closing or self._queue or self._confirming or self._asked is not None
+        return free and not (waiting or self._spent())
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
         at_budget = self.plan.trials is not None and len(self.trials) >= self.plan.trials
-        return not self._queue and (self._exhausted or at_budget)
+        return not self._queue and (self._exhausted or at_budget or self._confirming)
+
+    def _confirm(self, now: float) -> list[Action]:
+        """Queue the confirmations, once the search is over; nothing where there are none to come.
+
+        They are trials with numbers of their own, after those of the search, and not of its budget. All
+        configurations get the same seeds, so that they are compared on the same draws.
+        """
+        over = self.closing in (None, Reason.TIME, Reason.TARGET)
+        if self.plan.confirm is None or self._confirming or not over:
+            return []
+        top, seeds = self.plan.confirm
+        chosen = ranked(self.trials.values(), self.plan.direction)[:top]
+        if not chosen:
+            return []
+        self._confirming, self.closing = True, None
+        actions: list[Action] = [OpenTest()]
+        for trial, turn in itertools.product(chosen, range(seeds)):
+            number = len(self.trials)
+            seed = trial_seed(self.plan.seed, -1 - turn)  # of no trial of the search: these count from 0
+            self._put(Trial(number, trial.params, seed, confirms=trial.number))
+            self._queue.append(number)
+            actions.append(Record(self.trials[number]))
+        return [*actions, *self._on_turn(now)]
 
     def _on_overtime(self, number: int) -> list[Action]:
         if number not in self._running or number in self._overtime:
@@ -229,7 +267,7 @@ class Scheduler:
         return [Kill(number), *self._on_ended(ended, now)]
 
     def _close(self, reason: Reason, message: str | None, now: float) -> list[Action]:
-        if self.closing is not None or self.closed:
+        if self.closing is not None or self.closed or (self._confirming and reason is Reason.TIME):
             return []
         self.closing, self._message = reason, message
         actions: list[Action] = [Stop(number) for number in sorted(self._running)]
@@ -255,6 +293,11 @@ class Scheduler:
     def _settle(self, trial: Trial, state: TrialState, now: float, **changes: Any) -> list[Action]:
         return [Settle(self._put(trial.to(state, ended=now, **changes)))]
 
+    def _settle_cut(self, trial: Trial, now: float, ended: Ended | None = None) -> list[Action]:
+        """A pruned trial, or one that was stopped for overfitting: that is as trained as it is to be."""
+        state = TrialState.PRUNED if trial.prune_at is not None else TrialState.COMPLETE
+        return [Settle(self._put(trial.to(state, ended=now)), ended)]
+
     def _requeue(self, trial: Trial, *, front: bool) -> list[Action]:
         trial = self._put(trial.to(TrialState.QUEUED))
         if front:
@@ -276,6 +319,8 @@ class Scheduler:
 
     def _reaches_target(self, trial: Trial) -> bool:
         target = self.plan.target
-        if target is None or trial.value is None or trial.state is not TrialState.COMPLETE:
+        if target is None or trial.value is None or trial.confirms is not None:
+            return False
+        if trial.state is not TrialState.COMPLETE:
             return False
         return trial.value == target or better(trial.value, target, self.plan.direction)

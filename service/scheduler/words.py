@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.records import Params, Report, StudyState, Trial
+from service.records import Params, Report, StudyState, Trial, Verdict
 from trainers.messages import Ended, Reported
 
 
@@ -15,10 +15,13 @@ class Plan:
 
     metric: str
     direction: str
-    epochs: int
+    epochs: int  # reports that a trial makes
+    folds: bool = False  # a report is the mean over the folds so far: the last counts, not the best
     trials: int | None = None  # the budget; None: until the sampler or the time is exhausted
     target: float | None = None
     prune: bool = False
+    stop_on_overfit: bool = False
+    confirm: tuple[int, int] | None = None  # the best so many are trained again, on so many fresh seeds each
     retries: int = 2  # how many deaths of its worker in a row a trial survives
     seed: int = 0
 
@@ -53,6 +56,15 @@ class Judged:
     trial: int
     epoch: int
     prune: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the diagnosis says of a running trial's curve; the answer to Examine."""
+
+    trial: int
+    epoch: int
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ class CloseAsked:
     message: str | None = None
 
 
-Event = Reported | Ended | Slots | Turn | Proposed | Judged | Overtime | Unresponsive | CloseAsked
+Event = Reported | Ended | Slots | Turn | Proposed | Judged | Examined | Overtime | Unresponsive | CloseAsked
 
 
 # Actions.
@@ -130,6 +142,14 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Examine:
+    """Diagnose a running trial's curve."""
+
+    trial: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Give the trial to a worker."""
 
@@ -152,9 +172,15 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """The trial is finished: diagnose it, write it, tell the sampler."""
+    """The trial is finished: diagnose it, write it, tell the sampler. `ended`: its worker's last word, if any."""
 
     trial: Trial
+    ended: Ended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTest:
+    """Note that the test split is opened, before the first worker reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +191,4 @@ class Close:
     message: str | None = None
 
 
-Action = Ask | Record | Keep | Judge | Launch | Stop | Kill | Settle | Close
+Action = Ask | Record | Keep | Judge | Examine | Launch | Stop | Kill | Settle | OpenTest | Close

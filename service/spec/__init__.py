@@ -10,12 +10,15 @@ No torch, no Optuna; a trainer in a user's own file is imported when its study i
 """
 
 from service.spec.checks import check_metric
+from service.spec.data import Augment, Data, Prepare, Split
 from service.spec.pruning import Pruning
+from service.spec.reaching import for_trainer, variants, written
 from service.spec.reading import from_mapping, read
-from service.spec.sections import Budget, Data, Objective, Prepare, Resources, Search, Split, Training
+from service.spec.sections import Budget, Objective, Resources, Search, Training
 from service.spec.study import StudySpec
 
 __all__ = [
+    "Augment",
     "Budget",
     "Data",
     "Objective",
@@ -27,6 +30,9 @@ __all__ = [
     "StudySpec",
     "Training",
     "check_metric",
+    "for_trainer",
     "from_mapping",
     "read",
+    "variants",
+    "written",
 ]

@@ -10,7 +10,9 @@ from typing import Any
 from search_spaces.document import KeyPath
 from search_spaces.space import Space
 from service.errors import StudyFileError, did_you_mean
+from service.spec.data import Data
 from service.spec.hyperparameters import check_hyperparameters
+from service.spec.reaching import check_reaching
 from service.spec.sections import Budget, Search
 from service.spec.study import StudySpec
 from trainers.errors import TrainersError
@@ -18,9 +20,10 @@ from trainers.registry import Trainer, resolve
 
 Say = Callable[[KeyPath, str], None]
 
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy")
 _NOW = f"a {', '.join(_TABLES)} or .npz file"
-_LATER = {".txt": "text data", ".ts": "time series files", ".png": "images", ".jpg": "images", ".jpeg": "images"}
+_LATER = {".ts": "time series files"}
+_IMAGES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ def check_draft(draft: Draft, say: Say) -> None:
         for parameter, wrong in check_hyperparameters(trainer, draft.space):
             path, before = draft.place(parameter)
             say(path, before + wrong)
+    for parameter, wrong in check_reaching(draft.space, draft.parts.get("data"), "data" in draft.values):
+        path, before = draft.place(parameter)
+        say(path, before + wrong)
     task = _check_data(draft, trainer, say) or _own_task(draft, trainer)
     if trainer is not None and task is not None and draft.metric is not None:
         wrong_metric = _metric_problem(draft.metric, trainer, task)
@@ -116,12 +122,18 @@ def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
     from trainers.data import DATASETS, is_path
 
     source = draft.source
+    _check_images(draft, say)
     if source is None:
         if trainer is not None and trainer.kinds and "data" not in draft.values:
             say(("data",), f"is missing; trainer {trainer.name} needs data, such as {{source: {_suiting(trainer)}}}")
         return None
     if source not in DATASETS:
         if is_path(source):
+            if _is_running_text(draft):
+                return _check_running_text(Path(source), draft.target, trainer, say)
+            if trainer is not None and trainer.kinds == {"corpus"}:
+                say(("data", "source"), f"trainer {trainer.name} takes running text; give a .txt file")
+                return None
             _check_file(Path(source), draft.target, say)
         else:
             say(
@@ -145,25 +157,71 @@ def _suiting(trainer: Trainer) -> str:
     return next((name for name, found in DATASETS.items() if found.kind in trainer.kinds), "...")
 
 
+def _is_running_text(draft: Draft) -> bool:
+    """Whether the data are a .txt file of which the study does not say that it is something else."""
+    data = draft.values.get("data")
+    kind = data.get("kind") if isinstance(data, Mapping) else None
+    return kind is None and Path(str(draft.source)).suffix.lower() == ".txt"
+
+
+def _check_running_text(path: Path, target: str | None, trainer: Trainer | None, say: Say) -> str:
+    """Say what is wrong with a .txt file as data; returns its task."""
+    if trainer is not None and trainer.kinds and "corpus" not in trainer.kinds:
+        takes = " or ".join(sorted(trainer.kinds))
+        say(("data", "source"), f"{path} is running text; trainer {trainer.name} takes {takes} data: give {_NOW}")
+    elif target is not None:
+        say(("data", "target"), f"{path} is running text, which has no column {target}; leave target out")
+    else:
+        _check_exists(path, say)
+    return "language-modelling"
+
+
 def _check_file(path: Path, target: str | None, say: Say) -> None:
     source = ("data", "source")
     if path.is_dir():
-        say(
-            source,
-            f"{path} is a folder; data from folders are not there yet: give a .csv, .parquet, .jsonl or .npz file",
-        )
+        _check_folder(path, target, say)
+    elif ".py:" in str(path):
+        _check_exists(Path(str(path).rpartition(":")[0]), say)
+    elif path.suffix.lower() in _IMAGES and path.exists():
+        say(source, f"{path} is one image; give the folder that has a sub-folder of images for each class")
     elif path.suffix.lower() in _LATER:
         say(
             source,
             f"{path}: {_LATER[path.suffix.lower()]} are not there yet: give a .csv, .parquet, .jsonl or .npz file",
         )
-    elif not path.exists():
+    elif not _check_exists(path, say):
+        return
+    elif path.suffix.lower() in _TABLES and target is None:
+        say(("data", "target"), "is missing; write the column to predict")
+
+
+def _check_folder(path: Path, target: str | None, say: Say) -> None:
+    """Say what is wrong with a folder as data, as far as it can be told without opening an image."""
+    if target is not None:
+        say(("data", "target"), "is for tables; the names of a folder's sub-folders are the classes: leave it out")
+    elif not any(place.is_dir() for place in path.iterdir()):
+        say(("data", "source"), f"{path} is a folder without sub-folders; images lie in a sub-folder for each class")
+
+
+def _check_images(draft: Draft, say: Say) -> None:
+    """Say where a preparation of images stands with other data."""
+    data: Data | None = draft.parts.get("data")
+    if data is None or draft.source is None or Path(draft.source).is_dir():
+        return
+    for key, value in (("size", data.prepare.size), ("mode", data.prepare.mode)):
+        if value is not None:
+            say(("data", "prepare", key), f"is for a folder of images, and {draft.source} is none; leave it out")
+
+
+def _check_exists(path: Path, say: Say) -> bool:
+    """Say that there is no such file, with the nearest beside it."""
+    if not path.exists():
         beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
         near = did_you_mean(path.name, beside) if beside else ""
         hint = f"; {near.split('?')[0]}?" if "?" in near else ""
-        say(source, f"there is no file {path}{hint}")
-    elif path.suffix.lower() in _TABLES and target is None:
-        say(("data", "target"), "is missing; write the column to predict")
+        say(("data", "source"), f"there is no file {path}{hint}")
+        return False
+    return True
 
 
 def _check_search(draft: Draft, say: Say) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from search_spaces.document import DocumentError, KeyPath, dotted, read_text
 from search_spaces.values import BadValue, described
 from service.errors import Problem
+from service.spec.reaching import SECTIONS
 
 
 def override(
@@ -35,13 +36,20 @@ def override(
 
 def _split(text: str) -> tuple[KeyPath, object]:
     key, equals, written = text.partition("=")
-    path = tuple(part.strip() for part in key.split("."))
+    path = _with_names(tuple(part.strip() for part in key.split(".")))
     if not equals or not all(path):
         raise BadValue("is not KEY=VALUE; write --set budget.trials=8, for example")
     try:
         return path, read_text(written).value
     except DocumentError as error:
         raise BadValue(f"its value {error.flaws[0].text}; put it in quotes to mean the text") from error
+
+
+def _with_names(path: tuple[str, ...]) -> tuple[str, ...]:
+    """The path with the name of a parameter that reaches into the data, such as prepare.scale, as one part."""
+    if len(path) >= 3 and path[0] in ("space", "fixed") and path[1] in SECTIONS:
+        return path[0], f"{path[1]}.{path[2]}", *path[3:]
+    return path
 
 
 def _put(values: dict[str, Any], path: KeyPath, value: object) -> None:

@@ -18,12 +18,13 @@ from search_spaces.space import Space
 from search_spaces.values import BadValue, described, nearest
 from service.errors import Problem, StudyFileError
 from service.spec.checks import Draft, check_draft, find_trainer
+from service.spec.data import Augment, Data
 from service.spec.fields import metric_name, study_name, text
 from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
 from service.spec.pruning import Pruning
-from service.spec.sections import Budget, Data, Objective, Resources, Search, Training
+from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from service.spec.sentences import TOP, sentences, unknown_key
 from service.spec.study import StudySpec
 
@@ -32,6 +33,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "objective": Objective,
     "search": Search,
     "training": Training,
+    "confirm": Confirm,
     "budget": Budget,
     "resources": Resources,
 }
@@ -200,12 +202,34 @@ class _Reading:
             path, _, name = trainer.rpartition(":")
             self._parts["trainer"] = f"{self._located(path)}:{name}"
         source = self._written("data", "source")
-        if source is not None and self._is_file(source):
+        if source is not None and ".py:" in source:
+            path, _, name = source.rpartition(":")
+            source = f"{self._located(path)}:{name}"
+        elif source is not None and self._is_file(source):
             source = str(self._located(source))
         data: Data | None = self._parts.get("data")
         if data is not None:
-            self._parts["data"] = data.model_copy(update={"source": source})
+            augment = data.augment.model_copy(update=self._augment_files(data.augment))
+            self._parts["data"] = data.model_copy(update={"source": source, "augment": augment})
         return source
+
+    def _augment_files(self, augment: Augment) -> dict[str, str]:
+        """The files that data.augment names, absolute."""
+        found = {}
+        if augment.synonyms is not None:
+            path = self._located(augment.synonyms)
+            found["synonyms"] = str(path)
+            if not path.is_file():
+                self._say(("data", "augment", "synonyms"), f"there is no file {path}")
+        if augment.translate is not None:
+            written, colon, name = augment.translate.rpartition(":")
+            path = self._located(written)
+            found["translate"] = f"{path}:{name}"
+            if not colon or path.suffix != ".py" or not name:
+                self._say(("data", "augment", "translate"), f"{augment.translate} is not path.py:function")
+            elif not path.is_file():
+                self._say(("data", "augment", "translate"), f"there is no file {path}")
+        return found
 
     def _is_file(self, source: str) -> bool:
         from trainers.data import DATASETS, is_path

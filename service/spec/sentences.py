@@ -10,18 +10,24 @@ from pydantic import BaseModel, ValidationError
 from search_spaces.document import KeyPath, dotted
 from search_spaces.values import described
 from service.errors import did_you_mean
+from service.spec.data import Augment, Data, Prepare, Split, Tokens
 from service.spec.pruning import METHODS, WRAPPED
-from service.spec.sections import LATER, Budget, Data, Objective, Prepare, Resources, Search, Split, Tokens, Training
+from service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
 
-TOP = ("name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources")
+TOP = (
+    "name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources",
+    "confirm",
+)  # fmt: skip
 SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("data",): Data,
     ("data", "split"): Split,
     ("data", "prepare"): Prepare,
     ("data", "tokens"): Tokens,
+    ("data", "augment"): Augment,
     ("objective",): Objective,
     ("search",): Search,
     ("training",): Training,
+    ("confirm",): Confirm,
     ("budget",): Budget,
     ("resources",): Resources,
 }

@@ -17,12 +17,14 @@ from search_spaces.parameters import Fixed, Value, shown
 from search_spaces.parse import from_list, to_list
 from search_spaces.space import Space
 from service.errors import Problem, StudyFileError
+from service.spec.data import Data
 from service.spec.fields import Name, Section, Text
 from service.spec.origin import Origin
 from service.spec.pruning import NoPruning, Pruning
-from service.spec.sections import Budget, Data, Objective, Resources, Search, Training
+from service.spec.reaching import own_values, reached, reaching
+from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from service.spec.sentences import sentences
-from trainers.messages import DataSpec, TokenSpec
+from trainers.messages import AugmentSpec, DataSpec, TokenSpec
 
 
 def _as_space(value: object) -> object:
@@ -48,6 +50,7 @@ class StudySpec(Section):
     training: Training
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
+    confirm: Confirm | None = None
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -77,34 +80,56 @@ class StudySpec(Section):
         limits = [limit for limit in (self.grid_size(), self.budget.trials) if limit is not None]
         return min(limits, default=None)
 
-    def data_spec(self) -> DataSpec | None:
-        """The data as the trainers take them."""
+    @property
+    def folds(self) -> int | None:
+        """Of cross-validation; None where there is one validation split."""
+        return self.data.split.folds if self.data else None
+
+    @property
+    def reports(self) -> int:
+        """How many reports a trial makes: one an epoch, or with cross-validation one a fold."""
+        return self.folds or self.training.epochs
+
+    def data_spec(self, params: Mapping[str, Any] | None = None) -> DataSpec | None:
+        """The data as the trainers take them.
+
+        Args:
+            params: a trial's, some of which may reach into the data; None: as the study's own.
+        """
         if self.data is None:
             return None
+        searched = [item for item in reaching(self.space) if not isinstance(item, Fixed)]
+        data = reached(self.data, own_values(self.space, self.data) if params is None else params)
         return DataSpec(
-            source=self.data.source,
-            target=self.data.target,
-            validation=self.data.split.validation,
-            test=self.data.split.test,
-            seed=self.data.split.seed,
-            scale=self.data.prepare.scale,
-            missing=self.data.prepare.missing,
-            indicator=self.data.prepare.indicator,
-            encode=self.data.prepare.encode,
-            balance=self.data.prepare.balance,
-            ignore=self.data.ignore,
-            categorical=self.data.categorical,
-            split_column=self.data.split.column,
-            split_group=self.data.split.group,
-            split_time=self.data.split.time,
-            reshuffle=self.data.split.reshuffle,
-            kind=self.data.kind,
-            time=self.data.time,
-            window=self.data.window,
-            horizon=self.data.horizon,
-            period=self.data.period,
-            text=self.data.text,
-            tokens=TokenSpec(self.data.tokens.by, self.data.tokens.vocabulary, self.data.tokens.length),
+            source=data.source,
+            target=data.target,
+            validation=data.split.validation,
+            test=data.split.test,
+            seed=data.split.seed,
+            scale=data.prepare.scale,
+            missing=data.prepare.missing,
+            indicator=data.prepare.indicator,
+            encode=data.prepare.encode,
+            balance=data.prepare.balance,
+            ignore=data.ignore,
+            categorical=data.categorical,
+            split_column=data.split.column,
+            split_group=data.split.group,
+            split_time=data.split.time,
+            stratified=data.split.stratified,
+            folds=data.split.folds,
+            reshuffle=data.split.reshuffle,
+            kind=data.kind,
+            time=data.time,
+            window=data.window,
+            horizon=data.horizon,
+            period=data.period,
+            text=data.text,
+            tokens=TokenSpec(data.tokens.by, data.tokens.vocabulary, data.tokens.length),
+            size=data.prepare.size,
+            mode=data.prepare.mode,
+            augment=AugmentSpec(**data.augment.model_dump()),
+            keep=data.split.reshuffle or data.split.folds is not None or bool(searched),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def runner_row(study: Study) -> Row:
 def trial_rows(study_id: int, items: Iterable[Trial]) -> list[Row]:
     """All of the trials but the tracker's columns."""
     return [
-        {"study_id": study_id, "label": trial.label} | {name: getattr(trial, name) for name in _TRIAL_FIELDS}
+        {"study_id": study_id, "label": trial.label, "mark": trial.mark}
+        | {name: getattr(trial, name) for name in _TRIAL_FIELDS}
         for trial in items
     ]
 
@@ -64,7 +65,7 @@ def report_rows(study_id: int, items: Iterable[Report]) -> list[Row]:
 def keep_trials(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """Insert trials, or replace all but the tracker's columns of those that are there."""
     insert = _insert(dialect)(trials)
-    values = {name: insert.excluded[name] for name in (*_TRIAL_FIELDS, "label") if name != "number"}
+    values = {name: insert.excluded[name] for name in (*_TRIAL_FIELDS, "label", "mark") if name != "number"}
     return insert.on_conflict_do_update(index_elements=["study_id", "number"], set_=values)
 
 

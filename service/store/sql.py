@@ -47,7 +47,11 @@ _CHANGE_STUDY = update(studies).where(studies.c.id == _KEY)
 _TRIALS = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY).order_by(trials.c.number)
 _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
-_COUNTS = select(trials.c.study_id, trials.c.label, func.count()).group_by(trials.c.study_id, trials.c.label)
+_COUNTS = (
+    select(trials.c.study_id, trials.c.label, func.count())
+    .where(trials.c.confirms.is_(None))
+    .group_by(trials.c.study_id, trials.c.label)
+)
 _AHEAD = (
     select(*TRIAL_COLUMNS)
     .where(trials.c.study_id == _KEY, ahead)

@@ -38,6 +38,8 @@ studies = Table(
     Column("mlflow_run_id", Text),
     Column("model_uri", Line),
     Column("champion", Integer),
+    Column("test_opened", Number),
+    Column("test_opened_by", Line),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 
@@ -50,7 +52,7 @@ trials = Table(
     Column("seed", Integer, nullable=False),
     Column("state", Choice(TrialState), nullable=False),
     Column("failure", Choice(Failure)),
-    Column("label", Text, nullable=False),  # Trial.label: what is counted, and what the mirror has to reach
+    Column("label", Text, nullable=False),  # Trial.label: what is counted
     Column("message", Line),
     Column("attempts", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
@@ -65,8 +67,12 @@ trials = Table(
     Column("started", Number),
     Column("ended", Number),
     Column("mlflow_run_id", Text),
+    Column("stop_at", Integer),
+    Column("confirms", Integer),
+    Column("test", Json),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
-    Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.label
+    Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
+    Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach
 )
 
 reports = Table(
@@ -94,4 +100,4 @@ leases = Table(
 MIRROR = ("mlflow_run_id", "mirrored_epoch", "mirrored_state")  # of trials: written by the tracker alone
 
 # Trials whose state or curve is ahead of the mirror.
-ahead = or_(trials.c.mirrored_epoch < trials.c.epochs, trials.c.mirrored_state != trials.c.label)
+ahead = or_(trials.c.mirrored_epoch < trials.c.epochs, trials.c.mirrored_state != trials.c.mark)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.diagnosis.confirmation import best_first
 from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
@@ -30,6 +31,8 @@ _MORE_IS_BETTER = frozenset({
     "sensitivity", "specificity", "ssim", "top1", "top5",
 })
 # fmt: on
+TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
+DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
     TrialState.RUNNING: "RUNNING",
@@ -127,9 +130,14 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
 
 def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
     """What a trial's run is found and filtered by."""
+    diagnosis = trial.diagnosis or {}
     tags: dict[str, Any] = {
         "goodfit.study": study.name,
-        "goodfit.trial": trial.number,
+        CONFIRMATION if trial.confirms is not None else TRIAL: trial.number,
+        "goodfit.confirms": trial.confirms,
+        "goodfit.severity": diagnosis.get("severity"),
+        "goodfit.confidence": diagnosis.get("confidence"),
+        "goodfit.gap": trial.gap,
         "goodfit.state": trial.label,
         "goodfit.attempt": trial.attempts,
         "goodfit.verdict": trial.verdict,
@@ -159,9 +167,32 @@ def study_status(study: Study) -> str:
     return _STUDY_STATUS[study.state]
 
 
-def trial_points(reports: Iterable[Report], objective: Objective) -> list[Point]:
-    """A trial's curves by epoch: what it reported, and `gap/...`: how much worse validation is."""
+def trial_name(trial: Trial) -> str:
+    """Of a trial's run."""
+    if trial.confirms is not None:
+        return f"confirmation {trial.number} of trial {trial.confirms}"
+    return f"trial {trial.number}"
+
+
+def number_in(tags: Mapping[str, str]) -> int | None:
+    """The number of the trial or confirmation that a run with these tags belongs to; None for the study's own."""
+    number = tags.get(TRIAL, tags.get(CONFIRMATION))
+    return None if number is None else int(number)
+
+
+def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) -> list[Point]:
+    """A trial's curves by epoch: what it reported, and `gap/...`: how much worse validation is.
+
+    Of one that has ended also the numbers of its verdict, `diagnosis/...`, and of a confirmation its
+    scores on the test split, `test/...`.
+    """
     points = []
+    if trial.state in FINISHED:
+        numbers = {f"test/{name}": value for name, value in (trial.test or {}).items()}
+        told = trial.diagnosis or {}
+        numbers |= {f"diagnosis/{key}": told[key] for key in DIAGNOSED if told.get(key) is not None}
+        at = milliseconds(ended(trial))
+        points += [Point(safe_name(key), trial.epochs, value, at) for key, value in numbers.items()]
     for report in reports:
         at = milliseconds(report.at)
         for key, value in {**report.metrics, **_gaps(report.metrics, objective)}.items():
@@ -188,15 +219,10 @@ def more_is_better(name: str, objective: Objective) -> bool:
     return not _MORE_IS_BETTER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
-def best_of(trials: Iterable[Trial], direction: str) -> Trial | None:
-    """The complete trial with the best value, the first of equals."""
-    best: Trial | None = None
-    best_value = math.nan
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        value = trial.value
-        if trial.state is TrialState.COMPLETE and value is not None and better(value, best_value, direction):
-            best, best_value = trial, value
-    return best
+def best_of(trials: Iterable[Trial], objective: Objective) -> Trial | None:
+    """The winner: the confirmed one where there is one, else the complete trial with the best value."""
+    everything = sorted(trials, key=lambda trial: trial.number)
+    return next(iter(best_first(everything, objective.metric, objective.direction)), None)
 
 
 def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
@@ -206,7 +232,8 @@ def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
     `verdicts/overfit`, ...) at step n tell of trials 0 to n, and come when all of these have
     ended: so a point, once there, never changes.
     """
-    finished = sorted((trial for trial in trials if trial.state in FINISHED), key=lambda trial: trial.number)
+    searched = [trial for trial in trials if trial.confirms is None]
+    finished = sorted((trial for trial in searched if trial.state in FINISHED), key=lambda trial: trial.number)
     points = [point for trial in finished for point in _own_points(trial)]
     return points + list(_running_points(finished, objective.direction))
 

@@ -32,10 +32,16 @@ PAGE = 1000  # runs a page when listing an experiment
 
 Draw = Callable[[Sequence[Report], str, str, Mapping[str, Any] | None, str], str]
 Artifacts = Callable[[Trial], Path | None]
+Describe = Callable[[], Mapping[str, str]]
 
 
 def _no_artifacts(_trial: Trial) -> None:
     """For trials that leave no files of their own."""
+
+
+def _nothing() -> Mapping[str, str]:
+    """For studies of which nothing more is to be said."""
+    return {}
 
 
 @dataclass
@@ -49,6 +55,7 @@ class _Session:
     renewed: bool  # the store knows of another experiment, or of none
     backlog: dict[int, Trial]  # confirmed elsewhere, missing here
     finished: dict[int, Trial]
+    described: bool = False
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
 
 
@@ -63,6 +70,8 @@ class Mirror:
         draw: (reports, metric, direction, diagnosis, title) -> the learning curve as SVG.
         export_model: the best trial and an empty folder -> the model, its bare checkpoint, or None.
         artifacts: a finished trial -> the folder of files that its trainer left, if there is one.
+        describe: the study's own files by name, such as the report on its data; asked for once a
+            trial has finished, since it may take seconds.
         connect: opens MLflow's client.
     """
 
@@ -76,11 +85,13 @@ class Mirror:
         draw: Draw,
         export_model: ExportModel,
         artifacts: Artifacts = _no_artifacts,
+        describe: Describe = _nothing,
         connect: Connect = connect,
     ) -> None:
         self._store, self._name = store, study
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._draw, self._export_model, self._artifacts, self._connect = draw, export_model, artifacts, connect
+        self._describe = describe
         self._session: _Session | None = None
         self._tries: Counter[int] = Counter()
         self._refused: dict[int, str] = {}
@@ -122,7 +133,7 @@ class Mirror:
         with self._known_only_while_all_goes_well() as session:
             study = self._store.study(self._name)
             self._push_study(session, study)
-            best = content.best_of(session.finished.values(), content.Objective.of(study).direction)
+            best = content.best_of(session.finished.values(), content.Objective.of(study))
             if study.state is StudyState.DONE and best is not None and best.number != study.champion:
                 uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)
                 self._store.confirm_study_mirrored(study.id, model_uri=uri, champion=best.number)
@@ -199,7 +210,7 @@ class Mirror:
         reports = self._store.reports(study.id, trial.number)
         tags = content.trial_tags(study, trial)
         run = self._run(session, study, trial, tags)
-        run.log(content.trial_points(reports, objective), content.params(trial.params), tags)
+        run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags)
         ended = trial.state in FINISHED
         if ended:
             files = {"diagnosis.json": content.diagnosis_json(trial)}
@@ -217,7 +228,7 @@ class Mirror:
             session.open_runs.pop(trial.number, None)
         else:
             session.open_runs[trial.number] = run
-        return run.id, max((report.epoch for report in reports), default=0), trial.label
+        return run.id, max((report.epoch for report in reports), default=0), trial.mark
 
     def _run(self, session: _Session, study: Study, trial: Trial, tags: Mapping[str, str]) -> MirroredRun:
         if trial.number in session.open_runs:
@@ -226,15 +237,19 @@ class Mirror:
             return MirroredRun.adopt(session.client, session.run_ids[trial.number])
         start = content.milliseconds(content.started(trial, study))
         tags = {**tags, "mlflow.parentRunId": session.study_run.id}
-        return MirroredRun.make(session.client, session.experiment.id, f"trial {trial.number}", start, tags)
+        return MirroredRun.make(session.client, session.experiment.id, content.trial_name(trial), start, tags)
 
     def _push_study(self, session: _Session, study: Study) -> None:
         objective = content.Objective.of(study)
         trials = session.finished.values()
-        best = content.best_of(trials, objective.direction)
+        best = content.best_of(trials, objective)
         session.study_run.log(content.study_points(trials, objective), {}, content.study_tags(study, best))
         end = content.milliseconds(study.ended) if study.ended is not None else None
         session.study_run.set_status(content.study_status(study), end)
+        if trials and not session.described:
+            if files := self._describe():
+                session.study_run.attach(files)
+            session.described = True
 
 
 def _listed(
@@ -244,8 +259,7 @@ def _listed(
     found: dict[int | None, list[Run]] = {}
     for run in _runs(client, experiment_id):
         if "goodfit.study" in run.data.tags:
-            number = run.data.tags.get("goodfit.trial")
-            found.setdefault(None if number is None else int(number), []).append(run)
+            found.setdefault(content.number_in(run.data.tags), []).append(run)
     chosen = {}
     for place, runs in found.items():
         known = study.mlflow_run_id if place is None else trials[place].mlflow_run_id if place in trials else None

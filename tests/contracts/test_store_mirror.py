@@ -35,7 +35,7 @@ def test_a_new_trial_is_ahead_until_it_is_confirmed(store: Store, lease: Lease) 
     trial = Trial(0, {"a": 1.5}, 1)
     store.apply(lease, Batch(trials={0: trial}))
     assert store.unmirrored(lease.study_id, 10) == [trial]
-    store.confirm_mirrored(lease.study_id, {0: ("run-0", 0, "QUEUED")})
+    store.confirm_mirrored(lease.study_id, {0: ("run-0", 0, "QUEUED/")})
     assert store.unmirrored(lease.study_id, 10) == []
     assert store.trials(lease.study_id) == [replace(trial, mlflow_run_id="run-0")]
 
@@ -43,16 +43,16 @@ def test_a_new_trial_is_ahead_until_it_is_confirmed(store: Store, lease: Lease) 
 def test_a_longer_curve_or_another_state_puts_a_trial_ahead(store: Store, lease: Lease) -> None:
     running = Trial(0, {}, 1, TrialState.RUNNING, epochs=2)
     store.apply(lease, Batch(trials={0: running, 1: replace(running, number=1)}))
-    seen = ("run", 2, "RUNNING")
+    seen = ("run", 2, "RUNNING/")
     store.confirm_mirrored(lease.study_id, {0: seen, 1: seen})
     assert numbers(store, lease) == []
     store.apply(lease, Batch(trials={0: replace(running, epochs=3)}))
     assert numbers(store, lease) == [0]
     store.apply(lease, Batch(trials={1: replace(running, number=1, state=TrialState.FAILED, failure=Failure.NAN)}))
     assert numbers(store, lease) == [1, 0]
-    store.confirm_mirrored(lease.study_id, {0: ("run", 3, "RUNNING"), 1: ("run", 2, "FAILED(oom)")})
+    store.confirm_mirrored(lease.study_id, {0: ("run", 3, "RUNNING/"), 1: ("run", 2, "FAILED(oom)/")})
     assert numbers(store, lease) == [1]  # another kind of failure is another state
-    store.confirm_mirrored(lease.study_id, {1: ("run", 2, "FAILED(nan)")})
+    store.confirm_mirrored(lease.study_id, {1: ("run", 2, "FAILED(nan)/")})
     assert numbers(store, lease) == []
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_confirmation_leaves_the_trial_ahead(store: Store, lease:
 
 def test_mirrored_epochs_are_told_for_each_trial_asked_for(store: Store, lease: Lease) -> None:
     store.apply(lease, Batch(trials={n: Trial(n, {}, n, epochs=9) for n in range(4)}))
-    store.confirm_mirrored(lease.study_id, {1: ("a", 4, "QUEUED"), 2: ("b", 6, "QUEUED")})
+    store.confirm_mirrored(lease.study_id, {1: ("a", 4, "QUEUED/"), 2: ("b", 6, "QUEUED/")})
     assert store.mirrored_epochs(lease.study_id, [3, 1, 77]) == {3: 0, 1: 4, 77: 0}
     assert store.mirrored_epochs(lease.study_id, []) == {}
 
@@ -80,7 +80,7 @@ def test_mirrored_epochs_are_told_for_each_trial_asked_for(store: Store, lease: 
 def test_a_runner_does_not_touch_what_the_tracker_wrote(store: Store, lease: Lease) -> None:
     trial = Trial(0, {}, 1, TrialState.RUNNING, epochs=3)
     store.apply(lease, Batch(trials={0: trial}))
-    store.confirm_mirrored(lease.study_id, {0: ("run-0", 3, "RUNNING")})
+    store.confirm_mirrored(lease.study_id, {0: ("run-0", 3, "RUNNING/")})
     store.apply(lease, Batch(trials={0: replace(trial, state=TrialState.COMPLETE, mlflow_run_id="not mine")}))
     assert store.trials(lease.study_id)[0].mlflow_run_id == "run-0"
     assert store.mirrored_epochs(lease.study_id, [0]) == {0: 3}
@@ -89,7 +89,7 @@ def test_a_runner_does_not_touch_what_the_tracker_wrote(store: Store, lease: Lea
 def test_confirming_needs_no_lease(store: Store, lease: Lease) -> None:
     store.apply(lease, Batch(trials={0: Trial(0, {}, 1)}))
     store.release(lease)
-    store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED")})
+    store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
     store.confirm_study_mirrored(lease.study_id, mlflow_run_id="parent")
     assert store.unmirrored(lease.study_id, 1) == []
     assert store.study("digits").mlflow_run_id == "parent"
@@ -114,7 +114,7 @@ def test_the_tracker_cannot_change_what_is_the_runners(store: Store, lease: Leas
 def test_confirming_a_removed_study_is_refused(store: Store, lease: Lease) -> None:
     store.remove("digits")
     with pytest.raises(UnknownStudy, match="removed"):
-        store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED")})
+        store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
     with pytest.raises(UnknownStudy, match="removed"):
         store.confirm_study_mirrored(lease.study_id, mlflow_run_id="r")
 
@@ -131,7 +131,7 @@ def test_a_tracker_confirms_while_a_runner_applies(store: Store, lease: Lease, d
                 last = done.is_set()
                 behind = other.unmirrored(lease.study_id, 3)
                 other.confirm_mirrored(
-                    lease.study_id, {trial.number: ("run", trial.epochs, trial.label) for trial in behind}
+                    lease.study_id, {trial.number: ("run", trial.epochs, trial.mark) for trial in behind}
                 )
                 if last and not behind:
                     return

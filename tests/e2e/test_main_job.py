@@ -137,6 +137,8 @@ client = mlflow.MlflowClient()
 runs = client.search_runs([client.get_experiment_by_name("digits-cnn").experiment_id])
 parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 assert len(parents) == 1 and len(runs) == 5, runs
+files = [item.path for item in client.list_artifacts(parents[0].info.run_id)]
+assert {{"study.json", "data.json"}} <= set(files), files
 for run in runs:
     if run is parents[0]:
         continue

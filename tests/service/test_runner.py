@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,15 @@ class Puppet:
     """An executor of one slot: each wait() brings one message, and an epoch takes `seconds` of the clock."""
 
     def __init__(
-        self, clock: Clock, seconds: float = 1.0, *, deaf: bool = False, dies_at: tuple[int, int] | None = None
+        self,
+        clock: Clock,
+        seconds: float = 1.0,
+        *,
+        deaf: bool = False,
+        dies_at: tuple[int, int] | None = None,
+        overfits: bool = False,
     ):
-        self.clock, self.seconds, self.deaf, self.dies_at = clock, seconds, deaf, dies_at
+        self.clock, self.seconds, self.deaf, self.dies_at, self.overfits = clock, seconds, deaf, dies_at, overfits
         self.work: Assignment | None = None
         self.epoch = 0
         self.stopped = False
@@ -86,12 +92,13 @@ class Puppet:
         if self.stopped or self.epoch >= work.epochs:
             self.work = None
             outcome = Outcome.COMPLETE if self.epoch >= work.epochs else Outcome.STOPPED
-            return [Ended(work.trial, work.attempt, outcome)]
+            test = {"loss": work.params["x"] + work.seed % 7} if work.test and outcome is Outcome.COMPLETE else None
+            return [Ended(work.trial, work.attempt, outcome, test=test)]
         self.epoch += 1
-        metrics = {
-            "train/loss": loss(work.params["x"], self.epoch) * 0.9,
-            "val/loss": loss(work.params["x"], self.epoch),
-        }
+        value = loss(work.params["x"], self.epoch)
+        if self.overfits and self.epoch > 4:  # what training wins, validation loses
+            value *= 1 + 0.4 * (self.epoch - 4)
+        metrics = {"train/loss": loss(work.params["x"], self.epoch) * 0.9, "val/loss": value}
         final = self.epoch == work.epochs
         return [Reported(work.trial, work.attempt, self.epoch, metrics, float(self.epoch), final)]
 
@@ -179,7 +186,7 @@ class Bench:
     def _assign(self, trial: Trial) -> Assignment:
         return Assignment(
             "s", trial.number, trial.attempts, "t", trial.params, None, trial.seed, self.plan.epochs, "val/loss",
-            "minimize", Path("unused"), reported=trial.epochs,
+            "minimize", Path("unused"), reported=trial.epochs, test=trial.confirms is not None,
         )  # fmt: skip
 
     def trials(self) -> list[Trial]:
@@ -191,7 +198,15 @@ class Bench:
         for report in self.store.reports(self.study.id):
             curves.setdefault(report.trial, []).append((report.epoch, report.metrics["val/loss"]))
         return [
-            (trial.number, dict(trial.params), trial.label, trial.value, trial.verdict, curves.get(trial.number))
+            (
+                trial.number,
+                dict(trial.params),
+                trial.label,
+                trial.value,
+                trial.verdict,
+                curves.get(trial.number),
+                (trial.confirms, trial.seed, trial.test),
+            )
             for trial in self.trials()
         ]
 
@@ -213,7 +228,7 @@ def test_a_study_runs_to_its_end_and_everything_is_in_the_store(bench: Bench) ->
     assert [trial.number for trial in trials] == list(range(8))
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert all(trial.verdict and trial.diagnosis and trial.ended for trial in trials)
-    for number, _, _, value, _, curve in bench.outcome():
+    for number, _, _, value, _, curve, _ in bench.outcome():
         assert curve is not None, f"trial {number} has a curve"
         assert [epoch for epoch, _ in curve] == list(range(1, len(curve) + 1))
         assert value == min(loss for _, loss in curve)
@@ -227,19 +242,26 @@ def test_gap_is_in_the_objectives_unit_at_the_best_epoch(bench: Bench) -> None:
         assert trial.gap == pytest.approx(0.1 * trial.value)
 
 
+CONFIRMED = replace(PLAN, trials=4, confirm=(2, 2))
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
-def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path: Path, after: bool) -> None:
-    whole = Bench(tmp_path, PLAN)
+@pytest.mark.parametrize("plan", [PLAN, CONFIRMED], ids=["search", "confirmation"])
+def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(
+    tmp_path: Path, plan: Plan, after: bool
+) -> None:
+    whole = Bench(tmp_path, plan)
     whole.runner(Puppet(whole.clock)).run()
     expected = whole.outcome()
-    assert any(label == "PRUNED" for _, _, label, *_ in expected)
+    assert any(label == "PRUNED" for _, _, label, *_ in expected) or plan is CONFIRMED
+    opened = whole.store.study("s").test_opened
     survived = False
     write = 0
     while not survived:
         write += 1
         folder = tmp_path / f"{write}"
         folder.mkdir()
-        bench = Bench(folder, PLAN)
+        bench = Bench(folder, plan)
         try:
             bench.runner(Puppet(bench.clock), Mortal(bench.store, write, after=after)).run()
             survived = True
@@ -247,7 +269,7 @@ def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path
             if bench.store.study("s").state is not StudyState.DONE:
                 bench.runner(Puppet(bench.clock)).run()
         assert bench.outcome() == expected, f"killed at write {write}"
-        assert len(bench.trials()) == 8
+        assert (bench.store.study("s").test_opened is None) == (opened is None)
     assert write > 30, "every write of the study was a moment to be killed at"
 
 
@@ -356,3 +378,67 @@ def test_a_watcher_sees_counts_that_agree_with_the_store(bench: Bench) -> None:
     assert last.best is not None
     assert last.best.value == min(trial.value for trial in bench.trials() if trial.state is TrialState.COMPLETE)
     assert sorted(trial.number for progress in bench.seen for trial in progress.settled) == list(range(8))
+
+
+def test_the_best_are_trained_again_on_fresh_seeds_and_scored_on_the_test_split_once(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, CONFIRMED)
+    ended = bench.runner(Puppet(bench.clock)).run()
+    assert ended.state is StudyState.DONE
+    searched = [trial for trial in bench.trials() if trial.confirms is None]
+    again = [trial for trial in bench.trials() if trial.confirms is not None]
+    assert [trial.number for trial in searched] == [0, 1, 2, 3]
+    assert [trial.number for trial in again] == [4, 5, 6, 7]
+    complete = sorted((trial.value, trial.number) for trial in searched if trial.state is TrialState.COMPLETE)
+    assert [trial.confirms for trial in again] == [number for _, number in complete[:2] for _ in range(2)]
+    assert [trial.seed for trial in again[:2]] == [trial.seed for trial in again[2:]]
+    assert not {trial.seed for trial in again} & {trial.seed for trial in searched}
+    assert all(trial.test and trial.verdict and trial.epochs == 6 for trial in again)
+    assert all(trial.test is None for trial in searched)
+    study = bench.store.study("s")
+    assert study.test_opened is not None
+    assert study.test_opened <= min(trial.started or 0.0 for trial in again)
+    assert study.test_opened_by == "host:1:1"
+    assert sum(bench.seen[-1].states.values()) == 4, "the budget is the search's alone"
+
+
+def test_a_study_without_a_complete_trial_opens_no_test_split(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(CONFIRMED, retries=0, trials=1))
+    bench.runner(Puppet(bench.clock, dies_at=(0, 2))).run()
+    assert bench.store.study("s").state is StudyState.FAILED
+    assert bench.store.study("s").test_opened is None
+    assert len(bench.trials()) == 1
+
+
+def test_the_time_of_the_search_does_not_end_its_confirmation(tmp_path: Path) -> None:
+    plan = replace(PLAN, trials=None, prune=False, confirm=(1, 2))
+    bench = Bench(tmp_path, plan, Limits(study=17.0))
+    assert bench.runner(Puppet(bench.clock)).run().state is StudyState.DONE
+    labels = [trial.label for trial in bench.trials() if trial.confirms is None]
+    assert labels[-1] == "CANCELLED"
+    assert [trial.label for trial in bench.trials() if trial.confirms is not None] == ["COMPLETE", "COMPLETE"]
+
+
+def test_an_interrupted_confirmation_goes_on_where_it_was(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, CONFIRMED)
+    puppet = Puppet(bench.clock)
+    runner = bench.runner(puppet)
+    puppet.on_wait = lambda: runner.interrupt() if any(trial >= 5 for trial, _ in puppet.launched) else None
+    assert runner.run().state is StudyState.INTERRUPTED
+    opened = bench.store.study("s").test_opened
+    assert bench.runner(Puppet(bench.clock)).run().state is StudyState.DONE
+    assert bench.store.study("s").test_opened == opened
+    assert [trial.label for trial in bench.trials()[4:]] == ["COMPLETE"] * 4
+
+
+def test_a_trial_that_overfits_is_stopped_and_complete_where_the_study_asks_for_it(tmp_path: Path) -> None:
+    plan = replace(PLAN, epochs=30, prune=False, trials=2)
+    (tmp_path / "asked").mkdir()
+    for folder, asked in ((tmp_path, False), (tmp_path / "asked", True)):
+        bench = Bench(folder, replace(plan, stop_on_overfit=asked))
+        bench.runner(Puppet(bench.clock, overfits=True)).run()
+        for trial in bench.trials():
+            assert trial.label == "COMPLETE"
+            assert str(trial.verdict) == "overfit"
+            assert (trial.epochs < 30) == asked
+            assert trial.best_epoch == 4
+            assert trial.stop_at == (trial.epochs if asked else None)

@@ -146,6 +146,18 @@ def test_the_last_report_of_a_trial_is_not_judged():
     assert desk.did(sc.Judge) == []
 
 
+def test_with_folds_the_last_mean_counts_and_not_the_best():
+    desk = Desk(sc.Plan("val/loss", "minimize", 3, folds=True, trials=1))
+    for fold, mean in enumerate((0.2, 0.4, 0.3), start=1):
+        desk.report(0, fold, mean, final=fold == 3)
+    curve = ({"val/loss": 0.5}, {"val/loss": 0.3})
+    ended = Ended(0, 1, Outcome.COMPLETE, curve=curve)
+    desk.tell(ended)
+    trial = desk.trial(0)
+    assert (trial.value, trial.best_epoch, trial.state) == (0.3, 3, TrialState.COMPLETE)
+    assert desk.did(sc.Settle) == [sc.Settle(trial, ended)]
+
+
 def test_a_lost_trial_is_tried_again_until_its_retries_are_spent():
     desk = Desk()
     desk.report(0, 1, 0.5)

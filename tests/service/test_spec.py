@@ -86,6 +86,7 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "minutes": 1.5,
         "checkpoint_epochs": 2,
         "retries": 0,
+        "stop_on": None,
     }
     assert spec.budget.model_dump() == {"trials": 64, "minutes": 30.0, "target": 0.99}
     assert spec.resources.model_dump() == {"cpus": 0.5, "gpus": 0.25, "parallel": 3, "pack": 1}
@@ -188,6 +189,19 @@ def test_paths_are_relative_to_the_study_file_and_become_absolute(tmp_path: Path
     assert spec.data is not None
     assert spec.data.source == str(folder / "rows.csv")
     assert spec.space == Space((Choice("depth", (1, 2)),))
+
+
+def test_a_function_of_a_file_and_a_folder_are_sources_too(tmp_path: Path):
+    (tmp_path / "my_data.py").write_text("def load(): ...\n")
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    for source in ("my_data.py:load", "photos", "./photos"):
+        spec = spec_of(tmp_path, MINIMAL.replace("{source: iris}", f'{{source: "{source}"}}'))
+        assert spec.data is not None
+        assert spec.data.source == str(tmp_path / source)
+    spec = spec_of(tmp_path, MINIMAL.replace("iris", "photos, prepare: {size: 32, mode: grey}"))
+    read_as = spec.data_spec()
+    assert read_as is not None
+    assert (read_as.size, read_as.mode) == (32, "gray")
 
 
 def test_paths_that_are_only_in_the_current_folder_are_found_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

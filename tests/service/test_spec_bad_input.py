@@ -102,17 +102,29 @@ data: {source: irish}
 data: {source: none.csv}
     3: data.source: there is no file
 data: {source: .}
-    3: data.source: data from folders are not there yet
+    3: data.source: is a folder without sub-folders; images lie in a sub-folder for each class
 data: {source: story.txt}
-    3: data.source: text data are not there yet
+    3: data.source: trainer mlp takes image or table data: give a .csv
 data: {source: rows.csv}
     3: data.target: is missing; write the column to predict
+data: {source: "none.py:load"}
+    3: data.source: there is no file
+data: {source: iris, prepare: {size: 32}}
+    3: data.prepare.size: is for a folder of images, and iris is none; leave it out
+data: {source: iris, prepare: {mode: gray}}
+    3: data.prepare.mode: is for a folder of images
+data: {source: iris, prepare: {mode: rgba}}
+    3: data.prepare.mode: is
 data: {source: row.csv, target: a}
     3: data.source: did you mean rows.csv?
-data: {source: iris, split: {folds: 5}}
-    3: data.split.folds: cross-validation is not there yet
-data: {source: iris, split: {stratified: true}}
-    3: data.split.stratified: is not there yet
+data: {source: iris, split: {folds: 1}}
+    3: data.split.folds: is 1; it must be at least 2
+data: {source: iris, split: {folds: 5, validation: 0.1}}
+    3: data.split: folds says which rows validate: each has its turn; leave validation out
+data: {source: rows.csv, target: a, split: {folds: 5, column: b}}
+    3: data.split: folds says which rows validate, and so does the column b; write one of them
+data: {source: iris, split: {stratified: maybe}}
+    3: data.split.stratified: is
 data: {source: rows.csv, target: a, split: {group: a, time: b}}
     3: data.split: group and time are two ways to split; write one of them
 data: {source: rows.csv, target: a, split: {time: b, reshuffle: true}}
@@ -139,8 +151,12 @@ data: {source: iris, prepare: {scale: standart}}
     3: data.prepare.scale: did you mean standard?
 data: {source: iris, prepare: {missing: knn}}
     3: data.prepare.missing: knn is not there yet
-data: {source: iris, augment: {flip: true}}
-    3: data.augment: augmentation is not there yet
+data: {source: iris, augment: {rotate: 200}}
+    3: data.augment.rotate: is 200; it must be at most 180
+data: {source: iris, augment: {delete: 1}}
+    3: data.augment.delete: is 1; it must be less than 1
+data: {source: iris, augment: {rotat: 2}}
+    3: data.augment.rotat: unknown key; did you mean rotate?
 trainer: cnn && space: cnn
     3: data.source: iris is table data; trainer cnn takes image
 space: mpl
@@ -307,8 +323,8 @@ resources: {parallel: 0}
     8: resources.parallel: it must be at least 1
 resources: {pack: 8}
     8: resources.pack: packs wider than 1 are not there yet
-confirm: {top: 3}
-    8: confirm: confirmation on fresh seeds is not there yet
+confirm: {top: 0}
+    8: confirm.top: is 0; it must be at least 1
 control: {}
     8: control: is not there yet
 """
@@ -423,7 +439,7 @@ def test_keys_that_are_there_twice_are_all_named(tmp_path: Path):
         ("space.depth={type: int, low: 3, high: 1}", "--set space.depth.low", "low 3 is above high 1"),
         ("space.optimizer=[sgd, no]", "--set space.optimizer.1", 'the text "no" here'),
         ("trainer=mpl", "--set trainer", "did you mean mlp?"),
-        ("confirm.top=3", "--set confirm", "is not there yet"),
+        ("confirm.top=0", "--set confirm.top", "it must be at least 1"),
         ("budget.trials", "--set budget.trials", "is not KEY=VALUE"),
         ("=3", "--set =3", "is not KEY=VALUE"),
         ("budget..trials=3", "--set budget..trials=3", "is not KEY=VALUE"),

@@ -38,7 +38,7 @@ def test_the_text_column_and_the_tokenizer_reach_the_trainers(tmp_path: Path) ->
 def test_tokens_have_defaults(tmp_path: Path) -> None:
     data = spec_of(tmp_path, ", text: review").data_spec()
     assert data is not None
-    assert data.tokens == TokenSpec("word", 8000, 128)
+    assert data.tokens == TokenSpec(None, 8000, 128)
 
 
 @pytest.mark.parametrize(

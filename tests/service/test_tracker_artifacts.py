@@ -91,3 +91,25 @@ def test_the_app_looks_for_them_in_the_trials_own_folder(lab: Lab, tmp_path: Pat
     assert mirror._artifacts(trial) is None
     folder = leave(settings.trial_folder("digits", 3) / "artifacts", "a.png")
     assert mirror._artifacts(trial) == folder
+
+
+def test_what_is_said_of_a_study_is_asked_for_once_and_not_before_a_trial_has_finished(
+    lab: Lab, uri: str, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def describe() -> dict[str, str]:
+        asked.append(1)
+        return {"data.json": "{}"}
+
+    mirror = mirror_of(lab, uri, tmp_path / "art", describe=describe)
+    lab.run(0, epochs=2)
+    mirror.sync()
+    assert asked == []
+    lab.finish(0)
+    mirror.sync()
+    mirror.sync()
+    assert asked == [1]
+    client = connect(uri)
+    parent = lab.store.study(lab.name).mlflow_run_id
+    assert "data.json" in [item.path for item in client.list_artifacts(str(parent))]

@@ -29,7 +29,7 @@ def _series(points: list[Point], key: str) -> list[tuple[int, float]]:
 
 def test_a_gap_is_how_much_worse_validation_is_whichever_way_is_better() -> None:
     report = Report(0, 3, {"train/loss": 0.2, "val/loss": 0.5, "train/accuracy": 0.9, "val/accuracy": 0.8}, 12.5)
-    points = {point.key: point for point in content.trial_points([report], ACCURACY)}
+    points = {point.key: point for point in content.trial_points(Trial(0, {}, 1), [report], ACCURACY)}
     assert points["gap/loss"].value == pytest.approx(0.3)
     assert points["gap/accuracy"].value == pytest.approx(0.1)
     assert {point.step for point in points.values()} == {3}
@@ -37,7 +37,9 @@ def test_a_gap_is_how_much_worse_validation_is_whichever_way_is_better() -> None
 
 
 def test_a_metric_on_one_split_has_no_gap() -> None:
-    points = content.trial_points([Report(0, 1, {"train/loss": 0.2, "val/accuracy": 0.8}, 1.0)], ACCURACY)
+    points = content.trial_points(
+        Trial(0, {}, 1), [Report(0, 1, {"train/loss": 0.2, "val/accuracy": 0.8}, 1.0)], ACCURACY
+    )
     assert [point.key for point in points] == ["train/loss", "val/accuracy"]
 
 
@@ -63,7 +65,7 @@ def test_the_objective_says_itself_whether_more_is_better() -> None:
 
 def test_nan_and_infinities_stay_what_they_are() -> None:
     report = Report(0, 1, {"train/loss": math.inf, "val/loss": math.nan}, 1.0)
-    values = {point.key: point.value for point in content.trial_points([report], ACCURACY)}
+    values = {point.key: point.value for point in content.trial_points(Trial(0, {}, 1), [report], ACCURACY)}
     assert values["train/loss"] == math.inf
     assert math.isnan(values["val/loss"])
     assert math.isnan(values["gap/loss"])
@@ -151,10 +153,10 @@ def test_states_and_verdicts_are_counted_by_trial_number() -> None:
 
 def test_the_best_is_a_complete_trial_and_the_first_of_equals() -> None:
     trials = [_ended(3, 0.7), _ended(1, 0.7), _ended(0, 0.9, TrialState.PRUNED), _ended(2, math.nan), _ended(4, None)]
-    best = content.best_of(trials, "maximize")
+    best = content.best_of(trials, ACCURACY)
     assert best is not None
     assert best.number == 1
-    assert content.best_of([_ended(0, 0.9, TrialState.PRUNED)], "maximize") is None
+    assert content.best_of([_ended(0, 0.9, TrialState.PRUNED)], ACCURACY) is None
 
 
 def test_a_failed_trial_says_how_and_why() -> None:

@@ -154,18 +154,12 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> N
     assert "there is no folder" in problem(tmp_path / "nowhere" / "mail.csv")
 
 
-def test_a_folder_is_refused_for_now(tmp_path: Path) -> None:
-    (tmp_path / "cats").mkdir()
-    assert "a folder of images is not there yet" in problem(tmp_path / "cats")
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("book.txt", "text data is not there yet"),
         ("walk.ts", "a time series file is not there yet"),
-        ("cat.png", "a folder of images is not there yet"),
-        ("sheet.xlsx", "data files of kind '.xlsx' are unknown; give one of .csv, .tsv, .parquet, .jsonl, .npz"),
+        ("cat.png", "is one image; give the folder that has a sub-folder of images for each class"),
+        ("sheet.xlsx", "data files of kind '.xlsx' are unknown; give one of .csv, .tsv, .parquet, .jsonl, .npy, .npz"),
     ],
 )
 def test_what_cannot_be_read_yet_is_refused_by_name(tmp_path: Path, name: str, said: str) -> None:

@@ -30,6 +30,15 @@ def npz(folder: Path, x: np.ndarray, y: np.ndarray) -> str:
 def test_the_list_of_data_sets_tells_the_truth(name: str) -> None:
     told, data = DATASETS[name], load(DataSpec(name))
     assert (told.name, told.task, told.kind) == (data.name, data.task, data.kind)
+    if told.kind == "corpus":  # the standard library's, likewise
+        assert sum(data.facts.rows.values()) == pytest.approx(told.rows, rel=0.3)
+        assert told.features == data.facts.inputs
+        assert data.facts.outputs > 90
+        return
+    if told.kind == "pairs":
+        assert told.rows == sum(data.facts.rows.values())
+        assert told.features == len(data.facts.features)
+        return
     if told.kind == "text":  # the standard library's, which differs from one Python to the next
         assert sum(data.facts.rows.values()) == pytest.approx(told.rows, rel=0.3)
         assert told.features == 1
@@ -64,7 +73,7 @@ def test_every_row_is_in_exactly_one_split() -> None:
 def test_the_test_split_cannot_be_reached_from_the_data() -> None:
     data = load(IRIS)
     assert not [name for name in dir(data) if "test" in name]
-    assert set(Data.__slots__) == {"train", "validation", "facts"}
+    assert set(Data.__slots__) == {"train", "validation", "facts", "augment", "texts"}
 
 
 def test_without_test_rows_the_test_split_is_refused() -> None:

@@ -2,35 +2,54 @@
 
     load(spec)       -> Data: training and validation splits, and the facts about them
     load_test(spec)  -> Split: the test rows, for the confirmation of a winner alone
+    load_sealed(spec) -> Data: likewise, with the test rows in the place of the validation rows
 
 The same spec gives the same splits. Reading is in files.py and builtin.py, the checks and the kind
 of target in raw.py, text columns in words.py, who goes where in dividers.py and split.py, scaling,
-filling and encoding in preparation.py; series.py has time series, text.py texts. No torch here; pandas and
+filling and encoding in preparation.py; series.py has time series, text.py texts, corpus.py running
+text, pairs.py pairs of texts, image_folder.py images in files. No torch here; pandas and
 scikit-learn are imported when a source needs them.
 """
 
 from __future__ import annotations
 
-import functools
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from trainers.data.builtin import DATASETS, Dataset, read_builtin
+from trainers.data.corpus import is_corpus, prepare_corpus
 from trainers.data.dividers import divider_key
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import read_file
+from trainers.data.image_folder import is_image_folder, prepare_images
+from trainers.data.kept import read_or_kept
+from trainers.data.pairs import is_pairs, prepare_pairs
 from trainers.data.preparation import Preparation
-from trainers.data.raw import Raw, check_values, complete_rows, encode_target
+from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_values, complete_rows, encode_target
 from trainers.data.series import is_series, prepare_series
 from trainers.data.split import Rows, split_rows
 from trainers.data.text import is_text, prepare_text
+from trainers.data.varied import asked, check_fit, check_kind
 from trainers.data.words import check_words
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
-__all__ = ["DATASETS", "Data", "Dataset", "Facts", "Preparation", "Split", "is_path", "load", "load_test"]
+__all__ = [
+    "DATASETS",
+    "Data",
+    "Dataset",
+    "Facts",
+    "Preparation",
+    "Split",
+    "is_path",
+    "load",
+    "load_sealed",
+    "load_test",
+    "look",
+]
 
 
 def is_path(source: str) -> bool:
@@ -42,9 +61,19 @@ def load(spec: DataSpec) -> Data:
     """The training and validation splits.
 
     Raises:
-        DataProblem: the data are missing, broken, or cannot be split or prepared as asked.
+        DataProblem: the data are missing, broken, or cannot be split, prepared or varied as asked.
     """
-    return _prepared(spec)[0]
+    data = _prepared(spec)[0]
+    if not asked(spec.augment):
+        return data
+    check_kind(spec.augment, data.kind, data.task, data.name)
+    check_fit(spec.augment, data.kind, data.facts.input_shape, data.name)
+    return replace(data, augment=spec.augment)
+
+
+def look(spec: DataSpec) -> Data:
+    """As load, but fits no scale where that would decode every image of a folder: for what is known without it."""
+    return load(replace(spec, scale="none") if is_image_folder(spec) else spec)
 
 
 def load_test(spec: DataSpec) -> Split:
@@ -55,19 +84,30 @@ def load_test(spec: DataSpec) -> Split:
     return test
 
 
+def load_sealed(spec: DataSpec) -> Data:
+    """The test rows in the place of the validation rows: for the confirmation of a winner alone."""
+    return replace(load(spec), validation=load_test(spec))
+
+
 def _prepared(spec: DataSpec) -> tuple[Data, Split]:
+    if is_image_folder(spec):
+        return prepare_images(spec)
+    if is_pairs(spec):
+        return prepare_pairs(spec)
     if is_series(spec):
         return prepare_series(spec)
+    if is_corpus(spec):
+        return prepare_corpus(spec)
     if is_text(spec):
         return prepare_text(spec)
-    raw = _kept(replace(spec, validation_seed=None), _changed(spec)) if spec.reshuffle else read_raw(spec)
+    raw = read_or_kept(read_raw, spec)
     check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
     check_words(raw, spec.encode, spec.categorical)
     raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
     target, values = encode_target(raw)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
     words = None if raw.words is None else raw.words[rows.train]
-    preparation = Preparation.fit(raw.x[rows.train], values[rows.train], target, spec, raw, words)
+    preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train)
     train, validation, test = (_part(raw, values, index, preparation) for index in rows)
     facts = Facts(
         name=raw.name,
@@ -93,18 +133,6 @@ def read_raw(spec: DataSpec) -> Raw:
     return read_builtin(spec.source)
 
 
-@functools.lru_cache(maxsize=1)
-def _kept(spec: DataSpec, _changed: int | None) -> Raw:
-    """The source, kept between the trials of a study that each split it anew."""
-    return read_raw(spec)
-
-
-def _changed(spec: DataSpec) -> int | None:
-    """When the file was last written, so that a changed one is read again."""
-    path = Path(spec.source)
-    return path.stat().st_mtime_ns if is_path(spec.source) and path.exists() else None
-
-
 def _complete(raw: Raw) -> tuple[Raw, int]:
     """The rows without missing values, and how many are left out."""
     whole = complete_rows(raw)
@@ -115,7 +143,23 @@ def _complete(raw: Raw) -> tuple[Raw, int]:
 
 def _part(raw: Raw, values: np.ndarray, index: np.ndarray, preparation: Preparation) -> Split:
     words = None if raw.words is None else raw.words[index]
-    return Split(preparation.inputs(raw.x[index], words), preparation.targets(values[index]), preparation.codes(words))
+    inputs = _inputs(raw, index, preparation)
+    return Split(inputs, preparation.targets(values[index]), preparation.codes(words))
+
+
+def _inputs(raw: Raw, index: np.ndarray, preparation: Preparation) -> np.ndarray:
+    """Rows as a model takes them, some at a time: their raw values are never all copied."""
+
+    def part(chosen: np.ndarray) -> np.ndarray:
+        return preparation.inputs(raw.x[chosen], None if raw.words is None else raw.words[chosen])
+
+    step = max(1, NUMBERS_AT_ONCE // max(1, math.prod(raw.x.shape[1:])))
+    first = part(index[:step])
+    inputs = np.empty((len(index), *first.shape[1:]), dtype=first.dtype)
+    inputs[:step] = first
+    for start in range(step, len(index), step):
+        inputs[start : start + step] = part(index[start : start + step])
+    return inputs
 
 
 def _counts(rows: Rows) -> dict[str, int]:

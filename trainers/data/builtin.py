@@ -63,6 +63,22 @@ DATASETS = {
             1,
             "docstrings of the standard library by package, 9 classes, their names struck out; varies with Python",
         ),
+        Dataset(
+            "stdlib_source",
+            "language-modelling",
+            "corpus",
+            11_498,  # windows of 128 characters, of Python 3.11.7
+            128,
+            "sources of 6 packages of the standard library as running text, 1.5 million characters; varies with Python",
+        ),
+        Dataset(
+            "dates",
+            "translation",
+            "pairs",
+            8000,
+            1,
+            "generated dates as people write them, in 14 ways, and as ISO 8601 has them: 3rd of March 1987, 1987-03-03",
+        ),
     )
 }
 

@@ -6,13 +6,16 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainers.data.images import Images
 from trainers.data.preparation import Preparation
+from trainers.data.varied import VariedTexts
+from trainers.messages import AugmentSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,16 @@ class Split:
 
     Attributes:
         x: float32; tables (rows, features), images (rows, channels, height, width). Of texts token ids,
-            int64 (rows, length), 0 where a row is filled up.
+            int64 (rows, length), 0 where a row is filled up. Of a folder of images it is Images, which reads
+            a row when it is asked for; np.asarray(x) reads them all.
         y: int64 class indices, or float32 targets in units of the training split's standard deviation;
-            forecasts (rows, horizon).
+            forecasts (rows, horizon); of running text the ids one token on, (rows, length);
+            of pairs the target's ids and its end, (rows, length + 1).
         codes: int64 (rows, columns) where a table's text columns are to be embedded: 0 for a category
             that training had no row of, then one code a category; `facts.cardinalities` counts them.
     """
 
-    x: np.ndarray
+    x: np.ndarray | Images
     y: np.ndarray
     codes: np.ndarray | None = None
 
@@ -46,8 +51,8 @@ class Facts:
     """All that is needed to rebuild a model, and to predict from raw rows later.
 
     Attributes:
-        task: "classification", "regression" or "forecasting".
-        kind: "table", "image" or "series".
+        task: "classification", "regression", "forecasting", "language-modelling" or "translation".
+        kind: "table", "image", "series", "text", "corpus" or "pairs".
         input_shape: of one row: (features,), (channels, height, width) or (steps, features).
         classes: their names in the order of their indices; empty for regression.
         features: the columns of a table in their order; empty for images.
@@ -84,7 +89,9 @@ class Facts:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a model gives for one row: one a class, one a step of the horizon, or one."""
+        """How many numbers a model gives for a row, or one token of running text: a class, a step, a token, or one."""
+        if self.task == "language-modelling" and self.preparation.tokens is not None:
+            return self.preparation.tokens.size
         return len(self.classes) or self.horizon or 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,11 +119,17 @@ class Data:
     """The training and validation splits of a study, and the facts about them.
 
     The test split is not reachable from here, so no trainer can tune on it by mistake.
+
+    Attributes:
+        augment: how the training rows are to be varied in each epoch.
+        texts: the training texts, where those are to be varied.
     """
 
     train: Split
     validation: Split
     facts: Facts
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
+    texts: VariedTexts | None = None
 
     @property
     def name(self) -> str:

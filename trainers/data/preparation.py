@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from trainers.data.pixels import Reading
 from trainers.data.raw import Raw, Target, one_of
 from trainers.data.tokens import Tokenizer
 from trainers.errors import DataProblem
@@ -39,6 +40,8 @@ class Preparation:
         indicators: the columns of numbers that get a 0/1 column for "was missing".
         balance: what training does about rare classes: "none", "weights" or "sampling".
         tokens: of texts, which have none of the above but labels, target and balance.
+        target_tokens: of the targets of pairs, whose sources have `tokens`.
+        images: how the files of a folder of images are read.
     """
 
     fill: tuple[float, ...] | None
@@ -52,27 +55,31 @@ class Preparation:
     indicators: tuple[int, ...] = ()
     balance: str = "none"
     tokens: Tokenizer | None = None
+    target_tokens: Tokenizer | None = None
+    images: Reading | None = None
 
     @classmethod
     def fit(
-        cls, x: np.ndarray, y: np.ndarray, target: Target, spec: DataSpec, raw: Raw, words: np.ndarray | None = None
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        target: Target,
+        spec: DataSpec,
+        raw: Raw,
+        words: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
     ) -> Preparation:
-        """Fit on training rows; DataProblem if a column has no value there, or the target only one."""
+        """Fit on training rows, all or `rows` of x; DataProblem if a column has no value, or the target only one."""
         _check_words_of(spec, target, raw)
-        fill = _fill(x, spec.missing, raw)
-        indicators: tuple[int, ...] = ()
-        if fill is not None:
-            indicators = tuple(np.flatnonzero(np.isnan(x).any(axis=0)).tolist()) if spec.indicator else ()
-            x = _filled(x, fill)
-        shift, divide = _scaling(x, spec.scale)
+        columns = _fit_columns(x, rows, spec, raw)
         fitted = cls(
-            _plain(fill),
-            shift,
-            divide,
+            columns.fill,
+            columns.shift,
+            columns.divide,
             target.labels,
             categories=_categories(words, raw),
             encode=spec.encode,
-            indicators=indicators,
+            indicators=columns.indicators,
             balance=spec.balance,
         )
         if target.task == "classification":
@@ -86,8 +93,12 @@ class Preparation:
     def from_dict(cls, values: Mapping[str, Any]) -> Preparation:
         lists = {name: None if values[name] is None else tuple(values[name]) for name in _LISTS if name in values}
         categories = {name: tuple(words) for name, words in values.get("categories", {}).items()}
-        tokens = Tokenizer.from_dict(values["tokens"]) if values.get("tokens") else None
-        return cls(**{**values, **lists, "categories": categories, "tokens": tokens})
+        tokens, target_tokens = (
+            Tokenizer.from_dict(values[name]) if values.get(name) else None for name in ("tokens", "target_tokens")
+        )
+        images = Reading(**values["images"]) if values.get("images") else None
+        fitted = {"categories": categories, "tokens": tokens, "target_tokens": target_tokens, "images": images}
+        return cls(**{**values, **lists, **fitted})
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -162,6 +173,47 @@ class Preparation:
         return values
 
 
+class _Columns(NamedTuple):
+    """What is fitted of columns of numbers, or of an image's channels."""
+
+    fill: tuple[float, ...] | None
+    indicators: tuple[int, ...]
+    shift: tuple[float, ...]
+    divide: tuple[float, ...]
+
+
+def _fit_columns(x: np.ndarray, rows: np.ndarray | None, spec: DataSpec, raw: Raw) -> _Columns:
+    """Fit a few columns of a table at a time: its training rows are never all copied.
+
+    Two or more, since numpy adds up a lone column in another order, and what is fitted to a column
+    must not depend on its neighbours.
+    """
+    width = x.shape[1]
+    starts = range(0, max(1, width - 3), 4) if x.ndim == 2 else range(1)
+    ends = [*starts[1:], width]
+    parts = []
+    for start, end in zip(starts, ends, strict=True):
+        block = x[:, start:end]
+        parts.append(_fit_block(np.ascontiguousarray(block if rows is None else block[rows]), start, spec, raw))
+    return _Columns(
+        None if parts[0].fill is None else tuple(value for part in parts for value in part.fill or ()),
+        tuple(place for part in parts for place in part.indicators),
+        tuple(value for part in parts for value in part.shift),
+        tuple(value for part in parts for value in part.divide),
+    )
+
+
+def _fit_block(x: np.ndarray, first: int, spec: DataSpec, raw: Raw) -> _Columns:
+    """What is fitted of the columns from number `first` on."""
+    fill = _fill(x, spec.missing, raw, first)
+    indicators: tuple[int, ...] = ()
+    if fill is not None:
+        if spec.indicator:
+            indicators = tuple((first + np.flatnonzero(np.isnan(x).any(axis=0))).tolist())
+        x = _filled(x, fill)
+    return _Columns(_plain(fill), indicators, *_scaling(x, spec.scale))
+
+
 def _by_column(values: object, x: np.ndarray) -> np.ndarray:
     """One number a column or channel, shaped to meet the rows `x`."""
     column = np.asarray(values, dtype=x.dtype)
@@ -199,13 +251,13 @@ def _categories(words: np.ndarray | None, raw: Raw) -> dict[str, tuple[Category,
     return found
 
 
-def _fill(x: np.ndarray, missing: str, raw: Raw) -> np.ndarray | None:
+def _fill(x: np.ndarray, missing: str, raw: Raw, first: int) -> np.ndarray | None:
     if missing in ("error", "drop"):
         return None
     columns = np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
     empty = np.flatnonzero(np.isnan(columns).all(axis=1))
     if len(empty):
-        name = raw.numeric[empty[0]] if raw.features else f"channel {empty[0]}"
+        name = raw.numeric[first + empty[0]] if raw.features else f"channel {empty[0]}"
         raise DataProblem(f"{raw.source}: column {name} has no value in the training rows; take it out of the file")
     if missing == "constant":
         return np.zeros(len(columns))

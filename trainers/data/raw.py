@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 20  # distinct values of an integer column that is taken for classes
 MISSING = ("error", "drop", "mean", "median", "most_frequent", "constant")
+NUMBERS_AT_ONCE = 2**20  # that are worked on: bounds the memory, changes no result
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -115,12 +117,12 @@ def check_values(
         text: the names of its columns.
     """
     one_of("prepare.missing", missing, MISSING)
-    if infinite := _told(_counts(np.abs(x) > _LARGEST, features)):
+    if infinite := _told(_counts(x, lambda part: np.abs(part) > _LARGEST, features)):
         raise DataProblem(f"{source}: {infinite} infinite or past float32's range; correct the values or take them out")
     if missing == "error":
-        empty = _counts(np.isnan(x), features)
+        empty = _counts(x, np.isnan, features)
         if words is not None:
-            empty |= _counts(no_words(words), text)
+            empty |= _counts(words, no_words, text)
         if gaps := _told(empty):
             raise DataProblem(f"{source}: {gaps} missing; fill them in, or give `prepare: {{missing: median}}`")
 
@@ -140,13 +142,14 @@ def complete_rows(raw: Raw) -> np.ndarray:
     return np.flatnonzero(~gaps)
 
 
-def _counts(bad: np.ndarray, features: Sequence[str]) -> dict[str, int]:
-    """How many values are bad, by column; under "" for images."""
-    if not bad.any():
-        return {}
-    if not features:
-        return {"": int(bad.sum())}
-    return {features[column]: int(count) for column, count in enumerate(bad.sum(axis=0)) if count}
+def _counts(x: np.ndarray, bad: Callable[[np.ndarray], np.ndarray], features: Sequence[str]) -> dict[str, int]:
+    """How many values are bad, by column, and under "" for images; a part of them looked at a time."""
+    if features:
+        counts = {name: int(bad(x[:, column]).sum()) for column, name in enumerate(features)}
+    else:
+        step = max(1, NUMBERS_AT_ONCE // max(1, math.prod(x.shape[1:])))
+        counts = {"": sum(int(bad(x[start : start + step]).sum()) for start in range(0, len(x), step))}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _told(counts: Mapping[str, int]) -> str:
@@ -174,6 +177,14 @@ def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> n
     values = np.empty((len(frame), len(features)), dtype=np.float64)
     for place, name in enumerate(features):
         values[:, place] = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values
+
+
+def taken_values(frame: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
+    """As table_values, of columns known to hold numbers; each leaves the frame, or all would be there twice."""
+    values = np.empty((len(frame), len(features)), dtype=np.float64, order="F")
+    for place, name in enumerate(features):
+        values[:, place] = frame.pop(name).to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 

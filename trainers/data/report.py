@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainers.data import load, load_test, read_raw
-from trainers.data.facts import Split
+from trainers.data import load, load_test, look, read_raw
+from trainers.data.corpus import corpus_notes, is_corpus
+from trainers.data.facts import Data, Split
 from trainers.data.giveaways import giveaways
+from trainers.data.image_folder import class_indices, is_image_folder, list_folder
+from trainers.data.image_report import image_notes, look_through
+from trainers.data.pairs import columns_told, is_pairs, pairs_notes
 from trainers.data.raw import Raw, complete_rows, encode_target
 from trainers.data.series import is_series
 from trainers.data.split import Rows, split_rows
@@ -35,19 +40,26 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         most frequent values); splits (rows by split); target (name, and classes by split, or min,
         mean, max); duplicates (rows of validation or test that training has as well); giveaways
         (columns that alone give the target away); problem: what keeps the data from being trained
-        on, or None; notes: what to look at, in sentences.
+        on, or None; notes: what to look at, in sentences. Of a folder of images also images: how many
+        have which size and mode, which are broken, and what is left out.
 
     Raises:
         DataProblem: the data cannot be read at all.
     """
     spec = replace(spec, validation_seed=None)
+    if is_image_folder(spec):
+        return _of_images(spec)
     problem, data = None, None
     try:
         data = load(spec)
     except DataProblem as error:
-        if is_series(spec) or is_text(spec):
+        if is_series(spec) or is_corpus(spec) or is_pairs(spec) or is_text(spec):
             raise
         problem = str(error)
+    if data is not None and data.kind == "corpus":
+        return _of_corpus(spec, data)
+    if data is not None and data.kind == "pairs":
+        return _of_pairs(spec, data)
     if data is not None and data.kind not in ("table", "image"):
         return _of_splits(spec, data.facts.kind, data.task, data.classes, data.train, data.validation)
     raw = read_raw(spec)
@@ -74,6 +86,60 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
     return {**report, "notes": _notes(report)}
 
 
+def _of_images(spec: DataSpec) -> dict[str, Any]:
+    """The report on a folder of images, each of which is decoded once."""
+    listing = list_folder(Path(spec.source))
+    target, values = class_indices(listing)
+    looked = look_through(listing, spec)
+    problem = looked.broken[0] if looked.broken else None
+    rows: Rows | None = None
+    try:
+        rows = split_rows(values, target.classes, spec, spec.source)
+        look(spec)
+    except DataProblem as error:
+        problem = problem or str(error)
+    report: dict[str, Any] = {
+        "source": spec.source,
+        "kind": "image",
+        "task": target.task,
+        "rows": len(values),
+        "columns": [],
+        "images": looked.to_dict(listing),
+        "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
+        "target": _target(None, values, target.classes, rows),
+        "duplicates": {} if rows is None else _duplicates(looked.keys, rows),
+        "giveaways": [],
+        "problem": problem,
+    }
+    return {**report, "notes": [*image_notes(looked, listing), *_notes(report)]}
+
+
+def _of_corpus(spec: DataSpec, data: Data) -> dict[str, Any]:
+    """The report on running text, whose rows are windows, end to end: the tokens and characters of its splits."""
+    parts = {"train": data.train, "validation": data.validation, **({"test": load_test(spec)} if spec.test else {})}
+    tokens = data.preparation.tokens
+    return {
+        "source": spec.source,
+        "kind": data.kind,
+        "task": data.task,
+        "rows": sum(map(len, parts.values())),
+        "columns": [],
+        "splits": {name: len(part) for name, part in parts.items()},
+        "target": {"name": None},
+        "duplicates": {},
+        "giveaways": [],
+        "problem": None,
+        "notes": corpus_notes(tokens, parts) if tokens is not None else [],
+    }
+
+
+def _of_pairs(spec: DataSpec, data: Data) -> dict[str, Any]:
+    """The report on pairs of texts: that of their splits, and how long both sides are."""
+    report = _of_splits(spec, data.kind, data.task, (), data.train, data.validation)
+    columns = columns_told(data, load_test(spec) if spec.test else None, spec.target)
+    return {**report, "columns": columns, "notes": [*report["notes"], *pairs_notes(data)]}
+
+
 def _of_splits(
     spec: DataSpec, kind: str, task: str, classes: tuple[str, ...], train: Split, validation: Split
 ) -> dict[str, Any]:
@@ -88,7 +154,7 @@ def _of_splits(
         *[np.arange(0)] * (3 - len(parts)),
     )
     values = np.concatenate([part.y for part in parts.values()])
-    keys = np.concatenate([_hashes(part.x) for part in parts.values()])
+    keys = np.concatenate([_hashes(np.asarray(part.x)) for part in parts.values()])
     report: dict[str, Any] = {
         "source": spec.source,
         "kind": kind,

@@ -4,7 +4,8 @@ A window's inputs are all columns up to its end, the target's own past among the
 the targets are the target column's next `horizon` values (forecasting); without one it is the
 class of the window's last row, and the target column is no input.
 
-Split by time: the first rows train, the next validate, the last test. All targets of a window lie
+Split by time: the first rows train, the next validate, the last test; each of several folds trains
+on what came before it (forward_fold in split.py). All targets of a window lie
 in one split; its inputs may reach back into the split before, as they do when a model is used.
 Filling and scaling are fitted on the training rows. Rows are taken as steps: their spacing is not
 looked at, since months and working days are uneven by nature.
@@ -21,11 +22,13 @@ import numpy as np
 
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import read_file
+from trainers.data.functions import is_function, returns_arrays
+from trainers.data.kept import read_or_kept
 from trainers.data.preparation import Preparation
 from trainers.data.raw import Raw, Target, check_values, encode_target, table_values
 from trainers.data.series_builtin import SERIES
 from trainers.data.series_files import read_series
-from trainers.data.split import split_rows
+from trainers.data.split import forward_fold, split_rows
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -65,12 +68,12 @@ def is_series(spec: DataSpec) -> bool:
 
 def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     """Training and validation, and the test split, of a series."""
-    if Path(spec.source).suffix.lower() == ".npz":
+    if _holds_sequences(spec.source):
         return _sequences(spec)
     spec = _with_defaults(spec)
     _refuse(spec)
     cut = _cut(spec)
-    raw = read_series(spec)
+    raw = read_or_kept(read_series, spec)
     target, values = _target(raw, cut)
     check_values(raw.x, raw.features, spec.missing, raw.source)
     spans = _spans(len(raw.x), cut, spec, raw.source)
@@ -80,6 +83,13 @@ def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     x, y = preparation.inputs(raw.x), preparation.targets(values)
     splits = [_windows(x, y, span, cut) for span in spans]
     return _data(raw, target, splits, preparation, cut)
+
+
+def _holds_sequences(source: str) -> bool:
+    """Whether a source has arrays of whole sequences, and not the columns of one long series."""
+    if is_function(source):
+        return returns_arrays(source)
+    return Path(source).suffix.lower() == ".npz"
 
 
 def _data(raw: Raw, target: Target, splits: Sequence[Split], preparation: Preparation, cut: Cut) -> tuple[Data, Split]:
@@ -166,8 +176,11 @@ def _check_classes(target: Target, train: np.ndarray, source: str) -> None:
 def _spans(steps: int, cut: Cut, spec: DataSpec, source: str) -> tuple[Span, Span, Span]:
     """The rows of training, validation and test; DataProblem where one holds no whole window."""
     test = round(steps * spec.test)
-    validation = round(steps * spec.validation)
-    train = steps - validation - test
+    if spec.folds is None:
+        train, end = steps - round(steps * spec.validation) - test, steps - test
+    else:
+        train, end = forward_fold(steps - test, spec.folds, spec.fold or 0)
+    validation = end - train
     needed = cut.window + cut.horizon
     if train < needed:
         past = f"a window of {cut.window}" + (f" and its horizon of {cut.horizon}" if cut.horizon else "")
@@ -182,7 +195,7 @@ def _spans(steps: int, cut: Cut, spec: DataSpec, source: str) -> tuple[Span, Spa
                 f"{source}: {rows} of {steps} rows are for {name}, fewer than the horizon of {least}; "
                 "give a longer series, a larger share or a shorter horizon"
             )
-    return Span(0, train), Span(train, train + validation), Span(train + validation, steps)
+    return Span(0, train), Span(train, end), Span(steps - test, steps)
 
 
 def _windows(x: np.ndarray, y: np.ndarray, span: Span, cut: Cut) -> Split:
@@ -202,7 +215,7 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     given = [key for key in KEYS if getattr(spec, key) is not None]
     if given:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
-    raw = read_file(Path(spec.source), spec)
+    raw = read_or_kept(_read_sequences, spec)
     x = raw.x[:, :, None] if raw.kind == "table" else raw.x[:, 0]
     if raw.kind == "image" and raw.x.shape[1] != 1:
         raise DataProblem(f"{spec.source}: sequences are (n, steps) or (n, steps, features); x has more dimensions")
@@ -213,6 +226,10 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     preparation = Preparation.fit(_flat(raw.x[rows.train]), values[rows.train], target, spec, raw)
     splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
     return _data(raw, target, splits, preparation, Cut(raw.x.shape[1], 0, None))
+
+
+def _read_sequences(spec: DataSpec) -> Raw:
+    return read_file(Path(spec.source), spec)
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Which row goes to which split: by shares and a seed, by groups, by time, or as the data say.
 
 The test split depends on the data and `split.seed` alone; with `reshuffle` each trial draws its
-validation rows anew from the others, by a seed of its own.
+validation rows anew from the others, by a seed of its own. With `folds` the others are cut into
+that many parts, and one of them validates; by time, a fold trains on all that came before it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ def split_rows(
 ) -> Rows:
     """Split rows as the spec says.
 
-    By shares, every class is split for itself, with at least one row of it in each split; a
-    regression has at least two rows in each split: R2 of one row is not defined. By a column, rows
-    go where the column, their group or their time puts them, and every class must be in training.
+    By shares, every class is split for itself (unless `stratified` is off), with at least one row of
+    it in each split; a regression has at least two rows in each split: R2 of one row is not defined.
+    By a column, rows go where the column, their group or their time puts them, and every class must
+    be in training. A fold may validate no row of a class that has fewer rows than there are folds.
 
     Args:
         y: class indices, or numbers.
@@ -39,31 +41,30 @@ def split_rows(
         source: how messages name the data.
         divider: what `divider_values` made of the column that the split goes by.
     """
+    _check_shares(spec)
     if spec.split_column is not None and divider is not None:
         rows = Rows(*(np.flatnonzero(divider == part) for part in range(3)))
     elif spec.split_group is not None and divider is not None:
-        _check_shares(spec)
         rows = _by_group(y if classes else np.zeros(len(y), dtype=np.int64), divider, spec)
     elif spec.split_time is not None and divider is not None:
-        _check_shares(spec)
         rows = _by_time(divider, spec)
     else:
-        return _by_shares(y, classes, spec, source)
+        rows = _by_shares(y, classes, spec, source)
     _check_parts(rows, y, classes, spec, source)
     return rows
 
 
 def _by_shares(y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str) -> Rows:
-    _check_shares(spec)
     random, anew = np.random.default_rng(spec.seed), _anew(spec)
-    if not classes:
-        _check_count(len(y), 2, spec, f"{source}: the data have {len(y)} rows")
-        return Rows(*(np.sort(part) for part in _cut(random.permutation(len(y)), spec, 2, anew)))
+    if not classes or not spec.stratified:
+        least = 1 if classes else 2
+        _check_count(len(y), least, spec, f"{source}: the data have {len(y)} rows")
+        return Rows(*(np.sort(part) for part in _cut(random.permutation(len(y)), spec, least, anew)))
     parts = []
     for index, name in enumerate(classes):
         members = np.flatnonzero(y == index)
         _check_count(len(members), 1, spec, f"{source}: class {name} has {_rows(len(members))}")
-        parts.append(_cut(random.permutation(members), spec, 1, anew))
+        parts.append(_cut(random.permutation(members), spec, 1, anew, index))
     return Rows(*(np.sort(np.concatenate(part)) for part in zip(*parts, strict=True)))
 
 
@@ -72,13 +73,23 @@ def _anew(spec: DataSpec) -> np.random.Generator | None:
     return None if spec.validation_seed is None else np.random.default_rng([spec.seed, spec.validation_seed])
 
 
-def _cut(rows: np.ndarray, spec: DataSpec, least: int, anew: np.random.Generator | None) -> Rows:
-    """Shuffled rows by the shares, rounded; validation and test get at least `least`, and leave as many."""
+def _cut(rows: np.ndarray, spec: DataSpec, least: int, anew: np.random.Generator | None, turn: int = 0) -> Rows:
+    """Shuffled rows by the shares, rounded; validation and test get at least `least`, and leave as many.
+
+    `turn` moves the folds on by so many: rows that do not go up in them make the first ones longer,
+    and each class has another first one, so that all folds are of one size.
+    """
     test = max(least, round(len(rows) * spec.test)) if spec.test else 0
     test = min(test, len(rows) - 2 * least)
+    rest = rows[test:] if anew is None else anew.permutation(rows[test:])
+    if spec.folds is not None:
+        fold = ((spec.fold or 0) + turn) % spec.folds
+        parts = np.array_split(rest, spec.folds)
+        return Rows(
+            np.concatenate([part for place, part in enumerate(parts) if place != fold]), parts[fold], rows[:test]
+        )
     validation = max(least, round(len(rows) * spec.validation))
     validation = min(validation, len(rows) - test - least)
-    rest = rows[test:] if anew is None else anew.permutation(rows[test:])
     return Rows(rest[validation:], rest[:validation], rows[:test])
 
 
@@ -91,9 +102,22 @@ def _by_group(y: np.ndarray, groups: np.ndarray, spec: DataSpec) -> Rows:
     tested = _chosen(counts, everyone, spec.test)
     rest = everyone[~tested[everyone]]
     rest = (_anew(spec) or random).permutation(rest)
-    held = _chosen(counts, rest, spec.validation / (1 - spec.test))
+    if spec.folds is None:
+        held = _chosen(counts, rest, spec.validation / (1 - spec.test))
+    else:
+        held = _chosen_fold(counts, rest, spec.folds, spec.fold or 0)
     part = np.where(tested, 2, np.where(held, 1, 0))[groups]
     return Rows(*(np.flatnonzero(part == number) for number in range(3)))
+
+
+def _chosen_fold(counts: np.ndarray, order: np.ndarray, folds: int, fold: int) -> np.ndarray:
+    """The groups of one fold: each fold in its turn takes its share of those that are left."""
+    taken = np.zeros(len(counts), dtype=bool)
+    for place in range(fold + 1):
+        left = order[~taken[order]]
+        mine = _chosen(counts, left, 1 / (folds - place))
+        taken |= mine
+    return mine
 
 
 def _chosen(counts: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
@@ -127,15 +151,31 @@ def _by_time(times: np.ndarray, spec: DataSpec) -> Rows:
         first = rows - round(rows * share)
         return int(np.searchsorted(ordered, ordered[first], side="left")) if first < rows else rows
 
-    test = start(spec.test)
+    test = end = start(spec.test)
     validation = min(start(spec.test + spec.validation), test)
-    return Rows(*(np.sort(part) for part in (order[:validation], order[validation:test], order[test:])))
+    if spec.folds is not None:
+        validation, end = (
+            int(np.searchsorted(ordered, ordered[edge], side="left")) if edge < test else test
+            for edge in forward_fold(test, spec.folds, spec.fold or 0)
+        )
+    return Rows(*(np.sort(part) for part in (order[:validation], order[validation:end], order[test:])))
+
+
+def forward_fold(rows: int, folds: int, fold: int) -> tuple[int, int]:
+    """Where the validation rows of a fold by time begin and end: block fold + 1 of folds + 1 equal ones.
+
+    The fold trains on all blocks before, and on none after (rolling origin; Tashman, 2000).
+    """
+    edges = [round(rows * block / (folds + 1)) for block in range(folds + 2)]
+    return edges[fold + 1], edges[fold + 2]
 
 
 def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str) -> None:
     """DataProblem if a split has no rows, or training has none of a class."""
-    by = f"split.column {spec.split_column}" if spec.split_column else f"split.group {spec.split_group}"
-    by = f"split.time {spec.split_time}" if spec.split_time else by
+    given = {"column": spec.split_column, "group": spec.split_group, "time": spec.split_time}
+    by = next((f"split.{key} {name}" for key, name in given.items() if name), "split")
+    if spec.folds is not None:
+        by += f" with folds: {spec.folds}"
     least = 1 if classes else 2
     tested = bool(spec.test) and spec.split_column is None
     for name, part, needed in (
@@ -158,6 +198,12 @@ def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSp
 
 
 def _check_shares(spec: DataSpec) -> None:
+    if spec.folds is not None:
+        if spec.folds < 2 or not 0 <= spec.test < 1 or not 0 <= (spec.fold or 0) < spec.folds:
+            raise DataProblem(
+                f"split: folds {spec.folds} and test {spec.test:g}; give for example {{folds: 5, test: 0.2}}"
+            )
+        return
     if not (0 < spec.validation < 1 and 0 <= spec.test < 1 and spec.validation + spec.test < 1):
         raise DataProblem(
             f"split: validation {spec.validation:g} and test {spec.test:g} are no shares that leave rows to train on; "

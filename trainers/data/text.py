@@ -19,10 +19,12 @@ import numpy as np
 from trainers.data.docstrings import read_docstrings
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import check_column, divider_column, read_frame, target_column
+from trainers.data.kept import read_or_kept
 from trainers.data.preparation import BALANCES, Preparation
 from trainers.data.raw import Raw, Target, encode_target, nearest, one_of
 from trainers.data.split import split_rows
 from trainers.data.tokens import SPECIAL, Tokenizer
+from trainers.data.varied import VariedTexts, asked, check_kind
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec, TokenSpec
 
@@ -48,11 +50,11 @@ def is_text(spec: DataSpec) -> bool:
 def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
     """Training and validation, and the test split, of texts."""
     _check_spec(spec)
-    raw = BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
+    raw = read_or_kept(_read_source, spec)
     raw, dropped = _usable(raw, spec.missing)
     target, values = encode_target(raw)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
-    tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by, spec.tokens.vocabulary, spec.tokens.length)
+    tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
     preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
     splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
     counts = {name: len(index) for name, index in zip(("train", "validation", "test"), rows, strict=True)}
@@ -67,7 +69,8 @@ def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
         preparation=preparation,
     )
     train, validation, test = splits
-    return Data(train, validation, facts), test
+    texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
+    return Data(train, validation, facts, texts=texts), test
 
 
 def texts_to_predict(x: Any, column: str) -> np.ndarray:
@@ -80,13 +83,14 @@ def texts_to_predict(x: Any, column: str) -> np.ndarray:
         raise DataProblem(f"{_TO_PREDICT} are a list of them; put the one text into brackets")
     texts = np.empty(len(x), dtype=object)
     texts[:] = [str(text) if isinstance(text, str) else text for text in x]  # numpy's str_ becomes a plain one
-    _check_texts(texts, f"{_TO_PREDICT}: column {column}")
+    check_texts(texts, f"{_TO_PREDICT}: column {column}")
     return texts
 
 
 def _check_spec(spec: DataSpec) -> None:
     tokens = spec.tokens
-    one_of("tokens.by", tokens.by, TOKENIZERS)
+    check_kind(spec.augment, "text", "", spec.source)
+    one_of("tokens.by", tokens.by or "word", TOKENIZERS)
     one_of("prepare.balance", spec.balance, BALANCES)
     one_of("prepare.missing, for texts", spec.missing, ("error", "drop"))
     one_of("prepare.scale, for texts", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
@@ -98,6 +102,10 @@ def _check_spec(spec: DataSpec) -> None:
             f"tokens: vocabulary {tokens.vocabulary} and length {tokens.length} leave nothing to read; "
             "give for example {vocabulary: 8000, length: 128}"
         )
+
+
+def _read_source(spec: DataSpec) -> Raw:
+    return BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
 
 
 def _read(path: Path, spec: DataSpec) -> Raw:
@@ -133,22 +141,23 @@ def _usable(raw: Raw, missing: str) -> tuple[Raw, int]:
     """The rows that have a text, and how many have none; DataProblem where that is not asked for."""
     dropped = 0
     if missing == "drop":
-        there = np.flatnonzero([not _blank(text) for text in raw.x])
+        there = np.flatnonzero([not is_blank(text) for text in raw.x])
         dropped = len(raw.x) - len(there)
         if not len(there):
             raise DataProblem(f"{raw.source}: column {raw.features[0]} has no text in any row")
         raw = raw.take(there)
-    _check_texts(raw.x, f"{raw.source}: column {raw.features[0]}", "; or give `prepare: {missing: drop}`")
+    check_texts(raw.x, f"{raw.source}: column {raw.features[0]}", "; or give `prepare: {missing: drop}`")
     return raw, dropped
 
 
-def _blank(text: object) -> bool:
+def is_blank(text: object) -> bool:
+    """Whether it is missing, or has no mark in it."""
     return text is None or (isinstance(text, float) and np.isnan(text)) or (isinstance(text, str) and not text.strip())
 
 
-def _check_texts(texts: Sequence[Any] | np.ndarray, what: str, remedy: str = "") -> None:
+def check_texts(texts: Sequence[Any] | np.ndarray, what: str, remedy: str = "") -> None:
     """DataProblem for what no tokenizer can read, with the first row of it, counted from 1."""
-    blank = [row for row, text in enumerate(texts, start=1) if _blank(text)]
+    blank = [row for row, text in enumerate(texts, start=1) if is_blank(text)]
     if blank:
         # Tables write a missing value as nothing, NA, null or None.
         raise DataProblem(

@@ -87,6 +87,24 @@ class Tokenizer:
             row[: len(ids)] = ids
         return rows
 
+    def ids(self, text: str) -> np.ndarray:
+        """A whole text as int64 ids, however long; `decode` is the way back."""
+        if self.by == "character":  # 20 times as fast as one by one: running text has millions
+            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+            known = np.full(1 + max([ord(token) for token in self.vocabulary], default=0), UNKNOWN, dtype=np.int64)
+            known[[ord(token) for token in self.vocabulary]] = np.arange(SPECIAL, self.size)
+            return np.where(codes < len(known), known[np.minimum(codes, len(known) - 1)], UNKNOWN)
+        return np.array([self._ids.get(token, UNKNOWN) for token in self.tokens(text)], dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids of characters or byte pairs; what was unknown is U+FFFD, what fills up is nothing."""
+        spelled = ("", "\ufffd", *self.vocabulary)
+        return "".join(spelled[index] for index in ids)
+
+    def characters(self) -> np.ndarray:
+        """How many characters each id stands for; 1 for the unknown one, whose tokens are single characters."""
+        return np.array([0, 1, *map(len, self.vocabulary)], dtype=np.int64)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Tokenizer:
         """The inverse of dataclasses.asdict, by way of JSON."""

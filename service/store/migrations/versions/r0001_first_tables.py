@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 NUMBER = sa.DOUBLE_PRECISION
-# The condition of `ahead` in tables.py: the index holds the trials that the mirror lacks, and no others.
+# The condition of `ahead` in tables.py as it was then: the index holds the trials that the mirror lacks, and no others.
 AHEAD = sa.text("mirrored_epoch < epochs OR mirrored_state != label")
 
 

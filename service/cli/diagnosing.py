@@ -1,0 +1,74 @@
+"""`goodfit diagnose`: what is known of a study, the answer first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from service.cli.showing import line
+from service.cli.tables import number, show, table, verdict_text
+
+SEVERITY_STYLE = {"serious": "red", "warning": "yellow", "info": "cyan"}
+
+
+def print_diagnosis(facts: Mapping[str, Any]) -> None:
+    """The page of `goodfit diagnose NAME`."""
+    verdicts = ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items())
+    line("study", f"{facts['study']}  {facts['trials']} trials, {facts['complete']} complete: {verdicts or '-'}")
+    for label, text in answer(facts):
+        line(label, text)
+    _print_importances(facts)
+    if not facts["findings"]:
+        line("health", "nothing amiss was found")
+    for finding in facts["findings"]:
+        style = SEVERITY_STYLE[finding["severity"]]
+        line(finding["severity"], f"[{style}]{finding['text']}[/{style}]")
+        if finding["edit"]:
+            for change in finding["edit"]["set"]:
+                line("", f"--set {change}")
+
+
+def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Which configuration wins, and how sure that is."""
+    winner, optimism = facts["winner"], facts["optimism"]
+    metric = facts["metric"]
+    if winner is not None:
+        error = f" ± {number(winner['error'])}" if winner["error"] is not None else ""
+        yield (
+            "winner",
+            f"trial {winner['trial']}, confirmed: {metric} {number(winner['mean'])}{error} on the test split",
+        )
+        yield "", f"{winner['reason']}"
+    elif facts["best"] is not None and optimism is not None:
+        yield "best", f"trial {facts['best']}, not confirmed: {metric} {number(optimism['validation'])} on validation"
+    else:
+        yield "best", "no trial was trained to its end"
+    if optimism is None:
+        return
+    if optimism["found_on_test"] is not None:
+        error = f" ± {number(optimism['test_error'])}" if optimism["test_error"] is not None else ""
+        yield (
+            "optimism",
+            f"the best by validation (trial {optimism['trial']}) had {number(optimism['validation'])} there and "
+            f"{number(optimism['test'])}{error} on the test split: {number(optimism['found_on_test'])} too good",
+        )
+    elif optimism["expected"]:
+        luck = f"the best is too good by about {number(optimism['expected'])} by luck alone"
+        yield "optimism", f"of {optimism['trials']} trials {luck}"
+
+
+def _print_importances(facts: Mapping[str, Any]) -> None:
+    """What drives the score and what the gap, and which way."""
+    shares = facts["importances"]
+    names = list(dict.fromkeys([*shares.get("value", {}), *shares.get("gap", {})]))
+    if not names:
+        return
+    ways = {(way["parameter"], way["target"]): way["text"] for way in facts["directions"] if way["shape"] != "unclear"}
+    out = table("parameter", "drives the score", "", "drives the gap", "")
+    for name in names[:8]:
+        cells = [name]
+        for target, other in (("value", "score"), ("gap", "gap")):
+            share = shares.get(target, {}).get(name)
+            cells += [f"{share:.0%}" if share is not None else "-", ways.get((name, other), "")]
+        out.add_row(*cells)
+    show(out)

@@ -1,0 +1,130 @@
+"""Did the search win anything: over random configurations, over a trivial model, over the trainer's defaults?
+
+All three say that something is missing, so each asks first how much luck alone would have given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.stats import rankdata
+
+from service.diagnosis.curve import Floats, late_noise
+from service.diagnosis.health.finding import Edit, Finding, Severity, number
+from service.diagnosis.health.luck import best_of, variance_of_best
+from service.diagnosis.health.noise import MOST_CURVES, Noise
+from service.diagnosis.health.table import FEWEST, Table
+from service.records import TrialState
+
+FEWEST_CONTROLS = 5
+WINS = 0.75  # chance that a searched trial beats a random one; of TPE late on it was 0.85 and more on a smooth bowl
+ONE_SIDED_95 = 1.645
+NO_BETTER = 0.02  # of the baseline (of an accuracy: of its distance to 0 or 1): less is nothing, however steady
+
+
+def no_better_than_random(table: Table) -> Iterator[Finding]:
+    """A finding if the later searched trials do not beat the random ones (Mann and Whitney 1947).
+
+    Failed trials are in it, as the worst: not to fail is worth something.
+    """
+    controls = np.array([trial.number in table.facts.controls for trial in table.trials], dtype=bool)
+    searched = np.flatnonzero(~controls)
+    later = searched[len(searched) // 2 :]
+    if int(np.sum(controls)) < FEWEST_CONTROLS or len(later) < FEWEST_CONTROLS:
+        return
+    loss = np.where(np.isfinite(table.loss), table.loss, np.inf)
+    wins, error = _chance_to_win(loss[later], loss[controls])
+    if wins + ONE_SIDED_95 * error >= WINS:
+        return
+    low, high = (min(max(wins + side * 1.96 * error, 0.0), 1.0) for side in (-1, 1))
+    text = (
+        f"The search did no better than random: its later {len(later)} trials beat one of {int(np.sum(controls))} "
+        f"random ones in {100 * wins:.0f}% of the pairs ({100 * low:.0f}% to {100 * high:.0f}%). "
+        "The scores may not depend on the space as it is, or there were too few trials to learn from."
+    )
+    numbers = {"wins": wins, "low": low, "high": high, "controls": int(np.sum(controls)), "searched": len(later)}
+    yield Finding("no_better_than_random", Severity.WARNING, text, None, None, numbers)
+
+
+def no_better_than_chance(table: Table) -> Iterator[Finding]:
+    """A finding if the best score is what a trivial model gets with luck, as on labels that mean nothing.
+
+    A score is the best of its trial's epochs, and the best trial the best of all trials, so luck had as many
+    goes as there were epochs in all.
+    """
+    baseline, scored = table.facts.baseline, table.scored
+    if baseline is None or not math.isfinite(baseline) or not np.any(scored):
+        return
+    best = float(np.min(table.loss[scored]))
+    lead = table.sign * baseline - best
+    goes = max(1, sum(len(curve) for curve in table.curves.values()), int(np.sum(scored)))
+    sigma = _luck_at_the_baseline(table)
+    reach = (best_of(goes) + ONE_SIDED_95 * math.sqrt(variance_of_best(goes))) * sigma
+    size = min(baseline, 1 - baseline) if _is_accuracy(table) else abs(baseline)
+    if lead > max(reach, NO_BETTER * size):
+        return
+    text = (
+        f"No better than chance: the best {table.facts.metric} is {table.shown(best)}, and a trivial model gets "
+        f"{number(baseline)}; the best of {goes} scores reaches {table.shown(table.sign * baseline - reach)} by luck "
+        "alone. Do not use the winner: look at the data, the labels and the split first."
+    )
+    numbers = {"best": table.sign * best, "baseline": baseline, "lead": lead, "luck": reach, "goes": goes}
+    yield Finding("no_better_than_chance", Severity.SERIOUS, text, None, None, numbers)
+
+
+def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Finding]:
+    """A finding if the best score leads that of the trainer's defaults by no more than luck would give."""
+    facts, trials = table.facts, table.trials
+    scored = table.scored
+    if not facts.tried_defaults or not trials or trials[0].number != 0 or not scored[0]:
+        return
+    count = int(np.sum(scored))
+    if count < FEWEST or trials[0].state is not TrialState.COMPLETE:
+        return
+    best, default = float(np.min(table.loss[scored])), float(table.loss[0])
+    gain = default - best
+    sigma = noise.sigma if noise else 0.0
+    luck = (best_of(count - 1) + ONE_SIDED_95 * math.sqrt(1 + variance_of_best(count - 1))) * sigma
+    if gain > luck:
+        return
+    text = f"Tuning won nothing that luck would not give: the trainer's defaults (trial 0) got {table.shown(default)}, "
+    if gain > 0:
+        text += (
+            f"the best of {count} trials {table.shown(best)}, and with a noise of {number(sigma)} the best of as many "
+            f"equal ones leads by up to {number(luck)}. Keep the defaults, or search where more can be won."
+        )
+    else:
+        text += f"and none of the other {count - 1} trials did better. Keep them, or search where more can be won."
+    edit = Edit({"confirm": {"top": 3, "seeds": 5}}) if gain > 0 else None
+    numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}
+    yield Finding("no_better_than_defaults", Severity.WARNING, text, None, edit, numbers)
+
+
+def _chance_to_win(some: Floats, others: Floats) -> tuple[float, float]:
+    """How often one of `some` is below one of `others`, ties half, and the standard error.
+
+    DeLong, DeLong and Clarke-Pearson (1988); at least one pair, for where all pairs agree.
+    """
+    first, second = len(some), len(others)
+    ranks = rankdata(np.concatenate([some, others]))
+    beaten = (second - (ranks[:first] - rankdata(some))) / second  # of the others, by each of some
+    beating = (ranks[first:] - rankdata(others)) / first  # of some, that beat each of the others
+    variance = float(np.var(beaten, ddof=1)) / first + float(np.var(beating, ddof=1)) / second
+    return float(np.mean(beaten)), math.sqrt(max(variance, 1 / (first * second) ** 2))
+
+
+def _luck_at_the_baseline(table: Table) -> float:
+    """Standard deviation of a trivial model's score: by the rows it is measured on, by seeds, and by epochs."""
+    facts = table.facts
+    sampling = 0.0
+    if facts.rows and facts.baseline is not None and _is_accuracy(table):
+        sampling = math.sqrt(facts.baseline * (1 - facts.baseline) / facts.rows)
+    late = [late_noise(curve[np.isfinite(curve)]) for curve in list(table.curves.values())[:MOST_CURVES]]
+    return max(sampling, facts.noise or 0.0, float(np.median(late)) if late else 0.0)
+
+
+def _is_accuracy(table: Table) -> bool:
+    """Whether the objective is a share of rows, whose luck is binomial."""
+    return table.facts.metric.endswith("accuracy") and 0 <= (table.facts.baseline or 0.0) <= 1
