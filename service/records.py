@@ -6,6 +6,7 @@ Plain values only: no database, no clock, no files. Times are seconds since the 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -194,6 +195,11 @@ def trial_seed(study_seed: int, number: int) -> int:
     """The seed of a trial: 31 bits that depend on the study's seed and the trial's number alone."""
     digest = hashlib.blake2b(f"{study_seed}:{number}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") & 0x7FFFFFFF
+
+
+def is_control(number: int, share: float) -> bool:
+    """Whether a trial of the search is a control: drawn at random and never pruned; about this share of them is."""
+    return number > 0 and math.floor((number + 1) * share) > math.floor(number * share)
 
 
 def ranked(trials: Iterable[Trial], direction: str) -> list[Trial]:

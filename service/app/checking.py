@@ -52,6 +52,11 @@ def check(spec: StudySpec) -> Checked:
         if found is not None:
             _suits(trainer, data.source, found.kind, found.task)
             check_metric(spec, trainer, found.task)
+        if spec.confirm is not None and loaded is not None and not loaded.facts.rows.get("test"):
+            raise errors.DataError(
+                f"{data.source}: no rows are kept for testing, and confirm is scored on them; "
+                "give `split: {test: 0.2}`, or leave confirm out"
+            )
         if loaded is not None:
             check_kind(spec, trainer, variants, loaded.kind, loaded.task)
             check_fit(spec, variants, loaded.kind, loaded.facts.input_shape)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from service.app.opening import spec_of
-from service.records import Study, StudyState, Trial
+from service.records import Study, StudyState, Trial, is_control
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
 
     diagnoses = [trial.diagnosis for trial in trials if trial.diagnosis is not None]
     trivial = [told["baseline"] for told in diagnoses if told.get("baseline") is not None]
+    controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
     return Facts(
         metric=spec.objective.metric,
         direction=spec.objective.direction,
@@ -59,6 +60,8 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         patience=spec.training.patience,
         budget=spec.planned_trials() if study.state is not StudyState.DONE else len(trials),
         tried_defaults=spec.search.try_defaults and spec.search.method != "grid",
+        controls=controls if spec.search.method == "bayesian" else frozenset(),
+        unpruned=controls,
         noise=noise,
         baseline=sorted(trivial)[len(trivial) // 2] if trivial else None,
         rows=_rows(settings, study, trials),

@@ -134,6 +134,7 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
         metric=spec.objective.metric,
         direction=spec.objective.direction,
         epochs=spec.reports,
+        control=spec.control,
     )
 
 

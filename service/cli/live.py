@@ -122,10 +122,11 @@ class Live:
         scale = self._scale
         filled = round(16 * trial.epochs / scale.reports)
         bar = "█" * filled + "·" * (16 - filled)
+        what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
         now = progress.verdict(trial.number) if trial.epochs else ""
         verdict = f"[{VERDICT_STYLE.get(str(now), 'white')}]{now}[/]" if now else ""
         value = f"{scale.metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
-        return f"  trial {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  {verdict}"
+        return f"  {what} {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  {verdict}"
 
 
 class CatchingUp:
@@ -156,7 +157,8 @@ def say(line: str) -> None:
 
 def told(trial: Trial, scale: Scale, log: Callable[[Trial], str]) -> str:
     """A trial's end, in one line."""
-    text = f"trial {trial.number:>4} {trial.label:<9}"
+    what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
+    text = f"{what} {trial.number:>4} {trial.label:<9}"
     if trial.best_epoch:
         text += f" {scale.metric} {number(trial.value)} at {scale.unit} {trial.best_epoch} of {trial.epochs}"
     if trial.verdict and trial.state is not TrialState.FAILED:

@@ -83,17 +83,27 @@ def print_best(facts: Mapping[str, Any]) -> None:
         print(f"study {facts['study']} has no complete trial yet; see `goodfit trials {facts['study']}`")
         return
     varying = varying_keys([row["params"] for row in rows])
-    out = table("trial", facts["metric"], "verdict", "gap", "epoch", *varying)
+    confirmed = ["test"] if any(row["test"] for row in rows) else []
+    out = table("trial", facts["metric"], *confirmed, "verdict", "gap", "epoch", *varying)
     for row in rows:
-        cells = [str(row["trial"]), number(row["value"]), verdict_text(row["verdict"]), number(row["gap"])]
-        cells += [f"{row['best_epoch']} of {row['epochs']}"]
+        cells = [str(row["trial"]), number(row["value"]), *([_tested(row["test"])] if confirmed else [])]
+        cells += [verdict_text(row["verdict"]), number(row["gap"]), f"{row['best_epoch']} of {row['epochs']}"]
         out.add_row(*cells, *(number(row["params"].get(key)) for key in varying))
     show(out)
     top = rows[0]
     shown = ", ".join(f"{key}: {number(value)}" for key, value in top["params"].items())
-    print(f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}\n  {{{shown}}}")
+    sure = f", confirmed on {top['test']['seeds']} fresh seeds" if top["test"] else ""
+    head = f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}{sure}"
+    print(f"{head}\n  {{{shown}}}")
     if top["model_uri"]:
         print(f"  model: {top['model_uri']}")
+
+
+def _tested(test: Mapping[str, Any] | None) -> str:
+    """The mean over the fresh seeds, and how far they spread."""
+    if test is None:
+        return "-"
+    return number(test["mean"]) + (f" ± {test['std']:.2g}" if test["std"] is not None else "")
 
 
 def to_yaml(facts: Mapping[str, Any]) -> str:

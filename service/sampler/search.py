@@ -29,7 +29,7 @@ from optuna.trial import create_trial
 
 from search_spaces.space import Space
 from service.errors import InputError, did_you_mean
-from service.records import Report, Trial
+from service.records import Report, Trial, is_control
 from service.sampler.axes import Free, axes_of, groups_of, searched, usable
 from service.sampler.history import Curve, curves_of, new_study, quiet, state_of, value_of
 from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, rungs, settle
@@ -70,6 +70,7 @@ class OptunaSampler:
         metric: the objective's name in the reports.
         direction: "minimize" or "maximize".
         epochs: what a full trial trains.
+        control: share of the trials that are drawn at random and never pruned.
 
     Raises:
         InputError: an unknown method, or pruning options that Optuna refuses.
@@ -89,11 +90,13 @@ class OptunaSampler:
         metric: str,
         direction: str,
         epochs: int,
+        control: float = 0.0,
     ) -> None:
         if method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
         self._name, self._metric, self._direction = name, metric, direction
         self._space, self._method, self._seed = space, method, seed
+        self._control = control
         self._grid_size = space.grid_size() if method == "grid" else 0
         self._axes = axes_of(space)
         self._groups = groups_of(self._axes)
@@ -138,7 +141,7 @@ class OptunaSampler:
 
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, as judged at its last report."""
-        return self._pruner is not None and self._running[number].prune
+        return self._pruner is not None and not is_control(number, self._control) and self._running[number].prune
 
     def tell(self, trial: Trial) -> None:
         state = state_of(trial)
@@ -220,7 +223,7 @@ class OptunaSampler:
     def _draw(self, number: int, draw: int) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
         seed = _seed(self._seed, number, draw)
-        modelled = self._method == "bayesian" and draw < _OWN_DRAWS
+        modelled = self._method == "bayesian" and draw < _OWN_DRAWS and not is_control(number, self._control)
         sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
         sketch = copy.copy(self._storage.get_trial(self._sketch))
         sketch.number = number

@@ -88,6 +88,9 @@ def check_draft(draft: Draft, say: Say) -> None:
         if wrong_metric:
             say(("objective", "metric"), wrong_metric)
     _check_search(draft, say)
+    data = draft.parts.get("data")
+    if "confirm" in draft.parts and data is not None and data.split.test == 0 and data.split.column is None:
+        say(("confirm",), "is scored on the test split, and data.split.test is 0; give it rows, such as 0.2")
 
 
 def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
@@ -230,6 +233,8 @@ def _check_search(draft: Draft, say: Say) -> None:
     search: Search = draft.parts.get("search") or Search()
     budget: Budget = draft.parts.get("budget") or Budget()
     if search.method == "grid":
+        if draft.values.get("control"):
+            say(("control",), "a grid tries every point, there is nothing to be held against; leave it out")
         for parameter in draft.space.ungridded():
             path, before = draft.place(parameter)
             say(path, f"{before}needs step or points to be searched by a grid")

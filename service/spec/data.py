@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces.parameters import shown
 from search_spaces.values import BadValue, number, whole
-from service.spec.fields import Count, Flag, Names, Natural, NotNegative, Section, Seed, Text, one_of, within
+from service.spec.fields import Count, Flag, Names, Natural, NotNegative, Section, Seed, Share, Text, one_of, within
 
 
 class Split(Section):
@@ -88,9 +88,6 @@ class Tokens(Section):
     by: Annotated[Literal["word", "character", "bpe"], one_of("word", "character", "bpe")] | None = None
     vocabulary: Annotated[int, BeforeValidator(within(whole, least=3))] = 8000  # padding and unknown among them
     length: Natural = 128  # longer texts keep their beginning
-
-
-Share = Annotated[float, BeforeValidator(within(number, least=0, below=1))]
 
 
 class Augment(Section):

@@ -128,6 +128,8 @@ Metric = Annotated[str, BeforeValidator(metric_name)]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Number = Annotated[float, BeforeValidator(number)]
 Positive = Annotated[float, BeforeValidator(within(number, above=0))]
+share = within(number, least=0, below=1)
+Share = Annotated[float, BeforeValidator(share)]
 NotNegative = Annotated[float, BeforeValidator(within(number, least=0))]
 Seed = Annotated[int, BeforeValidator(within(whole, least=0, most=2**32 - 1))]  # what numpy takes
 Natural = Annotated[int, BeforeValidator(within(whole, least=1))]

@@ -19,7 +19,7 @@ from search_spaces.values import BadValue, described, nearest
 from service.errors import Problem, StudyFileError
 from service.spec.checks import Draft, check_draft, find_trainer
 from service.spec.data import Augment, Data
-from service.spec.fields import metric_name, study_name, text
+from service.spec.fields import metric_name, share, study_name, text
 from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
@@ -37,6 +37,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "resources": Resources,
 }
+_PLAIN: dict[str, Callable[[object], Any]] = {"name": study_name, "trainer": text, "control": share}
 _REQUIRED = {
     "name": "write a name for the study",
     "trainer": "write a trainer's name, module:name or path.py:name",
@@ -126,7 +127,7 @@ class _Reading:
                 self._say((key,), f"is missing; {hint}")
 
     def _read_names(self) -> None:
-        for key, read_value in (("name", study_name), ("trainer", text)):
+        for key, read_value in _PLAIN.items():
             if key in self._values:
                 try:
                     self._parts[key] = read_value(self._values[key])

@@ -28,7 +28,6 @@ SEARCH_LATER = ("gp", "cmaes", "qmc", "pbt", "auto")
 
 # Keys that a later version will take: (section, key) -> what they are.
 LATER: dict[tuple[str, ...], str] = {
-    ("control",): "control of a running study",
     ("budget", "gpu_hours"): "a budget in GPU hours",
 }
 

@@ -18,7 +18,7 @@ from search_spaces.parse import from_list, to_list
 from search_spaces.space import Space
 from service.errors import Problem, StudyFileError
 from service.spec.data import Data
-from service.spec.fields import Name, Section, Text
+from service.spec.fields import Name, Section, Share, Text
 from service.spec.origin import Origin
 from service.spec.pruning import NoPruning, Pruning
 from service.spec.reaching import own_values, reached, reaching
@@ -51,6 +51,7 @@ class StudySpec(Section):
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
     confirm: Confirm | None = None
+    control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

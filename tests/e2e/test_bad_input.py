@@ -48,7 +48,7 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         "pruning: {method: medain}\n"
         "training: {epochs: 0}\n"
         "budget: {trials: 0}\n"
-        "control: 0.1\n"
+        "resources: {pack: 8}\n"
     )
     said = refused(home, "check", str(path))
     for line, words in [

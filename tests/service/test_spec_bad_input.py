@@ -323,10 +323,14 @@ resources: {parallel: 0}
     8: resources.parallel: it must be at least 1
 resources: {pack: 8}
     8: resources.pack: packs wider than 1 are not there yet
+confirm: {top: 3} && data: {source: iris, split: {test: 0}}
+    8: confirm: is scored on the test split, and data.split.test is 0; give it rows, such as 0.2
+control: 1
+    8: control: is 1; it must be less than 1
 confirm: {top: 0}
     8: confirm.top: is 0; it must be at least 1
 control: {}
-    8: control: is not there yet
+    8: control: is a mapping, not a number
 """
 
 
