@@ -1,8 +1,14 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import diagnosis, engine, rebuild, startup
+from benchmarks import confirmation, diagnosis, engine, rebuild, startup
 
-BENCHMARKS = {"start-up": startup, "rebuild": rebuild, "engine": engine, "diagnosis": diagnosis}
+BENCHMARKS = {
+    "start-up": startup,
+    "rebuild": rebuild,
+    "engine": engine,
+    "diagnosis": diagnosis,
+    "confirmation": confirmation,
+}
 
 for name, benchmark in BENCHMARKS.items():
     print(f"{name}", flush=True)

@@ -1,7 +1,8 @@
 """`make examples`: every study in examples/, in full, and what its winner does on rows that the search never saw.
 
 Supervised winners are scored on the test split, the policy of `rl` on 20 test episodes. For the two
-generators the figure is the Frechet distance to the validation images: they have no predictions to score.
+generators the figure is the Frechet distance to the validation images, also as a share of that of a
+Gaussian fitted to the pixels: they have no predictions to score.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def figures(study: StudyHandle) -> Mapping[str, float]:
     if spec.trainer == "rl":
         return {"return": _test_return(study)}
     if spec.trainer in ("gan", "diffusion"):
-        return {"frechet (validation)": study.best().value}
+        distance = study.best().value
+        return {"frechet (validation)": distance, "of a Gaussian's": distance / _gaussian_distance(study)}
     from trainers.data import load_test
     from trainers.training import Tensors, evaluate
 
@@ -65,6 +67,31 @@ def _test_translations(predictor: Predictor, test: Split) -> Mapping[str, float]
     model, pairs, facts = predictor.module, Pairs.of(test, _cpu()), predictor.facts
     assert isinstance(model, Seq2Seq)
     return {**evaluate(model, pairs, facts), "exact_match": exact_match(model, pairs, facts, model.beam)}
+
+
+def _gaussian_distance(study: StudyHandle) -> float:
+    """The Frechet distance to the validation images of a Gaussian fitted to the pixels of the training images."""
+    import numpy as np
+    import torch
+
+    from trainers.data import load
+    from trainers.frechet import frechet_distance, learn_features
+
+    spec = study.spec.data_spec()
+    assert spec is not None
+    data = load(spec)
+    known, held = np.asarray(data.train.x), np.asarray(data.validation.x)
+    flat = known.reshape(len(known), -1).astype(np.float64)
+    drawn = np.random.default_rng(0).multivariate_normal(
+        flat.mean(0), np.cov(flat, rowvar=False), len(held), method="eigh"
+    )
+    low, high = known.min(), known.max()
+    made, real, trained = (
+        torch.from_numpy((2 * (part.reshape(-1, *known.shape[1:]) - low) / (high - low) - 1).astype(np.float32))
+        for part in (drawn, held, known)
+    )
+    features = learn_features(data, trained)
+    return frechet_distance(features(made), features(real))
 
 
 def _test_return(study: StudyHandle) -> float:

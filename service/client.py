@@ -11,7 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -202,6 +202,27 @@ class StudyHandle:
             self.reports(trial)
             return dict(self.records()[trial].diagnosis or {})
         return {"study": self.name, **app.diagnose_of(self._settings, self._store, self.record).to_dict()}
+
+    def report_html(self) -> str:
+        """The study as one HTML page that needs nothing but a browser."""
+        study = self.record
+        return app.report_of(
+            self._settings, self._store, replace(study, state=live_state(self._store, study, time.time()))
+        )
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page to a file, NAME.html in the current folder unless named; one that is there is replaced.
+
+        Raises:
+            InputError: the file cannot be written there.
+        """
+        file = Path(f"{self.name}.html" if path is None else path)
+        page = self.report_html()
+        try:
+            file.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write the report to {file}: {error.strerror}; name another file") from error
+        return file
 
     def model(self) -> Predictor:
         """The best model, loaded: `.predict(rows)` takes rows as they were in the data.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service import scheduler as sc
@@ -102,6 +102,8 @@ class Runner:
         sampler.rebuild(searched, [report for report in reports if report.trial < len(searched)])
         self._states = Counter(trial.label for trial in searched if trial.state in FINISHED)
         self._verdicts = Counter(str(trial.verdict) for trial in searched if trial.verdict)
+        held = ((trial.diagnosis or {}).get("baselines") for trial in searched)
+        self._baselines: Mapping[str, float] = next((one for one in held if one), {})  # of the last trial that told
         self._best: Trial | None = None
         for trial in searched:
             self._note_best(trial)
@@ -200,15 +202,16 @@ class Runner:
 
     def _look(self, number: int) -> Diagnosis:
         """What a running trial's curve says so far."""
-        return self._diagnose(self._scheduler.trials[number], self._curves.get(number, []))
+        return self._diagnose(self._scheduler.trials[number], self._curves.get(number, []), self._baselines)
 
     def _settle(self, trial: Trial, ended: Ended | None) -> None:
         curve = self._curves.pop(trial.number, [])
         if ended is not None and ended.curve and trial.state is TrialState.COMPLETE:
             # The mean over the folds, by epoch: what was reported is by fold.
             curve = [Report(trial.number, epoch, metrics, 0.0) for epoch, metrics in enumerate(ended.curve, start=1)]
-        baseline = ended.baseline.get(self._plan.metric) if ended is not None else None
-        trial = self._judged(trial, curve, baseline)
+        if ended is not None and ended.baseline:
+            self._baselines = ended.baseline
+        trial = self._judged(trial, curve, self._baselines)
         self._batch.trials[trial.number] = trial
         self._scheduler.trials[trial.number] = trial
         self._settled.append(trial)
@@ -220,20 +223,21 @@ class Runner:
         self._launched.pop(trial.number, None)
         self._told_to_stop.pop(trial.number, None)
 
-    def _diagnose(self, trial: Trial, curve: Sequence[Report], baseline: float | None = None) -> Diagnosis:
+    def _diagnose(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Diagnosis:
         """What a curve says, held against the best trial so far and a trivial model."""
         return diagnose_trial(
             curve,
             self._plan.metric,
             self._plan.direction,
             reachable=self._best.value if self._best is not None else None,
-            baseline=baseline,
+            baselines=baselines,
             params=trial.params,
         )
 
-    def _judged(self, trial: Trial, curve: Sequence[Report], baseline: float | None) -> Trial:
-        found = self._diagnose(trial, curve, baseline)
-        return replace(trial, verdict=found.verdict, gap=found.gap, diagnosis=found.to_dict() | {"baseline": baseline})
+    def _judged(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Trial:
+        found = self._diagnose(trial, curve, baselines)
+        held = {"baseline": baselines.get(self._plan.metric), "baselines": dict(baselines)}
+        return replace(trial, verdict=found.verdict, gap=found.gap, diagnosis=found.to_dict() | held)
 
     def _judge_again(self) -> None:
         """Hold every trial against the best of the whole study: the first ones had none to be held against.
@@ -248,7 +252,8 @@ class Runner:
         for trial in self._store.trials(self._study.id):
             if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
                 continue
-            again = self._judged(trial, curves.get(trial.number, []), (trial.diagnosis or {}).get("baseline"))
+            held = (trial.diagnosis or {}).get("baselines") or self._baselines
+            again = self._judged(trial, curves.get(trial.number, []), held)
             if again.diagnosis != trial.diagnosis:
                 self._batch.trials[trial.number] = again
                 if trial.confirms is None:

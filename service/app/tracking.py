@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.app.models import export_model
 from service.app.opening import spec_of
+from service.app.reporting import load_report_modules, report_of
 from service.records import Study, StudyState, Trial
 from service.settings import Settings, make_folder
 
@@ -65,6 +66,10 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
     from service.diagnosis.picture import learning_curve_svg
     from service.tracker import Mirror
 
+    def describe() -> dict[str, str]:
+        load_report_modules()
+        return _data_files(study)
+
     def artifacts(trial: Trial) -> Path | None:
         folder = settings.trial_artifacts(study.name, trial.number)
         return folder if folder.is_dir() else None
@@ -77,7 +82,8 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
         draw=learning_curve_svg,
         export_model=lambda trial, folder: export_model(settings, study, trial, folder),
         artifacts=artifacts,
-        describe=lambda: _data_files(study),
+        describe=describe,
+        conclude=lambda ended: {"report.html": report_of(settings, store, ended)},
     )
 
 

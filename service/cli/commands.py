@@ -178,6 +178,25 @@ def diagnose(
 
 
 @cli.command()
+def report(
+    name: StudyName,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE.html", help="Where to; else NAME.html here; -: stdout."),
+    ] = None,
+) -> None:
+    """Write a study as one HTML page: the answer first, then everything behind it; it works offline."""
+    study = _studies()[name]
+    if str(output) == "-":
+        if _globals.as_json:
+            raise InputError("--json and -o - both write to standard output; leave one out")
+        sys.stdout.write(study.report_html())
+        return
+    path = study.report(output)
+    _print_json({"path": str(path)}) if _globals.as_json else print(path)
+
+
+@cli.command()
 def trials(
     name: StudyName,
     state: Annotated[

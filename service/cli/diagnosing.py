@@ -18,6 +18,8 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
     for label, text in answer(facts):
         line(label, text)
     _print_importances(facts)
+    if pair := facts["interaction"]:
+        line("together", f"{' and '.join(pair['parameters'])} act together: choose one with the other in sight")
     if not facts["findings"]:
         line("health", "nothing amiss was found")
     for finding in facts["findings"]:
@@ -26,6 +28,17 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
         if finding["edit"]:
             for change in finding["edit"]["set"]:
                 line("", f"--set {change}")
+
+
+def print_health(facts: Mapping[str, Any], hint: str) -> None:
+    """What must not be missed of a finished study: what is serious in full, the rest by its number."""
+    findings = facts["findings"]
+    serious = [finding["text"] for finding in findings if finding["severity"] == "serious"]
+    for text in serious:
+        line("  serious", text)
+    warnings = sum(finding["severity"] == "warning" for finding in findings)
+    if warnings or serious:
+        print(f"  {warnings} warning{'' if warnings == 1 else 's'} and advice: {hint}")
 
 
 def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from service import app
+from service.cli.diagnosing import print_health
 from service.cli.live import CatchingUp, Live, Plain, Scale, say
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
@@ -123,6 +124,7 @@ def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     print_best(facts)
+    print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))
     print(f"  see the runs in the MLflow UI: {settings.hint('ui')}")
 
 

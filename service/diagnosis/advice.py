@@ -1,6 +1,7 @@
 """What to change, as it follows from the verdict, the evidence and the trial's own hyperparameters.
 
-Sentences only; nothing is advised for a hyperparameter that the trial does not have.
+Sentences only, each with its reason. Nothing is advised for a hyperparameter that the trial does not have,
+nor beyond the range in which it makes sense (levers.py).
 """
 
 from __future__ import annotations
@@ -9,107 +10,168 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.diagnosis.finding import Diagnosis
+from service.diagnosis.levers import (
+    CAPACITY,
+    CLIP_NORM,
+    LABEL_SMOOTHING,
+    MOMENTUM,
+    VARIATIONS,
+    either,
+    excessive,
+    has,
+    learning_rate,
+    lowered,
+    raised,
+    regularizers,
+    shown,
+    usual,
+)
 from service.records import Verdict
 
+Params = Mapping[str, Any]
+
 MOST = 3  # sentences; more is a list to skip
+CHOICES = 4  # in one of them
 LONG_WASTE = 0.5  # of the epochs after the best one, before a good fit is worth shortening
+FEWEST = 5  # epochs; as in the rule
+CLASSES = {"val/accuracy", "val/balanced_accuracy", "val/f1"}  # that a loss can part from
+STOP = "training: {stop_on: overfit}"
 
 
-def advise(diagnosis: Diagnosis, params: Mapping[str, Any]) -> tuple[str, ...]:
-    """At most three sentences, the most promising first."""
-    told = {
-        Verdict.OVERFIT: _against_overfitting,
-        Verdict.UNDERFIT: _against_underfitting,
-        Verdict.DIVERGED: _against_divergence,
-        Verdict.UNFINISHED: _to_finish,
-        Verdict.GOOD_FIT: _to_save_time,
-    }[diagnosis.verdict](diagnosis, params)
+def advise(diagnosis: Diagnosis, params: Params, metric: str, direction: str) -> tuple[str, ...]:
+    """At most three sentences, the most promising first.
+
+    Args:
+        diagnosis: without advice yet.
+        params: the trial's hyperparameters.
+        metric: the objective.
+        direction: of the metric that it was judged by.
+    """
+    loss = direction == "minimize"
+    match diagnosis.verdict:
+        case Verdict.OVERFIT:
+            told = _against_overfitting(diagnosis, params, metric, loss=loss)
+        case Verdict.UNDERFIT:
+            told = _against_underfitting(diagnosis, params, loss=loss)
+        case Verdict.DIVERGED:
+            told = _against_divergence(diagnosis, params)
+        case Verdict.UNFINISHED:
+            told = _to_finish(diagnosis, params, loss=loss)
+        case Verdict.GOOD_FIT:
+            told = _to_save_time(diagnosis)
     return tuple(told[:MOST])
 
 
-def _against_overfitting(diagnosis: Diagnosis, params: Mapping[str, Any]) -> list[str]:
-    told = []
-    if diagnosis.onset and diagnosis.best_epoch and diagnosis.best_epoch >= diagnosis.onset:
-        told.append(
-            f"The objective was best at epoch {diagnosis.best_epoch}, after {diagnosis.judged_by} had turned at "
-            f"{diagnosis.onset}: the model is right more often, but too sure of itself where it is wrong."
-        )
-    elif diagnosis.best_epoch:
-        told.append(
-            f"Stop at epoch {diagnosis.best_epoch}, the best: "
-            f"nothing was won in the {diagnosis.wasted} after it (training: patience)."
-        )
-    raised = [text for name in ("dropout", "weight_decay", "l1", "label_smoothing") if (text := _above(params, name))]
-    if raised:
-        told.append(f"Regularize more: raise {_either(raised)}.")
-    lowered = [text for name in ("width", "depth") if (text := _below(params, name))]
-    if lowered:
-        told.append(f"Or take a smaller net: {_either(lowered)}.")
-    return told or ["Stop earlier, regularize more, or train on more data."]
-
-
-def _against_underfitting(_: Diagnosis, params: Mapping[str, Any]) -> list[str]:
-    told = []
-    if "learning_rate" in params:
-        told.append(
-            f"Try another learning_rate than {_shown(params['learning_rate'])}: ten times more and ten times less."
-        )
-    raised = [text for name in ("width", "depth") if (text := _above(params, name))]
-    if raised:
-        told.append(f"Give the net more to learn with: {_either(raised)}.")
-    strong = [text for name in ("dropout", "weight_decay", "l1", "label_smoothing") if (text := _below(params, name))]
-    if strong:
-        told.append(f"Regularize less: {_either(strong)}.")
-    return told or ["Take a larger model, another learning rate, or less regularization."]
-
-
-def _against_divergence(_: Diagnosis, params: Mapping[str, Any]) -> list[str]:
-    told = []
-    if lower := _below(params, "learning_rate"):
-        told.append(f"Lower the step: {lower}.")
-    if "clip_norm" in params and not params["clip_norm"]:
-        told.append("Clip the gradients: clip_norm is off, 1.0 is a usual start.")
-    elif lower := _below(params, "clip_norm"):
-        told.append(f"Clip the gradients harder: {lower}.")
-    if lower := _below(params, "momentum"):
-        told.append(f"If that is not enough: {lower}.")
-    return told or ["Take a smaller learning rate, or clip the gradients."]
-
-
-def _to_finish(diagnosis: Diagnosis, params: Mapping[str, Any]) -> list[str]:
-    told = [f"Train longer than {diagnosis.epochs} epoch{'' if diagnosis.epochs == 1 else 's'}."]
-    if diagnosis.slope is not None and diagnosis.slope < 0 and (higher := _above(params, "learning_rate")):
-        told.append(f"Or learn faster: {higher}.")
+def _against_overfitting(diagnosis: Diagnosis, params: Params, metric: str, *, loss: bool) -> list[str]:
+    happened = f"{diagnosis.judged_by} has {'risen' if loss else 'fallen'} since epoch {diagnosis.onset}"
+    if diagnosis.train_gain is not None:
+        went = ("fell" if loss else "rose") if diagnosis.train_gain > 0 else "got no worse"
+        happened += f" while {_train(diagnosis.judged_by)} {went}"
+    best = diagnosis.best_epoch
+    later = diagnosis.judged_by != metric and bool(diagnosis.onset and best and best >= diagnosis.onset)
+    levers = (*regularizers(params), LABEL_SMOOTHING, *VARIATIONS)
+    if later:
+        happened += f", yet {metric} was best at epoch {best}"
+        if metric in CLASSES:
+            happened += ": the model is right more often, but too sure of itself where it is wrong"
+            levers = (LABEL_SMOOTHING, *regularizers(params), *VARIATIONS)
+    more = raised(levers, params)[:CHOICES]
+    stop = f"stop at epoch {best} ({STOP})" if best and not later else ""
+    told = [f"{happened}: raise {either(more)}{f', or {stop}' if stop else ''}."] if more else []
+    if not more:
+        told += [f"{happened}{f': {stop}' if stop else ''}.", _no_lever(has(levers, params))]
+    if smaller := lowered(CAPACITY, params):
+        told.append(f"The net has room to learn single rows by heart: try {either(smaller)}.")
     return told
 
 
-def _to_save_time(diagnosis: Diagnosis, _: Mapping[str, Any]) -> list[str]:
+def _no_lever(spent: bool) -> str:
+    if spent:
+        return "What regularizes is as strong as it helps already: more training rows are left, or a smaller net."
+    return "None of this trial's hyperparameters regularizes: add dropout or weight_decay to the space."
+
+
+def _against_underfitting(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]:
+    happened = f"{diagnosis.judged_by} {'fell' if loss else 'rose'} no further than {shown(diagnosis.level)}"
+    told: list[str] = []
+    if strong := excessive((*regularizers(params), LABEL_SMOOTHING), params):
+        told.append(f"lower {either(strong)}: that much keeps a net from learning at all")
+    rate = learning_rate(params)
+    value = rate.value(params)
+    if value is not None and not rate.low <= value <= rate.high:
+        off = rate.raised(params) if value < rate.low else rate.lowered(params)
+        told.append(f"try {off}: {usual(params)}")
+    if params.get("prepare.scale") == "none":
+        told.append("try prepare.scale standard: at none, columns of large numbers drown the others")
+    if larger := raised(CAPACITY, params):
+        told.append(f"give the net more to learn with: {either(larger)}")
+    if not strong and (weaker := lowered(regularizers(params), params)):
+        told.append(f"regularize less: {either(weaker)}")
+    if value is not None and rate.low <= value <= rate.high:
+        told.append(f"try learning_rate {shown(value * 10)} and {shown(value / 10)} in place of {shown(value)}")
+    if not told:
+        told = ["none of this trial's hyperparameters gives a net more room: add learning_rate or width to the space"]
+    return _sentences(happened, told)
+
+
+def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
+    since = f"Training came apart at epoch {diagnosis.onset}"
+    told: list[str] = []
+    rate = learning_rate(params)
+    value = rate.value(params)
+    if value is not None and value > rate.low:
+        told.append(f"lower the step: learning_rate below {shown(value)} ({usual(params)})")
+    clip = params.get("clip_norm", ...)
+    if clip is None or clip == 0:
+        told.append("clip the gradients: clip_norm is off, 1.0 is a usual start")
+    elif lower := lowered([CLIP_NORM], params):
+        told.append(f"clip the gradients harder: {lower[0]}")
+    if params.get("prepare.scale") == "none":
+        told.append("scale the inputs: prepare.scale standard in place of none")
+    if params.get("optimizer", "sgd") == "sgd" and (lower := lowered([MOMENTUM], params)):
+        told.append(f"if that is not enough: {lower[0]}")
+    if value is not None and value <= rate.low:
+        told.append(
+            f"learning_rate {shown(value)} is too small to do this alone: look for NaN and huge values in the data"
+        )
+    if not told:
+        told = ["none of this trial's hyperparameters sets the step: add learning_rate or clip_norm to the space"]
+    return _sentences(since, told)
+
+
+def _to_finish(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]:
+    epochs, slope = diagnosis.epochs, diagnosis.slope
+    if epochs < FEWEST:
+        return [f"A trend needs {FEWEST} epochs, and there {'was' if epochs == 1 else 'were'} {epochs or 'none'}."]
+    if slope is None or slope >= 0:
+        return [f"Train longer than {epochs} epochs (training: {{epochs: {2 * epochs}}})."]
+    way = "falling" if loss else "rising"
+    more = max(1, epochs // 5)
+    told = [
+        f"{diagnosis.judged_by} was still {way} by {-slope:.2g} an epoch, so {more} more would win up to "
+        f"{-slope * more:.2g}: train longer than {epochs} (training: {{epochs: {2 * epochs}}})."
+    ]
+    if faster := learning_rate(params).raised(params):
+        told.append(f"Or learn faster: {faster}.")
+    return told
+
+
+def _to_save_time(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.best_epoch is None or diagnosis.wasted < LONG_WASTE * diagnosis.epochs:
         return []
     return [
         f"{diagnosis.wasted} of {diagnosis.epochs} epochs came after the best one, at {diagnosis.best_epoch}: "
-        "fewer epochs, or a smaller patience, would do."
+        f"fewer epochs or a smaller patience would do (training: {{epochs: {diagnosis.best_epoch + 5}}})."
     ]
 
 
-def _above(params: Mapping[str, Any], name: str) -> str | None:
-    number = _number(params, name)
-    return None if number is None else f"{name} above {_shown(number)}"
+def _train(judged_by: str) -> str:
+    """The counterpart's name of a validation metric."""
+    split, _, name = judged_by.partition("/")
+    return f"train/{name}" if split == "val" and name else "training"
 
 
-def _below(params: Mapping[str, Any], name: str) -> str | None:
-    number = _number(params, name)
-    return f"{name} below {_shown(number)}" if number else None
-
-
-def _number(params: Mapping[str, Any], name: str) -> float | None:
-    value = params.get(name)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _either(choices: list[str]) -> str:
-    return choices[0] if len(choices) == 1 else f"{', '.join(choices[:-1])} or {choices[-1]}"
+def _sentences(happened: str, told: list[str]) -> list[str]:
+    """The first with what happened, the others by themselves."""
+    first, *others = told
+    return [f"{happened}: {first}.", *(f"{text[0].upper()}{text[1:]}." for text in others)]

@@ -36,13 +36,14 @@ class Scale:
         return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
 
 
-def value_scale(values: Sequence[float], start: float, end: float) -> Scale:
-    """A scale that holds all values; logarithmic where they span more than DECADES.
+def value_scale(values: Sequence[float], start: float, end: float, deciding: Sequence[float] = ()) -> Scale:
+    """A scale that holds all values; logarithmic where the deciding ones (all, if none are named) span DECADES.
 
     There is more room above than below: the marks have their names there.
     """
     low, high = min(values, default=0.0), max(values, default=1.0)
-    if low > 0 and math.log10(high) - math.log10(low) > DECADES:
+    least, most = min(deciding or values, default=0.0), max(deciding or values, default=1.0)
+    if low > 0 and math.log10(most) - math.log10(least) > DECADES:
         span = math.log10(high) - math.log10(low)
         bottom, top = math.log10(low) - BELOW * span, math.log10(high) + ABOVE * span
         return Scale(10 ** max(-307.0, bottom), 10 ** min(307.0, top), start, end, log=True)

@@ -22,6 +22,8 @@ SPIKE = 4.0  # times the median bend: not noise but a spike, and left out of the
 MEDIAN_ERROR = 1.2533  # a median's standard error over a mean's, for a normal sample
 SHORTEST = 5  # points that can be smoothed; with less each stands for itself
 WIDEST = 25  # epochs in the widest running median; wider smooths no better and costs time
+SURE_CLIMB = 4.0  # standard errors of a trend since the best epoch; one more than usual, since that epoch was chosen
+FOR_A_LINE = 5  # points or fewer lie too close to a line by chance
 LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
 
 
@@ -78,6 +80,8 @@ class Curve:
         lowest_at: index of the first lowest point.
         noise: standard deviation from epoch to epoch in the later half, around the trend.
         tail: how many points the end is judged by.
+        end: the median of those points.
+        slope: change an epoch at the end, between the medians of the window's two halves; positive is worse.
     """
 
     epochs: NDArray[np.int64]
@@ -87,6 +91,8 @@ class Curve:
     lowest_at: int = field(init=False)
     noise: float = field(init=False)
     tail: int = field(init=False)
+    end: float = field(init=False)
+    slope: float = field(init=False)
 
     def __post_init__(self) -> None:
         count = len(self.values)
@@ -96,6 +102,8 @@ class Curve:
         object.__setattr__(self, "lowest_at", int(np.argmin(self.values)) if count else 0)
         object.__setattr__(self, "noise", late_noise(self.values))
         object.__setattr__(self, "tail", 1 if count < SHORTEST else max(3, count // 10))
+        object.__setattr__(self, "end", _median(self.values[-self.tail :]) if count else math.nan)
+        object.__setattr__(self, "slope", self._slope())
 
     @classmethod
     def of(cls, values: Floats) -> Curve:
@@ -114,11 +122,6 @@ class Curve:
     def best(self) -> float:
         """The lowest level."""
         return float(self.level[self.best_at])
-
-    @property
-    def end(self) -> float:
-        """The median of the last points."""
-        return float(np.median(self.values[-self.tail :]))
 
     @property
     def rise(self) -> float:
@@ -143,6 +146,24 @@ class Curve:
         """
         levels = max(1.0, len(self) / _width(len(self)))
         return (3.0 + math.sqrt(2.0 * math.log(levels))) * self.rise_error
+
+    @property
+    def surely_worse(self) -> float:
+        """How many times over the rise passes a test for chance; above 1 it is real.
+
+        Either of two: that of the levels, `chance_rise`, or that of a straight line through all points
+        since the best level, which sees a slow rise in much noise.
+        """
+        return max(ratio(self.rise, self.chance_rise), ratio(self._climb, SURE_CLIMB)) if self.rise > 0 else 0.0
+
+    @property
+    def _climb(self) -> float:
+        """The slope since the best level, its own points left out, in standard errors."""
+        begin = self.best_at + _width(len(self)) // 2 + 1
+        if len(self) - begin < SHORTEST - 1:
+            return 0.0
+        centred = self.epochs[begin:] - np.mean(self.epochs[begin:])
+        return ratio(float(centred @ self.values[begin:]) / math.sqrt(float(centred @ centred)), self.noise)
 
     @property
     def best_epoch(self) -> int:
@@ -171,14 +192,12 @@ class Curve:
         """How many points the slope at the end is measured on: the last third; of a short curve up to 8."""
         return min(len(self), max(5, min(8, 2 * len(self) // 5), len(self) // 3))
 
-    @property
-    def slope(self) -> float:
-        """Change an epoch at the end, between the medians of the window's two halves; positive is worse."""
+    def _slope(self) -> float:
         half = self.window // 2
         if half == 0:
             return 0.0
         first, last = self.values[-self.window :][:half], self.values[-half:]
-        return float(np.median(last) - np.median(first)) / self._distance
+        return (_median(last) - _median(first)) / self._distance
 
     @property
     def slope_error(self) -> float:
@@ -214,6 +233,13 @@ class Curve:
         return float(self.level[max(0, int(np.searchsorted(self.epochs, epoch, side="right")) - 1)])
 
 
+def ratio(part: float, whole: float) -> float:
+    """Divide, where nothing of nothing is nothing and something of nothing is infinite."""
+    if whole > 0:
+        return part / whole
+    return math.inf if part > 0 else 0.0
+
+
 def _width(count: int) -> int:
     """Points in the running median: a tenth of the curve, odd, from 3; 1 where there are too few."""
     return 1 if count < SHORTEST else min(WIDEST, max(3, count // 10 | 1))
@@ -224,21 +250,41 @@ def _running_median(values: Floats, width: int) -> Floats:
     if width == 1:
         return values
     half = width // 2
-    padded = np.pad(values, half, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
     level = values.copy()
-    level[half:-half] = np.median(windows[half:-half], axis=1)
+    level[half:-half] = np.partition(windows, half, axis=1)[:, half]
     for index in (*range(half), *range(len(values) - half, len(values))):
-        level[index] = np.median(values[max(0, index - half) : index + half + 1])
+        level[index] = _median(values[max(0, index - half) : index + half + 1])
     return level
 
 
+def _median(values: Floats) -> float:
+    """As numpy's, without its checks: those cost more than the sorting of few values."""
+    ordered, half = np.sort(values), len(values) // 2
+    return float(ordered[half]) if len(values) % 2 else float(ordered[half - 1] + ordered[half]) / 2
+
+
 def late_noise(values: Floats) -> float:
-    """Noise from second differences, which a steady trend leaves at zero, in the later half."""
+    """Noise in the later half, around its trend: the smaller of two estimates.
+
+    Second differences leave any smooth trend at zero, but make too much of a zigzag; what is left
+    around a straight line is right there, and too much for a bent trend.
+    """
     late = values[min(len(values) // 2, max(0, len(values) - 10)) :]
-    if len(late) < 3:
+    size = float(np.max(np.abs(late), initial=0.0))
+    if len(late) < 3 or size == 0.0:
         return 0.0
+    late = late / size  # so that squares stay finite
     bends = np.abs(np.diff(late, n=2)) / math.sqrt(6.0)  # the second difference of white noise has variance 6
-    typical = float(np.median(bends))
+    typical = _median(bends)
     kept = bends[bends <= SPIKE * typical] if typical > 0 else bends
-    return MEAN_ABS_TO_SIGMA * float(np.mean(kept))
+    jagged = MEAN_ABS_TO_SIGMA * float(np.mean(kept))
+    return size * (min(jagged, _around_line(late)) if len(late) > FOR_A_LINE else jagged)
+
+
+def _around_line(values: Floats) -> float:
+    """Standard deviation around the straight line of least squares."""
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    centred = values - np.mean(values)
+    left = centred - steps * (float(steps @ centred) / float(steps @ steps))
+    return math.sqrt(float(left @ left) / (len(values) - 2))

@@ -64,9 +64,10 @@ def learning_curve_svg(
 ) -> str:
     """Draw a trial's loss and, where it is another metric, its objective, on both splits.
 
-    Long curves are thinned to the lowest and highest value of each run of epochs, a loss over
-    more than two decades is drawn on a log axis, and a NaN or infinity breaks the line and is
-    marked with a cross at the bottom.
+    Long curves are thinned to the lowest and highest value of each run of epochs, validation over
+    more than two decades is drawn on a log axis (training that goes to zero is not reason enough: a
+    log axis would flatten the rise that matters), and a NaN or infinity breaks the line and is marked
+    with a cross at the bottom.
 
     Args:
         reports: of one trial, ordered by epoch.
@@ -163,7 +164,7 @@ def _head(title: str, told: Mapping[str, Any], width: float) -> tuple[list[str],
             f'<text class="verdict" x="{20 + badge / 2:.0f}" y="{y:.0f}" fill="{PAPER}" text-anchor="middle" '
             f'style="font-weight:600">{_text(verdict.replace("_", " "))}</text>'
         )
-        numbers = [f"{name} {told[name]:.2f}" for name in ("severity", "confidence") if told.get(name) is not None]
+        numbers = [f"{name} {_share(told[name])}" for name in ("severity", "confidence") if told.get(name) is not None]
         parts.append(f'<text x="{30 + badge:.0f}" y="{y:.0f}" fill="{MUTED}">{", ".join(numbers)}</text>')
         y += 5
     for line in textwrap.wrap(str(told.get("reason") or ""), max(20, int((width - 40) / 6.4))):
@@ -172,10 +173,16 @@ def _head(title: str, told: Mapping[str, Any], width: float) -> tuple[list[str],
     return parts, y + 42
 
 
+def _share(number: float) -> str:
+    """A share in whole percent, and never certainty where there is none."""
+    return "over 99%" if 0.995 <= number < 1 else f"{number:.0%}"
+
+
 def _draw(panel: _Panel, x: Scale, top: float, heading: str) -> Iterator[str]:
     """One panel, from the grid up to the marks."""
     bottom = top + PANEL_HEIGHT
-    y = value_scale([value for _, value in panel.finite()], bottom, top)
+    judged = [value for _, value in panel.validation if math.isfinite(value)]
+    y = value_scale([value for _, value in panel.finite()], bottom, top, judged)
     yield f'<g class="panel" data-metric="{_text(panel.name, quoted=True)}">'
     yield from _legend(panel, x, top - 12, heading + (", log scale" if y.log else ""))
     yield from _grid(panel, x, y)

@@ -1,6 +1,6 @@
-"""From curves and reports to a Diagnosis: alignment, the objective's numbers, and the advice.
+"""From curves and reports to a Diagnosis: which curves decide, and how losses and objective are joined.
 
-The rule itself is in verdict.py. Nothing here reads a file, a clock or a database.
+The rule itself is in verdict.py, what is measured in measure.py. Nothing here reads a file, a clock or a database.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from service.diagnosis.advice import advise
-from service.diagnosis.curve import Curve, Floats, as_values, common_scale, orientation, oriented
+from service.diagnosis.curve import orientation
+from service.diagnosis.evidence import Ruling
 from service.diagnosis.finding import Diagnosis
-from service.diagnosis.verdict import Broken, Evidence, rule
+from service.diagnosis.measure import Measured, Values, measure
+from service.diagnosis.verdict import poor, rule
 from service.records import Report, Verdict
 
-Flags = NDArray[np.bool_]
-Values = Sequence[float | None] | Floats
+FLAT = {Verdict.GOOD_FIT, Verdict.UNDERFIT}  # losses that have settled, whatever the noise of an accuracy says
+JUDGED = (
+    *("verdict", "severity", "confidence", "reason", "judged_by", "onset"),
+    *("level", "rise", "train_gain", "slope", "slope_interval", "noise"),
+)
 LOSSES = ("train/loss", "val/loss")
 
 
@@ -54,8 +56,9 @@ def diagnose(
         >>> diagnose(train=[0.9**i for i in range(10)], validation=curve).verdict
         <Verdict.OVERFIT: 'overfit'>
     """
-    found = _diagnose(train, validation, direction, reachable, baseline, names)
-    return replace(found, advice=advise(found, params or {}))
+    measured = measure(train, validation, direction, reachable, baseline, names)
+    found = _told(measured, rule(measured.evidence))
+    return replace(found, advice=advise(found, params or {}, names[1], direction))
 
 
 def diagnose_trial(
@@ -64,7 +67,7 @@ def diagnose_trial(
     direction: str,
     *,
     reachable: float | None = None,
-    baseline: float | None = None,
+    baselines: Mapping[str, float] | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
     """Diagnose a trial from its reports.
@@ -78,7 +81,7 @@ def diagnose_trial(
         metric: the objective, "val/accuracy".
         direction: of the objective.
         reachable: the best objective of the study so far.
-        baseline: the objective that a trivial model gets.
+        baselines: what a trivial model gets, by metric: of the objective and of val/loss.
         params: the trial's hyperparameters, for the advice.
     """
     orientation(direction)
@@ -87,102 +90,51 @@ def diagnose_trial(
     train_metric = _counterpart(metric)
     values = _column(series, metric, last)
     train = _column(series, train_metric, last) if train_metric in series else None
-    names = (train_metric or metric, metric)
+    if any(name.startswith("fold/") for name in series):
+        return _by_folds(metric, values, train, direction)
+    trivial = baselines or {}
     # With nothing but training metrics the curve is held against itself, and can never be called overfit.
     own_train = values if metric.startswith("train/") else train
-    found = _diagnose(own_train, values, direction, reachable, baseline, names)
+    measured = measure(own_train, values, direction, reachable, trivial.get(metric), (train_metric or metric, metric))
+    found = _told(measured, rule(measured.evidence))
     if own_train is values:
-        found = replace(found, gap=None, gap_end=None)
+        found = replace(found, gap=None, gap_end=None, gap_noise=None, gap_sigmas=None, gap_end_sigmas=None)
+    judged_direction = direction
     if metric != LOSSES[1] and all(name in series for name in LOSSES):
         train_loss, loss = (_column(series, name, last) for name in LOSSES)
-        losses = _diagnose(train_loss, loss, "minimize", None, None, LOSSES)
-        found = _joined(found, losses, baseline_known=baseline is not None)
-    return replace(found, advice=advise(found, params or {}))
+        held = measure(train_loss, loss, "minimize", None, trivial.get(LOSSES[1]), LOSSES)
+        losses = _told(held, rule(held.evidence))
+        broken = not all(value is None or math.isfinite(value) for value in values)
+        if losses.verdict in FLAT and not broken and (ruling := poor(measured.evidence)):
+            found = _ruled(found, ruling)
+        found = _joined(found, losses, broken=broken, baseline_known=metric in trivial)
+        judged_direction = "minimize" if found.judged_by == LOSSES[1] else direction
+    return replace(found, advice=advise(found, params or {}, metric, judged_direction))
 
 
-def _diagnose(
-    train: Values | None,
-    validation: Values,
-    direction: str,
-    reachable: float | None,
-    baseline: float | None,
-    names: tuple[str, str],
-) -> Diagnosis:
-    sign = orientation(direction)
-    scores, scored = as_values(validation, names[1])
-    trained, trained_on = as_values([] if train is None else train, names[0])
-    scale = common_scale(scores, trained)
-    curve = Curve.of(oriented(scores, sign, scale))
-    train_curve = Curve.of(oriented(trained, sign, scale))
-    evidence = Evidence(
-        validation=curve,
-        train=train_curve if len(train_curve) else None,
-        sign=sign,
-        scale=scale,
-        broken=_broken((names[1], scores, scored), (names[0], trained, trained_on)),
-        baseline=_held_against(baseline, sign, scale),
-        reachable=_held_against(reachable, sign, scale),
-        names=names,
-    )
-    ruling = rule(evidence)
-    return Diagnosis(
-        ruling.verdict,
-        round(ruling.severity, 4),
-        round(ruling.confidence, 4),
-        ruling.reason,
-        judged_by=names[1],
+def _told(measured: Measured, ruling: Ruling) -> Diagnosis:
+    found = Diagnosis(ruling.verdict, 0.0, 0.0, "", judged_by=measured.evidence.names[1], **measured.numbers)
+    return _ruled(found, ruling)
+
+
+def _ruled(found: Diagnosis, ruling: Ruling) -> Diagnosis:
+    """The same numbers under another ruling."""
+    return replace(
+        found,
+        verdict=ruling.verdict,
+        severity=round(ruling.severity, 4),
+        confidence=round(ruling.confidence, 4),
+        reason=ruling.reason,
         onset=ruling.onset,
-        rise=_tidy(curve.rise * scale) if len(curve) else None,
-        slope=_tidy(curve.slope * scale) if len(curve) > 1 else None,
-        noise=_tidy(curve.noise * scale) if len(curve) > 4 else None,
-        **_numbers(scores, scored, trained, sign),
     )
 
 
-def _numbers(scores: Floats, scored: Flags, trained: Floats, sign: float) -> dict[str, Any]:
-    """What is told of the raw values, in the metric's own unit."""
-    epochs = np.flatnonzero(scored)
-    told: dict[str, Any] = {"epochs": len(epochs), "last": float(scores[epochs[-1]]) if len(epochs) else None}
-    finite = np.flatnonzero(np.isfinite(scores))
-    if not len(finite):
-        return told
-    at = int(finite[np.argmin(sign * scores[finite])])  # the first of equals
-    shared = min(len(scores), len(trained))
-    with np.errstate(invalid="ignore", over="ignore"):
-        gaps = np.full(len(scores), np.nan)
-        gaps[:shared] = sign * (scores[:shared] - trained[:shared])
-        regret = float(sign * (scores[epochs[-1]] - scores[at]))
-    both = np.flatnonzero(np.isfinite(gaps))
-    return told | {
-        "best_epoch": at + 1,
-        "best": float(scores[at]),
-        "regret": _tidy(regret),
-        "wasted": int(np.sum(epochs > at)),
-        "gap": _tidy(float(gaps[at])) if math.isfinite(gaps[at]) else None,
-        "gap_end": _tidy(float(gaps[both[-1]])) if len(both) else None,
-    }
-
-
-def _broken(*curves: tuple[str, Floats, Flags]) -> Broken | None:
-    """The first NaN or infinity that was reported, and whether every curve ends finite."""
-    first: list[tuple[int, str]] = []
-    healed = True
-    for name, values, reported in curves:
-        bad = np.flatnonzero(reported & ~np.isfinite(values))
-        if len(bad):
-            first.append((int(bad[0]) + 1, name))
-            healed &= bool(bad[-1] < np.flatnonzero(reported)[-1])
-    return Broken(*min(first), healed) if first else None
-
-
-def _tidy(number: float) -> float:
-    """Ten digits, more are the residue of a subtraction; and no -0.0."""
-    return float(f"{number:.10g}") + 0.0
-
-
-def _held_against(number: float | None, sign: float, scale: float) -> float | None:
-    """A baseline or a reachable value as the curves are held; one that is no number tells nothing."""
-    return None if number is None or not math.isfinite(number) else sign * number / scale
+def _by_folds(metric: str, values: Values, train: Values | None, direction: str) -> Diagnosis:
+    """What can be said while the reports are folds, each at its own best epoch, and not epochs."""
+    found = diagnose(train, values, direction)
+    told = f"{found.epochs} fold{'' if found.epochs == 1 else 's'} so far: the curve by epoch is known after the last"
+    gap = found.gap_end
+    return Diagnosis(Verdict.UNFINISHED, 0.0, 0.5, told, judged_by=metric, best=found.best, last=found.last, gap=gap)
 
 
 def _series(reports: Sequence[Report]) -> dict[str, dict[int, float]]:
@@ -206,16 +158,16 @@ def _counterpart(metric: str) -> str:
     return f"train/{name}" if split == "val" and name else ""
 
 
-def _joined(objective: Diagnosis, losses: Diagnosis, *, baseline_known: bool) -> Diagnosis:
+def _joined(objective: Diagnosis, losses: Diagnosis, *, broken: bool, baseline_known: bool) -> Diagnosis:
     """The losses' verdict with the objective's numbers, but for what only the objective can tell.
 
     It alone is compared with other trials and with a baseline, so it has the last word on
     underfitting; and where it is NaN the trial is lost, whatever the losses did.
     """
-    lost = objective.verdict is Verdict.DIVERGED and losses.verdict is not Verdict.DIVERGED
+    lost = broken and losses.verdict is not Verdict.DIVERGED
     poor = objective.verdict is Verdict.UNDERFIT and losses.verdict is Verdict.GOOD_FIT
-    well = objective.verdict is Verdict.GOOD_FIT and losses.verdict is Verdict.UNDERFIT and baseline_known
+    learning = objective.verdict in {Verdict.GOOD_FIT, Verdict.UNFINISHED}
+    well = learning and losses.verdict is Verdict.UNDERFIT and baseline_known
     if lost or poor or well:
         return objective
-    told = ("verdict", "severity", "confidence", "reason", "judged_by", "onset", "rise", "slope", "noise")
-    return replace(objective, **{name: getattr(losses, name) for name in told})
+    return replace(objective, **{name: getattr(losses, name) for name in JUDGED})

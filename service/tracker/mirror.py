@@ -33,6 +33,8 @@ PAGE = 1000  # runs a page when listing an experiment
 Draw = Callable[[Sequence[Report], str, str, Mapping[str, Any] | None, str], str]
 Artifacts = Callable[[Trial], Path | None]
 Describe = Callable[[], Mapping[str, str]]
+Conclude = Callable[[Study], Mapping[str, str]]
+CONCLUDED = frozenset({StudyState.DONE, StudyState.FAILED, StudyState.STOPPED})
 
 
 def _no_artifacts(_trial: Trial) -> None:
@@ -41,6 +43,11 @@ def _no_artifacts(_trial: Trial) -> None:
 
 def _nothing() -> Mapping[str, str]:
     """For studies of which nothing more is to be said."""
+    return {}
+
+
+def _no_conclusion(_study: Study) -> Mapping[str, str]:
+    """For studies whose end needs no files."""
     return {}
 
 
@@ -56,6 +63,7 @@ class _Session:
     backlog: dict[int, Trial]  # confirmed elsewhere, missing here
     finished: dict[int, Trial]
     described: bool = False
+    concluded: float | None = None  # when the study had ended of which the last conclusion tells
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
 
 
@@ -72,6 +80,8 @@ class Mirror:
         artifacts: a finished trial -> the folder of files that its trainer left, if there is one.
         describe: the study's own files by name, such as the report on its data; asked for once a
             trial has finished, since it may take seconds.
+        conclude: an ended study -> the files that tell of all of it, such as its report; asked for once an
+            end. After a Ctrl-C it is not: the user is in a hurry then, and it takes a second or two.
         connect: opens MLflow's client.
     """
 
@@ -86,12 +96,13 @@ class Mirror:
         export_model: ExportModel,
         artifacts: Artifacts = _no_artifacts,
         describe: Describe = _nothing,
+        conclude: Conclude = _no_conclusion,
         connect: Connect = connect,
     ) -> None:
         self._store, self._name = store, study
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._draw, self._export_model, self._artifacts, self._connect = draw, export_model, artifacts, connect
-        self._describe = describe
+        self._describe, self._conclude = describe, conclude
         self._session: _Session | None = None
         self._tries: Counter[int] = Counter()
         self._refused: dict[int, str] = {}
@@ -125,7 +136,7 @@ class Mirror:
             return len(ahead) - len(confirmed)
 
     def close_study(self) -> None:
-        """Once a study is done: its final summary, and its best model registered. Idempotent.
+        """Once a study has ended: its final summary and report, and if it is done its best model. Idempotent.
 
         Raises:
             TrackingError: MLflow is away or refused, or the model cannot be exported.
@@ -133,6 +144,12 @@ class Mirror:
         with self._known_only_while_all_goes_well() as session:
             study = self._store.study(self._name)
             self._push_study(session, study)
+            if any(trial.number not in self.refused for trial in self._ahead(session, study)):
+                return  # the last trials ended after the last sync: the next one comes before the winner is known
+            if study.state in CONCLUDED and study.ended != session.concluded:
+                if files := self._conclude(study):
+                    session.study_run.attach(files)
+                session.concluded = study.ended
             best = content.best_of(session.finished.values(), content.Objective.of(study))
             if study.state is StudyState.DONE and best is not None and best.number != study.champion:
                 uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)

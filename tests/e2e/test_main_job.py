@@ -260,30 +260,6 @@ def test_the_study_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert plan["data"]["rows"] == {"train": 72, "validation": 24, "test": 24}
 
 
-@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.yaml")))
-def test_every_example_is_valid(example: str, tmp_path: Path) -> None:
-    assert "is valid" in Home(tmp_path).ok("check", str(ROOT / "examples" / example))
-
-
-@pytest.mark.parametrize("example", ["mlp", "diabetes", "iris_grid"])
-def test_the_short_examples_learn(example: str, tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    home.ok("run", str(ROOT / "examples" / f"{example}.yaml"), "--set", "training.epochs=8", timeout=280)
-    study = home.json("ls")[0]["study"]
-    facts = home.json("best", study, "-k", "1")
-    rows = home.json("trials", study)
-    plan = home.json("check", str(ROOT / "examples" / f"{example}.yaml"))
-    assert len(rows) == plan["trials"]
-    best = facts["best"][0]
-    curve = home.json("show", study, str(best["trial"]))["curve"]
-    assert best["value"] == (max if facts["direction"] == "maximize" else min)(p[facts["metric"]] for p in curve)
-    better = {"val/accuracy": 0.85, "val/r2": 0.2}
-    if facts["metric"] in better:
-        assert best["value"] > better[facts["metric"]]
-    else:
-        assert best["value"] < curve[0][facts["metric"]] or best["best_epoch"] == 1
-
-
 def test_a_study_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
     home = Home(tmp_path, {"GOODFIT_DATABASE": postgresql_url})
     home.ok("run", str(home.study("pg")), "--executor", "local")

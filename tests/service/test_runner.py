@@ -442,3 +442,24 @@ def test_a_trial_that_overfits_is_stopped_and_complete_where_the_study_asks_for_
             assert (trial.epochs < 30) == asked
             assert trial.best_epoch == 4
             assert trial.stop_at == (trial.epochs if asked else None)
+
+
+class Informed(Puppet):
+    """Its complete trials tell what a trivial model scores."""
+
+    def wait(self, seconds: float) -> list[Message]:
+        return [
+            replace(message, baseline={"val/loss": 0.01, "val/accuracy": 0.5})
+            if isinstance(message, Ended) and message.outcome is Outcome.COMPLETE
+            else message
+            for message in super().wait(seconds)
+        ]
+
+
+def test_pruned_trials_are_held_against_the_trivial_scores_that_others_told(bench: Bench) -> None:
+    bench.runner(Informed(bench.clock)).run()
+
+    assert TrialState.PRUNED in {trial.state for trial in bench.trials()}
+    told = [trial.diagnosis or {} for trial in bench.trials()]
+    assert {one["baseline"] for one in told} == {0.01}
+    assert {tuple(one["baselines"]) for one in told} == {("val/loss", "val/accuracy")}

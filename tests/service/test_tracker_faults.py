@@ -69,5 +69,7 @@ def test_a_crash_before_or_after_any_call_changes_nothing_in_the_end(tmp_path: P
     assert {"create_experiment", "create_run", "log_batch", "set_terminated", "confirm_mirrored"} <= set(whole.calls)
     for at, name in enumerate(whole.calls):
         new_process = (at % 2 == 0) is after  # every call meets both, once before and once after it
+        if new_process and not after and at:
+            continue  # it finds what one finds that comes after the call before this one
         found = _play(tmp_path / str(at), Fuse(at, after=after), new_process=new_process)
         assert found == expected, f"call {at}, {name}"

@@ -253,21 +253,25 @@ run_mirror(Mirror(), Path(sys.argv[1]))
 """
 
 
+def await_word(heard: Callable[[], bool], tracker: MlflowTracker) -> None:
+    """Wait for what a mirror has to say; pytest's own time limit ends a wait for one that lives and says nothing."""
+    while not heard():
+        assert tracker._process.poll() is None, tracker.trouble()
+        os.sched_yield()
+
+
 def test_a_mirror_is_nice_and_waits_for_the_one_before_it_to_end(tmp_path: Path) -> None:
     child = [sys.executable, "-c", f"import sys\n{MIRROR}", str(tmp_path / "lock")]
     first = MlflowTracker(child, tmp_path / "log.txt")
     second = None
     try:
-        while first.behind() == 0:  # until it has the lock; pytest's own time limit ends a wait that never ends
-            os.sched_yield()
+        await_word(lambda: first.behind() == 1, first)  # then it has the lock
         assert os.getpriority(os.PRIO_PROCESS, first._process.pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
         second = MlflowTracker(child, tmp_path / "log.txt")
-        while second.trouble() is None:
-            os.sched_yield()
+        await_word(lambda: second.trouble() is not None, second)
         assert second.trouble() == "the mirror of an earlier run is still at work"
         assert first.close(60.0) is False  # one trial is refused
-        while second.trouble() != "MLflow refuses trial 1: for a test":
-            os.sched_yield()
+        await_word(lambda: second.trouble() == "MLflow refuses trial 1: for a test", second)
     finally:
         first.close(0.0)
         if second is not None:

@@ -255,5 +255,23 @@ def test_confidence_is_lower_near_the_threshold_and_for_short_curves() -> None:
     slight = fall(60, 14, 0.5) + np.maximum(0, np.arange(60) - 20) * 0.0017
     found = diagnose(fall(60, 6, 0.02), slight)
     assert found.verdict is Verdict.OVERFIT
-    assert found.confidence < 0.7
-    assert diagnose(*still_falling(50)).confidence > 0.7
+    assert found.confidence < 0.9 < diagnose(*clear_overfit(60)).confidence
+    assert diagnose(*still_falling(50)).confidence > 0.9
+
+
+def test_a_slow_rise_in_much_noise_is_seen_and_noise_alone_is_not() -> None:
+    train = fall(40, 6, 0.02)
+    rising = fall(40, 20, 0.5) + np.maximum(0, np.arange(40) - 8) * 0.008
+    level = fall(40, 20, 0.5)
+
+    told = [[diagnose(*noisy((train, pair), 0.05, seed)).verdict for seed in range(20)] for pair in (rising, level)]
+
+    assert told[0].count(Verdict.OVERFIT) >= 17
+    assert told[1].count(Verdict.OVERFIT) == 0
+
+
+def test_a_zigzag_is_not_taken_for_noise_that_hides_a_rise() -> None:
+    zigzag = 0.05 * (-1.0) ** np.arange(60)
+    validation = np.concatenate([np.linspace(1.0, 0.6, 10), np.linspace(0.6, 0.9, 50)]) + zigzag
+
+    assert diagnose(fall(60, 6, 0.01, start=1.0), validation).verdict is Verdict.OVERFIT

@@ -148,6 +148,22 @@ def test_a_loss_over_three_decades_has_a_log_axis_with_powers_of_ten() -> None:
     assert any("log scale" in (item.text or "") for item in loss.iter(f"{SVG}text"))
 
 
+def test_training_that_goes_to_zero_does_not_flatten_the_rise_of_validation() -> None:
+    train, validation = fall(40, 12, 1e-6), clear_overfit(40)[1]
+
+    loss = panel(drawn(reports(train__loss=train, val__loss=validation), "val/loss", "minimize"), "loss")
+
+    assert not any("log scale" in (item.text or "") for item in loss.iter(f"{SVG}text"))
+
+
+def test_confidence_is_told_in_percent_and_never_as_certainty() -> None:
+    curve = reports(train__loss=clear_overfit(40)[0], val__loss=clear_overfit(40)[1])
+
+    texts = [item.text for item in drawn(curve, "val/loss", "minimize").iter(f"{SVG}text")]
+
+    assert any("confidence over 99%" in (text or "") for text in texts)
+
+
 def test_ten_thousand_epochs_are_thinned_keep_their_spike_and_say_so() -> None:
     validation = fall(10_000, 8, 0.5)
     validation[6_321] = 9.0

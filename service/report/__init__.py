@@ -1,0 +1,11 @@
+"""A study as one HTML page that needs nothing but a browser. Pure: records in, text out.
+
+facts.py   what the page knows, as plain JSON values     answer.py      the answer and what to do next
+curves.py  learning curves, thinned                      rendering.py   the page around them
+page/      its HTML, CSS and JavaScript
+"""
+
+from service.report.facts import ReportFacts, facts_of
+from service.report.rendering import report_html
+
+__all__ = ["ReportFacts", "facts_of", "report_html"]

@@ -1,0 +1,189 @@
+"""What a report knows of a study, as plain JSON values: small, finite, and the same for the same records.
+
+Nothing is computed here that the diagnosis computes; nothing of HTML is known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from search_spaces.parameters import Choice, Fixed, Parameter
+from service.diagnosis.confirmation import candidates_of
+from service.diagnosis.study import StudyDiagnosis
+from service.records import Params, Report, Study, Trial
+from service.report.answer import answer_of
+from service.report.curves import curves_of
+from service.spec import StudySpec
+
+LONGEST_TEXT = 300  # characters of a message or of a value; more would only make the page large
+TOLD = ("severity", "confidence", "onset", "reason", "advice")  # of a trial's diagnosis
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """A study as its page tells it.
+
+    Attributes:
+        study: name, state, trainer, objective, method, times.
+        answer: see service.report.answer.
+        diagnosis: of the study; see StudyDiagnosis.
+        confirmation: one row a confirmed configuration, the winner first; empty where none ran.
+        space: the searched parameters: name, type, low, high, log, choices.
+        trials: the search's, by column: one list a key, and under `params` one a parameter.
+        curves: see service.report.curves.
+    """
+
+    study: Json
+    answer: Json
+    diagnosis: Json
+    confirmation: Sequence[Json]
+    space: Sequence[Json]
+    trials: Json
+    curves: Json
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: no NaN, no infinity."""
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+
+def facts_of(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], reports: Sequence[Report], diagnosis: StudyDiagnosis
+) -> ReportFacts:
+    """Gather what a report says.
+
+    Args:
+        study: the record.
+        spec: its study file.
+        trials: all of the study, confirmations among them.
+        reports: their curves, ordered by trial and epoch.
+        diagnosis: of the study.
+    """
+    searched = [trial for trial in trials if trial.confirms is None]
+    found = diagnosis.to_dict()
+    metric, direction = spec.objective.metric, spec.objective.direction
+    return ReportFacts(
+        study=_study(study, spec),
+        answer=answer_of(study, spec, trials, found),
+        diagnosis=found,
+        confirmation=_confirmation(trials, metric, found),
+        space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
+        trials=_columns(searched),
+        curves=curves_of(searched, reports, metric, direction),
+    )
+
+
+def _study(study: Study, spec: StudySpec) -> Json:
+    return {
+        "name": study.name,
+        "state": str(study.state),
+        "message": study.message,
+        "trainer": spec.trainer,
+        "source": spec.data.source if spec.data else None,
+        "metric": spec.objective.metric,
+        "direction": spec.objective.direction,
+        "method": spec.search.method,
+        "pruning": spec.pruning.method,
+        "unit": "fold" if spec.folds else "epoch",
+        "length": spec.reports,
+        "planned": spec.planned_trials(),
+        "started": _time(study.started),
+        "ended": _time(study.ended),
+        "seconds": study.seconds,
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _confirmation(trials: Sequence[Trial], metric: str, found: Json) -> list[Json]:
+    """The standings with each seed's score, the winner first."""
+    if found["winner"] is None:
+        return []
+    candidates = {candidate.trial: candidate for candidate in candidates_of(trials, metric)}
+    values = {trial.number: trial.value for trial in trials}
+    winner = found["winner"]["trial"]
+    rows = [
+        {
+            **standing,
+            "winner": standing["trial"] == winner,
+            "validation": values.get(standing["trial"]),
+            "scores": list(candidates[standing["trial"]].judged) if standing["trial"] in candidates else [],
+        }
+        for standing in found["winner"]["standings"]
+    ]
+    return sorted(rows, key=lambda row: not row["winner"])
+
+
+def _parameter(item: Parameter) -> Json:
+    if isinstance(item, Choice):
+        return {"name": item.name, "type": "choice", "choices": [_short(choice) for choice in item.choices]}
+    if isinstance(item, Fixed):
+        return {"name": item.name, "type": "choice", "choices": [_short(item.value)]}
+    kind = "int" if isinstance(item.low, int) else "float"
+    return {"name": item.name, "type": kind, "low": item.low, "high": item.high, "log": item.log}
+
+
+def _columns(trials: Sequence[Trial]) -> Json:
+    """One list a column: keys are written once, not once a trial."""
+    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    told = [trial.diagnosis or {} for trial in trials]
+    return {
+        "number": [trial.number for trial in trials],
+        "state": [str(trial.state) for trial in trials],
+        "label": [trial.label for trial in trials],
+        "verdict": [str(trial.verdict) if trial.verdict else None for trial in trials],
+        "value": _rounded(trial.value for trial in trials),
+        "last": _rounded(trial.last_value for trial in trials),
+        "gap": _rounded(trial.gap for trial in trials),
+        "epochs": [trial.epochs for trial in trials],
+        "best_epoch": [trial.best_epoch for trial in trials],
+        "seconds": [_seconds(trial) for trial in trials],
+        "message": [_short(trial.message) for trial in trials],
+        **{key: [_short(one.get(key)) for one in told] for key in TOLD},
+        "params": {name: [_param(trial.params, name) for trial in trials] for name in names},
+    }
+
+
+def _seconds(trial: Trial) -> float | None:
+    if trial.started is None or trial.ended is None:
+        return None
+    return round(trial.ended - trial.started, 2)
+
+
+def _param(params: Params, name: str) -> Any:
+    """Null says that the trial has no such parameter; a value that is none is told in words."""
+    return None if name not in params else "null" if params[name] is None else _short(params[name])
+
+
+def _rounded(values: Iterable[float | None]) -> list[float | None]:
+    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        return value[: LONGEST_TEXT - 1] + "…"
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, (list, tuple)):
+        return [_short(item) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Without what JSON does not know."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value)

@@ -1,0 +1,46 @@
+"""The examples that generate images or play, shortened: nearer to real images than a Gaussian, better than chance."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.examples import figures
+from tests.shortened import searched
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize(
+    ("example", "epochs", "fixed"),
+    [
+        ("gan", 20, "{batch_size: 64, width: 16, frechet_epochs: 20, learning_rate: 2e-3}"),
+        ("diffusion", 14, "{width: 16, frechet_epochs: 14, learning_rate: 4e-3, conditional: true}"),
+    ],
+    ids=["gan", "diffusion"],
+)
+def test_a_short_training_beats_a_gaussian_fitted_to_the_pixels(
+    tmp_path: Path, example: str, epochs: int, fixed: str
+) -> None:
+    study = searched(example, tmp_path, f"training.epochs={epochs}", "budget.trials=1", f"fixed={fixed}")
+    curve = study.curve(0)["val/frechet"].tolist()
+    assert curve[-1] < curve[0] / 2
+    assert figures(study)["of a Gaussian's"] < 1
+    assert study.best().value == min(curve)
+
+
+def test_a_policy_balances_the_pole_on_seeds_that_it_never_played(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed")
+    from trainers.rl_environments import TEST_SEEDS, make, play
+
+    fixed = "{environment: CartPole-v1, algorithm: ppo, batch_size: 256, episodes: 10}"
+    study = searched("rl", tmp_path, "training.epochs=5", "budget.trials=1", f"fixed={fixed}")
+    learned = figures(study)["return"]
+    cart, dice = make("CartPole-v1"), np.random.default_rng(0)
+    chance = play([cart], lambda seen: dice.integers(2, size=len(seen)), range(TEST_SEEDS, TEST_SEEDS + 20))
+    assert learned > 5 * statistics.fmean(episode.total for episode in chance)
+    curve = study.curve(0)["train/return"].tolist()
+    assert curve[-1] > 3 * curve[0]

@@ -1,0 +1,299 @@
+"""The report in a real browser: it draws, filters, selects, fits narrow windows, and asks for nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from search_spaces import Choice
+from service.report import report_html
+from service.tracker import ui_command
+from tests.reporting import EVIL, simulate
+from tests.tracking import Lab, Server, free_port, mirror_of, mlflow_warnings, new_mlflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+pytestmark = [mlflow_warnings, pytest.mark.e2e]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS = 30_000.0  # milliseconds
+COUNT = 120
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if executable is None:
+        pytest.skip(f"no browser on this machine: the report is tested with one of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reports")
+    evil = Choice("evil", (EVIL, "plain"))
+    studies = {
+        "study": simulate(COUNT),
+        "none": simulate(0),
+        "one": simulate(1, confirm=False),
+        "failed": simulate(12, failing=True),
+        "evil": simulate(12, name=f"n{EVIL}", extra=[evil], failing=True),
+    }
+    for name, made in studies.items():
+        (folder / f"{name}.html").write_text(report_html(made.facts), encoding="utf-8")
+    return folder
+
+
+class Opened:
+    """Opens reports; what goes wrong on them, and what they ask for, fails the test at its end."""
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        self._browser, self._folder = browser, folder
+        self.problems: list[str] = []
+        self.pages: list[Page] = []
+
+    def __call__(self, name: str, width: int = 1400, scheme: Literal["light", "dark"] = "light") -> Page:
+        page = self._browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.pages.append(page)
+        url = (self._folder / f"{name}.html").as_uri()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda told: self.problems.append(f"{told.type}: {told.text}"))
+        page.on("request", lambda asked: self.problems.append(asked.url) if asked.url not in (url, "data:,") else None)
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        page.goto(url)
+        page.locator("html[data-ready]").wait_for(timeout=SECONDS)
+        return page
+
+
+@pytest.fixture
+def opened(browser: Browser, folder: Path) -> Iterator[Opened]:
+    opened = Opened(browser, folder)
+    yield opened
+    for page in opened.pages:
+        page.close()
+    assert opened.problems == []
+
+
+def shown(page: Page) -> tuple[int, int]:
+    """Trials that pass the filter, as the bar says and as the history shows."""
+    said = re.match(r"(\d+) of", page.locator("#count").inner_text())
+    assert said is not None
+    return int(said[1]), page.locator("#history .mark:not(.out)").count()
+
+
+def rows(page: Page) -> Locator:
+    return page.locator("#trials tbody tr")
+
+
+def test_every_plot_is_drawn(opened: Opened) -> None:
+    page = opened("study")
+    assert page.locator("h1").inner_text() == "digits-mlp"
+    assert re.match(r"Trial \d+ is the best", page.locator("#answer-title").inner_text())
+    assert page.locator("#history .mark").count() == COUNT
+    assert page.locator("#curves .line.train").count() == COUNT
+    assert page.locator("#curves .line:not(.train):not(.broken)").count() == COUNT
+    assert page.locator("#parallel .thread").count() == COUNT
+    assert page.locator("#map .mark").count() == COUNT
+    assert page.locator("#confirmation .seed").count() == 9
+    assert page.locator("#drivers .fill").count() == 20
+    assert rows(page).count() == 100
+    page.get_by_role("button", name="Show 20 more of 20").click()
+    assert rows(page).count() == COUNT
+
+
+def test_a_verdict_filters_all_plots_and_a_second_click_takes_it_back(opened: Opened) -> None:
+    page = opened("study")
+    chip = page.locator("[data-filter=overfit]")
+    count = int(chip.locator(".count").inner_text())
+    assert 0 < count < 100
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert shown(page) == (count, count)
+    assert page.locator("#map .mark:not(.out)").count() == count
+    assert page.locator("#parallel .thread:not(.out)").count() == count
+    assert page.locator("#curves .line.train:not(.out)").count() == count
+    assert rows(page).count() == count
+    chip.click()
+    assert shown(page) == (COUNT, COUNT)
+
+
+def test_states_words_and_comparisons_filter_together(opened: Opened) -> None:
+    page = opened("study")
+    pruned = page.locator("[data-filter=PRUNED]")
+    count = int(pruned.locator(".count").inner_text())
+    pruned.click()
+    assert shown(page) == (count, count)
+    page.get_by_role("searchbox").fill("sgd learning_rate<0.001")
+    fewer, _ = shown(page)
+    assert 0 < fewer < count
+    cells = page.locator("#trials tbody tr").all_inner_texts()
+    assert all("sgd" in text and "PRUNED" in text for text in cells)
+    page.get_by_role("button", name="Show all").click()
+    assert shown(page) == (COUNT, COUNT)
+    assert page.get_by_role("searchbox").input_value() == ""
+
+
+def test_dragging_along_an_axis_filters_and_a_click_on_it_takes_that_back(opened: Opened) -> None:
+    page = opened("study")
+    page.locator("#parallel").scroll_into_view_if_needed()
+    box = page.locator("#parallel .grip").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"]
+    page.mouse.move(x, y + 40)
+    page.mouse.down()
+    page.mouse.move(x, y + 120, steps=4)
+    page.mouse.up()
+    fewer, _ = shown(page)
+    assert 0 < fewer < COUNT
+    page.mouse.click(x, y + 60)
+    assert shown(page) == (COUNT, COUNT)
+
+
+def test_a_click_selects_a_trial_everywhere_and_escape_lets_it_go(opened: Opened) -> None:
+    page = opened("study")
+    details = page.locator("#details")
+    page.locator("#history .mark.best").click(force=True)
+    number = re.search(r"\d+", page.locator("#answer-title").inner_text())
+    assert number is not None
+    assert details.locator("strong").first.inner_text() == f"Trial {number[0]}"
+    assert details.locator("svg .line").count() == 2
+    assert page.locator("#map .ring[visibility=visible]").count() == 1
+    assert page.locator("#parallel .thread.chosen").count() == 1
+    assert page.locator("#curves .line.chosen").count() == 2
+    page.keyboard.press("Escape")
+    assert details.is_hidden()
+    assert page.locator("#map .ring[visibility=visible]").count() == 0
+
+
+def test_the_keyboard_walks_the_trials_of_a_plot_and_sorts_the_table(opened: Opened) -> None:
+    page = opened("study")
+    page.locator("#map svg[tabindex]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#details strong").first.inner_text() == "Trial 1"
+    page.keyboard.press("Escape")
+    sort = page.get_by_role("button", name="val/accuracy", exact=True)
+    sort.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    values = [
+        float(text) for text in page.locator("#trials tbody tr td:nth-child(4)").all_inner_texts() if text[0].isdigit()
+    ]
+    assert values == sorted(values, reverse=True)
+    assert page.locator("#trials th[aria-sort=descending]").inner_text() == "val/accuracy"
+
+
+def test_the_pointer_tells_of_the_trial_under_it(opened: Opened) -> None:
+    page = opened("study")
+    mark = page.locator("#history .mark").nth(7)
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tip = page.locator("#tip").inner_text()
+    assert tip.startswith("trial ")
+    assert "learning_rate" in tip
+    page.mouse.move(5, 5)
+    assert page.locator("#tip").is_hidden()
+
+
+def test_the_loss_can_be_shown_in_place_of_the_objective(opened: Opened) -> None:
+    page = opened("study")
+    before = page.locator("#curves .line").first.get_attribute("d")
+    page.locator("#curves select").select_option(label="loss")
+    assert page.locator("#curves .line").first.get_attribute("d") != before
+
+
+@pytest.mark.parametrize("name", ["study", "none", "one", "failed"])
+@pytest.mark.parametrize("width", [360, 768])
+def test_a_narrow_window_does_not_scroll_sideways(opened: Opened, name: str, width: int) -> None:
+    page = opened(name, width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_window_made_narrower_draws_its_plots_anew(opened: Opened) -> None:
+    page = opened("study")
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.wait_for_function("document.querySelector('#history .plot svg').clientWidth < 420")
+    assert page.locator("#history .mark").count() == COUNT
+    assert page.evaluate("document.documentElement.scrollWidth") == 420
+
+
+def test_light_and_dark_follow_the_browser(opened: Opened) -> None:
+    def brightness(page: Page) -> int:
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in re.findall(r"\d+", colour)[:3])
+
+    assert brightness(opened("study", scheme="light")) > 600
+    assert brightness(opened("study", scheme="dark")) < 150
+
+
+@pytest.mark.parametrize(
+    ("name", "headline"),
+    [
+        ("none", "No trial has started yet"),
+        ("one", "Trial 0 is the best configuration"),
+        ("failed", "All 12 trials failed; most often: RuntimeError: CUDA out of memory"),
+    ],
+)
+def test_studies_with_little_in_them_say_so(opened: Opened, name: str, headline: str) -> None:
+    page = opened(name)
+    assert page.locator("#answer-title").inner_text() == headline
+    assert "undefined" not in page.locator("main").inner_text()
+    assert "NaN" not in page.locator("main").inner_text()
+
+
+def test_markup_in_names_and_values_is_shown_as_text(opened: Opened) -> None:
+    page = opened("evil")
+    assert page.locator("h1").inner_text() == f"n{EVIL}"
+    page.locator("#trials tbody button").first.click()
+    assert EVIL in page.locator("#details").inner_text()
+    assert page.locator("img").count() == 0
+
+
+def test_it_opens_in_the_mlflow_ui(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    text = (folder / "study.html").read_text(encoding="utf-8")
+    lab = Lab(tmp_path)
+    lab.finish(0)
+    lab.end()
+    mirror = mirror_of(lab, new_mlflow(tmp_path), tmp_path / "artifacts", conclude=lambda _: {"report.html": text})
+    mirror.sync()
+    mirror.close_study()
+    port = free_port()
+    command, environment = ui_command(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", port=port)
+    server = Server(command, environment, port, tmp_path / "server.log")
+    try:
+        server.start()
+        page = browser.new_page(viewport={"width": 1700, "height": 1300})
+        study = lab.study
+        page.goto(
+            f"{server.url}/#/experiments/{study.mlflow_experiment_id}/runs/{study.mlflow_run_id}/artifacts/report.html"
+        )
+        frame = page.frame_locator("iframe")
+        frame.locator("html[data-ready]").wait_for(timeout=SECONDS)
+        frame.locator("[data-filter=overfit]").click()
+        count = frame.locator("[data-filter=overfit] .count").inner_text()
+        assert frame.locator("#count").inner_text() == f"{count} of {COUNT} trials"
+        page.screenshot(path=tmp_path / "report.png")
+    finally:
+        server.kill()
+        lab.store.close()
