@@ -17,6 +17,7 @@ from service.errors import TrackingError
 from service.settings import make_folder
 
 START_SECONDS = 120.0  # how long MLflow's server may take to answer
+END_SECONDS = 10.0  # and to end
 
 
 def serve_ui(studies: Studies, host: str, port: int) -> None:
@@ -51,7 +52,10 @@ def serve_ui(studies: Studies, host: str, port: int) -> None:
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=10)
+            try:
+                server.wait(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], base: str, log: str) -> None:

@@ -201,7 +201,7 @@ def test_a_study_whose_every_trial_fails(home: Home, trainer: str, state: str, w
 
 def test_a_trial_that_sleeps_for_ever_is_ended_after_its_minutes(home: Home) -> None:
     study = home.study(
-        "asleep", trainer=zoo.named("endless"), training={"epochs": 3, "minutes": 0.03}, budget={"trials": 1}
+        "asleep", trainer=zoo.named("endless"), training={"epochs": 3, "minutes": 0.1}, budget={"trials": 1}
     )
     done = home.run("run", str(study))
     assert done.returncode == 1
