@@ -46,8 +46,9 @@ def importances(study: optuna.Study, target: Target = "value") -> dict[str, floa
         return {}
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(TENTH, BEST_TRIALS / len(values)))
     with warnings.catch_warnings():
-        # It says that low targets count as good, which is what is meant here.
-        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes the importances")
+        # It says that low targets count as good, which is what is meant here, and that a condition which few
+        # trials met is left out, which only their number can mend.
+        warnings.simplefilter("ignore", UserWarning)
         found = get_param_importances(study, evaluator=evaluator, target=measured)
     return {name: float(share) for name, share in found.items()}
 

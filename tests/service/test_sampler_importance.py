@@ -61,3 +61,14 @@ def test_constant_scores_have_no_importances() -> None:
 def test_an_unknown_target_is_refused() -> None:
     with pytest.raises(InputError, match="did you mean value"):
         importances(a_study(12), "valu")  # type: ignore[arg-type]
+
+
+def test_a_condition_that_few_trials_met_is_left_out_without_a_word() -> None:
+    trials = []
+    for number in range(20):
+        optimizer = "sgd" if number == 7 else "adam"
+        params = {"score": number / 20, "gap": 0.5, "optimizer": optimizer}
+        params |= {"momentum": 0.3} if optimizer == "sgd" else {}
+        trials.append(Trial(number, params, 0, TrialState.COMPLETE, value=number / 20, gap=0.1))
+    study = to_optuna_study("made", SPACE, "minimize", trials, [], "val/loss")
+    assert max(importances(study).items(), key=lambda item: item[1])[0] == "score"
