@@ -7,21 +7,36 @@ sampler.py Optuna, ray_executor.py Ray, tracker.py MLflow.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.records import Batch, Lease, Report, Study, Trial
+from service.records import AuditEntry, Batch, Lease, Report, Study, StudyState, Token, Trial, Verdict
 from trainers.messages import Message, Pack
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many trials of a study's search there are, by Trial.label and by verdict."""
+
+    states: Mapping[str, int] = field(default_factory=dict)
+    verdicts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Store(Protocol):
     """The one truth: studies, trials, curves, leases. Times are passed in, in seconds.
 
     Reading needs no lease. Writing a study needs its current lease; an older one raises Fenced.
-    Names are unique; an unknown one raises UnknownStudy, with the nearest name.
+    Names are unique; an unknown one raises UnknownStudy, with the nearest name. Whoever changes the
+    state of a study stands in the audit log, from the same transaction: `by`, or the lease's owner.
     """
 
-    def add_study(self, study: Study) -> Study:
-        """Keep a new study and give it its id; NameTaken if the name is there."""
+    def add_study(self, study: Study, files: Mapping[str, str] | None = None) -> Study:
+        """Keep a new study, with the files that travel with it, and give it its id; NameTaken if the name is there."""
+        ...
+
+    def files(self, study_id: int) -> dict[str, str]:
+        """What travels with a study: file name -> text."""
         ...
 
     def study(self, name: str) -> Study: ...
@@ -29,7 +44,13 @@ class Store(Protocol):
         """All studies, newest first."""
         ...
 
-    def remove(self, name: str) -> None:
+    def page_of_studies(
+        self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Study]:
+        """Some of the studies, newest first; `states`: only in one of these, where any is named."""
+        ...
+
+    def remove(self, name: str, by: str = ...) -> None:
         """Take a study out with its trials and curves."""
         ...
 
@@ -41,8 +62,36 @@ class Store(Protocol):
         """Curves, ordered by trial and epoch."""
         ...
 
-    def counts(self) -> dict[int, dict[str, int]]:
-        """For each study id: how many trials of the search are in each state, by Trial.label."""
+    def trial(self, study_id: int, number: int) -> Trial | None:
+        """One trial of any kind; None where there is none of that number."""
+        ...
+
+    def page_of_trials(
+        self,
+        study_id: int,
+        *,
+        labels: Sequence[str] = (),
+        verdict: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> list[Trial]:
+        """Some trials of the search by number, above `after`; only those with one of the labels and the verdict."""
+        ...
+
+    def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
+        """The search's complete trials, the best `k` values first, and among equals the earlier."""
+        ...
+
+    def confirming(self, study_id: int) -> list[Trial]:
+        """The trials that confirm others, and those that they confirm, in the order of their numbers."""
+        ...
+
+    def tally(self, study_id: int) -> Tally:
+        """How many trials of the search are in each state and have each verdict."""
+        ...
+
+    def counts(self, studies: Sequence[int] | None = None) -> dict[int, dict[str, int]]:
+        """For each study id, of these or of all: how many trials of the search are in each state, by Trial.label."""
         ...
 
     def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
@@ -50,6 +99,10 @@ class Store(Protocol):
 
         A lease is free when it was released, is past its time, or `dead(owner)` is true.
         """
+        ...
+
+    def hand_over(self, lease: Lease, owner: str, now: float, ttl: float) -> Lease:
+        """Give the lease to another owner, with the next fence; Fenced if it is gone."""
         ...
 
     def renew(self, lease: Lease, now: float, ttl: float) -> bool:
@@ -73,8 +126,24 @@ class Store(Protocol):
         """
         ...
 
-    def ask_stop(self, study_id: int, asked: bool) -> None:
+    def ask_stop(self, study_id: int, asked: bool, by: str = ...) -> None:
         """Ask whoever holds the study to stop, or take that back. Needs no lease."""
+        ...
+
+    def waiting(self) -> list[tuple[Study, Lease | None]]:
+        """The service's studies that are QUEUED or RUNNING, each with its lease unless that was released."""
+        ...
+
+    def enqueue(self, study_id: int, at: float, by: str = ...) -> Study:
+        """Put a study that is there into the service's queue; IllegalChange where it cannot be run again."""
+        ...
+
+    def note_waits(self, reasons: Mapping[int, str | None]) -> None:
+        """Note for each study id what the service waits for before it starts it. Needs no lease."""
+        ...
+
+    def lone_mirror(self, study_id: int) -> AbstractContextManager[bool]:
+        """Be the only mirror of a study, on any machine, while the context lasts; False: another is."""
         ...
 
     def unmirrored(self, study_id: int, limit: int) -> list[Trial]:
@@ -93,7 +162,35 @@ class Store(Protocol):
         """Note mlflow_experiment_id, mlflow_run_id, model_uri, champion. Needs no lease."""
         ...
 
+    def behind(self, limit: int) -> list[Study]:
+        """Studies of the service that are at rest and of which MLflow lacks something, oldest first."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Access(Protocol):
+    """Who may use the API, and the log of what was done."""
+
+    def add_token(self, token: Token, digest: str) -> None:
+        """Keep a token under the hash of its secret."""
+        ...
+
+    def token_of(self, digest: str) -> Token | None:
+        """The token with this hash, valid or not."""
+        ...
+
+    def tokens(self) -> list[Token]:
+        """All of them, oldest first."""
+        ...
+
+    def revoke(self, token_id: str, at: float, by: str) -> Token:
+        """Make a token worthless; InputError for an unknown id. One that is revoked already stays as it was."""
+        ...
+
+    def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
+        """The log, newest first; of one subject, where named."""
+        ...
 
 
 class Sampler(Protocol):

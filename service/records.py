@@ -70,10 +70,10 @@ _TRIAL_CHANGES: Mapping[TrialState, frozenset[TrialState]] = {
 _STUDY_CHANGES: Mapping[StudyState, frozenset[StudyState]] = {
     StudyState.QUEUED: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.FAILED}),
     StudyState.RUNNING: frozenset(set(StudyState) - {StudyState.QUEUED}),  # to itself: another runner takes over
-    StudyState.INTERRUPTED: frozenset({StudyState.RUNNING, StudyState.STOPPED}),
-    StudyState.STOPPED: frozenset({StudyState.RUNNING}),
+    StudyState.INTERRUPTED: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.QUEUED}),
+    StudyState.STOPPED: frozenset({StudyState.RUNNING, StudyState.QUEUED}),
     StudyState.DONE: frozenset(),
-    StudyState.FAILED: frozenset({StudyState.RUNNING}),
+    StudyState.FAILED: frozenset({StudyState.RUNNING, StudyState.QUEUED}),
 }
 
 
@@ -113,6 +113,7 @@ class Trial:
     mlflow_run_id: str | None = None  # written by the tracker alone
     confirms: int | None = None  # the trial whose configuration it trains again, on a fresh seed; None: of the search
     test: Mapping[str, float] | None = None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
+    share: float = 1.0  # of the study's resources that an attempt takes: more, once it ran out of memory
 
     @property
     def cut(self) -> bool:
@@ -157,6 +158,10 @@ class Study:
     champion: int | None = None  # the trial whose model `model_uri` names
     test_opened: float | None = None  # when the test split was, to confirm the best configurations
     test_opened_by: str | None = None  # host:pid:start of the runner that did
+    queued: float | None = None  # since when it is the service's to run; None: `goodfit run` does, in the foreground
+    submitter: str | None = None  # who submitted it
+    priority: int = 0  # of the queue: the higher goes first
+    waits_for: str | None = None  # why the service has not started it yet
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""
@@ -173,6 +178,47 @@ class Lease:
     owner: str  # host:pid:start, so that a dead owner on the same host is known at once
     fence: int
     until: float
+
+
+class Role(StrEnum):
+    """What the bearer of a token may do; each may do what the one before it may."""
+
+    VIEWER = "viewer"  # read everything
+    SUBMITTER = "submitter"  # submit studies; stop, resume and remove one's own
+    ADMIN = "admin"  # those of others too, tokens, the audit log
+
+    def allows(self, needed: Role) -> bool:
+        """Whether this role may do what `needed` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The right to use the API, without its secret: of that a hash is kept, and nobody can tell it again."""
+
+    id: str
+    name: str  # whose it is: the submitter of studies, the `who` of the audit log
+    role: Role
+    created: float
+    created_by: str
+    expires: float | None = None
+    revoked: float | None = None
+
+    def valid(self, now: float) -> bool:
+        """Whether it opens anything at this time."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change of state: who did what to which study or token, and when."""
+
+    at: float
+    who: str
+    action: str  # submit, resume, stop, remove, state, create-token, revoke-token
+    subject: str  # a study's or a token's name
+    detail: str = ""
 
 
 @dataclass(slots=True)

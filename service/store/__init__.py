@@ -1,5 +1,11 @@
-"""The one truth: studies, trials, curves and leases in a database. Only this room knows SQLAlchemy."""
+"""The one truth: studies, trials, curves and leases in a database. Only this room knows SQLAlchemy.
 
-from service.store.sql import SqlStore, open_store
+sql.py      the Store | leasing.py  leases | listing.py  pages and counts | access.py  tokens and the audit log
+tables.py, columns.py, rows.py      what lies where | opening.py, migrations/  how it gets there
+mirroring.py   one mirror a study | faults.py   a database's errors in words
+"""
 
-__all__ = ["SqlStore", "open_store"]
+from service.store.access import SqlAccess
+from service.store.sql import LOCAL, SqlStore, open_store
+
+__all__ = ["LOCAL", "SqlAccess", "SqlStore", "open_store"]

@@ -54,6 +54,15 @@ def acquire(
     return lease
 
 
+def hand_over(connection: Connection, lease: Lease, owner: str, now: float, ttl: float) -> Lease:
+    """Give the lease to another owner; what the old one still writes is refused from here on."""
+    require(connection, lease)
+    given = Lease(lease.study_id, owner, lease.fence + 1, now + ttl)
+    values = {"study": given.study_id, "owner": given.owner, "fence": given.fence, "until": given.until}
+    connection.execute(_GRANT, values)
+    return given
+
+
 def require(connection: Connection, lease: Lease) -> None:
     """Refuse whoever has lost the lease."""
     row = connection.execute(_LOCK, {"study": lease.study_id}).first()

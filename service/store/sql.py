@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from service.errors import NameTaken, UnknownStudy, did_you_mean
-from service.records import FINISHED, Batch, Lease, Report, Study, Trial
-from service.store import leasing
+from service.ports import Tally
+from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
+from service.store import leasing, listing, mirroring
+from service.store.access import note
 from service.store.faults import translated
 from service.store.opening import Database, open_database
 from service.store.rows import (
@@ -30,11 +32,12 @@ from service.store.rows import (
     study_row,
     trial_rows,
 )
-from service.store.tables import ahead, leases, reports, studies, trials
+from service.store.tables import ahead, leases, reports, studies, study_files, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection
 
+LOCAL = "local"  # who changes a study of a home, where nobody is named
 NAMES_SHOWN = 10  # of the names that come near an unknown one
 
 _KEY: BindParameter[int] = bindparam("study")
@@ -42,16 +45,16 @@ _STUDY = select(*STUDY_COLUMNS).where(studies.c.name == bindparam("wanted"))
 _STUDIES = select(*STUDY_COLUMNS).order_by(studies.c.created.desc(), studies.c.id.desc())
 _NAMES = select(studies.c.name)
 _ID = select(studies.c.id).where(studies.c.name == bindparam("wanted"))
+_PLACE = select(studies.c.name, studies.c.state).where(studies.c.id == _KEY)
+_FILES = select(study_files.c.name, study_files.c.content).where(study_files.c.study_id == _KEY)
 _REMOVE = delete(studies).where(studies.c.id == _KEY)
 _CHANGE_STUDY = update(studies).where(studies.c.id == _KEY)
+_NOTE_WAITS = _CHANGE_STUDY.values(waits_for=bindparam("reason"))
+_BY_ID = select(*STUDY_COLUMNS).where(studies.c.id == _KEY)
 _TRIALS = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY).order_by(trials.c.number)
+_TRIAL = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY, trials.c.number == bindparam("number"))
 _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
-_COUNTS = (
-    select(trials.c.study_id, trials.c.label, func.count())
-    .where(trials.c.confirms.is_(None))
-    .group_by(trials.c.study_id, trials.c.label)
-)
 _AHEAD = (
     select(*TRIAL_COLUMNS)
     .where(trials.c.study_id == _KEY, ahead)
@@ -84,8 +87,8 @@ class SqlStore:
         """The database as people know it; never with a password."""
         return self._database.place
 
-    def add_study(self, study: Study) -> Study:
-        with self._writing() as connection:
+    def add_study(self, study: Study, files: Mapping[str, str] | None = None) -> Study:
+        with self.writing() as connection:
             row = connection.execute(self._keep_study, study_row(study)).first()
             if row is None:
                 raise NameTaken(
@@ -94,86 +97,166 @@ class SqlStore:
                 )
             kept = Study(*row)
             connection.execute(insert(leases), {"study_id": kept.id, "owner": None, "fence": 0, "until": 0.0})
+            if files:
+                rows = [{"study_id": kept.id, "name": name, "content": text} for name, text in files.items()]
+                connection.execute(insert(study_files), rows)
+            note(connection, study.submitter or LOCAL, "submit" if study.queued is not None else "create", study.name)
         return kept
 
+    def files(self, study_id: int) -> dict[str, str]:
+        with self.reading() as connection:
+            return {row.name: row.content for row in connection.execute(_FILES, {"study": study_id})}
+
     def study(self, name: str) -> Study:
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(_STUDY, {"wanted": name}).first()
             if row is None:
                 raise _unknown(connection, name)
             return Study(*row)
 
     def studies(self) -> list[Study]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [Study(*row) for row in connection.execute(_STUDIES)]
 
-    def remove(self, name: str) -> None:
-        with self._writing() as connection:
+    def page_of_studies(
+        self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Study]:
+        with self.reading() as connection:
+            return listing.studies_of(connection, states, submitter, limit, offset)
+
+    def remove(self, name: str, by: str = LOCAL) -> None:
+        with self.writing() as connection:
             study_id = connection.execute(_ID, {"wanted": name}).scalar()
             if study_id is None:
                 raise _unknown(connection, name)
             leasing.lock(connection, study_id)
             connection.execute(_REMOVE, {"study": study_id})
+            note(connection, by, "remove", name)
 
     def trials(self, study_id: int) -> list[Trial]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [Trial(*row) for row in connection.execute(_TRIALS, {"study": study_id})]
 
     def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             if trial is None:
                 rows = connection.execute(_CURVES, {"study": study_id})
             else:
                 rows = connection.execute(_CURVE, {"study": study_id, "number": trial})
             return [Report(*row) for row in rows]
 
-    def counts(self) -> dict[int, dict[str, int]]:
-        found: dict[int, dict[str, int]] = {}
-        with self._reading() as connection:
-            for study_id, label, count in connection.execute(_COUNTS):
-                found.setdefault(study_id, {})[label] = count
-        return found
+    def trial(self, study_id: int, number: int) -> Trial | None:
+        with self.reading() as connection:
+            row = connection.execute(_TRIAL, {"study": study_id, "number": number}).first()
+            return None if row is None else Trial(*row)
+
+    def page_of_trials(
+        self,
+        study_id: int,
+        *,
+        labels: Sequence[str] = (),
+        verdict: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> list[Trial]:
+        with self.reading() as connection:
+            return listing.trials_of(connection, study_id, labels, verdict, after, limit)
+
+    def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
+        with self.reading() as connection:
+            return listing.top(connection, study_id, direction, k)
+
+    def confirming(self, study_id: int) -> list[Trial]:
+        with self.reading() as connection:
+            return listing.confirming(connection, study_id)
+
+    def tally(self, study_id: int) -> Tally:
+        with self.reading() as connection:
+            return listing.tally(connection, study_id)
+
+    def counts(self, studies: Sequence[int] | None = None) -> dict[int, dict[str, int]]:
+        with self.reading() as connection:
+            return listing.counts(connection, studies)
 
     def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
-        with self._writing() as connection:
+        with self.writing() as connection:
             return leasing.acquire(connection, study_id, owner, now, ttl, dead)
 
+    def hand_over(self, lease: Lease, owner: str, now: float, ttl: float) -> Lease:
+        with self.writing() as connection:
+            return leasing.hand_over(connection, lease, owner, now, ttl)
+
     def renew(self, lease: Lease, now: float, ttl: float) -> bool:
-        with self._writing() as connection:
+        with self.writing() as connection:
             return leasing.extend(connection, lease, now + ttl)
 
     def release(self, lease: Lease) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             leasing.release(connection, lease)
 
     def holder(self, study_id: int) -> Lease | None:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return leasing.read(connection, study_id)
 
     def apply(self, lease: Lease, batch: Batch) -> None:
         if batch.study is not None and batch.study.id != lease.study_id:
             raise ValueError(f"a lease of study {lease.study_id} cannot write study {batch.study.id}")
-        with self._writing() as connection:
+        with self.writing() as connection:
             leasing.require(connection, lease)
             if batch.trials:
                 connection.execute(self._keep_trials, trial_rows(lease.study_id, batch.trials.values()))
             if batch.reports:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
             if batch.study is not None:
+                before = connection.execute(_PLACE, {"study": lease.study_id}).one()
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))
+                if before.state is not batch.study.state:
+                    told = f"{before.state} -> {batch.study.state}"
+                    note(connection, lease.owner, "state", before.name, told)
 
-    def ask_stop(self, study_id: int, asked: bool) -> None:
-        self._change_study(study_id, {"stop_asked": asked})
+    def ask_stop(self, study_id: int, asked: bool, by: str = LOCAL) -> None:
+        with self.writing() as connection:
+            leasing.lock(connection, study_id)
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "stop_asked": asked})
+            if asked:
+                note(connection, by, "stop", connection.execute(_PLACE, {"study": study_id}).one().name)
+
+    def waiting(self) -> list[tuple[Study, Lease | None]]:
+        with self.reading() as connection:
+            return listing.waiting(connection)
+
+    def enqueue(self, study_id: int, at: float, by: str = LOCAL) -> Study:
+        with self.writing() as connection:
+            leasing.lock(connection, study_id)
+            study = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+            queued = study.to(StudyState.QUEUED, queued=at, message=None, ended=None, stop_asked=False)
+            changed = {name: getattr(queued, name) for name in ("state", "queued", "message", "ended", "stop_asked")}
+            connection.execute(_CHANGE_STUDY, {"study": study_id, **changed})
+            note(connection, by, "resume", study.name, f"{study.state} -> {queued.state}")
+        return queued
+
+    def note_waits(self, reasons: Mapping[int, str | None]) -> None:
+        if reasons:
+            with self.writing() as connection:
+                rows = [{"study": study_id, "reason": reason} for study_id, reason in sorted(reasons.items())]
+                connection.execute(_NOTE_WAITS, rows)
+
+    def lone_mirror(self, study_id: int) -> AbstractContextManager[bool]:
+        return mirroring.alone(self._database, study_id)
+
+    def behind(self, limit: int) -> list[Study]:
+        with self.reading() as connection:
+            return listing.behind(connection, limit)
 
     def unmirrored(self, study_id: int, limit: int) -> list[Trial]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [Trial(*row) for row in connection.execute(_AHEAD, {"study": study_id, "most": limit})]
 
     def mirrored_epochs(self, study_id: int, trials: Sequence[int]) -> dict[int, int]:
         if not trials:
             return {}
         span = {"study": study_id, "first": min(trials), "last": max(trials)}
-        with self._reading() as connection:
+        with self.reading() as connection:
             known = {row.number: row.mirrored_epoch for row in connection.execute(_MIRRORED, span)}
         return {number: known.get(number, 0) for number in trials}
 
@@ -183,7 +266,7 @@ class SqlStore:
             for number, (run, epoch, state) in trials.items()
         ]
         if rows:
-            with self._writing() as connection:
+            with self.writing() as connection:
                 leasing.lock(connection, study_id)
                 connection.execute(_CONFIRM, rows)
 
@@ -198,17 +281,19 @@ class SqlStore:
         self._database.engine.dispose()
 
     def _change_study(self, study_id: int, values: Mapping[str, Any]) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             leasing.lock(connection, study_id)
             connection.execute(_CHANGE_STUDY, {"study": study_id, **values})
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads; for the siblings in this room."""
         with translated(self._database.place, self._database.secret), self._database.engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes; likewise."""
         with translated(self._database.place, self._database.secret), self._writer.begin() as connection:
             yield connection
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, ForeignKeyConstraint, Integer, MetaData, Table, Text, or_
 
-from service.records import Failure, StudyState, TrialState, Verdict
+from service.records import Failure, Role, StudyState, TrialState, Verdict
 from service.store.columns import Choice, Json, Line, Number
 
 # Constraints have names, so that a later migration can change them on both databases.
@@ -40,6 +40,10 @@ studies = Table(
     Column("champion", Integer),
     Column("test_opened", Number),
     Column("test_opened_by", Line),
+    Column("queued", Number),
+    Column("submitter", Line),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("waits_for", Line),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 
@@ -70,6 +74,7 @@ trials = Table(
     Column("stop_at", Integer),
     Column("confirms", Integer),
     Column("test", Json),
+    Column("share", Number, nullable=False, server_default="1"),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
     Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
     Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach
@@ -95,6 +100,39 @@ leases = Table(
     Column("owner", Line),
     Column("fence", Integer, nullable=False),
     Column("until", Number, nullable=False),
+)
+
+# What a user's study brought along: a trainer of their own, by file name.
+study_files = Table(
+    "study_files",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Line, primary_key=True),
+    Column("content", Line, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Line, nullable=False),
+    Column("role", Choice(Role), nullable=False),
+    Column("created", Number, nullable=False),
+    Column("created_by", Line, nullable=False),
+    Column("expires", Number),
+    Column("revoked", Number),
+    Column("hash", Text, nullable=False, unique=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Number, nullable=False),
+    Column("who", Line, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Line, nullable=False),
+    Column("detail", Line, nullable=False),
 )
 
 MIRROR = ("mlflow_run_id", "mirrored_epoch", "mirrored_state")  # of trials: written by the tracker alone

@@ -33,7 +33,7 @@ def lease(store: SqlStore) -> Lease:
 
 def test_a_full_disk_keeps_what_was_committed_and_goes_on_when_there_is_room(store: SqlStore, lease: Lease) -> None:
     engine = store._database.engine
-    with store._reading() as connection:
+    with store.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
 
     def limited(connection: sqlite3.Connection, entry: object) -> None:

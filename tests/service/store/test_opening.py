@@ -49,7 +49,7 @@ def test_a_store_is_created_and_found_again(database_url: str) -> None:
 def test_a_sqlite_store_lets_readers_read_while_one_writes(sqlite_url: str) -> None:
     with closing(open_store(sqlite_url)) as store, closing(open_store(sqlite_url)) as reader:
         store.add_study(Study("digits", {}, "abc", 1.0))
-        with store._writing() as connection:
+        with store.writing() as connection:
             connection.execute(text("UPDATE studies SET message = 'half-way'"))
             assert reader.study("digits").message is None
         assert reader.study("digits").message == "half-way"
@@ -189,7 +189,7 @@ def test_a_postgresql_database_that_is_not_there_is_named(postgresql_server: str
 def test_a_postgresql_that_restarts_is_used_again(postgresql_url: str) -> None:
     with closing(open_store(postgresql_url)) as store, closing(open_store(postgresql_url)) as other:
         store.add_study(Study("digits", {}, "abc", 1.0))
-        with other._reading() as connection:
+        with other.reading() as connection:
             mine = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
             ended = connection.execute(
                 text(
@@ -204,7 +204,7 @@ def test_a_postgresql_that_restarts_is_used_again(postgresql_url: str) -> None:
 
 def test_a_connection_that_breaks_inside_a_batch_is_an_error_of_ours(postgresql_url: str) -> None:
     def break_off(store: SqlStore) -> None:
-        with store._writing() as connection:
+        with store.writing() as connection:
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
             connection.execute(text("SELECT 1"))
 

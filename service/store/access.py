@@ -1,0 +1,79 @@
+"""Tokens and the audit log on SQL; of a token's secret there is a hash alone."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, insert, select, update
+
+from service.errors import InputError
+from service.records import AuditEntry, Token
+from service.store.tables import audit, tokens
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from service.store.sql import SqlStore
+
+_TOKEN = (
+    tokens.c.id,
+    tokens.c.name,
+    tokens.c.role,
+    tokens.c.created,
+    tokens.c.created_by,
+    tokens.c.expires,
+    tokens.c.revoked,
+)
+_BY_HASH = select(*_TOKEN).where(tokens.c.hash == bindparam("digest"))
+_BY_ID = select(*_TOKEN).where(tokens.c.id == bindparam("wanted"))
+_ALL = select(*_TOKEN).order_by(tokens.c.created, tokens.c.id)
+_REVOKE = update(tokens).where(tokens.c.id == bindparam("wanted")).values(revoked=bindparam("at"))
+_LOG = select(audit.c.at, audit.c.who, audit.c.action, audit.c.subject, audit.c.detail).order_by(audit.c.id.desc())
+
+
+class SqlAccess:
+    """The Access of service/ports.py, in the database of a store."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    def add_token(self, token: Token, digest: str) -> None:
+        row = {name: getattr(token, name) for name in (column.name for column in _TOKEN)}
+        with self._store.writing() as connection:
+            connection.execute(insert(tokens), {**row, "hash": digest})
+            note(connection, token.created_by, "create-token", token.name, f"{token.role} {token.id}", token.created)
+
+    def token_of(self, digest: str) -> Token | None:
+        with self._store.reading() as connection:
+            row = connection.execute(_BY_HASH, {"digest": digest}).first()
+            return None if row is None else Token(*row)
+
+    def tokens(self) -> list[Token]:
+        with self._store.reading() as connection:
+            return [Token(*row) for row in connection.execute(_ALL)]
+
+    def revoke(self, token_id: str, at: float, by: str) -> Token:
+        with self._store.writing() as connection:
+            row = connection.execute(_BY_ID, {"wanted": token_id}).first()
+            if row is None:
+                raise InputError(f"there is no token {token_id!r}; `goodfit token ls` lists them")
+            token = Token(*row)
+            if token.revoked is None:
+                connection.execute(_REVOKE, {"wanted": token_id, "at": at})
+                note(connection, by, "revoke-token", token.name, token_id, at)
+                token = Token(*connection.execute(_BY_ID, {"wanted": token_id}).one())
+            return token
+
+    def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
+        query = _LOG if subject is None else _LOG.where(audit.c.subject == subject)
+        with self._store.reading() as connection:
+            return [AuditEntry(*row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def note(
+    connection: Connection, who: str, action: str, subject: str, detail: str = "", at: float | None = None
+) -> None:
+    """Write down who did what, in the transaction that does it."""
+    entry = {"who": who, "action": action, "subject": subject, "detail": detail}
+    connection.execute(insert(audit), {"at": time.time() if at is None else at, **entry})

@@ -1,0 +1,49 @@
+"""One mirror a study, wherever it runs: two of them would write each point to MLflow twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from service.store.faults import translated
+from service.store.opening import Database
+
+_LOCKS = 0x600DF18  # of PostgreSQL's advisory locks of two numbers: any that nobody else takes
+
+
+@contextmanager
+def alone(database: Database, study_id: int) -> Iterator[bool]:
+    """Hold the study's mirror lock; False where another has it.
+
+    On PostgreSQL it is a lock of this session, which ends with the process or the connection; on SQLite, whose
+    users share a machine, of a file beside the database.
+    """
+    if database.engine.dialect.name == "sqlite":
+        with _locked(Path(f"{database.engine.url.database}-mirrors") / str(study_id)) as ours:
+            yield ours
+        return
+    with translated(database.place, database.secret), database.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        ours = bool(connection.execute(select(func.pg_try_advisory_lock(_LOCKS, study_id))).scalar_one())
+        try:
+            yield ours
+        finally:
+            if ours:
+                connection.execute(select(func.pg_advisory_unlock(_LOCKS, study_id)))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    import fcntl
+
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
