@@ -63,9 +63,9 @@ class RLConfig(Checked):
         if self.algorithm == "ppo" and taken == 1:
             raise BadTrainer("rollout: 1 step of 1 environment is too little for ppo; give 2 or more")
         if importlib.util.find_spec("gymnasium"):  # where it is missing, the trainer's `needs` says so
-            from trainers.rl_environments import known
+            from trainers.rl_environments import check_playable
 
-            known(self.environment)
+            check_playable(self.environment, self.algorithm)
 
 
 @register(
