@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ def test_a_column_of_dates_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "column since holds dates" in told
     assert "`data: {ignore: [since]}`" in told
     assert "since" not in load(DataSpec(str(path), "left", missing="median", ignore=("since",))).features
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_decimals_are_numbers(tmp_path: Path, indexed: bool) -> None:
+    path, frame = tmp_path / "customers.parquet", customers()
+    spend = [None if row == 7 else Decimal(row) / 4 for row in range(400)]
+    frame = frame.assign(spend=spend, **{"mean spend": spend[::-1]})
+    (frame.set_index("age") if indexed else frame).to_parquet(path)
+    data = load(DataSpec(str(path), "left", missing="median", scale="none"))
+    assert {"spend", "mean spend"} <= set(data.facts.columns)
+    frame.drop(index=7).to_parquet(path)
+    assert load(DataSpec(str(path), "spend", missing="median")).task == "regression"
 
 
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
