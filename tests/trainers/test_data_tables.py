@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -171,6 +172,30 @@ def test_a_column_of_dates_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "since" not in load(DataSpec(str(path), "left", missing="median", ignore=("since",))).features
 
 
+@pytest.mark.parametrize(
+    "day",
+    [
+        dt.date(2026, 1, 31),
+        dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC),
+        dt.time(12, 30),
+        "2026-01-31",
+        "2026-01-31T12:30:00Z",
+    ],
+)
+def test_dates_of_any_kind_are_refused_and_never_taken_for_categories(tmp_path: Path, day: Any) -> None:
+    path = tmp_path / "customers.parquet"
+    customers(since=pd.Series([day, None, day, day] * 100, dtype=object)).to_parquet(path)
+    assert "column since holds dates" in said(DataSpec(str(path), "left", missing="median"))
+
+
+def test_dates_as_text_are_categories_where_the_study_says_so(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, customers(cohort=["2026-01-01", "2026-02-01"] * 200))
+    assert "or say that they are names: `data: {categorical: [cohort]}`" in said(spec)
+    assert "cohort = 2026-02-01" in load(replace(spec, categorical=("cohort",))).facts.columns
+    texts = spec_of(tmp_path, customers(cohort=["2026-01-01", "before"] * 200))
+    assert "cohort = before" in load(texts).facts.columns
+
+
 @pytest.mark.parametrize("indexed", [False, True])
 def test_decimals_are_numbers(tmp_path: Path, indexed: bool) -> None:
     path, frame = tmp_path / "customers.parquet", customers()
@@ -181,6 +206,12 @@ def test_decimals_are_numbers(tmp_path: Path, indexed: bool) -> None:
     assert {"spend", "mean spend"} <= set(data.facts.columns)
     frame.drop(index=7).to_parquet(path)
     assert load(DataSpec(str(path), "spend", missing="median")).task == "regression"
+
+
+def test_a_column_of_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "customers.parquet"
+    customers(key=[b"ab", b"cd"] * 200).to_parquet(path)
+    assert "column key holds a bytes a row" in said(DataSpec(str(path), "left", missing="median"))
 
 
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
