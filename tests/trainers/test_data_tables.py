@@ -214,6 +214,15 @@ def test_a_column_of_bytes_is_refused(tmp_path: Path) -> None:
     assert "column key holds a bytes a row" in said(DataSpec(str(path), "left", missing="median"))
 
 
+@pytest.mark.parametrize(("numbers", "last"), [(range(400), "24"), (np.arange(400) / 1.0, "24")])
+def test_a_target_of_numbers_that_are_names_has_classes(tmp_path: Path, numbers: Any, last: str) -> None:
+    spec = spec_of(tmp_path, customers().assign(left=np.asarray(numbers) % 25))
+    assert load(spec).task == "regression"
+    data = load(replace(spec, categorical=("left", "plan")))
+    assert (data.task, len(data.classes)) == ("classification", 25)
+    assert last in data.classes
+
+
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "customers.jsonl"
     customers(tags=[["a", "b"]] * 400).to_json(path, orient="records", lines=True)

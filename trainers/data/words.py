@@ -93,6 +93,14 @@ def table_words(frame: pd.DataFrame, text: Sequence[str]) -> np.ndarray:
     return words
 
 
+def named(values: np.ndarray) -> np.ndarray:
+    """Numbers that are names, as text; text and booleans are names already."""
+    if values.dtype.kind not in "iuf":
+        return values
+    distinct, places = np.unique(values, return_inverse=True)
+    return np.array([_word(value) for value in distinct.tolist()])[places]
+
+
 def _word(value: Any) -> str:
     """A value as text; 3.0 is "3", because a gap anywhere in a column of integers makes floats of them all."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
