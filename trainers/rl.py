@@ -89,7 +89,9 @@ def rl(trial: Trial) -> None:
       values); left out before the first update. It tells divergence, not progress: its target moves.
 
     The gap is in units of return: what the policy earns less on unseen seeds than in training. It is
-    often negative, because exploration costs return. Nets for vectors train on the CPU, where they are
+    often negative, because exploration costs return. There is no dropout, L1 or weight decay: what they do
+    to a policy changes what it plays, and with that what it learns from; early stopping is as for all.
+    Nets for vectors train on the CPU, where they are
     fastest; nets for images on the GPU, in float32.
     """
     from trainers.rl_training import fit
