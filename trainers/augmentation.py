@@ -23,6 +23,8 @@ from trainers.data.varied import warped_steps
 from trainers.messages import AugmentSpec
 from trainers.seeding import variation_seed
 
+GRAY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R 601), as images are read in gray
+COLOURS = len(GRAY)
 STRETCH = 2.0  # a warped part takes twice its time or half of it; as in Le Guennec and others (2016)
 
 
@@ -79,7 +81,10 @@ class Augmentation:
             x = moved(x, spec.crop, draw)
         if spec.jitter:
             fitted = self._facts.preparation
-            x = lit(x, spec.jitter, _by_channel(fitted.shift, x) / _by_channel(fitted.divide, x), draw)
+            shift, divide = _by_channel(fitted.shift, x), _by_channel(fitted.divide, x)
+            x = lit(x, spec.jitter, shift / divide, draw)
+            if x.shape[1] == COLOURS:
+                x = coloured(x, spec.jitter, shift, divide, draw)
         if spec.cutout:
             x = blanked(x, spec.cutout, draw)
         if not spec.mixup:
@@ -155,6 +160,22 @@ def lit(x: Tensor, share: float, zero: Tensor, draw: torch.Generator) -> Tensor:
     x = bright * (x + zero) - zero
     middle = x.mean(dim=(2, 3), keepdim=True)  # of each channel; the contrast is about it
     return middle + contrast * (x - middle)
+
+
+def coloured(x: Tensor, share: float, shift: Tensor, divide: Tensor, draw: torch.Generator) -> Tensor:
+    """Saturation: how far each colour is from its gray multiplied by 1 - share to 1 + share, drawn for each image.
+
+    Args:
+        x: prepared images with red, green and blue.
+        share: of the raw values.
+        shift: what was taken from the raw values, by channel.
+        divide: what they were divided by then.
+        draw: where the factors come from.
+    """
+    factors = 1 + share * (2 * torch.rand(len(x), 1, 1, 1, generator=draw, device=x.device) - 1)
+    raw = x * divide + shift
+    gray = (raw * _by_channel(GRAY, x)).sum(dim=1, keepdim=True)
+    return (gray + factors * (raw - gray) - shift) / divide
 
 
 def blanked(x: Tensor, side: int, draw: torch.Generator) -> Tensor:

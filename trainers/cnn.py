@@ -24,7 +24,7 @@ class CNNConfig(SupervisedConfig):
     width: int = number(32, least=1)  # channels of the first block; they double with each pooling
     kernel_size: int = number(3, least=1)
     activation: Literal["relu", "gelu", "tanh", "silu"] = "relu"
-    normalization: Literal["none", "batch", "group"] = "batch"
+    normalization: Literal["none", "batch", "group", "layer"] = "batch"
     pooling: Literal["max", "average"] = "max"
     residual: bool = False
 

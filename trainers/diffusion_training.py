@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from trainers.diffusion import DiffusionConfig
 from trainers.generation import MEASURED, Average, Images, Metrics, Setting, adamw, autocast, normal, seeded, set_rate
-from trainers.training import batches_of, epoch_order, rate_factor
+from trainers.training import batches_of, epoch_order, rate_factor, with_l1
 from trainers.trial import Stateful, Trial
 from trainers.unet import UNet
 
@@ -58,7 +58,7 @@ class Denoiser:
         with autocast(x.device):
             found = self._noise_in(self._net, self._noisy(x, times, noise), times, labels)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(functional.mse_loss(found.float(), noise))
+        torch.autograd.backward(with_l1(functional.mse_loss(found.float(), noise), self._net, self._config.l1))
         if self._config.clip_norm:
             nn.utils.clip_grad_norm_(self._net.parameters(), self._config.clip_norm)
         self._optimizer.step()

@@ -20,7 +20,7 @@ class GANConfig(GenerativeConfig):
     discriminator_steps: int = number(1, least=1)  # for each step of the generator
     objective: Literal["standard", "hinge", "wasserstein"] = "hinge"
     gradient_penalty: float = number(10.0, least=0)  # wasserstein alone; 10 as in Gulrajani and others, 2017
-    normalization: Literal["none", "batch", "group"] = "batch"  # the generator's
+    normalization: Literal["none", "batch", "group", "layer"] = "batch"  # the generator's
     dropout: float = number(0.0, least=0, below=1)  # the discriminator's: against learning images by heart
     latent: int = number(64, least=1)  # numbers of noise that an image is made from
 

@@ -21,7 +21,7 @@ class Generator(nn.Module):
         shape: of an image: channels, height, width.
         latent: numbers of noise.
         width: channels at full size.
-        norm: batch, group or none.
+        norm: batch, group, layer or none.
         classes: 0 where it is not told any.
     """
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from trainers.gan import GANConfig
 from trainers.gan_nets import Discriminator, Generator
 from trainers.generation import MEASURED, Average, Images, Metrics, Setting, adamw, autocast, normal, seeded, set_rate
-from trainers.training import batches_of, epoch_order, rate_factor
+from trainers.training import batches_of, epoch_order, rate_factor, with_l1
 from trainers.trial import Stateful, Trial
 
 BETAS = (0.0, 0.99)  # no momentum: it carries on against an opponent who has moved (Gidel and others, 2019)
@@ -116,13 +116,14 @@ class AdversarialNets:
         loss = self._objective.discriminator(*scores.chunk(2))
         if self._config.objective == "wasserstein" and self._config.gradient_penalty:
             loss = loss + self._config.gradient_penalty * self._penalty(real, fake, labels)
-        _step(self._discriminator_optimizer, loss)
+        _step(self._discriminator_optimizer, with_l1(loss, self._discriminator, self._config.l1))
 
     def _generator_step(self, labels: Tensor) -> None:
         self._discriminator.requires_grad_(False)
         with autocast(labels.device):
             scores = self._discriminator(self._fake(labels), labels)
-        _step(self._generator_optimizer, self._objective.generator(scores.float()))
+        loss = with_l1(self._objective.generator(scores.float()), self._generator, self._config.l1)
+        _step(self._generator_optimizer, loss)
         self._discriminator.requires_grad_(True)
 
     def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ class GenerativeConfig(Checked):
     batch_size: int = number(64, least=2)  # batch normalization cannot train on one row
     schedule: Literal["constant", "cosine", "step", "onecycle"] = "cosine"
     weight_decay: float = number(0.0, least=0)  # decoupled (AdamW), on weights alone
+    l1: float = number(0.0, least=0)  # times the sum of the weights' sizes, added to each net's loss
     dropout: float = number(0.0, least=0, below=1)
     width: int = number(32, least=1)  # channels at full size; they double with each halving of the image
     conditional: bool = False  # told the class of each image; samples can then be asked for by class

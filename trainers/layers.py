@@ -17,8 +17,8 @@ def normalization(name: str, width: int, dimensions: int) -> nn.Module:
     """batch, group, layer or none, for vectors (dimensions 1) or images (dimensions 2) of `width` channels."""
     if name == "batch":
         return nn.BatchNorm1d(width) if dimensions == 1 else nn.BatchNorm2d(width)
-    if name == "layer":
-        return nn.LayerNorm(width)
+    if name == "layer":  # of an image over its channels and pixels, whatever its size
+        return nn.LayerNorm(width) if dimensions == 1 else nn.GroupNorm(1, width)
     if name == "group":
         return nn.GroupNorm(next(groups for groups in range(GROUPS, 0, -1) if width % groups == 0), width)
     return nn.Identity()

@@ -25,7 +25,7 @@ class AugmentSpec:
     rotate: float = 0.0  # images: degrees at most, either way
     flip: bool = False  # images: half of them, left to right
     crop: int = 0  # images: pixels that they are moved by at most, in both directions
-    jitter: float = 0.0  # images: brightness and contrast, by this share; series: noise, in standard deviations
+    jitter: float = 0.0  # images: brightness, contrast, saturation, by this share; series: noise, in deviations
     cutout: int = 0  # images: the side of a square that is blanked, in pixels
     mixup: float = 0.0  # images: alpha of the Beta distribution that two of them are blended by
     synonyms: str | None = None  # texts: an absolute path of a thesaurus

@@ -63,9 +63,9 @@ class RLConfig(Checked):
         if self.algorithm == "ppo" and taken == 1:
             raise BadTrainer("rollout: 1 step of 1 environment is too little for ppo; give 2 or more")
         if importlib.util.find_spec("gymnasium"):  # where it is missing, the trainer's `needs` says so
-            from trainers.rl_environments import known
+            from trainers.rl_environments import check_playable
 
-            known(self.environment)
+            check_playable(self.environment, self.algorithm)
 
 
 @register(
@@ -89,7 +89,9 @@ def rl(trial: Trial) -> None:
       values); left out before the first update. It tells divergence, not progress: its target moves.
 
     The gap is in units of return: what the policy earns less on unseen seeds than in training. It is
-    often negative, because exploration costs return. Nets for vectors train on the CPU, where they are
+    often negative, because exploration costs return. There is no dropout, L1 or weight decay: what they do
+    to a policy changes what it plays, and with that what it learns from; early stopping is as for all.
+    Nets for vectors train on the CPU, where they are
     fastest; nets for images on the GPU, in float32.
     """
     from trainers.rl_training import fit

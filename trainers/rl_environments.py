@@ -55,6 +55,19 @@ def known(environment: str) -> None:
         ) from None
 
 
+@functools.cache
+def check_playable(environment: str, algorithm: str) -> None:
+    """BadTrainer says what keeps this algorithm from playing this environment, as far as one copy of it shows that."""
+    known(environment)
+    if ":" in environment:
+        return
+    env = make(environment)
+    try:
+        check_actions(environment, algorithm, env.action_space)
+    finally:
+        env.close()
+
+
 def make(environment: str, episode_steps: int = 0) -> Env:
     """A copy of an environment, with observations that a net takes: dictionaries and tuples become one vector.
 

@@ -128,7 +128,6 @@ class Training:
         self._config = trial.config
         self._seed = trial.seed
         self._epochs = trial.epochs_total
-        self._weights = [weight for weight in model.parameters() if weight.ndim > 1]
         self._optimizer = make_optimizer(model, trial.config)
         device = next(model.parameters()).device
         self._half = devices.half_precision(device)
@@ -174,14 +173,18 @@ class Training:
     def _descend(self, loss: Tensor) -> None:
         """One step of the optimizer down a batch's loss, with what the config does to it and to its gradient."""
         self._optimizer.zero_grad(set_to_none=True)
-        if self._config.l1 and self._weights:
-            loss = loss + self._config.l1 * torch.stack([weight.abs().sum() for weight in self._weights]).sum()
-        torch.autograd.backward(self._scaler.scale(loss))
+        torch.autograd.backward(self._scaler.scale(with_l1(loss, self._model, self._config.l1)))
         if self._config.clip_norm:
             self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
         self._scaler.step(self._optimizer)
         self._scaler.update()
+
+
+def with_l1(loss: Tensor, model: nn.Module, l1: float) -> Tensor:
+    """The loss and `l1` times the sum of the weights' sizes, without biases and norms."""
+    weights = [weight for weight in model.parameters() if weight.ndim > 1] if l1 else []
+    return loss + l1 * torch.stack([weight.abs().sum() for weight in weights]).sum() if weights else loss
 
 
 def default_loss(task: str) -> Loss:

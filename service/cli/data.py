@@ -70,4 +70,6 @@ def _values(column: Mapping[str, Any]) -> str:
     if "most_frequent" in column:
         told = ", ".join(f"{word} ({count})" for word, count in column["most_frequent"].items())
         return told + (", ..." if column["distinct"] > len(column["most_frequent"]) else "")
+    if "characters" in column:
+        return f"characters: {_values(column['characters'])}"
     return f"{column['min']:.4g} to {column['max']:.4g}, mean {column['mean']:.4g}" if "min" in column else "none"

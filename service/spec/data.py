@@ -96,7 +96,7 @@ class Augment(Section):
     rotate: Annotated[float, BeforeValidator(within(number, least=0, most=180))] = 0.0  # degrees
     flip: Flag = False
     crop: Count = 0  # pixels
-    jitter: NotNegative = 0.0  # images: share of brightness and contrast; series: standard deviations
+    jitter: NotNegative = 0.0  # images: share of brightness, contrast, saturation; series: deviations
     cutout: Count = 0  # pixels
     mixup: NotNegative = 0.0  # alpha of the Beta distribution
     synonyms: Text | None = None  # a file

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
 
 ALIAS = "champion"
 
@@ -172,14 +173,31 @@ def _save(exported: ModelExport, folder: Path, study_run_id: str, model_id: str)
     with warnings.catch_warnings():
         # Some at import, and one that asks for an example: rows of the user's data.
         warnings.simplefilter("ignore", UserWarning)
-        from mlflow.models import Model, infer_signature
+        from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
         save_model(
             str(folder),
             loader_module=exported.loader_module,
             data_path=str(exported.path),
-            signature=infer_signature(exported.inputs, exported.outputs),
+            signature=_signature(exported),
             pip_requirements=list(exported.pip_requirements) or [f"goodfit=={version('goodfit')}"],
             mlflow_model=Model(run_id=study_run_id, model_id=model_id),
         )
+
+
+def _signature(exported: ModelExport) -> ModelSignature:
+    """What goes in and comes out. The columns of a DataFrame are named and have no type.
+
+    By a type MLflow refuses what the model itself takes: whole numbers or booleans in a column where
+    the example has a float, numbers where it has a category.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
+
+    signature = infer_signature(exported.inputs, exported.outputs)
+    if not hasattr(exported.inputs, "columns"):
+        return signature
+    any_type = AnyType()  # type: ignore[no-untyped-call]
+    columns: list[ColSpec | TensorSpec] = [ColSpec(any_type, str(name)) for name in exported.inputs.columns]
+    return ModelSignature(Schema(columns), signature.outputs)

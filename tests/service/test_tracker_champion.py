@@ -68,6 +68,26 @@ def test_the_best_model_is_registered_and_predicts(lab: Lab, global_uri: str, tm
     assert "numpy" in Path(requirements).read_text()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # MLflow's, at import
+def test_the_registered_model_takes_columns_of_any_type(lab: Lab, global_uri: str, tmp_path: Path) -> None:
+    """A user's table has whole numbers and booleans where the example has floats, and gaps where it has none."""
+    import pandas as pd
+    from mlflow import pyfunc
+
+    def export(trial: Trial, folder: Path) -> ModelExport:
+        example = pd.DataFrame({"age": [41.5], "active": [0.5], "postcode": ["1010"]})
+        return replace(export_doubler(trial, folder), inputs=example, outputs=np.zeros(1))
+
+    lab.end()
+    _closed(lab, global_uri, tmp_path, export_model=export)
+    model = pyfunc.load_model("models:/digits@champion")
+    rows = pd.DataFrame({"postcode": [7, 8], "age": [3, 4], "active": [True, False], "other": [1, 2]})
+    assert model.predict(rows).to_dict("list") == {"age": [3, 4], "active": [1, 0], "postcode": [7, 8]}
+    assert np.isnan(model.predict(rows.assign(age=[np.nan, 1.5]))["age"][0])
+    with pytest.raises(Exception, match="age"):
+        model.predict(rows.drop(columns="age"))
+
+
 def test_closing_again_registers_nothing_more(lab: Lab, uri: str, tmp_path: Path) -> None:
     lab.end()
     _closed(lab, uri, tmp_path).close_study()

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from tests.training import DIABETES, DIGITS, IRIS, Line, attempt, handle
-from trainers.augmentation import Augmentation, Blend, blanked, flipped, lit, moved, turned, warped
+from trainers.augmentation import Augmentation, Blend, blanked, coloured, flipped, lit, moved, turned, warped
 from trainers.cnn import CNNConfig, cnn
 from trainers.data import Facts, load
 from trainers.errors import DataProblem
@@ -111,6 +111,31 @@ def test_brightness_multiplies_raw_values_and_contrast_keeps_each_channels_mean(
     contrast = after.std(dim=(2, 3)) / (bright * raw.std(dim=(2, 3)))
     assert torch.allclose(contrast[:, 0], contrast[:, 1])
     assert 0.7 < float(contrast.min()) < 0.85 < 1.15 < float(contrast.max()) < 1.3
+
+
+def test_saturation_keeps_the_gray_of_each_pixel_and_moves_its_colours() -> None:
+    raw = torch.rand(20, 3, 4, 5, dtype=torch.float64)
+    shift, divide = (torch.tensor(values).double().reshape(3, 1, 1) for values in ([0.5, 0.4, 0.1], [0.2, 0.3, 0.9]))
+    after = coloured((raw - shift) / divide, 0.3, shift, divide, draws()) * divide + shift
+    gray = [0.299 * red + 0.587 * green + 0.114 * blue for red, green, blue in (raw.unbind(1), after.unbind(1))]
+    assert torch.allclose(gray[0], gray[1])
+    factors = ((after - gray[0][:, None]) / (raw - gray[0][:, None])).flatten(1)
+    assert torch.allclose(factors, factors[:, :1])  # one factor an image
+    assert 0.7 < float(factors.min()) < 0.85 < 1.15 < float(factors.max()) < 1.3
+
+
+@pytest.mark.parametrize(("channels", "moved"), [(1, False), (3, True), (4, False)])
+def test_jitter_changes_the_colours_of_images_that_have_them(tmp_path: Path, channels: int, moved: bool) -> None:
+    x = np.random.default_rng(0).random((30, channels, 5, 5))
+    np.savez(tmp_path / "images.npz", x=x, y=np.arange(30) % 2)
+    data = load(DataSpec(str(tmp_path / "images.npz"), scale="none", augment=AugmentSpec(jitter=0.2)))
+    augmentation = Augmentation(data.augment, data.facts, 5, CPU)
+    augmentation.start(1)
+    before = torch.from_numpy(data.train.x)
+    after, _, _ = augmentation(before, torch.from_numpy(data.train.y))
+    inside = [part - part.mean(dim=(2, 3), keepdim=True) for part in (before, after)]
+    scaled = (inside[1] / inside[0]).flatten(1)  # by brightness and contrast alone: one factor an image
+    assert torch.allclose(scaled, scaled[:, :1], rtol=0.02) != moved
 
 
 def test_cutout_blanks_one_square_to_the_mean_and_nothing_else() -> None:

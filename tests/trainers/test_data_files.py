@@ -179,6 +179,15 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, text: str) ->
     assert re.search("has no rows|is empty", problem(tmp_path / name))
 
 
+@pytest.mark.parametrize("line", ["3,1,sp\0m", "3,1,\0"])
+def test_a_zero_byte_is_refused_with_its_line(tmp_path: Path, line: str) -> None:
+    path = as_csv(tmp_path, table())
+    lines = path.read_text().splitlines()
+    lines[4] = line
+    path.write_text("\n".join(lines))
+    assert problem(path) == f"{path}, line 5: a zero byte, which text has not; save it as UTF-8"
+
+
 @pytest.mark.parametrize(("line", "values"), [("3,spam", 2), ("3,1,spam,9", 4)])
 def test_a_ragged_line_is_named_with_both_counts(tmp_path: Path, line: str, values: int) -> None:
     path = as_csv(tmp_path, table())

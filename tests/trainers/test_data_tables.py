@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,57 @@ def test_a_column_of_dates_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "column since holds dates" in told
     assert "`data: {ignore: [since]}`" in told
     assert "since" not in load(DataSpec(str(path), "left", missing="median", ignore=("since",))).features
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        dt.date(2026, 1, 31),
+        dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC),
+        dt.time(12, 30),
+        "2026-01-31",
+        "2026-01-31T12:30:00Z",
+    ],
+)
+def test_dates_of_any_kind_are_refused_and_never_taken_for_categories(tmp_path: Path, day: Any) -> None:
+    path = tmp_path / "customers.parquet"
+    customers(since=pd.Series([day, None, day, day] * 100, dtype=object)).to_parquet(path)
+    assert "column since holds dates" in said(DataSpec(str(path), "left", missing="median"))
+
+
+def test_dates_as_text_are_categories_where_the_study_says_so(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, customers(cohort=["2026-01-01", "2026-02-01"] * 200))
+    assert "or say that they are names: `data: {categorical: [cohort]}`" in said(spec)
+    assert "cohort = 2026-02-01" in load(replace(spec, categorical=("cohort",))).facts.columns
+    texts = spec_of(tmp_path, customers(cohort=["2026-01-01", "before"] * 200))
+    assert "cohort = before" in load(texts).facts.columns
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_decimals_are_numbers(tmp_path: Path, indexed: bool) -> None:
+    path, frame = tmp_path / "customers.parquet", customers()
+    spend = [None if row == 7 else Decimal(row) / 4 for row in range(400)]
+    frame = frame.assign(spend=spend, **{"mean spend": spend[::-1]})
+    (frame.set_index("age") if indexed else frame).to_parquet(path)
+    data = load(DataSpec(str(path), "left", missing="median", scale="none"))
+    assert {"spend", "mean spend"} <= set(data.facts.columns)
+    frame.drop(index=7).to_parquet(path)
+    assert load(DataSpec(str(path), "spend", missing="median")).task == "regression"
+
+
+def test_a_column_of_bytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "customers.parquet"
+    customers(key=[b"ab", b"cd"] * 200).to_parquet(path)
+    assert "column key holds a bytes a row" in said(DataSpec(str(path), "left", missing="median"))
+
+
+@pytest.mark.parametrize(("numbers", "last"), [(range(400), "24"), (np.arange(400) / 1.0, "24")])
+def test_a_target_of_numbers_that_are_names_has_classes(tmp_path: Path, numbers: Any, last: str) -> None:
+    spec = spec_of(tmp_path, customers().assign(left=np.asarray(numbers) % 25))
+    assert load(spec).task == "regression"
+    data = load(replace(spec, categorical=("left", "plan")))
+    assert (data.task, len(data.classes)) == ("classification", 25)
+    assert last in data.classes
 
 
 def test_a_column_of_lists_is_refused(tmp_path: Path) -> None:

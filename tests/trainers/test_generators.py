@@ -84,6 +84,18 @@ def test_a_seed_decides_the_curve(tmp_path: Path, quick: None, trainer: str) -> 
     assert one.curve != other.curve
 
 
+@pytest.mark.parametrize(("trainer", "nets"), [("gan", 3), ("diffusion", 2)])
+def test_l1_makes_the_weights_of_each_net_smaller(tmp_path: Path, quick: None, trainer: str, nets: int) -> None:
+    def sizes(l1: float) -> list[float]:
+        """The sum of the sizes of each net's weights after an epoch."""
+        params = {**SMALL, "batch_size": 64, "l1": l1, "ema_decay": 0.0}
+        generate(tmp_path / str(l1), trainer, params=params, epochs=1)
+        states = torch.load(tmp_path / str(l1) / "last.pt", weights_only=True)["objects"][:nets]
+        return [sum(float(weight.abs().sum()) for weight in state.values() if weight.ndim > 1) for state in states]
+
+    assert all(sparse < 0.98 * plain for plain, sparse in zip(sizes(0.0), sizes(1.0), strict=True))
+
+
 @pytest.mark.parametrize("trainer", ["gan", "diffusion"])
 def test_pictures_of_an_older_study_of_the_name_are_cleared(tmp_path: Path, quick: None, trainer: str) -> None:
     (tmp_path / "artifacts").mkdir()

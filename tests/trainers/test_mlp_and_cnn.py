@@ -92,7 +92,7 @@ def test_an_mlp_without_depth_is_a_linear_model() -> None:
         for shape, depth, (normalization, residual, kernel_size) in itertools.product(
             [(1, 8, 8), (3, 1, 1), (3, 17, 5), (4, 32, 32)],
             [1, 2, 6],
-            [("batch", False, 3), ("group", True, 5), ("none", True, 1)],
+            [("batch", False, 3), ("group", True, 5), ("none", True, 1), ("layer", False, 1)],
         )
     ],
 )
@@ -112,6 +112,21 @@ def test_the_cnn_pools_by_average_where_asked() -> None:
     kinds = {type(layer) for layer in cnn(image_facts(1, 8, 8), pooling="average").modules()}
     assert nn.AvgPool2d in kinds
     assert nn.MaxPool2d not in kinds
+
+
+@pytest.mark.parametrize(
+    ("normalization", "over"),
+    [("batch", (0, 2, 3)), ("layer", (1, 2, 3)), ("none", None)],
+)
+def test_the_cnn_normalizes_what_its_norm_is_named_after(normalization: str, over: tuple[int, ...] | None) -> None:
+    block = cnn(image_facts(3, 6, 5), depth=1, width=4, normalization=normalization)[0]  # type: ignore[index]
+    convolved = block[0](3 + 2 * torch.randn(5, 3, 6, 5))
+    normalized = block[1](convolved)
+    if over is None:
+        assert torch.equal(normalized, convolved)
+    else:
+        assert normalized.mean(dim=over).abs().max() < 1e-5
+        assert torch.allclose(normalized.std(dim=over, correction=0), torch.ones(()), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,28 @@ def test_an_environment_that_cannot_be_made_is_named() -> None:
         make("no_such_module:Mine-v0")
 
 
+@pytest.mark.parametrize(
+    ("fixed", "told"),
+    [
+        ("environment: Pendulum-v1, algorithm: dqn", "algorithm: dqn takes one discrete action a step"),
+        ("environment: Unfinished-v0", "environment: Unfinished-v0 cannot be made: No module named 'no_such_module'"),
+        ("environment: Text-v0", "environment: Text-v0 gives observations that no net here takes"),
+    ],
+)
+def test_an_environment_that_cannot_be_played_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: str, told: str
+) -> None:
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
+    gymnasium.register("Unfinished-v0", "no_such_module:Env")
+    gymnasium.register("Text-v0", Wordy)
+    assert f"study.yaml:4: fixed.{told}" in problems(tmp_path, "environment: CartPole-v1", fixed)
+
+
+class Wordy(gymnasium.Env[Any, Any]):
+    observation_space = gymnasium.spaces.Text(8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+
 def test_dqn_refuses_continuous_actions(tmp_path: Path) -> None:
     ended = train(tmp_path, environment="Pendulum-v1", algorithm="dqn").ended
     assert ended.outcome is Outcome.ERROR

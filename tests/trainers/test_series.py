@@ -99,6 +99,7 @@ def test_times_may_be_dates_or_numbers_and_are_no_input(tmp_path: Path) -> None:
         ([*range(50), 49, *range(51, STEPS)], "row 51 of the data (49) does not come after the row before (49)"),
         (["2024-01-02", "2024-01-01", *["2024-02-01"] * (STEPS - 2)], "row 2 of the data (2024-01-01)"),
         (["noon"] * STEPS, "column when is no time"),
+        (["2024-01-01", "noon"] * (STEPS // 2), "count.csv: column when is no time, with values such as 'noon'; write"),
         (["", *range(1, STEPS)], "1 of 100 rows have no time in column when"),
     ],
 )

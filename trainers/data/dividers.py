@@ -74,7 +74,15 @@ def _times(column: pd.Series, source: str) -> np.ndarray:
         parsed = pd.to_datetime(column, utc=True, format=None if column.dtype.kind == "M" else "ISO8601")
     except (ValueError, TypeError) as error:
         raise DataProblem(
-            f"{source}: split.time has a value that is no time, such as {str(column.iloc[0])[:40]!r}; "
+            f"{source}: split.time has a value that is no time, such as {odd_time(column)!r}; "
             "give numbers, or dates such as 2026-01-31 or 2026-01-31T12:00"
         ) from error
     return parsed.dt.as_unit("ns").astype("int64").to_numpy()
+
+
+def odd_time(column: pd.Series) -> str:
+    """The first value of a column that cannot be read as a date."""
+    import pandas as pd
+
+    parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
+    return str(column[parsed.isna()].iloc[0])[:40]

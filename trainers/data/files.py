@@ -14,7 +14,7 @@ from trainers.data.functions import function_name, is_function, returned, return
 from trainers.data.raw import Raw, nearest, taken_values
 from trainers.data.readers import TABLES, check_columns
 from trainers.data.readers import check_column as check_column
-from trainers.data.words import table_words, text_columns
+from trainers.data.words import named, table_words, text_columns
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -128,6 +128,8 @@ def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
     if not features:
         raise DataProblem(f"{path} has no column beside the target {target}; there is nothing to predict from")
     y, source = target_column(path, frame[target]), str(path)
+    if target in spec.categorical:
+        y = named(y)
     text = text_columns(frame, features, spec.categorical, source)
     words = table_words(frame, text) if text else None
     numbers = taken_values(frame, [name for name in features if name not in text])

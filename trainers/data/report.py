@@ -1,13 +1,13 @@
 """What can be told of a study's data before anything is trained: `data_report(spec)`, plain JSON values.
 
 It looks at the data as read, so it also tells of data that cannot be trained on yet, and what keeps
-them from it. The test rows are counted and compared with the others; no model sees them.
+them from it. The test rows are counted and compared with the others; no model sees them. The parts
+of a report are in report_parts.py.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,22 @@ from trainers.data.image_folder import class_indices, is_image_folder, list_fold
 from trainers.data.image_report import image_notes, look_through
 from trainers.data.pairs import columns_told, is_pairs, pairs_notes
 from trainers.data.raw import Raw, complete_rows, encode_target
-from trainers.data.series import is_series
+from trainers.data.report_parts import (
+    duplicates_of,
+    hashes_of,
+    keys_of,
+    notes_of,
+    range_of,
+    table_columns,
+    target_told,
+    text_column,
+    text_notes,
+)
+from trainers.data.series import is_series, read_whole
 from trainers.data.split import Rows, split_rows
-from trainers.data.text import is_text
+from trainers.data.text import is_text, read_texts, rows_with_text
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
-
-SHOWN = 5  # the most frequent values of a column of text
-RARE = 0.5  # a class with a smaller share than this of an equal share makes the classes unbalanced
 
 
 def data_report(spec: DataSpec) -> dict[str, Any]:
@@ -37,11 +45,12 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
 
     Returns:
         source, kind, task, rows; columns (name, type, missing, distinct, and min, mean, max or the
-        most frequent values); splits (rows by split); target (name, and classes by split, or min,
-        mean, max); duplicates (rows of validation or test that training has as well); giveaways
-        (columns that alone give the target away); problem: what keeps the data from being trained
-        on, or None; notes: what to look at, in sentences. Of a folder of images also images: how many
-        have which size and mode, which are broken, and what is left out.
+        most frequent values; of texts the same of their characters); splits (rows by split; of a
+        series windows); target (name, and classes by split, or min, mean, max); duplicates (rows of
+        validation or test that training has as well); giveaways (columns that alone give the target
+        away); problem: what keeps the data from being trained on, or None; notes: what to look at, in
+        sentences. Of a folder of images also images: how many have which size and mode, which are
+        broken, and what is left out.
 
     Raises:
         DataProblem: the data cannot be read at all.
@@ -53,19 +62,41 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
     try:
         data = load(spec)
     except DataProblem as error:
-        if is_series(spec) or is_corpus(spec) or is_pairs(spec) or is_text(spec):
+        if is_corpus(spec) or is_pairs(spec):
             raise
         problem = str(error)
     if data is not None and data.kind == "corpus":
         return _of_corpus(spec, data)
     if data is not None and data.kind == "pairs":
         return _of_pairs(spec, data)
-    if data is not None and data.kind not in ("table", "image"):
-        return _of_splits(spec, data.facts.kind, data.task, data.classes, data.train, data.validation)
+    if is_series(spec):
+        return _of_series(spec, data, problem)
+    return _of_texts(spec, data, problem) if is_text(spec) else _of_table(spec, problem)
+
+
+def _of_table(spec: DataSpec, problem: str | None) -> dict[str, Any]:
+    """The report on a table, or on images in arrays."""
     raw = read_raw(spec)
-    columns, count = _columns(raw), len(raw.y)
+    columns, count = table_columns(raw), len(raw.y)
     if spec.missing == "drop" and len(whole := complete_rows(raw)):
         raw = raw.take(whole)
+    return _of_rows(spec, raw, count, columns, problem)
+
+
+def _of_texts(spec: DataSpec, data: Data | None, problem: str | None) -> dict[str, Any]:
+    """The report on texts, as they are read; and what the tokenizer cuts off."""
+    raw = read_texts(spec)
+    columns, count = [text_column(raw)], len(raw.y)
+    if spec.missing == "drop" and len(whole := rows_with_text(raw)):
+        raw = raw.take(whole)
+    report = _of_rows(spec, raw, count, columns, problem)
+    return report if data is None else {**report, "notes": [*report["notes"], *text_notes(data)]}
+
+
+def _of_rows(
+    spec: DataSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
+) -> dict[str, Any]:
+    """The report on rows that stand for themselves; `count` are read, and those of `raw` can be trained on."""
     target, values = encode_target(raw)
     try:
         rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.divider)
@@ -78,12 +109,12 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         "rows": count,
         "columns": columns,
         "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
-        "target": _target(spec.target, values, target.classes, rows),
-        "duplicates": {} if rows is None else _duplicates(_keys(raw), rows),
-        "giveaways": [] if rows is None else giveaways(raw, values, target.task, rows),
+        "target": target_told(spec.target, values, target.classes, rows),
+        "duplicates": {} if rows is None else duplicates_of(keys_of(raw), rows),
+        "giveaways": giveaways(raw, values, target.task, rows) if rows is not None and raw.kind == "table" else [],
         "problem": problem,
     }
-    return {**report, "notes": _notes(report)}
+    return {**report, "notes": notes_of(report)}
 
 
 def _of_images(spec: DataSpec) -> dict[str, Any]:
@@ -106,17 +137,17 @@ def _of_images(spec: DataSpec) -> dict[str, Any]:
         "columns": [],
         "images": looked.to_dict(listing),
         "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
-        "target": _target(None, values, target.classes, rows),
-        "duplicates": {} if rows is None else _duplicates(looked.keys, rows),
+        "target": target_told(None, values, target.classes, rows),
+        "duplicates": {} if rows is None else duplicates_of(looked.keys, rows),
         "giveaways": [],
         "problem": problem,
     }
-    return {**report, "notes": [*image_notes(looked, listing), *_notes(report)]}
+    return {**report, "notes": [*image_notes(looked, listing), *notes_of(report)]}
 
 
 def _of_corpus(spec: DataSpec, data: Data) -> dict[str, Any]:
     """The report on running text, whose rows are windows, end to end: the tokens and characters of its splits."""
-    parts = {"train": data.train, "validation": data.validation, **({"test": load_test(spec)} if spec.test else {})}
+    parts = _parts(spec, data)
     tokens = data.preparation.tokens
     return {
         "source": spec.source,
@@ -134,152 +165,65 @@ def _of_corpus(spec: DataSpec, data: Data) -> dict[str, Any]:
 
 
 def _of_pairs(spec: DataSpec, data: Data) -> dict[str, Any]:
-    """The report on pairs of texts: that of their splits, and how long both sides are."""
-    report = _of_splits(spec, data.kind, data.task, (), data.train, data.validation)
-    columns = columns_told(data, load_test(spec) if spec.test else None, spec.target)
-    return {**report, "columns": columns, "notes": [*report["notes"], *pairs_notes(data)]}
-
-
-def _of_splits(
-    spec: DataSpec, kind: str, task: str, classes: tuple[str, ...], train: Split, validation: Split
-) -> dict[str, Any]:
-    """The report on data that are no table: of their splits as prepared."""
-    parts = {"train": train, "validation": validation}
-    if spec.test:
-        parts["test"] = load_test(spec)
-    sizes = {name: len(part) for name, part in parts.items()}
-    starts = np.cumsum([0, *sizes.values()])
-    rows = Rows(
-        *(np.arange(starts[place], starts[place + 1]) for place in range(len(parts))),
-        *[np.arange(0)] * (3 - len(parts)),
-    )
-    values = np.concatenate([part.y for part in parts.values()])
-    keys = np.concatenate([_hashes(np.asarray(part.x)) for part in parts.values()])
+    """The report on pairs of texts: of their splits as prepared, and how long both sides are."""
+    parts = _parts(spec, data)
+    values, keys, rows = _together(parts)
     report: dict[str, Any] = {
         "source": spec.source,
-        "kind": kind,
-        "task": task,
+        "kind": data.kind,
+        "task": data.task,
         "rows": len(values),
-        "columns": [],
-        "splits": sizes,
-        "target": _target(spec.target, values, classes, rows) if values.ndim == 1 else {"name": spec.target},
-        "duplicates": _duplicates(keys, rows),
+        "columns": columns_told(data, parts.get("test"), spec.target),
+        "splits": {name: len(part) for name, part in parts.items()},
+        "target": {"name": spec.target},
+        "duplicates": duplicates_of(keys, rows),
         "giveaways": [],
         "problem": None,
     }
-    return {**report, "notes": _notes(report)}
+    return {**report, "notes": [*notes_of(report), *pairs_notes(data)]}
 
 
-def _columns(raw: Raw) -> list[dict[str, Any]]:
-    """What each column of a table holds, in the order of the file."""
-    columns = {}
-    for place, name in enumerate(raw.numeric if raw.features else ()):
-        columns[name] = _numbers(raw.x[:, place])
-    for place, name in enumerate(raw.text):
-        words = raw.words[:, place] if raw.words is not None else np.empty(0, dtype=object)
-        counts = Counter(words)
-        missing = counts.pop(None, 0)
-        columns[name] = {
-            "type": "text",
-            "missing": missing,
-            "distinct": len(counts),
-            "most_frequent": dict(counts.most_common(SHOWN)),
-        }
-    return [{"name": name, **columns[name]} for name in raw.features]
-
-
-def _numbers(column: np.ndarray) -> dict[str, Any]:
-    known = column[np.isfinite(column)]
-    told: dict[str, Any] = {
-        "type": "number",
-        "missing": int(np.isnan(column).sum()),
-        "distinct": len(np.unique(known)),
+def _of_series(spec: DataSpec, data: Data | None, problem: str | None) -> dict[str, Any]:
+    """The report on a series, whose splits are of windows, or on whole sequences."""
+    raw = read_whole(spec)
+    forecast = spec.horizon is not None if data is None else data.task == "forecasting"
+    name = raw.features[0] if forecast else spec.target
+    report: dict[str, Any] = {
+        "source": raw.source,
+        "kind": "series",
+        "task": "forecasting",
+        "rows": len(raw.x),
+        "columns": table_columns(replace(raw, x=raw.x.reshape(-1, raw.x.shape[-1]))),
+        "splits": {},
+        "target": {"name": name, **(range_of(raw.y) if forecast else {})},
+        "duplicates": {},
+        "giveaways": [],
+        "problem": problem,
     }
-    if infinite := int(np.isinf(column).sum()):
-        told["infinite"] = infinite
-    return {**told, **_range(known)}
+    if not forecast:
+        target, values = encode_target(raw if raw.x.ndim > 2 else replace(raw, kind="table"))
+        report |= {"task": target.task, "target": target_told(name, values, target.classes, None)}
+    if data is None:
+        return {**report, "notes": notes_of(report)}
+    parts = _parts(spec, data)
+    values, keys, rows = _together(parts)
+    report |= {"splits": {part: len(split) for part, split in parts.items()}, "duplicates": duplicates_of(keys, rows)}
+    if not forecast:
+        report["target"] = target_told(name, values, data.classes, rows)
+    cut = [] if raw.x.ndim > 2 else [f"the splits count windows of {data.facts.input_shape[0]} rows each"]
+    return {**report, "notes": [*notes_of(report), *cut]}
 
 
-def _range(known: np.ndarray) -> dict[str, float]:
-    if not len(known):
-        return {}
-    return {"min": float(known.min()), "mean": float(known.mean(dtype=np.float64)), "max": float(known.max())}
+def _parts(spec: DataSpec, data: Data) -> dict[str, Split]:
+    """The splits by name, the test split where there is one."""
+    parts = {"train": data.train, "validation": data.validation}
+    return {**parts, "test": load_test(spec)} if spec.test else parts
 
 
-def _target(name: str | None, values: np.ndarray, classes: tuple[str, ...], rows: Rows | None) -> dict[str, Any]:
-    if not classes:
-        return {"name": name, **_range(values)}
-    parts = {"all": np.arange(len(values)), **({} if rows is None else rows._asdict())}
-    counts = {part: np.bincount(values[index], minlength=len(classes)) for part, index in parts.items()}
-    return {
-        "name": name,
-        "classes": {
-            label: {part: int(count[place]) for part, count in counts.items()} for place, label in enumerate(classes)
-        },
-    }
-
-
-def _keys(raw: Raw) -> np.ndarray:
-    """A number for each row that equal rows share; the target does not count."""
-    keys = _hashes(raw.x)
-    if raw.words is not None:
-        import pandas as pd
-
-        for place in range(raw.words.shape[1]):
-            keys = keys * np.uint64(31) + pd.util.hash_array(raw.words[:, place].astype(str).astype(object))
-    return keys
-
-
-def _hashes(x: np.ndarray) -> np.ndarray:
-    import pandas as pd
-
-    flat = x.reshape(len(x), -1)
-    keys = np.zeros(len(x), dtype=np.uint64)
-    for place in range(flat.shape[1]):
-        keys = keys * np.uint64(1_000_003) + pd.util.hash_array(np.ascontiguousarray(flat[:, place]))
-    return keys
-
-
-def _duplicates(keys: np.ndarray, rows: Rows) -> dict[str, int]:
-    """How many rows of a split have inputs that another split has as well."""
-    train, validation, test = (keys[part] for part in rows)
-    return {
-        "validation_in_train": int(np.isin(validation, train).sum()),
-        "test_in_train": int(np.isin(test, train).sum()),
-        "test_in_validation": int(np.isin(test, validation).sum()),
-    }
-
-
-def _notes(report: Mapping[str, Any]) -> list[str]:
-    """What to look at, each in a sentence."""
-    notes = [
-        f"column {found['column']} alone predicts the target ({found['measure']} {found['score']:.3f}): if it is not "
-        f"known when the model is used, leave it out: `data: {{ignore: [{found['column']}]}}`"
-        for found in report["giveaways"]
-    ]
-    splits = report["splits"]
-    for pair, count in report["duplicates"].items():
-        one, other = pair.split("_in_")
-        if count:
-            notes.append(
-                f"{count} of {splits[one]} {one} rows have the same inputs as rows of {other}; if they come from one "
-                "source, keep it together with `split: {group: COLUMN}`, or take the copies out"
-            )
-    missing = {column["name"]: column["missing"] for column in report["columns"] if column["missing"]}
-    if missing:
-        worst = max(missing, key=lambda name: missing[name])
-        notes.append(
-            f"{len(missing)} columns have missing values, {worst} the most: {missing[worst]} of {report['rows']}"
-        )
-    constant = [column["name"] for column in report["columns"] if column["distinct"] <= 1 and not column["missing"]]
-    if constant:
-        notes.append(f"column {constant[0]} never changes and predicts nothing; leave it out")
-    if classes := report["target"].get("classes"):
-        rare = min(classes, key=lambda label: classes[label]["all"])
-        share = classes[rare]["all"] / report["rows"]
-        if share < RARE / len(classes):
-            notes.append(
-                f"class {rare} is {share:.1%} of the rows: search for val/balanced_accuracy or val/f1, and try "
-                "`prepare: {balance: weights}`"
-            )
-    return notes
+def _together(parts: dict[str, Split]) -> tuple[np.ndarray, np.ndarray, Rows]:
+    """The targets of all splits in turn, a number for each row that equal inputs share, and which row is whose."""
+    starts = np.cumsum([0, *map(len, parts.values())])
+    rows = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
+    values = np.concatenate([part.y for part in parts.values()])
+    keys = np.concatenate([hashes_of(np.asarray(part.x)) for part in parts.values()])
+    return values, keys, Rows(*rows, *[np.arange(0)] * (3 - len(rows)))

@@ -73,7 +73,7 @@ def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     spec = _with_defaults(spec)
     _refuse(spec)
     cut = _cut(spec)
-    raw = read_or_kept(read_series, spec)
+    raw = read_whole(spec)
     target, values = _target(raw, cut)
     check_values(raw.x, raw.features, spec.missing, raw.source)
     spans = _spans(len(raw.x), cut, spec, raw.source)
@@ -83,6 +83,13 @@ def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     x, y = preparation.inputs(raw.x), preparation.targets(values)
     splits = [_windows(x, y, span, cut) for span in spans]
     return _data(raw, target, splits, preparation, cut)
+
+
+def read_whole(spec: DataSpec) -> Raw:
+    """A series (steps, features), or whole sequences (rows, steps, features), before any check of its inputs."""
+    if _holds_sequences(spec.source):
+        return _as_sequences(read_or_kept(_read_sequences, spec))
+    return read_or_kept(read_series, _with_defaults(spec))
 
 
 def _holds_sequences(source: str) -> bool:
@@ -215,11 +222,7 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     given = [key for key in KEYS if getattr(spec, key) is not None]
     if given:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
-    raw = read_or_kept(_read_sequences, spec)
-    x = raw.x[:, :, None] if raw.kind == "table" else raw.x[:, 0]
-    if raw.kind == "image" and raw.x.shape[1] != 1:
-        raise DataProblem(f"{spec.source}: sequences are (n, steps) or (n, steps, features); x has more dimensions")
-    raw = replace(raw, kind="series", x=x, features=tuple(f"x{number}" for number in range(x.shape[2])))
+    raw = read_whole(spec)
     check_values(_flat(raw.x), raw.features, spec.missing, raw.source)
     target, values = encode_target(raw)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
@@ -230,6 +233,14 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
 
 def _read_sequences(spec: DataSpec) -> Raw:
     return read_file(Path(spec.source), spec)
+
+
+def _as_sequences(raw: Raw) -> Raw:
+    """Arrays that were read as a table or as images of one channel."""
+    x = raw.x[:, :, None] if raw.kind == "table" else raw.x[:, 0]
+    if raw.kind == "image" and raw.x.shape[1] != 1:
+        raise DataProblem(f"{raw.source}: sequences are (n, steps) or (n, steps, features); x has more dimensions")
+    return replace(raw, kind="series", x=x, features=tuple(f"x{number}" for number in range(x.shape[2])))
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainers.data.dividers import odd_time
 from trainers.data.files import read_frame
 from trainers.data.raw import Raw, nearest, table_values
 from trainers.data.series_builtin import SERIES
@@ -72,7 +73,8 @@ def _check_time(column: pd.Series, source: str) -> None:
             times = pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601", utc=True)).asi8
         except (ValueError, TypeError) as error:
             raise DataProblem(
-                f"{source}: column {name} is no time: {error}; write dates as 2024-12-31 or 2024-12-31 23:59"
+                f"{source}: column {name} is no time, with values such as {odd_time(column)!r}; write dates as "
+                "2024-12-31 or 2024-12-31 23:59"
             ) from error
     late = np.flatnonzero(times[1:] <= times[:-1])
     if len(late):

@@ -50,7 +50,7 @@ def is_text(spec: DataSpec) -> bool:
 def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
     """Training and validation, and the test split, of texts."""
     _check_spec(spec)
-    raw = read_or_kept(_read_source, spec)
+    raw = read_texts(spec)
     raw, dropped = _usable(raw, spec.missing)
     target, values = encode_target(raw)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
@@ -104,6 +104,16 @@ def _check_spec(spec: DataSpec) -> None:
         )
 
 
+def read_texts(spec: DataSpec) -> Raw:
+    """The texts and their targets as read, before any check of the texts."""
+    return read_or_kept(_read_source, spec)
+
+
+def rows_with_text(raw: Raw) -> np.ndarray:
+    """The rows whose text is neither missing nor blank."""
+    return np.flatnonzero([not is_blank(text) for text in raw.x])
+
+
 def _read_source(spec: DataSpec) -> Raw:
     return BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
 
@@ -141,7 +151,7 @@ def _usable(raw: Raw, missing: str) -> tuple[Raw, int]:
     """The rows that have a text, and how many have none; DataProblem where that is not asked for."""
     dropped = 0
     if missing == "drop":
-        there = np.flatnonzero([not is_blank(text) for text in raw.x])
+        there = rows_with_text(raw)
         dropped = len(raw.x) - len(there)
         if not len(there):
             raise DataProblem(f"{raw.source}: column {raw.features[0]} has no text in any row")

@@ -16,6 +16,7 @@ from trainers.errors import DataProblem
 if TYPE_CHECKING:
     import pandas as pd
 
+_DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?"  # as ISO 8601 writes it
 # Distinct values of a text column. One-hot, each makes a column; as an embedding, a row of weights.
 MOST_CATEGORIES = {"onehot": 100, "embedding": 10_000}
 
@@ -33,34 +34,49 @@ def text_columns(frame: pd.DataFrame, features: Sequence[str], categorical: Sequ
     for name in features:
         column = frame[name]
         if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-            raise DataProblem(
-                f"{source}: column {name} holds dates; give what matters of them as numbers (the month, the days "
-                f"since), or leave it out: `data: {{ignore: [{name}]}}`"
-            )
+            raise DataProblem(_dates(name, source))
         if name in categorical:
             text.append(name)
         elif not types.is_numeric_dtype(column):
-            _check_not_numbers(column, name, source)
+            _check_text(column, name, source)
             text.append(name)
     return text
 
 
-def _check_not_numbers(column: pd.Series, name: str, source: str) -> None:
-    """DataProblem for numbers with texts among them, such as "?": to take them for categories would be a guess."""
+def _dates(name: str, source: str) -> str:
+    return (
+        f"{source}: column {name} holds dates; give what matters of them as numbers (the month, the days since), or "
+        f"leave it out: `data: {{ignore: [{name}]}}`"
+    )
+
+
+def _check_text(column: pd.Series, name: str, source: str) -> None:
+    """DataProblem for what is no text, or means something else than its letters.
+
+    Dates would each be a category of its own. So would numbers with texts among them, such as "?".
+    """
     import pandas as pd
 
+    known = column.dropna()
     try:
-        values = pd.Series(column.dropna().unique()).astype(str)
+        values = pd.Series(known.unique())
     except TypeError:
-        kind = type(next(iter(column.dropna()))).__name__
-        raise DataProblem(
-            f"{source}: column {name} holds a {kind} a row; leave it out: `data: {{ignore: [{name}]}}`"
-        ) from None
+        values = known.head(1)
+    kind = pd.api.types.infer_dtype(values)
+    if kind in ("date", "datetime", "time"):
+        raise DataProblem(_dates(name, source))
+    if kind == "bytes" or not pd.api.types.is_hashable(next(iter(values), None)):
+        held = type(values.iloc[0]).__name__
+        raise DataProblem(f"{source}: column {name} holds a {held} a row; leave it out: `data: {{ignore: [{name}]}}`")
+    values = values.astype(str)
+    or_names = f", or say that they are names: `data: {{categorical: [{name}]}}`"
+    if len(values) and values.str.fullmatch(_DATE).all():
+        raise DataProblem(_dates(name, source) + or_names)
     odd = values[pd.to_numeric(values, errors="coerce").isna()]
     if 0 < len(odd) <= len(values) / 2:
         raise DataProblem(
             f"{source}: column {name} holds numbers, and texts such as {str(odd.iloc[0])[:40]!r}; empty these cells "
-            f"(prepare.missing fills them), or say that they are names: `data: {{categorical: [{name}]}}`"
+            f"(prepare.missing fills them){or_names}"
         )
 
 
@@ -75,6 +91,14 @@ def table_words(frame: pd.DataFrame, text: Sequence[str]) -> np.ndarray:
         names[:-1] = [_word(value) for value in values]
         words[:, place] = names[codes]
     return words
+
+
+def named(values: np.ndarray) -> np.ndarray:
+    """Numbers that are names, as text; text and booleans are names already."""
+    if values.dtype.kind not in "iuf":
+        return values
+    distinct, places = np.unique(values, return_inverse=True)
+    return np.array([_word(value) for value in distinct.tolist()])[places]
 
 
 def _word(value: Any) -> str:
