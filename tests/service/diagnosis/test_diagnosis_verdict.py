@@ -1,6 +1,7 @@
 """The verdict on curves that were made to have one."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,6 +236,25 @@ def test_an_unknown_direction_and_a_text_are_refused_by_name() -> None:
         diagnose(None, [1.0], "minimise")
     with pytest.raises(InputError, match="validation, epoch 2: 'high' is not a number"):
         diagnose(None, [1.0, "high"])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="no direction None: choose from"):
+        diagnose(None, [1.0], None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("curve", [None, 0.5, "123", {1: 0.5}])
+def test_what_is_no_curve_is_refused_by_name(curve: Any) -> None:
+    with pytest.raises(InputError, match=r"validation: .* is not a list of numbers"):
+        diagnose([1.0, 0.5], curve)
+
+
+def test_a_number_that_no_float_holds_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"validation, epoch 2: 10+ is not a number"):
+        diagnose(None, [1.0, 10**400])
+
+
+def test_a_curve_that_comes_value_by_value_is_read() -> None:
+    train, validation = clear_overfit(40)
+
+    assert diagnose(iter(train), iter(validation)) == diagnose(train, validation)  # type: ignore[arg-type]
 
 
 def test_severity_grows_with_what_was_lost() -> None:
