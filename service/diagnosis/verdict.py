@@ -115,8 +115,9 @@ def _training_came_apart(evidence: Evidence) -> Ruling | None:
 
 def _validation_blew_up(evidence: Evidence) -> Ruling | None:
     validation = evidence.validation
-    size = max(validation.span, abs(validation.best), evidence.way)
-    strength = ratio(validation.rise, BLOWN_UP * size)
+    lowest = float(validation.values[validation.lowest_at])  # the level of a curve that jumps at once knows no better
+    size = max(validation.start - lowest, abs(lowest), evidence.way)
+    strength = ratio(validation.end - lowest, BLOWN_UP * size)
     if strength <= 1 and not (evidence.train is None and _fell_at_once(validation)):
         return None
     end = evidence.value(validation.end)
