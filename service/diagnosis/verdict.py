@@ -19,7 +19,8 @@ the verdict:
    - not on its way back: a curve past its peak and still falling (double descent) is not overfit.
    A gap between training and validation, however wide, is no sign of it by itself.
 4. **unfinished**: still improving at the end: the slope over the last third is beyond three
-   standard errors, and would win another 5% of the yardstick in a fifth more epochs.
+   standard errors, and would win another 5% of the yardstick in a fifth more epochs; or what was
+   won is no trifle, and the slope is still more than half of the average since the first epoch.
 5. **underfit**: flat and poor: no better than the baseline; or a fifth or more of the way from
    the baseline (or the start) to what is reachable is missing, in training too; or, where neither
    is known, training never moved off its first epoch.
@@ -50,6 +51,7 @@ CAME_APART = 0.25  # of training's progress or level, lost
 BLOWN_UP = 10.0  # times validation's progress or level
 AT_ONCE = 0.75  # of a loss, in one step
 NEVER_MOVED = 0.03  # of the level at the start
+STRAIGHT = 0.5  # of the average slope
 NO_BETTER = 0.05  # of the baseline
 MISSING = 0.2  # of the way to what is reachable
 UNSEEN = 0.75  # of the evidence is left for overfitting where training was not seen to get better
@@ -163,7 +165,7 @@ def _tolerated(train: Curve, validation: Curve) -> float:
 
 def _still_improving(evidence: Evidence) -> Ruling | None:
     curve = evidence.validation
-    strength = _improving(curve)
+    strength = max(_improving(curve), _nearly_straight(curve))
     if strength <= 1:
         return None
     told = (
@@ -277,3 +279,9 @@ def _improving(curve: Curve) -> float:
 def _at_best(evidence: Evidence, curve: Curve) -> str:
     """The best value as it was reported, and when."""
     return f"{evidence.value(float(curve.values[curve.lowest_at]))} at best (epoch {curve.epochs[curve.lowest_at]})"
+def _nearly_straight(curve: Curve) -> float:
+    """How many times over a slow fall passes the second test of rule 4: it has hardly begun to level off."""
+    won = max(curve.span, NEVER_MOVED * max(abs(curve.start), abs(curve.best)))
+    return min(ratio(curve.gain, STRAIGHT / 5 * won), ratio(-curve.slope, SURE * curve.slope_error))
+
+
