@@ -155,6 +155,23 @@ class Curve:
         return self.rise < (float(np.max(self.level[self.best_at :])) - self.best) / 2
 
     @property
+    def wanders(self) -> bool:
+        """Whether the level rose by a good part of `rise`, beyond noise, and fell again as far, several times over."""
+        least, rising, times = max(SWING * self.rise, self.chance_rise), False, 0
+        turn = float(self.level[0]) if len(self) else 0.0  # the highest of a rise, the lowest of a fall
+        for value in self.level.tolist():
+            if rising:
+                turn = max(turn, value)
+                back = turn - value >= least
+                times += back
+            else:
+                turn = min(turn, value)
+                back = value - turn >= least
+            if back:
+                rising, turn = not rising, value
+        return times >= SWINGS
+
+    @property
     def window(self) -> int:
         """How many points the slope at the end is measured on: the last third; of a short curve up to 8."""
         return min(len(self), max(5, min(8, 2 * len(self) // 5), len(self) // 3))

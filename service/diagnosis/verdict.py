@@ -15,6 +15,7 @@ the verdict:
      was won since the first epoch (why: Curve.yardstick);
    - no chance: above what the late noise shows by itself (why: Curve.chance_rise), or a trend since the
      best epoch that is beyond it (Curve.surely_worse);
+   - new: a curve that twice before rose by two fifths as much and came back wanders (Curve.wanders);
    - sustained: the last tenth of the epochs, at least 3 (2 of fewer than 15), are on the wrong side of half the rise;
    - not on its way back: a curve past its peak and still falling (double descent) is not overfit.
    A gap between training and validation, however wide, is no sign of it by itself.
@@ -30,7 +31,7 @@ The yardstick and the 5% were chosen by looking at all 419 labelled curves of Li
 Deep Learning Models in Check"), after a rise relative to the level alone and to the span alone: agreement
 with those labels is a fit, not a test. benchmarks/diagnosis.py prints it, and what is left when
 the 5% is chosen on other curves. The other thresholds are judgement, tried on the constructed curves of
-benchmarks/curves.py (seeds 0 to 19; it prints seeds 20 to 39).
+benchmarks/curves.py (seeds 0 to 19; it prints seeds 20 to 39), and on flat curves that wander (autoregressive noise).
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ SURE = 3.0  # standard errors
 CAME_APART = 0.25  # of training's progress or level, lost
 BLOWN_UP = 10.0  # times validation's progress or level
 AT_ONCE = 0.75  # of a loss, in one step
-NEVER_MOVED = 0.03  # of the level at the start
 STRAIGHT = 0.5  # of the average slope
+NEVER_MOVED = 0.03  # of the level at the start
 NO_BETTER = 0.05  # of the baseline
 MISSING = 0.2  # of the way to what is reachable
 UNSEEN = 0.75  # of the evidence is left for overfitting where training was not seen to get better
@@ -139,7 +140,7 @@ def _fell_at_once(curve: Curve) -> bool:
 def _overfit(evidence: Evidence) -> Ruling | None:
     curve = evidence.validation
     strength = min(ratio(curve.rise, MATERIAL * curve.yardstick), curve.surely_worse)
-    if strength <= 1 or not curve.rise_lasts or (curve.past_its_peak and _improving(curve) > 1):
+    if strength <= 1 or not curve.rise_lasts or (curve.past_its_peak and _improving(curve) > 1) or curve.wanders:
         return None
     onset, explained = curve.onset, min(curve.chance_rise, curve.rise / curve.surely_worse)
     told = (
@@ -257,7 +258,9 @@ def _good_fit(evidence: Evidence) -> Ruling:
     hidden = min(1.0, ratio(curve.chance_rise, 2 * material))  # a rise that the noise would hide
     doubt = max(rising, hidden, min(1.0, max(0.0, _improving(curve))))
     told = f"{evidence.names[1]}: {_at_best(evidence, curve)}, {evidence.value(curve.end)} at the end"
-    if worse > 1:
+    if worse > 1 and curve.wanders:
+        told += "; worse, but it has risen and come back as far before"
+    elif worse > 1:
         told += "; worse, but not while training got better, or not for long"
     else:
         told += "; level, as far as noise lets one see" if curve.rise <= curve.chance_rise else "; nearly level"
@@ -276,12 +279,12 @@ def _improving(curve: Curve) -> float:
     return min(ratio(curve.gain, MATERIAL * curve.yardstick), ratio(-curve.slope, SURE * curve.slope_error))
 
 
-def _at_best(evidence: Evidence, curve: Curve) -> str:
-    """The best value as it was reported, and when."""
-    return f"{evidence.value(float(curve.values[curve.lowest_at]))} at best (epoch {curve.epochs[curve.lowest_at]})"
 def _nearly_straight(curve: Curve) -> float:
     """How many times over a slow fall passes the second test of rule 4: it has hardly begun to level off."""
     won = max(curve.span, NEVER_MOVED * max(abs(curve.start), abs(curve.best)))
     return min(ratio(curve.gain, STRAIGHT / 5 * won), ratio(-curve.slope, SURE * curve.slope_error))
 
 
+def _at_best(evidence: Evidence, curve: Curve) -> str:
+    """The best value as it was reported, and when."""
+    return f"{evidence.value(float(curve.values[curve.lowest_at]))} at best (epoch {curve.epochs[curve.lowest_at]})"
