@@ -170,6 +170,7 @@ def test_overfit_best_trials_are_found() -> None:
     assert told is not None
     assert told.severity is Severity.WARNING
     assert "of the best 5" in told.text
+    assert "the winner" not in told.text  # which may have been confirmed, and be another
     assert found(overfit(make_study(0, 40), Verdict.GOOD_FIT), "overfit") is None
 
 
