@@ -139,9 +139,15 @@ class Curve:
 
     @property
     def onset(self) -> int:
-        """The first epoch after the last one as good as the best, within the noise or a twentieth of the rise."""
+        """The first epoch after the last one as good as the best, within the noise or a twentieth of the rise.
+
+        The running median may leave the best level before the lowest point that it was taken over; the onset does not.
+        """
         good = np.flatnonzero(self.level <= self.best + max(2 * self.rise_error, self.rise / 20))
-        return int(self.epochs[min(int(good[-1]) + 1, len(self) - 1)])
+        last = int(good[-1])
+        if last < self.lowest_at <= last + _width(len(self)) // 2:
+            last = self.lowest_at
+        return int(self.epochs[min(last + 1, len(self) - 1)])
 
     @property
     def rise_lasts(self) -> bool:

@@ -331,3 +331,12 @@ def test_a_slow_fall_that_does_not_level_off_is_unfinished(fallen: float) -> Non
     assert diagnose(*noisy((straight, straight), 0.0005, 0)).verdict is Verdict.UNFINISHED
     levelled = 1.1 - fallen * (1 - np.exp(-np.arange(30) / 5))
     assert diagnose(*noisy((levelled, levelled), 0.0005, 0)).verdict is Verdict.GOOD_FIT
+
+
+def test_the_onset_is_after_the_best_epoch_however_early_that_was() -> None:
+    rise = np.linspace(0.118, 0.31, 37)
+
+    found = diagnose(fall(40, 12, 0.0), [0.131, 0.057, 0.08, *rise])
+
+    assert found.verdict is Verdict.OVERFIT
+    assert (found.best_epoch, found.onset) == (2, 3)
