@@ -149,13 +149,17 @@ def best(
 
     if pareto:
         raise InputError("--pareto: studies of several objectives are not there yet")
-    facts = best_facts(_studies()[name], k)
+    study = _studies()[name]
+    facts = best_facts(study, k)
     if _globals.as_json:
         _print_json(facts)
     elif as_yaml:
         sys.stdout.write(to_yaml(facts))
     else:
+        from service.cli.diagnosing import print_serious
+
         print_best(facts)
+        print_serious(study.diagnosis())
 
 
 @cli.command()

@@ -32,19 +32,25 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
 
 def print_health(facts: Mapping[str, Any], hint: str) -> None:
     """What must not be missed of a finished study: what is serious in full, the rest by its number."""
-    findings = facts["findings"]
-    serious = [finding["text"] for finding in findings if finding["severity"] == "serious"]
+    warnings = sum(finding["severity"] == "warning" for finding in facts["findings"])
+    if print_serious(facts) or warnings:
+        print(f"  {warnings} warning{'' if warnings == 1 else 's'} and advice: {hint}")
+
+
+def print_serious(facts: Mapping[str, Any]) -> bool:
+    """Why the result does not stand; whether there was anything to say."""
+    serious = [finding["text"] for finding in facts["findings"] if finding["severity"] == "serious"]
     for text in serious:
         line("  serious", text)
-    warnings = sum(finding["severity"] == "warning" for finding in findings)
-    if warnings or serious:
-        print(f"  {warnings} warning{'' if warnings == 1 else 's'} and advice: {hint}")
+    return bool(serious)
 
 
 def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Which configuration wins, and how sure that is."""
     winner, optimism = facts["winner"], facts["optimism"]
     metric = facts["metric"]
+    if any(finding["severity"] == "serious" for finding in facts["findings"]):
+        yield "caution", "do not rely on it: see what is serious below"
     if winner is not None:
         error = f" ± {number(winner['error'])}" if winner["error"] is not None else ""
         yield (
@@ -60,10 +66,12 @@ def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     if optimism["found_on_test"] is not None:
         error = f" ± {number(optimism['test_error'])}" if optimism["test_error"] is not None else ""
+        found = optimism["found_on_test"]
+        way = f"{number(found)} too good" if found > 0 else f"no worse, by {number(-found)} better"
         yield (
             "optimism",
             f"the best by validation (trial {optimism['trial']}) had {number(optimism['validation'])} there and "
-            f"{number(optimism['test'])}{error} on the test split: {number(optimism['found_on_test'])} too good",
+            f"{number(optimism['test'])}{error} on the test split: {way}",
         )
     elif optimism["expected"]:
         luck = f"the best is too good by about {number(optimism['expected'])} by luck alone"

@@ -92,7 +92,8 @@ def print_best(facts: Mapping[str, Any]) -> None:
     show(out)
     top = rows[0]
     shown = ", ".join(f"{key}: {number(value)}" for key, value in top["params"].items())
-    sure = f", confirmed on {top['test']['seeds']} fresh seeds" if top["test"] else ""
+    seeds = top["test"]["seeds"] if top["test"] else 0
+    sure = f", confirmed on {seeds} fresh seed{'' if seeds == 1 else 's'}" if seeds else ""
     head = f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}{sure}"
     print(f"{head}\n  {{{shown}}}")
     if top["model_uri"]:

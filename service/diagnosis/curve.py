@@ -7,7 +7,6 @@ rule in verdict.py is written once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,48 +23,16 @@ SHORTEST = 5  # points that can be smoothed; with less each stands for itself
 WIDEST = 25  # epochs in the widest running median; wider smooths no better and costs time
 SURE_CLIMB = 4.0  # standard errors of a trend since the best epoch; one more than usual, since that epoch was chosen
 FOR_A_LINE = 5  # points or fewer lie too close to a line by chance
-LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
+SWING = 0.4  # of a rise
+SWINGS = 2  # one is double descent, or a step of the learning rate
 
 
 def orientation(direction: str) -> float:
     """+1 when less is better, -1 when more is."""
     signs = {"minimize": 1.0, "maximize": -1.0}
     if direction not in signs:
-        raise InputError(f"no direction {direction!r}: {did_you_mean(direction, signs)}")
+        raise InputError(f"no direction {direction!r}: {did_you_mean(str(direction), signs)}")
     return signs[direction]
-
-
-def as_values(values: Sequence[float | None] | Floats, name: str) -> tuple[Floats, NDArray[np.bool_]]:
-    """A curve as an array, and which of its epochs were reported at all: a None was not, a NaN was."""
-    numbers = np.empty(len(values))
-    reported = np.ones(len(values), dtype=bool)
-    for index, value in enumerate(values):
-        if value is None:
-            numbers[index], reported[index] = math.nan, False
-            continue
-        try:
-            numbers[index] = float(value)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name}, epoch {index + 1}: {value!r} is not a number") from error
-    return numbers, reported
-
-
-def common_scale(*curves: Floats) -> float:
-    """What the curves are divided by, so that 1e-12 and 1e12 read alike: their median size.
-
-    The median and not the largest: one spike of 1e13 must not flatten everything else.
-    """
-    sizes = np.abs(np.concatenate([curve[np.isfinite(curve)] for curve in curves]))
-    sizes = sizes[sizes > 0]
-    middle = sizes.size // 2  # one of the sizes: the mean of two could overflow
-    return float(np.partition(sizes, middle)[middle]) if sizes.size else 1.0
-
-
-def oriented(values: Floats, sign: float, scale: float) -> Floats:
-    """Values in units of `scale`, less is better; rounded, so that scaling leaves no false differences."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.round(np.clip(sign * values / scale, -LARGEST, LARGEST), 12)
-    return np.where(np.isfinite(values), scaled, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +139,15 @@ class Curve:
 
     @property
     def onset(self) -> int:
-        """The first epoch after the last one as good as the best, within the noise or a twentieth of the rise."""
+        """The first epoch after the last one as good as the best, within the noise or a twentieth of the rise.
+
+        The running median may leave the best level before the lowest point that it was taken over; the onset does not.
+        """
         good = np.flatnonzero(self.level <= self.best + max(2 * self.rise_error, self.rise / 20))
-        return int(self.epochs[min(int(good[-1]) + 1, len(self) - 1)])
+        last = int(good[-1])
+        if last < self.lowest_at <= last + _width(len(self)) // 2:
+            last = self.lowest_at
+        return int(self.epochs[min(last + 1, len(self) - 1)])
 
     @property
     def rise_lasts(self) -> bool:
@@ -186,6 +159,23 @@ class Curve:
     def past_its_peak(self) -> bool:
         """Whether less than half is left of the largest rise after the best epoch."""
         return self.rise < (float(np.max(self.level[self.best_at :])) - self.best) / 2
+
+    @property
+    def wanders(self) -> bool:
+        """Whether the level rose by a good part of `rise`, beyond noise, and fell again as far, several times over."""
+        least, rising, times = max(SWING * self.rise, self.chance_rise), False, 0
+        turn = float(self.level[0]) if len(self) else 0.0  # the highest of a rise, the lowest of a fall
+        for value in self.level.tolist():
+            if rising:
+                turn = max(turn, value)
+                back = turn - value >= least
+                times += back
+            else:
+                turn = min(turn, value)
+                back = value - turn >= least
+            if back:
+                rising, turn = not rising, value
+        return times >= SWINGS
 
     @property
     def window(self) -> int:

@@ -6,19 +6,21 @@ Alignment, orientation and units are settled here; no verdict is made.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.diagnosis.curve import Curve, Floats, as_values, common_scale, late_noise, orientation, oriented
+from service.diagnosis.curve import Curve, Floats, late_noise, orientation
 from service.diagnosis.evidence import Broken, Evidence
+from service.errors import InputError
 
 Flags = NDArray[np.bool_]
 Values = Sequence[float | None] | Floats
 NORMAL_95 = 1.96  # standard errors to either side
+LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,11 @@ def measure(
 ) -> Measured:
     """Align, orient and scale a pair of curves; the arguments are those of `diagnose`."""
     sign = orientation(direction)
-    scores, scored = as_values(validation, names[1])
-    trained, trained_on = as_values([] if train is None else train, names[0])
-    scale = common_scale(scores, trained)
-    curve = Curve.of(oriented(scores, sign, scale))
-    train_curve = Curve.of(oriented(trained, sign, scale))
+    scores, scored = _as_values(validation, names[1])
+    trained, trained_on = _as_values([] if train is None else train, names[0])
+    scale = _common_scale(scores, trained)
+    curve = Curve.of(_oriented(scores, sign, scale))
+    train_curve = Curve.of(_oriented(trained, sign, scale))
     evidence = Evidence(
         validation=curve,
         train=train_curve if len(train_curve) else None,
@@ -55,6 +57,42 @@ def measure(
         names=names,
     )
     return Measured(evidence, _numbers(scores, scored, trained, sign) | _smoothed(evidence))
+
+
+def _as_values(values: Values, name: str) -> tuple[Floats, Flags]:
+    """A curve as an array, and which of its epochs were reported at all: a None was not, a NaN was."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise InputError(f"{name}: {values!r} is not a list of numbers, one an epoch")
+    values = list(values)
+    numbers = np.empty(len(values))
+    reported = np.ones(len(values), dtype=bool)
+    for index, value in enumerate(values):
+        if value is None:
+            numbers[index], reported[index] = math.nan, False
+            continue
+        try:
+            numbers[index] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{name}, epoch {index + 1}: {value!r} is not a number") from error
+    return numbers, reported
+
+
+def _common_scale(*curves: Floats) -> float:
+    """What the curves are divided by, so that 1e-12 and 1e12 read alike: their median size.
+
+    The median and not the largest: one spike of 1e13 must not flatten everything else.
+    """
+    sizes = np.abs(np.concatenate([curve[np.isfinite(curve)] for curve in curves]))
+    sizes = sizes[sizes > 0]
+    middle = sizes.size // 2  # one of the sizes: the mean of two could overflow
+    return float(np.partition(sizes, middle)[middle]) if sizes.size else 1.0
+
+
+def _oriented(values: Floats, sign: float, scale: float) -> Floats:
+    """Values in units of `scale`, less is better; rounded, so that scaling leaves no false differences."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.round(np.clip(sign * values / scale, -LARGEST, LARGEST), 12)
+    return np.where(np.isfinite(values), scaled, np.nan)
 
 
 def _smoothed(evidence: Evidence) -> dict[str, Any]:

@@ -143,3 +143,5 @@ budget: {trials: 20}
     codes = {finding["code"]: finding["severity"] for finding in home.json("diagnose", "noise")["findings"]}
     assert codes.get("no_better_than_chance") == "serious"
     assert "serious" in page
+    assert "No better than chance" in home.ok("best", "noise")
+    assert "do not rely on it" in home.ok("diagnose", "noise")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import binom, rankdata
 
 from service.diagnosis.curve import Floats, late_noise
 from service.diagnosis.health.finding import Edit, Finding, Severity, number
@@ -21,6 +21,7 @@ from service.records import TrialState
 FEWEST_CONTROLS = 5
 WINS = 0.75  # chance that a searched trial beats a random one; of TPE late on it was 0.85 and more on a smooth bowl
 ONE_SIDED_95 = 1.645
+SURE = 0.95  # that the luckiest of all goes reaches no further
 NO_BETTER = 0.02  # of the baseline (of an accuracy: of its distance to 0 or 1): less is nothing, however steady
 
 
@@ -60,8 +61,7 @@ def no_better_than_chance(table: Table) -> Iterator[Finding]:
     best = float(np.min(table.loss[scored]))
     lead = table.sign * baseline - best
     goes = max(1, sum(len(curve) for curve in table.curves.values()), int(np.sum(scored)))
-    sigma = _luck_at_the_baseline(table)
-    reach = (best_of(goes) + ONE_SIDED_95 * math.sqrt(variance_of_best(goes))) * sigma
+    reach = _luck_at_the_baseline(table, baseline, goes)
     size = min(baseline, 1 - baseline) if _is_accuracy(table) else abs(baseline)
     if lead > max(reach, NO_BETTER * size):
         return
@@ -115,14 +115,16 @@ def _chance_to_win(some: Floats, others: Floats) -> tuple[float, float]:
     return float(np.mean(beaten)), math.sqrt(max(variance, 1 / (first * second) ** 2))
 
 
-def _luck_at_the_baseline(table: Table) -> float:
-    """Standard deviation of a trivial model's score: by the rows it is measured on, by seeds, and by epochs."""
-    facts = table.facts
-    sampling = 0.0
-    if facts.rows and facts.baseline is not None and _is_accuracy(table):
-        sampling = math.sqrt(facts.baseline * (1 - facts.baseline) / facts.rows)
+def _luck_at_the_baseline(table: Table, baseline: float, goes: int) -> float:
+    """How far above a trivial model's score the best of many goes: by seeds, by epochs, and by the rows measured on."""
     late = [late_noise(curve[np.isfinite(curve)]) for curve in list(table.curves.values())[:MOST_CURVES]]
-    return max(sampling, facts.noise or 0.0, float(np.median(late)) if late else 0.0)
+    sigma = max(table.facts.noise or 0.0, float(np.median(late)) if late else 0.0)
+    reach = (best_of(goes) + ONE_SIDED_95 * math.sqrt(variance_of_best(goes))) * sigma
+    rows = table.facts.rows
+    if not _is_accuracy(table):
+        return reach
+    by_rows = float(binom.ppf(SURE ** (1 / goes), rows, baseline)) / rows - baseline if rows else 0.0
+    return min(max(reach, by_rows), 1 - baseline)  # there is no more than all
 
 
 def _is_accuracy(table: Table) -> bool:

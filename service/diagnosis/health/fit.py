@@ -36,7 +36,7 @@ def overfit_trials(table: Table) -> Iterator[Finding]:
     )
     edit = _more_regularization(table, best)
     if in_best:
-        text += "the winner is an overfit model, stopped in time. Regularize more, or take more data or a smaller net."
+        text += "the best are overfit models, stopped in time. Regularize more, or take more data or a smaller net."
     else:
         text += "most of the budget trains on after the best epoch, though the best models do not."
         if table.facts.patience is None:

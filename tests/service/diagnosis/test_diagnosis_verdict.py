@@ -1,6 +1,7 @@
 """The verdict on curves that were made to have one."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,6 +236,25 @@ def test_an_unknown_direction_and_a_text_are_refused_by_name() -> None:
         diagnose(None, [1.0], "minimise")
     with pytest.raises(InputError, match="validation, epoch 2: 'high' is not a number"):
         diagnose(None, [1.0, "high"])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="no direction None: choose from"):
+        diagnose(None, [1.0], None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("curve", [None, 0.5, "123", {1: 0.5}])
+def test_what_is_no_curve_is_refused_by_name(curve: Any) -> None:
+    with pytest.raises(InputError, match=r"validation: .* is not a list of numbers"):
+        diagnose([1.0, 0.5], curve)
+
+
+def test_a_number_that_no_float_holds_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"validation, epoch 2: 10+ is not a number"):
+        diagnose(None, [1.0, 10**400])
+
+
+def test_a_curve_that_comes_value_by_value_is_read() -> None:
+    train, validation = clear_overfit(40)
+
+    assert diagnose(iter(train), iter(validation)) == diagnose(train, validation)  # type: ignore[arg-type]
 
 
 def test_severity_grows_with_what_was_lost() -> None:
@@ -275,3 +295,48 @@ def test_a_zigzag_is_not_taken_for_noise_that_hides_a_rise() -> None:
     validation = np.concatenate([np.linspace(1.0, 0.6, 10), np.linspace(0.6, 0.9, 50)]) + zigzag
 
     assert diagnose(fall(60, 6, 0.01, start=1.0), validation).verdict is Verdict.OVERFIT
+
+
+@pytest.mark.parametrize("epochs", [60, 200, 1000])
+def test_a_curve_that_rose_as_far_before_and_came_back_wanders_and_is_not_overfit(epochs: int) -> None:
+    done = np.arange(epochs) / epochs
+    validation = fall(epochs, 20, 1.0) + 0.08 * np.sin(2 * np.pi * 3.35 * done)
+
+    found = diagnose(*noisy((fall(epochs, 6, 0.1), validation), 0.005, 0))
+
+    assert found.verdict is not Verdict.OVERFIT
+    assert "risen and come back" in found.reason
+
+
+def test_a_hump_before_does_not_hide_overfitting() -> None:
+    done = np.arange(200) / 200
+    hump = 0.3 * np.exp(-(((done - 0.25) / 0.06) ** 2))  # as before a step of the learning rate
+    validation = fall(200, 20, 0.5) + hump + np.maximum(0, done - 0.5)
+
+    assert diagnose(*noisy((fall(200, 6, 0.02), validation), 0.01, 0)).verdict is Verdict.OVERFIT
+
+
+def test_a_blow_up_right_after_the_first_epoch_is_diverged() -> None:
+    validation = [1.4, 1e9, *[2e9] * 30]
+
+    found = diagnose([1.6, *np.linspace(1.5, 1.1, 31)], validation)
+
+    assert found.verdict is Verdict.DIVERGED
+
+
+@pytest.mark.parametrize("fallen", [0.05, 0.1])
+def test_a_slow_fall_that_does_not_level_off_is_unfinished(fallen: float) -> None:
+    straight = np.linspace(1.1, 1.1 - fallen, 30)
+
+    assert diagnose(*noisy((straight, straight), 0.0005, 0)).verdict is Verdict.UNFINISHED
+    levelled = 1.1 - fallen * (1 - np.exp(-np.arange(30) / 5))
+    assert diagnose(*noisy((levelled, levelled), 0.0005, 0)).verdict is Verdict.GOOD_FIT
+
+
+def test_the_onset_is_after_the_best_epoch_however_early_that_was() -> None:
+    rise = np.linspace(0.118, 0.31, 37)
+
+    found = diagnose(fall(40, 12, 0.0), [0.131, 0.057, 0.08, *rise])
+
+    assert found.verdict is Verdict.OVERFIT
+    assert (found.best_epoch, found.onset) == (2, 3)

@@ -12,7 +12,7 @@ from search_spaces.parse import from_list, to_list
 from search_spaces.space import Choice, Float, Int, Space
 from service.diagnosis.health import Edit, Facts, Finding, Severity
 from service.diagnosis.study import StudyDiagnosis, diagnose_study
-from service.records import Failure, Trial, TrialState, Verdict
+from service.records import Failure, Report, Trial, TrialState, Verdict
 from service.spec.overrides import override
 from tests.service.diagnosis.made_studies import FACTS, SPACE, Made, Units, healthy_loss, make_study, prune
 
@@ -170,6 +170,7 @@ def test_overfit_best_trials_are_found() -> None:
     assert told is not None
     assert told.severity is Severity.WARNING
     assert "of the best 5" in told.text
+    assert "the winner" not in told.text  # which may have been confirmed, and be another
     assert found(overfit(make_study(0, 40), Verdict.GOOD_FIT), "overfit") is None
 
 
@@ -255,6 +256,20 @@ def test_labels_that_mean_nothing_are_no_better_than_chance() -> None:
     assert (told.code, told.severity) == ("no_better_than_chance", Severity.SERIOUS)
     learned = [replace(trial, value=0.1 + 0.02 * trial.number) for trial in trials]
     codes = [item.code for item in diagnose_study(learned, [], Space(()), facts).findings]
+    assert "no_better_than_chance" not in codes
+
+
+def test_luck_ends_at_an_accuracy_of_one_and_a_perfect_model_needs_none() -> None:
+    facts = replace(FACTS, metric="val/accuracy", direction="maximize", baseline=0.9, rows=80)
+    values = [0.9 + number / 80 for number in (0, 1, 0, 2, 1, 0, 3, 1)]
+    trials = [Trial(number, {}, 0, TrialState.COMPLETE, value=value) for number, value in enumerate(values)]
+    curves = [Report(number, epoch, {"val/accuracy": 0.9}, 0.0) for number in range(8) for epoch in range(1, 21)]
+    told = diagnose_study(trials, curves, Space(()), facts).findings[0]
+    assert told.code == "no_better_than_chance"
+    assert told.numbers is not None
+    assert told.numbers["baseline"] + told.numbers["luck"] <= 1
+    perfect = [*trials[:-1], replace(trials[-1], value=1.0)]
+    codes = [item.code for item in diagnose_study(perfect, curves, Space(()), facts).findings]
     assert "no_better_than_chance" not in codes
 
 
