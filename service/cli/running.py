@@ -34,7 +34,7 @@ def run_file(
 
     spec = read(file, overrides)
     checked = app.check(spec)
-    store = app.open_home(settings, create=True)
+    store = app.open_home(settings, create=True, patience=app.PATIENCE)
     study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
     if study.state is StudyState.DONE:
         say(f"study {study.name} is done already; search anew with `--new`")
@@ -45,7 +45,7 @@ def run_file(
 
 def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool) -> None:
     """`goodfit resume`: also what MLflow has still to hear of a finished study."""
-    store = app.open_home(settings)
+    store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
     if study.state is StudyState.DONE:
         say(f"study {name} is done; nothing to resume")

@@ -191,9 +191,7 @@ def test_deaths_under_the_runner_before_are_not_counted_against_a_trial():
     assert (desk.trial(0).state, desk.trial(0).losses) == (TrialState.RUNNING, 1)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN)]
-)
+@pytest.mark.parametrize(("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN)])
 def test_a_failure_keeps_its_kind_and_its_message_and_is_not_tried_again(outcome, failure):
     desk = Desk()
     desk.end(0, outcome, message="what went wrong")
