@@ -100,12 +100,17 @@ def _length(spec: StudySpec) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[list[Runner]]:
-    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error."""
+    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error.
+
+    The second is for trials that do not end, the third for a database that is away.
+    """
     runners: list[Runner] = []
+    left = [2]
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if not runners or runners[0].over:
+        if not runners or runners[0].over or not left[0]:
             raise KeyboardInterrupt
+        left[0] -= 1
         runners[0].interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
