@@ -1,7 +1,7 @@
 """What the engine asks of the outside: protocols only, each kept by a contract suite.
 
 An implementation lives in a module of its own and knows its library alone: store/ SQLAlchemy,
-sampler.py Optuna, ray_executor.py Ray, tracker.py MLflow.
+sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 """
 
 from __future__ import annotations

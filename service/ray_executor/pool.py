@@ -25,6 +25,8 @@ from trainers.worker import Host, Setup
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
 CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it
 FIT_SECONDS = 3.0  # between looks at what the cluster has
+DOUBT_SECONDS = 20.0  # for Ray to find out whether a worker that does not answer is dead
+DOUBT_PAUSE = 0.1
 FRUITLESS = 5  # looks in a row by which workers had died as they started and none had come up
 WIDEST = 300  # characters of what Ray says of a death
 
@@ -36,15 +38,19 @@ class _Seat:
     Attributes:
         actor: itself.
         answer: to the call that it has: first whether it is there, then for its messages.
+        asked: when Ray was asked for it.
         size: how many slots it stands for.
         there: whether it has started.
+        doubted: since when it is out of reach, and Ray does not know yet whether it lives.
         trials: that it has: number -> attempt.
     """
 
     actor: Any
     answer: Any
+    asked: float
     size: int = 1
     there: bool = False
+    doubted: float | None = None
     trials: dict[int, int] = field(default_factory=dict)
 
 
@@ -90,7 +96,7 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        return sum(seat.size for seat in self._seats if seat.there or seat.trials)
+        return sum(seat.size for seat in self._seats if seat.trials or (seat.there and seat.doubted is None))
 
     @property
     def pending(self) -> Set[int]:
@@ -104,7 +110,7 @@ class RayExecutor:
         if pack.share > 1:
             seat = self._new_seat(pack.share)
         else:
-            idle = [seat for seat in self._seats if not seat.trials and seat.size == 1]
+            idle = [seat for seat in self._seats if not seat.trials and seat.size == 1 and seat.doubted is None]
             seat = next((seat for seat in idle if seat.there), None) or (idle[0] if idle else self._new_seat())
         seat.trials = {assignment.trial: assignment.attempt for assignment in pack.assignments}
         seat.actor.launch.remote(pack)
@@ -148,8 +154,12 @@ class RayExecutor:
         """What one worker has sent; a dead one has lost its trials."""
         try:
             answer = self._ray.get(seat.answer)
+        except self._ray.exceptions.ActorUnavailableError as error:
+            return self._doubt(seat, error)
         except self._ray.exceptions.RayError as error:
             return self._bury(seat, error)
+        if seat.doubted is not None:
+            return self._bury(seat, GoodfitError("its worker was out of reach, and what it said then is lost"))
         seat.answer = seat.actor.poll.remote(POLL_SECONDS)
         if not seat.there:
             seat.there, self._fruitless = True, 0
@@ -158,10 +168,22 @@ class RayExecutor:
         for message in messages:
             if isinstance(message, Ended):
                 seat.trials.pop(message.trial, None)
-        if not seat.trials and (seat.size > 1 or self._size() > self._wanted):
+        if not seat.trials and (seat.size > 1 or self._size() > self._wanted or self._starves()):
             self._dismiss(seat)
             self._grow()
         return messages
+
+    def _doubt(self, seat: _Seat, error: Exception) -> list[Message]:
+        """Ask again: when its machine is known to be gone, Ray says so, and whether that was announced."""
+        now = self._clock()
+        if seat.doubted is None:
+            seat.doubted = now
+        elif now - seat.doubted >= DOUBT_SECONDS:
+            return self._bury(seat, error)
+        else:
+            self._sleep(DOUBT_PAUSE)
+        seat.answer = seat.actor.pid.remote()
+        return []
 
     def _bury(self, seat: _Seat, error: Exception) -> list[Message]:
         lost: list[Message] = [Ended(trial, attempt, *_told(error)) for trial, attempt in seat.trials.items()]
@@ -211,7 +233,14 @@ class RayExecutor:
         for seat in idle[: max(0, excess)]:
             self._dismiss(seat)
 
+    def _starves(self) -> bool:
+        """Whether a greater worker waits for room, which may be there but in pieces, on several nodes."""
+        before = self._clock() - FIT_SECONDS
+        return any(seat.size > 1 and not seat.there and seat.asked < before for seat in self._seats)
+
     def _grow(self) -> None:
+        if self._starves():
+            return
         for _ in range(self._wanted - self._size()):
             self._new_seat()
 
@@ -229,7 +258,7 @@ class RayExecutor:
             max_restarts=0,
         )
         actor = host.remote(setup)
-        seat = _Seat(actor, actor.pid.remote(), math.ceil(times))
+        seat = _Seat(actor, actor.pid.remote(), self._clock(), math.ceil(times))
         self._seats.append(seat)
         return seat
 
