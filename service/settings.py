@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import socket
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service import errors
+
+LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Settings:
     ray_address: str | None = None  # RAY_ADDRESS
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
     artifacts: Path | None = None  # GOODFIT_ARTIFACTS
+    lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
 
     @classmethod
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -35,6 +39,7 @@ class Settings:
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
+            lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
         )
 
     def hint(self, words: str) -> str:
@@ -77,10 +82,6 @@ class Settings:
     def mirror_log(self, study: str) -> Path:
         return self.log_folder / f"{study}-mlflow.log"
 
-    def mirror_lock(self, study: str) -> Path:
-        """Held by the one process that writes the study to MLflow."""
-        return self.log_folder / f"{study}-mlflow.lock"
-
 
 def _program() -> str:
     """How this `goodfit` is called: by its name, or by its path where the name finds none or another."""
@@ -89,6 +90,18 @@ def _program() -> str:
     if not ours.exists() or (found is not None and Path(found) == ours):
         return "goodfit"
     return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    """A positive number of seconds from the environment."""
+    text = environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise errors.InputError(f"{name}={text}: give a positive number of seconds, such as {default:g}")
+    return seconds
 
 
 def make_folder(folder: Path) -> None:
