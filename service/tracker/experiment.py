@@ -45,17 +45,18 @@ class Experiment:
 def connect(tracking_uri: str) -> MlflowClient:
     """MLflow's client, quiet. A first one on a new SQLite file takes seconds to make its tables."""
     prepare(tracking_uri)
-    return _client(tracking_uri)
+    return client_of(tracking_uri)
 
 
 def prepare(tracking_uri: str) -> None:
     """Make MLflow's database, where it is a SQLite file that is not there yet."""
     file = sqlite_file(tracking_uri)
     if file is not None:
-        make_sqlite(file, lambda uri: _client(uri).search_experiments(max_results=1))
+        make_sqlite(file)
 
 
-def _client(tracking_uri: str) -> MlflowClient:
+def client_of(tracking_uri: str) -> MlflowClient:
+    """MLflow's client of a database that is there, or of a server."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import TrackingError
 from service.tracker.database import make_sqlite, sqlite_file
 from service.tracker.experiment import connect
 from tests.tracking import mlflow_warnings
@@ -46,20 +47,19 @@ def test_a_kill_while_mlflow_makes_its_tables_costs_nothing(tmp_path: Path) -> N
 def test_a_database_that_is_there_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     file.write_text("theirs")
-    make_sqlite(file, lambda uri: pytest.fail(uri))
+    make_sqlite(file, ["false"])
     assert file.read_text() == "theirs"
 
 
-def test_a_new_one_is_made_beside_its_place_and_moved_there(tmp_path: Path) -> None:
+def test_one_that_cannot_be_made_leaves_nothing_and_is_made_at_the_next_try(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
-
-    def make(uri: str) -> None:
-        assert uri == f"sqlite:///{tmp_path / 'mlflow.db.part'}"
-        (tmp_path / "mlflow.db.part").write_text("ours")
-
-    make_sqlite(file, make)
-    make_sqlite(file, lambda uri: pytest.fail(uri))
-    assert file.read_text() == "ours"
+    half = f"import pathlib, sys; pathlib.Path('{file}.part').write_text('half'); sys.exit('first\\nno room')"
+    with pytest.raises(TrackingError, match=f"{file} cannot be made: no room"):
+        make_sqlite(file, [sys.executable, "-c", half])
+    assert [left.name for left in tmp_path.iterdir()] == ["mlflow.db.lock"]
+    whole = "import pathlib, sys; pathlib.Path(sys.argv[1].removeprefix('sqlite:///')).write_text('whole')"
+    make_sqlite(file, [sys.executable, "-c", whole])
+    assert file.read_text() == "whole"
 
 
 @pytest.mark.parametrize("uri", ["http://localhost:5000", "postgresql://u@h/d", "sqlite:///a.db?timeout=9"])
