@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from service import app, cli
+from service.cli.tables import cause
 from service.errors import GoodfitError
 
 
@@ -60,3 +61,8 @@ def test_a_fault_where_no_log_can_be_written_is_told_without_one(
     _raising(monkeypatch, RuntimeError("boom"))
     assert cli.run(["--home", str(tmp_path), "best", "any"]) == 1
     assert "RuntimeError: boom" in capsys.readouterr().err
+
+
+def test_a_failure_names_its_log_only_where_there_is_one() -> None:
+    assert cause("ValueError: no", "/home/log.txt") == "ValueError: no; log: /home/log.txt"
+    assert cause("its worker died 3 times in a row", None) == "its worker died 3 times in a row"
