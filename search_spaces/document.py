@@ -20,7 +20,8 @@ KeyPath = tuple[str | int, ...]
 MAX_NODES = 100_000  # aliases of aliases can make a small file explode
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_TAG + kind for kind in ("null", "bool", "int", "float"))
-_TEXTS = frozenset(_TAG + kind for kind in ("str", "timestamp", "merge", "value"))
+_MERGE = _TAG + "merge"
+_TEXTS = frozenset({_MERGE, *(_TAG + kind for kind in ("str", "timestamp", "value"))})
 _COLLECTIONS = frozenset(_TAG + kind for kind in ("map", "seq"))
 
 
@@ -151,6 +152,11 @@ class _Builder:
                 continue
             key = str(key_node.value)
             here = (*path, key)
+            if key_node.tag == _MERGE:
+                self._flaw(
+                    key_node, path, "<< is a merge key of YAML 1.1; write the keys out, or alias the whole value"
+                )
+                continue
             if key in found:
                 first = self.lines[here]
                 self.flaws.append(Flaw(line, dotted(here), f"{key} is there twice, first on line {first}; keep one"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from search_spaces.parameters import Parameter, Value
+from search_spaces.parameters import Choice, Fixed, Parameter, Requirement, Value
 
 
 class Grid:
@@ -34,30 +37,59 @@ class Grid:
         return self._counts[key]
 
     def _count(self, start: int, params: dict[str, Value]) -> int:
-        parameter, length = self._parameters[start], self._lengths[start]
+        parameter = self._parameters[start]
         if not parameter.active(params):
             return self.count(start + 1, params)
-        if not self._is_watched(start):
-            return length * self.count(start + 1, params)
-        values = (parameter.grid_value(index) for index in range(length))
-        return sum(self.count(start + 1, {**params, parameter.name: value}) for value in values)
+        return sum(
+            width * self.count(start + 1, {**params, parameter.name: parameter.grid_value(first)})
+            for first, width in self._runs[start]
+        )
 
     def point(self, index: int) -> dict[str, Value]:
         params: dict[str, Value] = {}
         for start, parameter in enumerate(self._parameters):
             if not parameter.active(params):
                 continue
-            position = 0
-            if self._is_watched(start):
-                params[parameter.name] = parameter.grid_value(0)
-                while index >= (ways := self.count(start + 1, params)):
-                    index -= ways
-                    position += 1
-                    params[parameter.name] = parameter.grid_value(position)
-            else:
-                position, index = divmod(index, self.count(start + 1, params))
-                params[parameter.name] = parameter.grid_value(position)
+            for first, width in self._runs[start]:
+                params[parameter.name] = parameter.grid_value(first)
+                ways = self.count(start + 1, params)
+                if index < width * ways:
+                    position, index = divmod(index, ways)
+                    params[parameter.name] = parameter.grid_value(first + position)
+                    break
+                index -= width * ways
         return params
 
-    def _is_watched(self, start: int) -> bool:
-        return start + 1 < len(self._parameters) and self._parameters[start].name in self._watched[start + 1]
+    @functools.cached_property
+    def _runs(self) -> list[list[tuple[int, int]]]:
+        """Of each parameter the stretches of values that later conditions do not tell apart: (first, how many)."""
+        return [
+            _runs(
+                parameter,
+                length,
+                [later.when[parameter.name] for later in self._parameters[start + 1 :] if parameter.name in later.when],
+            )
+            for start, (parameter, length) in enumerate(zip(self._parameters, self._lengths, strict=True))
+        ]
+
+
+def _runs(parameter: Parameter, length: int, conditions: Sequence[Requirement]) -> list[tuple[int, int]]:
+    if not conditions:
+        return [(0, length)]
+    if isinstance(parameter, (Choice, Fixed)):
+        return [(index, 1) for index in range(length)]
+    edges = {0, length}
+    for bound in itertools.chain.from_iterable(map(_bounds, conditions)):
+        edges.add(bisect.bisect_left(range(length), bound, key=parameter.grid_value))
+        edges.add(bisect.bisect_right(range(length), bound, key=parameter.grid_value))
+    return [(first, after - first) for first, after in itertools.pairwise(sorted(edges))]
+
+
+def _bounds(needed: Requirement) -> Iterator[float]:
+    """The numbers at which a condition begins or ceases to hold."""
+    if isinstance(needed, Mapping):
+        yield from needed.values()
+        return
+    for value in needed if isinstance(needed, (list, tuple)) else [needed]:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield value

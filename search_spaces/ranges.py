@@ -8,6 +8,9 @@ import math
 
 from search_spaces.scalars import shown
 
+MAX_POINTS = 10_000  # of one parameter: they are listed
+MAX_STEPS = 2**53  # these are only counted
+
 Problems = list[tuple[str, str]]  # which argument, and what is wrong with it
 
 
@@ -23,6 +26,8 @@ def range_problems(
     plain_step = 1 if whole else None
     if low > high:
         problems.append(("low", f"low {shown(low)} is above high {shown(high)}"))
+    elif not problems and not math.isfinite(high - low):
+        problems.append(("high", f"{shown(low)} to {shown(high)} is too wide a range"))
     if log and low <= 0:
         problems.append(("low", f"log needs low above 0, not {shown(low)}; raise low or leave log out"))
     if log and step != plain_step:
@@ -31,6 +36,8 @@ def range_problems(
         problems.append(("step", f"step must be above 0, not {shown(step)}"))
     elif step is not None and step != plain_step and _too_wide(step, low, high):
         problems.append(("step", f"step {shown(step)} does not fit between {shown(low)} and {shown(high)}"))
+    elif step is not None and low < high and (high - low) / step > MAX_STEPS:
+        problems.append(("step", f"step {shown(step)} is too small between {shown(low)} and {shown(high)}"))
     problems += _points_problems(low, high, points, with_step=step != plain_step, whole=whole)
     return problems
 
@@ -46,6 +53,8 @@ def _points_problems(low: float, high: float, points: int | None, *, with_step: 
         return [("points", "points and step exclude each other; keep one")]
     if points < 1:
         return [("points", f"points must be at least 1, not {points}")]
+    if points > MAX_POINTS:
+        return [("points", f"points must be at most {MAX_POINTS}, not {points}")]
     if points == 1 and low < high:
         return [("points", "points must be at least 2: both ends are among them")]
     if whole and low <= high and points > high - low + 1:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from search_spaces.document import BareWord
 from search_spaces.scalars import Value, shown
 
+LARGEST = 2**53  # up to here each whole number is a float, too: what samplers and JSON count with
+
 
 class BadValue(ValueError):
     """The end of a sentence that begins with the key."""
@@ -23,6 +25,8 @@ def number(value: object) -> float:
     found = _number(value)
     if found is None:
         raise BadValue(f"is {described(value)}, not a number")
+    if isinstance(found, int):
+        return _not_too_large(found)
     if not math.isfinite(found):
         raise BadValue(f"is {shown(found)}, not a finite number")
     return found
@@ -31,9 +35,9 @@ def number(value: object) -> float:
 def whole(value: object) -> int:
     """A whole number, however it is written: 1000, 1e3, "1000"."""
     found = _number(value)
-    if found is None or not math.isfinite(found) or found != int(found):
+    if found is None or not (isinstance(found, int) or found.is_integer()):
         raise BadValue(f"is {described(value)}, not a whole number")
-    return int(found)
+    return _not_too_large(int(found))
 
 
 def flag(value: object) -> bool:
@@ -80,7 +84,13 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"{hint}choose from: {', '.join(known)}"
 
 
-def _number(value: object) -> float | None:
+def _not_too_large(found: int) -> int:
+    if abs(found) > LARGEST:
+        raise BadValue(f"is beyond {LARGEST}, up to which whole numbers are exact")
+    return found
+
+
+def _number(value: object) -> int | float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from trainers.data import Data
 
 
+LONGEST_TEXT = 500  # of an error in the store and in one line; its log has all of it
+
+
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What every assignment of a study shares."""
@@ -173,7 +176,7 @@ def _outcome(error: BaseException) -> Outcome:
 
 def _told(error: BaseException) -> str:
     """The error in one line: its type, its first line, and where in the user's code it rose."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = (_text(error).strip().splitlines() or [""])[0]
     if isinstance(error, (TrainersError, NotANumber)):
         return first
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -181,6 +184,16 @@ def _told(error: BaseException) -> str:
         text = f"the trainer needs {not_installed(error)}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
     return f"{text} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else text
+
+
+def _text(error: BaseException) -> str:
+    """An error's own words, such as every database takes, whatever a user's class or bytes made of them."""
+    try:
+        text = str(error)
+    except Exception as worse:  # noqa: BLE001 - the trial has failed; how it is told must not fail, too
+        text = f"({type(worse).__name__} in its __str__)"
+    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
 
 
 class _LazyFile:
@@ -191,7 +204,7 @@ class _LazyFile:
 
     def write(self, text: str) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             return file.write(text)
 
     def flush(self) -> None:

@@ -37,7 +37,9 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
 
 
 def spec_of(study: Study) -> StudySpec:
-    """The spec that a study was made with."""
-    from service.spec import StudySpec
+    """The spec that a study was made with; modules that it names are found from here on."""
+    from service.spec import StudySpec, look_for_modules
 
-    return StudySpec.from_dict(study.spec)
+    spec = StudySpec.from_dict(study.spec)
+    look_for_modules(spec.modules)
+    return spec

@@ -46,7 +46,7 @@ def tracking(
     from service.tracker import MlflowTracker
 
     make_folder(settings.log_folder)
-    command = [sys.executable, "-m", "service.app", "mirror", "--home", str(settings.home)]
+    command = [sys.executable, "-P", "-m", "service.app", "mirror", "--home", str(settings.home)]
     command += ["--fence", str(fence), study.name]
     tracker = MlflowTracker(command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS)
     hurry = True

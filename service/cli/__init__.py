@@ -5,8 +5,10 @@ Exit codes: 0 done, 1 the study or the command failed, 2 the input was wrong, 13
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Sequence
@@ -30,18 +32,16 @@ def run(arguments: list[str]) -> int:
     from service.cli.commands import cli
 
     try:
-        cli(global_first(arguments) or ["--help"], prog_name="goodfit", standalone_mode=False)
+        # A command returns None; typer returns the code of an Exit, and makes an Exit(130) of a Ctrl-C.
+        code = cli(global_first(arguments) or ["--help"], prog_name="goodfit", standalone_mode=False) or 0
     except GoodfitError as error:
         print(f"goodfit: {error}", file=sys.stderr)
         return error.exit_code
-    except typer.Exit as ended:
-        return ended.exit_code
     except typer.TyperException as error:
         print(f"goodfit: {error.format_message().rstrip('.')}; see `goodfit --help`", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        print("goodfit: interrupted", file=sys.stderr)
-        return 130
+        code = 130
     except BrokenPipeError:  # `goodfit trials | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -49,7 +49,9 @@ def run(arguments: list[str]) -> int:
         print(f"goodfit: this is a fault of Goodfit itself: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"goodfit: the traceback is in {_log(arguments)}; please report it", file=sys.stderr)
         return 1
-    return 0
+    if code == 130:
+        print("goodfit: interrupted", file=sys.stderr)
+    return int(code)
 
 
 def global_first(arguments: list[str]) -> list[str]:
@@ -70,13 +72,12 @@ def global_first(arguments: list[str]) -> list[str]:
 
 
 def _log(arguments: list[str]) -> Path:
-    """Keep the traceback of the error being handled; in the home if it is there, else here."""
-    from service.settings import Settings
+    """Keep the traceback of the error being handled: in the home where it has such, else here."""
+    from service.cli.commands import chosen_settings
 
-    folder = Settings.from_environment().log_folder
-    if not folder.parent.is_dir():
-        folder = Path.cwd()
-    folder.mkdir(exist_ok=True)
-    path = folder / f"goodfit-fault-{time.strftime('%Y%m%d-%H%M%S')}.log"
-    path.write_text(f"goodfit {' '.join(arguments)}\n\n{traceback.format_exc()}", encoding="utf-8")
-    return path
+    for folder in (chosen_settings().log_folder, Path.cwd(), Path(tempfile.gettempdir())):
+        path = folder / f"goodfit-fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+        with contextlib.suppress(OSError):
+            path.write_text(f"goodfit {' '.join(arguments)}\n\n{traceback.format_exc()}", "utf-8", "backslashreplace")
+            return path
+    return Path(os.devnull)

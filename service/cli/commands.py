@@ -16,6 +16,7 @@ from service.errors import GoodfitError, InputError, did_you_mean
 
 if TYPE_CHECKING:
     from service.client import Studies
+    from service.settings import Settings
 
 cli = typer.Typer(
     name="goodfit",
@@ -45,6 +46,14 @@ Overrides = Annotated[
 Executor = Annotated[str, typer.Option(metavar="ray|local", help="local: in this process, one trial at a time.")]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"goodfit {version('goodfit')}")
+        raise typer.Exit
+
+
 @cli.callback()
 def options(
     home: Annotated[
@@ -53,16 +62,13 @@ def options(
     ] = None,
     server: Annotated[str | None, typer.Option("--server", metavar="URL", hidden=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[  # noqa: ARG001 - asked for, it is printed before anything else is read
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Find good hyperparameters, and know whether the model fits."""
     if server is not None:
         raise InputError(f"--server {server}: the service is not there yet; leave it out to work on a home folder")
-    if version:
-        from importlib.metadata import version as installed
-
-        print(f"goodfit {installed('goodfit')}")
-        raise typer.Exit
     _globals.home, _globals.as_json = home, as_json
 
 
@@ -76,7 +82,9 @@ def run(
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
     from service.cli.running import run_file
 
-    run_file(_settings(), file, overrides or (), fresh=new, executor=_executor(executor), as_json=_globals.as_json)
+    run_file(
+        chosen_settings(), file, overrides or (), fresh=new, executor=_executor(executor), as_json=_globals.as_json
+    )
 
 
 @cli.command()
@@ -84,7 +92,7 @@ def resume(name: StudyName, executor: Executor = "ray") -> None:
     """Go on with a study that was interrupted, stopped or killed."""
     from service.cli.running import resume_study
 
-    resume_study(_settings(), name, executor=_executor(executor), as_json=_globals.as_json)
+    resume_study(chosen_settings(), name, executor=_executor(executor), as_json=_globals.as_json)
 
 
 @cli.command()
@@ -301,7 +309,7 @@ def doctor() -> None:
     """Check this machine: home, database, Ray, MLflow, torch, disk."""
     from service.cli.doctor import examine, print_findings
 
-    findings = list(examine(_settings()))
+    findings = list(examine(chosen_settings()))
     if _globals.as_json:
         _print_json([finding.to_dict() for finding in findings])
     else:
@@ -310,16 +318,17 @@ def doctor() -> None:
         raise GoodfitError("something is wrong here; see above")
 
 
-def _settings() -> Any:
-    from service.settings import Settings
+def chosen_settings() -> Settings:
+    """Of the command line that is run, and the environment."""
+    from service.settings import Settings as Found
 
-    return Settings.from_environment(_globals.home)
+    return Found.from_environment(_globals.home)
 
 
 def _studies() -> Studies:
     from service.client import Studies as Opened
 
-    settings = _settings()
+    settings = chosen_settings()
     from service.app import open_home
 
     return Opened(settings, open_home(settings))

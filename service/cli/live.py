@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.cli.tables import VERDICT_STYLE, duration, number
+from service.cli.tables import VERDICT_STYLE, cause, duration, number
 from service.records import Trial, TrialState
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Scale:
 class Plain:
     """One line for each trial that ends, and now and then one for those that run."""
 
-    def __init__(self, scale: Scale, log: Callable[[Trial], str], console: Console) -> None:
+    def __init__(self, scale: Scale, log: Callable[[Trial], str | None], console: Console) -> None:
         self._scale, self._log, self._console = scale, log, console
 
     def __call__(self, progress: Progress) -> None:
@@ -55,7 +55,7 @@ class Plain:
 class Live:
     """A picture of the study, drawn anew a few times a second."""
 
-    def __init__(self, scale: Scale, log: Callable[[Trial], str], console: Console) -> None:
+    def __init__(self, scale: Scale, log: Callable[[Trial], str | None], console: Console) -> None:
         from rich.live import Live as RichLive
         from rich.text import Text
 
@@ -155,7 +155,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(trial: Trial, scale: Scale, log: Callable[[Trial], str]) -> str:
+def told(trial: Trial, scale: Scale, log: Callable[[Trial], str | None]) -> str:
     """A trial's end, in one line."""
     what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
     text = f"{what} {trial.number:>4} {trial.label:<9}"
@@ -164,5 +164,5 @@ def told(trial: Trial, scale: Scale, log: Callable[[Trial], str]) -> str:
     if trial.verdict and trial.state is not TrialState.FAILED:
         text += f"  {trial.verdict}"
     if trial.state is TrialState.FAILED:
-        text += f"  {trial.message}; log: {log(trial)}"
+        text += f"  {cause(trial.message, log(trial))}"
     return text

@@ -61,8 +61,9 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
     console = _console()
     view_type = Live if console.is_terminal else Plain
 
-    def log(trial: Trial) -> str:
-        return str(settings.trial_log(study.name, trial.number))
+    def log(trial: Trial) -> str | None:
+        path = settings.trial_log(study.name, trial.number)
+        return str(path) if path.exists() else None
 
     with _interruptible() as interrupt:
         unit = "fold" if checked.spec.folds else "epoch"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from service.cli.tables import duration, number, verdict_text
+from service.cli.tables import cause, duration, number, verdict_text
 from service.client import iso, trial_row
 from service.records import TrialState
 
@@ -64,7 +64,7 @@ def print_study(facts: Mapping[str, Any]) -> None:
     if facts["model_uri"]:
         line("model", facts["model_uri"])
     for failure in facts["failures"][:10]:
-        line("failed", f"trial {failure['trial']} {failure['state']}: {failure['message']}; log: {failure['log']}")
+        line("failed", f"trial {failure['trial']} {failure['state']}: {cause(failure['message'], failure['log'])}")
     if len(facts["failures"]) > 10:
         line("", f"and {len(facts['failures']) - 10} more: goodfit trials {facts['study']} --state FAILED")
 

@@ -222,3 +222,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def cause(message: str | None, log: str | None) -> str:
+    """Why a trial failed, and its log where it has one: of a NaN, or of a worker that is gone, there is none."""
+    return f"{message}; log: {log}" if log else str(message)

@@ -22,7 +22,7 @@ END_SECONDS = 10.0  # and to end
 
 def serve_ui(studies: Studies, host: str, port: int) -> None:
     """Start the UI, say where it is, and end with Ctrl-C."""
-    from service.tracker import ui_command, ui_link
+    from service.tracker import prepare, ui_command, ui_link
 
     settings, store = studies.settings, studies.store
     for study in store.studies():
@@ -30,6 +30,7 @@ def serve_ui(studies: Studies, host: str, port: int) -> None:
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
         print(f"the runs are on the MLflow server at {settings.mlflow_uri}")
         return
+    prepare(settings.tracking_uri)
     free = _free_port(host, port)
     if free != port:
         say(f"port {port} is busy; taking {free}")

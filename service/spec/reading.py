@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,6 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         raise StudyFileError(str(path), [Problem(0, "", wrong)])
     problems: list[Problem] = []
     values, given = override(document.value, overrides, problems)
-    sys.path.extend(folder for folder in (str(path.resolve().parent), str(Path.cwd())) if folder not in sys.path)
     return _Reading(values, path.resolve().parent, Origin(str(path), document, given), problems).spec()
 
 
@@ -81,6 +80,11 @@ def from_mapping(values: Mapping[str, Any], base: Path) -> StudySpec:
         StudyFileError: with every problem and its key.
     """
     return _Reading(dict(values), base.resolve(), Origin(), []).spec()
+
+
+def look_for_modules(folders: Iterable[str]) -> None:
+    """Have Python find modules in these folders, after the installed ones."""
+    sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
 class _Reading:
@@ -101,6 +105,8 @@ class _Reading:
         fixed = self._fixed()
         space = self._space(fixed)
         source = self._find_files()
+        modules = (str(self._base), str(Path.cwd()))
+        look_for_modules(modules)
         trainer = find_trainer(self._parts.get("trainer"), self._say)
         if trainer is not None:
             space = suited(space, trainer)
@@ -113,6 +119,8 @@ class _Reading:
         search: Search = self._parts.get("search") or Search()
         if search.method == "grid":  # which has its points of its own
             search = search.model_copy(update={"try_defaults": False})
+        if ":" in self._parts["trainer"] and ".py:" not in self._parts["trainer"]:
+            self._parts["modules"] = modules
         return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
 
     def _say(self, path: KeyPath, wrong: str) -> None:

@@ -51,6 +51,7 @@ class StudySpec(Section):
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
     confirm: Confirm | None = None
+    modules: tuple[str, ...] = ()  # folders where the trainer's module is found, after the installed ones
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -173,14 +174,14 @@ class StudySpec(Section):
 
 
 def _decisive(values: dict[str, Any]) -> dict[str, Any]:
-    """What decides the results, with whole numbers written alike: 64 for 64.0."""
+    """What decides the results, and not where its modules lie, with whole numbers written alike: 64 for 64.0."""
     space = [{key: value for key, value in item.items() if key != "doc"} for item in values.get("space", [])]
     pinned = {item["name"]: item for item in space if item["type"] == "fixed" and "when" not in item}
     searched = [item for item in space if item["name"] not in pinned]
     resources = {key: value for key, value in values.get("resources", {}).items() if value != {}}
     plain: dict[str, Any] = _whole_alike(
         {
-            **{key: value for key, value in values.items() if key != "space"},
+            **{key: value for key, value in values.items() if key not in ("space", "modules")},
             **({"resources": resources} if "resources" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},
             "order": [item["name"] for item in searched],

@@ -46,7 +46,7 @@ def acquire(
     if row.owner is not None and row.until > now and not dead(row.owner):
         name = connection.execute(_NAME, {"study": study_id}).scalar_one()
         raise StudyHeld(
-            f"study {name!r} is run by {row.owner} already; `goodfit watch {name}` follows it, "
+            f"study {name!r} is run by {row.owner} already; `goodfit show {name}` says how far it is, "
             f"`goodfit stop {name}` ends it, and if that process is gone the study is free in {row.until - now:.0f} s"
         )
     lease = Lease(study_id, owner, row.fence + 1, now + ttl)

@@ -1,14 +1,14 @@
 """The mirror of the store in MLflow, for people. The only room that knows MLflow, which is imported late.
 
 mirror.py pushes, champion.py registers the best model, content.py says what is shown of a
-record, experiment.py finds a study's experiment, process.py runs the mirror beside the training,
-ui.py opens MLflow's pages.
+record, experiment.py finds a study's experiment, database.py makes MLflow's file, process.py runs the
+mirror beside the training, ui.py opens MLflow's pages.
 """
 
 from service.tracker.champion import ModelExport
-from service.tracker.experiment import remove_study
+from service.tracker.experiment import prepare, remove_study
 from service.tracker.mirror import Mirror
 from service.tracker.process import MlflowTracker, run_mirror
 from service.tracker.ui import ui_command, ui_link
 
-__all__ = ["Mirror", "MlflowTracker", "ModelExport", "remove_study", "run_mirror", "ui_command", "ui_link"]
+__all__ = ["Mirror", "MlflowTracker", "ModelExport", "prepare", "remove_study", "run_mirror", "ui_command", "ui_link"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from service.errors import TrackingError
 from service.records import Study
 from service.tracker.content import identity
+from service.tracker.database import make_sqlite, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,6 +44,19 @@ class Experiment:
 
 def connect(tracking_uri: str) -> MlflowClient:
     """MLflow's client, quiet. A first one on a new SQLite file takes seconds to make its tables."""
+    prepare(tracking_uri)
+    return client_of(tracking_uri)
+
+
+def prepare(tracking_uri: str) -> None:
+    """Make MLflow's database, where it is a SQLite file that is not there yet."""
+    file = sqlite_file(tracking_uri)
+    if file is not None:
+        make_sqlite(file)
+
+
+def client_of(tracking_uri: str) -> MlflowClient:
+    """MLflow's client of a database that is there, or of a server."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

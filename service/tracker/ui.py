@@ -24,7 +24,7 @@ def ui_command(
         host: the address to listen on.
         port: likewise.
     """
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking_uri]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", tracking_uri]
     if artifact_root is not None:
         root = artifact_root.absolute().as_uri()
         command += ["--default-artifact-root", root, "--artifacts-destination", root]

@@ -20,7 +20,7 @@ import pytest
 from service import connect
 from service.errors import GoodfitError, HomeError, InputError, UnknownStudy
 from tests import zoo
-from tests.e2e.cli import Home, kill_tree
+from tests.e2e.cli import Home, kill_tree, until
 from tests.tracking import free_port
 
 pytestmark = pytest.mark.e2e
@@ -242,6 +242,33 @@ def test_a_trainer_in_a_module_beside_the_study_is_found_here_and_on_the_workers
     study = study.rename(tmp_path / "elsewhere" / study.name)
     home.ok("run", str(study))
     assert [row["state"] for row in home.json("trials", "beside")] == ["COMPLETE"] * 4
+
+
+def test_a_study_with_a_module_beside_it_goes_on_from_any_folder(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "slow_net.py").write_text(
+        "import time\n"
+        "def train(trial):\n"
+        "    for epoch in trial.epochs():\n"
+        "        time.sleep(0.1)\n"
+        "        trial.report(train={'loss': 1 / epoch}, val={'loss': 1 / epoch})\n"
+    )
+    study = home.study("beside", trainer="slow_net:train")
+    study = study.rename(folder / study.name)
+    process = home.start("run", str(study), "--executor", "local")
+    until(lambda: home.reports() >= 2, "progress")
+    kill_tree(process)
+    home.ok("resume", "beside", "--executor", "local")
+    assert [row["state"] for row in home.json("trials", "beside")] == ["COMPLETE"] * 4
+
+
+def test_a_folder_with_names_of_ours_is_no_part_of_the_mirror(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    (tmp_path / "mlflow.py").write_text("raise RuntimeError('not the one')")
+    home.ok("run", str(home.study("shadowed")), "--executor", "local")
+    assert home.json("show", "shadowed")["mlflow_run_id"] is not None
 
 
 def test_the_study_in_the_readme_is_valid(tmp_path: Path) -> None:

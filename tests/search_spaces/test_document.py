@@ -73,6 +73,7 @@ def test_all_duplicate_keys_are_named_with_the_line_of_the_second():
         ("a: 1\nb: !python/object:os.system 3", 2, "b", "the tag !python/object:os.system means nothing here"),
         ("a: !!set {b}", 1, "a", "means nothing here"),
         ("a: !!int b", 1, "a", "'b' is not what its tag says"),
+        ("a: &x {b: 1}\nc: {<<: *x}", 2, "c", "<< is a merge key of YAML 1.1"),
         ("? [a]\n: 1", 1, "", "a key must be a word"),
         ("a: \x01", 0, "", "is not YAML: unacceptable character"),
         ("[" * 1000, 0, "", "is nested too deeply"),

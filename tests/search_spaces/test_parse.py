@@ -193,6 +193,12 @@ lambda: 1
     b.when.a: never sdg: it is one of sgd, adam; did you mean sgd?
 {a: [sgd, adam], b: {type: fixed, value: 1, when: {a: [adam, x]}}}
     b.when.a.1: a is never x
+{a: {type: int, low: 1, high: 9007199254740993}}
+    a.high: is beyond 9007199254740992
+{a: {type: float, low: 1, high: 9007199254740993}}
+    a.high: is beyond 9007199254740992
+{a: {type: int, low: 1, high: 1000000000000000000000000000000000000000000000000000000000000}}
+    a.high: is beyond 9007199254740992
 {a: [true, false], b: {type: fixed, value: 1, when: {a: yes}}}
     b.when.a: write true for a boolean
 {a: [true, false], b: {type: fixed, value: 1, when: {a: 1}}}

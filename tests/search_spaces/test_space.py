@@ -54,6 +54,22 @@ def test_a_grid_goes_like_nested_loops_and_conditions_do_not_multiply_it():
     assert NESTED.grid_size() == NESTED.cardinality() == 8
 
 
+def test_conditions_on_a_wide_range_are_counted_without_going_through_it():
+    space = Space(
+        (
+            Int("width", 1, 10**12),
+            Choice("narrow", ("a", "b"), when={"width": {"high": 99}}),
+            Float("rate", 0.0, 1.0, step=0.25, when={"width": [7, 10**12]}),
+        )
+    )
+    before_100 = 98 * 2 + 2 * 5  # narrow for all of them, for 7 beside the 5 rates
+    assert space.grid_size() == before_100 + (10**12 - 100) + 5
+    assert space.grid_point(0) == {"width": 1, "narrow": "a"}
+    assert space.grid_point(12) == {"width": 7, "narrow": "a", "rate": 0.0}
+    assert space.grid_point(before_100 + 10**11) == {"width": 100 + 10**11}
+    assert space.grid_point(space.grid_size() - 1) == {"width": 10**12, "rate": 1.0}
+
+
 @given(spaces())
 def test_a_grid_has_every_point_once_in_order(space: Space):
     points = list(space.grid())

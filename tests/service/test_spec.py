@@ -249,6 +249,20 @@ def test_a_spec_outlives_its_files(tmp_path: Path):
     assert again.fingerprint() == spec.fingerprint()
 
 
+def test_where_a_trainers_module_lies_is_kept_and_does_not_make_another_study(tmp_path: Path):
+    found = []
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        folder.mkdir()
+        (folder / "net_beside_the_study.py").write_text("def train(trial): ...")
+        (folder / "study.yaml").write_text(MINIMAL.replace("trainer: mlp", "trainer: net_beside_the_study:train"))
+        found.append(read(folder / "study.yaml"))
+        assert found[-1].modules[0] == str(folder)
+    assert StudySpec.from_dict(json.loads(json.dumps(found[0].to_dict()))) == found[0]
+    assert found[0].fingerprint() == found[1].fingerprint()
+    assert found[0].differences(found[1].to_dict()) == []
+    assert spec_of(tmp_path).modules == ()
+
+
 def test_a_spec_survives_a_store_that_reorders_keys(tmp_path: Path):
     spec = spec_of(tmp_path, FULL)
     again = StudySpec.from_dict(json.loads(json.dumps(spec.to_dict(), sort_keys=True)))

@@ -277,8 +277,8 @@ def test_importing_the_tracker_does_not_import_mlflow() -> None:
 
 def test_the_pages_come_from_one_worker_without_jobs(tmp_path: Path) -> None:
     command, environment = ui_command("sqlite:///x.db", tmp_path, "127.0.0.1", 5001)
-    assert command[:4] == [sys.executable, "-m", "mlflow", "server"]
-    options = dict(zip(command[4::2], command[5::2], strict=True))
+    assert command[:5] == [sys.executable, "-P", "-m", "mlflow", "server"]
+    options = dict(zip(command[5::2], command[6::2], strict=True))
     assert options == {
         "--backend-store-uri": "sqlite:///x.db",
         "--default-artifact-root": tmp_path.as_uri(),

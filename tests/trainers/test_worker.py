@@ -43,6 +43,22 @@ def test_a_trainer_that_raises_is_an_error_with_its_line_and_a_traceback_in_the_
     assert "raise KeyError('depth')" in log
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("ValueError('caf\\udce9 \\0 end')", "ValueError: caf\\udce9 \\x00 end (theirs.py:5)"),
+        ("Mute()", "Mute: (RuntimeError in its __str__) (theirs.py:5)"),
+        ("ValueError('long' * 1000)", f"ValueError: {'long' * 125}... (theirs.py:5)"),
+    ],
+)
+def test_an_error_whose_words_cannot_be_had_or_kept_is_told_all_the_same(tmp_path: Path, error: str, told: str) -> None:
+    mute = "class Mute(Exception):\n    def __str__(self):\n        raise RuntimeError\n"
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, f"{mute}def train(trial):\n    raise {error}"))
+    assert line.ended.outcome is Outcome.ERROR
+    assert line.ended.message == told
+    assert "Traceback" in (tmp_path / "t" / "log.txt").read_text()
+
+
 def test_a_trainer_that_exits_does_not_take_the_worker_with_it(tmp_path: Path) -> None:
     line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, "import sys\ndef train(trial):\n    sys.exit(1)"))
     assert line.ended.outcome is Outcome.ERROR

@@ -1,0 +1,68 @@
+"""How a command line ends: exit codes, and where a traceback goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service import app, cli
+from service.cli.tables import cause
+from service.errors import GoodfitError
+
+
+def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def open_home(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "open_home", open_home)
+
+
+def test_a_ctrl_c_in_any_command_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _raising(monkeypatch, KeyboardInterrupt())
+    assert cli.run(["--home", str(tmp_path), "best", "any"]) == 130
+    assert capsys.readouterr().err == "goodfit: interrupted\n"
+
+
+def test_an_error_of_ours_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _raising(monkeypatch, GoodfitError("no"))
+    assert cli.run(["--home", str(tmp_path), "best", "any"]) == 1
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--version"], 0), (["best"], 2), (["nothing"], 2)])
+def test_words_alone(words: list[str], code: int) -> None:
+    assert cli.run(words) == code
+
+
+def test_the_traceback_of_a_fault_goes_to_the_home_that_was_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    (home / "logs").mkdir(parents=True)
+    here.mkdir()
+    monkeypatch.chdir(here)
+    _raising(monkeypatch, RuntimeError("boom"))
+    assert cli.run(["best", "any", "--home", str(home)]) == 1
+    (log,) = (home / "logs").glob("goodfit-fault-*.log")
+    assert f"the traceback is in {log}" in capsys.readouterr().err
+    assert "RuntimeError: boom" in log.read_text()
+    assert not list(here.iterdir())
+
+
+def test_a_fault_where_no_log_can_be_written_is_told_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    _raising(monkeypatch, RuntimeError("boom"))
+    assert cli.run(["--home", str(tmp_path), "best", "any"]) == 1
+    assert "RuntimeError: boom" in capsys.readouterr().err
+
+
+def test_a_failure_names_its_log_only_where_there_is_one() -> None:
+    assert cause("ValueError: no", "/home/log.txt") == "ValueError: no; log: /home/log.txt"
+    assert cause("its worker died 3 times in a row", None) == "its worker died 3 times in a row"
