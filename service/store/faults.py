@@ -18,6 +18,7 @@ _LOCKED = (
     "end that process, then try again"
 )
 _RIGHTS = "{place} cannot be opened for writing ({detail}); check the folder and its rights, or choose another home"
+_SHORT = "{place} is short of resources ({detail}); what was committed is safe: try again later"
 _AWAY = "{place} cannot be reached ({detail}); check that the server is up and GOODFIT_DATABASE is right"
 
 # By the beginning of SQLite's error name or of PostgreSQL's SQLSTATE; the first match counts.
@@ -33,8 +34,8 @@ _MEANINGS: tuple[tuple[str, type[GoodfitError], str], ...] = (
     ("SQLITE_CORRUPT", HomeError, "{place} is damaged ({detail}); restore it from a copy, or choose another home"),
     ("SQLITE_IOERR", HomeError, "the disk under {place} failed ({detail}); what was committed is safe: check the disk"),
     ("53100", GoodfitError, _FULL),  # disk_full
-    ("53300", Unreachable, _AWAY),  # too_many_connections
-    ("53", HomeError, "{place} is short of resources ({detail}); what was committed is safe: try again later"),
+    ("53300", Unreachable, _SHORT),  # too_many_connections
+    ("53", HomeError, _SHORT),
     ("42501", HomeError, "{place} does not give this user the rights it needs ({detail}); grant them"),
     ("25006", HomeError, "{place} is read-only ({detail}); use the primary server"),
     ("08", Unreachable, _AWAY),  # connection exceptions

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from service.errors import GoodfitError, HomeError
+from service.errors import GoodfitError, HomeError, Unreachable
 from service.records import Batch, Lease, Report, Study, Trial
 from service.store import SqlStore, faults, open_store, opening
 
@@ -86,10 +86,10 @@ def wrapped(cause: BaseException, statement: str | None = "SELECT 1") -> DBAPIEr
     ("cause", "kind", "words"),
     [
         (psycopg.errors.DiskFull("could not extend file"), GoodfitError, "no room is left for DB.*resume"),
-        (psycopg.errors.TooManyConnections("sorry"), HomeError, "short of resources.*sorry"),
+        (psycopg.errors.TooManyConnections("sorry"), Unreachable, "short of resources.*sorry"),
         (psycopg.errors.InsufficientPrivilege("denied"), HomeError, "rights.*denied"),
         (psycopg.errors.ReadOnlySqlTransaction("standby"), HomeError, "read-only.*standby.*primary"),
-        (psycopg.errors.AdminShutdown("terminating"), HomeError, "cannot be reached.*terminating"),
+        (psycopg.errors.AdminShutdown("terminating"), Unreachable, "cannot be reached.*terminating"),
         (psycopg.errors.DivisionByZero("odd\n  one"), GoodfitError, "DB refused this: odd one; nothing of it"),
     ],
 )
