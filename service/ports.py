@@ -121,8 +121,8 @@ class Store(Protocol):
         """Write a batch in one transaction, all or nothing; Fenced if the lease is gone.
 
         Reports that are there already stay as they were. The study's `stop_asked`, `model_uri`,
-        `champion` and MLflow columns, and the trials' `mlflow_run_id`, are not the runner's and
-        are left alone.
+        `champion`, MLflow and queue columns, and the trials' `mlflow_run_id`, are not the runner's
+        and are left alone.
         """
         ...
 

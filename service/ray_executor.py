@@ -55,6 +55,7 @@ class Cluster:
         self._address = address
         self._folder = None if address else tempfile.mkdtemp(prefix="goodfit-")
         self._error: Exception | None = None
+        self._borrowed = False
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._live, name="goodfit-ray", daemon=True)
         self._thread.start()
@@ -66,7 +67,7 @@ class Cluster:
             self._error = error
         self._started.set()
         self._closing.wait()
-        if self._error is None:
+        if self._error is None and not self._borrowed:
             import ray
 
             ray.shutdown()
@@ -78,6 +79,9 @@ class Cluster:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
+        if ray.is_initialized():  # type: ignore[no-untyped-call]
+            self._borrowed = True  # inside an actor: the connection is the process's own
+            return
         local: dict[str, Any] = {
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,

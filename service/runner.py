@@ -20,7 +20,7 @@ from trainers.messages import Assignment, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
 LEASE_SECONDS = 30.0
-RENEW_SECONDS = 5.0
+RENEWALS = 6  # in the time of a lease
 GRACE_SECONDS = 10.0  # for a trial that was told to stop, before its worker is ended
 
 
@@ -64,6 +64,7 @@ class Runner:
         assign: makes a worker's assignment of a trial.
         watch: called after each turn.
         clock: seconds since the epoch.
+        lease_seconds: how long the lease lives without being renewed; that is done every sixth of it.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Runner:
         assign: Callable[[Trial], Assignment],
         watch: Callable[[Progress], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
@@ -93,7 +95,7 @@ class Runner:
         self._settled: list[Trial] = []
         self._outward: list[sc.Launch | sc.Stop | sc.Kill] = []
         self._batch = Batch()
-        self._renewed = -RENEW_SECONDS
+        self._lease_seconds, self._renewed = lease_seconds, -lease_seconds
         trials = store.trials(study.id)
         reports = store.reports(study.id)
         self._scheduler = sc.Scheduler(plan, trials)
@@ -289,9 +291,9 @@ class Runner:
                     self._executor.kill(trial)
 
     def _renew(self, now: float) -> None:
-        if now - self._renewed >= RENEW_SECONDS:
+        if now - self._renewed >= self._lease_seconds / RENEWALS:
             self._renewed = now
-            self._stop_asked = self._store.renew(self._lease, now, LEASE_SECONDS)
+            self._stop_asked = self._store.renew(self._lease, now, self._lease_seconds)
             self._batch.study = self._study
 
     def _timers(self, now: float) -> list[sc.Event]:

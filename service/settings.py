@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import socket
@@ -13,6 +14,10 @@ from pathlib import Path
 from service import errors
 
 
+LEASE_SECONDS = 30.0  # after which a runner that is not heard of is replaced; it renews every sixth of it
+LEAST_LEASE = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A home, and what the environment says beside it."""
@@ -22,6 +27,7 @@ class Settings:
     ray_address: str | None = None  # RAY_ADDRESS
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
     artifacts: Path | None = None  # GOODFIT_ARTIFACTS
+    lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
 
     @classmethod
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -35,6 +41,7 @@ class Settings:
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
+            lease_seconds=_lease_seconds(environ.get("GOODFIT_LEASE_SECONDS")),
         )
 
     def hint(self, words: str) -> str:
@@ -77,9 +84,27 @@ class Settings:
     def mirror_log(self, study: str) -> Path:
         return self.log_folder / f"{study}-mlflow.log"
 
+    def runner_log(self, study: str) -> Path:
+        """What the runners that the service starts have to say of a study."""
+        return self.log_folder / f"{study}-runner.log"
+
     def mirror_lock(self, study: str) -> Path:
         """Held by the one process that writes the study to MLflow."""
         return self.log_folder / f"{study}-mlflow.lock"
+
+
+def _lease_seconds(text: str | None) -> float:
+    if not text:
+        return LEASE_SECONDS
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not LEAST_LEASE <= seconds < math.inf:
+        raise errors.InputError(
+            f"GOODFIT_LEASE_SECONDS={text}: give a number of seconds, {LEAST_LEASE:g} or more ({LEASE_SECONDS:g} is usual)"
+        )
+    return seconds
 
 
 def _program() -> str:

@@ -37,20 +37,38 @@ class Options:
     clock: Callable[[], float] = time.time
 
 
-def run_study(settings: Settings, checked: Checked, store: Store, study: Study, options: Options) -> Study:
+def run_study(
+    settings: Settings,
+    checked: Checked,
+    store: Store,
+    study: Study,
+    options: Options,
+    *,
+    lease: Lease | None = None,
+    sharers: Callable[[], int] = lambda: 1,  # noqa: ARG001 - for the executor, once it heeds it
+) -> Study:
     """Run a study to its end, or until it is interrupted.
+
+    Args:
+        settings: where.
+        checked: what.
+        store: with the study in it.
+        study: as the store has it.
+        options: how.
+        lease: of the study, where this process has it already; it is released at the end. A stop that
+            was asked for before is then heeded; without a lease it is forgotten.
+        sharers: how many studies share the cluster at this moment, this one among them.
 
     Raises:
         StudyHeld: another live process runs it.
         Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
     """
-    from service.runner import LEASE_SECONDS
-
     make_folder(settings.study_folder(study.name))
     with contextlib.ExitStack() as stack:
-        lease = store.acquire(study.id, owner(), options.clock(), LEASE_SECONDS, is_dead)
+        if lease is None:
+            lease = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
+            store.ask_stop(study.id, False)
         stack.callback(store.release, lease)
-        store.ask_stop(study.id, False)
         tracker = stack.enter_context(tracking(settings, study, options.on_catch_up, options.on_trouble))
         stack.callback(store.release, lease)  # before MLflow catches up: that needs no lease
         executor = stack.enter_context(_executor(settings, checked, options))
@@ -97,6 +115,7 @@ def _build_runner(
         assign=lambda trial: _assignment(settings, spec, study.name, trial),
         watch=options.watch,
         clock=options.clock,
+        lease_seconds=settings.lease_seconds,
     )
 
 
