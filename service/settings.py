@@ -13,9 +13,9 @@ from pathlib import Path
 
 from service import errors
 
-
 LEASE_SECONDS = 30.0  # after which a runner that is not heard of is replaced; it renews every sixth of it
 LEAST_LEASE = 2.0
+RENEWALS = 6  # in the time of a lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ def _lease_seconds(text: str | None) -> float:
         seconds = math.nan
     if not LEAST_LEASE <= seconds < math.inf:
         raise errors.InputError(
-            f"GOODFIT_LEASE_SECONDS={text}: give a number of seconds, {LEAST_LEASE:g} or more ({LEASE_SECONDS:g} is usual)"
+            f"GOODFIT_LEASE_SECONDS={text}: give a number of seconds, "
+            f"{LEAST_LEASE:g} or more ({LEASE_SECONDS:g} is usual)"
         )
     return seconds
 
