@@ -62,7 +62,7 @@ class Service:
         for process in self.controllers:
             process.send_signal(with_signal)
         for process in self.controllers:
-            process.wait(30)
+            process.communicate(timeout=30)
         self.controllers.clear()
 
     def submit(self, name: str, files: dict[str, str] | None = None, **changes: Any) -> Study:
@@ -89,6 +89,11 @@ class Service:
         lease = self.store.holder(study.id)
         assert lease is not None
         return lease
+
+    def await_owner_after(self, lease: Lease, study: Study) -> float:
+        """When, by the monotonic clock, the study went to another."""
+        until(lambda: (self.store.holder(study.id) or lease).fence > lease.fence, f"another owner of {study.name}", 60)
+        return time.monotonic()
 
     def await_done(self, study: Study) -> None:
         until(lambda: self.state(study) not in (StudyState.QUEUED, StudyState.RUNNING), f"the end of {study.name}", 90)
@@ -149,15 +154,12 @@ def test_queued_studies_run_once_each_though_there_are_two_controllers_and_what_
     assert service.state(greedy) is StudyState.QUEUED
     assert service.store.study("greedy").waits_for == "waits for 100 GPUs: the cluster has 0"
     service.store.remove("greedy")
-    wrong = service.submit(
-        "wrong",
-        data={"source": "digits"},
-        trainer="mlp",
-        objective={"metric": "val/x", "direction": "minimize"},
-        space={"depth": [1, 2]},
-    )
+    lost = service.home / "lost.py"
+    shutil.copy(zoo.HERE, lost)
+    wrong = service.submit("wrong", trainer=f"{lost}:curve")
+    lost.unlink()
     until(lambda: service.state(wrong) is StudyState.FAILED, "the end of a study that cannot run")
-    assert "val/x" in (service.store.study("wrong").message or "")
+    assert "lost.py" in (service.store.study("wrong").message or "")
 
 
 def test_a_runner_that_is_killed_or_stopped_is_replaced_and_its_writes_are_refused(service: Service) -> None:
@@ -166,14 +168,17 @@ def test_a_runner_that_is_killed_or_stopped_is_replaced_and_its_writes_are_refus
     os.kill(pid_of(first), signal.SIGKILL)
     os.kill(pid_of(zombie), signal.SIGSTOP)
     began = time.monotonic()
-    taken = {}
-    for study, lease in ((killed, first), (stopped, zombie)):
-        until(lambda: (service.store.holder(study.id) or lease).fence > lease.fence, f"another owner of {study.name}")
-        taken[study.name] = time.monotonic() - began
-        with pytest.raises(Fenced):
-            service.store.apply(lease, Batch(study=service.store.study(study.name)))
+    taken = {
+        study.name: service.await_owner_after(lease, study) - began
+        for study, lease in ((killed, first), (stopped, zombie))
+    }
     print(f"claimed after {taken}")
     assert taken["stopped"] < LEASE + 5
+    for lease in (first, zombie):
+        with pytest.raises(Fenced):
+            service.store.renew(lease, time.time(), LEASE)
+    with pytest.raises(Fenced):
+        service.store.apply(zombie, Batch(study=service.store.study("stopped")))
     for study in (killed, stopped):
         service.await_done(study)
         service.assert_whole(study)
@@ -193,9 +198,8 @@ def test_controllers_that_are_killed_and_started_again_disturb_no_study(service:
     assert f"fence {lease.fence}" in service.log(study)
     another = service.submit("another", {"my_net.py": Path(zoo.HERE).read_text()}, trainer="my_net.py:resumable")
     second = service.await_reports(another, 2)
-    assert gentle.stdin is not None
-    gentle.stdin.close()
-    assert gentle.wait(30) == 0
+    gentle.communicate(timeout=30)
+    assert gentle.returncode == 0
     service.controllers.remove(gentle)
     service.end_controllers(signal.SIGTERM)
     service.await_done(another)
