@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from trainers.worker import Host, Setup
 
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
 OBJECT_STORE_BYTES = 128 * 2**20  # nothing large travels through it: workers load their own data
+CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
 CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it
 
 
@@ -82,6 +84,7 @@ class Cluster:
         if ray.is_initialized():  # type: ignore[no-untyped-call]
             self._borrowed = True  # inside an actor: the connection is the process's own
             return
+        _answers(self._address)
         local: dict[str, Any] = {
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
@@ -228,6 +231,14 @@ def _fitting(share: Share, resources: dict[str, float]) -> int:
         )
     wanted = share.parallel or int(fit)
     return wanted if share.most is None else max(1, min(wanted, share.most))
+
+
+def _answers(address: str | None) -> None:
+    """Raise OSError where nobody listens at host:port; Ray (2.60) would try for two minutes, and longer."""
+    host, _, port = (address or "").rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
+            pass
 
 
 def _hush() -> None:

@@ -135,7 +135,7 @@ def _packed(files: Mapping[str, str]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="goodfit-files-") as folder, tempfile.TemporaryDirectory() as scratch:
         for name, text in files.items():
-            if Path(name).name != name:
+            if not name.strip(".") or set(name) & {"/", "\0"}:
                 raise GoodfitError(f"{name!r} is not a plain file name; a study's files have no folders")
             (Path(folder) / name).write_text(text)
         uploaded: dict[str, Any] = upload_working_dir_if_needed({"working_dir": folder}, False, scratch)

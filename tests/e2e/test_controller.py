@@ -196,7 +196,10 @@ def test_controllers_that_are_killed_and_started_again_disturb_no_study(service:
     service.assert_whole(study)
     assert service.runs(study) == 1
     assert f"fence {lease.fence}" in service.log(study)
-    another = service.submit("another", {"my_net.py": Path(zoo.HERE).read_text()}, trainer="my_net.py:resumable")
+    own = service.home / "my_net.py"
+    shutil.copy(zoo.HERE, own)
+    another = service.submit("another", {own.name: own.read_text()}, trainer=f"{own.name}:resumable")
+    own.unlink()
     second = service.await_reports(another, 2)
     gentle.communicate(timeout=30)
     assert gentle.returncode == 0
