@@ -81,7 +81,7 @@ class Cluster:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
-        if ray.is_initialized():  # type: ignore[no-untyped-call]
+        if ray.is_initialized():
             self._borrowed = True  # inside an actor: the connection is the process's own
             return
         _answers(self._address)

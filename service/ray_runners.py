@@ -45,7 +45,8 @@ class RayRunners:
 
     def nodes(self) -> list[Mapping[str, float]]:
         with self._connected():
-            return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            nodes: list[dict[str, Any]] = self._ray.nodes()  # type: ignore[no-untyped-call]
+            return [node["Resources"] for node in nodes if node["Alive"]]
 
     def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
         with self._connected():

@@ -19,7 +19,7 @@ import pytest
 
 from service.errors import Fenced
 from service.records import Batch, Lease, Study, StudyState
-from service.settings import Settings
+from service.settings import Settings, is_dead
 from service.spec import read
 from service.store import SqlStore, open_store
 from tests import ray_cluster, zoo
@@ -85,7 +85,7 @@ class Service:
         return self.store.study(study.name).state
 
     def await_reports(self, study: Study, number: int) -> Lease:
-        until(lambda: len(self.store.reports(study.id)) >= number, f"{number} reports of {study.name}", 60)
+        until(lambda: len(self.store.reports(study.id)) >= number, f"{number} reports of {study.name}")
         lease = self.store.holder(study.id)
         assert lease is not None
         return lease
@@ -96,7 +96,7 @@ class Service:
         return time.monotonic()
 
     def await_done(self, study: Study) -> None:
-        until(lambda: self.state(study) not in (StudyState.QUEUED, StudyState.RUNNING), f"the end of {study.name}", 90)
+        until(lambda: self.state(study) not in (StudyState.QUEUED, StudyState.RUNNING), f"the end of {study.name}")
         found = self.store.study(study.name)
         assert found.state is StudyState.DONE, f"{found.state} {found.message}\n{self.said()}\n{self.log(study)}"
 
@@ -223,3 +223,17 @@ def test_a_controller_without_ray_says_so_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "no Ray cluster at" in done.stderr.splitlines()[-1]
+
+
+def test_without_a_cluster_the_controller_has_its_own_and_both_end_with_the_parent(tmp_path: Path) -> None:
+    shutil.copy(_empty_mlflow(), tmp_path / "mlflow.db")
+    with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'goodfit.db'}")) as store:
+        service = Service(tmp_path, "", store)
+        study = service.submit("own", training={"epochs": 1000})
+        process = service.start_controller()
+        lease = service.await_reports(study, 2)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+        until(lambda: gone(pid_of(lease)), "the end of the runner", 30)
+        assert is_dead(lease.owner)  # so that the next controller goes on with it at once
+        assert service.state(study) is StudyState.RUNNING
