@@ -8,6 +8,7 @@ GoodfitError                    exit code 1: the study or the command failed
 │   ├── NameTaken               the study's name belongs to another spec
 │   ├── UnknownStudy            no study of that name
 │   └── HomeError               the home folder or the database cannot be used
+│       └── Unreachable         the database does not answer: it may again, later
 ├── Interrupted                 exit code 130: stopped by the user, all saved
 ├── StudyHeld                   another runner holds the study
 ├── Fenced                      this runner lost its lease; its writes are refused
@@ -54,6 +55,10 @@ class UnknownStudy(InputError):
 
 class HomeError(InputError):
     """The home folder or the database cannot be used."""
+
+
+class Unreachable(HomeError):
+    """The database does not answer; it may again, later."""
 
 
 class Interrupted(GoodfitError):

@@ -1,6 +1,7 @@
 """The executor inside this process: one trial at a time, no Ray.
 
 For tests, and for `goodfit run --executor local`, where a debugger and print() reach the trainer.
+There is nothing to share, and no more than this process to give to a trial that needs more.
 A thread cannot be killed: a trial that does not end is abandoned with its thread, and another
 thread takes its place.
 """
@@ -8,9 +9,9 @@ thread takes its place.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
-from trainers.messages import Message, Pack
+from trainers.messages import Ended, Message, Outcome, Pack
 from trainers.worker import Host, Setup
 
 
@@ -30,7 +31,18 @@ class LocalExecutor:
     def slots(self) -> int:
         return 1
 
+    @property
+    def pending(self) -> Set[int]:
+        return frozenset()
+
+    def share_among(self, studies: int) -> None:
+        """Does nothing: no other study has this process."""
+
     def launch(self, pack: Pack) -> None:
+        if pack.share > 1:
+            for assignment in pack.assignments:
+                self._host.send(Ended(assignment.trial, assignment.attempt, Outcome.OOM, "this process has no more"))
+            return
         self._trials = {assignment.trial for assignment in pack.assignments}
         self._host.launch(pack)
 

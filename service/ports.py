@@ -1,12 +1,12 @@
 """What the engine asks of the outside: protocols only, each kept by a contract suite.
 
 An implementation lives in a module of its own and knows its library alone: store/ SQLAlchemy,
-sampler.py Optuna, ray_executor.py Ray, tracker.py MLflow.
+sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -142,8 +142,15 @@ class Store(Protocol):
         """Note for each study id what the service waits for before it starts it. Needs no lease."""
         ...
 
-    def lone_mirror(self, study_id: int) -> AbstractContextManager[bool]:
-        """Be the only mirror of a study, on any machine, while the context lasts; False: another is."""
+    def fence(self, study_id: int) -> int:
+        """The fence of the study's lease, held or released: how often it was given."""
+        ...
+
+    def lone_mirror(self, study_id: int) -> AbstractContextManager[Callable[[], bool] | None]:
+        """Be the only mirror of a study, on any machine, while the context lasts; None: another is.
+
+        The context's value tells whether that still holds: a database that was restarted has forgotten it.
+        """
         ...
 
     def unmirrored(self, study_id: int, limit: int) -> list[Trial]:
@@ -220,15 +227,30 @@ class Sampler(Protocol):
 class Executor(Protocol):
     """Runs packs on workers. Messages come out of `wait`; no call but `wait` and `close` blocks.
 
-    A worker that dies gives an Ended(LOST) for each of its assignments and is replaced.
+    A worker that dies gives an Ended(LOST), or Ended(PREEMPTED), for each of its assignments and is replaced.
     """
 
     @property
     def slots(self) -> int:
-        """How many packs may run at once."""
+        """How many packs may run at once, those that run included. It changes in `wait` alone.
+
+        A pack with a greater share takes as many slots, rounded up.
+        """
         ...
 
-    def launch(self, pack: Pack) -> None: ...
+    @property
+    def pending(self) -> Set[int]:
+        """The trials that were launched and whose worker is not there yet: their time has not begun."""
+        ...
+
+    def share_among(self, studies: int) -> None:
+        """Take no more of the workers than a fair part among so many studies; never at the cost of a running trial."""
+        ...
+
+    def launch(self, pack: Pack) -> None:
+        """Give a pack to a free worker. Where there never is room for its share, it ends with OOM."""
+        ...
+
     def stop(self, trial: int) -> None:
         """Ask the trial to end at its next epoch; it answers with Ended."""
         ...

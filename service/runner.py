@@ -7,6 +7,7 @@ ports alone, and its clock is passed in.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +20,7 @@ from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, T
 from trainers.messages import Assignment, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
-LEASE_SECONDS = 30.0
-RENEWALS = 6  # in the time of a lease
+RENEWALS = 6  # in one lease time
 GRACE_SECONDS = 10.0  # for a trial that was told to stop, before its worker is ended
 
 
@@ -62,9 +62,10 @@ class Runner:
         executor: with its workers.
         tracker: woken after each write.
         assign: makes a worker's assignment of a trial.
+        sharers: how many studies there are workers for, this one among them; asked at each renewal.
         watch: called after each turn.
         clock: seconds since the epoch.
-        lease_seconds: how long the lease lives without being renewed; that is done every sixth of it.
+        lease_seconds: how long a renewal of the lease holds.
     """
 
     def __init__(
@@ -79,14 +80,16 @@ class Runner:
         executor: Executor,
         tracker: Tracker,
         assign: Callable[[Trial], Assignment],
+        sharers: Callable[[], int] = lambda: 1,
         watch: Callable[[Progress], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
-        lease_seconds: float = LEASE_SECONDS,
+        lease_seconds: float = 30.0,
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
         self._sampler, self._executor, self._tracker = sampler, executor, tracker
-        self._assign, self._watch, self._clock = assign, watch, clock
+        self._assign, self._sharers, self._watch, self._clock = assign, sharers, watch, clock
+        self._lease_seconds = lease_seconds
         self._interrupts = 0
         self._stop_asked = False
         self._told_to_stop: dict[int, float] = {}  # trial -> since when
@@ -95,7 +98,8 @@ class Runner:
         self._settled: list[Trial] = []
         self._outward: list[sc.Launch | sc.Stop | sc.Kill] = []
         self._batch = Batch()
-        self._lease_seconds, self._renewed = lease_seconds, -lease_seconds
+        self._renewed = -math.inf
+        self._slots = 0
         trials = store.trials(study.id)
         reports = store.reports(study.id)
         self._scheduler = sc.Scheduler(plan, trials)
@@ -132,14 +136,19 @@ class Runner:
             StudyState.RUNNING, started=self._study.started or started, message=None, ended=None
         )
         self._batch.study = self._study
-        self._turn(self._scheduler.start(started), [sc.Slots(self._executor.slots)])
+        self._turn(self._scheduler.start(started), self._room())
         while self._closed is None:
             messages = self._executor.wait(TICK)
             now = self._clock()
             self._study = replace(self._study, seconds=spent_before + now - started)
             self._renew(now)
-            self._turn([], [*messages, *self._timers(now)])
+            self._turn([], [*self._room(), *messages, *self._timers(now)])
         return self._study
+
+    def _room(self) -> list[sc.Event]:
+        """How many trials may run at once, where that has changed."""
+        before, self._slots = self._slots, self._executor.slots
+        return [sc.Slots(self._slots)] if self._slots != before else []
 
     def _turn(self, actions: Iterable[sc.Action], events: Iterable[sc.Event]) -> None:
         now = self._clock()
@@ -283,7 +292,7 @@ class Runner:
                 case sc.Launch(trial):
                     self._launched[trial.number] = now
                     self._told_to_stop.pop(trial.number, None)
-                    self._executor.launch(Pack((self._assign(trial),)))
+                    self._executor.launch(Pack((self._assign(trial),), trial.share))
                 case sc.Stop(trial):
                     self._told_to_stop.setdefault(trial, now)
                     self._executor.stop(trial)
@@ -294,6 +303,7 @@ class Runner:
         if now - self._renewed >= self._lease_seconds / RENEWALS:
             self._renewed = now
             self._stop_asked = self._store.renew(self._lease, now, self._lease_seconds)
+            self._executor.share_among(self._sharers())
             self._batch.study = self._study
 
     def _timers(self, now: float) -> list[sc.Event]:
@@ -304,6 +314,7 @@ class Runner:
             events.append(sc.CloseAsked(sc.Reason.STOP, "stopped by `goodfit stop`"))
         if self._limits.study is not None and self._study.seconds >= self._limits.study:
             events.append(sc.CloseAsked(sc.Reason.TIME))
+        self._launched.update(dict.fromkeys(self._executor.pending, now))
         for trial in self._scheduler.running:
             since = now - self._launched.get(trial.number, now)
             if self._limits.trial is not None and since >= self._limits.trial:

@@ -13,9 +13,7 @@ from pathlib import Path
 
 from service import errors
 
-LEASE_SECONDS = 30.0  # after which a runner that is not heard of is replaced; it renews every sixth of it
-LEAST_LEASE = 2.0
-RENEWALS = 6  # in the time of a lease
+LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Settings:
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
-            lease_seconds=_lease_seconds(environ.get("GOODFIT_LEASE_SECONDS")),
+            lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
         )
 
     def hint(self, words: str) -> str:
@@ -88,25 +86,6 @@ class Settings:
         """What the runners that the service starts have to say of a study."""
         return self.log_folder / f"{study}-runner.log"
 
-    def mirror_lock(self, study: str) -> Path:
-        """Held by the one process that writes the study to MLflow."""
-        return self.log_folder / f"{study}-mlflow.lock"
-
-
-def _lease_seconds(text: str | None) -> float:
-    if not text:
-        return LEASE_SECONDS
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not LEAST_LEASE <= seconds < math.inf:
-        raise errors.InputError(
-            f"GOODFIT_LEASE_SECONDS={text}: give a number of seconds, "
-            f"{LEAST_LEASE:g} or more ({LEASE_SECONDS:g} is usual)"
-        )
-    return seconds
-
 
 def _program() -> str:
     """How this `goodfit` is called: by its name, or by its path where the name finds none or another."""
@@ -115,6 +94,18 @@ def _program() -> str:
     if not ours.exists() or (found is not None and Path(found) == ours):
         return "goodfit"
     return str(ours.relative_to(Path.cwd())) if ours.is_relative_to(Path.cwd()) else str(ours)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    """A positive number of seconds from the environment."""
+    text = environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise errors.InputError(f"{name}={text}: give a positive number of seconds, such as {default:g}")
+    return seconds
 
 
 def make_folder(folder: Path) -> None:

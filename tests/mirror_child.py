@@ -1,4 +1,4 @@
-"""The mirror's process for tests: DATABASE STUDY TRACKING_URI ARTIFACTS [LOCK]."""
+"""The mirror's process for tests: DATABASE STUDY TRACKING_URI ARTIFACTS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.store import open_store
 from service.tracker import Mirror, run_mirror
 
 
-def main(database: str, study: str, tracking_uri: str, artifacts: str, lock: str | None = None) -> None:
+def main(database: str, study: str, tracking_uri: str, artifacts: str) -> None:
     mirror = Mirror(
         open_store(database),
         study,
@@ -19,7 +19,7 @@ def main(database: str, study: str, tracking_uri: str, artifacts: str, lock: str
         draw=_draw,
         export_model=lambda trial, folder: None,
     )
-    run_mirror(mirror, Path(lock) if lock else None)
+    run_mirror(mirror)
 
 
 def _draw(*_arguments: Any) -> str:

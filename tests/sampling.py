@@ -9,7 +9,7 @@ from typing import Any
 
 from search_spaces.space import Choice, Fixed, Float, Int, Space
 from service.ports import Sampler
-from service.records import Report, Trial, TrialState, better
+from service.records import Failure, Report, Trial, TrialState, better
 from service.sampler import OptunaSampler
 
 METRIC = "val/loss"
@@ -93,8 +93,8 @@ class Recorder:
         self.reports.append(Report(number, epoch, {"train/loss": 0.0, METRIC: value}, at=float(epoch)))
         return judgements[0]
 
-    def end(self, number: int, state: TrialState) -> None:
-        self.trials[number] = self.trials[number].to(state)
+    def end(self, number: int, state: TrialState, failure: Failure | None = None) -> None:
+        self.trials[number] = self.trials[number].to(state, failure=failure)
         for sampler in self.samplers:
             sampler.tell(self.trials[number])
 
@@ -116,7 +116,7 @@ class Recorder:
             return
         prune = self.report(number, value)
         if value != value:
-            self.end(number, TrialState.FAILED)
+            self.end(number, TrialState.FAILED, Failure.NAN)
         elif self.trials[number].epochs == EPOCHS:
             self.end(number, TrialState.COMPLETE)  # whatever the pruner says of the last epoch
         elif prune:

@@ -102,9 +102,14 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """The unit of work of an executor: trials of one architecture. A lone trial is a pack of one."""
+    """The unit of work of an executor: trials of one architecture. A lone trial is a pack of one.
+
+    Attributes:
+        share: how many times the study's resources of a trial its worker has.
+    """
 
     assignments: tuple[Assignment, ...]
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ class Outcome(StrEnum):
     NAN = "nan"
     OOM = "oom"
     LOST = "lost"  # the worker died
+    PREEMPTED = "preempted"  # the worker's machine was taken away, as announced: drained, or a spot instance
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ diagnosing.py what is known of a study      reporting.py it as a page
 from service.app.checking import Checked, check
 from service.app.diagnosing import diagnose_of
 from service.app.models import load_model
-from service.app.opening import open_home, spec_of
+from service.app.opening import PATIENCE, open_home, spec_of
 from service.app.reporting import report_of
 from service.app.running import Options, run_study
 from service.app.studies import new_study, remove_study, stop_study
 from service.app.tracking import catch_up
 
 __all__ = [
+    "PATIENCE",
     "Checked",
     "Options",
     "catch_up",

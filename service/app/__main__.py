@@ -1,6 +1,6 @@
 """The entries of the processes that Goodfit starts beside itself.
 
-python -m service.app mirror --home DIR STUDY            the tracker's
+python -m service.app mirror --home DIR --fence N STUDY      the tracker's
 python -m service.app controller --home DIR [--studies N]    the service's
 """
 
@@ -20,22 +20,28 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("mirror", "controller"):
         commands.add_parser(name).add_argument("--home", type=Path, required=True)
+    commands.choices["mirror"].add_argument("--fence", type=int, required=True)
     commands.choices["mirror"].add_argument("study")
     commands.choices["controller"].add_argument("--studies", type=int)
     options = parser.parse_args(arguments)
     if options.command == "mirror":
-        _mirror(options.home, options.study)
+        _mirror(options.home, options.study, options.fence)
     else:
         sys.exit(_control(options.home, options.studies))
 
 
-def _mirror(home: Path, name: str) -> None:
+def _mirror(home: Path, name: str, fence: int) -> None:
     from service.app.tracking import mirror_of
     from service.tracker import run_mirror
 
     settings = Settings.from_environment(home)
     store = open_home(settings)
-    run_mirror(mirror_of(settings, store, store.study(name)), settings.mirror_lock(name))
+    study = store.study(name)
+    run_mirror(
+        mirror_of(settings, store, study),
+        lambda: store.lone_mirror(study.id),
+        lambda: store.fence(study.id) > fence,
+    )
 
 
 def _control(home: Path, studies: int | None) -> int:

@@ -13,8 +13,17 @@ if TYPE_CHECKING:
     from service.store import SqlStore
 
 
-def open_home(settings: Settings, *, create: bool = False) -> SqlStore:
-    """The store of a home; HomeError when there is none and it is not to be made."""
+PATIENCE = 600.0  # seconds that a run waits for a database that is away
+
+
+def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0) -> SqlStore:
+    """The store of a home; HomeError when there is none and it is not to be made.
+
+    Args:
+        settings: the home.
+        create: make it where there is none.
+        patience: seconds that each later call waits for a database server that is away.
+    """
     from service.store import open_store
 
     if settings.database is None:
@@ -24,7 +33,7 @@ def open_home(settings: Settings, *, create: bool = False) -> SqlStore:
             raise errors.HomeError(
                 f"no studies in {settings.home}: run one with `goodfit run FILE`, or name another home with --home"
             )
-    return open_store(settings.database_url)
+    return open_store(settings.database_url, patience if settings.database else 0.0)
 
 
 def spec_of(study: Study) -> StudySpec:

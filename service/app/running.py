@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from service import errors
 from service.app.checking import Checked
-from service.app.tracking import tracking
+from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.records import Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, make_folder, owner
 
@@ -32,45 +32,45 @@ class Options:
     executor: str = "ray"  # ray, local
     watch: Callable[[Progress], None] = lambda _: None
     on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
+    sharers: Callable[[], int] = lambda: 1  # tells how many studies there are workers for, this one among them
     on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
     on_trouble: Callable[[str], None] = lambda _: None  # gets what keeps MLflow behind
     clock: Callable[[], float] = time.time
 
 
 def run_study(
-    settings: Settings,
-    checked: Checked,
-    store: Store,
-    study: Study,
-    options: Options,
-    *,
-    lease: Lease | None = None,
-    sharers: Callable[[], int] = lambda: 1,  # noqa: ARG001 - for the executor, once it heeds it
+    settings: Settings, checked: Checked, store: Store, study: Study, options: Options, lease: Lease | None = None
 ) -> Study:
     """Run a study to its end, or until it is interrupted.
 
     Args:
-        settings: where.
-        checked: what.
-        store: with the study in it.
+        settings: the home.
+        checked: what `check` says of its spec.
+        store: where it is.
         study: as the store has it.
-        options: how.
-        lease: of the study, where this process has it already; it is released at the end. A stop that
-            was asked for before is then heeded; without a lease it is forgotten.
-        sharers: how many studies share the cluster at this moment, this one among them.
+        options: how it is run here.
+        lease: the service's claim on it, handed over to this process unless it is its already; MLflow is waited
+            for as long as it gets on then. None: this process acquires it, and waits as long as a user would.
 
     Raises:
         StudyHeld: another live process runs it.
+        Fenced: the claim has passed, or the study went to another runner.
         Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
     """
-    make_folder(settings.study_folder(study.name))
     with contextlib.ExitStack() as stack:
         if lease is None:
-            lease = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
+            held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
             store.ask_stop(study.id, False)
-        stack.callback(store.release, lease)
-        tracker = stack.enter_context(tracking(settings, study, options.on_catch_up, options.on_trouble))
-        stack.callback(store.release, lease)  # before MLflow catches up: that needs no lease
+        else:  # whoever put it into the queue took a stop back; one that came since is meant
+            ours = lease.owner == owner()
+            held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
+        stack.callback(store.release, held)
+        make_folder(settings.study_folder(study.name))
+        patience = CATCH_UP_SECONDS if lease is None else math.inf
+        tracker = stack.enter_context(
+            tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
+        )
+        stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
         executor = stack.enter_context(_executor(settings, checked, options))
         runner = _build_runner(
             settings,
@@ -79,7 +79,7 @@ def run_study(
             store,
             study,
             options,
-            lease=lease,
+            lease=held,
             tracker=tracker,
             executor=executor,
         )
@@ -113,6 +113,7 @@ def _build_runner(
         executor=executor,
         tracker=tracker,
         assign=lambda trial: _assignment(settings, spec, study.name, trial),
+        sharers=options.sharers,
         watch=options.watch,
         clock=options.clock,
         lease_seconds=settings.lease_seconds,
@@ -178,7 +179,8 @@ def _executor(settings: Settings, checked: Checked, options: Options) -> Iterato
             cluster = Cluster(settings.ray_address)
             stack.callback(cluster.close)
             parallel = None if share.parallel == "auto" else share.parallel
-            executor = RayExecutor(cluster, setup, Share(share.cpus, share.gpus, parallel, spec.planned_trials()))
+            most = spec.planned_trials()
+            executor = RayExecutor(cluster, setup, Share(share.cpus, share.gpus, share.custom, parallel, most))
         stack.callback(executor.close)
         yield executor
 

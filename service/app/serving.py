@@ -16,7 +16,8 @@ from service.app.opening import open_home, spec_of
 from service.app.running import Options, run_study
 from service.app.tracking import catch_up
 from service.records import Batch, Lease, Study, StudyState
-from service.settings import RENEWALS, Settings, is_dead, make_folder, owner
+from service.runner import RENEWALS
+from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
     from service.ports import Store
@@ -59,8 +60,8 @@ def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Call
             say(str(error))
             _refuse(store, lease, study, str(error))
             return
-        options = Options(on_runner=lambda _: ready(), on_trouble=say)
-        run_study(settings, checked, store, study, options, lease=lease, sharers=lambda: sharers(store, time.time()))
+        options = Options(on_runner=lambda _: ready(), on_trouble=say, sharers=lambda: sharers(store, time.time()))
+        run_study(settings, checked, store, study, options, lease=lease)
 
 
 def sharers(store: Store, now: float) -> int:

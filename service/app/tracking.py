@@ -26,13 +26,28 @@ HURRY_SECONDS = 3.0  # and after a Ctrl-C, or a fault
 
 @contextlib.contextmanager
 def tracking(
-    settings: Settings, study: Study, on_catch_up: Callable[[int], None], on_trouble: Callable[[str], None]
+    settings: Settings,
+    study: Study,
+    fence: int,
+    on_catch_up: Callable[[int], None],
+    on_trouble: Callable[[str], None],
+    catch_up_seconds: float = CATCH_UP_SECONDS,
 ) -> Iterator[Tracker]:
-    """The study's tracker in a process of its own; at the end it catches up, unless the user is in a hurry."""
+    """The study's tracker in a process of its own; at the end it catches up, unless the user is in a hurry.
+
+    Args:
+        settings: the home.
+        study: to mirror.
+        fence: of the lease under which it is; whoever gets a later one has a mirror too, and this one ends.
+        on_catch_up: gets how many trials MLflow is behind, at the end.
+        on_trouble: gets what keeps it behind.
+        catch_up_seconds: how long the end waits for MLflow while it gets on.
+    """
     from service.tracker import MlflowTracker
 
     make_folder(settings.log_folder)
-    command = [sys.executable, "-m", "service.app", "mirror", "--home", str(settings.home), study.name]
+    command = [sys.executable, "-m", "service.app", "mirror", "--home", str(settings.home)]
+    command += ["--fence", str(fence), study.name]
     tracker = MlflowTracker(command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS)
     hurry = True
     try:
@@ -40,7 +55,7 @@ def tracking(
         hurry = False
     finally:
         try:
-            done = tracker.close(HURRY_SECONDS if hurry else CATCH_UP_SECONDS, on_catch_up)
+            done = tracker.close(HURRY_SECONDS if hurry else catch_up_seconds, on_catch_up)
         except KeyboardInterrupt:
             done = tracker.close(0)
         if not done:
@@ -53,11 +68,12 @@ def catch_up(
     study: Study,
     on_catch_up: Callable[[int], None],
     on_trouble: Callable[[str], None],
+    catch_up_seconds: float = CATCH_UP_SECONDS,
 ) -> None:
-    """Send MLflow what it has not heard of a study that nobody runs."""
+    """Send MLflow what it has not heard of a study that nobody runs; ends when somebody does."""
     done = study.state is StudyState.DONE
     if store.unmirrored(study.id, 1) or study.mlflow_run_id is None or (done and study.champion is None):
-        with tracking(settings, study, on_catch_up, on_trouble):
+        with tracking(settings, study, store.fence(study.id), on_catch_up, on_trouble, catch_up_seconds):
             pass
 
 

@@ -30,6 +30,7 @@ def plan(spec: StudySpec) -> dict[str, Any]:
         "folds": spec.folds,
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
+        "resources": spec.resources.model_dump(mode="json"),
         "fingerprint": spec.fingerprint(),
     }
 
@@ -56,6 +57,16 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(
         ("", f"{trials} of {each}at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}")
     )
+    lines.append(("each trial", _share(planned["resources"])))
     for label, text in lines:
         print(f"{label:<11}{text}")
     print(f"{file} is valid; run it with: goodfit run {file}")
+
+
+def _share(resources: Mapping[str, Any]) -> str:
+    """What a trial takes of the cluster, and how many run at once."""
+    taken = [f"{resources['cpus']:g} CPU{'s' if resources['cpus'] != 1 else ''}"]
+    taken += [f"{resources['gpus']:g} GPU{'s' if resources['gpus'] != 1 else ''}"] if resources["gpus"] else []
+    taken += [f"{amount:g} {name}" for name, amount in resources["custom"].items()]
+    parallel = resources["parallel"]
+    return f"{', '.join(taken)}; {'as many at once as fit' if parallel == 'auto' else f'{parallel} at once'}"

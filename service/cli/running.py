@@ -34,7 +34,7 @@ def run_file(
 
     spec = read(file, overrides)
     checked = app.check(spec)
-    store = app.open_home(settings, create=True)
+    store = app.open_home(settings, create=True, patience=app.PATIENCE)
     study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
     if study.state is StudyState.DONE:
         say(f"study {study.name} is done already; search anew with `--new`")
@@ -45,7 +45,7 @@ def run_file(
 
 def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool) -> None:
     """`goodfit resume`: also what MLflow has still to hear of a finished study."""
-    store = app.open_home(settings)
+    store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
     if study.state is StudyState.DONE:
         say(f"study {name} is done; nothing to resume")
@@ -100,12 +100,17 @@ def _length(spec: StudySpec) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[list[Runner]]:
-    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error."""
+    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error.
+
+    The second is for trials that do not end, the third for a database that is away.
+    """
     runners: list[Runner] = []
+    left = [2]
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if not runners or runners[0].over:
+        if not runners or runners[0].over or not left[0]:
             raise KeyboardInterrupt
+        left[0] -= 1
         runners[0].interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

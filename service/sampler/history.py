@@ -24,6 +24,7 @@ from service.records import Report, Trial, TrialState
 from service.sampler.axes import Axis, axes_of, searched
 
 Curve = dict[int, float]  # epoch -> objective, epochs ascending
+FINITE = "finite"  # the constraint that a trial breaks whose loss is not a number
 
 
 def to_optuna_study(
@@ -89,6 +90,11 @@ def value_of(trial: Trial, curve: Curve) -> float | None:
             last = curve[max(curve)]
             return None if math.isnan(last) else last
     return None
+
+
+def violation(trial: Trial) -> float:
+    """How badly a trial breaks FINITE: the worse, the fewer epochs it held."""
+    return 1.0 / (1 + trial.epochs)
 
 
 def curves_of(reports: Sequence[Report], metric: str) -> dict[int, Curve]:

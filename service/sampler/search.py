@@ -1,5 +1,7 @@
 """OptunaSampler: proposes configurations and judges running trials.
 
+A trial whose loss is not a number is infeasible: TPE ranks such behind all others, and keeps away from them.
+
 Its Optuna study lives in memory and is rebuilt from the store's records; a trial has the same number
 in both. Two rules let a resumed study go on as if it had never stopped:
 
@@ -29,9 +31,9 @@ from optuna.trial import create_trial
 
 from search_spaces.space import Space
 from service.errors import InputError, did_you_mean
-from service.records import Report, Trial, is_control
+from service.records import Failure, Report, Trial, is_control
 from service.sampler.axes import Free, axes_of, groups_of, searched, usable
-from service.sampler.history import Curve, curves_of, new_study, quiet, state_of, value_of
+from service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
 from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, rungs, settle
 
 SEARCH_METHODS = ("grid", "random", "bayesian")
@@ -144,7 +146,9 @@ class OptunaSampler:
         return self._pruner is not None and not is_control(number, self._control) and self._running[number].prune
 
     def tell(self, trial: Trial) -> None:
-        state = state_of(trial)
+        state = _state_of(trial)
+        if trial.failure is Failure.NAN:
+            self._optuna_trial(trial.number).set_constraint(FINITE, violation(trial))
         self._study.tell(trial.number, trial.value if state is State.COMPLETE else None, state)
         self._running.pop(trial.number, None)
 
@@ -163,10 +167,11 @@ class OptunaSampler:
                 self._follow(trial.number, curves.get(trial.number), prune=trial.prune_at is not None)
 
     def _restore(self, trial: Trial, curve: Curve) -> None:
-        state = state_of(trial)
+        state = _state_of(trial)
         judged = curve if state.is_finished() else dict(list(curve.items())[:-1])
         noted = rungs(self._pruner, self._study, trial.number, judged)
-        self._add(trial.params, state, value_of(trial, curve), curve, noted)
+        broken = {FINITE: violation(trial)} if trial.failure is Failure.NAN else None
+        self._add(trial.params, state, value_of(trial, curve), curve, noted, broken)
 
     def _add(
         self,
@@ -175,6 +180,7 @@ class OptunaSampler:
         value: float | None = None,
         curve: Curve | None = None,
         noted: Mapping[str, float] | None = None,
+        broken: dict[str, float] | None = None,
     ) -> None:
         values, distributions = searched(self._axes, params)
         trial = create_trial(
@@ -184,6 +190,7 @@ class OptunaSampler:
             distributions=distributions,
             intermediate_values=curve,
             system_attrs=dict(noted or {}),
+            constraints=broken,
         )
         self._study.add_trial(trial)
         self._seen.add(_key(params))
@@ -193,13 +200,15 @@ class OptunaSampler:
         """Judge the trial from here on, if there is a pruner."""
         if self._pruner is None:
             return
-        study_id = self._storage.get_study_id_from_name(self._name)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        running = _Running(optuna.Trial(self._study, trial_id), max(curve or {}, default=0))
+        running = _Running(self._optuna_trial(number), max(curve or {}, default=0))
         self._running[number] = running
         if curve:
             self._judge(running)
         running.prune = running.prune or prune
+
+    def _optuna_trial(self, number: int) -> optuna.Trial:
+        study_id = self._storage.get_study_id_from_name(self._name)
+        return optuna.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
     def _judge(self, running: _Running) -> None:
         with nan_tolerated() if self._any_nan else contextlib.nullcontext():
@@ -249,6 +258,11 @@ class OptunaSampler:
         start = _seed(self._seed, number, _OWN_DRAWS + _RANDOM_DRAWS)
         points = (self._space.configuration((start + step) % size) for step in range(size))
         return next(point for point in points if _key(point) not in self._seen)
+
+
+def _state_of(trial: Trial) -> State:
+    """As the search sees it: an infeasible trial is one that ended early, which no pruner compares with."""
+    return State.PRUNED if trial.failure is Failure.NAN else state_of(trial)
 
 
 def _key(params: Mapping[str, Any]) -> str:

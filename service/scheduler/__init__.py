@@ -2,6 +2,7 @@
 
 from service.scheduler.machine import Scheduler
 from service.scheduler.words import (
+    MORE,
     Action,
     Ask,
     Close,
@@ -28,6 +29,7 @@ from service.scheduler.words import (
 )
 
 __all__ = [
+    "MORE",
     "Action",
     "Ask",
     "Close",

@@ -16,6 +16,7 @@ from typing import Any
 
 from service.records import Failure, Report, StudyState, Trial, TrialState, Verdict, better, ranked, trial_seed
 from service.scheduler.words import (
+    MORE,
     Action,
     Ask,
     Close,
@@ -46,7 +47,6 @@ _FAILURES = {
     Outcome.ERROR: Failure.ERROR,
     Outcome.UNUSABLE: Failure.ERROR,
     Outcome.NAN: Failure.NAN,
-    Outcome.OOM: Failure.OOM,
 }
 
 
@@ -67,7 +67,8 @@ class Scheduler:
         self.closed = False
         self._message: str | None = None
         self._queue: deque[int] = deque()
-        self._running: set[int] = set()
+        self._running: dict[int, int] = {}  # trial -> how many slots it takes
+        self._load = 0  # the sum of these
         self._overtime: set[int] = set()
         self._asked: int | None = None
         self._exhausted = False
@@ -150,7 +151,7 @@ class Scheduler:
         trial = self._current(event.trial, event.attempt)
         if trial is None:
             return []
-        self._running.discard(trial.number)
+        self._load -= self._running.pop(trial.number)
         if trial.cut:
             return self._settle_cut(trial, now, event)
         match event.outcome:
@@ -160,6 +161,10 @@ class Scheduler:
                 return self._stopped(trial, now)
             case Outcome.LOST:
                 return self._lost(trial, event.message, now)
+            case Outcome.PREEMPTED:
+                return self._again(trial, now)
+            case Outcome.OOM:
+                return self._out_of_memory(trial, event.message, now)
             case Outcome.NO_DISK:
                 return [*self._requeue(trial, front=True), *self._close(Reason.NO_DISK, event.message, now)]
         failed = self._settle(trial, TrialState.FAILED, now, failure=_FAILURES[event.outcome], message=event.message)
@@ -168,7 +173,7 @@ class Scheduler:
         return failed
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
-        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test))
+        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test, message=None))
         actions: list[Action] = [Settle(trial, event)]
         if self._reaches_target(self.trials[trial.number]):
             actions += self._close(Reason.TARGET, None, now)
@@ -188,9 +193,21 @@ class Scheduler:
         if trial.losses > self.plan.retries:
             text = f"its worker died {trial.losses} times in a row: {message or 'no word from it'}"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.LOST, message=text)
+        return self._again(trial, now)
+
+    def _again(self, trial: Trial, now: float) -> list[Action]:
+        """Another attempt at a trial whose worker is gone, unless the study ends without it."""
         if self.closing is not None and not self.closing.saves:
             return self._settle(trial, TrialState.CANCELLED, now)
         return self._requeue(trial, front=True)
+
+    def _out_of_memory(self, trial: Trial, message: str | None, now: float) -> list[Action]:
+        """Once more with a greater share; with that, or with none left to give, it has failed."""
+        if trial.share < MORE and (self.closing is None or self.closing.saves):
+            return self._requeue(replace(trial, share=MORE, message=message), front=True)
+        first = f"{trial.message}; with {trial.share:g} times the share: " if trial.share > 1 and trial.message else ""
+        text = f"{first}{message or 'out of memory'}"
+        return self._settle(trial, TrialState.FAILED, now, failure=Failure.OOM, message=text)
 
     def _on_proposed(self, event: Proposed) -> list[Action]:
         self._asked = None
@@ -206,12 +223,13 @@ class Scheduler:
         if self.closed:
             return []
         actions: list[Action] = []
-        while not self.closing and self._queue and len(self._running) < self.slots:
+        while not self.closing and self._queue and self._fits(self.trials[self._queue[0]]):
             number = self._queue.popleft()
             trial = self.trials[number]
             changes = {"attempts": trial.attempts + 1, "started": trial.started or now}
             trial = self._put(trial.to(TrialState.RUNNING, **changes))
-            self._running.add(number)
+            self._running[number] = _weight(trial)
+            self._load += _weight(trial)
             actions += [Record(trial), Launch(trial)]
         if self._may_ask():
             self._asked = len(self.trials)
@@ -220,8 +238,12 @@ class Scheduler:
             actions += self._confirm(now) or self._finish()
         return actions
 
+    def _fits(self, trial: Trial) -> bool:
+        """Whether a trial may start now; one that takes more than there is may when nothing else runs."""
+        return self._load + _weight(trial) <= self.slots or (self.slots > 0 and not self._running)
+
     def _may_ask(self) -> bool:
-        free = len(self._running) < self.slots
+        free = self._load < self.slots
         waiting = self.closing or self._queue or self._confirming or self._asked is not None
         return free and not (waiting or self._spent())
 
@@ -248,7 +270,7 @@ class Scheduler:
         for trial, turn in itertools.product(chosen, range(seeds)):
             number = len(self.trials)
             seed = trial_seed(self.plan.seed, -1 - turn)  # of no trial of the search: these count from 0
-            self._put(Trial(number, trial.params, seed, confirms=trial.number))
+            self._put(Trial(number, trial.params, seed, confirms=trial.number, share=trial.share))
             self._queue.append(number)
             actions.append(Record(self.trials[number]))
         return [*actions, *self._on_turn(now)]
@@ -296,10 +318,11 @@ class Scheduler:
     def _settle_cut(self, trial: Trial, now: float, ended: Ended | None = None) -> list[Action]:
         """A pruned trial, or one that was stopped for overfitting: that is as trained as it is to be."""
         state = TrialState.PRUNED if trial.prune_at is not None else TrialState.COMPLETE
-        return [Settle(self._put(trial.to(state, ended=now)), ended)]
+        return [Settle(self._put(trial.to(state, ended=now, message=None)), ended)]
 
     def _requeue(self, trial: Trial, *, front: bool) -> list[Action]:
         trial = self._put(trial.to(TrialState.QUEUED))
+        self._overtime.discard(trial.number)  # the next attempt has its own time
         if front:
             self._queue.appendleft(trial.number)
         else:
@@ -324,3 +347,8 @@ class Scheduler:
         if trial.state is not TrialState.COMPLETE:
             return False
         return trial.value == target or better(trial.value, target, self.plan.direction)
+
+
+def _weight(trial: Trial) -> int:
+    """How many slots a trial takes."""
+    return math.ceil(trial.share)

@@ -8,6 +8,8 @@ from enum import Enum, auto
 from service.records import Params, Report, StudyState, Trial, Verdict
 from trainers.messages import Ended, Reported
 
+MORE = 2.0  # the share of a trial that ran out of memory with its first
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -31,7 +33,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """This many trials may run at once."""
+    """This many trials may run at once, from now on; fewer than do lets those go on."""
 
     count: int
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces.parameters import shown
-from search_spaces.values import BadValue, whole
+from search_spaces.values import BadValue, described, number, whole
 from service.spec.fields import (
     Count,
     Flag,
@@ -20,6 +21,7 @@ from service.spec.fields import (
     Seed,
     one_of,
     or_auto,
+    text,
     within,
 )
 
@@ -83,11 +85,39 @@ def _lone(value: object) -> int:
     return 1
 
 
+def _custom(value: object) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise BadValue(f"is {described(value)}; write {{name: amount}}, as the cluster's nodes name what they have")
+    return {text(key): _amount(key, amount) for key, amount in value.items()}
+
+
+def _amount(name: object, value: object) -> float:
+    try:
+        amount = float(within(number, above=0)(value))
+    except BadValue as error:
+        raise BadValue(f"{name} {error}") from error
+    if name in _OWN_KEYS:
+        raise BadValue(f"{name} is not for here; {_OWN_KEYS[name]}")
+    if amount > 1 and not amount.is_integer():
+        raise BadValue(f"{name} is {shown(amount)}; above 1 it must be a whole number")
+    return amount
+
+
+# Ray's own resources, which are not to be had under other keys.
+_OWN_KEYS: dict[object, str] = {
+    "CPU": "write `cpus:`",
+    "GPU": "write `gpus:`",
+    "memory": "it goes with the CPUs",
+    "object_store_memory": "trials use none of it",
+}
+
+
 class Resources(Section):
     """What one trial takes, and how many run at once."""
 
     cpus: Positive = 1.0
     gpus: NotNegative = 0.0
+    custom: Annotated[Mapping[str, float], BeforeValidator(_custom)] = Field(default_factory=dict)
     parallel: Annotated[Literal["auto"] | int, BeforeValidator(or_auto(within(whole, least=1)))] = "auto"
     pack: Annotated[Literal["auto", 1], BeforeValidator(or_auto(_lone))] = "auto"
 

@@ -177,9 +177,11 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
     space = [{key: value for key, value in item.items() if key != "doc"} for item in values.get("space", [])]
     pinned = {item["name"]: item for item in space if item["type"] == "fixed" and "when" not in item}
     searched = [item for item in space if item["name"] not in pinned]
+    resources = {key: value for key, value in values.get("resources", {}).items() if value != {}}
     plain: dict[str, Any] = _whole_alike(
         {
             **{key: value for key, value in values.items() if key != "space"},
+            **({"resources": resources} if "resources" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},
             "order": [item["name"] for item in searched],
         }

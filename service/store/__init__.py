@@ -2,10 +2,11 @@
 
 sql.py      the Store | leasing.py  leases | listing.py  pages and counts | access.py  tokens and the audit log
 tables.py, columns.py, rows.py      what lies where | opening.py, migrations/  how it gets there
-mirroring.py   one mirror a study | faults.py   a database's errors in words
+mirroring.py   one mirror a study | faults.py   a database's errors in words | patience.py   outlasting them
 """
 
 from service.store.access import SqlAccess
-from service.store.sql import LOCAL, SqlStore, open_store
+from service.store.patience import PatientStore, open_store
+from service.store.sql import LOCAL, SqlStore
 
-__all__ = ["LOCAL", "SqlAccess", "SqlStore", "open_store"]
+__all__ = ["LOCAL", "PatientStore", "SqlAccess", "SqlStore", "open_store"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from service.errors import GoodfitError, HomeError
+from service.errors import GoodfitError, HomeError, Unreachable
 
 BUSY_SECONDS = 30  # how long a writer waits for another before it gives up
 
@@ -33,13 +33,14 @@ _MEANINGS: tuple[tuple[str, type[GoodfitError], str], ...] = (
     ("SQLITE_CORRUPT", HomeError, "{place} is damaged ({detail}); restore it from a copy, or choose another home"),
     ("SQLITE_IOERR", HomeError, "the disk under {place} failed ({detail}); what was committed is safe: check the disk"),
     ("53100", GoodfitError, _FULL),  # disk_full
+    ("53300", Unreachable, _AWAY),  # too_many_connections
     ("53", HomeError, "{place} is short of resources ({detail}); what was committed is safe: try again later"),
     ("42501", HomeError, "{place} does not give this user the rights it needs ({detail}); grant them"),
     ("25006", HomeError, "{place} is read-only ({detail}); use the primary server"),
-    ("08", HomeError, _AWAY),  # connection exceptions
+    ("08", Unreachable, _AWAY),  # connection exceptions
     ("28", HomeError, _AWAY),  # invalid authorization
     ("3D", HomeError, _AWAY),  # no such database
-    ("57P", HomeError, _AWAY),  # shut down, crashed, starting up
+    ("57P", Unreachable, _AWAY),  # shut down, crashed, starting up
 )
 
 
@@ -66,7 +67,7 @@ def _meaning(error: Exception, place: str, secret: str | None) -> GoodfitError:
         detail = detail.replace(secret, "***")
     code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if code is None and isinstance(error, DBAPIError) and (error.connection_invalidated or _never_connected(error)):
-        return HomeError(_AWAY.format(place=place, detail=detail))
+        return Unreachable(_AWAY.format(place=place, detail=detail))
     for beginning, kind, text in _MEANINGS:
         if code is not None and code.startswith(beginning):
             return kind(text.format(place=place, detail=detail))

@@ -91,6 +91,14 @@ def release(connection: Connection, lease: Lease) -> None:
     connection.execute(_RELEASE, {"study": lease.study_id, "held": lease.fence})
 
 
+def fence(connection: Connection, study_id: int) -> int:
+    """Of the last lease that was given, whether or not it is held."""
+    row = connection.execute(_READ, {"study": study_id}).first()
+    if row is None:
+        raise UnknownStudy(f"study {study_id} is not there; it may have been removed")
+    return int(row.fence)
+
+
 def read(connection: Connection, study_id: int) -> Lease | None:
     """The lease, unless it was released."""
     row = connection.execute(_READ, {"study": study_id}).first()

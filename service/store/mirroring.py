@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.store.faults import translated
 from service.store.opening import Database
@@ -15,24 +16,38 @@ _LOCKS = 0x600DF18  # of PostgreSQL's advisory locks of two numbers: any that no
 
 
 @contextmanager
-def alone(database: Database, study_id: int) -> Iterator[bool]:
-    """Hold the study's mirror lock; False where another has it.
+def alone(database: Database, study_id: int) -> Iterator[Callable[[], bool] | None]:
+    """Hold the study's mirror lock, and tell whether that still holds; None where another has it.
 
     On PostgreSQL it is a lock of this session, which ends with the process or the connection; on SQLite, whose
     users share a machine, of a file beside the database.
     """
     if database.engine.dialect.name == "sqlite":
         with _locked(Path(f"{database.engine.url.database}-mirrors") / str(study_id)) as ours:
-            yield ours
+            yield (lambda: True) if ours else None
         return
-    with translated(database.place, database.secret), database.engine.connect() as connection:
+    with translated(database.place, database.secret):
+        connection = database.engine.connect()
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         ours = bool(connection.execute(select(func.pg_try_advisory_lock(_LOCKS, study_id))).scalar_one())
-        try:
-            yield ours
-        finally:
+    try:
+        yield (lambda: _lives(connection)) if ours else None
+    finally:
+        with suppress(SQLAlchemyError):  # where the connection has ended, so has the lock
             if ours:
                 connection.execute(select(func.pg_advisory_unlock(_LOCKS, study_id)))
+            connection.close()
+
+
+def _lives(connection: Connection) -> bool:
+    """Whether this connection, and with it its locks, has lasted."""
+    if connection.invalidated:
+        return False
+    try:
+        connection.exec_driver_sql("SELECT 1")
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 @contextmanager

@@ -92,6 +92,8 @@ def _postgresql(url: str) -> Database:
     if parsed.drivername not in ("postgresql", "postgres", "postgresql+psycopg"):
         raise HomeError(f"there is no store on {parsed.drivername!r}; write sqlite:///FILE or postgresql://...")
     defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": "goodfit", "client_encoding": "utf8"}
+    # A server that is cut off without a word is noticed in half a minute.
+    defaults |= {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
     options: dict[str, Any] = {name: value for name, value in defaults.items() if name not in parsed.query}
     host = parsed.host or parsed.query.get("host") or "localhost"
     port = f":{parsed.port}" if parsed.port else ""

@@ -18,7 +18,7 @@ from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, T
 from service.store import leasing, listing, mirroring
 from service.store.access import note
 from service.store.faults import translated
-from service.store.opening import Database, open_database
+from service.store.opening import Database
 from service.store.rows import (
     REPORT_COLUMNS,
     STUDY_COLUMNS,
@@ -241,7 +241,11 @@ class SqlStore:
                 rows = [{"study": study_id, "reason": reason} for study_id, reason in sorted(reasons.items())]
                 connection.execute(_NOTE_WAITS, rows)
 
-    def lone_mirror(self, study_id: int) -> AbstractContextManager[bool]:
+    def fence(self, study_id: int) -> int:
+        with self.reading() as connection:
+            return leasing.fence(connection, study_id)
+
+    def lone_mirror(self, study_id: int) -> AbstractContextManager[Callable[[], bool] | None]:
         return mirroring.alone(self._database, study_id)
 
     def behind(self, limit: int) -> list[Study]:
@@ -296,15 +300,6 @@ class SqlStore:
         """A transaction that writes; likewise."""
         with translated(self._database.place, self._database.secret), self._writer.begin() as connection:
             yield connection
-
-
-def open_store(url: str) -> SqlStore:
-    """Open the store at sqlite:///FILE or postgresql://...; its tables are created or upgraded where needed.
-
-    Raises:
-        HomeError: the database cannot be used, or was written by a newer Goodfit.
-    """
-    return SqlStore(open_database(url))
 
 
 def _unknown(connection: Connection, name: str) -> UnknownStudy:

@@ -135,6 +135,10 @@ class Mirror:
                 self._confirm_place(session, study)
             return len(ahead) - len(confirmed)
 
+    def forget(self) -> None:
+        """Know nothing of what MLflow has any more: another mirror may have written since."""
+        self._session = None
+
     def close_study(self) -> None:
         """Once a study has ended: its final summary and report, and if it is done its best model. Idempotent.
 

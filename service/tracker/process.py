@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from service.errors import TrackingError
+from service.errors import TrackingError, UnknownStudy, Unreachable
 from service.tracker.experiment import ENVIRONMENT
 
 PERIOD = 2.0  # seconds between pushes while trials run
@@ -36,6 +37,7 @@ class Pushes(Protocol):
     def refused(self) -> Mapping[int, str]: ...
     def sync(self) -> int: ...
     def close_study(self) -> None: ...
+    def forget(self) -> None: ...
 
 
 class Inbox(Protocol):
@@ -54,10 +56,62 @@ class Inbox(Protocol):
         ...
 
 
-def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> None:
-    """Push when there is news, until told to close and all is pushed, or until the parent is gone."""
+Alone = Callable[[], AbstractContextManager[Callable[[], bool] | None]]  # as Store.lone_mirror
+
+
+def mirror_alone(
+    mirror: Pushes, inbox: Inbox, say: Callable[[str], None], alone: Alone, superseded: Callable[[], bool]
+) -> None:
+    """Push while no other mirror of the study does; wait for the one before to end, and end for the one after.
+
+    Args:
+        mirror: the study to push.
+        inbox: what the parent says.
+        say: tells the parent.
+        alone: a context in which this is the only mirror; None, or no longer true, where it is not.
+        superseded: whether another runner has the study by now, and with it a mirror of its own.
+    """
     failures = 0
     while not inbox.gone:
+        try:
+            if superseded():
+                say("trouble another runner has the study now, and its own mirror")
+                return
+            with alone() as ours:
+                if ours is not None:
+                    failures = 0
+                    if mirror_loop(mirror, inbox, say, lambda: ours() and not superseded()):
+                        return
+                    mirror.forget()
+                    continue
+            say("trouble the mirror of an earlier run is still at work")
+            inbox.pause(TICK, inbox.closing)
+        except UnknownStudy:
+            say("done 0")  # it was removed
+            return
+        except Unreachable as error:
+            _wait_out(error, failures, inbox, say)
+            failures += 1
+
+
+def _wait_out(error: Exception, failures: int, inbox: Inbox, say: Callable[[str], None]) -> None:
+    say(f"trouble {_one_line(error)}")
+    closing = inbox.closing
+    inbox.pause(min(FIRST_PAUSE * 2**failures, CLOSING_PAUSE if closing else LONGEST_PAUSE), closing)
+
+
+def mirror_loop(
+    mirror: Pushes, inbox: Inbox, say: Callable[[str], None], may: Callable[[], bool] = lambda: True
+) -> bool:
+    """Push when there is news, until told to close and all is pushed, or until the parent is gone.
+
+    Returns:
+        False where it ended before that, since it may not push any more.
+    """
+    failures = 0
+    while not inbox.gone:
+        if not may():
+            return False
         closing = inbox.closing
         try:
             behind = mirror.sync()
@@ -66,10 +120,8 @@ def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> Non
                 mirror.close_study()
         except TrackingError as error:
             traceback.print_exc()
-            say(f"trouble {_one_line(error)}")
-            pause = min(FIRST_PAUSE * 2**failures, CLOSING_PAUSE if closing else LONGEST_PAUSE)
+            _wait_out(error, failures, inbox, say)
             failures += 1
-            inbox.pause(pause, closing)
             continue
         failures = 0
         say(f"behind {behind}")
@@ -78,9 +130,10 @@ def mirror_loop(mirror: Pushes, inbox: Inbox, say: Callable[[str], None]) -> Non
             continue
         if closing:
             say(f"done {behind}")
-            return
+            return True
         inbox.pause(PERIOD, closing)
         inbox.await_news()
+    return True
 
 
 def _refusals(refused: Mapping[int, str]) -> str:
@@ -137,13 +190,17 @@ class PipeInbox:
             self._changed.notify_all()
 
 
-def run_mirror(mirror: Pushes, lock: Path | None = None) -> NoReturn:
+def run_mirror(
+    mirror: Pushes,
+    alone: Alone = lambda: contextlib.nullcontext(lambda: True),
+    superseded: Callable[[], bool] = lambda: False,
+) -> NoReturn:
     """What the mirror's process does: nice, alone, quiet on stdout but for its parent. Ends the process.
 
     Args:
         mirror: the study to push.
-        lock: a file that only one mirror of the study on this machine holds, so that the mirror of a
-            killed run ends before the next begins.
+        alone: as in mirror_alone: the mirror of a killed run ends before the next begins.
+        superseded: likewise.
     """
     os.nice(NICENESS)
     sys.stdout.flush()
@@ -155,29 +212,9 @@ def run_mirror(mirror: Pushes, lock: Path | None = None) -> NoReturn:
             answers.write(f"{line}\n")
 
     inbox = PipeInbox(sys.stdin.fileno())
-    with _alone(lock, inbox, say):
-        mirror_loop(mirror, inbox, say)
+    mirror_alone(mirror, inbox, say, alone, superseded)
     sys.stderr.flush()
     os._exit(0)  # all is committed; taking an interpreter with MLflow in it apart would cost the run half a second
-
-
-@contextlib.contextmanager
-def _alone(lock: Path | None, inbox: Inbox, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock; while another holds it, wait as long as the parent lives."""
-    if lock is None:
-        yield
-        return
-    import fcntl
-
-    with lock.open("a") as file:
-        while not inbox.gone:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                say("trouble the mirror of an earlier run is still at work")
-                inbox.pause(TICK, inbox.closing)
-        yield
 
 
 class MlflowTracker:

@@ -36,8 +36,17 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
         opened: Executor = LocalExecutor(setup)
     else:
         opened = RayExecutor(request.getfixturevalue("cluster"), setup, Share(cpus=1, parallel=1))
+    until_there(opened)
     yield opened
     opened.close()
+
+
+def until_there(executor: Executor, slots: int = 1) -> None:
+    """Workers that have to start are no slots before they have."""
+    deadline = time.monotonic() + PATIENCE
+    while executor.slots < slots:
+        assert time.monotonic() < deadline, f"{executor.slots} workers of {slots}"
+        assert executor.wait(1.0) == []
 
 
 def assignment(folder: Path, trainer: str, trial: int = 0, **changes: Any) -> Assignment:
@@ -85,6 +94,7 @@ def test_wait_returns_nothing_when_there_is_nothing(executor: Executor) -> None:
 
 def test_one_worker_trains_one_trial_after_the_other(executor: Executor, tmp_path: Path) -> None:
     assert executor.slots == 1
+    assert executor.pending == set()
     for trial in range(3):
         executor.launch(Pack((assignment(tmp_path, "curve", trial),)))
         assert until_ended(executor, trial)[-1] == Ended(trial, 1, Outcome.COMPLETE)
@@ -155,6 +165,7 @@ def test_a_killed_trial_says_no_more_and_its_place_is_free(executor: Executor, t
 @pytest.fixture
 def on_ray(cluster: Cluster) -> Iterator[Executor]:
     opened = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=1, parallel=1))
+    until_there(opened)
     yield opened
     opened.close()
 
@@ -192,8 +203,67 @@ def test_what_a_trainer_prints_on_a_worker_is_in_its_log(on_ray: Executor, tmp_p
 def test_as_many_workers_as_fit_and_no_more_than_there_are_trials(cluster: Cluster) -> None:
     setup = Setup(zoo.named("curve"), None)
     executor = RayExecutor(cluster, setup, Share(cpus=0.25, most=3))
-    assert executor.slots == 3
+    until_there(executor, 3)
     executor.close()
+
+
+def test_a_part_among_studies_is_taken_and_never_from_a_running_trial(cluster: Cluster, tmp_path: Path) -> None:
+    room = int(ray_room())
+    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=0.5))
+    until_there(executor, 2 * room)
+    for trial in range(2 * room):
+        executor.launch(Pack((assignment(tmp_path, "slow", trial, epochs=30),)))
+    executor.share_among(2)
+    executor.wait(0.1)
+    assert executor.slots == 2 * room  # all of them train
+    executor.stop(0)
+    messages = until_ended(executor, 0)
+    assert executor.slots == 2 * room - 1  # that place is another study's now
+    assert {message.outcome for message in messages if isinstance(message, Ended)} == {Outcome.STOPPED}
+    executor.share_among(1)
+    while executor.slots < 2 * room:
+        executor.wait(1.0)
+    executor.close()
+
+
+def ray_room() -> float:
+    import ray
+
+    return float(ray.cluster_resources()["CPU"])
+
+
+def test_twice_the_share_is_a_worker_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
+    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=0.5, parallel=2))
+    until_there(executor, 2)
+    work = assignment(tmp_path, "curve")
+    executor.launch(Pack((work,), share=2.0))
+    assert executor.pending == {0}
+    assert executor.slots == 2
+    assert until_ended(executor, 0)[-1] == Ended(0, 1, Outcome.COMPLETE)
+    assert executor.pending == set()
+    until_there(executor, 2)
+    executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+    assert until_ended(executor, 1)[-1] == Ended(1, 1, Outcome.COMPLETE)
+    executor.close()
+
+
+def test_more_than_any_node_has_is_out_of_memory_for_good(executor: Executor, tmp_path: Path) -> None:
+    executor.launch(Pack((assignment(tmp_path, "curve"),), share=10_000.0))
+    ended = until_ended(executor, 0)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.outcome is Outcome.OOM
+    assert "no node of the cluster has room" in str(ended.message) or "no more" in str(ended.message)
+    until_there(executor)
+    executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+    assert until_ended(executor, 1)[-1] == Ended(1, 1, Outcome.COMPLETE)
+
+
+def test_sharing_is_no_ones_business_where_there_is_one_worker(executor: Executor, tmp_path: Path) -> None:
+    executor.share_among(3)
+    executor.wait(0.1)
+    assert executor.slots == 1
+    executor.launch(Pack((assignment(tmp_path, "curve"),)))
+    assert until_ended(executor, 0)[-1] == Ended(0, 1, Outcome.COMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +271,7 @@ def test_as_many_workers_as_fit_and_no_more_than_there_are_trials(cluster: Clust
     [
         (Share(cpus=10_000), "lower `resources: {cpus, gpus}`"),
         (Share(gpus=1000), "GPUs, the cluster has"),
+        (Share(custom={"tpu": 1}), "1 CPUs and 0 GPUs, 1 tpu, the cluster has"),
         (Share(cpus=0.5, parallel=100_000), "resources.parallel: 100000 trials at once do not fit"),
     ],
 )

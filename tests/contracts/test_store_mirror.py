@@ -155,3 +155,26 @@ def test_a_tracker_confirms_while_a_runner_applies(store: Store, lease: Lease, d
     assert len(store.reports(lease.study_id)) == epochs * len(trials)
     assert store.mirrored_epochs(lease.study_id, list(trials)) == dict.fromkeys(trials, epochs)
     assert {trial.label for trial in store.trials(lease.study_id)} == {"COMPLETE"}
+
+
+def test_one_mirror_at_a_time_and_the_next_when_it_ends(store: Store, lease: Lease, database_url: str) -> None:
+    other = open_store(database_url)
+    with store.lone_mirror(lease.study_id) as ours:
+        assert ours is not None
+        assert ours()
+        with other.lone_mirror(lease.study_id) as theirs:
+            assert theirs is None
+        with other.lone_mirror(lease.study_id + 1) as elsewhere:
+            assert elsewhere is not None
+    with other.lone_mirror(lease.study_id) as theirs:
+        assert theirs is not None
+    other.close()
+
+
+def test_a_fence_stays_when_its_lease_is_released(store: Store, lease: Lease) -> None:
+    assert store.fence(lease.study_id) == lease.fence
+    store.release(lease)
+    assert store.fence(lease.study_id) == lease.fence
+    store.remove("digits")
+    with pytest.raises(UnknownStudy, match="removed"):
+        store.fence(lease.study_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,21 +53,35 @@ class Puppet:
         deaf: bool = False,
         dies_at: tuple[int, int] | None = None,
         overfits: bool = False,
+        hungry: tuple[int, int] | None = None,
     ):
+        self.hungry = hungry  # (trial, epoch) that needs more than the usual share
         self.clock, self.seconds, self.deaf, self.dies_at, self.overfits = clock, seconds, deaf, dies_at, overfits
         self.work: Assignment | None = None
         self.epoch = 0
         self.stopped = False
         self.launched: list[tuple[int, int]] = []
         self.killed: list[int] = []
+        self.room = 1
+        self.unplaced: set[int] = set()
+        self.shared: list[int] = []
+        self.shares: list[float] = []
         self.on_wait: Callable[[], None] = lambda: None
 
     @property
     def slots(self) -> int:
-        return 1
+        return self.room
+
+    @property
+    def pending(self) -> Set[int]:
+        return self.unplaced
+
+    def share_among(self, studies: int) -> None:
+        self.shared.append(studies)
 
     def launch(self, pack: Pack) -> None:
         (self.work,) = pack.assignments
+        self.shares.append(pack.share)
         self.epoch = self.work.reported
         self.stopped = False
         self.launched.append((self.work.trial, self.work.attempt))
@@ -86,6 +100,9 @@ class Puppet:
             return []
         work = self.work
         self.clock.now += self.seconds
+        if self.hungry == (work.trial, self.epoch) and self.shares[-1] == 1:
+            self.work = None
+            return [Ended(work.trial, work.attempt, Outcome.OOM, "no more")]
         if self.dies_at == (work.trial, self.epoch) and work.attempt == 1:
             self.work = None
             return [Ended(work.trial, work.attempt, Outcome.LOST, "killed")]
@@ -155,7 +172,7 @@ class Bench:
         self.clock = Clock()
         self.seen: list[Progress] = []
 
-    def runner(self, executor: Puppet, store: Any = None, tracker: NoTracker | None = None) -> Runner:
+    def runner(self, executor: Puppet, store: Any = None, tracker: NoTracker | None = None, **more: Any) -> Runner:
         lease = self.store.acquire(self.study.id, "host:1:1", self.clock(), 1e9, lambda _: True)
         sampler = OptunaSampler(
             name="s",
@@ -181,6 +198,7 @@ class Bench:
             assign=self._assign,
             watch=self.seen.append,
             clock=self.clock,
+            **more,
         )
 
     def _assign(self, trial: Trial) -> Assignment:
@@ -271,6 +289,71 @@ def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(
         assert bench.outcome() == expected, f"killed at write {write}"
         assert (bench.store.study("s").test_opened is None) == (opened is None)
     assert write > 30, "every write of the study was a moment to be killed at"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
+def test_a_trial_that_needed_more_memory_keeps_its_share_wherever_the_study_is_killed(
+    tmp_path: Path, after: bool
+) -> None:
+    plan = replace(PLAN, trials=3)
+    whole = Bench(tmp_path, plan)
+    whole.runner(Puppet(whole.clock)).run()
+    expected = whole.outcome()
+    write, survived = 0, False
+    while not survived:
+        write += 1
+        (tmp_path / f"{write}").mkdir()
+        bench = Bench(tmp_path / f"{write}", plan)
+        try:
+            bench.runner(Puppet(bench.clock, hungry=(1, 2)), Mortal(bench.store, write, after=after)).run()
+            survived = True
+        except Killed:
+            if bench.store.study("s").state is not StudyState.DONE:
+                bench.runner(Puppet(bench.clock, hungry=(1, 2))).run()
+        assert bench.outcome() == expected, f"killed at write {write}"
+        assert [trial.share for trial in bench.trials()] == [1.0, 2.0, 1.0], f"killed at write {write}"
+        assert bench.trials()[1].attempts in (2, 3)
+    assert write > 15
+
+
+def test_slots_that_come_late_and_go_are_followed(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    puppet.room = 0
+    seen: list[int] = []
+
+    def on_wait() -> None:
+        seen.append(len(puppet.launched))
+        puppet.room = 0 if 1010 < bench.clock.now < 1050 else 1
+
+    puppet.on_wait = on_wait
+    assert bench.runner(puppet).run().state is StudyState.DONE
+    assert seen[0] == 0
+    assert len(bench.trials()) == 8
+
+
+def test_the_time_of_a_trial_begins_when_its_worker_is_there(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=2, trials=1, seed=7), Limits(trial=5.0))
+    puppet = Puppet(bench.clock)
+    work: list[Assignment] = []
+
+    def on_wait() -> None:  # no worker for it until long after its time
+        if bench.clock.now < 1100 and puppet.work:
+            work.append(puppet.work)
+            puppet.unplaced, puppet.work = {0}, None
+        elif bench.clock.now >= 1100 and puppet.unplaced:
+            puppet.unplaced, puppet.work = set(), work[0]
+
+    puppet.on_wait = on_wait
+    bench.runner(puppet).run()
+    assert bench.clock.now > 1100
+    assert [trial.label for trial in bench.trials()] == ["COMPLETE"]
+
+
+def test_workers_are_shared_among_the_studies_that_there_are(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    answers = iter([1, 2, 3] + [2] * 100)
+    bench.runner(puppet, sharers=lambda: next(answers)).run()
+    assert puppet.shared[:4] == [1, 2, 3, 2]
 
 
 def test_a_worker_that_dies_costs_an_attempt_and_nothing_else(tmp_path: Path, bench: Bench) -> None:

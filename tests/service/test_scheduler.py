@@ -26,6 +26,8 @@ class Desk:
         self.points = points
         self.log: list[sc.Action] = []
         self.launched: list[tuple[int, int]] = []
+        self.loads: list[tuple[float, int]] = []  # at each launch: the slots taken then, and how many there were
+        self.seen: list[tuple[int, int]] = []
         self.now = 100.0
         self.note(self.scheduler.start(self.now))
         self.tell(sc.Slots(slots))
@@ -50,6 +52,9 @@ class Desk:
     def turn(self) -> None:
         while answers := self.note(self.scheduler.step(sc.Turn(), self.now)):
             self.tell(*answers)
+        if self.launched and self.launched[-1:] != self.seen[-1:]:
+            self.loads.append((sum(trial.share for trial in self.scheduler.running), self.scheduler.slots))
+            self.seen = list(self.launched)
 
     def report(self, trial: int, epoch: int, loss: float, attempt: int = 1, *, final: bool = False) -> None:
         self.tell(Reported(trial, attempt, epoch, {"val/loss": loss}, self.now, final))
@@ -186,9 +191,7 @@ def test_deaths_under_the_runner_before_are_not_counted_against_a_trial():
     assert (desk.trial(0).state, desk.trial(0).losses) == (TrialState.RUNNING, 1)
 
 
-@pytest.mark.parametrize(
-    ("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN), (Outcome.OOM, Failure.OOM)]
-)
+@pytest.mark.parametrize(("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN)])
 def test_a_failure_keeps_its_kind_and_its_message_and_is_not_tried_again(outcome, failure):
     desk = Desk()
     desk.end(0, outcome, message="what went wrong")
@@ -289,7 +292,81 @@ def test_a_resumed_study_takes_up_what_was_in_flight():
     assert desk.close == sc.Close(StudyState.DONE)
 
 
-OUTCOMES = st.sampled_from(["report", "complete", "stopped", "lost", "error", "nan", "turn", "prune", "overtime"])
+def test_a_worker_that_was_preempted_is_not_counted():
+    desk = Desk()
+    for attempt in range(1, 8):
+        desk.end(0, Outcome.PREEMPTED, attempt=attempt)
+    assert (desk.trial(0).state, desk.trial(0).losses, desk.launched[-1]) == (TrialState.RUNNING, 0, (0, 8))
+
+
+def test_a_trial_that_runs_out_of_memory_gets_twice_the_share_once():
+    desk = Desk(slots=2)
+    desk.report(0, 1, 0.5)
+    desk.end(0, Outcome.OOM, message="no more")
+    assert [number for number, _ in desk.launched] == [0, 1]  # it waits for two slots, and nobody goes before it
+    assert (desk.trial(0).state, desk.trial(0).share) == (TrialState.QUEUED, sc.MORE)
+    desk.end(1)
+    assert desk.launched[2:] == [(0, 2)]
+    desk.report(0, 2, 0.4, attempt=2, final=True)
+    desk.end(0, attempt=2)
+    trial = desk.trial(0)
+    assert (trial.state, trial.share, trial.attempts, trial.message) == (TrialState.COMPLETE, sc.MORE, 2, None)
+    assert desk.launched[3:] == [(2, 1)]
+
+
+def test_a_trial_that_runs_out_of_memory_again_has_failed():
+    desk = Desk()
+    desk.end(0, Outcome.OOM, message="no more")
+    assert desk.launched == [(0, 1), (0, 2)]  # with one slot it gets more when nothing else runs
+    desk.end(0, Outcome.OOM, attempt=2, message="the cluster has no room")
+    trial = desk.trial(0)
+    assert (trial.label, trial.message) == (
+        "FAILED(oom)",
+        "no more; with 2 times the share: the cluster has no room",
+    )
+    assert desk.launched[-1] == (1, 1)
+
+
+def test_a_resumed_study_gives_a_trial_the_share_that_it_had():
+    left = Trial(0, {}, 1, TrialState.RUNNING, attempts=2, epochs=1, share=sc.MORE, message="no more")
+    desk = Desk(trials=(left,), slots=2)
+    assert desk.launched == [(0, 3)]
+    desk.end(0, Outcome.OOM, attempt=3, message="no more")
+    assert desk.trial(0).label == "FAILED(oom)"
+
+
+@pytest.mark.parametrize(("reason", "state"), [(sc.Reason.TIME, "FAILED(oom)"), (sc.Reason.INTERRUPT, "QUEUED")])
+def test_out_of_memory_while_the_study_closes_is_not_tried_again_by_it(reason, state):
+    desk = Desk()
+    desk.tell(sc.CloseAsked(reason))
+    desk.end(0, Outcome.OOM)
+    assert desk.trial(0).label == state
+    assert len(desk.launched) == 1
+
+
+def test_fewer_slots_let_trials_go_on_and_more_start_new_ones():
+    desk = Desk(slots=3)
+    desk.tell(sc.Slots(1))
+    desk.turn()
+    assert len(desk.scheduler.running) == 3
+    assert desk.did(sc.Stop) == desk.did(sc.Kill) == []
+    desk.end(0)
+    desk.end(1)
+    assert len(desk.launched) == 3
+    assert len(desk.scheduler.running) == 1
+
+
+def test_without_slots_a_study_waits():
+    desk = Desk(slots=0)
+    assert (desk.launched, desk.close) == ([], None)
+    desk.tell(sc.Slots(1))
+    desk.turn()
+    assert desk.launched == [(0, 1)]
+
+
+OUTCOMES = st.sampled_from(
+    ["report", "complete", "stopped", "lost", "preempted", "oom", "error", "nan", "turn", "prune", "overtime", "slots"]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -305,9 +382,12 @@ def test_whatever_workers_say_no_budget_is_passed_and_no_trial_ends_twice(slots,
     desk = Desk(plan, slots=slots, points=points)
     for word, pick in words:
         running = desk.scheduler.running
-        assert len(running) <= slots
-        if running:
+        if word == "slots":
+            desk.tell(sc.Slots(pick % 5))
+            desk.turn()
+        elif running:
             _say(desk, word, running[pick % len(running)])
+    desk.tell(sc.Slots(slots))
     if reason is not None:
         desk.tell(sc.CloseAsked(reason))
     desk.turn()
@@ -326,6 +406,9 @@ def test_whatever_workers_say_no_budget_is_passed_and_no_trial_ends_twice(slots,
     assert not desk.scheduler.running
     if reason is None:
         assert sorted(settled) == list(range(min(budget, points)))
+    for load, there in desk.loads:
+        assert load <= max(there, sc.MORE)
+    assert all(trial.share in (1.0, sc.MORE) for trial in desk.scheduler.trials.values())
     starts = list(itertools.chain(desk.launched))
     assert len(starts) == len(set(starts)), "each attempt is launched once"
 
@@ -341,5 +424,5 @@ def _say(desk: Desk, word: str, trial: Trial) -> None:
             desk.tell(sc.Overtime(number))
         case "turn":
             desk.turn()
-        case "complete" | "stopped" | "lost" | "error" | "nan":
+        case "complete" | "stopped" | "lost" | "preempted" | "oom" | "error" | "nan":
             desk.end(number, Outcome(word), attempt)

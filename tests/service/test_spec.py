@@ -53,7 +53,7 @@ search: {method: tpe, seed: 7, try_defaults: false}
 pruning: {method: patient, patience: 3, wrapped: {method: percentile, percentile: 25}}
 training: {epochs: 1e1, patience: 5, minutes: "1.5", checkpoint_epochs: 2, retries: 0}
 budget: {trials: 64, minutes: 30, target: 0.99}
-resources: {cpus: 0.5, gpus: 0.25, parallel: 3, pack: 1}
+resources: {cpus: 0.5, gpus: 0.25, custom: {tpu: 1, licence: 0.5}, parallel: 3, pack: 1}
 """
 
 
@@ -89,7 +89,13 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "stop_on": None,
     }
     assert spec.budget.model_dump() == {"trials": 64, "minutes": 30.0, "target": 0.99}
-    assert spec.resources.model_dump() == {"cpus": 0.5, "gpus": 0.25, "parallel": 3, "pack": 1}
+    assert spec.resources.model_dump() == {
+        "cpus": 0.5,
+        "gpus": 0.25,
+        "custom": {"tpu": 1.0, "licence": 0.5},
+        "parallel": 3,
+        "pack": 1,
+    }
     assert type(spec.fixed["width"]) is int
 
 

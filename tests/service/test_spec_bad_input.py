@@ -317,6 +317,16 @@ resources: {gpus: -1}
     8: resources.gpus: is -1; it must be at least 0
 resources: {gpus: 1.5}
     8: resources: above 1 it must be a whole number
+resources: {custom: tpu}
+    8: resources.custom: write {name: amount}
+resources: {custom: {tpu: 0}}
+    8: resources.custom: tpu is 0; it must be more than 0
+resources: {custom: {tpu: 1.5}}
+    8: resources.custom: tpu is 1.5; above 1 it must be a whole number
+resources: {custom: {tpu: many}}
+    8: resources.custom: tpu is the text 'many', not a number
+resources: {custom: {GPU: 1}}
+    8: resources.custom: GPU is not for here; write `gpus:`
 resources: {parallel: all}
     8: resources.parallel: write auto or a whole number
 resources: {parallel: 0}

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from service.errors import TrackingError
+from service.errors import TrackingError, UnknownStudy, Unreachable
 from service.tracker import MlflowTracker, ui_command, ui_link
-from service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_loop
+from service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_alone, mirror_loop
 
 
 class FakeMirror:
@@ -21,7 +22,7 @@ class FakeMirror:
     def __init__(self, *answers: int | str, refused: Mapping[int, str] | None = None) -> None:
         self._answers = list(answers)
         self.refused = refused or {}
-        self.closed = 0
+        self.closed = self.forgotten = 0
 
     def sync(self) -> int:
         answer = self._answers.pop(0) if self._answers else 0
@@ -31,6 +32,9 @@ class FakeMirror:
 
     def close_study(self) -> None:
         self.closed += 1
+
+    def forget(self) -> None:
+        self.forgotten += 1
 
 
 class FakeInbox:
@@ -103,6 +107,60 @@ def test_refused_trials_are_told_and_do_not_keep_it_from_ending() -> None:
     said = _said(FakeMirror(2, 2, refused={4: "no\ngood", 7: "bad"}), FakeInbox("close"))
     assert said[:2] == ["behind 2", "trouble MLflow refuses trial 4 (and 1 more): no good"]
     assert said[-1] == "done 2"
+
+
+class Locks:
+    """A lock that answers from a script: ours for so many looks, another's (0), or out of reach (None)."""
+
+    def __init__(self, *answers: int | None) -> None:
+        self._answers = list(answers)
+
+    @contextmanager
+    def __call__(self) -> Iterator[Callable[[], bool] | None]:
+        answer = self._answers.pop(0)
+        if answer is None:
+            raise Unreachable("PostgreSQL is away")
+        looks = iter([True] * answer)
+        yield (lambda: next(looks, False)) if answer else None
+
+
+def _said_alone(mirror: FakeMirror, inbox: FakeInbox, locks: Locks, *fences: bool | Exception) -> list[str]:
+    said: list[str] = []
+    answers = list(fences)
+
+    def superseded() -> bool:
+        answer = answers.pop(0) if answers else False
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    mirror_alone(mirror, inbox, said.append, locks, superseded)
+    return said
+
+
+def test_a_mirror_ends_when_another_runner_has_the_study() -> None:
+    assert _said_alone(FakeMirror(), FakeInbox("wake"), Locks(), True) == [
+        "trouble another runner has the study now, and its own mirror"
+    ]
+    said = _said_alone(FakeMirror(0, 0), FakeInbox("wake", "wake"), Locks(9), False, False, True, True)
+    assert said == ["behind 0", "well", "trouble another runner has the study now, and its own mirror"]
+
+
+def test_a_mirror_whose_lock_is_gone_takes_it_again_and_trusts_nothing_that_it_knew() -> None:
+    mirror = FakeMirror(0, 0, 0)
+    said = _said_alone(mirror, FakeInbox("wake", "close"), Locks(1, 0, None, 9))
+    assert said[:4] == [
+        "behind 0",
+        "well",
+        "trouble the mirror of an earlier run is still at work",
+        "trouble PostgreSQL is away",
+    ]
+    assert said[-1] == "done 0"
+    assert mirror.forgotten == 1
+
+
+def test_the_mirror_of_a_study_that_was_removed_has_nothing_to_do() -> None:
+    assert _said_alone(FakeMirror(), FakeInbox("wake"), Locks(), UnknownStudy("removed")) == ["done 0"]
 
 
 @pytest.fixture
@@ -239,7 +297,7 @@ def test_a_link_opens_the_charts_of_an_experiment() -> None:
 
 
 MIRROR = """
-from pathlib import Path
+from service.store import open_store
 from service.tracker import run_mirror
 
 class Mirror:
@@ -248,8 +306,10 @@ class Mirror:
         return 1
     def close_study(self):
         pass
+    def forget(self):
+        pass
 
-run_mirror(Mirror(), Path(sys.argv[1]))
+run_mirror(Mirror(), lambda: open_store(sys.argv[1]).lone_mirror(1))
 """
 
 
@@ -261,7 +321,7 @@ def await_word(heard: Callable[[], bool], tracker: MlflowTracker) -> None:
 
 
 def test_a_mirror_is_nice_and_waits_for_the_one_before_it_to_end(tmp_path: Path) -> None:
-    child = [sys.executable, "-c", f"import sys\n{MIRROR}", str(tmp_path / "lock")]
+    child = [sys.executable, "-c", f"import sys\n{MIRROR}", f"sqlite:///{tmp_path / 'goodfit.db'}"]
     first = MlflowTracker(child, tmp_path / "log.txt")
     second = None
     try:

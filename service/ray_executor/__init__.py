@@ -1,0 +1,10 @@
+"""The executor on Ray: cluster.py is the cluster, fitting.py how many workers it has room for, pool.py the workers.
+
+With ray_runners.py the only place that knows Ray.
+"""
+
+from service.ray_executor.cluster import Cluster
+from service.ray_executor.fitting import Share
+from service.ray_executor.pool import RayExecutor
+
+__all__ = ["Cluster", "RayExecutor", "Share"]

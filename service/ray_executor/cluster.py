@@ -1,0 +1,129 @@
+"""A Ray cluster: of our own, at an address, or the one that this process has joined already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors import GoodfitError
+from service.ray_executor.fitting import Resources
+
+CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
+OBJECT_STORE_BYTES = 128 * 2**20  # nothing large travels through it: workers load their own data
+
+
+class Cluster:
+    """A Ray cluster of our own in this process tree, or the one at an address.
+
+    A process that has joined a cluster stays in it, and stays when this closes. Starting takes seconds,
+    so it begins in the background; `ready` waits for it. Ray's processes end with the thread that started
+    them, so that thread lives until `close`.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._folder: str | None = None
+        self._joined = False  # by whoever started this process, before us
+        self._error: Exception | None = None
+        self._started, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._live, name="goodfit-ray", daemon=True)
+        self._thread.start()
+
+    def _live(self) -> None:
+        try:
+            self._start()
+        except Exception as error:  # noqa: BLE001 - kept for `ready`, which raises it
+            self._error = error
+        self._started.set()
+        self._closing.wait()
+        if self._error is None and not self._joined:
+            import ray
+
+            ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        if ray.is_initialized():
+            self._joined = True
+            return
+        _answers(self._address)
+        if not self._address:
+            self._folder = tempfile.mkdtemp(prefix="goodfit-")
+        local: dict[str, Any] = {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_temp_dir": self._folder,
+        }
+        ray.init(
+            address=self._address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({} if self._address else local),
+        )
+        _hush()
+
+    def ready(self) -> None:
+        """Wait until the cluster is there; GoodfitError if it cannot be."""
+        self._started.wait()
+        if self._error is not None:
+            where = f"no Ray cluster at {self._address}" if self._address else "Ray does not start"
+            raise GoodfitError(f"{where}: {self._error}; try `goodfit doctor`, or --executor local") from self._error
+
+    @property
+    def own(self) -> bool:
+        """Whether it is ours alone, and stays as it is; once it is ready."""
+        return self._folder is not None
+
+    def nodes(self) -> list[Resources]:
+        """What each of its nodes has, once it is ready."""
+        import ray
+
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+    def describe(self) -> str:
+        """What it has, for people; waits until it is ready."""
+        self.ready()
+        import ray
+
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        where = self._address or "in this process tree"
+        return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs {where}"
+
+    def close(self) -> None:
+        """Leave the cluster; one of our own ends, with its files."""
+        self._closing.set()
+        self._thread.join()
+
+
+def _answers(address: str | None) -> None:
+    """Raise OSError where nobody listens at host:port; Ray (2.60) would try for two minutes, and longer."""
+    host, _, port = (address or "").rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
+            pass
+
+
+def _hush() -> None:
+    """Keep what Ray's daemons say of dead workers out of standard output; an Ended tells it, and their logs do.
+
+    Ray has no switch for it (2.60: `listen_error_messages` prints whatever `log_to_driver` says).
+    """
+    from ray._private import worker
+
+    def note(data: Mapping[str, Any], ignore_prefix: bool = False) -> None:  # noqa: ARG001 - Ray's signature
+        for line in data.get("lines", ()):
+            logging.getLogger(__name__).info("ray: %s", line)
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = note

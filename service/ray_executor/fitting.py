@@ -1,0 +1,90 @@
+"""How many workers a cluster has room for. Pure: resources in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from service.errors import InputError
+
+Resources = Mapping[str, float]  # by Ray's names: CPU, GPU, and any of the cluster's own
+_SLACK = 1e-9  # ten tenths are one
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one trial takes of the cluster.
+
+    Attributes:
+        cpus: may be a fraction.
+        gpus: likewise.
+        custom: of the resources that the cluster's nodes name themselves.
+        parallel: how many trials run at once; None: as many as fit.
+        most: how many there are to run at all; None: no end of them.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    custom: Mapping[str, float] = field(default_factory=dict)
+    parallel: int | None = None
+    most: int | None = None
+
+    def times(self, factor: float) -> Share:
+        """So many times the CPUs, which memory goes with, and the GPUs; a part of one grows to the whole of it."""
+        gpus = min(1.0, self.gpus * factor) if self.gpus < 1 else math.ceil(self.gpus * factor)
+        return replace(self, cpus=self.cpus * factor, gpus=gpus)
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """As Ray counts it."""
+        return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+
+    def __str__(self) -> str:
+        custom = "".join(f", {amount:g} {name}" for name, amount in self.custom.items())
+        return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs{custom}"
+
+
+def room(share: Share, nodes: Sequence[Resources]) -> int:
+    """How many such shares the nodes have between them; one is never cut across two nodes."""
+    return sum(_room_on(share, node) for node in nodes)
+
+
+def _room_on(share: Share, node: Resources) -> int:
+    asked = [(name, amount) for name, amount in share.bundle.items() if amount]
+    return min((math.floor(node.get(name, 0.0) / amount + _SLACK) for name, amount in asked), default=0)
+
+
+def seats_wanted(share: Share, nodes: Sequence[Resources], studies: int) -> int:
+    """How many workers a study should have, or wait for: that is also what an autoscaler is asked for.
+
+    Args:
+        share: of one trial.
+        nodes: all that the cluster has.
+        studies: how many share it; an explicit `parallel` is cut to a fair part.
+    """
+    part = math.ceil(room(share, nodes) / max(studies, 1))
+    wanted = part if share.parallel is None else share.parallel
+    if studies > 1:
+        wanted = min(wanted, part)
+    if share.most is not None:
+        wanted = min(wanted, share.most)
+    return max(1, wanted)
+
+
+def require_room(share: Share, nodes: Sequence[Resources]) -> None:
+    """For a cluster that does not grow: InputError where not one trial fits, or fewer than asked for."""
+    fit = room(share, nodes)
+    has = {name: sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU", *share.custom)}
+    if fit < 1:
+        custom = "".join(f", {has[name]:g} {name}" for name in share.custom)
+        raise InputError(
+            f"a trial asks for {share}, the cluster has {has['CPU']:g} and {has['GPU']:g}{custom}: "
+            "lower `resources: {cpus, gpus}`"
+        )
+    if share.parallel is not None and share.parallel > fit:
+        raise InputError(
+            f"resources.parallel: {share.parallel} trials at once do not fit on {has['CPU']:g} CPUs and "
+            f"{has['GPU']:g} GPUs, {fit:g} do; lower it, or give each trial less "
+            f"(resources.cpus: {has['CPU'] / share.parallel:.2g})"
+        )

@@ -1,0 +1,277 @@
+"""RayExecutor: a pool of warm actors, one for each trial that may run at once.
+
+An actor keeps its trainer imported and its data loaded between trials. Each is asked for its
+messages by one call that waits in it (a long poll), so reports come in batches and training
+never waits for the engine. An actor that dies answers that call with an error: its trials are
+lost, and another takes its place. Every few seconds the pool fits itself to the cluster: actors
+that Ray has no room for stay pending, which is what its autoscaler sees.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from service.errors import GoodfitError
+from service.ray_executor.cluster import Cluster
+from service.ray_executor.fitting import Resources, Share, require_room, room, seats_wanted
+from trainers.messages import Ended, Message, Outcome, Pack
+from trainers.worker import Host, Setup
+
+POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
+CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it
+FIT_SECONDS = 3.0  # between looks at what the cluster has
+DOUBT_SECONDS = 20.0  # for Ray to find out whether a worker that does not answer is dead
+DOUBT_PAUSE = 0.1
+FRUITLESS = 5  # looks in a row by which workers had died as they started and none had come up
+WIDEST = 300  # characters of what Ray says of a death
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One actor of the pool.
+
+    Attributes:
+        actor: itself.
+        answer: to the call that it has: first whether it is there, then for its messages.
+        asked: when Ray was asked for it.
+        size: how many slots it stands for.
+        there: whether it has started.
+        doubted: since when it is out of reach, and Ray does not know yet whether it lives.
+        trials: that it has: number -> attempt.
+    """
+
+    actor: Any
+    answer: Any
+    asked: float
+    size: int = 1
+    there: bool = False
+    doubted: float | None = None
+    trials: dict[int, int] = field(default_factory=dict)
+
+
+class RayExecutor:
+    """Runs packs on a pool of actors.
+
+    Args:
+        cluster: where they live; this waits until it is ready.
+        setup: what they import and load before the first pack comes.
+        share: what one trial takes.
+        clock: seconds, from anywhere.
+        sleep: waits for so many seconds.
+
+    Raises:
+        InputError: the cluster is our own, and has not what the share asks for. On another the study waits.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        setup: Setup,
+        share: Share,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        cluster.ready()
+        import ray
+
+        self._ray = ray
+        self._host: Any = ray.remote(Host)
+        self._cluster, self._setup, self._share = cluster, setup, share
+        self._clock, self._sleep = clock, sleep
+        self._seats: list[_Seat] = []
+        self._studies = 1
+        self._wanted = 0
+        self._death: Exception | None = None  # of a worker that never came up, since the last look
+        self._fruitless = 0
+        nodes = cluster.nodes()
+        if cluster.own:
+            require_room(share, nodes)
+        self._fit(nodes)
+
+    @property
+    def slots(self) -> int:
+        return sum(seat.size for seat in self._seats if seat.trials or (seat.there and seat.doubted is None))
+
+    @property
+    def pending(self) -> Set[int]:
+        return {trial for seat in self._seats if not seat.there for trial in seat.trials}
+
+    def share_among(self, studies: int) -> None:
+        if studies != self._studies:
+            self._studies, self._fit_at = studies, -math.inf
+
+    def launch(self, pack: Pack) -> None:
+        if pack.share > 1:
+            seat = self._new_seat(pack.share)
+        else:
+            idle = [seat for seat in self._seats if not seat.trials and seat.size == 1 and seat.doubted is None]
+            seat = next((seat for seat in idle if seat.there), None) or (idle[0] if idle else self._new_seat())
+        seat.trials = {assignment.trial: assignment.attempt for assignment in pack.assignments}
+        seat.actor.launch.remote(pack)
+        if pack.share > 1:
+            self._fit_at = -math.inf  # the next look says whether there can ever be room for it
+            self._trim()
+
+    def stop(self, trial: int) -> None:
+        for seat in self._seats:
+            if trial in seat.trials:
+                seat.actor.stop.remote(trial)
+
+    def kill(self, trial: int) -> None:
+        for seat in list(self._seats):
+            if trial in seat.trials:
+                self._dismiss(seat)
+                self._grow()
+
+    def wait(self, seconds: float) -> list[Message]:
+        if self._clock() >= self._fit_at:
+            hopeless = self._fit(self._cluster.nodes())
+            if hopeless:
+                return hopeless
+        calls = {seat.answer: seat for seat in self._seats}
+        if not calls:
+            self._sleep(seconds)
+            return []
+        ready, _ = self._ray.wait(list(calls), num_returns=1, timeout=seconds)
+        if ready and len(calls) > 1:
+            ready, _ = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        messages: list[Message] = []
+        for call in ready:
+            messages += self._hear(calls[call])
+        return messages
+
+    def close(self) -> None:
+        for seat in list(self._seats):
+            self._dismiss(seat)
+
+    def _hear(self, seat: _Seat) -> list[Message]:
+        """What one worker has sent; a dead one has lost its trials."""
+        try:
+            answer = self._ray.get(seat.answer)
+        except self._ray.exceptions.ActorUnavailableError as error:
+            return self._doubt(seat, error)
+        except self._ray.exceptions.RayError as error:
+            return self._bury(seat, error)
+        if seat.doubted is not None:
+            return self._bury(seat, GoodfitError("its worker was out of reach, and what it said then is lost"))
+        seat.answer = seat.actor.poll.remote(POLL_SECONDS)
+        if not seat.there:
+            seat.there, self._fruitless = True, 0
+            return []
+        messages: list[Message] = answer
+        for message in messages:
+            if isinstance(message, Ended):
+                seat.trials.pop(message.trial, None)
+        if not seat.trials and (seat.size > 1 or self._size() > self._wanted or self._starves()):
+            self._dismiss(seat)
+            self._grow()
+        return messages
+
+    def _doubt(self, seat: _Seat, error: Exception) -> list[Message]:
+        """Ask again: when its machine is known to be gone, Ray says so, and whether that was announced."""
+        now = self._clock()
+        if seat.doubted is None:
+            seat.doubted = now
+        elif now - seat.doubted >= DOUBT_SECONDS:
+            return self._bury(seat, error)
+        else:
+            self._sleep(DOUBT_PAUSE)
+        seat.answer = seat.actor.pid.remote()
+        return []
+
+    def _bury(self, seat: _Seat, error: Exception) -> list[Message]:
+        lost: list[Message] = [Ended(trial, attempt, *_told(error)) for trial, attempt in seat.trials.items()]
+        self._dismiss(seat)
+        if seat.there or lost:
+            self._grow()
+        else:
+            self._death = error  # the next look replaces it: not at once, or it would go round and round
+        return lost
+
+    def _fit(self, nodes: list[Resources]) -> list[Message]:
+        """Have as many workers as there should be; the ends of trials that there can never be room for."""
+        self._fit_at = self._clock() + FIT_SECONDS
+        self._note_fruitless()
+        self._wanted = seats_wanted(self._share, nodes, self._studies)
+        self._trim()
+        self._grow()
+        hopeless: list[Message] = []
+        for seat in [seat for seat in self._seats if seat.size > 1 and not seat.there]:
+            greater = self._share.times(seat.size)
+            if not room(greater, nodes):
+                text = f"no node of the cluster has room for {greater}"
+                hopeless += [Ended(trial, attempt, Outcome.OOM, text) for trial, attempt in seat.trials.items()]
+                self._dismiss(seat)
+        if hopeless:
+            self._grow()
+        return hopeless
+
+    def _note_fruitless(self) -> None:
+        """Give up where workers die as they start, again and again; one that waits for room has not died."""
+        death, self._death = self._death, None
+        if death is None or any(seat.there for seat in self._seats):
+            return
+        self._fruitless += 1
+        if self._fruitless >= FRUITLESS:
+            raise GoodfitError(
+                f"workers die as they start: {_told(death)[1]}; is Goodfit installed on every node of the cluster?"
+            ) from death
+
+    def _size(self) -> int:
+        return sum(seat.size for seat in self._seats)
+
+    def _trim(self) -> None:
+        """Give back idle workers beyond those wanted; first those that have not started."""
+        idle = sorted((seat for seat in self._seats if not seat.trials), key=lambda seat: seat.there)
+        excess = self._size() - self._wanted
+        for seat in idle[: max(0, excess)]:
+            self._dismiss(seat)
+
+    def _starves(self) -> bool:
+        """Whether a greater worker waits for room, which may be there but in pieces, on several nodes."""
+        before = self._clock() - FIT_SECONDS
+        return any(seat.size > 1 and not seat.there and seat.asked < before for seat in self._seats)
+
+    def _grow(self) -> None:
+        if self._starves():
+            return
+        for _ in range(self._wanted - self._size()):
+            self._new_seat()
+
+    def _new_seat(self, times: float = 1.0) -> _Seat:
+        """Ask Ray for a worker, of so many times the usual share; it starts when there is room."""
+        share, setup = self._share, self._setup
+        if times > 1:
+            share = share.times(times)
+            setup = replace(setup, threads=max(1, math.floor(share.cpus)), gpus=share.gpus)
+        host = self._host.options(
+            num_cpus=share.cpus,
+            num_gpus=share.gpus,
+            resources=dict(share.custom),
+            max_concurrency=CONCURRENCY,
+            max_restarts=0,
+        )
+        actor = host.remote(setup)
+        seat = _Seat(actor, actor.pid.remote(), self._clock(), math.ceil(times))
+        self._seats.append(seat)
+        return seat
+
+    def _dismiss(self, seat: _Seat) -> None:
+        self._ray.kill(seat.actor)
+        self._seats.remove(seat)
+
+
+def _told(error: Exception) -> tuple[Outcome, str]:
+    """How a worker died, and in one line why."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return Outcome.OOM, "the machine ran out of memory and Ray ended the worker"
+    lines = [line for line in str(error).splitlines() if line.strip()] or ["no word from Ray"]
+    cause = next((line for line in lines[1:] if not line.startswith("\t")), lines[0])  # after facts about the actor
+    outcome = Outcome.PREEMPTED if getattr(error, "preempted", False) else Outcome.LOST
+    return outcome, textwrap.shorten(cause, WIDEST, placeholder=" ...")

@@ -1,0 +1,117 @@
+"""A store whose calls outlast a database that is away, such as one that is restarted.
+
+Of a call that found nobody it cannot be known whether it was carried out: only calls that may be made twice
+are tried again. Taking a lease is made such here.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from service.errors import Fenced, Unreachable
+from service.records import Lease
+from service.store.opening import Database, open_database
+from service.store.sql import SqlStore
+
+T = TypeVar("T")
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds; doubled with each failure
+
+# Not those that put something new there: add_study, enqueue, remove, tokens. Nor lone_mirror, which is no call.
+_AGAIN = (
+    "files", "study", "studies", "page_of_studies", "trials", "page_of_trials", "trial", "reports", "top", "confirming",
+    "tally", "counts", "release", "holder", "fence", "apply", "ask_stop", "waiting", "note_waits", "behind",
+    "unmirrored", "mirrored_epochs", "confirm_mirrored", "confirm_study_mirrored",
+)  # fmt: skip
+
+
+class PatientStore(SqlStore):
+    """A SqlStore that tries again while its database cannot be reached.
+
+    Args:
+        database: open.
+        patience: seconds after which a call gives up; Unreachable then.
+        sleep: waits for so many seconds.
+        clock: seconds, from anywhere.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        patience: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(database)
+        self._patience, self._sleep, self._clock = patience, sleep, clock
+
+    def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
+        def attempt(waited: float, again: bool) -> Lease:
+            ours = (lambda name: name == owner or dead(name)) if again else dead  # the first may have been granted
+            return SqlStore.acquire(self, study_id, owner, now + waited, ttl, ours)
+
+        return self._patiently(attempt)
+
+    def hand_over(self, lease: Lease, owner: str, now: float, ttl: float) -> Lease:
+        def attempt(waited: float, again: bool) -> Lease:
+            try:
+                return SqlStore.hand_over(self, lease, owner, now + waited, ttl)
+            except Fenced:
+                held = SqlStore.holder(self, lease.study_id) if again else None
+                if held is None or (held.owner, held.fence) != (owner, lease.fence + 1):
+                    raise
+                return held  # the first was carried out
+
+        return self._patiently(attempt)
+
+    def renew(self, lease: Lease, now: float, ttl: float) -> bool:
+        # The lease lasts from when it is renewed, not from when that was first tried.
+        return self._patiently(lambda waited, _again: SqlStore.renew(self, lease, now + waited, ttl))
+
+    def _patiently(self, attempt: Callable[[float, bool], T]) -> T:
+        """What an attempt gives: it is told how long this has waited, and whether it is not the first."""
+        begun, pause, again = self._clock(), FIRST_PAUSE, False
+        while True:
+            waited = self._clock() - begun
+            try:
+                return attempt(waited, again)
+            except Unreachable as error:
+                left = self._patience - (self._clock() - begun)
+                if left <= 0:
+                    raise
+                if not again:
+                    logging.getLogger(__name__).warning("%s; trying again for %.0f s", error, left)
+            self._sleep(min(pause, left))
+            pause, again = min(2 * pause, LONGEST_PAUSE), True
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    plain = getattr(SqlStore, name)
+
+    @functools.wraps(plain)
+    def call(self: PatientStore, *arguments: Any, **named: Any) -> Any:
+        return self._patiently(lambda _waited, _again: plain(self, *arguments, **named))
+
+    return call
+
+
+for _name in _AGAIN:
+    setattr(PatientStore, _name, _patient(_name))
+
+
+def open_store(url: str, patience: float = 0.0) -> SqlStore:
+    """Open the store at sqlite:///FILE or postgresql://...; its tables are created or upgraded where needed.
+
+    Args:
+        url: where it is.
+        patience: seconds for which each later call tries to reach the database, where that may be done twice.
+            Opening does not wait: a URL that is wrong should be told at once.
+
+    Raises:
+        HomeError: the database cannot be used, or was written by a newer Goodfit.
+    """
+    database = open_database(url)
+    return PatientStore(database, patience) if patience > 0 else SqlStore(database)
