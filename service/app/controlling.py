@@ -32,6 +32,7 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
     """
     ended = _ending()
     with contextlib.closing(open_home(settings, create=True)) as store, _connected(settings):
+        _heed_signals(ended)  # once more: Ray has put handlers of its own in their place
         from service.controller import Controller
         from service.ray_runners import RayRunners
 
@@ -78,8 +79,7 @@ def _connected(settings: Settings) -> Iterator[None]:
 def _ending() -> threading.Event:
     """Set when standard input ends, which is when the parent does, or by SIGTERM or SIGINT."""
     ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    signal.signal(signal.SIGINT, lambda *_: ended.set())
+    _heed_signals(ended)
 
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 4096):
@@ -88,6 +88,11 @@ def _ending() -> threading.Event:
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
     return ended
+
+
+def _heed_signals(ended: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
 
 
 def exit_code(work: Callable[[], None]) -> int:

@@ -63,7 +63,9 @@ class Service:
             process.send_signal(with_signal)
         for process in self.controllers:
             process.communicate(timeout=30)
+        codes = {process.returncode for process in self.controllers}
         self.controllers.clear()
+        assert codes <= {0 if with_signal is signal.SIGTERM else -with_signal}
 
     def submit(self, name: str, files: dict[str, str] | None = None, **changes: Any) -> Study:
         spec: dict[str, Any] = {
