@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 import traceback
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from service import errors
 from service.app.checking import Checked, check
-from service.app.opening import open_home, spec_of
+from service.app.opening import PATIENCE, open_home, spec_of
 from service.app.running import Options, run_study
 from service.app.tracking import catch_up
 from service.records import Batch, Lease, Study, StudyState
@@ -31,7 +32,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
     How it ends stands in the store; what went wrong on the way, in the runner's log.
     """
     say = _log_of(settings, study)
-    with _told(say), contextlib.closing(open_home(settings, create=True)) as store:
+    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         try:
             lease = store.hand_over(claim, owner(), time.time(), settings.lease_seconds)
         except errors.Fenced:  # this start took too long, and another is under way
@@ -46,8 +47,8 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
 def serve_mirror(settings: Settings, study: Study) -> None:
     """Send MLflow what it lacks of a study at rest."""
     say = _log_of(settings, study)
-    with _told(say), contextlib.closing(open_home(settings, create=True)) as store:
-        catch_up(settings, store, store.study(study.name), lambda _: None, say)
+    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
+        catch_up(settings, store, store.study(study.name), lambda _: None, say, math.inf)
 
 
 def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Callable[[str], None]) -> None:
