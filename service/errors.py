@@ -14,6 +14,7 @@ GoodfitError                    exit code 1: the study or the command failed
 ├── Fenced                      this runner lost its lease; its writes are refused
 ├── StudyFailed                 the study ended without one finished trial
 ├── IllegalChange               a state change that records.py does not allow
+├── ClusterLost                 Ray is away; only a new process can connect again
 └── TrackingError               MLflow refused or is away
 """
 
@@ -80,6 +81,10 @@ class StudyFailed(GoodfitError):
 
 class IllegalChange(GoodfitError):
     """A state change that the table in records.py does not allow."""
+
+
+class ClusterLost(GoodfitError):
+    """Ray is away; only a new process can connect again."""
 
 
 class TrackingError(GoodfitError):

@@ -121,8 +121,8 @@ class Store(Protocol):
         """Write a batch in one transaction, all or nothing; Fenced if the lease is gone.
 
         Reports that are there already stay as they were. The study's `stop_asked`, `model_uri`,
-        `champion` and MLflow columns, and the trials' `mlflow_run_id`, are not the runner's and
-        are left alone.
+        `champion`, MLflow and queue columns, and the trials' `mlflow_run_id`, are not the runner's
+        and are left alone.
         """
         ...
 
@@ -264,6 +264,42 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Runners(Protocol):
+    """Runs studies on the cluster, outlives whoever asked for it. No call waits for a study.
+
+    A runner is known by its study and the fence of the lease that it was started with. It takes
+    that lease over, runs the study, lets MLflow catch up, and ends by itself.
+    """
+
+    def nodes(self) -> list[Mapping[str, float]]:
+        """What each node of the cluster that is alive has in all: "CPU", "GPU" and custom resources."""
+        ...
+
+    def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
+        """Start the runner of a study, with the files that travel with it; nothing if it is there."""
+        ...
+
+    def end_older(self, study_id: int, fence: int) -> None:
+        """End the study's runners whose fences are smaller, whatever they are doing, and their trials."""
+        ...
+
+    def running(self) -> set[int]:
+        """The studies that have a runner, be it one that only waits for MLflow."""
+        ...
+
+    def mirror(self, study: Study) -> None:
+        """Start to send MLflow what it lacks of a study at rest; nothing if that is under way."""
+        ...
+
+    def mirroring(self) -> set[int]:
+        """The studies for which that is under way."""
+        ...
+
+    def request(self, bundles: Sequence[Mapping[str, float]]) -> None:
+        """Ask the cluster's autoscaler, where it has one, for room for all of these; replaces what was asked before."""
+        ...
 
 
 class Tracker(Protocol):

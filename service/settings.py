@@ -82,6 +82,10 @@ class Settings:
     def mirror_log(self, study: str) -> Path:
         return self.log_folder / f"{study}-mlflow.log"
 
+    def runner_log(self, study: str) -> Path:
+        """What the runners that the service starts have to say of a study."""
+        return self.log_folder / f"{study}-runner.log"
+
 
 def _program() -> str:
     """How this `goodfit` is called: by its name, or by its path where the name finds none or another."""

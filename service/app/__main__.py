@@ -1,33 +1,53 @@
-"""The entry of the tracker's process: `python -m service.app mirror --home DIR --fence N STUDY`."""
+"""The entries of the processes that Goodfit starts beside itself.
+
+python -m service.app mirror --home DIR --fence N STUDY      the tracker's
+python -m service.app controller --home DIR [--studies N]    the service's
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from service.app.opening import open_home
-from service.app.tracking import mirror_of
 from service.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The entry of the tracker's process."""
+    """Do what the first word says."""
     parser = argparse.ArgumentParser(prog="service.app")
-    parser.add_argument("command", choices=["mirror"])
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--fence", type=int, required=True)
-    parser.add_argument("study")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("mirror", "controller"):
+        commands.add_parser(name).add_argument("--home", type=Path, required=True)
+    commands.choices["mirror"].add_argument("--fence", type=int, required=True)
+    commands.choices["mirror"].add_argument("study")
+    commands.choices["controller"].add_argument("--studies", type=int)
     options = parser.parse_args(arguments)
+    if options.command == "mirror":
+        _mirror(options.home, options.study, options.fence)
+    else:
+        sys.exit(_control(options.home, options.studies))
+
+
+def _mirror(home: Path, name: str, fence: int) -> None:
+    from service.app.tracking import mirror_of
     from service.tracker import run_mirror
 
-    settings = Settings.from_environment(options.home)
+    settings = Settings.from_environment(home)
     store = open_home(settings)
-    study = store.study(options.study)
+    study = store.study(name)
     run_mirror(
         mirror_of(settings, store, study),
         lambda: store.lone_mirror(study.id),
-        lambda: store.fence(study.id) > options.fence,
+        lambda: store.fence(study.id) > fence,
     )
+
+
+def _control(home: Path, studies: int | None) -> int:
+    from service.app.controlling import STUDIES, control, exit_code
+
+    return exit_code(lambda: control(Settings.from_environment(home), studies or STUDIES))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def run_study(
         store: where it is.
         study: as the store has it.
         options: how it is run here.
-        lease: the service's claim on it, handed over to this process; MLflow is waited for as long as it gets
-            on then. None: this process acquires it, and waits as long as a user would.
+        lease: the service's claim on it, handed over to this process unless it is its already; MLflow is waited
+            for as long as it gets on then. None: this process acquires it, and waits as long as a user would.
 
     Raises:
         StudyHeld: another live process runs it.
@@ -62,7 +62,8 @@ def run_study(
             held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
             store.ask_stop(study.id, False)
         else:  # whoever put it into the queue took a stop back; one that came since is meant
-            held = store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
+            ours = lease.owner == owner()
+            held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
         make_folder(settings.study_folder(study.name))
         patience = CATCH_UP_SECONDS if lease is None else math.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from service.errors import GoodfitError
 from service.ray_executor.fitting import Resources
 
+CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
 OBJECT_STORE_BYTES = 128 * 2**20  # nothing large travels through it: workers load their own data
 
 
@@ -55,6 +57,7 @@ class Cluster:
         if ray.is_initialized():
             self._joined = True
             return
+        _answers(self._address)
         if not self._address:
             self._folder = tempfile.mkdtemp(prefix="goodfit-")
         local: dict[str, Any] = {
@@ -101,6 +104,14 @@ class Cluster:
         """Leave the cluster; one of our own ends, with its files."""
         self._closing.set()
         self._thread.join()
+
+
+def _answers(address: str | None) -> None:
+    """Raise OSError where nobody listens at host:port; Ray (2.60) would try for two minutes, and longer."""
+    host, _, port = (address or "").rpartition(":")
+    if host and "/" not in host and port.isdigit():
+        with socket.create_connection((host, int(port)), CONNECT_SECONDS):
+            pass
 
 
 def _hush() -> None:

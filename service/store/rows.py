@@ -22,7 +22,11 @@ TRIAL_COLUMNS = tuple(trials.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
 
 STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
-_NOT_THE_RUNNERS = {"id", "name", "created", "stop_asked", *STUDY_MIRROR}
+_NOT_THE_RUNNERS = {
+    *("id", "name", "created", "stop_asked"),
+    *("queued", "submitter", "priority", "waits_for"),  # the queue's
+    *STUDY_MIRROR,
+}
 
 _STUDY_FIELDS = tuple(field.name for field in fields(Study) if field.name != "id")
 _RUNNER_FIELDS = tuple(name for name in _STUDY_FIELDS if name not in _NOT_THE_RUNNERS)

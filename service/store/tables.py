@@ -56,7 +56,7 @@ trials = Table(
     Column("seed", Integer, nullable=False),
     Column("state", Choice(TrialState), nullable=False),
     Column("failure", Choice(Failure)),
-    Column("label", Text, nullable=False),  # Trial.label: what is counted
+    Column("label", Line, nullable=False),  # Trial.label: what is counted
     Column("message", Line),
     Column("attempts", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
@@ -114,14 +114,14 @@ study_files = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Line, primary_key=True),
     Column("name", Line, nullable=False),
     Column("role", Choice(Role), nullable=False),
     Column("created", Number, nullable=False),
     Column("created_by", Line, nullable=False),
     Column("expires", Number),
     Column("revoked", Number),
-    Column("hash", Text, nullable=False, unique=True),
+    Column("hash", Line, nullable=False, unique=True),
 )
 
 audit = Table(

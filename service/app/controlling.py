@@ -1,0 +1,105 @@
+"""The controller's process: connect to Ray, and start what waits in the queue until the parent is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+from service import errors
+from service.app.opening import open_home
+from service.app.serving import serve_mirror, serve_study
+from service.settings import Settings, is_dead, owner
+
+STUDIES = 8  # that run at once, unless told otherwise
+HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
+_OURS_ALONE = ("GOODFIT_TOKEN", "GOODFIT_SERVER")
+
+
+def control(settings: Settings, studies: int = STUDIES) -> None:
+    """Run the controller until standard input ends, or SIGTERM; runners on a cluster of its own live on.
+
+    Without RAY_ADDRESS the cluster is one of this process, and its runners end with it. Where there is
+    a RAY_ADDRESS, a node of that cluster has to be on this machine.
+
+    Raises:
+        HomeError: the store cannot be used.
+        GoodfitError: Ray is not to be had, or not any more; a new process may have more luck.
+    """
+    ended = _ending()
+    with contextlib.closing(open_home(settings, create=True)) as store, _connected(settings):
+        _heed_signals(ended)  # once more: Ray has put handlers of its own in their place
+        from service.controller import Controller
+        from service.ray_runners import RayRunners
+
+        runners = RayRunners(
+            functools.partial(serve_study, settings),
+            functools.partial(serve_mirror, settings),
+            handed_on(os.environ),
+        )
+        controller = Controller(
+            store=store,
+            runners=runners,
+            owner=owner(),
+            dead=is_dead,
+            limit=studies,
+            patience=2 * settings.lease_seconds,
+            say=say,
+        )
+        say(f"the controller runs up to {studies} studies of {store.place}")
+        controller.run(lambda seconds: not ended.wait(seconds))
+
+
+def say(text: str) -> None:
+    """A line for whoever keeps the service's log."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """What runners need of the environment, on whichever node they are."""
+    return {name: value for name, value in environ.items() if name.startswith(HANDED_ON) and name not in _OURS_ALONE}
+
+
+@contextlib.contextmanager
+def _connected(settings: Settings) -> Iterator[None]:
+    from service.ray_executor import Cluster
+
+    cluster = Cluster(settings.ray_address)
+    try:
+        cluster.ready()
+        yield
+    finally:
+        cluster.close()
+
+
+def _ending() -> threading.Event:
+    """Set when standard input ends, which is when the parent does, or by SIGTERM or SIGINT."""
+    ended = threading.Event()
+    _heed_signals(ended)
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        ended.set()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    return ended
+
+
+def _heed_signals(ended: threading.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+
+
+def exit_code(work: Callable[[], None]) -> int:
+    """Do it; say in one line why it could not be done."""
+    try:
+        work()
+    except errors.GoodfitError as error:
+        say(" ".join(str(error).split()))
+        return error.exit_code
+    return 0

@@ -1,0 +1,128 @@
+"""What runs inside a runner that the service started, on whichever node: a study, or the mirror of one at rest."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from service import errors
+from service.app.checking import Checked, check
+from service.app.opening import PATIENCE, open_home, spec_of
+from service.app.running import Options, run_study
+from service.app.tracking import catch_up
+from service.records import Batch, Lease, Study, StudyState
+from service.runner import RENEWALS
+from service.settings import Settings, is_dead, make_folder, owner
+
+if TYPE_CHECKING:
+    from service.ports import Store
+
+PREPARING_SECONDS = 900.0  # that a study's data and trainer may take to load
+
+
+def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
+    """Take a study over from whoever claimed it, run it, and let MLflow catch up.
+
+    How it ends stands in the store; what went wrong on the way, in the runner's log.
+    """
+    say = _log_of(settings, study)
+    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
+        try:
+            lease = store.hand_over(claim, owner(), time.time(), settings.lease_seconds)
+        except errors.Fenced:  # this start took too long, and another is under way
+            return
+        say(f"runs as {lease.owner}, fence {lease.fence}")
+        try:
+            _run(settings, store, store.study(study.name), lease, say)
+        finally:
+            store.release(lease)
+
+
+def serve_mirror(settings: Settings, study: Study) -> None:
+    """Send MLflow what it lacks of a study at rest."""
+    say = _log_of(settings, study)
+    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
+        catch_up(settings, store, store.study(study.name), lambda _: None, say, math.inf)
+
+
+def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Callable[[str], None]) -> None:
+    if study.state not in (StudyState.QUEUED, StudyState.RUNNING):
+        return
+    with _kept(settings, store, lease) as ready:
+        try:
+            checked: Checked = check(spec_of(study))
+        except errors.InputError as error:
+            say(str(error))
+            _refuse(store, lease, study, str(error))
+            return
+        options = Options(on_runner=lambda _: ready(), on_trouble=say, sharers=lambda: sharers(store, time.time()))
+        run_study(settings, checked, store, study, options, lease=lease)
+
+
+def sharers(store: Store, now: float) -> int:
+    """How many studies of the service share the cluster."""
+    leases = [lease for _, lease in store.waiting() if lease is not None]
+    return max(1, sum(lease.until > now and not is_dead(lease.owner) for lease in leases))
+
+
+def _refuse(store: Store, lease: Lease, study: Study, message: str) -> None:
+    """A study that cannot run as it is: its submitter has to do something."""
+    state = StudyState.FAILED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED
+    store.apply(lease, Batch(study=study.to(state, message=message, ended=time.time())))
+
+
+@contextlib.contextmanager
+def _kept(settings: Settings, store: Store, lease: Lease) -> Iterator[Callable[[], None]]:
+    """Renew the lease while all is made ready, until what is yielded here is called; from then on the runner does."""
+    ready = threading.Event()
+
+    def renew() -> None:
+        deadline = time.monotonic() + PREPARING_SECONDS
+        while not ready.wait(settings.lease_seconds / RENEWALS) and time.monotonic() < deadline:
+            try:
+                store.renew(lease, time.time(), settings.lease_seconds)
+            except errors.Fenced:
+                return
+            except errors.GoodfitError:  # the database is away for a moment
+                continue
+
+    thread = threading.Thread(target=renew, name="goodfit-lease", daemon=True)
+    thread.start()
+
+    def done() -> None:
+        ready.set()
+        thread.join()
+
+    try:
+        yield done
+    finally:
+        done()
+
+
+@contextlib.contextmanager
+def _told(say: Callable[[str], None]) -> Iterator[None]:
+    """Put into the log how it ended, other than well; nobody else listens."""
+    try:
+        yield
+    except errors.GoodfitError as error:
+        say(str(error))
+    except BaseException:
+        say(traceback.format_exc())
+        raise
+
+
+def _log_of(settings: Settings, study: Study) -> Callable[[str], None]:
+    make_folder(settings.log_folder)
+    path = settings.runner_log(study.name)
+
+    def say(text: str) -> None:
+        with path.open("a") as log:
+            log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+
+    return say

@@ -1,0 +1,141 @@
+"""The controller's loop: look at the queue, claim what may start, start its runner.
+
+Any number of controllers may do so on one database: a claim is the study's lease, which the store
+gives to one of them. So there is no leader, and none of them knows anything that the others do
+not; a controller that ends takes nothing with it. The runner takes the lease over from the claim.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from service.controller.queueing import Attempts, decide
+from service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
+from service.ports import Runners, Store
+from service.records import Study, StudyState
+
+PERIOD = 0.5  # seconds between looks at the queue
+START_SECONDS = 60.0  # that a claim lasts: for a runner to come up and take it over
+NODES_SECONDS = 2.0  # between looks at the cluster
+MIRROR_SECONDS = 30.0  # between looks at what MLflow lacks
+MIRRORS = 50  # of them looked at
+LONGEST_PAUSE = 10.0  # while the database is away
+WAITING = (StudyState.QUEUED, StudyState.RUNNING)
+
+
+class Controller:
+    """Starts the studies of a queue.
+
+    Args:
+        store: with the queue in it.
+        runners: on the cluster.
+        owner: this process, as leases name it.
+        dead: whether the owner of a lease is known to be gone.
+        limit: how many studies may run at once.
+        patience: seconds that a runner must have lived for its study not to be suspected of ending it.
+        say: gets a line for people.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        runners: Runners,
+        owner: str,
+        dead: Callable[[str], bool],
+        limit: int,
+        patience: float = 60.0,
+        say: Callable[[str], None] = print,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._runners = store, runners
+        self._owner, self._dead, self._limit = owner, dead, limit
+        self._say, self._clock = say, clock
+        self._attempts = Attempts(patience)
+        self._nodes: tuple[float, Sequence[Mapping[str, float]]] = (-NODES_SECONDS, [])
+        self._requested: Sequence[Mapping[str, float]] = ()
+        self._mirrored: dict[int, float] = {}  # study -> when its mirror was started last
+        self._looked = clock()
+
+    def run(self, pause: Callable[[float], bool]) -> None:
+        """Look at the queue until told to end.
+
+        Args:
+            pause: waits so many seconds; whether to go on then.
+
+        Raises:
+            ClusterLost: a new process can connect again; this one cannot.
+        """
+        trouble, length = "", PERIOD
+        while pause(length):
+            try:
+                self.turn()
+                trouble, length = "", PERIOD
+            except ClusterLost:
+                raise
+            except GoodfitError as error:  # the database is away, say: it may come back
+                length = min(LONGEST_PAUSE, length * 2)
+                if str(error) != trouble:
+                    trouble = str(error)
+                    self._say(f"the queue stands still: {trouble}")
+
+    def turn(self) -> None:
+        """Look once, and start what may start."""
+        now = self._clock()
+        rows = self._store.waiting()
+        pauses = self._attempts.pauses([study.id for study, _ in rows], now)
+        decision = decide(rows, now=now, limit=self._limit, nodes=self._nodes_at(now), dead=self._dead, pauses=pauses)
+        known = {study.id: study.waits_for for study, _ in rows}
+        news = {study_id: reason for study_id, reason in decision.waits.items() if reason != known[study_id]}
+        self._store.note_waits(news)
+        for study in decision.start:
+            self._start(study)
+        if decision.missing != self._requested:
+            self._runners.request(decision.missing)
+            self._requested = decision.missing
+        if now - self._looked >= MIRROR_SECONDS:
+            self._looked = now
+            self._mirror(now)
+
+    def _nodes_at(self, now: float) -> Sequence[Mapping[str, float]]:
+        if now - self._nodes[0] >= NODES_SECONDS:
+            self._nodes = (now, self._runners.nodes())
+        return self._nodes[1]
+
+    def _start(self, study: Study) -> None:
+        """Claim a study and start its runner, unless another controller or its user was quicker."""
+        try:
+            lease = self._store.acquire(study.id, self._owner, self._clock(), START_SECONDS, self._dead)
+        except (StudyHeld, UnknownStudy):
+            return
+        try:
+            found = self._store.study(study.name)
+            if found.id != study.id or found.queued is None or found.state not in WAITING:
+                self._store.release(lease)
+                return
+            self._attempts.note(study.id, self._clock())
+            self._runners.end_older(study.id, lease.fence)
+            self._runners.start(found, lease, self._store.files(study.id))
+        except UnknownStudy:
+            return
+        except GoodfitError as error:
+            self._store.release(lease)
+            if isinstance(error, ClusterLost):
+                raise
+            self._say(f"study {study.name} cannot be started: {error}")  # the others can
+            return
+        self._say(f"started study {study.name}" + (" again" if found.state is StudyState.RUNNING else ""))
+
+    def _mirror(self, now: float) -> None:
+        """Let MLflow catch up with one study at rest: of those that it lacks, the one tried the longest ago."""
+        behind = {study.id: study for study in self._store.behind(MIRRORS)}
+        self._mirrored = {study_id: at for study_id, at in self._mirrored.items() if study_id in behind}
+        if not behind or self._runners.mirroring():
+            return
+        idle = [study for study_id, study in behind.items() if study_id not in self._runners.running()]
+        if idle:
+            first = min(idle, key=lambda study: self._mirrored.get(study.id, 0.0))
+            self._mirrored[first.id] = now
+            self._runners.mirror(first)

@@ -1,0 +1,143 @@
+"""Runners on Ray: each a detached actor that lives on when whoever started it is gone.
+
+Their names say whose they are: runner-STUDY-FENCE, mirror-STUDY. What they run is handed in, and
+what they are told (secrets may be among it) goes to them as arguments: Ray shows the names and the
+runtime environments of actors to whoever looks at the cluster. Beside ray_executor.py the only
+module that knows Ray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.errors import ClusterLost, GoodfitError
+from service.records import Lease, Study
+
+NAMESPACE = "goodfit"
+RUNNER, MIRROR = "runner", "mirror"
+
+Serve = Callable[[Study, Lease], None]
+Catch = Callable[[Study], None]
+
+
+class RayRunners:
+    """The Runners on the Ray cluster that this process is connected to.
+
+    Args:
+        serve: runs a study with a lease to its end; importable wherever Ray runs.
+        catch_up: sends MLflow what it lacks of a study; likewise.
+        environment: variables that they get.
+    """
+
+    def __init__(self, serve: Serve, catch_up: Catch, environment: Mapping[str, str] | None = None) -> None:
+        import ray
+
+        self._ray = ray
+        self._serve, self._catch_up = serve, catch_up
+        self._environment = dict(environment or {})
+        self._host: Any = ray.remote(_Host)
+
+    def nodes(self) -> list[Mapping[str, float]]:
+        with self._connected():
+            nodes: list[dict[str, Any]] = self._ray.nodes()  # type: ignore[no-untyped-call]
+            return [node["Resources"] for node in nodes if node["Alive"]]
+
+    def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
+        with self._connected():
+            self._launch(f"{RUNNER}-{study.id}-{lease.fence}", _packed(files), self._serve, study, lease)
+
+    def end_older(self, study_id: int, fence: int) -> None:
+        with self._connected():
+            for name, of, held in self._names(RUNNER):
+                if of == study_id and held < fence:
+                    with contextlib.suppress(ValueError):  # it is gone
+                        self._ray.kill(self._ray.get_actor(name, NAMESPACE), no_restart=True)
+
+    def running(self) -> set[int]:
+        with self._connected():
+            return {study_id for _, study_id, _ in self._names(RUNNER)}
+
+    def mirror(self, study: Study) -> None:
+        with self._connected():
+            self._launch(f"{MIRROR}-{study.id}", {}, self._catch_up, study)
+
+    def mirroring(self) -> set[int]:
+        with self._connected():
+            return {study_id for _, study_id, _ in self._names(MIRROR)}
+
+    def request(self, bundles: Sequence[Mapping[str, float]]) -> None:
+        from ray.autoscaler.sdk import request_resources
+
+        whole = [{name: max(1, round(amount)) for name, amount in bundle.items()} for bundle in bundles]
+        with self._connected():
+            request_resources(bundles=whole)
+
+    def _names(self, kind: str) -> Iterator[tuple[str, int, int]]:
+        """The names of the living actors of a kind, with their studies and fences (0: none)."""
+        for found in self._ray.util.list_named_actors(all_namespaces=True):
+            name = found["name"]
+            first, *numbers = name.split("-")
+            if found["namespace"] == NAMESPACE and first == kind and numbers and all(map(str.isdigit, numbers)):
+                yield name, int(numbers[0]), int(numbers[-1]) if len(numbers) > 1 else 0
+
+    def _launch(self, name: str, runtime_env: dict[str, Any], work: Callable[..., None], *arguments: object) -> None:
+        """Start an actor that does the work and ends; ValueError of Ray's: one of that name is there."""
+        options = self._host.options(
+            name=name,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            num_cpus=0,
+            max_restarts=0,
+            runtime_env=runtime_env or None,
+        )
+        with contextlib.suppress(ValueError):
+            options.remote(self._environment, work, *arguments)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Say in Goodfit's words that Ray is away."""
+        try:
+            yield
+        except (self._ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ClusterLost(f"the Ray cluster is lost: {first}") from error
+
+
+class _Host:
+    """The actor: works in a thread of its own, so that it depends on no call of anybody, and ends with the work."""
+
+    def __init__(self, environment: Mapping[str, str], work: Callable[..., None], *arguments: object) -> None:
+        os.environ.update(environment)
+        threading.Thread(target=self._run, args=(work, arguments), name="goodfit-runner", daemon=True).start()
+
+    def _run(self, work: Callable[..., None], arguments: Sequence[object]) -> None:
+        import ray
+
+        try:
+            work(*arguments)
+        finally:
+            ray.kill(ray.get_runtime_context().current_actor)
+
+
+def _packed(files: Mapping[str, str]) -> dict[str, Any]:
+    """A runtime environment in whose working folder the files lie, on whichever node; workers inherit it.
+
+    Ray (2.60) uploads a folder by itself only for a whole driver, so its own function for that is called here.
+    """
+    if not files:
+        return {}
+    from ray._private.runtime_env.working_dir import upload_working_dir_if_needed
+
+    with tempfile.TemporaryDirectory(prefix="goodfit-files-") as folder, tempfile.TemporaryDirectory() as scratch:
+        for name, text in files.items():
+            if not name.strip(".") or set(name) & {"/", "\0"}:
+                raise GoodfitError(f"{name!r} is not a plain file name; a study's files have no folders")
+            (Path(folder) / name).write_text(text)
+        uploaded: dict[str, Any] = upload_working_dir_if_needed({"working_dir": folder}, False, scratch)
+    return uploaded

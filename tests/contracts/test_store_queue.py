@@ -1,0 +1,245 @@
+"""What every Store must do for the queue, on each database: who waits, claims handed on, what MLflow lacks."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+
+from service.errors import Fenced, IllegalChange, StudyHeld, UnknownStudy
+from service.ports import Store
+from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
+from service.store import open_store
+
+TTL = 30.0
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+def alive(owner: str) -> bool:
+    return False
+
+
+def queued(store: Store, name: str, at: float | None = 5.0, **more: Any) -> Study:
+    return store.add_study(Study(name, {}, "f", 1.0, queued=at, **more))
+
+
+def acquire(store: Store, study: Study, owner: str = "a") -> Lease:
+    return store.acquire(study.id, owner, 0.0, TTL, alive)
+
+
+def put(store: Store, study: Study, *states: StudyState) -> None:
+    """Bring a study by way of these states to the last of them."""
+    lease = acquire(store, study)
+    changed = study
+    for state in states:
+        changed = changed.to(state)
+    store.apply(lease, Batch(study=changed))
+    store.release(lease)
+
+
+def names(store: Store) -> list[str]:
+    return [study.name for study, _ in store.waiting()]
+
+
+def test_the_services_studies_wait_in_the_order_in_which_they_came(store: Store) -> None:
+    for name, at in (("late", 9.0), ("early", 2.0), ("mine", None), ("middle", 5.0), ("beside", 5.0)):
+        queued(store, name, at)
+    assert names(store) == ["early", "middle", "beside", "late"]
+
+
+def test_a_study_that_waits_comes_whole_and_with_its_lease(store: Store) -> None:
+    study = queued(store, "digits", submitter="ana", priority=3)
+    assert store.waiting() == [(study, None)]
+    lease = acquire(store, study)
+    assert store.waiting() == [(study, lease)]
+    store.release(lease)
+    assert store.waiting() == [(study, None)]
+
+
+def test_only_what_is_queued_or_running_waits(store: Store) -> None:
+    ways = {
+        "runs": [StudyState.RUNNING],
+        "done": [StudyState.RUNNING, StudyState.DONE],
+        "failed": [StudyState.FAILED],
+        "stopped": [StudyState.STOPPED],
+        "interrupted": [StudyState.RUNNING, StudyState.INTERRUPTED],
+    }
+    for name, states in ways.items():
+        put(store, queued(store, name), *states)
+    queued(store, "removed")
+    store.remove("removed")
+    assert names(store) == ["runs"]
+
+
+@pytest.mark.parametrize("state", [StudyState.STOPPED, StudyState.FAILED, StudyState.INTERRUPTED])
+def test_a_study_at_rest_can_be_queued_again(store: Store, state: StudyState) -> None:
+    study = queued(store, "digits", None)
+    put(store, study, StudyState.RUNNING, state)
+    store.ask_stop(study.id, True)
+    again = store.enqueue(study.id, 77.0, by="ana")
+    assert (again.state, again.queued, again.stop_asked, again.ended) == (StudyState.QUEUED, 77.0, False, None)
+    assert store.study("digits") == again
+    assert names(store) == ["digits"]
+
+
+def test_what_is_done_or_under_way_cannot_be_queued_again(store: Store) -> None:
+    done, runs = queued(store, "done"), queued(store, "runs")
+    put(store, done, StudyState.RUNNING, StudyState.DONE)
+    put(store, runs, StudyState.RUNNING)
+    for study in (done, runs):
+        with pytest.raises(IllegalChange):
+            store.enqueue(study.id, 1.0)
+    with pytest.raises(UnknownStudy):
+        store.enqueue(999, 1.0)
+
+
+def test_why_studies_wait_is_noted_and_taken_back(store: Store) -> None:
+    one, two = queued(store, "one"), queued(store, "two")
+    store.note_waits({one.id: "waits for 1 GPU: the cluster has 0", two.id: "3 of 3 studies run"})
+    assert store.study("one").waits_for == "waits for 1 GPU: the cluster has 0"
+    store.note_waits({one.id: None, 999: "it was removed meanwhile"})
+    store.note_waits({})
+    assert [study.waits_for for study, _ in store.waiting()] == [None, "3 of 3 studies run"]
+
+
+def test_a_runner_does_not_touch_what_is_the_queues(store: Store) -> None:
+    study = queued(store, "digits", submitter="ana", priority=1)
+    store.note_waits({study.id: "3 of 3 studies run"})
+    lease = acquire(store, study)
+    stale = replace(study, queued=None, submitter=None, priority=9, waits_for=None)
+    store.apply(lease, Batch(study=stale.to(StudyState.RUNNING)))
+    found = store.study("digits")
+    assert (found.queued, found.submitter, found.priority) == (5.0, "ana", 1)
+    assert found.waits_for == "3 of 3 studies run"
+
+
+def test_a_claim_is_handed_on_with_the_next_fence(store: Store) -> None:
+    study = queued(store, "digits")
+    claim = acquire(store, study, "controller")
+    held = store.hand_over(claim, "runner", 10.0, TTL)
+    assert held == Lease(study.id, "runner", claim.fence + 1, 10.0 + TTL)
+    assert store.holder(study.id) == held
+    with pytest.raises(Fenced, match="runner took over"):
+        store.apply(claim, Batch(trials={0: Trial(0, {}, 1)}))
+    with pytest.raises(Fenced):
+        store.renew(claim, 10.0, TTL)
+    store.release(claim)  # another's already
+    with pytest.raises(StudyHeld):
+        acquire(store, study, "other")
+    store.apply(held, Batch(trials={0: Trial(0, {}, 1)}))
+
+
+def test_a_claim_that_is_gone_cannot_be_handed_on(store: Store) -> None:
+    study = queued(store, "digits")
+    claim = acquire(store, study)
+    second = store.hand_over(claim, "b", 1.0, TTL)
+    for late in (claim, replace(claim, fence=99)):
+        with pytest.raises(Fenced):
+            store.hand_over(late, "c", 2.0, TTL)
+    store.release(second)
+    with pytest.raises(Fenced, match="given back"):
+        store.hand_over(second, "c", 2.0, TTL)
+    store.remove("digits")
+    with pytest.raises(Fenced, match="removed"):
+        store.hand_over(second, "c", 2.0, TTL)
+
+
+def test_a_late_claim_that_nobody_else_took_can_be_handed_on(store: Store) -> None:
+    claim = acquire(store, queued(store, "digits"))
+    assert store.hand_over(claim, "runner", 10 * TTL, TTL).owner == "runner"
+
+
+def test_files_travel_with_their_study_and_go_with_it(store: Store) -> None:
+    files = {"my_net.py": "def train(trial):\n    pass  # größe 数字\n", "helper.py": ""}
+    study = store.add_study(Study("digits", {}, "f", 1.0), files)
+    plain = queued(store, "plain")
+    assert store.files(study.id) == files
+    assert store.files(plain.id) == {}
+    store.remove("digits")
+    assert store.files(study.id) == {}
+
+
+def finish(store: Store, study: Study, trials: int = 2, state: StudyState = StudyState.DONE) -> None:
+    lease = acquire(store, study)
+    store.apply(lease, Batch({n: Trial(n, {}, n, TrialState.COMPLETE, epochs=3) for n in range(trials)}))
+    store.apply(lease, Batch(study=study.to(StudyState.RUNNING).to(state)))
+    store.release(lease)
+
+
+def mirror(store: Store, study: Study, *trials: int) -> None:
+    store.confirm_mirrored(study.id, {n: (f"run-{n}", 3, "COMPLETE/") for n in trials})
+
+
+def test_a_study_at_rest_is_behind_until_mlflow_has_all_of_it(store: Store) -> None:
+    study = queued(store, "digits")
+    assert store.behind(10) == []
+    finish(store, study)
+    assert [one.id for one in store.behind(10)] == [study.id]
+    mirror(store, study, 0)
+    assert [one.id for one in store.behind(10)] == [study.id]
+    mirror(store, study, 1)
+    assert [one.id for one in store.behind(10)] == [study.id]  # its model is not there yet
+    store.confirm_study_mirrored(study.id, champion=0, mlflow_run_id="r")
+    assert store.behind(10) == []
+
+
+def test_only_studies_of_the_service_at_rest_are_behind_the_oldest_first(store: Store) -> None:
+    studies = [queued(store, f"s{n}") for n in range(3)]
+    for study in studies[::-1]:
+        finish(store, study)
+    finish(store, queued(store, "mine", None))
+    running = queued(store, "runs")
+    lease = acquire(store, running)
+    store.apply(lease, Batch({0: Trial(0, {}, 1)}, study=running.to(StudyState.RUNNING)))
+    stopped = queued(store, "stopped")
+    finish(store, stopped, 1, StudyState.STOPPED)
+    assert [one.name for one in store.behind(10)] == ["s0", "s1", "s2", "stopped"]
+    assert [one.name for one in store.behind(2)] == ["s0", "s1"]
+    mirror(store, stopped, 0)
+    assert [one.name for one in store.behind(10)] == ["s0", "s1", "s2"]
+
+
+def test_a_study_has_one_mirror_at_a_time(store: Store) -> None:
+    one, two = queued(store, "one"), queued(store, "two")
+    with store.lone_mirror(one.id) as first:
+        with store.lone_mirror(one.id) as second, store.lone_mirror(two.id) as other:
+            assert [bool(one) for one in (first, second, other)] == [True, False, True]
+        with store.lone_mirror(one.id) as third:
+            assert not third  # the second's end took nothing away
+    with store.lone_mirror(one.id) as again:
+        assert again
+
+
+def _mirror(url: str, study_id: int, told: Connection) -> None:
+    with open_store(url).lone_mirror(study_id) as ours:
+        told.send(bool(ours))
+        told.recv()
+
+
+def test_a_mirror_that_is_killed_makes_way(store: Store, database_url: str) -> None:
+    study = queued(store, "digits")
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_mirror, args=(database_url, study.id, there))
+    process.start()
+    assert here.recv() is True
+    with store.lone_mirror(study.id) as ours:
+        assert not ours
+    process.kill()
+    process.join()
+    for end in (here, there):
+        end.close()
+    for _ in range(100):  # PostgreSQL sees after a moment that the connection is gone
+        with store.lone_mirror(study.id) as ours:
+            if ours:
+                return
+    raise AssertionError("the lock of a dead process stays")
