@@ -6,6 +6,7 @@ mirroring.py   one mirror a study | faults.py   a database's errors in words
 """
 
 from service.store.access import SqlAccess
+from service.store.opening import upgrade_database
 from service.store.sql import LOCAL, SqlStore, open_store
 
-__all__ = ["LOCAL", "SqlAccess", "SqlStore", "open_store"]
+__all__ = ["LOCAL", "SqlAccess", "SqlStore", "open_store", "upgrade_database"]

@@ -92,6 +92,12 @@ def counts(connection: Connection, wanted: Sequence[int] | None) -> dict[int, di
     return found
 
 
+def census(connection: Connection) -> dict[StudyState, int]:
+    """How many studies are in each state."""
+    query = select(studies.c.state, func.count()).group_by(studies.c.state)
+    return {state: count for state, count in connection.execute(query)}
+
+
 def waiting(connection: Connection) -> list[tuple[Study, Lease | None]]:
     """The service's studies that are queued or said to run, in the order in which they came."""
     query = (
