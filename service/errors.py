@@ -95,7 +95,11 @@ class TrackingError(GoodfitError):
 
 
 class TooMany(GoodfitError):
-    """More requests than the server takes; try again later."""
+    """More requests than the server takes; try again after some seconds."""
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ServerError(GoodfitError):

@@ -18,12 +18,13 @@ from service.app.opening import open_access, open_home, spec_of, upgrade_home
 from service.app.reporting import report_of
 from service.app.running import Options, run_study
 from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
-from service.app.submission import Rules, Submission, admitted
+from service.app.submission import SPEC_CHARACTERS, Rules, Submission, admitted
 from service.app.tokens import make_token, token_digest
 from service.app.tracking import catch_up
 from service.app.watching import Watcher
 
 __all__ = [
+    "SPEC_CHARACTERS",
     "Best",
     "Checked",
     "LogPiece",

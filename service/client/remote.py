@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -27,6 +28,7 @@ TRIES = 4  # of what can be asked again
 PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
 MOST_WAITED = 30.0  # seconds that a server may ask to be spared
 AGAIN = (httpx2.TransportError,)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # what stands in a path as it is
 
 
 class RemoteSource:
@@ -184,7 +186,7 @@ class RemoteSource:
         return list(self._get(f"/v1/{kind}")[kind])
 
     def described(self, kind: Kind, name: str) -> dict[str, Any]:
-        return dict(self._get(f"/v1/{kind}/{quote(name, safe='')}"))
+        return dict(self._get(f"/v1/{kind}/{_word(name)}"))
 
     def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
         body = {"name": name, "role": role, "expires": expires}
@@ -195,7 +197,7 @@ class RemoteSource:
         return [wire.to_token(one) for one in self._get("/v1/tokens")["tokens"]]
 
     def revoke(self, token_id: str) -> Token:
-        return wire.to_token(self._ask("DELETE", f"/v1/tokens/{quote(token_id, safe='')}").json())
+        return wire.to_token(self._ask("DELETE", f"/v1/tokens/{_word(token_id)}").json())
 
     def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
         asked: dict[str, Any] = {"limit": limit, "offset": offset}
@@ -249,7 +251,17 @@ class RemoteSource:
 
 
 def _path(name: str, *parts: str | int) -> str:
-    return "/".join(["/v1/studies", *(quote(str(part), safe="") for part in (name, *parts))])
+    """A path below a study's; UnknownStudy for what cannot be a study's name."""
+    if not _WORD.fullmatch(name):
+        raise errors.UnknownStudy(f"there is no study {name!r}, nor can there be")
+    return "/".join(["/v1/studies", name, *map(str, parts)])
+
+
+def _word(text: str) -> str:
+    """A name as part of a path; InputError for what cannot be one."""
+    if not _WORD.fullmatch(text):
+        raise errors.InputError(f"there is no {text!r}, nor can there be")
+    return text
 
 
 def _spared(answer: httpx2.Response, usual: float) -> float:

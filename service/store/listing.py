@@ -95,7 +95,7 @@ def counts(connection: Connection, wanted: Sequence[int] | None) -> dict[int, di
 def census(connection: Connection) -> dict[StudyState, int]:
     """How many studies are in each state."""
     query = select(studies.c.state, func.count()).group_by(studies.c.state)
-    return {state: count for state, count in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def waiting(connection: Connection) -> list[tuple[Study, Lease | None]]:
