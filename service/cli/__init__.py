@@ -27,7 +27,9 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     import typer
 
-    from service.cli.commands import cli
+    from service.cli.base import cli, load_commands
+
+    load_commands()
 
     try:
         cli(global_first(arguments) or ["--help"], prog_name="goodfit", standalone_mode=False)

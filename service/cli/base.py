@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -117,3 +118,9 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return value
+
+
+def load_commands() -> None:
+    """Import the modules that add their commands to the command line."""
+    for module in ("commands", "serving"):
+        importlib.import_module(f"service.cli.{module}")

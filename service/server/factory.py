@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -18,10 +19,10 @@ from service.server.faults import add_handlers
 from service.server.limits import Rate
 from service.server.metrics import Measured, Metrics
 from service.server.state import State
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.ports import Access
-    from service.settings import Settings
     from service.store import SqlStore
 
 _ABOUT = """Hyperparameter search that says whether the model fits.
@@ -29,6 +30,18 @@ _ABOUT = """Hyperparameter search that says whether the model fits.
 Every request but /health, /ready and /metrics needs a bearer token. Errors are
 `{"error": "UnknownStudy", "message": "..."}`. A number that JSON has not is "NaN", "Infinity" or "-Infinity".
 """
+
+
+class Served(Settings):
+    """A home as those see it who are elsewhere: they type their own `goodfit`, with their own --server."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Served:
+        """The same home."""
+        return cls(**{item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)})
+
+    def hint(self, words: str) -> str:
+        return f"`goodfit {words}`"
 
 
 def create_app(
@@ -60,6 +73,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
+    settings = Served.of(settings)
     shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock))
     app.state.shared = shared
     app.state.doorman = Doorman(access, clock, asking, failing)

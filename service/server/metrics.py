@@ -33,7 +33,7 @@ class Metrics:
         )
         watchers = Gauge("goodfit_watchers", "Connected watchers.", registry=self._registry)
         watchers.set_function(streams)
-        self._registry.register(_Studies(store, clock))  # type: ignore[arg-type]
+        self._registry.register(_Studies(store, clock))
 
     def text(self) -> tuple[bytes, str]:
         """All of it as Prometheus reads it, and its media type."""

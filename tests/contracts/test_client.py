@@ -213,7 +213,7 @@ def test_a_running_study_is_watched_to_its_end(kind: str, tmp_path: Path, monkey
     real = at.store.tally
     monkeypatch.setattr(at.store, "tally", lambda study_id: [goes_on(), real(study_id)][1])
     seen = list(of(kind, at).source.watch("digits"))
-    assert [progress.state for progress in seen][0] is StudyState.QUEUED
+    assert seen[0].state is StudyState.QUEUED
     assert seen[-1].over
     assert sorted(one.number for progress in seen for one in progress.settled) == [0, 1, 2, 3]
     shown = [one for progress in seen for one in progress.running]
