@@ -14,6 +14,9 @@ from search_spaces.document import BareWord
 from search_spaces.scalars import Value, shown
 
 
+MOST_BITS = 1000  # of a whole number: a float takes hardly more
+
+
 class BadValue(ValueError):
     """The end of a sentence that begins with the key."""
 
@@ -83,12 +86,16 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 def _number(value: object) -> float | None:
     if isinstance(value, bool):
         return None
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise BadValue("is a number with more than 300 digits; give a smaller one")
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, str):
         for kind in (int, float):
             try:
-                return kind(value)
+                return _number(kind(value))
+            except BadValue:
+                raise
             except ValueError:
                 continue
     return None

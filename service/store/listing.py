@@ -58,11 +58,13 @@ def top(connection: Connection, study_id: int, direction: str, k: int) -> list[T
 
 def confirming(connection: Connection, study_id: int) -> list[Trial]:
     """The trials that confirm others, and those others."""
-    confirmed = select(trials.c.confirms).where(trials.c.study_id == study_id, trials.c.confirms.is_not(None))
-    query = select(*TRIAL_COLUMNS).where(
-        trials.c.study_id == study_id, or_(trials.c.confirms.is_not(None), trials.c.number.in_(confirmed))
-    )
-    return [Trial(*row) for row in connection.execute(query.order_by(trials.c.number))]
+    query = select(*TRIAL_COLUMNS).where(trials.c.study_id == study_id)
+    again = [Trial(*row) for row in connection.execute(query.where(trials.c.confirms.is_not(None)))]
+    if not again:  # two queries, each by its index: one with OR reads every trial
+        return []
+    confirmed = query.where(trials.c.number.in_({trial.confirms for trial in again}), _SEARCHED)
+    found = [*again, *(Trial(*row) for row in connection.execute(confirmed))]
+    return sorted(found, key=lambda trial: trial.number)
 
 
 def tally(connection: Connection, study_id: int) -> Tally:
