@@ -7,22 +7,27 @@ GoodfitError                    exit code 1: the study or the command failed
 │   ├── TrainerError            the trainer that a study names
 │   ├── NameTaken               the study's name belongs to another spec
 │   ├── UnknownStudy            no study of that name
-│   └── HomeError               the home folder or the database cannot be used
-│       └── Unreachable         the database does not answer: it may again, later
+│   ├── HomeError               the home folder or the database cannot be used
+│   │   └── Unreachable         the database does not answer: it may again, later
+│   ├── NotSignedIn             no token, or one that opens nothing
+│   └── NotAllowed              the token's role is too small
 ├── Interrupted                 exit code 130: stopped by the user, all saved
 ├── StudyHeld                   another runner holds the study
 ├── Fenced                      this runner lost its lease; its writes are refused
 ├── StudyFailed                 the study ended without one finished trial
 ├── IllegalChange               a state change that records.py does not allow
 ├── ClusterLost                 Ray is away; only a new process can connect again
-└── TrackingError               MLflow refused or is away
+├── TrackingError               MLflow refused or is away
+├── TooMany                     more requests than the server takes
+└── ServerError                 the server cannot be reached, or failed
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class GoodfitError(Exception):
@@ -61,6 +66,14 @@ class Unreachable(HomeError):
     """The database does not answer; it may again, later."""
 
 
+class NotSignedIn(InputError):
+    """The server wants a token, and there is none, or one that is wrong, expired or revoked."""
+
+
+class NotAllowed(InputError):
+    """The token's role does not allow this."""
+
+
 class Interrupted(GoodfitError):
     """The user stopped the study; what was in flight is saved."""
 
@@ -91,6 +104,18 @@ class TrackingError(GoodfitError):
     """MLflow refused, or is away."""
 
 
+class TooMany(GoodfitError):
+    """More requests than the server takes; try again after some seconds."""
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class ServerError(GoodfitError):
+    """The server cannot be reached, or failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a study file; `line` counts from 1, 0 means the file as a whole."""
@@ -119,3 +144,22 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{hint}choose from: {', '.join(known)}"
+
+
+def to_dict(error: GoodfitError) -> dict[str, Any]:
+    """An error as plain JSON values: its name and its message; from_dict gives it back."""
+    found: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, StudyFileError):
+        found |= {"file": error.file, "problems": [asdict(problem) for problem in error.problems]}
+    return found
+
+
+def from_dict(values: Mapping[str, Any]) -> GoodfitError:
+    """The error that to_dict was given; a plain GoodfitError where its name means nothing here."""
+    if "problems" in values:
+        return StudyFileError(str(values.get("file")), [Problem(**problem) for problem in values["problems"]])
+    kinds = [GoodfitError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    kind = {one.__name__: one for one in kinds}.get(str(values.get("error")), GoodfitError)
+    return kind(str(values.get("message")))

@@ -62,6 +62,10 @@ class Store(Protocol):
         """Curves, ordered by trial and epoch."""
         ...
 
+    def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:
+        """The curves of the next `trials` numbers above `after`, ordered by trial and epoch."""
+        ...
+
     def trial(self, study_id: int, number: int) -> Trial | None:
         """One trial of any kind; None where there is none of that number."""
         ...
@@ -92,6 +96,10 @@ class Store(Protocol):
 
     def counts(self, studies: Sequence[int] | None = None) -> dict[int, dict[str, int]]:
         """For each study id, of these or of all: how many trials of the search are in each state, by Trial.label."""
+        ...
+
+    def census(self) -> dict[StudyState, int]:
+        """How many studies are in each state."""
         ...
 
     def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from service import scheduler as sc
 from service.diagnosis import Diagnosis, diagnose_trial
 from service.ports import Executor, Sampler, Store, Tracker
+from service.progress import Glimpse, Progress
 from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, Verdict, better
 from trainers.messages import Assignment, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
 RENEWALS = 6  # in one lease time
+LOOK_SECONDS = 0.25  # between two looks at what the running trials' curves say, for who watches
 GRACE_SECONDS = 10.0  # for a trial that was told to stop, before its worker is ended
 
 
@@ -31,23 +33,6 @@ class Limits:
     study: float | None = None
     trial: float | None = None
     grace: float = GRACE_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a watcher sees after each turn."""
-
-    study: str
-    budget: int | None
-    states: Counter[str]  # by Trial.label
-    verdicts: Counter[str]
-    running: Sequence[Trial]
-    verdict: Callable[[int], Verdict]  # of a running trial, as its curve is now
-    settled: Sequence[Trial]  # in this turn
-    best: Trial | None
-    seconds: float  # spent, over all runs of the study
-    seconds_left: float | None  # of budget.minutes
-    closing: bool
 
 
 class Runner:
@@ -100,6 +85,8 @@ class Runner:
         self._batch = Batch()
         self._renewed = -math.inf
         self._slots = 0
+        self._looked = -LOOK_SECONDS
+        self._seen: dict[int, Verdict] = {}  # running trial -> what its curve said at the last look
         trials = store.trials(study.id)
         reports = store.reports(study.id)
         self._scheduler = sc.Scheduler(plan, trials)
@@ -166,7 +153,7 @@ class Runner:
             self._drain(answers, now)
         self._commit()
         self._send_out(now)
-        self._watch(self._progress())
+        self._watch(self._progress(now))
         self._settled = []
 
     def _drain(self, todo: deque[sc.Event], now: float) -> None:
@@ -332,20 +319,24 @@ class Runner:
                 events.append(sc.Unresponsive(trial.number))
         return events
 
-    def _progress(self) -> Progress:
+    def _progress(self, now: float) -> Progress:
         limit = self._limits.study
+        running = self._scheduler.running
+        if now - self._looked >= LOOK_SECONDS:  # a look at a curve costs more than a report
+            self._looked = now
+            self._seen = {trial.number: self._look(trial.number).verdict for trial in running if trial.epochs}
         return Progress(
             study=self._study.name,
             budget=self._plan.trials,
-            states=self._states,
-            verdicts=self._verdicts,
-            running=self._scheduler.running,
-            verdict=lambda number: self._look(number).verdict,
-            settled=self._settled,
-            best=self._best,
+            states=dict(self._states),
+            verdicts=dict(self._verdicts),
+            running=[Glimpse.of(trial, self._seen.get(trial.number)) for trial in running],
+            settled=[Glimpse.of(trial) for trial in self._settled],
+            best=Glimpse.of(self._best) if self._best is not None else None,
             seconds=self._study.seconds,
             seconds_left=None if limit is None else max(0.0, limit - self._study.seconds),
             closing=self._scheduler.closing is not None,
+            state=self._study.state,
         )
 
 

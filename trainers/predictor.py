@@ -213,18 +213,21 @@ def save_model(folder: Path, trainer_ref: str, params: Mapping[str, Any], facts:
     Raises:
         BadTrainer: the trainer declares no `build`, so its model cannot be rebuilt.
     """
+    if resolve(trainer_ref).build is None:
+        raise BadTrainer(f"trainer {trainer_ref} declares no build=, so its model cannot be rebuilt from a checkpoint")
+    file, _, attribute = trainer_ref.rpartition(":") if ".py:" in trainer_ref else ("", "", "")
+    write_model(folder, f"trainer.py:{attribute}" if file else trainer_ref, params, facts, best_checkpoint)
+    if file:
+        shutil.copyfile(file, folder / "trainer.py")
+
+
+def write_model(folder: Path, reference: str, params: Mapping[str, Any], facts: Facts, best_checkpoint: Path) -> None:
+    """As save_model, without a look at the trainer: nothing is imported. `trainer.py` is the caller's to add."""
     import torch
 
     from trainers.trial import write
 
-    if resolve(trainer_ref).build is None:
-        raise BadTrainer(f"trainer {trainer_ref} declares no build=, so its model cannot be rebuilt from a checkpoint")
     folder.mkdir(parents=True, exist_ok=True)
-    reference = trainer_ref
-    if ".py:" in trainer_ref:
-        file, _, attribute = trainer_ref.rpartition(":")
-        shutil.copyfile(file, folder / "trainer.py")
-        reference = f"trainer.py:{attribute}"
     saved = torch.load(best_checkpoint, weights_only=True, map_location="cpu")
     write(folder / "weights.pt", saved["model"])
     about = {"format": FORMAT, "trainer": reference, "params": dict(params), "facts": facts.to_dict()}

@@ -4,30 +4,56 @@ checking.py   what can be known before training     opening.py   the store of a 
 studies.py    made, stopped, removed                running.py   a run, from its adapters to its end
 tracking.py   the mirror beside it                  models.py    trained models
 diagnosing.py what is known of a study      reporting.py it as a page
+answering.py  its state and its best        watching.py  its progress, from the store
+submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
+logs.py       trials' logs                  catalog.py   what can be named     tokens.py  tokens and their secrets
 """
 
+from service.app.answering import Best, best_of, live_state
 from service.app.checking import Checked, check
 from service.app.diagnosing import diagnose_of
-from service.app.models import load_model
-from service.app.opening import PATIENCE, open_home, spec_of
+from service.app.logs import LogPiece, log_place, read_log
+from service.app.models import load_model, model_folder
+from service.app.opening import PATIENCE, open_access, open_home, spec_of, upgrade_home
 from service.app.reporting import report_of
 from service.app.running import Options, run_study
-from service.app.studies import new_study, remove_study, stop_study
+from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
+from service.app.submission import SPEC_CHARACTERS, Rules, Submission, admitted
+from service.app.tokens import make_token, token_digest
 from service.app.tracking import catch_up
+from service.app.watching import Watcher
 
 __all__ = [
     "PATIENCE",
+    "SPEC_CHARACTERS",
+    "Best",
     "Checked",
+    "LogPiece",
     "Options",
+    "Rules",
+    "Submission",
+    "Watcher",
+    "admitted",
+    "best_of",
     "catch_up",
     "check",
     "diagnose_of",
+    "live_state",
     "load_model",
+    "log_place",
+    "make_token",
+    "model_folder",
     "new_study",
+    "open_access",
     "open_home",
+    "queue_study",
+    "read_log",
     "remove_study",
     "report_of",
+    "resume_study",
     "run_study",
     "spec_of",
     "stop_study",
+    "token_digest",
+    "upgrade_home",
 ]

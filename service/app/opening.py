@@ -8,6 +8,7 @@ from service import errors
 from service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
+    from service.ports import Access
     from service.records import Study
     from service.spec import StudySpec
     from service.store import SqlStore
@@ -34,6 +35,22 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
                 f"no studies in {settings.home}: run one with `goodfit run FILE`, or name another home with --home"
             )
     return open_store(settings.database_url, patience if settings.database else 0.0)
+
+
+def open_access(store: SqlStore) -> Access:
+    """Tokens and the audit log, in the database of a store."""
+    from service.store import SqlAccess
+
+    return SqlAccess(store)
+
+
+def upgrade_home(settings: Settings) -> tuple[str, str | None, str]:
+    """Bring the database to this version: its place, the version it had (None: it was empty), the one it has."""
+    from service.store import upgrade_database
+
+    if settings.database is None:
+        make_folder(settings.home)
+    return upgrade_database(settings.database_url)
 
 
 def spec_of(study: Study) -> StudySpec:

@@ -18,7 +18,8 @@ from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
     from service.ports import Executor, Sampler, Store, Tracker
-    from service.runner import Progress, Runner
+    from service.progress import Progress
+    from service.runner import Runner
     from service.scheduler import Plan
     from service.spec import StudySpec
     from trainers.messages import Assignment, DataSpec

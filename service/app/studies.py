@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from service import errors
+from service.app.answering import is_held, live_state
 from service.records import Batch, Study, StudyState
 from service.settings import Settings, is_dead, owner
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from service.ports import Store
     from service.spec import StudySpec
 
+BY_HERE = "local"  # who does what is done on this machine
 STOPPING_SECONDS = 30.0  # for what is done here under a study's lease
 REMOVING_SECONDS = 600.0
 
@@ -53,19 +56,78 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
 
 def _is_blank(store: Store, study: Study, now: float) -> bool:
     """Whether a study has no trials and nobody runs it: it was refused before it began."""
-    lease = store.holder(study.id)
-    held = lease is not None and lease.until >= now and not is_dead(lease.owner)
-    return not held and not store.trials(study.id)
+    return not is_held(store, study, now) and not store.tally(study.id).states
 
 
-def stop_study(settings: Settings, store: Store, name: str, now: float) -> str:
+def queue_study(
+    settings: Settings, store: Store, spec: StudySpec, now: float, *, fresh: bool = False, **fields: Any
+) -> Study:
+    """A new study for the service to run.
+
+    Args:
+        settings: the home, for what to type next.
+        store: where.
+        spec: what to search.
+        now: seconds since the epoch.
+        fresh: under a new name (name-2, name-3, ...) if it is taken.
+        fields: submitter and priority of the record; files that travel with it, by name.
+
+    Raises:
+        NameTaken: there is a study of that name.
+    """
+    files = fields.pop("files", None)
+    study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now, **fields)
+    number = 1
+    while True:
+        try:
+            return store.add_study(study, files)
+        except errors.NameTaken:
+            if fresh:
+                number += 1
+                study = replace(study, name=f"{spec.name}-{number}")
+                continue
+            taken = store.study(spec.name)
+            if taken.state is not StudyState.FAILED or not _is_blank(store, taken, now):
+                raise errors.NameTaken(_taken(settings, spec, taken)) from None
+            if taken.submitter != study.submitter:
+                raise
+            store.remove(spec.name, study.submitter or BY_HERE)
+
+
+def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
+    """What to do about a name that is there already."""
+    resume, remove = settings.hint(f"resume {spec.name}"), settings.hint(f"rm {spec.name}")
+    if taken.fingerprint == spec.fingerprint():
+        return f"study {spec.name} is there already and {taken.state}: go on with it by {resume}, or give `--new`"
+    differing = "; ".join(spec.differences(taken.spec))
+    return (
+        f"study {spec.name} is there already with another spec ({differing}): go on with it by {resume}, "
+        f"search anew under another name with `--new`, or remove it by {remove}"
+    )
+
+
+def resume_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> str:
+    """Put a study back into the service's queue; says so. IllegalChange where it runs, or has nothing left to do."""
+    study = store.study(name)
+    if study.state is StudyState.QUEUED and study.queued is not None:
+        return f"study {name} is in the queue already"
+    if study.state is StudyState.RUNNING and live_state(store, study, now) is StudyState.INTERRUPTED:
+        lease = store.acquire(study.id, owner(), now, STOPPING_SECONDS, is_dead)
+        try:
+            store.apply(lease, Batch(study=study.to(StudyState.INTERRUPTED)))
+        finally:
+            store.release(lease)
+    store.enqueue(study.id, now, by)
+    return f"study {name} is in the queue; {settings.hint(f'watch {name}')} follows it"
+
+
+def stop_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> str:
     """Ask whoever runs a study to save and stop, or stop it here where nobody does; says which."""
     study = store.study(name)
-    lease = store.holder(study.id)
     if study.state in (StudyState.DONE, StudyState.FAILED, StudyState.STOPPED):
         return f"study {name} is {study.state}; nothing runs"
-    if lease is not None and lease.until >= now and not is_dead(lease.owner):
-        store.ask_stop(study.id, True)
+    store.ask_stop(study.id, True, by)
+    if is_held(store, study, now):
         return f"asked study {name} to save what is in flight and stop; go on with {settings.hint(f'resume {name}')}"
     lease = store.acquire(study.id, owner(), now, STOPPING_SECONDS, is_dead)
     try:
@@ -76,7 +138,7 @@ def stop_study(settings: Settings, store: Store, name: str, now: float) -> str:
     return f"study {name} is stopped; go on with {settings.hint(f'resume {name}')}"
 
 
-def remove_study(settings: Settings, store: Store, name: str, now: float) -> list[str]:
+def remove_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> list[str]:
     """Take a study out: of MLflow, of the store, of the disk. Says what was left and why."""
     from service.tracker import remove_study as remove_from_mlflow
 
@@ -88,7 +150,7 @@ def remove_study(settings: Settings, store: Store, name: str, now: float) -> lis
     except errors.TrackingError as error:
         said.append(f"its runs in MLflow are left: {error}")
     store.release(lease)
-    store.remove(name)
+    store.remove(name, by)
     shutil.rmtree(settings.study_folder(name), ignore_errors=True)
     if study.model_uri:
         said.append(f"its registered model {study.model_uri} is left: it may be in use")

@@ -29,7 +29,9 @@ def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     import typer
 
-    from service.cli.commands import cli
+    from service.cli.base import cli, load_commands
+
+    load_commands()
 
     try:
         # A command returns None; typer returns the code of an Exit, and makes an Exit(130) of a Ctrl-C.
@@ -73,9 +75,9 @@ def global_first(arguments: list[str]) -> list[str]:
 
 def _log(arguments: list[str]) -> Path:
     """Keep the traceback of the error being handled: in the home where it has such, else here."""
-    from service.cli.commands import chosen_settings
+    from service.cli.base import settings
 
-    for folder in (chosen_settings().log_folder, Path.cwd(), Path(tempfile.gettempdir())):
+    for folder in (settings().log_folder, Path.cwd(), Path(tempfile.gettempdir())):
         path = folder / f"goodfit-fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
         with contextlib.suppress(OSError):
             path.write_text(f"goodfit {' '.join(arguments)}\n\n{traceback.format_exc()}", "utf-8", "backslashreplace")

@@ -1,39 +1,34 @@
-"""What can be named in a study file: trainers, search spaces, data sets."""
+"""What can be named in a study file: trainers, search spaces, data sets; here or on a server."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.cli.tables import show, table
-from service.errors import InputError, TrainerError, did_you_mean
+
+if TYPE_CHECKING:
+    from service.client.source import Kind, Source
 
 
-def trainer_rows() -> list[dict[str, Any]]:
-    """The registered trainers as `goodfit trainers --json` gives them."""
-    from trainers.registry import names
+def listed(kind: Kind, server: str | None) -> list[dict[str, Any]]:
+    """All of a kind; without a server those installed here, for which no home is needed."""
+    from service.client.local import ALL
 
-    return [trainer_facts(name) for name in names()]
+    return ALL[kind]() if server is None else _source().catalog(kind)
 
 
-def trainer_facts(name: str) -> dict[str, Any]:
-    """One trainer, with its hyperparameters and their defaults."""
-    import search_spaces
-    from trainers.errors import TrainersError
-    from trainers.registry import resolve
+def described(kind: Kind, name: str, server: str | None) -> dict[str, Any]:
+    """One of a kind; InputError for a name that is none."""
+    from service.client.local import ONE
 
-    try:
-        trainer = resolve(name)
-    except TrainersError as error:
-        raise TrainerError(str(error)) from error
-    return {
-        "trainer": trainer.name,
-        "about": trainer.doc,
-        "data": sorted(trainer.kinds),
-        "metrics": {task: list(metrics) for task, metrics in (trainer.metrics or {}).items()},
-        "defaults": trainer.defaults(),
-        "space": trainer.name if trainer.name in search_spaces.library() else None,
-    }
+    return ONE[kind](name) if server is None else _source().described(kind, name)
+
+
+def _source() -> Source:
+    from service.cli.base import studies
+
+    return studies().source
 
 
 def print_trainers(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -64,27 +59,6 @@ def print_trainer(facts: Mapping[str, Any]) -> None:
         print(f"default space: `space: {facts['space']}`, see `goodfit spaces {facts['space']}`")
 
 
-def space_rows() -> list[dict[str, Any]]:
-    """The library of search spaces as `goodfit spaces --json` gives it."""
-    import search_spaces
-
-    return [space_facts(name) for name in search_spaces.library()]
-
-
-def space_facts(name: str) -> dict[str, Any]:
-    """One space of the library with its parameters."""
-    import search_spaces
-
-    if name not in search_spaces.library():
-        raise InputError(f"no search space {name!r}; {did_you_mean(name, search_spaces.library())}")
-    space = search_spaces.load(name)
-    parameters = [
-        {"name": parameter.name, "range": parameter.describe(), "about": parameter.doc}
-        for parameter in space.parameters
-    ]
-    return {"space": name, "parameters": parameters}
-
-
 def print_spaces(rows: Sequence[Mapping[str, Any]]) -> None:
     """The table of `goodfit spaces`."""
     out = table("space", "parameters")
@@ -99,26 +73,6 @@ def print_space(facts: Mapping[str, Any]) -> None:
     for parameter in facts["parameters"]:
         out.add_row(parameter["range"], parameter["about"])
     show(out)
-
-
-def dataset_rows(name: str | None = None) -> list[dict[str, Any]]:
-    """The built-in data sets, or the one of that name."""
-    from trainers.data import DATASETS
-
-    if name is not None and name not in DATASETS:
-        raise InputError(f"no built-in data set {name!r}; {did_you_mean(name, DATASETS)}")
-    chosen = [DATASETS[name]] if name is not None else list(DATASETS.values())
-    return [
-        {
-            "dataset": one.name,
-            "task": one.task,
-            "kind": one.kind,
-            "rows": one.rows,
-            "features": one.features,
-            "about": one.about,
-        }
-        for one in chosen
-    ]
 
 
 def print_datasets(rows: Sequence[Mapping[str, Any]]) -> None:

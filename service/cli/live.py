@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from service.cli.tables import VERDICT_STYLE, cause, duration, number
-from service.records import Trial, TrialState
+from service.records import TrialState
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-    from service.runner import Progress
+    from service.progress import Glimpse, Progress
 
 REFRESH = 0.25  # seconds between two pictures
 CATCH_UP_REFRESH = 3.0  # between two lines about MLflow
@@ -35,7 +35,7 @@ class Scale:
 class Plain:
     """One line for each trial that ends, and now and then one for those that run."""
 
-    def __init__(self, scale: Scale, log: Callable[[Trial], str | None], console: Console) -> None:
+    def __init__(self, scale: Scale, log: Callable[[Glimpse], str | None], console: Console) -> None:
         self._scale, self._log, self._console = scale, log, console
 
     def __call__(self, progress: Progress) -> None:
@@ -55,12 +55,18 @@ class Plain:
 class Live:
     """A picture of the study, drawn anew a few times a second."""
 
-    def __init__(self, scale: Scale, log: Callable[[Trial], str | None], console: Console) -> None:
+    def __init__(
+        self,
+        scale: Scale,
+        log: Callable[[Glimpse], str | None],
+        console: Console,
+        starting: str = "starting the workers ...",
+    ) -> None:
         from rich.live import Live as RichLive
         from rich.text import Text
 
         self._scale, self._log, self._console = scale, log, console
-        self._live = RichLive(Text("starting the workers ..."), console=console, auto_refresh=False, transient=True)
+        self._live = RichLive(Text(starting), console=console, auto_refresh=False, transient=True)
         self._live.start(refresh=True)
         self._started = time.monotonic()
         self._first_done: int | None = None
@@ -84,7 +90,7 @@ class Live:
         from rich.text import Text
 
         lines: list[Any] = [Text.from_markup(self._head(progress, now))]
-        lines += [Text.from_markup(self._running(trial, progress)) for trial in progress.running]
+        lines += [Text.from_markup(self._running(trial)) for trial in progress.running]
         if progress.closing:
             lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
         return Group(*lines)
@@ -94,13 +100,13 @@ class Live:
         total = f"{done}/{progress.budget}" if progress.budget else f"{done}"
         parts = [f"[bold]{progress.study}[/bold]  {total} trials"]
         if done:
-            parts.append(f"pruned {progress.states['PRUNED'] / done:.0%}")
+            parts.append(f"pruned {progress.states.get('PRUNED', 0) / done:.0%}")
         failed = sum(count for label, count in progress.states.items() if label.startswith("FAILED"))
         if failed:
             parts.append(f"[red]failed {failed}[/red]")
         parts += [
             f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict} {count}[/]"
-            for verdict, count in progress.verdicts.most_common()
+            for verdict, count in sorted(progress.verdicts.items(), key=lambda item: -item[1])
         ]
         parts.append(duration(progress.seconds) + self._left(progress, done, now))
         line = "  ".join(parts)
@@ -118,13 +124,13 @@ class Live:
             estimates.append((now - self._started) / here * (progress.budget - done))
         return f", about {duration(min(estimates))} left" if estimates else ""
 
-    def _running(self, trial: Trial, progress: Progress) -> str:
+    def _running(self, trial: Glimpse) -> str:
         scale = self._scale
         filled = round(16 * trial.epochs / scale.reports)
         bar = "█" * filled + "·" * (16 - filled)
         what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
-        now = progress.verdict(trial.number) if trial.epochs else ""
-        verdict = f"[{VERDICT_STYLE.get(str(now), 'white')}]{now}[/]" if now else ""
+        now = trial.verdict if trial.epochs else None
+        verdict = f"[{VERDICT_STYLE.get(now, 'white')}]{now}[/]" if now else ""
         value = f"{scale.metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
         return f"  {what} {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  {verdict}"
 
@@ -155,7 +161,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(trial: Trial, scale: Scale, log: Callable[[Trial], str | None]) -> str:
+def told(trial: Glimpse, scale: Scale, log: Callable[[Glimpse], str | None]) -> str:
     """A trial's end, in one line."""
     what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
     text = f"{what} {trial.number:>4} {trial.label:<9}"

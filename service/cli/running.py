@@ -16,12 +16,14 @@ from service.cli.diagnosing import print_health
 from service.cli.live import CatchingUp, Live, Plain, Scale, say
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
-from service.records import Study, StudyState, Trial
+from service.client.local import LocalSource
+from service.records import Study, StudyState
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from service.progress import Glimpse
     from service.runner import Runner
     from service.spec import StudySpec
 
@@ -61,7 +63,7 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
     console = _console()
     view_type = Live if console.is_terminal else Plain
 
-    def log(trial: Trial) -> str | None:
+    def log(trial: Glimpse) -> str | None:
         path = settings.trial_log(study.name, trial.number)
         return str(path) if path.exists() else None
 
@@ -124,7 +126,7 @@ def _interruptible() -> Iterator[list[Runner]]:
 
 def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
     """The best configurations, and where to look further."""
-    study = Studies(settings, app.open_home(settings))[name]
+    study = Studies(LocalSource(settings, app.open_home(settings)))[name]
     facts = best_facts(study, 5)
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -5,35 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from service.app import spec_of
 from service.cli.tables import cause, duration, number, verdict_text
 from service.client import iso, trial_row
-from service.records import TrialState
+from service.records import StudyState
 
 if TYPE_CHECKING:
     from service.client import StudyHandle
 
 
+FAILURES = 100  # as many are told; `trials --state FAILED` has all
+
+
 def study_facts(study: StudyHandle) -> dict[str, Any]:
-    """A study as `goodfit show --json` gives it."""
-    record, trials = study.record, study.records()
-    states: dict[str, int] = {}
-    for trial in trials:
-        states[trial.label] = states.get(trial.label, 0) + 1
+    """A study as `goodfit show --json` gives it; no call reads all its trials."""
+    listed = study.listed
+    record, spec = listed.study, spec_of(listed.study)
+    failed = any(label.startswith("FAILED") for label in listed.tally.states)
     failures = [
         {"trial": trial.number, "state": trial.label, "message": trial.message, "log": study.log(trial.number)}
-        for trial in trials
-        if trial.state is TrialState.FAILED
+        for trial in (study.pages("FAILED", most=FAILURES) if failed else ())
     ]
     best = study.best(1)
     return {
         "study": record.name,
-        "state": study.state,
+        "state": str(listed.state),
         "message": record.message,
-        "metric": study.spec.objective.metric,
-        "direction": study.spec.objective.direction,
-        "trials": states,
-        "budget": study.spec.planned_trials(),
-        "verdicts": study.verdicts(),
+        "waits_for": record.waits_for if listed.state is StudyState.QUEUED else None,
+        "submitter": record.submitter,
+        "priority": record.priority,
+        "metric": spec.objective.metric,
+        "direction": spec.objective.direction,
+        "trials": dict(listed.tally.states),
+        "budget": spec.planned_trials(),
+        "verdicts": dict(listed.tally.verdicts),
         "best": best[0].to_dict() if best else None,
         "failures": failures,
         "created": iso(record.created),
@@ -51,6 +56,8 @@ def print_study(facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME`."""
     best = facts["best"]
     line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    if facts["waits_for"]:
+        line("", facts["waits_for"])
     line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
@@ -65,19 +72,19 @@ def print_study(facts: Mapping[str, Any]) -> None:
         line("model", facts["model_uri"])
     for failure in facts["failures"][:10]:
         line("failed", f"trial {failure['trial']} {failure['state']}: {cause(failure['message'], failure['log'])}")
-    if len(facts["failures"]) > 10:
-        line("", f"and {len(facts['failures']) - 10} more: goodfit trials {facts['study']} --state FAILED")
+    failed = sum(count for label, count in facts["trials"].items() if label.startswith("FAILED"))
+    if failed > 10:
+        line("", f"and {failed - 10} more: goodfit trials {facts['study']} --state FAILED")
 
 
 def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
     """A trial as `goodfit show NAME TRIAL --json` gives it: its row, its diagnosis, its curve."""
-    reports = study.reports(trial)
-    record = study.records()[trial]
+    record, reports = study.one(trial), study.reports(trial)
     return {
         **trial_row(record),
         "message": record.message,
         "last_value": record.last_value,
-        "metric": study.spec.objective.metric,
+        "metric": study.record.spec["objective"]["metric"],
         "diagnosis": dict(record.diagnosis or {}) or None,
         "curve": [{"epoch": report.epoch, **report.metrics} for report in reports],
         "log": study.log(trial),

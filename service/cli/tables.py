@@ -5,19 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.app import spec_of
-from service.client import iso, live_state, trial_row
+from service.client import iso, trial_row
 from service.errors import InputError, did_you_mean
-from service.records import Failure, Trial, TrialState, Verdict
+from service.records import StudyState, Trial
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from service.client import StudyHandle
-    from service.ports import Store
+    from service.client import Source, Studies, StudyHandle
 
 VERDICT_STYLE = {
     "good_fit": "green",
@@ -28,32 +25,42 @@ VERDICT_STYLE = {
 }
 
 
-def study_rows(store: Store, now: float) -> list[dict[str, Any]]:
+def study_rows(studies: Studies, state: str | None = None, submitter: str | None = None) -> list[dict[str, Any]]:
     """The studies as `goodfit ls --json` gives them."""
-    counts = store.counts()
-    rows = []
-    for study in store.studies():
-        states = counts.get(study.id, {})
-        rows.append(
-            {
-                "study": study.name,
-                "state": str(live_state(store, study, now)),
-                "trials": states,
-                "budget": (study.spec.get("budget") or {}).get("trials"),
-                "trainer": study.spec.get("trainer"),
-                "created": iso(study.created),
-                "seconds": round(study.seconds, 1),
-            }
-        )
-    return rows
+    states = () if state is None else (_state(state),)
+    return [
+        {
+            "study": study.name,
+            "state": str(listed.state),
+            "trials": dict(listed.tally.states),
+            "budget": (study.spec.get("budget") or {}).get("trials"),
+            "trainer": study.spec.get("trainer"),
+            "created": iso(study.created),
+            "seconds": round(study.seconds, 1),
+            "submitter": study.submitter,
+            "priority": study.priority,
+            "waits_for": study.waits_for if listed.state is StudyState.QUEUED else None,
+        }
+        for listed in studies.listed(states, submitter)
+        for study in (listed.study,)
+    ]
 
 
-def print_studies(rows: Sequence[Mapping[str, Any]], home: Path) -> None:
+def _state(word: str) -> StudyState:
+    names = [str(one) for one in StudyState]
+    if word.upper() not in names:
+        raise InputError(f"--state {word}: {did_you_mean(word.upper(), names)}")
+    return StudyState(word.upper())
+
+
+def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
     """The table of `goodfit ls`."""
     if not rows:
-        print(f"no studies in {home} yet; run one with `goodfit run FILE`")
+        print(f"no such studies in {source.place} yet; run one with {source.hint('run FILE')}")
         return
-    out = table("study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)")
+    waiting = ["waits for"] if any(row["waits_for"] for row in rows) else []
+    who = ["submitter"] if any(row["submitter"] for row in rows) else []
+    out = table("study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)", *who, *waiting)
     for row in rows:
         states = row["trials"]
         failed = sum(count for label, count in states.items() if label.startswith("FAILED"))
@@ -61,17 +68,18 @@ def print_studies(rows: Sequence[Mapping[str, Any]], home: Path) -> None:
         complete, pruned = states.get("COMPLETE", 0), states.get("PRUNED", 0)
         created = str(row["created"])[:16].replace("T", " ")
         cells = (row["study"], row["state"], total, complete, pruned, failed, duration(row["seconds"]), created)
-        out.add_row(*(str(cell) for cell in cells))
+        more = [row["submitter"] or "-"] * len(who) + [row["waits_for"] or ""] * len(waiting)
+        out.add_row(*(str(cell) for cell in (*cells, *more)))
     show(out)
 
 
 def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:
     """The best configurations as `goodfit best --json` gives them."""
-    objective = study.spec.objective
+    objective = study.record.spec["objective"]
     return {
         "study": study.name,
-        "metric": objective.metric,
-        "direction": objective.direction,
+        "metric": objective["metric"],
+        "direction": objective["direction"],
         "best": [best.to_dict() for best in study.best(k)],
     }
 
@@ -118,22 +126,6 @@ def to_yaml(facts: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def select(trials: Sequence[Trial], state: str | None, verdict: str | None) -> list[Trial]:
-    """The trials in a state (`FAILED` is every kind of failure) and with a verdict."""
-    labels = [str(one) for one in TrialState] + [f"FAILED({kind})" for kind in Failure]
-    if state is not None:
-        wanted = {label.lower(): label for label in labels}.get(state.lower())
-        if wanted is None:
-            raise InputError(f"--state {state}: {did_you_mean(state.upper(), labels)}")
-        trials = [trial for trial in trials if wanted in (trial.label, str(trial.state))]
-    if verdict is not None:
-        names = [str(one) for one in Verdict]
-        if verdict.lower() not in names:
-            raise InputError(f"--verdict {verdict}: {did_you_mean(verdict.lower(), names)}")
-        trials = [trial for trial in trials if trial.verdict == verdict.lower()]
-    return list(trials)
-
-
 def trials_csv(trials: Sequence[Trial]) -> str:
     """One trial a line; each parameter is a column `params.NAME`."""
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
@@ -156,7 +148,7 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
         print(f"no such trials in study {study.name}")
         return
     varying = varying_keys([trial.params for trial in trials])
-    out = table("trial", "state", spec_of(study.record).objective.metric, "verdict", "gap", "epoch", *varying)
+    out = table("trial", "state", study.record.spec["objective"]["metric"], "verdict", "gap", "epoch", *varying)
     for trial in trials:
         epoch = f"{trial.best_epoch} of {trial.epochs}" if trial.best_epoch else str(trial.epochs)
         cells = [

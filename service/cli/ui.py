@@ -12,19 +12,18 @@ import urllib.request
 
 from service import app
 from service.cli.live import CatchingUp, say
-from service.client import Studies
 from service.errors import TrackingError
-from service.settings import make_folder
+from service.settings import Settings, make_folder
 
 START_SECONDS = 120.0  # how long MLflow's server may take to answer
 END_SECONDS = 10.0  # and to end
 
 
-def serve_ui(studies: Studies, host: str, port: int) -> None:
+def serve_ui(settings: Settings, host: str, port: int) -> None:
     """Start the UI, say where it is, and end with Ctrl-C."""
     from service.tracker import prepare, ui_command, ui_link
 
-    settings, store = studies.settings, studies.store
+    store = app.open_home(settings)
     for study in store.studies():
         app.catch_up(settings, store, study, CatchingUp(), say)
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):

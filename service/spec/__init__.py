@@ -13,7 +13,7 @@ from service.spec.checks import check_metric
 from service.spec.data import Augment, Data, Prepare, Split
 from service.spec.pruning import Pruning
 from service.spec.reaching import for_trainer, variants, written
-from service.spec.reading import from_mapping, look_for_modules, read
+from service.spec.reading import from_mapping, look_for_modules, read, read_foreign
 from service.spec.sections import Budget, Objective, Resources, Search, Training
 from service.spec.study import StudySpec
 
@@ -34,6 +34,7 @@ __all__ = [
     "from_mapping",
     "look_for_modules",
     "read",
+    "read_foreign",
     "variants",
     "written",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import search_spaces
-from search_spaces.document import DocumentError, KeyPath, read_file
+from search_spaces.document import Document, DocumentError, KeyPath, read_file, read_text
 from search_spaces.files import SpaceFileError, library_file, read_space, told
 from search_spaces.parameters import Value
 from search_spaces.parse import parse_fixed, parse_space
@@ -48,6 +48,9 @@ _REQUIRED = {
 _PRUNING: TypeAdapter[Any] = TypeAdapter(Pruning)
 
 
+Admit = Callable[[dict[str, Any], Callable[[KeyPath, str], None]], None]
+
+
 def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     """Read a study file.
 
@@ -59,18 +62,42 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     Raises:
         StudyFileError: with every problem, its line and key.
     """
+    return _begun(lambda: read_file(path), str(path), path.resolve().parent, overrides).spec()
+
+
+def read_foreign(text: str, name: str, base: Path, overrides: Sequence[str], admit: Admit) -> StudySpec:
+    """Read the text of a study file that somebody else wrote.
+
+    Args:
+        text: YAML.
+        name: how messages name the file.
+        base: takes the place of the file's folder.
+        overrides: as for read.
+        admit: looks at what the file says before a path in it is followed or a trainer imported; may
+            change it, and says with which key it does not agree, and why.
+
+    Raises:
+        StudyFileError: with every problem, its line and key.
+    """
+    reading = _begun(lambda: read_text(text), name, base.resolve(), overrides)
+    reading.admitted_by(admit)
+    return reading.spec()
+
+
+def _begun(load: Callable[[], Document], name: str, base: Path, overrides: Sequence[str]) -> _Reading:
+    """The reading of a document with the overrides in it."""
     try:
-        document = read_file(path)
+        document = load()
     except DocumentError as error:
-        raise StudyFileError(str(path), [Problem(flaw.line, flaw.key, flaw.text) for flaw in error.flaws]) from error
+        raise StudyFileError(name, [Problem(flaw.line, flaw.key, flaw.text) for flaw in error.flaws]) from error
     if document.value is None:
-        raise StudyFileError(str(path), [Problem(0, "", f"is empty; write at least {', '.join(_REQUIRED)}")])
+        raise StudyFileError(name, [Problem(0, "", f"is empty; write at least {', '.join(_REQUIRED)}")])
     if not isinstance(document.value, dict):
         wrong = f"is {described(document.value)}, not a mapping of keys: {', '.join(TOP)}"
-        raise StudyFileError(str(path), [Problem(0, "", wrong)])
+        raise StudyFileError(name, [Problem(0, "", wrong)])
     problems: list[Problem] = []
     values, given = override(document.value, overrides, problems)
-    return _Reading(values, path.resolve().parent, Origin(str(path), document, given), problems).spec()
+    return _Reading(values, base, Origin(name, document, given), problems)
 
 
 def from_mapping(values: Mapping[str, Any], base: Path) -> StudySpec:
@@ -96,6 +123,14 @@ class _Reading:
         self._origin = origin
         self._problems = problems
         self._parts: dict[str, Any] = {}
+        self._foreign = False  # somebody else wrote it: no module of ours but the installed ones is for it
+
+    def admitted_by(self, admit: Admit) -> None:
+        """Let somebody look at the values first; StudyFileError where they do not agree with them."""
+        self._foreign = True
+        admit(self._values, self._say)
+        if self._problems:
+            raise StudyFileError(self._origin.file, self._problems)
 
     def spec(self) -> StudySpec:
         self._look_at_keys()
@@ -105,7 +140,7 @@ class _Reading:
         fixed = self._fixed()
         space = self._space(fixed)
         source = self._find_files()
-        modules = (str(self._base), str(Path.cwd()))
+        modules = () if self._foreign else (str(self._base), str(Path.cwd()))
         look_for_modules(modules)
         trainer = find_trainer(self._parts.get("trainer"), self._say)
         if trainer is not None:

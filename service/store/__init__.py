@@ -6,7 +6,8 @@ mirroring.py   one mirror a study | faults.py   a database's errors in words | p
 """
 
 from service.store.access import SqlAccess
+from service.store.opening import upgrade_database
 from service.store.patience import PatientStore, open_store
 from service.store.sql import LOCAL, SqlStore
 
-__all__ = ["LOCAL", "PatientStore", "SqlAccess", "SqlStore", "open_store"]
+__all__ = ["LOCAL", "PatientStore", "SqlAccess", "SqlStore", "open_store", "upgrade_database"]

@@ -58,11 +58,13 @@ def top(connection: Connection, study_id: int, direction: str, k: int) -> list[T
 
 def confirming(connection: Connection, study_id: int) -> list[Trial]:
     """The trials that confirm others, and those others."""
-    confirmed = select(trials.c.confirms).where(trials.c.study_id == study_id, trials.c.confirms.is_not(None))
-    query = select(*TRIAL_COLUMNS).where(
-        trials.c.study_id == study_id, or_(trials.c.confirms.is_not(None), trials.c.number.in_(confirmed))
-    )
-    return [Trial(*row) for row in connection.execute(query.order_by(trials.c.number))]
+    query = select(*TRIAL_COLUMNS).where(trials.c.study_id == study_id)
+    again = [Trial(*row) for row in connection.execute(query.where(trials.c.confirms.is_not(None)))]
+    if not again:  # two queries, each by its index: one with OR reads every trial
+        return []
+    confirmed = query.where(trials.c.number.in_({trial.confirms for trial in again}), _SEARCHED)
+    found = [*again, *(Trial(*row) for row in connection.execute(confirmed))]
+    return sorted(found, key=lambda trial: trial.number)
 
 
 def tally(connection: Connection, study_id: int) -> Tally:
@@ -90,6 +92,12 @@ def counts(connection: Connection, wanted: Sequence[int] | None) -> dict[int, di
     for study_id, label, count in connection.execute(query.group_by(trials.c.study_id, trials.c.label)):
         found.setdefault(study_id, {})[label] = count
     return found
+
+
+def census(connection: Connection) -> dict[StudyState, int]:
+    """How many studies are in each state."""
+    query = select(studies.c.state, func.count()).group_by(studies.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def waiting(connection: Connection) -> list[tuple[Study, Lease | None]]:

@@ -40,22 +40,38 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Connect, and create or upgrade the tables where needed.
+    """Connect, and create the tables where there are none; those of a SQLite file are upgraded too.
 
     Args:
         url: sqlite:///FILE (a path as it is, without escapes) or postgresql://USER:PASSWORD@HOST/DATABASE.
 
     Raises:
-        HomeError: the database cannot be used, or was written by a newer Goodfit.
+        HomeError: the database cannot be used, was written by a newer Goodfit, or is a server's and has to be
+            upgraded first: others may be at work on it.
     """
-    database = _sqlite(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else _postgresql(url)
+    database = _connect(url)
     try:
         with translated(database.place, database.secret):
-            _prepare(database)
+            _prepare(database, upgrades=database.engine.dialect.name == "sqlite")
     except BaseException:
         database.engine.dispose()
         raise
     return database
+
+
+def upgrade_database(url: str) -> tuple[str, str | None, str]:
+    """Bring a database to the version of this code: its place, the version it had (None: it was empty) and has."""
+    database = _connect(url)
+    try:
+        with translated(database.place, database.secret):
+            before = _prepare(database, upgrades=True)
+    finally:
+        database.engine.dispose()
+    return database.place, before, REVISIONS[-1]
+
+
+def _connect(url: str) -> Database:
+    return _sqlite(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else _postgresql(url)
 
 
 def _sqlite(file: str) -> Database:
@@ -107,11 +123,17 @@ def _postgresql(url: str) -> Database:
     return Database(engine, place, str(password) if password else None)
 
 
-def _prepare(database: Database) -> None:
+def _prepare(database: Database, *, upgrades: bool) -> str | None:
+    """Make the tables as the code expects them; returns the version that they had."""
     with database.engine.connect() as connection:
         version = _version(connection, database.place)
     if version == REVISIONS[-1]:
-        return
+        return version
+    if version is not None and not upgrades:
+        raise HomeError(
+            f"{database.place} is at version {version}, this Goodfit needs version {REVISIONS[-1]}: back it up, end "
+            "every older Goodfit that uses it, then `goodfit upgrade`"
+        )
     if database.engine.dialect.name == "sqlite":
         _write_ahead(database.engine)
     with database.engine.execution_options(writes=True).begin() as connection:
@@ -124,6 +146,7 @@ def _prepare(database: Database) -> None:
             from service.store.migrations import upgrade
 
             upgrade(connection, VERSION_TABLE)
+    return version
 
 
 def _version(connection: Connection, place: str) -> str | None:

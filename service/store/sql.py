@@ -55,6 +55,7 @@ _TRIALS = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY).order_by(trial
 _TRIAL = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY, trials.c.number == bindparam("number"))
 _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
+_PAGE_OF_CURVES = _CURVES.where(reports.c.trial > bindparam("after"), reports.c.trial <= bindparam("last"))
 _AHEAD = (
     select(*TRIAL_COLUMNS)
     .where(trials.c.study_id == _KEY, ahead)
@@ -145,6 +146,11 @@ class SqlStore:
                 rows = connection.execute(_CURVE, {"study": study_id, "number": trial})
             return [Report(*row) for row in rows]
 
+    def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:
+        span = {"study": study_id, "after": after, "last": after + trials}
+        with self.reading() as connection:
+            return [Report(*row) for row in connection.execute(_PAGE_OF_CURVES, span)]
+
     def trial(self, study_id: int, number: int) -> Trial | None:
         with self.reading() as connection:
             row = connection.execute(_TRIAL, {"study": study_id, "number": number}).first()
@@ -177,6 +183,10 @@ class SqlStore:
     def counts(self, studies: Sequence[int] | None = None) -> dict[int, dict[str, int]]:
         with self.reading() as connection:
             return listing.counts(connection, studies)
+
+    def census(self) -> dict[StudyState, int]:
+        with self.reading() as connection:
+            return listing.census(connection)
 
     def acquire(self, study_id: int, owner: str, now: float, ttl: float, dead: Callable[[str], bool]) -> Lease:
         with self.writing() as connection:

@@ -13,8 +13,9 @@ import pytest
 from search_spaces.parameters import Float
 from search_spaces.space import Space
 from service.errors import Fenced
+from service.progress import Progress
 from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
-from service.runner import Limits, Progress, Runner
+from service.runner import Limits, Runner
 from service.sampler import OptunaSampler
 from service.scheduler import Plan
 from service.store import SqlStore, open_store

@@ -20,6 +20,10 @@ def upgrade() -> None:
     op.add_column("trials", sa.Column("share", NUMBER, nullable=False, server_default="1"))
     op.create_index("studies_listed", "studies", ["created", "id"])
     op.create_index("trials_ranked", "trials", ["study_id", "state", "value", "number"])
+    op.drop_index("trials_counted", "trials")
+    op.create_index("trials_counted", "trials", ["study_id", "label", "confirms", "verdict"])
+    again = sa.text("confirms IS NOT NULL")
+    op.create_index("trials_confirming", "trials", ["study_id", "confirms"], sqlite_where=again, postgresql_where=again)
     op.create_table(
         "study_files",
         sa.Column("study_id", sa.Integer, nullable=False),

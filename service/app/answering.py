@@ -1,0 +1,105 @@
+"""What is asked of a study most: its state as it is now, and its best configurations. Neither reads all its trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from service.records import Study, StudyState, Trial
+from service.settings import Settings, is_dead
+
+if TYPE_CHECKING:
+    from service.diagnosis.confirmation import Confirmed
+    from service.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """One of the best configurations of a study.
+
+    Attributes:
+        trial: the trial's number.
+        value: the objective at its best epoch, the one whose checkpoint is kept.
+        params: the configuration.
+        verdict: good_fit, overfit, underfit, diverged or unfinished.
+        gap: how much worse validation is than training at the best epoch, in the objective's
+            unit; None where training does not report it.
+        epochs: how many were trained.
+        best_epoch: which of them was best.
+        test: the confirmation on the test split: mean, std and seeds; None where none ran. Of a
+            trainer that brings its own data, the objective itself on the fresh seeds.
+        mlflow_run_id: its run in MLflow; None until MLflow has caught up.
+        model_uri: the champion's registered model, or where the checkpoint of another lies.
+    """
+
+    trial: int
+    value: float
+    params: Mapping[str, Any]
+    verdict: str | None
+    gap: float | None
+    epochs: int
+    best_epoch: int
+    test: Mapping[str, float | None] | None
+    mlflow_run_id: str | None
+    model_uri: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, in the order of `goodfit best --json`."""
+        return asdict(self)
+
+
+def best_of(settings: Settings, store: Store, study: Study, k: int) -> list[Best]:
+    """The best `k` configurations among the trials that were trained to their end.
+
+    Where the best were confirmed, the confirmed winner comes first, whatever its own value.
+    """
+    from service.diagnosis.confirmation import Confirmed, best_first, candidates_of
+
+    objective = study.spec["objective"]
+    trials = enough_for_best(store, study.id, objective["direction"], k)
+    order = best_first(trials, objective["metric"], objective["direction"])
+    tests = {
+        candidate.trial: Confirmed.of(candidate.judged) for candidate in candidates_of(trials, objective["metric"])
+    }
+    return [_best(settings, study, trial, tests.get(trial.number)) for trial in order[:k]]
+
+
+def enough_for_best(store: Store, study_id: int, direction: str, k: int) -> Sequence[Trial]:
+    """The trials of which the first `k` are best first as they are of all the trials, by number."""
+    found = {trial.number: trial for trial in (*store.top(study_id, direction, k), *store.confirming(study_id))}
+    return [found[number] for number in sorted(found)]
+
+
+def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None) -> Best:
+    checkpoint = settings.trial_folder(study.name, trial.number) / "best.pt"
+    uri = checkpoint.as_uri() if checkpoint.exists() else None
+    return Best(
+        trial=trial.number,
+        value=trial.value if trial.value is not None else math.nan,
+        params=dict(trial.params),
+        verdict=str(trial.verdict) if trial.verdict else None,
+        gap=trial.gap,
+        epochs=trial.epochs,
+        best_epoch=trial.best_epoch or 0,
+        test=None if test is None else asdict(test),
+        mlflow_run_id=trial.mlflow_run_id,
+        model_uri=study.model_uri if study.champion == trial.number and study.model_uri else uri,
+    )
+
+
+def live_state(store: Store, study: Study, now: float) -> StudyState:
+    """A study's state, told from the lease: what says RUNNING with nobody running it was interrupted.
+
+    A study of the service stays RUNNING: the service gives it another runner.
+    """
+    if study.state is not StudyState.RUNNING or study.queued is not None:
+        return study.state
+    return StudyState.RUNNING if is_held(store, study, now) else StudyState.INTERRUPTED
+
+
+def is_held(store: Store, study: Study, now: float) -> bool:
+    """Whether somebody who is alive, as far as can be told, holds the study."""
+    lease = store.holder(study.id)
+    return lease is not None and lease.until >= now and not is_dead(lease.owner)

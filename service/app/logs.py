@@ -1,0 +1,49 @@
+"""What a trial's trainer printed, and the traceback that it ended with, piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.records import Study
+from service.settings import Settings
+
+PIECE = 256 * 1024  # bytes at a time
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """A piece of a log; `next` is where to go on reading."""
+
+    text: str
+    next: int
+
+
+def log_place(settings: Settings, study: Study, trial: int) -> str | None:
+    """Where a trial's log lies; None where its trainer printed nothing and raised nothing."""
+    path = settings.trial_log(study.name, trial)
+    return str(path) if path.exists() else None
+
+
+def read_log(settings: Settings, study: Study, trial: int, offset: int = 0, limit: int = PIECE) -> LogPiece:
+    """A trial's log from a byte on; empty where there is nothing there yet."""
+    try:
+        with settings.trial_log(study.name, trial).open("rb") as log:
+            log.seek(offset)
+            found = log.read(limit)
+    except FileNotFoundError:
+        return LogPiece("", offset)
+    if len(found) == limit:  # not in the middle of a character
+        found = found[: len(found) - _torn(found)]
+    return LogPiece(found.decode("utf-8", "replace"), offset + len(found))
+
+
+def _torn(found: bytes) -> int:
+    """How many bytes at the end are the beginning of a character whose rest is still to come."""
+    for back in range(1, min(4, len(found)) + 1):
+        byte = found[-back]
+        if byte & 0xC0 == 0xC0:
+            wanted = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return back if back < wanted else 0
+        if byte & 0x80 == 0:
+            return 0
+    return 0

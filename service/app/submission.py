@@ -1,0 +1,268 @@
+"""A study that comes from elsewhere: what it may name, whether it can run, and its place in the queue.
+
+Nothing that a study file from the network says is imported, opened or followed before it was admitted here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service import errors
+
+if TYPE_CHECKING:
+    from search_spaces.document import KeyPath
+    from service.spec import StudySpec
+
+SPEC_CHARACTERS = 128 * 1024  # of a study file: its YAML takes seconds to read beyond
+FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
+CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone
+CODE_SECONDS = 120.0  # that a study's own code has to be imported
+CODE_AT_ONCE = 2
+
+_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\.py")
+_turn = threading.Semaphore(CODE_AT_ONCE)
+Say = Callable[["KeyPath", str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What somebody hands in."""
+
+    spec: str  # the text of a study file
+    overrides: Sequence[str] = ()
+    files: Mapping[str, str] = field(default_factory=dict)  # what the study brings along: file name -> text
+    priority: int = 0
+    fresh: bool = False
+    file: str = "the study"  # how messages name it
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a study from the network may name."""
+
+    roots: tuple[Path, ...] = ()  # data lie under one of these
+    allow_code: bool = False  # it may bring its own code
+
+
+def admitted(submission: Submission, rules: Rules) -> StudySpec:
+    """The spec of a submission that keeps to the rules and can run.
+
+    Raises:
+        InputError: it does not, or cannot; says why.
+    """
+    if len(submission.spec) > SPEC_CHARACTERS:
+        raise errors.InputError(f"the study file has more than {SPEC_CHARACTERS} characters; shorten it")
+    _check_files(submission, rules)
+    if submission.files:
+        return _admitted_elsewhere(submission, rules)
+    with tempfile.TemporaryDirectory(prefix="goodfit-submission-") as folder:
+        return read_submission(submission, rules, Path(folder))
+
+
+def read_submission(submission: Submission, rules: Rules, folder: Path) -> StudySpec:
+    """As `admitted`, in this process: a study's own code in the folder is imported here."""
+    from service.app.checking import check
+    from service.spec import read_foreign
+
+    gate = _Gate(rules, frozenset(submission.files))
+    spec = read_foreign(submission.spec, submission.file, folder, submission.overrides, gate.admit)
+    if _is_checked(spec):
+        check(spec)
+    return _without(spec, folder.resolve())
+
+
+class _Gate:
+    """Looks at what a study says before anything of it is followed."""
+
+    def __init__(self, rules: Rules, files: frozenset[str]) -> None:
+        self._rules, self._files = rules, files
+
+    def admit(self, values: dict[str, Any], say: Say) -> None:
+        """Say what the rules do not allow; make the data's paths absolute."""
+        if isinstance(trainer := values.get("trainer"), str):
+            self._trainer(trainer, say)
+        if isinstance(space := values.get("space"), str):
+            self._space(space, say)
+        data = values.get("data")
+        if isinstance(data, dict):
+            values["data"] = data = dict(data)
+            self._data(data, say)
+        for section in ("space", "fixed"):
+            if isinstance(parameters := values.get(section), Mapping):
+                self._parameters(section, parameters, say)
+
+    def _trainer(self, reference: str, say: Say) -> None:
+        from trainers.registry import names
+
+        if reference in names() or reference in installed_trainers():
+            return
+        if ".py:" in reference:
+            self._code(("trainer",), reference, say)
+        elif ":" in reference:
+            say(("trainer",), f"{reference!r} is no installed trainer, and no other module is imported here; "
+                + errors.did_you_mean(reference, names()))  # fmt: skip
+        # any other name is refused by the registry, with the nearest
+
+    def _space(self, source: str, say: Say) -> None:
+        import search_spaces
+
+        if source not in search_spaces.library():
+            say(("space",), f"{source!r} is not in the server's library; write the parameters into the study file, or "
+                + errors.did_you_mean(source, search_spaces.library()))  # fmt: skip
+
+    def _data(self, data: dict[str, Any], say: Say) -> None:
+        from trainers.data import DATASETS
+
+        source = data.get("source")
+        if isinstance(source, str) and source not in DATASETS:
+            if ".py:" in source:
+                self._code(("data", "source"), source, say)
+            else:
+                data["source"] = self._rooted(("data", "source"), source, say)
+        augment = data.get("augment")
+        if isinstance(augment, dict):
+            data["augment"] = augment = dict(augment)
+            if isinstance(synonyms := augment.get("synonyms"), str):
+                augment["synonyms"] = self._rooted(("data", "augment", "synonyms"), synonyms, say)
+            if isinstance(translate := augment.get("translate"), str):
+                self._code(("data", "augment", "translate"), translate, say)
+
+    def _parameters(self, section: str, parameters: Mapping[str, Any], say: Say) -> None:
+        """A Gymnasium id `module:Name` imports that module; and no parameter names a file."""
+        for name, value in parameters.items():
+            if name == "environment" and ":" in json.dumps(_texts(value)):
+                say((section, name), "gives a module to import; only installed environments are used here")
+            if name in ("augment.synonyms", "augment.translate"):
+                say((section, name), "names a file, and a trial's parameters cannot; write it under data.augment")
+
+    def _code(self, path: KeyPath, reference: str, say: Say) -> None:
+        file, _, _ = reference.rpartition(":")
+        if not self._rules.allow_code:
+            say(path, f"{reference!r} is code of the study's own, and this server runs none; use an installed trainer, "
+                "or ask for a server that was started with --allow-code")  # fmt: skip
+        elif file not in self._files:
+            say(path, f"{file!r} is not among the files that came with the study; send it along, by its name alone")
+
+    def _rooted(self, path: KeyPath, written: str, say: Say) -> str:
+        """The data's place under one of the roots; what is written, where there is none."""
+        if not self._rules.roots:
+            say(path, f"{written!r} is a path, and this server has no data but the built-in sets; name one of those")
+            return written
+        found = next((place for root in self._rules.roots if (place := _below(root, written)) is not None), None)
+        if found is None:
+            say(path, f"there is no {written!r} under this server's data roots; give a path that is relative to one")
+            return written
+        if (outside := _leak(found, self._rules.roots)) is not None:
+            say(path, f"{written!r} has a link to outside of the data roots ({outside}); take it out")
+        return str(found)
+
+
+def _below(root: Path, written: str) -> Path | None:
+    """Where a path leads, if that is under a root and there."""
+    try:
+        top = root.resolve()
+        place = (top / written).resolve()
+        return place if place.is_relative_to(top) and place.exists() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long, a NUL in it, links that go round
+        return None
+
+
+def _leak(place: Path, roots: Sequence[Path]) -> str | None:
+    """The first link in a folder that leads out of the roots."""
+    if not place.is_dir():
+        return None
+    tops = [root.resolve() for root in roots]
+    for folder, folders, files in os.walk(place):
+        for name in (*folders, *files):
+            item = Path(folder, name)
+            if item.is_symlink() and not any(item.resolve().is_relative_to(top) for top in tops):
+                return name
+    return None
+
+
+def _texts(value: object) -> object:
+    """The values of a parameter without its documentation."""
+    if isinstance(value, Mapping):
+        return [_texts(item) for key, item in value.items() if key != "doc"]
+    if isinstance(value, (list, tuple)):
+        return [_texts(item) for item in value]
+    return str(value)
+
+
+def installed_trainers() -> set[str]:
+    """The installed trainers, by module:name."""
+    from trainers.registry import BUILT_IN, ENTRY_POINTS
+
+    return {*BUILT_IN.values(), *(f"{point.module}:{point.attr}" for point in entry_points(group=ENTRY_POINTS))}
+
+
+def _check_files(submission: Submission, rules: Rules) -> None:
+    if submission.files and not rules.allow_code:
+        raise errors.InputError("files came with the study, and this server runs no code of a study's own")
+    for name in submission.files:
+        if not _FILE.fullmatch(name):
+            raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py")
+    if sum(map(len, submission.files.values())) > FILES_CHARACTERS:
+        raise errors.InputError(f"the files that came with the study have more than {FILES_CHARACTERS} characters")
+
+
+def _is_checked(spec: StudySpec) -> bool:
+    """Whether the data are looked at now; large ones take too long."""
+    if spec.data is None:
+        return True
+    place = Path(spec.data.source)
+    return not place.is_absolute() or (place.is_file() and place.stat().st_size <= CHECKED_BYTES) or place.is_dir()
+
+
+def _without(spec: StudySpec, folder: Path) -> StudySpec:
+    """The spec with the paths of files that travel with it relative to wherever they will lie."""
+    prefix = f"{folder}/"
+    changes: dict[str, Any] = {"trainer": spec.trainer.removeprefix(prefix)}
+    if spec.data is not None:
+        augment = spec.data.augment
+        if augment.translate is not None:
+            augment = augment.model_copy(update={"translate": augment.translate.removeprefix(prefix)})
+        source = spec.data.source.removeprefix(prefix)
+        changes["data"] = spec.data.model_copy(update={"source": source, "augment": augment})
+    return spec.model_copy(update=changes)
+
+
+def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
+    """As `admitted`, in a process of its own: a study's own code is not imported in this one."""
+    from service.spec import StudySpec
+
+    with _turn, tempfile.TemporaryDirectory(prefix="goodfit-submission-") as place:
+        folder = Path(place)
+        code = folder / "code"
+        code.mkdir()
+        for name, text in submission.files.items():
+            (code / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        question = {"submission": asdict(submission), "roots": [str(root) for root in rules.roots]}
+        (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOODFIT_", "MLFLOW_"))}
+        command = [sys.executable, "-m", "service.app.foreign", str(folder)]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own command line
+                command, cwd=code, env=kept, capture_output=True, text=True, timeout=CODE_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise errors.TrainerError(f"the study's code was not imported within {CODE_SECONDS:.0f} s") from None
+        answer = folder / "answer.json"
+        if not answer.exists():
+            told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise errors.TrainerError(f"the process that looked at the study's code ended ({done.returncode}): {told}")
+        found = json.loads(answer.read_text(encoding="utf-8"))
+    if "error" in found:
+        raise errors.from_dict(found)
+    return StudySpec.from_dict(found["spec"])

@@ -1,0 +1,60 @@
+"""Tokens: how one is made, and what of its secret is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import TYPE_CHECKING
+
+from service.errors import InputError, did_you_mean
+from service.records import Role, Token
+
+if TYPE_CHECKING:
+    from service.ports import Access
+
+PREFIX = "gf_"
+DAY = 86400.0
+_NAME = re.compile(r"[\w.@+-]{1,100}")
+_LIFE = re.compile(r"([0-9]{1,6})([hdwy])")
+_SECONDS = {"h": 3600.0, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
+
+
+def make_token(
+    access: Access, *, name: str, role: str, now: float, by: str, expires: str | None = None
+) -> tuple[Token, str]:
+    """A new token and its secret, which nobody can tell again.
+
+    Args:
+        access: where it is kept.
+        name: whose it is.
+        role: viewer, submitter or admin.
+        now: seconds since the epoch.
+        by: who makes it.
+        expires: after how long, "90d"; None: never.
+
+    Raises:
+        InputError: a name, a role or a time that is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a token: 1 to 100 letters, digits, - _ . @ or +")
+    if role not in list(Role):
+        raise InputError(f"there is no role {role!r}; {did_you_mean(role, [str(one) for one in Role])}")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    until = None if expires is None else now + seconds_of(expires)
+    token = Token(secrets.token_hex(6), name, Role(role), now, by, until)
+    access.add_token(token, token_digest(secret))
+    return token, secret
+
+
+def token_digest(secret: str) -> str:
+    """What is kept of a secret of 256 random bits: SHA-256 is slow enough for those."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def seconds_of(life: str) -> float:
+    """90d, 12h, 8w or 1y in seconds."""
+    found = _LIFE.fullmatch(life.strip())
+    if found is None:
+        raise InputError(f"{life!r} is no time; write 90d, 12h, 8w or 1y")
+    return int(found[1]) * _SECONDS[found[2]]

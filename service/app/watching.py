@@ -1,0 +1,110 @@
+"""A study's progress read from the store, for whoever watches it from outside its runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from service.app.answering import live_state
+from service.app.opening import spec_of
+from service.progress import Glimpse, Progress
+from service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
+
+if TYPE_CHECKING:
+    from service.ports import Store
+    from service.spec import StudySpec
+
+SHOWN = 50  # running trials, at most
+PAGE = 500
+
+_FINISHED = tuple(str(state) for state in FINISHED)
+_OPEN = (str(TrialState.RUNNING), str(TrialState.QUEUED))
+
+
+class Watcher:
+    """Looks at one study again and again; each look says what has settled since the one before."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+        self._spec: StudySpec | None = None
+        self._open: set[int] = set()  # trials that had not ended at the last look
+        self._next: int | None = None  # the first number of the search that the last look did not know
+        self._confirmed: dict[int, TrialState] = {}
+        self._verdicts: dict[int, tuple[int, Verdict]] = {}  # running trial -> (epoch, what its curve said then)
+
+    def look(self, now: float) -> Progress:
+        """How far the study is; UnknownStudy once it is removed."""
+        study = self._store.study(self._name)
+        if self._spec is None:
+            self._spec = spec_of(study)
+        spec = self._spec
+        tally = self._store.tally(study.id)
+        top = self._store.top(study.id, spec.objective.direction, 1)
+        reachable = top[0].value if top else None
+        running, settled = self._trials(study, sum(tally.states.values()))
+        limit = None if spec.budget.minutes is None else spec.budget.minutes * 60.0
+        return Progress(
+            study=study.name,
+            budget=spec.planned_trials(),
+            states={label: count for label, count in tally.states.items() if label.startswith(_FINISHED)},
+            verdicts=dict(tally.verdicts),
+            running=[Glimpse.of(trial, self._verdict(study, trial, reachable)) for trial in running[:SHOWN]],
+            settled=[Glimpse.of(trial) for trial in settled],
+            best=Glimpse.of(top[0]) if top else None,
+            seconds=study.seconds,
+            seconds_left=None if limit is None else max(0.0, limit - study.seconds),
+            closing=study.stop_asked and study.state is StudyState.RUNNING,
+            state=live_state(self._store, study, now),
+            message=study.message,
+            waits_for=study.waits_for if study.state is StudyState.QUEUED else None,
+        )
+
+    def _trials(self, study: Study, known: int) -> tuple[list[Trial], list[Trial]]:
+        """The trials that run, and those that have ended since the last look."""
+        begun = self._store.page_of_trials(study.id, labels=_OPEN, limit=PAGE)
+        settled = list(self._ended(study, {trial.number for trial in begun}))
+        if self._next is not None:
+            settled += self._new(study, self._next)
+        self._next = known if self._next is None else max(self._next, known)
+        self._open = {trial.number for trial in begun}
+        running = [trial for trial in begun if trial.state is TrialState.RUNNING]
+        if self._spec is not None and self._spec.confirm is not None:
+            again = [trial for trial in self._store.confirming(study.id) if trial.confirms is not None]
+            running += [trial for trial in again if trial.state is TrialState.RUNNING]
+            settled += [
+                trial
+                for trial in again
+                if trial.state in FINISHED and self._confirmed.get(trial.number, trial.state) not in FINISHED
+            ]
+            self._confirmed = {trial.number: trial.state for trial in again}
+        return running, settled
+
+    def _ended(self, study: Study, begun: set[int]) -> Iterator[Trial]:
+        for number in sorted(self._open - begun):
+            trial = self._store.trial(study.id, number)
+            if trial is not None and trial.state in FINISHED:
+                yield trial
+
+    def _new(self, study: Study, first: int) -> Iterator[Trial]:
+        """Trials that began and ended between two looks."""
+        after = first - 1
+        while page := self._store.page_of_trials(study.id, after=after, limit=PAGE):
+            yield from (trial for trial in page if trial.state in FINISHED)
+            after = page[-1].number
+            self._next = after + 1
+
+    def _verdict(self, study: Study, trial: Trial, reachable: float | None) -> Verdict | None:
+        """What a running trial's curve says; looked at once an epoch."""
+        from service.diagnosis import diagnose_trial
+
+        if not trial.epochs or self._spec is None:
+            return None
+        epochs, verdict = self._verdicts.get(trial.number) or (0, None)
+        if verdict is None or epochs != trial.epochs:
+            objective = self._spec.objective
+            curve = self._store.reports(study.id, trial.number)
+            verdict = diagnose_trial(
+                curve, objective.metric, objective.direction, reachable=reachable, params=trial.params
+            ).verdict
+            self._verdicts[trial.number] = (trial.epochs, verdict)
+        return verdict

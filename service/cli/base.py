@@ -1,0 +1,131 @@
+"""What all commands share: the global options, where the studies are, JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.errors import InputError
+
+if TYPE_CHECKING:
+    from service.client import Studies
+    from service.settings import Settings
+
+cli = typer.Typer(
+    name="goodfit",
+    help="Find good hyperparameters, and know whether the model fits.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass
+class Globals:
+    """The options that every command takes."""
+
+    home: Path | None = None
+    server: str | None = None
+    as_json: bool = False
+
+
+given = Globals()
+
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
+StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the file: budget.trials=8.")
+]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"goodfit {version('goodfit')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", metavar="DIR", help="Where studies are kept; else GOODFIT_HOME or .goodfit."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option("--server", metavar="URL", help="Work on a server; else GOODFIT_SERVER. Token: GOODFIT_TOKEN."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    version: Annotated[  # noqa: ARG001 - asked for, it is printed before anything else is read
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find good hyperparameters, and know whether the model fits."""
+    if server is not None and home is not None:
+        raise InputError(f"--server {server} and --home {home} are two places; leave one out")
+    given.home, given.server, given.as_json = home, server, as_json
+
+
+def server_url() -> str | None:
+    """The server to work on; None: a home folder, which wins over GOODFIT_SERVER where it is named."""
+    if given.server is not None:
+        return given.server
+    return None if given.home is not None else os.environ.get("GOODFIT_SERVER") or None
+
+
+def settings() -> Settings:
+    """The home to work on, for what is of this machine alone."""
+    from service.settings import Settings
+
+    return Settings.from_environment(given.home)
+
+
+def settings_here(command: str) -> Settings:
+    """As settings; InputError where --server was given."""
+    if given.server is not None:
+        raise InputError(f"`goodfit {command}` is of this machine alone; leave --server out")
+    return settings()
+
+
+def studies(*, create: bool = False) -> Studies:
+    """The studies of the server, or of the home; `create`: one that is not there is made."""
+    if (server := server_url()) is not None:
+        from service.client import connect
+
+        return connect(server if "://" in server else f"http://{server}")
+    from service.app import open_home
+    from service.client import Studies
+    from service.client.local import LocalSource
+
+    found = settings()
+    return Studies(LocalSource(found, open_home(found, create=create)))
+
+
+def print_json(value: Mapping[str, Any] | Iterable[Any]) -> None:
+    """Strict JSON: what is no number there (NaN, infinity) is null."""
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def load_commands() -> None:
+    """Import the modules that add their commands to the command line."""
+    for module in ("commands", "serving"):
+        importlib.import_module(f"service.cli.{module}")

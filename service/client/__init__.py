@@ -1,0 +1,44 @@
+"""Studies from Python: what `from service import connect` gives, and what the command line prints.
+
+study = connect()["digits-cnn"]            # a home folder; or connect("http://host:8000", token="...")
+study.best().params
+
+handles.py  Studies and StudyHandle, over a Source     source.py  what a source gives
+local.py    the source on a home's store               remote.py  the source on a server, over HTTP
+wire.py     records as JSON                            sending.py what is sent of a study file
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from service.app.answering import Best
+from service.client.handles import Studies, StudyHandle
+from service.client.rows import TRIAL_KEYS, iso, trial_row
+from service.client.source import Listed, Source
+
+__all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "trial_row"]
+
+
+def connect(place: str | Path | None = None, token: str | None = None) -> Studies:
+    """The studies of a home folder or of a server.
+
+    Args:
+        place: a folder, or a server's URL; None: GOODFIT_SERVER, GOODFIT_HOME or .goodfit here.
+        token: for a server; None: GOODFIT_TOKEN.
+
+    Raises:
+        HomeError: there is no home at that place.
+    """
+    place = place or os.environ.get("GOODFIT_SERVER") or None
+    if place is not None and "://" in str(place):
+        from service.client.remote import RemoteSource
+
+        return Studies(RemoteSource.at(str(place), token or os.environ.get("GOODFIT_TOKEN") or ""))
+    from service import app
+    from service.client.local import LocalSource
+    from service.settings import Settings
+
+    settings = Settings.from_environment(Path(place) if place else None)
+    return Studies(LocalSource(settings, app.open_home(settings)))

@@ -1,0 +1,268 @@
+"""Studies and StudyHandle: what users hold, wherever the studies are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from service import app
+from service.app.answering import Best
+from service.client.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
+from service.client.source import Listed, Source
+from service.errors import GoodfitError, InputError, UnknownStudy
+from service.progress import Progress
+from service.records import Report, Study, StudyState, Trial
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+    from service.app.logs import LogPiece
+    from service.client.sending import StudyFile
+    from service.spec import StudySpec
+    from trainers.predictor import Predictor
+
+PAGE = 1000  # records at a time
+
+
+class StudyHandle:
+    """One study. Everything is read anew at each call."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        self._source, self.name = source, name
+
+    def __repr__(self) -> str:
+        return f"<study {self.name} {self.state}>"
+
+    @property
+    def listed(self) -> Listed:
+        """The study with its state as it is now, and how many trials are in which."""
+        return self._source.study(self.name)
+
+    @property
+    def record(self) -> Study:
+        """The study as the store has it."""
+        return self.listed.study
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study file, as it was validated."""
+        return app.spec_of(self.record)
+
+    @property
+    def state(self) -> str:
+        """Where it is in its life; RUNNING only while a live process runs it."""
+        return str(self.listed.state)
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The tracking URI where its runs are, for mlflow.set_tracking_uri."""
+        return self._source.mlflow_uri
+
+    def records(self, state: str | None = None, verdict: str | None = None) -> list[Trial]:
+        """The trials of the search by number, in a state (`FAILED` is every kind of failure) and with a verdict."""
+        return list(self.pages(state, verdict))
+
+    def pages(self, state: str | None = None, verdict: str | None = None, most: int | None = None) -> Iterator[Trial]:
+        """As records, as they come, `most` of them."""
+        labels = labels_of(state) if state is not None else ()
+        wanted = verdict_of(verdict) if verdict is not None else None
+        after, left = -1, most
+        while left is None or left > 0:
+            limit = PAGE if left is None else min(PAGE, left)
+            page = self._source.trials(self.name, labels=labels, verdict=wanted, after=after, limit=limit)
+            yield from page
+            if len(page) < limit:
+                return
+            after, left = page[-1].number, None if left is None else left - len(page)
+
+    def one(self, trial: int) -> Trial:
+        """One trial as the store has it; InputError for a trial that is not there."""
+        return self._source.trial(self.name, trial)
+
+    def confirmations(self) -> list[Trial]:
+        """The trials that trained the best configurations again, on fresh seeds."""
+        return self._source.confirmations(self.name)
+
+    @overload
+    def best(self, k: None = None) -> Best: ...
+    @overload
+    def best(self, k: int) -> list[Best]: ...
+    def best(self, k: int | None = None) -> Best | list[Best]:
+        """The best configuration, or a list of the best `k`; trials that were trained to their end.
+
+        Where the best were confirmed, the confirmed winner comes first, whatever its own value.
+
+        Raises:
+            GoodfitError: without `k`, while no trial is complete.
+        """
+        if k is not None:
+            return self._source.best(self.name, k) if k > 0 else []
+        found = self._source.best(self.name, 1)
+        if not found:
+            raise GoodfitError(f"study {self.name} has no complete trial yet; see `goodfit trials {self.name}`")
+        return found[0]
+
+    def log(self, trial: int) -> str | None:
+        """Where the trial's log is to be had; None where its trainer printed nothing and raised nothing."""
+        return self._source.log_place(self.name, trial)
+
+    def read_log(self, trial: int, offset: int = 0) -> LogPiece:
+        """A piece of what the trial's trainer printed, and where to go on reading."""
+        return self._source.log(self.name, trial, offset)
+
+    def trials(self) -> pd.DataFrame:
+        """All trials, one a row: the keys of `goodfit trials --json` as columns."""
+        import pandas as pd
+
+        frame = pd.DataFrame([trial_row(trial) for trial in self.records()], columns=list(TRIAL_KEYS))
+        for column in ("started", "ended"):
+            frame[column] = pd.to_datetime(frame[column], utc=True)
+        return frame
+
+    def reports(self, trial: int) -> list[Report]:
+        """One trial's curve as the store has it; InputError for a trial that is not there."""
+        return self._source.curve(self.name, trial)
+
+    def curve(self, trial: int) -> pd.DataFrame:
+        """One trial's curve: epoch, then each metric (train/loss, val/loss, ...)."""
+        import pandas as pd
+
+        return pd.DataFrame([{"epoch": report.epoch, **report.metrics} for report in self.reports(trial)])
+
+    def to_optuna(self) -> optuna.Study:
+        """A real optuna.Study in memory, for every plot and importance that Optuna has."""
+        from service.sampler import to_optuna_study
+
+        spec = self.spec
+        trials = sorted([*self.records(), *self.confirmations()], key=lambda trial: trial.number)
+        return to_optuna_study(
+            name=self.name,
+            space=spec.space,
+            metric=spec.objective.metric,
+            direction=spec.objective.direction,
+            trials=trials,
+            reports=list(self._all_reports(trials[-1].number if trials else -1)),
+        )
+
+    def _all_reports(self, last: int) -> Iterator[Report]:
+        for after in range(-1, last, PAGE):
+            yield from self._source.reports(self.name, after=after, trials=PAGE)
+
+    def verdicts(self) -> dict[str, int]:
+        """How many trials have each verdict."""
+        return dict(self.listed.tally.verdicts)
+
+    def diagnosis(self, trial: int | None = None) -> Mapping[str, Any]:
+        """What is known of the study, or what the curve of one of its trials says; plain JSON values.
+
+        Of a study: winner (of a confirmation, with the reason), optimism, noise, importances and
+        directions for score and gap, findings (what is amiss, with numbers and an edit of the study
+        file), verdicts. Of a trial: verdict, severity, confidence, reason, advice and the evidence.
+        """
+        if trial is not None:
+            return dict(self.one(trial).diagnosis or {})
+        return self._source.diagnosis(self.name)
+
+    def report_html(self) -> str:
+        """The study as one HTML page that needs nothing but a browser."""
+        return self._source.report_html(self.name)
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the page to a file, NAME.html in the current folder unless named; one that is there is replaced.
+
+        Raises:
+            InputError: the file cannot be written there.
+        """
+        file = Path(f"{self.name}.html" if path is None else path)
+        page = self.report_html()
+        try:
+            file.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write the report to {file}: {error.strerror}; name another file") from error
+        return file
+
+    def model(self, trial: int | None = None, *, trust_code: bool = False) -> Predictor:
+        """The best model, or one trial's, loaded: `.predict(rows)` takes rows as they were in the data.
+
+        Args:
+            trial: its number; None: the best.
+            trust_code: of a server: run the trainer's code, where that came with the study.
+
+        Raises:
+            GoodfitError: no complete trial, or a trainer whose model cannot be rebuilt.
+        """
+        return self._source.model(self.name, self.best().trial if trial is None else trial, trust=trust_code)
+
+    def watch(self) -> Iterator[Progress]:
+        """How far the study is, whenever that has changed, until it is over."""
+        return self._source.watch(self.name)
+
+    def stop(self) -> str:
+        """Ask whoever runs it to save what is in flight and stop; says what was done."""
+        return self._source.stop(self.name)
+
+    def resume(self) -> str:
+        """Put it back into the service's queue; says so."""
+        return self._source.resume(self.name)
+
+    def remove(self) -> list[str]:
+        """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""
+        return self._source.remove(self.name)
+
+
+class Studies(Mapping[str, StudyHandle]):
+    """The studies of a home or a server, by name; newest first."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __getitem__(self, name: str) -> StudyHandle:
+        self.source.study(name)
+        return StudyHandle(self.source, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([listed.study.name for listed in self.listed()])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.listed())
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            self.source.study(str(name))
+        except UnknownStudy:
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"<studies of {self.source.place}: {', '.join(self) or 'none'}>"
+
+    def listed(self, states: Sequence[StudyState] = (), submitter: str | None = None) -> Iterator[Listed]:
+        """The studies with their states and counts, in one of these states, of this submitter."""
+        offset = 0
+        while True:
+            page = self.source.page(states=states, submitter=submitter, limit=PAGE, offset=offset)
+            yield from page
+            offset += len(page)
+            if len(page) < PAGE:
+                return
+
+    def submit(
+        self, file: StudyFile, *, overrides: Sequence[str] = (), priority: int = 0, new: bool = False
+    ) -> StudyHandle:
+        """Put a study into the queue.
+
+        Args:
+            file: a study file, or the values that one would hold.
+            overrides: KEY=VALUE each, as for `--set`.
+            priority: the higher goes first.
+            new: under a new name (name-2, name-3, ...) if it is taken.
+
+        Raises:
+            InputError: it cannot run, or may not be run there; NameTaken: there is a study of that name.
+        """
+        from service.client.sending import submission_of
+
+        given = submission_of(file, overrides=overrides, priority=priority, fresh=new)
+        return StudyHandle(self.source, self.source.submit(given).name)

@@ -1,0 +1,186 @@
+"""The studies of a home, from its store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from service import app
+from service.app import catalog
+from service.app.answering import Best
+from service.app.logs import LogPiece
+from service.client.source import Kind, Listed
+from service.errors import InputError
+from service.ports import Access, Tally
+from service.progress import Progress
+from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+
+if TYPE_CHECKING:
+    from service.app.submission import Submission
+    from service.settings import Settings
+    from service.store import SqlStore
+    from trainers.predictor import Predictor
+
+LOOK_SECONDS = 0.5  # between two looks at a study that is watched
+
+ALL: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "trainers": catalog.trainer_rows,
+    "spaces": catalog.space_rows,
+    "datasets": catalog.dataset_rows,
+}
+ONE: dict[str, Callable[[str], dict[str, Any]]] = {
+    "trainers": catalog.trainer_facts,
+    "spaces": catalog.space_facts,
+    "datasets": catalog.dataset_facts,
+}
+
+
+class LocalSource:
+    """The Source of a home folder and the database that belongs to it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqlStore,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings, self.store = settings, store
+        self._clock, self._sleep = clock, sleep
+
+    @property
+    def place(self) -> str:
+        return str(self.settings.home)
+
+    @property
+    def mlflow_uri(self) -> str:
+        return self.settings.tracking_uri
+
+    def hint(self, words: str) -> str:
+        return self.settings.hint(words)
+
+    def page(
+        self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Listed]:
+        found = self.store.page_of_studies(states=states, submitter=submitter, limit=limit, offset=offset)
+        counts = self.store.counts([study.id for study in found]) if found else {}
+        now = self._clock()
+        return [
+            Listed(study, app.live_state(self.store, study, now), Tally(counts.get(study.id, {}))) for study in found
+        ]
+
+    def study(self, name: str) -> Listed:
+        study = self.store.study(name)
+        return Listed(study, app.live_state(self.store, study, self._clock()), self.store.tally(study.id))
+
+    def trials(
+        self,
+        name: str,
+        *,
+        labels: Sequence[str] = (),
+        verdict: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> list[Trial]:
+        study = self.store.study(name)
+        return self.store.page_of_trials(study.id, labels=labels, verdict=verdict, after=after, limit=limit)
+
+    def trial(self, name: str, number: int) -> Trial:
+        return self._trial(self.store.study(name), number)
+
+    def _trial(self, study: Study, number: int) -> Trial:
+        found = self.store.trial(study.id, number)
+        if found is None:
+            count = sum(self.store.tally(study.id).states.values())
+            known = f"0 to {count - 1}" if count else "none yet"
+            raise InputError(f"study {study.name} has no trial {number}; it has {known}")
+        return found
+
+    def confirmations(self, name: str) -> list[Trial]:
+        return [trial for trial in self.store.confirming(self.store.study(name).id) if trial.confirms is not None]
+
+    def curve(self, name: str, number: int) -> list[Report]:
+        study = self.store.study(name)
+        return self.store.reports(study.id, self._trial(study, number).number)
+
+    def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
+        return self.store.page_of_reports(self.store.study(name).id, after=after, trials=trials)
+
+    def best(self, name: str, k: int) -> list[Best]:
+        return app.best_of(self.settings, self.store, self.store.study(name), k)
+
+    def diagnosis(self, name: str) -> Mapping[str, Any]:
+        return {"study": name, **app.diagnose_of(self.settings, self.store, self.store.study(name)).to_dict()}
+
+    def report_html(self, name: str) -> str:
+        found = self.study(name)
+        return app.report_of(self.settings, self.store, replace(found.study, state=found.state))
+
+    def log_place(self, name: str, number: int) -> str | None:
+        return app.log_place(self.settings, self.store.study(name), number)
+
+    def log(self, name: str, number: int, offset: int = 0) -> LogPiece:
+        study = self.store.study(name)
+        return app.read_log(self.settings, study, self._trial(study, number).number, offset)
+
+    def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
+        study = self.store.study(name)
+        return app.load_model(self.settings, study, self._trial(study, number))
+
+    def watch(self, name: str) -> Iterator[Progress]:
+        watcher = app.Watcher(self.store, name)
+        before = None
+        while True:
+            progress = watcher.look(self._clock())
+            if progress != before:
+                yield progress
+            if progress.over:
+                return
+            before = progress
+            self._sleep(LOOK_SECONDS)
+
+    def submit(self, submission: Submission) -> Study:
+        from service.client.sending import read_here
+
+        return app.queue_study(
+            self.settings,
+            self.store,
+            read_here(submission),
+            self._clock(),
+            fresh=submission.fresh,
+            priority=submission.priority,
+        )
+
+    def stop(self, name: str) -> str:
+        return app.stop_study(self.settings, self.store, name, self._clock())
+
+    def resume(self, name: str) -> str:
+        return app.resume_study(self.settings, self.store, name, self._clock())
+
+    def remove(self, name: str) -> list[str]:
+        return app.remove_study(self.settings, self.store, name, self._clock())
+
+    def catalog(self, kind: Kind) -> list[dict[str, Any]]:
+        return ALL[kind]()
+
+    def described(self, kind: Kind, name: str) -> dict[str, Any]:
+        return ONE[kind](name)
+
+    @property
+    def _access(self) -> Access:
+        return app.open_access(self.store)
+
+    def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
+        now = self._clock()
+        return app.make_token(self._access, name=name, role=role, now=now, by="local", expires=expires)
+
+    def tokens(self) -> list[Token]:
+        return self._access.tokens()
+
+    def revoke(self, token_id: str) -> Token:
+        return self._access.revoke(token_id, self._clock(), "local")
+
+    def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
+        return self._access.audit(subject=subject, limit=limit, offset=offset)

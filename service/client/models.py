@@ -1,0 +1,62 @@
+"""A model that comes from a server: unpacked and loaded without running code, unless its sender is trusted."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.errors import TrainerError
+
+if TYPE_CHECKING:
+    from trainers.predictor import Predictor
+
+CODE = "trainer.py"
+PARTS = frozenset({"model.json", "weights.pt", CODE})
+
+
+def unpacked(content: bytes, *, trust: bool) -> Predictor:
+    """The model of a zip.
+
+    Raises:
+        TrainerError: the zip holds anything else than a model, or code that is not trusted.
+    """
+    from trainers.errors import TrainersError
+    from trainers.predictor import load_model
+    from trainers.registry import names
+
+    with tempfile.TemporaryDirectory(prefix="goodfit-") as place:
+        folder = Path(place)
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as parts:
+                found = parts.namelist()
+                if not set(found) <= PARTS:
+                    raise TrainerError(
+                        f"the model has parts that no model has: {', '.join(sorted(set(found) - PARTS))}"
+                    )
+                for part in found:
+                    (folder / part).write_bytes(parts.read(part))
+            reference = str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["trainer"])
+        except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainerError(f"what the server sent is no model: {error}") from error
+        if reference.startswith(f"{CODE}:") and CODE in found:
+            if not trust:
+                raise TrainerError(
+                    "the model's trainer is code that came with the study, and loading the model runs it: look at it, "
+                    "then `model(trust_code=True)`"
+                )
+        elif reference not in names() and not _is_installed(reference):
+            raise TrainerError(f"the model is of trainer {reference!r}, which is not installed here")
+        try:
+            return load_model(folder)
+        except TrainersError as error:
+            raise TrainerError(str(error)) from error
+
+
+def _is_installed(reference: str) -> bool:
+    from service.app.submission import installed_trainers
+
+    return reference in installed_trainers()

@@ -1,0 +1,272 @@
+"""The studies of a server, over HTTP: the same Source, the same errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from service import errors
+from service.app.answering import Best
+from service.app.logs import LogPiece
+from service.client import wire
+from service.client.source import Kind, Listed
+from service.progress import Progress
+from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+
+if TYPE_CHECKING:
+    from service.app.submission import Submission
+    from trainers.predictor import Predictor
+
+TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+TRIES = 4  # of what can be asked again
+PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
+MOST_WAITED = 30.0  # seconds that a server may ask to be spared
+AGAIN = (httpx2.TransportError,)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # what stands in a path as it is
+
+
+class RemoteSource:
+    """The Source of a server.
+
+    Args:
+        client: speaks to the server; its base URL is the server's.
+        sleep: waits between two tries.
+    """
+
+    def __init__(self, client: httpx2.Client, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client, self._sleep = client, sleep
+
+    @classmethod
+    def at(cls, url: str, token: str) -> RemoteSource:
+        """The server at a URL; InputError for a URL that is none."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise errors.InputError(f"{url} is no server's URL; write http://HOST:PORT or https://HOST")
+        headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
+        try:
+            return cls(httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT))
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise errors.InputError(f"{url} or its token cannot be used: {error}") from error
+
+    @property
+    def place(self) -> str:
+        return str(self._client.base_url).rstrip("/")
+
+    @property
+    def mlflow_uri(self) -> str:
+        return str(self._get("/v1/about")["mlflow_uri"])
+
+    def hint(self, words: str) -> str:
+        return f"`goodfit --server {self.place} {words}`"
+
+    def page(
+        self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Listed]:
+        asked: dict[str, Any] = {"state": [str(state) for state in states], "limit": limit, "offset": offset}
+        if submitter is not None:
+            asked["submitter"] = submitter
+        return [wire.to_listed(one) for one in self._get("/v1/studies", asked)["studies"]]
+
+    def study(self, name: str) -> Listed:
+        return wire.to_listed(self._get(_path(name)))
+
+    def trials(
+        self,
+        name: str,
+        *,
+        labels: Sequence[str] = (),
+        verdict: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> list[Trial]:
+        asked: dict[str, Any] = {"state": list(labels), "after": after, "limit": limit}
+        if verdict is not None:
+            asked["verdict"] = str(verdict)
+        return [wire.to_trial(one) for one in self._get(_path(name, "records"), asked)["records"]]
+
+    def trial(self, name: str, number: int) -> Trial:
+        return wire.to_trial(self._get(_path(name, "records", number)))
+
+    def confirmations(self, name: str) -> list[Trial]:
+        return [wire.to_trial(one) for one in self._get(_path(name, "confirmations"))["records"]]
+
+    def curve(self, name: str, number: int) -> list[Report]:
+        return [wire.to_report(one) for one in self._get(_path(name, "trials", number, "curve"))["reports"]]
+
+    def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
+        found = self._get(_path(name, "reports"), {"after": after, "limit": trials})
+        return [wire.to_report(one) for one in found["reports"]]
+
+    def best(self, name: str, k: int) -> list[Best]:
+        return [wire.to_best(one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
+
+    def diagnosis(self, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._get(_path(name, "diagnosis"))
+        return found
+
+    def report_html(self, name: str) -> str:
+        return self._ask("GET", _path(name, "report")).text
+
+    def log_place(self, name: str, number: int) -> str | None:
+        return f"{self.place}{_path(name, 'trials', number, 'log')}"
+
+    def log(self, name: str, number: int, offset: int = 0) -> LogPiece:
+        answer = self._ask("GET", _path(name, "trials", number, "log"), {"offset": offset})
+        return LogPiece(answer.text, int(answer.headers["Goodfit-Log-Next"]))
+
+    def model(self, name: str, number: int, *, trust: bool) -> Predictor:
+        from service.client.models import unpacked
+
+        answer = self._ask("GET", _path(name, "model"), {"trial": number})
+        return unpacked(answer.content, trust=trust)
+
+    def watch(self, name: str) -> Iterator[Progress]:
+        failed = 0
+        while True:
+            try:
+                for progress in self._events(name):
+                    failed = 0
+                    yield progress
+                    if progress.over:
+                        return
+            except AGAIN as error:
+                failed += 1
+                if failed >= TRIES:
+                    raise self._away(error) from error
+            self._sleep(PAUSE * 2**failed)  # the server ended the stream: it starts anew, say
+
+    def _events(self, name: str) -> Iterator[Progress]:
+        timeout = httpx2.Timeout(TIMEOUT.connect, read=TIMEOUT.read)  # heartbeats come more often
+        with self._client.stream("GET", _path(name, "events"), timeout=timeout) as answer:
+            if answer.status_code != httpx2.codes.OK:
+                answer.read()
+                self._raise(answer)
+            kind = "message"
+            for line in answer.iter_lines():
+                field, _, text = line.partition(": ")
+                if field == "event":
+                    kind = text
+                elif field == "data" and kind == "error":
+                    raise errors.from_dict(json.loads(text))
+                elif field == "data":
+                    yield wire.to_progress(json.loads(text))
+
+    def submit(self, submission: Submission) -> Study:
+        from service.client.sending import packed
+
+        sent = packed(submission)
+        body = {
+            "spec": sent.spec,
+            "set": list(sent.overrides),
+            "files": dict(sent.files),
+            "priority": sent.priority,
+            "new": sent.fresh,
+        }
+        try:
+            return wire.to_listed(self._ask("POST", "/v1/studies", body=body).json()).study
+        except errors.StudyFileError as error:  # it knows the file by another name
+            raise errors.StudyFileError(submission.file, error.problems) from error
+
+    def stop(self, name: str) -> str:
+        return str(self._ask("POST", _path(name, "stop")).json()["message"])
+
+    def resume(self, name: str) -> str:
+        return str(self._ask("POST", _path(name, "resume")).json()["message"])
+
+    def remove(self, name: str) -> list[str]:
+        return [str(line) for line in self._ask("DELETE", _path(name)).json()["messages"]]
+
+    def catalog(self, kind: Kind) -> list[dict[str, Any]]:
+        return list(self._get(f"/v1/{kind}")[kind])
+
+    def described(self, kind: Kind, name: str) -> dict[str, Any]:
+        return dict(self._get(f"/v1/{kind}/{_word(name)}"))
+
+    def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
+        body = {"name": name, "role": role, "expires": expires}
+        found = self._ask("POST", "/v1/tokens", body=body).json()
+        return wire.to_token(found), str(found["secret"])
+
+    def tokens(self) -> list[Token]:
+        return [wire.to_token(one) for one in self._get("/v1/tokens")["tokens"]]
+
+    def revoke(self, token_id: str) -> Token:
+        return wire.to_token(self._ask("DELETE", f"/v1/tokens/{_word(token_id)}").json())
+
+    def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
+        asked: dict[str, Any] = {"limit": limit, "offset": offset}
+        if subject is not None:
+            asked["subject"] = subject
+        return [wire.to_entry(one) for one in self._get("/v1/audit", asked)["entries"]]
+
+    def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
+        return self._ask("GET", path, asked).json()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        asked: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> httpx2.Response:
+        """An answer that is none of an error; what changes nothing is asked again where the server is away."""
+        again = method == "GET"
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                answer = self._client.request(method, path, params=asked, json=body)
+            except AGAIN as error:
+                if last or not again:
+                    raise self._away(error) from error
+                self._sleep(PAUSE * 2**attempt)
+                continue
+            busy = answer.status_code == httpx2.codes.TOO_MANY_REQUESTS
+            away = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and again
+            if last or not (busy or away):
+                break
+            self._sleep(_spared(answer, PAUSE * 2**attempt))
+        if not answer.is_success:
+            self._raise(answer)
+        return answer
+
+    def _away(self, error: Exception) -> errors.ServerError:
+        told = str(error) or type(error).__name__
+        return errors.ServerError(f"the server at {self.place} cannot be reached: {told}; is `goodfit serve` running?")
+
+    def _raise(self, answer: httpx2.Response) -> None:
+        """The error that the server met, as if it had been met here."""
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "error" not in found:
+            raise errors.ServerError(f"{self.place} answers {answer.status_code} and is no Goodfit server, it seems")
+        raise errors.from_dict(found)
+
+
+def _path(name: str, *parts: str | int) -> str:
+    """A path below a study's; UnknownStudy for what cannot be a study's name."""
+    if not _WORD.fullmatch(name):
+        raise errors.UnknownStudy(f"there is no study {name!r}, nor can there be")
+    return "/".join(["/v1/studies", name, *map(str, parts)])
+
+
+def _word(text: str) -> str:
+    """A name as part of a path; InputError for what cannot be one."""
+    if not _WORD.fullmatch(text):
+        raise errors.InputError(f"there is no {text!r}, nor can there be")
+    return text
+
+
+def _spared(answer: httpx2.Response, usual: float) -> float:
+    """The seconds that a server wants to be spared."""
+    try:
+        return min(MOST_WAITED, max(usual, float(answer.headers.get("Retry-After", usual))))
+    except ValueError:
+        return usual

@@ -1,0 +1,120 @@
+"""What a place gives of its studies: one protocol, kept by local.py on a store and by remote.py on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from service.app.answering import Best
+from service.app.logs import LogPiece
+from service.ports import Tally
+from service.progress import Progress
+from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+
+if TYPE_CHECKING:
+    from service.app.submission import Submission
+    from trainers.predictor import Predictor
+
+Kind = Literal["trainers", "spaces", "datasets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A study, and what a listing says of it beside its record."""
+
+    study: Study
+    state: StudyState  # as it is now: RUNNING only while somebody runs it
+    tally: Tally = field(default_factory=Tally)  # in a listing of many: without verdicts
+
+
+class Source(Protocol):
+    """Every method raises UnknownStudy for a name that is not there, with the nearest that are."""
+
+    @property
+    def place(self) -> str:
+        """Where the studies are, for people."""
+        ...
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Where the runs are, for mlflow.set_tracking_uri."""
+        ...
+
+    def hint(self, words: str) -> str:
+        """A command for the user to type."""
+        ...
+
+    def page(
+        self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Listed]:
+        """Some of the studies, newest first."""
+        ...
+
+    def study(self, name: str) -> Listed: ...
+    def trials(
+        self,
+        name: str,
+        *,
+        labels: Sequence[str] = (),
+        verdict: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> list[Trial]:
+        """Some trials of the search by number, above `after`."""
+        ...
+
+    def trial(self, name: str, number: int) -> Trial:
+        """One trial; InputError where there is none of that number."""
+        ...
+
+    def confirmations(self, name: str) -> list[Trial]:
+        """The trials that trained the best configurations again."""
+        ...
+
+    def curve(self, name: str, number: int) -> list[Report]:
+        """One trial's curve; InputError where there is no such trial."""
+        ...
+
+    def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
+        """The curves of the next `trials` numbers above `after`."""
+        ...
+
+    def best(self, name: str, k: int) -> list[Best]: ...
+    def diagnosis(self, name: str) -> Mapping[str, Any]: ...
+    def report_html(self, name: str) -> str: ...
+    def log_place(self, name: str, number: int) -> str | None:
+        """Where a trial's log is to be had."""
+        ...
+
+    def log(self, name: str, number: int, offset: int = 0) -> LogPiece:
+        """A piece of a trial's log; InputError where there is no such trial."""
+        ...
+
+    def model(self, name: str, number: int, *, trust: bool) -> Predictor:
+        """A trial's model, ready to predict; `trust`: code that came with the study may be run for it."""
+        ...
+
+    def watch(self, name: str) -> Iterator[Progress]:
+        """The study's progress, whenever it has changed, until it is over."""
+        ...
+
+    def submit(self, submission: Submission) -> Study: ...
+    def stop(self, name: str) -> str: ...
+    def resume(self, name: str) -> str: ...
+    def remove(self, name: str) -> list[str]: ...
+    def catalog(self, kind: Kind) -> list[dict[str, Any]]:
+        """What can be named in a study file."""
+        ...
+
+    def described(self, kind: Kind, name: str) -> dict[str, Any]:
+        """One of the catalog; InputError for an unknown name."""
+        ...
+
+    def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
+        """A new token and its secret."""
+        ...
+
+    def tokens(self) -> list[Token]: ...
+    def revoke(self, token_id: str) -> Token: ...
+    def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]: ...

@@ -1,0 +1,70 @@
+"""The routes of admins: tokens and the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from service import app
+from service.client import wire
+from service.errors import InputError
+from service.records import Role
+from service.server.admission import Admin
+from service.server.answers import JsonAnswer
+from service.server.faults import Missing
+from service.server.state import Shared
+
+router = APIRouter(prefix="/v1", tags=["admin"])
+
+
+class NewToken(BaseModel):
+    """A token to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=100, description="Whose it is: the submitter of studies, the who of the audit log.")
+    role: Role
+    expires: str | None = Field(
+        default=None, max_length=10, description="After how long: 90d, 12h, 8w, 1y; else never."
+    )
+
+
+@router.post("/tokens", status_code=201, summary="Make a token")
+def make_token(shared: Shared, token: Admin, given: NewToken) -> Response:
+    """A new token; its secret is told this once."""
+    made, secret = app.make_token(
+        shared.access, name=given.name, role=given.role, now=shared.clock(), by=token.name, expires=given.expires
+    )
+    return JsonAnswer({**wire.from_token(made), "secret": secret}, 201, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/tokens", summary="List tokens")
+def tokens(shared: Shared, _: Admin) -> Response:
+    """All tokens, without their secrets, oldest first."""
+    return JsonAnswer({"tokens": [wire.from_token(one) for one in shared.access.tokens()]})
+
+
+@router.delete("/tokens/{token_id}", summary="Revoke a token")
+def revoke(shared: Shared, token: Admin, token_id: Annotated[str, Path(pattern="^[0-9a-f]{1,40}$")]) -> Response:
+    """Make a token worthless, at once."""
+    try:
+        return JsonAnswer(wire.from_token(shared.access.revoke(token_id, shared.clock(), token.name)))
+    except InputError as error:
+        raise Missing(str(error)) from error
+
+
+@router.get("/audit", summary="Read the audit log")
+def audit(
+    shared: Shared,
+    _: Admin,
+    subject: Annotated[str | None, Query(max_length=200, description="Only of this study or token.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> Response:
+    """Who did what and when, newest first; `next` is the offset of the next page, null at the end."""
+    found = shared.access.audit(subject=subject, limit=limit, offset=offset)
+    following = offset + limit if len(found) == limit else None
+    return JsonAnswer({"entries": [wire.from_entry(one) for one in found], "next": following})

@@ -1,0 +1,61 @@
+"""The routes of what can be named in a study file: trainers, search spaces, data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.app import catalog
+from service.client import wire
+from service.errors import InputError
+from service.server.admission import Viewer
+from service.server.answers import tagged
+from service.server.faults import Missing
+
+router = APIRouter(prefix="/v1", tags=["catalog"])
+
+
+@router.get("/trainers", summary="List trainers")
+def trainers(request: Request, _: Viewer) -> Response:
+    """The installed trainers."""
+    return tagged(request, {"trainers": wire.plain(catalog.trainer_rows())})
+
+
+@router.get("/trainers/{name}", summary="Describe a trainer")
+def trainer(request: Request, _: Viewer, name: str) -> Response:
+    """One of them, with its hyperparameters and their defaults."""
+    return tagged(request, _found(catalog.installed_trainer, name))
+
+
+@router.get("/spaces", summary="List search spaces")
+def spaces(request: Request, _: Viewer) -> Response:
+    """The library of search spaces."""
+    return tagged(request, {"spaces": catalog.space_rows()})
+
+
+@router.get("/spaces/{name}", summary="Describe a search space")
+def space(request: Request, _: Viewer, name: str) -> Response:
+    """One of them, with its parameters."""
+    return tagged(request, _found(catalog.space_facts, name))
+
+
+@router.get("/datasets", summary="List data sets")
+def datasets(request: Request, _: Viewer) -> Response:
+    """The built-in data sets."""
+    return tagged(request, {"datasets": catalog.dataset_rows()})
+
+
+@router.get("/datasets/{name}", summary="Describe a data set")
+def dataset(request: Request, _: Viewer, name: str) -> Response:
+    """One of them."""
+    return tagged(request, _found(catalog.dataset_facts, name))
+
+
+def _found(describe: Callable[[str], dict[str, Any]], name: str) -> dict[str, Any]:
+    try:
+        return dict(wire.plain(describe(name)))
+    except InputError as error:
+        raise Missing(str(error)) from error

@@ -1,0 +1,86 @@
+"""The app, from settings and a store."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from service.app.submission import Rules
+from service.client.local import LocalSource
+from service.server import admin, catalog, studies, system, trials
+from service.server.admission import ASKING, FAILING, Doorman
+from service.server.bodies import BodyLimit
+from service.server.faults import add_handlers
+from service.server.limits import Rate
+from service.server.metrics import Measured, Metrics
+from service.server.state import State
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.ports import Access
+    from service.store import SqlStore
+
+_ABOUT = """Hyperparameter search that says whether the model fits.
+
+Every request but /health, /ready and /metrics needs a bearer token. Errors are
+`{"error": "UnknownStudy", "message": "..."}`. A number that JSON has not is "NaN", "Infinity" or "-Infinity".
+"""
+
+
+class Served(Settings):
+    """A home as those see it who are elsewhere: they type their own `goodfit`, with their own --server."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Served:
+        """The same home."""
+        return cls(**{item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)})
+
+    def hint(self, words: str) -> str:
+        return f"`goodfit {words}`"
+
+
+def create_app(
+    settings: Settings,
+    store: SqlStore,
+    access: Access,
+    *,
+    rules: Rules | None = None,
+    clock: Callable[[], float] = time.time,
+    asking: Rate = ASKING,
+    failing: Rate = FAILING,
+) -> FastAPI:
+    """The HTTP API on a store.
+
+    Args:
+        settings: the home.
+        store: its store.
+        access: its tokens.
+        rules: what a study from the network may name; None: no paths, no code.
+        clock: seconds since the epoch.
+        asking: how often a token may ask.
+        failing: how often an address may come with a token that is none.
+    """
+    app = FastAPI(
+        title="Goodfit",
+        version=version("goodfit"),
+        description=_ABOUT,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    settings = Served.of(settings)
+    shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock))
+    app.state.shared = shared
+    app.state.doorman = Doorman(access, clock, asking, failing)
+    app.state.metrics = Metrics(store, lambda: shared.streams, clock)
+    add_handlers(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Measured, metrics=app.state.metrics)
+    for room in (studies, trials, catalog, admin, system):
+        app.include_router(room.router)
+    return app

@@ -1,0 +1,162 @@
+"""`goodfit serve`: the API in this process and the controller in a child, until a signal ends both."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from service import app as goodfit
+from service.app.submission import Rules
+from service.errors import InputError
+from service.server.factory import create_app
+from service.server.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from service.server.state import State
+    from service.settings import Settings
+    from service.store import SqlStore
+
+GRACE_SECONDS = 10  # for requests under way, when the server is to end
+KEEP_ALIVE_SECONDS = 30
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The options of `goodfit serve`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api: bool = True
+    controller: bool = True
+    allow_code: bool = False
+    studies: int | None = None  # at once; None: the controller's own limit
+
+
+def serve(settings: Settings, options: Serving, command: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: the home and its database.
+        options: what is served, and where.
+        command: the controller's; None: the real one.
+
+    Raises:
+        HomeError: the database cannot be used; InputError: the address cannot, or nothing is to be served.
+    """
+    if not options.api and not options.controller:
+        raise InputError("--no-api and --no-controller leave nothing to serve; leave one out")
+    store = goodfit.open_home(settings, create=True)  # refuses an older or newer database, and one that is away
+    listening = _listening(options.host, options.port) if options.api else None
+    supervisor = None
+    if options.controller:
+        supervisor = Supervisor(command or controller_command(settings, options), "controller")
+        supervisor.start()
+    try:
+        if listening is not None:
+            _serve_api(settings, store, options, listening)
+        else:
+            _wait_for_signal()
+    finally:
+        if supervisor is not None:
+            supervisor.end()
+        store.close()
+
+
+def controller_command(settings: Settings, options: Serving) -> list[str]:
+    """The command line of the controller's process."""
+    command = [sys.executable, "-m", "service.app", "controller", "--home", str(settings.home)]
+    return command if options.studies is None else [*command, "--studies", str(options.studies)]
+
+
+def rules_of(options: Serving, environ: str | None) -> Rules:
+    """The rules of submission: GOODFIT_DATA_ROOTS and --allow-code; InputError names a root that is no folder."""
+    roots = tuple(Path(root).expanduser().absolute() for root in (environ or "").split(os.pathsep) if root)
+    for root in roots:
+        if not root.is_dir():
+            raise InputError(f"GOODFIT_DATA_ROOTS names {root}, which is no folder")
+    return Rules(roots, options.allow_code)
+
+
+def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening: socket.socket) -> None:
+    rules = rules_of(options, os.environ.get("GOODFIT_DATA_ROOTS"))
+    access = goodfit.open_access(store)
+    api = create_app(settings, store, access, rules=rules)
+    host, port = listening.getsockname()[:2]
+    where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"goodfit serves {store.place} at {where}", flush=True)
+    if not access.tokens():
+        print(f"there is no token yet; make one by {settings.hint('token create --role admin')}", flush=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    config = uvicorn.Config(
+        api,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    _Server(config, api.state.shared).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells the watchers that it ends: they would keep it from ending."""
+
+    def __init__(self, config: uvicorn.Config, shared: State) -> None:
+        super().__init__(config)
+        self._shared = shared
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        """A signal has come."""
+        self._shared.ending.set()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True  # not raised again afterwards, as uvicorn does: it is an end in order
+
+
+def _warm_up() -> None:
+    """Import what the first submission needs, while nobody waits for it."""
+    from service.app import catalog
+
+    catalog.trainer_rows()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket at the address; InputError where it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen at {host} port {port}: {error.strerror or error}; choose others with --host and --port"
+        ) from error
+    return listening
+
+
+def _wait_for_signal() -> None:
+    ending = threading.Event()
+    before = {number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not ending.wait(1.0):  # a wait without end would not be woken by a signal on every system
+            pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,184 @@
+"""The routes of studies: submitted, listed, watched, stopped, resumed, removed; their best, diagnosis and report."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from service import app
+from service.client import wire
+from service.client.source import Listed
+from service.errors import GoodfitError
+from service.records import StudyState
+from service.server.admission import Submitter, Viewer, check_owner
+from service.server.answers import JsonAnswer, tagged
+from service.server.events import stream
+from service.server.state import Shared
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to leave out.")]
+# The report's script and style are its own, inline; it loads nothing and sends nothing.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts"
+)
+
+
+class NewStudy(BaseModel):
+    """A study to submit."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    spec: str = Field(max_length=app.SPEC_CHARACTERS, description="The text of the study file, in YAML.")
+    overrides: list[Annotated[str, Field(max_length=app.SPEC_CHARACTERS)]] = Field(
+        default=[], alias="set", max_length=100, description="KEY=VALUE each: keys of the file to replace."
+    )
+    files: dict[str, str] = Field(
+        default={}, max_length=20, description="Code that the study brings, by file name, where the server allows it."
+    )
+    priority: int = Field(default=0, ge=-1000, le=1000, description="The higher goes first.")
+    new: bool = Field(default=False, description="Under a new name, if this one is taken.")
+
+
+@router.post("", status_code=201, summary="Submit a study")
+def submit(shared: Shared, token: Submitter, given: NewStudy) -> Response:
+    """Put a study into the queue, if it can run and keeps to the rules."""
+    submission = app.Submission(given.spec, tuple(given.overrides), given.files, given.priority, given.new)
+    study = app.queue_study(
+        shared.settings,
+        shared.store,
+        app.admitted(submission, shared.rules),
+        shared.clock(),
+        fresh=given.new,
+        submitter=token.name,
+        priority=given.priority,
+        files=given.files,
+    )
+    return JsonAnswer(wire.from_listed(Listed(study, study.state)), 201)
+
+
+@router.get("", summary="List studies")
+def studies(
+    request: Request,
+    shared: Shared,
+    _: Viewer,
+    state: Annotated[list[StudyState], Query(description="Only in one of these states.")] = [],  # noqa: B006 - FastAPI's
+    submitter: Annotated[str | None, Query(max_length=200, description="Only this one's.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Response:
+    """A page of the studies, newest first; `next` is the offset of the next page, null at the end."""
+    found = shared.source.page(states=state, submitter=submitter, limit=limit, offset=offset)
+    following = offset + limit if len(found) == limit else None
+    return tagged(request, {"studies": [wire.from_listed(one) for one in found], "next": following})
+
+
+@router.get("/{name}", summary="Show a study")
+def study(request: Request, shared: Shared, _: Viewer, name: str) -> Response:
+    """A study: its record, its state as it is now, how many trials are in which state and have which verdict."""
+    return tagged(request, wire.from_listed(shared.source.study(name)))
+
+
+@router.get("/{name}/best", summary="The best configurations")
+def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -> Response:
+    """The best configurations, the confirmed winner first."""
+    found = shared.store.study(name)
+    objective = found.spec["objective"]
+    rows = [wire.from_best(one) for one in app.best_of(shared.settings, shared.store, found, k)]
+    told = {"study": name, "metric": objective["metric"], "direction": objective["direction"], "best": rows}
+    return tagged(request, told)
+
+
+@router.get("/{name}/diagnosis", summary="What is known of a study")
+def diagnosis(shared: Shared, _: Viewer, name: str) -> Response:
+    """How sure the winner is, what drives score and gap, what is amiss."""
+    shared.store.study(name)
+    with shared.turn():
+        return JsonAnswer(wire.plain(shared.source.diagnosis(name)))
+
+
+@router.get("/{name}/report", summary="A study as a page", response_class=HTMLResponse)
+def report(shared: Shared, _: Viewer, name: str) -> Response:
+    """One HTML page that needs nothing but a browser."""
+    shared.store.study(name)
+    with shared.turn():
+        page = shared.source.report_html(name)
+    headers = {"Content-Security-Policy": REPORT_POLICY, "X-Content-Type-Options": "nosniff"}
+    return HTMLResponse(page.encode("utf-8", "backslashreplace"), headers=headers)
+
+
+@router.get("/{name}/model", summary="A trained model", response_class=FileResponse)
+def model(
+    shared: Shared,
+    _: Viewer,
+    name: str,
+    trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
+) -> Response:
+    """A zip of model.json and weights.pt: no pickle, and no code but what came with the study."""
+    found = shared.store.study(name)
+    number = trial
+    if number is None:
+        first = app.best_of(shared.settings, shared.store, found, 1)
+        if not first:
+            raise GoodfitError(f"study {name} has no complete trial yet")
+        number = first[0].trial
+    record = shared.source.trial(name, number)
+    target = Path(tempfile.mkstemp(prefix="goodfit-model-", suffix=".zip")[1])
+    try:
+        with shared.turn(), tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
+            app.model_folder(shared.settings, shared.store, found, record, Path(folder))
+            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as parts:
+                for part in sorted(Path(folder).iterdir()):
+                    parts.write(part, part.name)
+    except BaseException:
+        target.unlink()
+        raise
+    return FileResponse(
+        target,
+        media_type="application/zip",
+        filename=f"{name}-{number}.zip",
+        background=BackgroundTask(target.unlink),
+    )
+
+
+@router.get("/{name}/events", summary="Watch a study", response_class=Response)
+def events(shared: Shared, _: Viewer, name: str) -> Response:
+    """Server-sent events: the study's progress as JSON whenever it has changed, until the study is over."""
+    shared.store.study(name)
+    return stream(shared, name)
+
+
+@router.post("/{name}/stop", summary="Stop a study")
+def stop(shared: Shared, token: Submitter, name: str) -> Response:
+    """Ask whoever runs it to save what is in flight and stop."""
+    check_owner(token, shared.store.study(name))
+    return _told(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
+
+
+@router.post("/{name}/resume", summary="Resume a study")
+def resume(shared: Shared, token: Submitter, name: str) -> Response:
+    """Put it back into the queue."""
+    check_owner(token, shared.store.study(name))
+    return _told(app.resume_study(shared.settings, shared.store, name, shared.clock(), token.name))
+
+
+@router.delete("/{name}", summary="Remove a study")
+def remove(shared: Shared, token: Submitter, name: str) -> Response:
+    """Take it out with its trials, curves, checkpoints and runs in MLflow."""
+    check_owner(token, shared.store.study(name))
+    with shared.turn():
+        said = app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)
+    return JsonAnswer({"messages": said})
+
+
+def _told(message: str) -> Response:
+    content: dict[str, Any] = {"message": message}
+    return JsonAnswer(content)

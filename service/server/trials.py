@@ -1,0 +1,138 @@
+"""The routes of trials: pages of them, their curves, logs and diagnoses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import PlainTextResponse, Response
+
+from service.client import wire
+from service.client.rows import labels_of, trial_row, verdict_of
+from service.errors import InputError
+from service.records import Trial
+from service.server.admission import Viewer
+from service.server.answers import JsonAnswer, tagged
+from service.server.faults import Missing
+from service.server.state import Shared, State
+
+router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
+After = Annotated[int, Query(ge=-1, le=2**31 - 1, description="Only those with a larger number.")]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1, description="The trial's number.")]
+States = Annotated[
+    list[str], Query(max_length=20, description="Only in one of these states: COMPLETE, FAILED, FAILED(nan).")
+]
+WithVerdict = Annotated[str | None, Query(description="Only with this verdict.")]
+
+
+@router.get("/trials", summary="List trials")
+def trials(
+    request: Request,
+    shared: Shared,
+    _: Viewer,
+    name: str,
+    state: States = [],  # noqa: B006 - FastAPI's
+    verdict: WithVerdict = None,
+    after: After = -1,
+    limit: Limit = 100,
+) -> Response:
+    """A page of the search's trials by number; `next` is the `after` of the next page, null at the end."""
+    found = _page(shared, name, state, verdict, after, limit)
+    rows = [_row(trial) for trial in found]
+    return tagged(request, {"trials": rows, "next": _next(found, limit)})
+
+
+@router.get("/records", summary="List trials with all that is kept of them")
+def records(
+    shared: Shared,
+    _: Viewer,
+    name: str,
+    state: States = [],  # noqa: B006 - FastAPI's
+    verdict: WithVerdict = None,
+    after: After = -1,
+    limit: Limit = 100,
+) -> Response:
+    """As trials, with seeds and diagnoses."""
+    found = _page(shared, name, state, verdict, after, limit)
+    return JsonAnswer({"records": [wire.from_trial(trial) for trial in found], "next": _next(found, limit)})
+
+
+@router.get("/records/{number}", summary="All that is kept of a trial")
+def record(shared: Shared, _: Viewer, name: str, number: Number) -> Response:
+    """One trial, with its seed and its diagnosis."""
+    return JsonAnswer(wire.from_trial(_trial(shared, name, number)))
+
+
+@router.get("/confirmations", summary="List the trials that confirm others")
+def confirmations(shared: Shared, _: Viewer, name: str) -> Response:
+    """The trials that trained the best configurations again, on fresh seeds."""
+    return JsonAnswer({"records": [wire.from_trial(trial) for trial in shared.source.confirmations(name)]})
+
+
+@router.get("/reports", summary="List curves")
+def reports(shared: Shared, _: Viewer, name: str, after: After = -1, limit: Limit = 100) -> Response:
+    """The curves of the next `limit` trial numbers above `after`."""
+    found = shared.source.reports(name, after=after, trials=limit)
+    return JsonAnswer({"reports": [wire.from_report(report) for report in found]})
+
+
+@router.get("/trials/{number}", summary="Show a trial")
+def trial(request: Request, shared: Shared, _: Viewer, name: str, number: Number) -> Response:
+    """One trial, with its diagnosis."""
+    found = _trial(shared, name, number)
+    return tagged(request, {**_row(found), "diagnosis": wire.plain(found.diagnosis)})
+
+
+@router.get("/trials/{number}/curve", summary="A trial's curve")
+def curve(request: Request, shared: Shared, _: Viewer, name: str, number: Number) -> Response:
+    """Its metrics by epoch."""
+    _trial(shared, name, number)
+    return tagged(request, {"reports": [wire.from_report(one) for one in shared.source.curve(name, number)]})
+
+
+@router.get("/trials/{number}/log", summary="A trial's log", response_class=PlainTextResponse)
+def log(
+    shared: Shared,
+    _: Viewer,
+    name: str,
+    number: Number,
+    offset: Annotated[int, Query(ge=0, le=2**62, description="The byte to begin with.")] = 0,
+) -> Response:
+    """What its trainer printed, a piece at a time; the header Goodfit-Log-Next is the `offset` of the next piece."""
+    _trial(shared, name, number)
+    piece = shared.source.log(name, number, offset)
+    headers = {"Goodfit-Log-Next": str(piece.next), "X-Content-Type-Options": "nosniff"}
+    return PlainTextResponse(piece.text.encode("utf-8", "backslashreplace"), headers=headers)
+
+
+@router.get("/trials/{number}/diagnosis", summary="What a trial's curve says")
+def diagnosis(shared: Shared, _: Viewer, name: str, number: Number) -> Response:
+    """Verdict, reason, advice and evidence."""
+    return JsonAnswer(wire.plain(_trial(shared, name, number).diagnosis or {}))
+
+
+def _page(shared: State, name: str, states: list[str], verdict: str | None, after: int, limit: int) -> list[Trial]:
+    labels = sorted({label for state in states for label in labels_of(state)})
+    wanted = verdict_of(verdict) if verdict is not None else None
+    return shared.source.trials(name, labels=labels, verdict=wanted, after=after, limit=limit)
+
+
+def _trial(shared: State, name: str, number: int) -> Trial:
+    """The trial; Missing where there is none of that number."""
+    shared.store.study(name)
+    try:
+        return shared.source.trial(name, number)
+    except InputError as error:
+        raise Missing(str(error)) from error
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    numbers = {name: wire.number(getattr(trial, name)) for name in ("value", "gap", "last_value")}
+    row = trial_row(trial)
+    return {**row, **numbers, "params": wire.plain(row["params"]), "message": trial.message}
+
+
+def _next(found: list[Trial], limit: int) -> int | None:
+    return found[-1].number if len(found) == limit else None

@@ -1,0 +1,291 @@
+"""What a study from the network may name: never a path outside the roots, never code that was not allowed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.app.submission import Rules
+from tests.serving import VALUES, Place, place
+
+NET = """
+from trainers import register
+
+@register("my-net")
+def train(trial):
+    for epoch in trial.epochs():
+        trial.report(train={"loss": 1.0}, val={"loss": 1.0})
+"""
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    extra = {name: changes.pop(name) for name in ("set", "files", "priority", "new") if name in changes}
+    return {"spec": json.dumps({**VALUES, **changes}), **extra}
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    (folder / "inner").mkdir(parents=True)
+    rows = "x,y,label\n" + "".join(f"{i},{i * 2},{i % 2}\n" for i in range(60))
+    (folder / "inner" / "table.csv").write_text(rows)
+    (tmp_path / "secret.csv").write_text(rows)
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (folder / "well.csv").symlink_to(folder / "inner" / "table.csv")
+    (folder / "round.csv").symlink_to(folder / "round.csv")
+    for name in ("cats", "dogs"):
+        (folder / "images" / name).mkdir(parents=True)
+    (folder / "images" / "cats" / "a.png").symlink_to(tmp_path / "secret.csv")
+    return folder
+
+
+@pytest.fixture
+def at(tmp_path: Path, roots: Path) -> Place:
+    return place(tmp_path, rules=Rules((roots,)))
+
+
+TABLE = {"trainer": "mlp", "data": {"source": "inner/table.csv", "target": "label"}}
+
+
+def test_data_lie_under_a_root(at: Place, roots: Path) -> None:
+    client = at.http(role="submitter")
+    for number, source in enumerate(
+        ("inner/table.csv", str(roots / "inner/table.csv"), "well.csv", "images/../inner/table.csv")
+    ):
+        answer = client.post("/v1/studies", json=body(name=f"s-{number}", data={"source": source, "target": "label"}))
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["spec"]["data"]["source"] == str((roots / "inner" / "table.csv").resolve())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "../secret.csv", "inner/../../secret.csv", "/etc/passwd", "/etc", "link.csv", "round.csv", "~/x.csv", "./nothing.csv",
+        "images", "s3://bucket/x.csv", "file:///etc/passwd", "http://localhost:1/x.csv", "x\x00.csv", "a" * 5000 + ".csv", "/dev/zero",
+        "/proc/self/environ", "..", ".", "", " ", "\\\\host\\share\\x.csv", "inner/table.csv/..", "größe\ud800.csv",
+    ],
+)  # fmt: skip
+def test_no_path_leads_outside(at: Place, source: str, tmp_path: Path) -> None:
+    answer = at.http(role="submitter").post("/v1/studies", json=body(data={"source": source, "target": "label"}))
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["error"] == "StudyFileError"
+    assert str(tmp_path / "home") not in answer.text
+    assert at.store.studies() == []
+    other = at.http(role="submitter").post(
+        "/v1/studies", json=body(set=[f"data.source={json.dumps(source)}", "data.target=label"])
+    )
+    assert other.status_code == 422
+
+
+def test_without_roots_there_are_no_paths(tmp_path: Path, roots: Path) -> None:
+    answer = place(tmp_path).http().post("/v1/studies", json=body(**TABLE))
+    assert answer.status_code == 422
+    assert "no data but the built-in sets" in answer.text
+
+
+def test_a_file_of_synonyms_is_data_too(at: Place) -> None:
+    for changes in (
+        {"data": {"source": "digits", "augment": {"synonyms": "/etc/passwd"}}},
+        {"fixed": {"augment.synonyms": "/etc/passwd"}},
+    ):
+        answer = at.http().post("/v1/studies", json=body(**changes))
+        assert answer.status_code == 422
+        assert "root:" not in answer.text
+
+
+CODE = [
+    {"trainer": "os:system"}, {"trainer": "subprocess:run"}, {"trainer": "tests.zoo:curve"}, {"trainer": "/tmp/x.py:net"},
+    {"trainer": "my_net.py:net"}, {"trainer": "../x.py:net"}, {"trainer": "trainers.mlp:os"}, {"trainer": ":"}, {"trainer": "x:"},
+    {"data": {"source": "my_data.py:load"}}, {"data": {"source": "/tmp/x.py:load"}},
+    {"data": {"source": "digits", "augment": {"translate": "my.py:f"}}},
+    {"trainer": "rl", "data": None, "fixed": {"environment": "antigravity:Env-v0"}},
+    {"trainer": "rl", "data": None, "space": {"environment": ["CartPole-v1", "this:Env-v0"]}},
+    {"trainer": "rl", "data": None, "space": {"environment": {"type": "choice", "choices": ["this:Env-v0"]}}},
+    {"space": "my_space.yaml"}, {"space": "/etc/passwd"}, {"space": "../../etc/hostname"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", CODE, ids=str)
+def test_no_code_and_no_file_is_taken_in(at: Place, changes: dict[str, Any]) -> None:
+    import sys
+
+    answer = at.http(role="submitter").post("/v1/studies", json=body(**changes))
+    assert answer.status_code == 422, answer.text
+    assert "antigravity" not in sys.modules
+    assert "this" not in sys.modules
+
+
+def test_files_are_refused_without_allow_code(at: Place) -> None:
+    answer = at.http().post("/v1/studies", json=body(trainer="my_net.py:my-net", files={"my_net.py": NET}))
+    assert answer.status_code == 400
+    assert "runs no code" in answer.text
+
+
+@pytest.fixture
+def open_minded(tmp_path: Path, roots: Path) -> Place:
+    return place(tmp_path, rules=Rules((roots,), allow_code=True))
+
+
+MINE: dict[str, Any] = {"data": None, "objective": {"metric": "val/loss", "direction": "minimize"}}
+
+
+def own(**changes: Any) -> dict[str, Any]:
+    found = body(**{**MINE, **changes})
+    values = {key: value for key, value in json.loads(found["spec"]).items() if value is not None}
+    return {**found, "spec": json.dumps(values)}
+
+
+def test_allowed_code_travels_with_the_study(open_minded: Place) -> None:
+    given = own(trainer="my_net.py:my-net", files={"my_net.py": NET})
+    answer = open_minded.http(role="submitter").post("/v1/studies", json=given)
+    assert answer.status_code == 201, answer.text
+    study = open_minded.store.study("digits")
+    assert study.spec["trainer"] == "my_net.py:my-net"
+    assert open_minded.store.files(study.id) == {"my_net.py": NET}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise ValueError('broken')", "broken"),
+        ("import os; os._exit(7)", "ended (7)"),
+        ("import nothing_such", "nothing_such"),
+        ("def other(trial): pass", "has no 'my-net'"),
+        ("print('noise'); import sys; sys.exit(3)", "SystemExit"),
+        ("\x00", "failed"),
+    ],
+)
+def test_code_that_cannot_be_imported_is_said(open_minded: Place, text: str, said: str) -> None:
+    given = own(trainer="my_net.py:my-net", files={"my_net.py": text})
+    answer = open_minded.http().post("/v1/studies", json=given)
+    assert answer.status_code == 422, answer.text
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.py", "/tmp/x.py", "x", "x.pyc", "a/b.py", ".py", "x.py\n", "", "con\x00.py", "ü.py"]
+)
+def test_files_have_plain_names(open_minded: Place, name: str) -> None:
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files={name: NET}))
+    assert answer.status_code == 400, answer.text
+    assert "plain file name" in answer.text
+
+
+def test_code_does_not_see_the_secrets_of_the_server(open_minded: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOODFIT_DATABASE", "postgresql://goodfit:sesame@db/goodfit")
+    text = "import os\nraise ValueError([name for name in os.environ if name.startswith('GOODFIT')])"
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:x", files={"my_net.py": text}))
+    assert "[]" in answer.json()["message"]
+
+
+def test_even_then_other_modules_are_not_imported(open_minded: Place) -> None:
+    for trainer in ("os:system", "/etc/x.py:net", "other.py:net"):
+        answer = open_minded.http().post("/v1/studies", json=own(trainer=trainer, files={"my_net.py": NET}))
+        assert answer.status_code == 422, answer.text
+
+
+def bomb(levels: int) -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "~", "null", "[]", "1", "x", "- a\n- b", "{", "a: b: c", "a: *b", "a: &a [*a]", "&a {x: *a}", "\x00", "\ud800",
+        "!!python/object/apply:os.system ['echo']", "name: !!python/name:os.system", "a: !!binary aGk=", "a: !!set {x}", "? [a]\n: b",
+        "%YAML 9.9\n---\na: 1", "a: 1\n---\nb: 2", "name: !foo bar", "<<: {name: x}", "name: " + "9" * 5000, "training: {epochs: 0x" + "f" * 9000 + "}",
+        "budget: {trials: 1e999}", "budget: {trials: .nan}", "[" * 3000, "{a: " * 3000, "a: |\n" + " x\n" * 5000, bomb(9), "\t", "\ufeffname: x",
+        "name: {a: {b: {c: [1, {d: e}]}}}", "trainer: [mlp]", "data: digits", "data: []", "space: []", "space: {x: {type: {}}}", "objective: []",
+        "training: {epochs: -1}", "training: {epochs: 99999999999999999999999}", "budget: {trials: 99999999999999999999999}", "fixed: 1", "set: 1",
+        "space: {x: {type: float, low: .inf, high: .nan}}", "space: {x: [[[[]]]]}", "name: '../../etc'", "name: '<script>'", "name: 'a; DROP TABLE studies'",
+    ],
+    ids=lambda text: text[:20].encode("ascii", "backslashreplace").decode(),
+)  # fmt: skip
+def test_any_text_is_answered_with_what_is_wrong(at: Place, text: str) -> None:
+    answer = at.http().post("/v1/studies", content=json.dumps({"spec": text}))
+    assert answer.status_code == 422, answer.text[:500]
+    assert answer.json()["error"] in ("StudyFileError", "InputError")
+
+
+@pytest.mark.parametrize("changes", [
+    {"training": {"epochs": 10**30}}, {"budget": {"trials": 10**30}}, {"search": {"seed": 10**30}}, {"budget": {"minutes": 1e308}},
+    {"space": {"learning_rate": {"type": "int", "low": 0, "high": 10**400}}}, {"fixed": {"depth": 10**30}}, {"fixed": {"depth": True}},
+    {"space": {f"p{i}": [1, 2] for i in range(3000)}}, {"resources": {"cpus": 10**30}}, {"confirm": {"top": 10**30, "seeds": 10**30}},
+    {"data": {"source": "digits", "split": {"folds": 10**30}}}, {"data": {"source": "digits", "augment": {"rotate": "x"}}},
+], ids=lambda changes: str(changes)[:40])  # fmt: skip
+def test_strange_numbers_are_no_fault_of_the_server(at: Place, changes: dict[str, Any]) -> None:
+    answer = at.http().post("/v1/studies", json=body(**changes))
+    assert answer.status_code in (201, 422), answer.text[:500]
+    if answer.status_code == 201:
+        assert at.http().get("/v1/studies/digits").status_code == 200
+
+
+@pytest.mark.parametrize("given", [
+    "set=1", "", "[]", "null", "{}", "1", '{"spec": 1}', '{"spec": null}', '{"spec": "x", "what": 1}', '{"spec": "x", "priority": 1e99}',
+    '{"spec": "x", "set": "x"}', '{"spec": "x", "files": []}', '{"spec": "x", "files": {"x.py": 1}}', '{"spec": "x", "new": "maybe"}', "{" * 100_000,
+    "[" * 100_000, '{"spec": "\\ud800"}', '{"spec": "x", "priority": NaN}', "\xff\xfe",
+], ids=lambda text: text[:30].encode("ascii", "backslashreplace").decode())  # fmt: skip
+def test_any_body_is_answered_with_what_is_wrong(at: Place, given: str) -> None:
+    answer = at.http().post(
+        "/v1/studies", content=given.encode("latin-1"), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (400, 422), answer.text[:300]
+    assert set(answer.json()) >= {"error", "message"}
+
+
+def test_overrides_that_are_none_are_said(at: Place) -> None:
+    for override in (
+        "",
+        "x",
+        "=",
+        "a=",
+        "=b",
+        "a.b.c.d=1",
+        "budget.trials=0",
+        "budget.trials=*x",
+        "name=../x",
+        "a" * 60_000 + "=1",
+        "space=[",
+        "a=\x00",
+    ):
+        answer = at.http().post("/v1/studies", json=body(set=[override]))
+        assert answer.status_code == 422, (override[:20], answer.text[:300])
+
+
+def test_a_body_of_ten_megabytes_is_not_read(at: Place) -> None:
+    client = at.http()
+    assert client.post("/v1/studies", json={"spec": "x" * 10_000_000}).status_code == 413
+
+    def endless():  # type: ignore[no-untyped-def]
+        for _ in range(160):
+            yield b"x" * 65536
+
+    answer = client.post("/v1/studies", content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "InputError"
+
+
+def test_a_study_of_one_name_is_there_once(at: Place) -> None:
+    client = at.http(role="submitter")
+    assert client.post("/v1/studies", json=body()).status_code == 201
+    answer = client.post("/v1/studies", json=body())
+    assert (answer.status_code, answer.json()["error"]) == (409, "NameTaken")
+    assert client.post("/v1/studies", json=body(new=True)).json()["name"] == "digits-2"
+
+
+def test_the_roots_are_what_the_environment_says(roots: Path) -> None:
+    from service.errors import InputError
+    from service.server.running import Serving, rules_of
+
+    assert rules_of(Serving(), None) == Rules()
+    assert rules_of(Serving(allow_code=True), f"{roots}{os.pathsep}{roots / 'inner'}") == Rules(
+        (roots, roots / "inner"), True
+    )
+    with pytest.raises(InputError, match="no folder"):
+        rules_of(Serving(), str(roots / "nothing"))
