@@ -91,7 +91,9 @@ def services(document: Mapping[str, Any], known: Mapping[str, str], node_ports: 
     """
     found = [compose.service(document, name, known) for name in SERVICES if name != "ray-worker"]
     for number, port in enumerate(node_ports, start=1):
-        worker = compose.service(document, "ray-worker", {**known, "RAY_NODE_PORT": str(port)})
+        # A folder each: two that start at once in one folder take the same socket, and one of them aborts (Ray 2.60).
+        own = {"RAY_NODE_PORT": str(port), "RAY_TMPDIR": f"{known['RAY_TMPDIR']}{number}"}
+        worker = compose.service(document, "ray-worker", {**known, **own})
         found.append(replace(worker, name=f"ray-worker-{number}"))
     return found
 

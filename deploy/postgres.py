@@ -61,6 +61,11 @@ def readable(programs: Path, copy: Path, uid: int | None) -> Path:
     return copy / "bin"
 
 
+def may_enter(folder: Path, uid: int | None) -> bool:
+    """Whether a user gets into a folder: each one above it must let them through."""
+    return uid is None or all(part.stat().st_mode & 0o001 or part.stat().st_uid == uid for part in folder.parents)
+
+
 def make_folder(programs: Path, data: Path, password: str, uid: int | None) -> bool:
     """Make the server's data folder; False where it is there already."""
     if (data / "PG_VERSION").exists():

@@ -20,6 +20,8 @@ import psutil
 MARK = "GOODFIT_STACK_ID"
 POLL_SECONDS = 0.05
 
+_children: list[subprocess.Popen[bytes]] = []  # of this program: they are to be waited for by it
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -64,14 +66,13 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path, use
             group=user,
             extra_groups=None if user is None else [],
         )
+    _children.append(process)
     return Started(process.pid, psutil.Process(process.pid).create_time())
 
 
 def reap() -> None:
-    """Let children of this process that have ended go; those of others are none of ours."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+    """Let those of `start` that have ended go, so that none stays a zombie while this program lives."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def wait_until_gone(processes: Sequence[Started], seconds: float) -> list[Started]:

@@ -163,9 +163,9 @@ def _end(folder: Path, found: State, say: Callable[[str], None]) -> None:
     left = processes.end_marked(found.mark)
     if left:
         say(f"{left} processes that the services left behind were killed")
-    for session in Path(found.short, "ray").glob("session_*/logs"):  # what Ray's own daemons said
+    for session in Path(found.short).glob("ray*/session_*/logs"):  # what Ray's own daemons said
         if not session.parent.is_symlink():
-            shutil.copytree(session, folder / "logs" / session.parent.name, dirs_exist_ok=True)
+            shutil.copytree(session, folder / "logs" / session.parents[1].name, dirs_exist_ok=True)
     shutil.rmtree(found.short, ignore_errors=True)
     (folder / "env").unlink(missing_ok=True)
     state.path_of(folder).unlink(missing_ok=True)
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path(".stack"))
     parser.add_argument("--only", default=",".join(plan.SERVICES), help="services to start, comma-separated")
     parser.add_argument("--workers", type=int, default=2, help="how many Ray worker nodes")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     only = [name for name in options.only.split(",") if name]
     if unknown := set(only) - set(plan.SERVICES):
         parser.error(f"no service {', '.join(sorted(unknown))}; there are: {', '.join(plan.SERVICES)}")

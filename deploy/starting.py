@@ -6,6 +6,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,12 @@ def prepare(
         folders.short.chmod(0o711)
         os.chown(folders.short / "postgres", uid, uid)
         os.chown(folders.postgres, uid, uid)
+        if not postgres.may_enter(folders.postgres / "data", uid):
+            shutil.rmtree(folders.short)
+            raise StackError(
+                f"PostgreSQL does not run as root, and as the user {postgres.UNPRIVILEGED} it cannot enter {folder}: "
+                "choose a folder that others may pass through, as by `make stack STACK=/var/tmp/goodfit-stack`"
+            )
     numbers = plan.free_ports(len(plan.PORT_VARIABLES) + workers, chance)
     ports = dict(zip(plan.PORT_VARIABLES, numbers, strict=False))
     words = _words(folder)
