@@ -20,7 +20,7 @@ from service import app
 from service.diagnosis.confirmation import Confirmed, best_first, candidates_of
 from service.errors import GoodfitError, InputError, UnknownStudy
 from service.records import Report, Study, StudyState, Trial
-from service.settings import Settings, is_dead
+from service.settings import LOG, Settings, is_dead
 
 if TYPE_CHECKING:
     import optuna
@@ -129,8 +129,8 @@ class StudyHandle:
         return self._best(study, order[0], tests.get(order[0].number))
 
     def _best(self, study: Study, trial: Trial, test: Confirmed | None) -> Best:
-        checkpoint = self._settings.trial_folder(study.name, trial.number) / "best.pt"
-        uri = checkpoint.as_uri() if checkpoint.exists() else None
+        place = self._settings.trial_place(study.name, trial.number)
+        uri = place.uri("best.pt") if place.exists("best.pt") else None
         return Best(
             trial=trial.number,
             value=trial.value if trial.value is not None else math.nan,
@@ -146,8 +146,10 @@ class StudyHandle:
 
     def log(self, trial: int) -> str | None:
         """Where the trial's log lies; None where its trainer printed nothing and raised nothing."""
-        path = self._settings.trial_log(self.name, trial)
-        return str(path) if path.exists() else None
+        place = self._settings.trial_place(self.name, trial)
+        if not place.exists(LOG):
+            return None
+        return place.uri(LOG) if place.folder is None else str(place.folder / LOG)
 
     def trials(self) -> pd.DataFrame:
         """All trials, one a row: the keys of `goodfit trials --json` as columns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,14 +25,15 @@ def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_folder(study.name, trial.number)
-    checkpoint = place / "best.pt"
-    if not checkpoint.exists():
-        return None
-    try:
-        save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(place), checkpoint)
-    except (BadTrainer, FileNotFoundError):
-        return checkpoint
+    place = settings.trial_place(study.name, trial.number)
+    with place.local("best.pt", "facts.json") as files:
+        checkpoint = files / "best.pt"
+        if not checkpoint.exists():
+            return None
+        try:
+            save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(files), checkpoint)
+        except (BadTrainer, FileNotFoundError):
+            return checkpoint if place.folder else Path(shutil.copy(checkpoint, folder))
     predictor = load(folder)
     example = predictor.example()
     return ModelExport(folder, example, predictor.predict(example))
@@ -44,19 +46,18 @@ def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_folder(study.name, trial.number)
-    if not (place / "best.pt").exists():
+    place = settings.trial_place(study.name, trial.number)
+    best = place.uri("best.pt") if place.folder is None else place.folder / "best.pt"
+    if not place.exists("best.pt"):
         raise errors.TrainerError(
             f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none"
         )
-    if not (place / "facts.json").exists():
-        raise errors.TrainerError(
-            f"study {study.name} names no data, so its model's weights alone are kept: {place / 'best.pt'}"
-        )
-    with tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
+    if not place.exists("facts.json"):
+        raise errors.TrainerError(f"study {study.name} names no data, so its model's weights alone are kept: {best}")
+    with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
             params = for_trainer(trial.params)
-            save_model(Path(folder), spec_of(study).trainer, params, read_facts(place), place / "best.pt")
+            save_model(Path(folder), spec_of(study).trainer, params, read_facts(files), files / "best.pt")
             return load(Path(folder))
         except TrainersError as error:
-            raise errors.TrainerError(f"{error}; its weights are in {place / 'best.pt'}") from error
+            raise errors.TrainerError(f"{error}; its weights are in {best}") from error

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import errors
@@ -46,7 +47,7 @@ def run_study(settings: Settings, checked: Checked, store: Store, study: Study, 
     """
     from service.runner import LEASE_SECONDS
 
-    make_folder(settings.study_folder(study.name))
+    ready_place(settings, study.name)
     with contextlib.ExitStack() as stack:
         lease = store.acquire(study.id, owner(), options.clock(), LEASE_SECONDS, is_dead)
         stack.callback(store.release, lease)
@@ -69,6 +70,20 @@ def run_study(settings: Settings, checked: Checked, store: Store, study: Study, 
         ended = runner.run()
     _raise_unless_done(settings, ended, runner)
     return store.study(study.name)
+
+
+def ready_place(settings: Settings, study: str) -> None:
+    """Make sure that a study's files can be kept; HomeError when they cannot."""
+    from trainers.errors import PlaceAway
+
+    place = settings.study_place(study)
+    if place.folder is not None:
+        make_folder(place.folder)
+        return
+    try:
+        place.check()
+    except PlaceAway as error:
+        raise errors.HomeError(f"files cannot be kept there: {error}") from error
 
 
 def _build_runner(
@@ -168,6 +183,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
     from service.spec import for_trainer
     from trainers.messages import Assignment
 
+    place = settings.trial_place(study, trial.number)
     return Assignment(
         study=study,
         trial=trial.number,
@@ -179,7 +195,8 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         epochs=spec.training.epochs,
         metric=spec.objective.metric,
         direction=spec.objective.direction,
-        folder=settings.trial_folder(study, trial.number),
+        folder=place.folder or Path(f"{trial.number:05d}"),  # of an object store: the worker has a scratch folder
+        place=place.uri() if place.folder is None else None,
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,

@@ -17,7 +17,7 @@ from service.cli.live import CatchingUp, Live, Plain, Scale, say
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.records import Study, StudyState, Trial
-from service.settings import Settings
+from service.settings import LOG, Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +62,8 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
     view_type = Live if console.is_terminal else Plain
 
     def log(trial: Trial) -> str:
-        return str(settings.trial_log(study.name, trial.number))
+        place = settings.trial_place(study.name, trial.number)
+        return place.uri(LOG) if place.folder is None else str(place.folder / LOG)
 
     with _interruptible() as interrupt:
         unit = "fold" if checked.spec.folds else "epoch"
