@@ -2,8 +2,7 @@
 
 A folder is read and written directly, with no copy. For an object store a worker trains in a scratch
 folder and a Keeper pushes what it writes, as it writes it, so that another worker can go on elsewhere.
-Either way a reader sees a file whole or not at all. Object stores are reached through fsspec, which
-is imported only for a URL.
+Either way a reader sees a file whole or not at all.
 """
 
 from __future__ import annotations
@@ -11,21 +10,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from trainers.errors import PlaceAway, UnknownPlace
-
-LAST = ("facts.json", "best.pt", "last.pt")  # in this order: a checkpoint that is seen has all that it needs
-ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")  # protocols: an object is there whole or not
-PROBE = ".can-be-written"
-TRIES = 5
-PAUSE = 0.5  # seconds after a first failure; doubled with each
-
-T = TypeVar("T")
+from typing import Protocol
 
 
 class Place(Protocol):
@@ -134,140 +121,6 @@ class FolderPlace:
         yield self._folder
 
 
-class RemotePlace:
-    """A prefix of an object store, whose puts are atomic, or a folder that only fsspec reaches.
-
-    Args:
-        url: s3://bucket/prefix, or what else fsspec takes.
-        sleep: waits between tries.
-
-    Raises:
-        UnknownPlace: the store is not known here, or its library is not installed.
-    """
-
-    folder: None = None
-
-    def __init__(self, url: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._url, self._sleep = url.rstrip("/"), sleep
-        self._files, self._root = _opened(self._url)
-
-    def __truediv__(self, part: str) -> RemotePlace:
-        return RemotePlace(f"{self._url}/{part}", self._sleep)
-
-    def __repr__(self) -> str:
-        return self._url
-
-    def uri(self, name: str = "") -> str:
-        return f"{self._url}/{name}" if name else self._url
-
-    def exists(self, name: str) -> bool:
-        return self._try(lambda: bool(self._files.isfile(self._at(name))))
-
-    def read(self, name: str) -> bytes | None:
-        def content() -> bytes | None:
-            try:
-                found: bytes = self._files.cat_file(self._at(name))
-                return found
-            except FileNotFoundError:
-                return None
-
-        return self._try(content)
-
-    def names(self) -> list[str]:
-        def found() -> list[str]:
-            self._files.invalidate_cache()
-            paths = self._files.find(self._root)
-            names = (str(path).removeprefix(f"{self._root}/") for path in paths)
-            return sorted(name for name in names if not name.endswith(".part"))
-
-        return self._try(found)
-
-    def put(self, file: Path, name: str) -> None:
-        target = self._at(name)
-        self._try(lambda: self._put(file, target))
-
-    def _put(self, file: Path, target: str) -> None:
-        if self._url.partition("://")[0] in ATOMIC:
-            self._files.put_file(str(file), target)
-            return
-        part = f"{target}.{uuid.uuid4().hex}.part"
-        self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-        try:
-            self._files.put_file(str(file), part)
-            self._files.mv(part, target)
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self._files.rm_file(part)
-            raise
-
-    def take(self, name: str, file: Path) -> None:
-        self._try(lambda: self._files.get_file(self._at(name), str(file)))
-
-    def drop(self, name: str) -> None:
-        def gone() -> None:
-            with contextlib.suppress(FileNotFoundError):
-                self._files.rm_file(self._at(name))
-
-        self._try(gone)
-
-    def remove(self) -> None:
-        def gone() -> None:
-            self._files.invalidate_cache()
-            with contextlib.suppress(FileNotFoundError):
-                self._files.rm(self._root, recursive=True)
-
-        self._try(gone)
-
-    def check(self) -> None:
-        with tempfile.NamedTemporaryFile() as empty:
-            self.put(Path(empty.name), PROBE)
-        self.drop(PROBE)
-
-    @contextlib.contextmanager
-    def local(self, *names: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    self.take(name, Path(scratch, name))
-            yield Path(scratch)
-
-    def _at(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _try(self, act: Callable[[], T]) -> T:
-        """Do it, again after a pause where the store fails; what is not there is said at once."""
-        for pause in [PAUSE * 2**number for number in range(TRIES - 1)]:
-            try:
-                return act()
-            except FileNotFoundError:
-                raise
-            except PermissionError as error:
-                raise PlaceAway(f"{self._url} refuses: {error}; see its credentials") from error
-            except Exception:  # noqa: BLE001 - each store has errors of its own; the last try tells
-                self._sleep(pause)
-        try:
-            return act()
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise PlaceAway(f"{self._url} does not answer: {type(error).__name__}: {error}") from error
-
-
-def _opened(url: str) -> tuple[Any, str]:
-    """A URL's file system, and the path in it."""
-    import fsspec
-
-    protocol = url.partition("://")[0]
-    try:
-        files, root = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        wanted = f"pip install 'goodfit[{protocol}]'" if protocol == "s3" else str(error)
-        raise UnknownPlace(f"{url}: the library for {protocol}:// is not installed: {wanted}") from error
-    except ValueError as error:
-        raise UnknownPlace(f"{url}: a folder or s3://BUCKET/PREFIX, please; {error}") from error
-    return files, str(root).rstrip("/")
-
-
 def place_of(root: str | Path) -> Place:
     """The place at a folder, or at a URL.
 
@@ -277,7 +130,11 @@ def place_of(root: str | Path) -> Place:
     text = str(root)
     if text.startswith("file://"):
         return FolderPlace(Path(text.removeprefix("file://")))
-    return RemotePlace(text) if "://" in text else FolderPlace(Path(root))
+    if "://" not in text:
+        return FolderPlace(Path(root))
+    from trainers.object_store import RemotePlace
+
+    return RemotePlace(text)
 
 
 def files_of(folder: Path) -> list[str]:
@@ -292,50 +149,3 @@ def fetch(place: Place, folder: Path, names: Sequence[str]) -> None:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         place.take(name, file)
-
-
-class Keeper:
-    """Keeps a scratch folder's files at a place.
-
-    Args:
-        scratch: where a worker writes; made if it is not there.
-        place: where they are kept.
-    """
-
-    def __init__(self, scratch: Path, place: Place) -> None:
-        self._scratch, self._place = scratch, place
-        self._kept: dict[str, tuple[int, int]] = {}
-        scratch.mkdir(parents=True, exist_ok=True)
-
-    def begin(self) -> None:
-        """Nothing is kept from now on: what lies there is of another study that had the name."""
-        self._place.remove()
-
-    def pull(self) -> None:
-        """Fetch all that an earlier attempt kept."""
-        names = self._place.names()
-        fetch(self._place, self._scratch, names)
-        self._kept = {name: _version(self._scratch / name) for name in names}
-
-    def push(self) -> None:
-        """Keep what is new or has changed, checkpoints last, and forget what is gone."""
-        found = files_of(self._scratch)
-        for name in sorted(found, key=_rank):
-            version = _version(self._scratch / name)
-            if self._kept.get(name) != version:
-                self._place.put(self._scratch / name, name)
-                self._kept[name] = version
-        for name in sorted(set(self._kept) - set(found)):
-            self._place.drop(name)
-            del self._kept[name]
-
-
-def _rank(name: str) -> tuple[int, str]:
-    last: Sequence[str] = LAST
-    own = name.rpartition("/")[2]
-    return (last.index(own) + 1 if own in last else 0, name)
-
-
-def _version(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_size

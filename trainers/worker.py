@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 from trainers.attempt import Attempt, Trained
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
+from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
-from trainers.place import Keeper, place_of
+from trainers.place import place_of
 from trainers.registry import Trainer, not_installed, resolve
 from trainers.trial import Channel, NotANumber
 

@@ -11,7 +11,9 @@ import pytest
 
 from tests.s3 import s3_server
 from trainers.errors import PlaceAway, UnknownPlace
-from trainers.place import FolderPlace, Keeper, Place, RemotePlace, place_of
+from trainers.keeper import Keeper
+from trainers.object_store import RemotePlace
+from trainers.place import FolderPlace, Place, place_of
 
 
 @pytest.fixture(scope="module")
