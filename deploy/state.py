@@ -61,11 +61,18 @@ def read(folder: Path) -> State | None:
         found = json.loads(path_of(folder).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    services = []
-    for one in found.pop("services"):
-        health = one.pop("health")
-        known = {"process": Started(**one.pop("process")), "command": tuple(one.pop("command"))}
-        services.append(Running(**one, **known, health=None if health is None else tuple(health)))
+    services = [
+        Running(
+            name=one["name"],
+            process=Started(**one["process"]),
+            log=one["log"],
+            command=tuple(one["command"]),
+            environment=one["environment"],
+            health=None if one["health"] is None else tuple(one["health"]),
+            user=one["user"],
+        )
+        for one in found.pop("services")
+    ]
     return State(**found, services=tuple(services))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 import warnings
 from collections.abc import Iterator
 from unittest import mock
-
-BUCKET = "kept"
 
 
 @contextlib.contextmanager
@@ -32,8 +31,9 @@ def s3_server() -> Iterator[str]:
             import s3fs
 
             s3fs.S3FileSystem.clear_instance_cache()
-            s3fs.S3FileSystem().mkdir(BUCKET)
-            yield f"s3://{BUCKET}"
+            bucket = f"kept-{uuid.uuid4().hex}"  # the server's state is this process's, and outlives it
+            s3fs.S3FileSystem().mkdir(bucket)
+            yield f"s3://{bucket}"
             s3fs.S3FileSystem.clear_instance_cache()
     finally:
         server.stop()

@@ -106,7 +106,10 @@ class RemotePlace:
 
     def check(self) -> None:
         with tempfile.NamedTemporaryFile() as empty:
-            self.put(Path(empty.name), PROBE)
+            try:
+                self.put(Path(empty.name), PROBE)
+            except FileNotFoundError as error:
+                raise PlaceAway(f"{self._url}: there is no such bucket: {error}") from error
         self.drop(PROBE)
 
     @contextlib.contextmanager
