@@ -42,7 +42,7 @@ examples: $(READY)  ## Run every example in full and print what the winners do o
 
 up: engine .env  ## Start the service in containers; makes .env with new passwords where there is none
 	$(COMPOSE) up --detach --build --wait
-	@echo "Goodfit is up: http://127.0.0.1:$${GOODFIT_PORT:-8000}; the first token: $(COMPOSE) exec goodfit goodfit token create first-admin --role admin"
+	@echo "Goodfit is up: http://127.0.0.1:$${GOODFIT_PORT:-8000}; the first token: $(COMPOSE) exec goodfit goodfit token create --role admin --name first-admin"
 
 down: engine  ## End the containers; volumes stay
 	$(COMPOSE) down

@@ -25,7 +25,7 @@ from deploy.state import Running, State
 
 LEAVE_SECONDS = 15.0  # for services that were asked to end
 TOKEN_SECONDS = 60.0
-TOKEN_COMMAND = ("goodfit", "token", "create", "first-admin", "--role", "admin")
+TOKEN_COMMAND = ("goodfit", "token", "create", "--role", "admin", "--name", "first-admin")
 
 
 def up(
