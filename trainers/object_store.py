@@ -59,6 +59,18 @@ class RemotePlace:
 
         return self._try(content)
 
+    def piece(self, name: str, offset: int, limit: int) -> bytes:
+        def found() -> bytes:
+            try:
+                if offset >= self._files.size(self._at(name)):
+                    return b""
+                part: bytes = self._files.cat_file(self._at(name), start=offset, end=offset + limit)
+                return part
+            except FileNotFoundError:
+                return b""
+
+        return self._try(found)
+
     def names(self) -> list[str]:
         def found() -> list[str]:
             self._files.invalidate_cache()

@@ -33,6 +33,10 @@ class Place(Protocol):
         """A file's content; None where there is none."""
         ...
 
+    def piece(self, name: str, offset: int, limit: int) -> bytes:
+        """At most so many bytes of a file from there on; none where there are none."""
+        ...
+
     def names(self) -> list[str]:
         """All files, sorted; those of folders in it too."""
         ...
@@ -89,6 +93,14 @@ class FolderPlace:
             return (self._folder / name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def piece(self, name: str, offset: int, limit: int) -> bytes:
+        try:
+            with (self._folder / name).open("rb") as file:
+                file.seek(offset)
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
 
     def names(self) -> list[str]:
         return files_of(self._folder)

@@ -53,6 +53,12 @@ def test_what_is_put_is_there_and_can_be_replaced(place: Place, tmp_path: Path) 
     assert place.read("best.pt") == b"two"
 
 
+def test_a_file_is_read_piece_by_piece(place: Place, tmp_path: Path) -> None:
+    assert place.piece("log.txt", 0, 4) == b""
+    place.put(file(tmp_path, b"0123456789"), "log.txt")
+    assert [place.piece("log.txt", start, 4) for start in (0, 4, 8, 10, 20)] == [b"0123", b"4567", b"89", b"", b""]
+
+
 def test_files_lie_in_folders_and_are_listed_by_name(place: Place, tmp_path: Path) -> None:
     for name in ("log.txt", "artifacts/b/c.png", "artifacts/a.png"):
         place.put(file(tmp_path, name.encode()), name)
