@@ -133,7 +133,8 @@ class Worker:
                     keeper.begin()
                 else:
                     keeper.pull()
-                ended = self._train(own, keeper.push)
+                with keeper.following(own.log.name):
+                    ended = self._train(own, keeper.push)
                 keeper.push()  # the log, to its last line
             except (TrainersError, OSError) as error:
                 return Ended(assignment.trial, assignment.attempt, _outcome(error), _told(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,17 @@ def test_a_keeper_pushes_what_is_new_in_order_and_forgets_what_is_gone(place: Pl
     assert (other / "last.pt").read_text() == "a longer one"
     again.begin()
     assert place.names() == []
+
+
+def test_a_log_is_kept_while_it_is_written(place: Place, tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "scratch", place)
+    with keeper.following("log.txt", seconds=0.01):
+        for text in ("one", "one, two"):
+            (tmp_path / "scratch" / "log.txt").write_text(text)
+            deadline = time.monotonic() + 20
+            while place.read("log.txt") != text.encode() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert place.read("log.txt") == text.encode()
 
 
 def test_a_store_that_fails_is_tried_again_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
