@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_PROCESSES ?= 3
+COMPOSE ?= docker compose
+STACK ?= .stack
+WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # uv reads none of pip's settings: hand on the ones that say where packages are.
@@ -17,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench examples clean setup
+.PHONY: demo test check bench examples clean setup up down logs engine stack stack-down stack-status
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -37,9 +40,35 @@ bench: $(READY)  ## Measure against the peers; takes some minutes
 examples: $(READY)  ## Run every example in full and print what the winners do on unseen data
 	$(BIN)/python -m benchmarks.examples
 
+up: engine .env  ## Start the service in containers; makes .env with new passwords where there is none
+	$(COMPOSE) up --detach --build --wait
+	@echo "Goodfit is up: http://127.0.0.1:$${GOODFIT_PORT:-8000}; the first token: $(COMPOSE) exec goodfit goodfit token create --role admin --name first-admin"
+
+down: engine  ## End the containers; volumes stay
+	$(COMPOSE) down
+
+logs: engine  ## Follow what the containers say
+	$(COMPOSE) logs --follow --tail 100
+
+engine:
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "there is no container engine here ('$(COMPOSE)' is not to be had): install Docker with Compose, or start the same commands as plain processes with 'make stack'" >&2; exit 1; }
+	@$(firstword $(COMPOSE)) info >/dev/null 2>&1 || { echo "the container engine does not answer ('$(firstword $(COMPOSE)) info'): start it, or start the same commands as plain processes with 'make stack'" >&2; exit 1; }
+
+.env:
+	$(PYTHON) -m deploy.secret_file .env.example .env
+
+stack: $(READY)  ## Start the service as plain processes in $(STACK), with $(WORKERS) Ray worker nodes
+	@$(BIN)/python -m deploy.stack up --folder $(STACK) --workers $(WORKERS)
+
+stack-down: $(READY)  ## End exactly what `make stack` started; its data stay in $(STACK)
+	@$(BIN)/python -m deploy.stack down --folder $(STACK)
+
+stack-status: $(READY)
+	@$(BIN)/python -m deploy.stack status --folder $(STACK)
+
 clean:  ## Take out what the other targets made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
-	find service trainers search_spaces tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find service trainers search_spaces deploy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(READY)
 
@@ -53,5 +82,5 @@ $(READY): pyproject.toml constraints.txt
 	else \
 	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'; \
 	fi
-	$(BIN)/python -m compileall -q service trainers search_spaces
+	$(BIN)/python -m compileall -q service trainers search_spaces deploy
 	touch $(READY)

@@ -10,10 +10,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service import errors
 
+if TYPE_CHECKING:
+    from trainers.place import Place
+
 LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
+LOG = "log.txt"  # of a trial: what its trainer printed, and the traceback it ended with
+ARTIFACTS = "artifacts"  # of a trial: files that its trainer left for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +30,19 @@ class Settings:
     database: str | None = None  # GOODFIT_DATABASE
     ray_address: str | None = None  # RAY_ADDRESS
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
-    artifacts: Path | None = None  # GOODFIT_ARTIFACTS
+    artifacts: Path | str | None = None  # GOODFIT_ARTIFACTS: a folder, or the URL of an object store
     lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
 
     @classmethod
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
         """The settings of the environment; `home` wins over GOODFIT_HOME, which wins over .goodfit here."""
         artifacts = environ.get("GOODFIT_ARTIFACTS")
-        if artifacts and "://" in artifacts:
-            raise errors.InputError(f"GOODFIT_ARTIFACTS={artifacts}: a folder, please; object stores are not there yet")
         return cls(
             home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
             database=environ.get("GOODFIT_DATABASE") or None,
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
-            artifacts=Path(artifacts).expanduser().absolute() if artifacts else None,
+            artifacts=_root(artifacts) if artifacts else None,
             lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
         )
 
@@ -65,19 +69,19 @@ class Settings:
     def log_folder(self) -> Path:
         return self.home / "logs"
 
-    def study_folder(self, study: str) -> Path:
-        return (self.artifacts or self.home / "studies") / study
+    def study_place(self, study: str) -> Place:
+        """Where a study's files are kept: a folder, or a prefix of an object store."""
+        from trainers.errors import UnknownPlace
+        from trainers.place import place_of
 
-    def trial_folder(self, study: str, trial: int) -> Path:
-        return self.study_folder(study) / "trials" / f"{trial:05d}"
+        try:
+            return place_of(self.artifacts or self.home / "studies") / study
+        except UnknownPlace as error:
+            raise errors.InputError(f"GOODFIT_ARTIFACTS={error}") from error
 
-    def trial_artifacts(self, study: str, trial: int) -> Path:
-        """Files that a trial's trainer left for people: samples, pictures; made when there is something."""
-        return self.trial_folder(study, trial) / "artifacts"
-
-    def trial_log(self, study: str, trial: int) -> Path:
-        """What a trial's trainer printed, and the traceback it ended with; made when there is something."""
-        return self.trial_folder(study, trial) / "log.txt"
+    def trial_place(self, study: str, trial: int) -> Place:
+        """A trial's best.pt, last.pt, facts.json, log.txt, and its trainer's artifacts/ for people."""
+        return self.study_place(study) / "trials" / f"{trial:05d}"
 
     def mirror_log(self, study: str) -> Path:
         return self.log_folder / f"{study}-mlflow.log"
@@ -85,6 +89,11 @@ class Settings:
     def runner_log(self, study: str) -> Path:
         """What the runners that the service starts have to say of a study."""
         return self.log_folder / f"{study}-runner.log"
+
+
+def _root(text: str) -> Path | str:
+    """An artifact root as it is typed: a folder, or a URL."""
+    return text.rstrip("/") if "://" in text else Path(text).expanduser().absolute()
 
 
 def _program() -> str:

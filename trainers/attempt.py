@@ -124,6 +124,7 @@ class Attempt:
     load: Load
     channel: Channel
     clock: Callable[[], float]
+    keep: Callable[[], None]  # called when files have changed that another attempt will need
 
     def run(self) -> Trained:
         """Train, all folds where there are folds, and score on the test split where that is asked for."""
@@ -143,7 +144,7 @@ class Attempt:
         """Train one model; None where it was stopped before its end."""
         config = self.trainer.configure(part.params)
         data = None if part.data is None else self.load(part.data, test=test)
-        trial = Trial(part, config, data, channel, self.clock)
+        trial = Trial(part, config, data, channel, self.clock, self.keep)
         sow(part.seed, 0)
         self.trainer(trial)
         trial.save()
@@ -183,6 +184,7 @@ class Attempt:
                 return Trained(Outcome.STOPPED)
             results.append(result)
             _take_over(whole, results)
+            self.keep()
             last = len(results) == count
             if len(results) > whole.reported:
                 self.channel.send(_report(whole, results, self.clock(), final=last))

@@ -3,7 +3,9 @@
 TrainersError
 ├── UnknownTrainer     no such name, module, file or attribute
 ├── BadTrainer         it is there and cannot be used as asked
-└── DataProblem        the data are missing, broken or do not suit the trainer
+├── DataProblem        the data are missing, broken or do not suit the trainer
+├── UnknownPlace       files cannot be kept there: no such kind of store, or its library is missing
+└── PlaceAway          the store that keeps files does not answer
 """
 
 from __future__ import annotations
@@ -27,3 +29,11 @@ class MetricMissing(BadTrainer):
 
 class DataProblem(TrainersError):
     """The data are missing, broken or do not suit the trainer."""
+
+
+class UnknownPlace(TrainersError):
+    """Files cannot be kept there: no such kind of store, or its library is missing."""
+
+
+class PlaceAway(TrainersError):
+    """The store that keeps files does not answer, or refuses."""

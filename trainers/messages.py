@@ -93,6 +93,7 @@ class Assignment:
     checkpoint_epochs: int | None = None  # None: as often as costs at most 5% of the time
     reported: int = 0  # epochs that the store has already
     test: bool = False  # score the model of the best epoch on the test split as well
+    place: str | None = None  # the URL of an object store that keeps the files; None: `folder` does
     until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
 
     @property

@@ -41,6 +41,10 @@ class Channel(Protocol):
     def stop_asked(self, trial: int) -> bool: ...
 
 
+def _nothing() -> None:
+    pass
+
+
 class NotANumber(Exception):
     """The objective or a loss is NaN or infinite; training on is pointless."""
 
@@ -73,7 +77,9 @@ class Trial:
         data: Data | None,
         channel: Channel,
         clock: Callable[[], float] = time.time,
+        keep: Callable[[], None] = _nothing,
     ) -> None:
+        self._keep = keep
         self.config = config
         self.data = data
         self.seed = assignment.seed
@@ -254,6 +260,7 @@ class Trial:
             "over": self._over,
         }
         write(self.folder / "last.pt", last)
+        self._keep()
         self._saved_epoch = self._epoch
         self._saved_at = self._clock()
         self._save_cost = self._saved_at - start

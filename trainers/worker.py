@@ -11,18 +11,21 @@ import errno
 import os
 import queue
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainers.attempt import Attempt, Trained
-from trainers.errors import DataProblem, MetricMissing, TrainersError, UnknownTrainer
+from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
+from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
+from trainers.place import place_of
 from trainers.registry import Trainer, not_installed, resolve
 from trainers.trial import Channel, NotANumber
 
@@ -123,13 +126,31 @@ class Worker:
             self._channel.send(self._run(assignment))
 
     def _run(self, assignment: Assignment) -> Ended:
+        if assignment.place is None:
+            return self._train(assignment, lambda: None)
+        with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
+            own = replace(assignment, folder=Path(scratch, f"{assignment.trial:05d}"))
+            try:
+                keeper = Keeper(own.folder, place_of(assignment.place))
+                if own.attempt == 1:
+                    keeper.begin()
+                else:
+                    keeper.pull()
+                with keeper.following(own.log.name):
+                    ended = self._train(own, keeper.push)
+                keeper.push()  # the log, to its last line
+            except (TrainersError, OSError) as error:
+                return Ended(assignment.trial, assignment.attempt, _outcome(error), _told(error))
+            return ended
+
+    def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
         log = _LazyFile(assignment.log)
         message: str | None = None
         trained: Trained | None = None
         try:
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock).run()
+                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock, keep).run()
             outcome = trained.outcome
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = _outcome(error), _told(error)
@@ -167,8 +188,10 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome.NAN
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
-    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer)):
+    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
         return Outcome.UNUSABLE
+    if isinstance(error, PlaceAway):
+        return Outcome.LOST  # another attempt goes on from what is kept
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return Outcome.NO_DISK
     return Outcome.ERROR

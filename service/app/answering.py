@@ -73,8 +73,8 @@ def enough_for_best(store: Store, study_id: int, direction: str, k: int) -> Sequ
 
 
 def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None) -> Best:
-    checkpoint = settings.trial_folder(study.name, trial.number) / "best.pt"
-    uri = checkpoint.as_uri() if checkpoint.exists() else None
+    place = settings.trial_place(study.name, trial.number)
+    uri = place.uri("best.pt") if place.exists("best.pt") else None
     return Best(
         trial=trial.number,
         value=trial.value if trial.value is not None else math.nan,

@@ -64,14 +64,14 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         unpruned=controls,
         noise=noise,
         baseline=sorted(trivial)[len(trivial) // 2] if trivial else None,
-        rows=_rows(settings, study, trials),
+        rows=_rows(settings, study, trials) if spec.data is not None else None,
     )
 
 
 def _rows(settings: Settings, study: Study, trials: list[Trial]) -> int | None:
     """Of the validation split, as one of the trials kept it; None where none did."""
     for trial in trials:
-        path = settings.trial_folder(study.name, trial.number) / "facts.json"
-        if path.exists():
-            return int(json.loads(path.read_text(encoding="utf-8"))["rows"]["validation"])
+        facts = settings.trial_place(study.name, trial.number).read("facts.json")
+        if facts is not None:
+            return int(json.loads(facts)["rows"]["validation"])
     return None

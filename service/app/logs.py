@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.records import Study
-from service.settings import Settings
+from service.settings import LOG, Settings
 
 PIECE = 256 * 1024  # bytes at a time
 
@@ -20,18 +20,15 @@ class LogPiece:
 
 def log_place(settings: Settings, study: Study, trial: int) -> str | None:
     """Where a trial's log lies; None where its trainer printed nothing and raised nothing."""
-    path = settings.trial_log(study.name, trial)
-    return str(path) if path.exists() else None
+    place = settings.trial_place(study.name, trial)
+    if not place.exists(LOG):
+        return None
+    return place.uri(LOG) if place.folder is None else str(place.folder / LOG)
 
 
 def read_log(settings: Settings, study: Study, trial: int, offset: int = 0, limit: int = PIECE) -> LogPiece:
     """A trial's log from a byte on; empty where there is nothing there yet."""
-    try:
-        with settings.trial_log(study.name, trial).open("rb") as log:
-            log.seek(offset)
-            found = log.read(limit)
-    except FileNotFoundError:
-        return LogPiece("", offset)
+    found = settings.trial_place(study.name, trial).piece(LOG, offset, limit)
     if len(found) == limit:  # not in the middle of a character
         found = found[: len(found) - _torn(found)]
     return LogPiece(found.decode("utf-8", "replace"), offset + len(found))

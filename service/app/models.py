@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.ports import Store
     from service.tracker import ModelExport
+    from trainers.place import Place
     from trainers.predictor import Predictor
 
 
@@ -25,14 +27,15 @@ def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_folder(study.name, trial.number)
-    checkpoint = place / "best.pt"
-    if not checkpoint.exists():
-        return None
-    try:
-        save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(place), checkpoint)
-    except (BadTrainer, FileNotFoundError):
-        return checkpoint
+    place = settings.trial_place(study.name, trial.number)
+    with place.local("best.pt", "facts.json") as files:
+        checkpoint = files / "best.pt"
+        if not checkpoint.exists():
+            return None
+        try:
+            save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(files), checkpoint)
+        except (BadTrainer, FileNotFoundError):
+            return checkpoint if place.folder else Path(shutil.copy(checkpoint, folder))
     predictor = load(folder)
     example = predictor.example()
     return ModelExport(folder, example, predictor.predict(example))
@@ -48,31 +51,32 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
     from trainers.errors import TrainersError
     from trainers.predictor import read_facts, save_model, write_model
 
-    place = settings.trial_folder(study.name, trial.number)
+    place = settings.trial_place(study.name, trial.number)
     _require(study, trial, place)
     reference, params = spec_of(study).trainer, for_trainer(trial.params)
     name, _, attribute = reference.rpartition(":")
     brought = store.files(study.id)
-    try:
-        if name in brought:
-            write_model(folder, f"trainer.py:{attribute}", params, read_facts(place), place / "best.pt")
-            (folder / "trainer.py").write_text(brought[name], encoding="utf-8")
-        else:
-            save_model(folder, reference, params, read_facts(place), place / "best.pt")
-    except TrainersError as error:
-        raise errors.TrainerError(str(error)) from error
+    with place.local("best.pt", "facts.json") as files:
+        try:
+            if name in brought:
+                write_model(folder, f"trainer.py:{attribute}", params, read_facts(files), files / "best.pt")
+                (folder / "trainer.py").write_text(brought[name], encoding="utf-8")
+            else:
+                save_model(folder, reference, params, read_facts(files), files / "best.pt")
+        except TrainersError as error:
+            raise errors.TrainerError(str(error)) from error
 
 
-def _require(study: Study, trial: Trial, place: Path) -> None:
-    """Refuse a trial that left nothing to make a model of."""
-    if not (place / "best.pt").exists():
+def _require(study: Study, trial: Trial, place: Place) -> str:
+    """Where the checkpoint of a trial lies; refuses one that left nothing to make a model of."""
+    best = place.uri("best.pt") if place.folder is None else str(place.folder / "best.pt")
+    if not place.exists("best.pt"):
         raise errors.TrainerError(
             f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none"
         )
-    if not (place / "facts.json").exists():
-        raise errors.TrainerError(
-            f"study {study.name} names no data, so its model's weights alone are kept: {place / 'best.pt'}"
-        )
+    if not place.exists("facts.json"):
+        raise errors.TrainerError(f"study {study.name} names no data, so its model's weights alone are kept: {best}")
+    return best
 
 
 def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
@@ -82,12 +86,12 @@ def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_folder(study.name, trial.number)
-    _require(study, trial, place)
-    with tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
+    place = settings.trial_place(study.name, trial.number)
+    best = _require(study, trial, place)
+    with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
             params = for_trainer(trial.params)
-            save_model(Path(folder), spec_of(study).trainer, params, read_facts(place), place / "best.pt")
+            save_model(Path(folder), spec_of(study).trainer, params, read_facts(files), files / "best.pt")
             return load(Path(folder))
         except TrainersError as error:
-            raise errors.TrainerError(f"{error}; its weights are in {place / 'best.pt'}") from error
+            raise errors.TrainerError(f"{error}; its weights are in {best}") from error

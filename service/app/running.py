@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import errors
@@ -58,6 +59,7 @@ def run_study(
         Fenced: the claim has passed, or the study went to another runner.
         Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
     """
+    ready_place(settings, study.name)
     with contextlib.ExitStack() as stack:
         if lease is None:
             held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
@@ -66,7 +68,6 @@ def run_study(
             ours = lease.owner == owner()
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
-        make_folder(settings.study_folder(study.name))
         patience = CATCH_UP_SECONDS if lease is None else math.inf
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
@@ -88,6 +89,20 @@ def run_study(
         ended = runner.run()
     _raise_unless_done(settings, ended, runner)
     return store.study(study.name)
+
+
+def ready_place(settings: Settings, study: str) -> None:
+    """Make sure that a study's files can be kept; HomeError when they cannot."""
+    from trainers.errors import PlaceAway
+
+    place = settings.study_place(study)
+    if place.folder is not None:
+        make_folder(place.folder)
+        return
+    try:
+        place.check()
+    except PlaceAway as error:
+        raise errors.HomeError(f"files cannot be kept there: {error}") from error
 
 
 def _build_runner(
@@ -190,6 +205,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
     from service.spec import for_trainer
     from trainers.messages import Assignment
 
+    place = settings.trial_place(study, trial.number)
     return Assignment(
         study=study,
         trial=trial.number,
@@ -201,7 +217,8 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         epochs=spec.training.epochs,
         metric=spec.objective.metric,
         direction=spec.objective.direction,
-        folder=settings.trial_folder(study, trial.number),
+        folder=place.folder or Path(f"{trial.number:05d}"),  # of an object store: the worker has a scratch folder
+        place=place.uri() if place.folder is None else None,
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,

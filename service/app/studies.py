@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +140,7 @@ def stop_study(settings: Settings, store: Store, name: str, now: float, by: str 
 def remove_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> list[str]:
     """Take a study out: of MLflow, of the store, of the disk. Says what was left and why."""
     from service.tracker import remove_study as remove_from_mlflow
+    from trainers.errors import PlaceAway
 
     study = store.study(name)
     lease = store.acquire(study.id, owner(), now, REMOVING_SECONDS, is_dead)
@@ -151,7 +151,10 @@ def remove_study(settings: Settings, store: Store, name: str, now: float, by: st
         said.append(f"its runs in MLflow are left: {error}")
     store.release(lease)
     store.remove(name, by)
-    shutil.rmtree(settings.study_folder(name), ignore_errors=True)
+    try:
+        settings.study_place(name).remove()
+    except PlaceAway as error:
+        said.append(f"its files are left: {error}")
     if study.model_uri:
         said.append(f"its registered model {study.model_uri} is left: it may be in use")
     return [f"removed study {name}", *said]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from service.app.models import export_model
 from service.app.opening import spec_of
 from service.app.reporting import load_report_modules, report_of
+from service.errors import TrackingError
 from service.records import Study, StudyState, Trial
-from service.settings import Settings, make_folder
+from service.settings import ARTIFACTS, Settings, make_folder
 
 if TYPE_CHECKING:
     from service.ports import Store, Tracker
@@ -81,13 +83,27 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
     """What pushes a study to MLflow."""
     from service.diagnosis.picture import learning_curve_svg
     from service.tracker import Mirror
+    from trainers.errors import PlaceAway
+    from trainers.place import fetch
 
     def describe() -> dict[str, str]:
         load_report_modules()
         return _data_files(study)
 
+    fetched: list[tempfile.TemporaryDirectory[str]] = []  # of the trial that is being sent
+
     def artifacts(trial: Trial) -> Path | None:
-        folder = settings.trial_artifacts(study.name, trial.number)
+        place = settings.trial_place(study.name, trial.number) / ARTIFACTS
+        if place.folder is not None:
+            return place.folder if place.folder.is_dir() else None
+        while fetched:
+            fetched.pop().cleanup()
+        fetched.append(tempfile.TemporaryDirectory(prefix="goodfit-"))
+        folder = Path(fetched[0].name, ARTIFACTS)
+        try:
+            fetch(place, folder, place.names())
+        except (PlaceAway, FileNotFoundError) as error:
+            raise TrackingError(f"the artifacts of trial {trial.number} cannot be read: {error}") from error
         return folder if folder.is_dir() else None
 
     return Mirror(

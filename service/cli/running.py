@@ -64,8 +64,7 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
     view_type = Live if console.is_terminal else Plain
 
     def log(trial: Glimpse) -> str | None:
-        path = settings.trial_log(study.name, trial.number)
-        return str(path) if path.exists() else None
+        return app.log_place(settings, study, trial.number)
 
     with _interruptible() as interrupt:
         unit = "fold" if checked.spec.folds else "epoch"

@@ -89,7 +89,7 @@ def test_the_app_looks_for_them_in_the_trials_own_folder(lab: Lab, tmp_path: Pat
     mirror = app_mirror_of(settings, lab.store, lab.study)
     trial = Trial(3, {}, seed=0)
     assert mirror._artifacts(trial) is None
-    folder = leave(settings.trial_folder("digits", 3) / "artifacts", "a.png")
+    folder = leave(settings.home / "studies" / "digits" / "trials" / "00003" / "artifacts", "a.png")
     assert mirror._artifacts(trial) == folder
 
 
