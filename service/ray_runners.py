@@ -21,6 +21,7 @@ from service.records import Lease, Study
 
 NAMESPACE = "goodfit"
 RUNNER, MIRROR = "runner", "mirror"
+ELSEWHERE = {"goodfit-role": "!service"}  # not on a node that ends with the service's own process
 
 Serve = Callable[[Study, Lease], None]
 Catch = Callable[[Study], None]
@@ -94,6 +95,7 @@ class RayRunners:
             lifetime="detached",
             num_cpus=0,
             max_restarts=0,
+            label_selector=ELSEWHERE,
             runtime_env=runtime_env or None,
         )
         with contextlib.suppress(ValueError):

@@ -17,7 +17,7 @@ from service.client.remote import RemoteSource
 from service.ports import Access
 from service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState, Verdict
 from service.server.factory import create_app
-from service.settings import Settings
+from service.settings import LOG, Settings
 from service.spec import StudySpec
 from service.store import SqlStore
 
@@ -135,7 +135,7 @@ def filled(folder: Path, **options: Any) -> Place:
     found = place(folder, **options)
     trials, reports = some_trials()
     study = found.write(found.study(queued=NOW, submitter="ann", priority=3), trials, reports, StudyState.DONE)
-    log = found.settings.trial_log(study.name, 4)
+    log = found.settings.home / "studies" / study.name / "trials" / "00004" / LOG
     log.parent.mkdir(parents=True)
     log.write_text("größe\nTraceback ...\n" * 3, encoding="utf-8")
     return found

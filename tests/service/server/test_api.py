@@ -156,7 +156,7 @@ def trained(at: Place) -> None:
     from trainers.registry import resolve
 
     facts = load(DataSpec("digits", None)).facts
-    folder = at.settings.trial_folder("digits", 5)
+    folder = at.settings.home / "studies" / "digits" / "trials" / "00005"
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text(json.dumps(facts.to_dict()))
     trainer = resolve("mlp")
