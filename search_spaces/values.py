@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from search_spaces.document import BareWord
 from search_spaces.scalars import Value, shown
 
-
 MOST_BITS = 1000  # of a whole number: a float takes hardly more
 
 

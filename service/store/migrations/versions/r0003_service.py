@@ -23,9 +23,7 @@ def upgrade() -> None:
     op.drop_index("trials_counted", "trials")
     op.create_index("trials_counted", "trials", ["study_id", "label", "confirms", "verdict"])
     again = sa.text("confirms IS NOT NULL")
-    op.create_index(
-        "trials_confirming", "trials", ["study_id", "confirms"], sqlite_where=again, postgresql_where=again
-    )
+    op.create_index("trials_confirming", "trials", ["study_id", "confirms"], sqlite_where=again, postgresql_where=again)
     op.create_table(
         "study_files",
         sa.Column("study_id", sa.Integer, nullable=False),
