@@ -16,9 +16,6 @@ from search_spaces.scalars import Value, shown
 LARGEST = 2**53  # up to here each whole number is a float, too: what samplers and JSON count with
 
 
-MOST_BITS = 1000  # of a whole number: a float takes hardly more
-
-
 class BadValue(ValueError):
     """The end of a sentence that begins with the key."""
 
@@ -96,16 +93,12 @@ def _not_too_large(found: int) -> int:
 def _number(value: object) -> int | float | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, int) and value.bit_length() > MOST_BITS:
-        raise BadValue("is a number with more than 300 digits; give a smaller one")
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, str):
         for kind in (int, float):
             try:
                 return _number(kind(value))
-            except BadValue:
-                raise
             except ValueError:
                 continue
     return None

@@ -116,14 +116,16 @@ def some_trials() -> tuple[list[Trial], list[Report]]:
         replace(done, value=0.9, last_value=0.85, diagnosis={"reason": "well", "numbers": [1.0, 2.5]}),
         replace(done, number=1, value=0.95, last_value=0.95, gap=None, verdict=Verdict.OVERFIT),
         replace(base, number=2, state=TrialState.PRUNED, value=0.5, prune_at=1, verdict=Verdict.UNFINISHED),
-        replace(base, number=3, state=TrialState.FAILED, failure=Failure.NAN, message="val/loss is nan", last_value=math.nan),
+        replace(
+            base, number=3, state=TrialState.FAILED, failure=Failure.NAN, message="val/loss is nan", last_value=math.nan
+        ),
         replace(base, number=4, state=TrialState.FAILED, failure=Failure.ERROR, message="ValueError: <b>\x00\ud800"),
         replace(done, number=5, value=0.92, last_value=-math.inf, mlflow_run_id=None),
         replace(done, number=6, value=0.88, confirms=1, test={"accuracy": 0.87, "loss": math.inf}, seed=8),
         replace(done, number=7, value=0.89, confirms=1, test={"accuracy": 0.86, "loss": 0.4}, seed=9),
         replace(done, number=8, value=0.91, confirms=5, test={"accuracy": 0.90, "loss": 0.3}, seed=10),
         replace(done, number=9, value=0.91, confirms=5, test={"accuracy": 0.91, "loss": 0.3}, seed=11),
-    ]  # fmt: skip
+    ]
     curve = ({"train/loss": 1.0 / epoch, "val/loss": 1.5 / epoch, "val/accuracy": 0.3 * epoch} for epoch in (1, 2, 3))
     rows = list(curve)
     rows[1]["val/loss"], rows[2]["train/loss"] = math.nan, math.inf

@@ -198,6 +198,22 @@ def test_curves_are_ordered_and_can_be_read_one_by_one(store: Store) -> None:
     assert store.reports(study.id, 7) == []
 
 
+def test_curves_are_read_in_pages_of_trials(store: Store) -> None:
+    study, lease = held(store)
+    trials = {n: Trial(n, {}, n) for n in range(5)}
+    store.apply(lease, Batch(trials=trials, reports=[a_report(n, epoch) for n in (0, 1, 3, 4) for epoch in (1, 2)]))
+    assert [(r.trial, r.epoch) for r in store.page_of_reports(study.id, trials=2)] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    assert [(r.trial, r.epoch) for r in store.page_of_reports(study.id, after=1, trials=2)] == [(3, 1), (3, 2)]
+    assert store.page_of_reports(study.id, after=4) == []
+
+
+def test_a_census_counts_studies_by_state(store: Store) -> None:
+    assert store.census() == {}
+    store.add_study(a_study("one"))
+    store.add_study(a_study("two"))
+    assert store.census() == {StudyState.QUEUED: 2}
+
+
 def test_a_batch_changes_the_study_but_not_what_is_others(store: Store) -> None:
     study, lease = held(store)
     store.ask_stop(study.id, True)

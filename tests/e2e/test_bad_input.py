@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +171,20 @@ def test_an_unknown_study_suggests_the_nearest(home: Home) -> None:
         (["datasets", "digit"], "digits"),
         (["rub", "x"], "rub"),
         (["run", "x.yaml", "--executor", "rai"], "ray"),
-        (["--server", "http://127.0.0.1:1", "ls"], "not there yet"),
+        (["--server", "ftp://127.0.0.1", "ls"], "two places"),
+        (["trials", "none", "--state", "COMPLET"], "no studies in"),
     ],
 )
 def test_unknown_words_on_the_command_line(home: Home, words: list[str], said: str) -> None:
     assert said in refused(home, *words)
+
+
+def test_a_server_that_is_away_is_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service.cli", "--server", "http://127.0.0.1:1", "ls"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=Home(tmp_path).env())
+    assert done.returncode == 1
+    assert "http://127.0.0.1:1 cannot be reached" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -360,8 +360,8 @@ def test_the_same_seed_gives_the_same_study(tmp_path: Path) -> None:
 def test_connect_says_when_there_is_no_home(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="goodfit run FILE"):
         connect(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="not there yet"):
-        connect("http://127.0.0.1:1")
+    with pytest.raises(InputError, match="no server's URL"):
+        connect("ftp://127.0.0.1:1")
 
 
 def test_best_of_a_study_without_a_complete_trial_says_so(tmp_path: Path) -> None:

@@ -11,14 +11,34 @@ from service.server.limits import KEPT, Buckets, Rate
 from tests.serving import VALUES, Clock, Place, filled, place
 
 READING = [
-    "/v1/studies", "/v1/studies/digits", "/v1/studies/digits/best", "/v1/studies/digits/trials",
-    "/v1/studies/digits/trials/0", "/v1/studies/digits/trials/0/curve", "/v1/studies/digits/trials/0/log",
-    "/v1/studies/digits/trials/0/diagnosis", "/v1/studies/digits/records", "/v1/studies/digits/records/0",
-    "/v1/studies/digits/confirmations", "/v1/studies/digits/reports", "/v1/studies/digits/diagnosis",
-    "/v1/studies/digits/report", "/v1/studies/digits/events", "/v1/trainers/mlp", "/v1/spaces",
-    "/v1/spaces/mlp", "/v1/datasets", "/v1/datasets/digits", "/v1/about",
-]  # fmt: skip
-CHANGING = [("POST", "/v1/studies"), ("POST", "/v1/studies/digits/stop"), ("POST", "/v1/studies/digits/resume"), ("DELETE", "/v1/studies/digits")]  # fmt: skip
+    "/v1/studies",
+    "/v1/studies/digits",
+    "/v1/studies/digits/best",
+    "/v1/studies/digits/trials",
+    "/v1/studies/digits/trials/0",
+    "/v1/studies/digits/trials/0/curve",
+    "/v1/studies/digits/trials/0/log",
+    "/v1/studies/digits/trials/0/diagnosis",
+    "/v1/studies/digits/records",
+    "/v1/studies/digits/records/0",
+    "/v1/studies/digits/confirmations",
+    "/v1/studies/digits/reports",
+    "/v1/studies/digits/diagnosis",
+    "/v1/studies/digits/report",
+    "/v1/studies/digits/events",
+    "/v1/trainers/mlp",
+    "/v1/spaces",
+    "/v1/spaces/mlp",
+    "/v1/datasets",
+    "/v1/datasets/digits",
+    "/v1/about",
+]
+CHANGING = [
+    ("POST", "/v1/studies"),
+    ("POST", "/v1/studies/digits/stop"),
+    ("POST", "/v1/studies/digits/resume"),
+    ("DELETE", "/v1/studies/digits"),
+]
 GOVERNING = [("GET", "/v1/tokens"), ("POST", "/v1/tokens"), ("DELETE", "/v1/tokens/abc"), ("GET", "/v1/audit")]
 
 

@@ -48,13 +48,34 @@ def test_what_has_not_changed_is_not_sent_again(at: Place) -> None:
     assert client.get("/v1/studies", headers={"If-None-Match": tag}).status_code == 200
 
 
-@pytest.mark.parametrize("path", [
-    "/v1/studies/none", "/v1/studies/none/trials", "/v1/studies/none/best", "/v1/studies/none/report", "/v1/studies/none/model",
-    "/v1/studies/none/events", "/v1/studies/none/diagnosis", "/v1/studies/digits/trials/77", "/v1/studies/digits/trials/77/log",
-    "/v1/studies/digits/trials/77/curve", "/v1/studies/..%2f..%2fetc/trials", "/v1/studies/%00", "/v1/studies/%2e%2e", "/v1/trainers/os:system",
-    "/v1/trainers/..%2fx", "/v1/spaces/..%2f..%2fpyproject", "/v1/datasets/none", "/v1/nothing", "/", "/v1/studies/", "/v1/studies/%ff%fe",
-    "/v1/studies/'%20OR%201=1--", "/v1/studies/<script>",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/studies/none",
+        "/v1/studies/none/trials",
+        "/v1/studies/none/best",
+        "/v1/studies/none/report",
+        "/v1/studies/none/model",
+        "/v1/studies/none/events",
+        "/v1/studies/none/diagnosis",
+        "/v1/studies/digits/trials/77",
+        "/v1/studies/digits/trials/77/log",
+        "/v1/studies/digits/trials/77/curve",
+        "/v1/studies/..%2f..%2fetc/trials",
+        "/v1/studies/%00",
+        "/v1/studies/%2e%2e",
+        "/v1/trainers/os:system",
+        "/v1/trainers/..%2fx",
+        "/v1/spaces/..%2f..%2fpyproject",
+        "/v1/datasets/none",
+        "/v1/nothing",
+        "/",
+        "/v1/studies/",
+        "/v1/studies/%ff%fe",
+        "/v1/studies/'%20OR%201=1--",
+        "/v1/studies/<script>",
+    ],
+)
 def test_what_is_not_there_is_404(at: Place, path: str) -> None:
     answer = at.http().get(path)
     assert answer.status_code == 404, answer.text
@@ -104,9 +125,18 @@ def test_names_that_try_to_break_out_are_told_as_text(at: Place, tmp_path: Path)
 def scope(path: str, secret: str) -> dict[str, Any]:
     headers = [(b"authorization", f"Bearer {secret}".encode()), (b"host", b"test")]
     return {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers, "client": ("test", 1), "server": ("test", 80),
-    }  # fmt: skip
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        "client": ("test", 1),
+        "server": ("test", 80),
+    }
 
 
 def test_a_client_that_vanishes_ends_its_stream(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,11 +220,21 @@ def zipped(**parts: str) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"no zip", zipped(), zipped(model_json="{}"), zipped(model_json="[]"), zipped(__etc__passwd="x"), zipped(model_json='{"trainer": "os:system"}'),
-    zipped(model_json='{"trainer": "trainer.py:net"}', trainer_py="raise SystemExit"), zipped(model_json='{"trainer": "trainer.py:net"}'),
-    zipped(model_json="{}", evil_py=""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no zip",
+        zipped(),
+        zipped(model_json="{}"),
+        zipped(model_json="[]"),
+        zipped(__etc__passwd="x"),
+        zipped(model_json='{"trainer": "os:system"}'),
+        zipped(model_json='{"trainer": "trainer.py:net"}', trainer_py="raise SystemExit"),
+        zipped(model_json='{"trainer": "trainer.py:net"}'),
+        zipped(model_json="{}", evil_py=""),
+    ],
+)
 def test_what_is_no_model_is_refused(content: bytes) -> None:
     from service.client.models import unpacked
 

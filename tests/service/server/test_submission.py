@@ -64,11 +64,31 @@ def test_data_lie_under_a_root(at: Place, roots: Path) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "../secret.csv", "inner/../../secret.csv", "/etc/passwd", "/etc", "link.csv", "round.csv", "~/x.csv", "./nothing.csv",
-        "images", "s3://bucket/x.csv", "file:///etc/passwd", "http://localhost:1/x.csv", "x\x00.csv", "a" * 5000 + ".csv", "/dev/zero",
-        "/proc/self/environ", "..", ".", "", " ", "\\\\host\\share\\x.csv", "inner/table.csv/..", "größe\ud800.csv",
+        "../secret.csv",
+        "inner/../../secret.csv",
+        "/etc/passwd",
+        "/etc",
+        "link.csv",
+        "round.csv",
+        "~/x.csv",
+        "./nothing.csv",
+        "images",
+        "s3://bucket/x.csv",
+        "file:///etc/passwd",
+        "http://localhost:1/x.csv",
+        "x\x00.csv",
+        "a" * 5000 + ".csv",
+        "/dev/zero",
+        "/proc/self/environ",
+        "..",
+        ".",
+        "",
+        " ",
+        "\\\\host\\share\\x.csv",
+        "inner/table.csv/..",
+        "größe\ud800.csv",
     ],
-)  # fmt: skip
+)
 def test_no_path_leads_outside(at: Place, source: str, tmp_path: Path) -> None:
     answer = at.http(role="submitter").post("/v1/studies", json=body(data={"source": source, "target": "label"}))
     assert answer.status_code == 422, answer.text
@@ -98,15 +118,25 @@ def test_a_file_of_synonyms_is_data_too(at: Place) -> None:
 
 
 CODE = [
-    {"trainer": "os:system"}, {"trainer": "subprocess:run"}, {"trainer": "tests.zoo:curve"}, {"trainer": "/tmp/x.py:net"},
-    {"trainer": "my_net.py:net"}, {"trainer": "../x.py:net"}, {"trainer": "trainers.mlp:os"}, {"trainer": ":"}, {"trainer": "x:"},
-    {"data": {"source": "my_data.py:load"}}, {"data": {"source": "/tmp/x.py:load"}},
+    {"trainer": "os:system"},
+    {"trainer": "subprocess:run"},
+    {"trainer": "tests.zoo:curve"},
+    {"trainer": "/tmp/x.py:net"},
+    {"trainer": "my_net.py:net"},
+    {"trainer": "../x.py:net"},
+    {"trainer": "trainers.mlp:os"},
+    {"trainer": ":"},
+    {"trainer": "x:"},
+    {"data": {"source": "my_data.py:load"}},
+    {"data": {"source": "/tmp/x.py:load"}},
     {"data": {"source": "digits", "augment": {"translate": "my.py:f"}}},
     {"trainer": "rl", "data": None, "fixed": {"environment": "antigravity:Env-v0"}},
     {"trainer": "rl", "data": None, "space": {"environment": ["CartPole-v1", "this:Env-v0"]}},
     {"trainer": "rl", "data": None, "space": {"environment": {"type": "choice", "choices": ["this:Env-v0"]}}},
-    {"space": "my_space.yaml"}, {"space": "/etc/passwd"}, {"space": "../../etc/hostname"},
-]  # fmt: skip
+    {"space": "my_space.yaml"},
+    {"space": "/etc/passwd"},
+    {"space": "../../etc/hostname"},
+]
 
 
 @pytest.mark.parametrize("changes", CODE, ids=str)
@@ -197,28 +227,84 @@ def bomb(levels: int) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "~", "null", "[]", "1", "x", "- a\n- b", "{", "a: b: c", "a: *b", "a: &a [*a]", "&a {x: *a}", "\x00", "\ud800",
-        "!!python/object/apply:os.system ['echo']", "name: !!python/name:os.system", "a: !!binary aGk=", "a: !!set {x}", "? [a]\n: b",
-        "%YAML 9.9\n---\na: 1", "a: 1\n---\nb: 2", "name: !foo bar", "<<: {name: x}", "name: " + "9" * 5000, "training: {epochs: 0x" + "f" * 9000 + "}",
-        "budget: {trials: 1e999}", "budget: {trials: .nan}", "[" * 3000, "{a: " * 3000, "a: |\n" + " x\n" * 5000, bomb(9), "\t", "\ufeffname: x",
-        "name: {a: {b: {c: [1, {d: e}]}}}", "trainer: [mlp]", "data: digits", "data: []", "space: []", "space: {x: {type: {}}}", "objective: []",
-        "training: {epochs: -1}", "training: {epochs: 99999999999999999999999}", "budget: {trials: 99999999999999999999999}", "fixed: 1", "set: 1",
-        "space: {x: {type: float, low: .inf, high: .nan}}", "space: {x: [[[[]]]]}", "name: '../../etc'", "name: '<script>'", "name: 'a; DROP TABLE studies'",
+        "",
+        " ",
+        "~",
+        "null",
+        "[]",
+        "1",
+        "x",
+        "- a\n- b",
+        "{",
+        "a: b: c",
+        "a: *b",
+        "a: &a [*a]",
+        "&a {x: *a}",
+        "\x00",
+        "\ud800",
+        "!!python/object/apply:os.system ['echo']",
+        "name: !!python/name:os.system",
+        "a: !!binary aGk=",
+        "a: !!set {x}",
+        "? [a]\n: b",
+        "%YAML 9.9\n---\na: 1",
+        "a: 1\n---\nb: 2",
+        "name: !foo bar",
+        "<<: {name: x}",
+        "name: " + "9" * 5000,
+        "training: {epochs: 0x" + "f" * 9000 + "}",
+        "budget: {trials: 1e999}",
+        "budget: {trials: .nan}",
+        "[" * 3000,
+        "{a: " * 3000,
+        "a: |\n" + " x\n" * 5000,
+        bomb(9),
+        "\t",
+        "\ufeffname: x",
+        "name: {a: {b: {c: [1, {d: e}]}}}",
+        "trainer: [mlp]",
+        "data: digits",
+        "data: []",
+        "space: []",
+        "space: {x: {type: {}}}",
+        "objective: []",
+        "training: {epochs: -1}",
+        "training: {epochs: 99999999999999999999999}",
+        "budget: {trials: 99999999999999999999999}",
+        "fixed: 1",
+        "set: 1",
+        "space: {x: {type: float, low: .inf, high: .nan}}",
+        "space: {x: [[[[]]]]}",
+        "name: '../../etc'",
+        "name: '<script>'",
+        "name: 'a; DROP TABLE studies'",
     ],
     ids=lambda text: text[:20].encode("ascii", "backslashreplace").decode(),
-)  # fmt: skip
+)
 def test_any_text_is_answered_with_what_is_wrong(at: Place, text: str) -> None:
     answer = at.http().post("/v1/studies", content=json.dumps({"spec": text}))
     assert answer.status_code == 422, answer.text[:500]
     assert answer.json()["error"] in ("StudyFileError", "InputError")
 
 
-@pytest.mark.parametrize("changes", [
-    {"training": {"epochs": 10**30}}, {"budget": {"trials": 10**30}}, {"search": {"seed": 10**30}}, {"budget": {"minutes": 1e308}},
-    {"space": {"learning_rate": {"type": "int", "low": 0, "high": 10**400}}}, {"fixed": {"depth": 10**30}}, {"fixed": {"depth": True}},
-    {"space": {f"p{i}": [1, 2] for i in range(3000)}}, {"resources": {"cpus": 10**30}}, {"confirm": {"top": 10**30, "seeds": 10**30}},
-    {"data": {"source": "digits", "split": {"folds": 10**30}}}, {"data": {"source": "digits", "augment": {"rotate": "x"}}},
-], ids=lambda changes: str(changes)[:40])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"epochs": 10**30}},
+        {"budget": {"trials": 10**30}},
+        {"search": {"seed": 10**30}},
+        {"budget": {"minutes": 1e308}},
+        {"space": {"learning_rate": {"type": "int", "low": 0, "high": 10**400}}},
+        {"fixed": {"depth": 10**30}},
+        {"fixed": {"depth": True}},
+        {"space": {f"p{i}": [1, 2] for i in range(3000)}},
+        {"resources": {"cpus": 10**30}},
+        {"confirm": {"top": 10**30, "seeds": 10**30}},
+        {"data": {"source": "digits", "split": {"folds": 10**30}}},
+        {"data": {"source": "digits", "augment": {"rotate": "x"}}},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
 def test_strange_numbers_are_no_fault_of_the_server(at: Place, changes: dict[str, Any]) -> None:
     answer = at.http().post("/v1/studies", json=body(**changes))
     assert answer.status_code in (201, 422), answer.text[:500]
@@ -226,11 +312,31 @@ def test_strange_numbers_are_no_fault_of_the_server(at: Place, changes: dict[str
         assert at.http().get("/v1/studies/digits").status_code == 200
 
 
-@pytest.mark.parametrize("given", [
-    "set=1", "", "[]", "null", "{}", "1", '{"spec": 1}', '{"spec": null}', '{"spec": "x", "what": 1}', '{"spec": "x", "priority": 1e99}',
-    '{"spec": "x", "set": "x"}', '{"spec": "x", "files": []}', '{"spec": "x", "files": {"x.py": 1}}', '{"spec": "x", "new": "maybe"}', "{" * 100_000,
-    "[" * 100_000, '{"spec": "\\ud800"}', '{"spec": "x", "priority": NaN}', "\xff\xfe",
-], ids=lambda text: text[:30].encode("ascii", "backslashreplace").decode())  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        "set=1",
+        "",
+        "[]",
+        "null",
+        "{}",
+        "1",
+        '{"spec": 1}',
+        '{"spec": null}',
+        '{"spec": "x", "what": 1}',
+        '{"spec": "x", "priority": 1e99}',
+        '{"spec": "x", "set": "x"}',
+        '{"spec": "x", "files": []}',
+        '{"spec": "x", "files": {"x.py": 1}}',
+        '{"spec": "x", "new": "maybe"}',
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"spec": "\\ud800"}',
+        '{"spec": "x", "priority": NaN}',
+        "\xff\xfe",
+    ],
+    ids=lambda text: text[:30].encode("ascii", "backslashreplace").decode(),
+)
 def test_any_body_is_answered_with_what_is_wrong(at: Place, given: str) -> None:
     answer = at.http().post(
         "/v1/studies", content=given.encode("latin-1"), headers={"Content-Type": "application/json"}

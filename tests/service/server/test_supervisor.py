@@ -93,7 +93,10 @@ def test_it_ends_while_it_waits_to_start_again() -> None:
 def test_the_process_sees_the_end_of_a_server_that_was_killed(tmp_path: Path) -> None:
     """Its standard input ends, whatever became of its parent."""
     ready, over = tmp_path / "ready", tmp_path / "over"
-    child = f"import sys, pathlib; pathlib.Path({str(ready)!r}).touch(); sys.stdin.read(); pathlib.Path({str(over)!r}).touch()"
+    child = (
+        f"import sys, pathlib; pathlib.Path({str(ready)!r}).touch()\n"
+        f"sys.stdin.read(); pathlib.Path({str(over)!r}).touch()"
+    )
     parent = (
         "import sys, time\nfrom service.server.supervisor import Supervisor\n"
         f"Supervisor([sys.executable, '-S', '-c', {child!r}], 'controller').start()\ntime.sleep(60)"

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 from service.errors import HomeError
 from service.records import Study
-from service.store import SqlStore, migrations, open_store, opening
+from service.store import SqlStore, migrations, open_store, opening, upgrade_database
 
 
 def execute(url: str, *statements: str) -> None:
@@ -43,7 +43,8 @@ def test_a_store_is_created_and_found_again(database_url: str) -> None:
         store.add_study(Study("digits", {}, "abc", 1.0))
     with closing(open_store(database_url)) as store:
         assert [study.name for study in store.studies()] == ["digits"]
-    assert tables(database_url) == {"studies", "trials", "reports", "leases", "goodfit_version"}
+    service = {"study_files", "tokens", "audit"}
+    assert tables(database_url) == {"studies", "trials", "reports", "leases", "goodfit_version"} | service
 
 
 def test_a_sqlite_store_lets_readers_read_while_one_writes(sqlite_url: str) -> None:
@@ -112,6 +113,36 @@ def test_a_database_of_a_newer_goodfit_is_refused_and_left_alone(database_url: s
     with pytest.raises(HomeError, match=rf"version 9999.*up to {opening.REVISIONS[-1]}.*upgrade Goodfit"):
         open_store(database_url)
     execute(database_url, f"UPDATE goodfit_version SET version_num = '{opening.REVISIONS[-1]}'")
+    open_store(database_url).close()
+
+
+def at_version(url: str, to: str) -> None:
+    """An empty database as an older Goodfit left it."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        migrations.upgrade(connection, opening.VERSION_TABLE, to)
+    engine.dispose()
+
+
+def test_a_server_of_an_older_goodfit_is_refused_until_it_is_upgraded(postgresql_url: str) -> None:
+    at_version(postgresql_url, "0002")
+    with pytest.raises(HomeError, match=r"is at version 0002.*needs version.*`goodfit upgrade`"):
+        open_store(postgresql_url)
+    assert "tokens" not in tables(postgresql_url)
+    assert upgrade_database(postgresql_url)[1:] == ("0002", opening.REVISIONS[-1])
+    assert upgrade_database(postgresql_url)[1:] == (opening.REVISIONS[-1], opening.REVISIONS[-1])
+    with closing(open_store(postgresql_url)) as store:
+        assert store.studies() == []
+
+
+def test_a_file_of_an_older_goodfit_upgrades_itself(sqlite_url: str) -> None:
+    at_version(sqlite_url, "0002")
+    with closing(open_store(sqlite_url)) as store:
+        assert store.census() == {}
+
+
+def test_an_empty_database_is_set_up_by_an_upgrade_too(database_url: str) -> None:
+    assert upgrade_database(database_url)[1] is None
     open_store(database_url).close()
 
 
