@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from service import errors
 from service.app.checking import Checked
 from service.app.tracking import CATCH_UP_SECONDS, tracking
-from service.records import Lease, Study, StudyState, Trial
+from service.records import Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
@@ -130,10 +130,26 @@ def _build_runner(
         tracker=tracker,
         assign=lambda trial: _assignment(settings, spec, study.name, trial),
         sharers=options.sharers,
-        watch=options.watch,
+        watch=_noting(settings, study.name, options.watch),
         clock=options.clock,
         lease_seconds=settings.lease_seconds,
     )
+
+
+def _noting(settings: Settings, study: str, watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Give the failures that no worker could write of a line in their trial's log, before the watcher names it."""
+
+    def noted(progress: Progress) -> None:
+        for trial in progress.settled:
+            if trial.failure in (Failure.NAN, Failure.LOST, Failure.TIMEOUT):
+                log = settings.trial_log(study, trial.number)
+                with contextlib.suppress(OSError):  # a full disk: the store has the message
+                    log.parent.mkdir(parents=True, exist_ok=True)
+                    with log.open("a", encoding="utf-8") as file:
+                        file.write(f"--- {trial.label}: {trial.message}\n")
+        watch(progress)
+
+    return noted
 
 
 def _plan(spec: StudySpec) -> Plan:

@@ -217,5 +217,5 @@ def duration(seconds: float) -> str:
 
 
 def cause(message: str | None, log: str | None) -> str:
-    """Why a trial failed, and its log where it has one: of a NaN, or of a worker that is gone, there is none."""
+    """Why a trial failed, and its log where it has one: on a full disk, say, it has none."""
     return f"{message}; log: {log}" if log else str(message)

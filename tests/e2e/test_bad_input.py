@@ -206,8 +206,9 @@ def test_a_study_whose_every_trial_fails(home: Home, trainer: str, state: str, w
     assert [row["state"] for row in home.json("trials", "sad")] == [state] * 2
     failures = home.json("show", "sad")["failures"]
     assert all(words in failure["message"] for failure in failures)
-    if trainer != "nan":
-        assert "Traceback" in Path(failures[0]["log"]).read_text()
+    log = Path(failures[0]["log"]).read_text()
+    assert words in log
+    assert ("Traceback" in log) == (trainer != "nan")
 
 
 def test_a_trial_that_sleeps_for_ever_is_ended_after_its_minutes(home: Home) -> None:
@@ -218,6 +219,8 @@ def test_a_trial_that_sleeps_for_ever_is_ended_after_its_minutes(home: Home) -> 
     assert done.returncode == 1
     rows = home.json("trials", "asleep")
     assert [(row["state"], row["epochs"]) for row in rows] == [("FAILED(timeout)", 1)]
+    log = Path(done.stderr.partition("log: ")[2].split()[0])
+    assert log.read_text() == f"--- FAILED(timeout): {home.json('show', 'asleep')['failures'][0]['message']}\n"
 
 
 def test_a_worker_that_always_dies_fails_its_trial_as_lost(home: Home) -> None:
