@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.records import Study
 from service.settings import LOG, Settings
+from trainers.errors import PlaceAway
 
 PIECE = 256 * 1024  # bytes at a time
 
@@ -24,6 +28,21 @@ def log_place(settings: Settings, study: Study, trial: int) -> str | None:
     if not place.exists(LOG):
         return None
     return place.uri(LOG) if place.folder is None else str(place.folder / LOG)
+
+
+def add_to_log(settings: Settings, study: str, trial: int, text: str) -> None:
+    """Write to the end of a trial's log; not where it cannot be kept, such as on a full disk."""
+    place = settings.trial_place(study, trial)
+    with contextlib.suppress(OSError, PlaceAway):
+        if place.folder is not None:
+            place.folder.mkdir(parents=True, exist_ok=True)
+            with (place.folder / LOG).open("a", encoding="utf-8") as log:
+                log.write(text)
+            return
+        with tempfile.NamedTemporaryFile() as whole:
+            whole.write((place.read(LOG) or b"") + text.encode())
+            whole.flush()
+            place.put(Path(whole.name), LOG)
 
 
 def read_log(settings: Settings, study: Study, trial: int, offset: int = 0, limit: int = PIECE) -> LogPiece:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from service import errors
 from service.app.checking import Checked
+from service.app.logs import add_to_log
 from service.app.tracking import CATCH_UP_SECONDS, tracking
-from service.records import Failure, Lease, Study, StudyState, Trial
+from service.records import Failure, Lease, Study, StudyState, Trial, TrialState
 from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from service.spec import StudySpec
     from trainers.messages import Assignment, DataSpec
     from trainers.registry import Trainer
+
+
+_UNWRITTEN = frozenset(f"{TrialState.FAILED}({kind})" for kind in (Failure.NAN, Failure.LOST, Failure.TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +145,8 @@ def _noting(settings: Settings, study: str, watch: Callable[[Progress], None]) -
 
     def noted(progress: Progress) -> None:
         for trial in progress.settled:
-            if trial.failure in (Failure.NAN, Failure.LOST, Failure.TIMEOUT):
-                log = settings.trial_log(study, trial.number)
-                with contextlib.suppress(OSError):  # a full disk: the store has the message
-                    log.parent.mkdir(parents=True, exist_ok=True)
-                    with log.open("a", encoding="utf-8") as file:
-                        file.write(f"--- {trial.label}: {trial.message}\n")
+            if trial.label in _UNWRITTEN:
+                add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
         watch(progress)
 
     return noted
