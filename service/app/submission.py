@@ -251,7 +251,7 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
         question = {"submission": asdict(submission), "roots": [str(root) for root in rules.roots]}
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOODFIT_", "MLFLOW_"))}
-        command = [sys.executable, "-m", "service.app.foreign", str(folder)]
+        command = [sys.executable, "-P", "-m", "service.app.foreign", str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command line
                 command, cwd=code, env=kept, capture_output=True, text=True, timeout=CODE_SECONDS, check=False

@@ -76,7 +76,7 @@ def serve(settings: Settings, options: Serving, command: Sequence[str] | None = 
 
 def controller_command(settings: Settings, options: Serving) -> list[str]:
     """The command line of the controller's process."""
-    command = [sys.executable, "-m", "service.app", "controller", "--home", str(settings.home)]
+    command = [sys.executable, "-P", "-m", "service.app", "controller", "--home", str(settings.home)]
     return command if options.studies is None else [*command, "--studies", str(options.studies)]
 
 
