@@ -1,11 +1,12 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import confirmation, diagnosis, engine, rebuild, startup
+from benchmarks import api, confirmation, diagnosis, engine, rebuild, startup
 
 BENCHMARKS = {
     "start-up": startup,
     "rebuild": rebuild,
     "engine": engine,
+    "service": api,
     "diagnosis": diagnosis,
     "confirmation": confirmation,
 }

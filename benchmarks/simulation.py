@@ -49,6 +49,11 @@ class Simulation:
         self._assignments: dict[int, Assignment] = {}
         self._stopped: set[int] = set()
 
+    @property
+    def pending(self) -> frozenset[int]:
+        """Every worker is there at once."""
+        return frozenset()
+
     def share_among(self, studies: int) -> None:
         """All of it is one study's."""
 
@@ -116,9 +121,17 @@ class Cost:
     virtual: float
 
 
-def simulate(method: str, pruning: Median | None, workers: int, trials: int) -> Cost:
-    """Run one study to its end on the simulated cluster."""
-    executor, store = Simulation(workers), _Store()
+def simulate(
+    method: str,
+    pruning: Median | None,
+    workers: int,
+    trials: int,
+    store: Any = None,
+    lease: Lease | None = None,
+    study: Study | None = None,
+) -> Cost:
+    """Run one study to its end on the simulated cluster; written to a real store, where there is one with a study."""
+    executor, kept = Simulation(workers), _Store(store)
     space = Space(tuple(Float(f"p{index}", 0.0, 1.0) for index in range(8)))
     plan = Plan("val/loss", "minimize", EPOCHS, trials=trials, prune=pruning is not None)
     sampler = OptunaSampler(
@@ -134,9 +147,9 @@ def simulate(method: str, pruning: Median | None, workers: int, trials: int) -> 
         epochs=EPOCHS,
     )
     runner = Runner(
-        store=store,  # type: ignore[arg-type] - as much of one as a run without a resume needs
-        lease=Lease(1, "bench:1:1", 1, 1e12),
-        study=Study("simulated", {}, "0", 0.0, id=1),
+        store=kept,  # type: ignore[arg-type] - as much of one as a run without a resume needs
+        lease=lease or Lease(1, "bench:1:1", 1, 1e12),
+        study=study or Study("simulated", {}, "0", 0.0, id=1),
         plan=plan,
         limits=Limits(),
         sampler=sampler,
@@ -148,18 +161,19 @@ def simulate(method: str, pruning: Median | None, workers: int, trials: int) -> 
     begun = time.process_time()
     runner.run()
     seconds = time.process_time() - begun
-    if store.finished != trials:
-        raise RuntimeError(f"{store.finished} trials ended, not {trials}")
+    if kept.finished != trials:
+        raise RuntimeError(f"{kept.finished} trials ended, not {trials}")
     return Cost(
-        method, pruning.method if pruning else "none", workers, trials, seconds, store.reports_kept, executor.now
+        method, pruning.method if pruning else "none", workers, trials, seconds, kept.reports_kept, executor.now
     )
 
 
 class _Store:
-    """A store that counts and forgets."""
+    """A store that counts what it is given, and forgets it or hands it on."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Any = None) -> None:
         self.reports_kept = self.finished = 0
+        self._real = real
 
     def trials(self, study_id: int) -> Sequence[Trial]:  # noqa: ARG002 - the port's
         return ()
@@ -167,9 +181,11 @@ class _Store:
     def reports(self, study_id: int, trial: int | None = None) -> Sequence[Report]:  # noqa: ARG002 - the port's
         return ()
 
-    def apply(self, lease: Lease, batch: Batch) -> None:  # noqa: ARG002 - the port's
+    def apply(self, lease: Lease, batch: Batch) -> None:
         self.reports_kept += len(batch.reports)
         self.finished += sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in batch.trials.values())
+        if self._real is not None:
+            self._real.apply(lease, batch)
 
     def renew(self, lease: Lease, now: float, ttl: float) -> bool:  # noqa: ARG002 - the port's
         return False

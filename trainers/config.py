@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import typing
 from typing import Any, Literal
@@ -29,11 +30,16 @@ def number(
     )
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 class Checked:
     """A base for config dataclasses: BadTrainer names the hyperparameter whose value is wrong."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for field in dataclasses.fields(typing.cast("Any", self)):
             value = getattr(self, field.name)
             hint = hints[field.name]

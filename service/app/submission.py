@@ -103,9 +103,9 @@ class _Gate:
                 self._parameters(section, parameters, say)
 
     def _trainer(self, reference: str, say: Say) -> None:
-        from trainers.registry import names
+        from trainers.registry import BUILT_IN, names
 
-        if reference in names() or reference in installed_trainers():
+        if reference in BUILT_IN or reference in names() or reference in installed_trainers():
             return
         if ".py:" in reference:
             self._code(("trainer",), reference, say)

@@ -33,6 +33,7 @@ Json = dict[str, Any]
 
 _TRIAL_NUMBERS = ("value", "last_value", "gap", "started", "ended", "share")
 _TRIAL_MAPPINGS = ("params", "diagnosis")
+_SHOWN = ("trainer", "objective", "budget")  # of a spec, in a listing
 
 
 def plain(value: Any) -> Any:
@@ -109,6 +110,12 @@ def from_listed(listed: Listed) -> Json:
         "trials": dict(listed.tally.states),
         "verdicts": dict(listed.tally.verdicts),
     }
+
+
+def in_brief(listed: Listed) -> Json:
+    """As from_listed, with no more of the spec than a listing of many studies shows: it is most of a study."""
+    shown = {name: value for name, value in listed.study.spec.items() if name in _SHOWN}
+    return from_listed(dataclasses.replace(listed, study=dataclasses.replace(listed.study, spec=shown)))
 
 
 def to_listed(found: Json) -> Listed:

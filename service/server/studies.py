@@ -75,10 +75,10 @@ def studies(
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> Response:
-    """A page of the studies, newest first; `next` is the offset of the next page, null at the end."""
+    """A page of the studies, newest first, with the main parts of their specs; `next`: the next page's offset."""
     found = shared.source.page(states=state, submitter=submitter, limit=limit, offset=offset)
     following = offset + limit if len(found) == limit else None
-    return tagged(request, {"studies": [wire.from_listed(one) for one in found], "next": following})
+    return tagged(request, {"studies": [wire.in_brief(one) for one in found], "next": following})
 
 
 @router.get("/{name}", summary="Show a study")

