@@ -19,8 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
 from service.store import SqlStore, open_store
 from service.tracker import Mirror, ModelExport
@@ -36,9 +34,6 @@ SPEC = {
     "budget": {"trials": 4, "minutes": None},
 }
 START = 1_700_000_000.0
-
-# MLflow 3.17's own, on SQLAlchemy 2.1
-mlflow_warnings = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 
 @cache

@@ -10,9 +10,7 @@ import pytest
 from service.ports import Tracker
 from service.tracker import MlflowTracker
 from tests.mirror_child import command
-from tests.tracking import Lab, mlflow_warnings, new_mlflow, seen
-
-pytestmark = mlflow_warnings
+from tests.tracking import Lab, new_mlflow, seen
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 from service import connect
 from service.tracker.experiment import connect as mlflow_client
 from tests.e2e.cli import Home, kill_tree, until
-from tests.tracking import mlflow_warnings
 
 pytestmark = pytest.mark.e2e
 
@@ -81,7 +80,6 @@ def test_the_best_says_how_sure_it_is_and_is_the_champion(tmp_path: Path, traine
     assert study.test_opened_by
 
 
-@mlflow_warnings
 def test_confirmations_are_runs_of_their_own_in_mlflow(tmp_path: Path) -> None:
     home = home_of(tmp_path)
     home.ok("run", "sure.yaml", "--executor", "local")

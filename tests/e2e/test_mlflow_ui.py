@@ -12,12 +12,12 @@ import pytest
 from service.diagnosis.picture import learning_curve_svg
 from service.records import TrialState
 from service.tracker import ui_command, ui_link
-from tests.tracking import Lab, Server, free_port, mirror_of, mlflow_warnings, new_mlflow
+from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [mlflow_warnings, pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

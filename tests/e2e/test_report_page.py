@@ -14,12 +14,12 @@ from search_spaces import Choice
 from service.report import report_html
 from service.tracker import ui_command
 from tests.reporting import EVIL, simulate
-from tests.tracking import Lab, Server, free_port, mirror_of, mlflow_warnings, new_mlflow
+from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-pytestmark = [mlflow_warnings, pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

@@ -13,9 +13,7 @@ from service.records import Trial, TrialState
 from service.settings import Settings
 from service.tracker import Mirror
 from service.tracker.experiment import connect
-from tests.tracking import Fuse, Lab, doubles, mirror_of, mlflow_warnings, new_mlflow, seen
-
-pytestmark = mlflow_warnings
+from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 
 @pytest.fixture

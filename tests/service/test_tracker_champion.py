@@ -13,9 +13,7 @@ from service.errors import TrackingError
 from service.records import StudyState, Trial
 from service.tracker import Mirror, ModelExport
 from service.tracker.experiment import connect
-from tests.tracking import Lab, export_doubler, mirror_of, mlflow_warnings, new_mlflow
-
-pytestmark = mlflow_warnings
+from tests.tracking import Lab, export_doubler, mirror_of, new_mlflow
 
 
 @pytest.fixture

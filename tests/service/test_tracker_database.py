@@ -14,9 +14,6 @@ import pytest
 from service.errors import TrackingError
 from service.tracker.database import make_sqlite, sqlite_file
 from service.tracker.experiment import connect
-from tests.tracking import mlflow_warnings
-
-pytestmark = mlflow_warnings
 
 FIRST_START = "import sys; from service.tracker.experiment import connect; connect(sys.argv[1]).search_experiments()"
 

@@ -11,9 +11,7 @@ from service.errors import TrackingError
 from service.records import TrialState
 from service.tracker import Mirror
 from service.tracker.experiment import connect
-from tests.tracking import Fuse, Lab, doubles, mirror_of, mlflow_warnings, new_mlflow, seen
-
-pytestmark = mlflow_warnings
+from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 
 def _fused_mirror(lab: Lab, uri: str, folder: Path, fuse: Fuse) -> Mirror:

@@ -13,9 +13,7 @@ from service.errors import TrackingError
 from service.records import Failure, StudyState, TrialState
 from service.tracker import Mirror, remove_study
 from service.tracker.experiment import connect
-from tests.tracking import START, Fuse, Lab, doubles, mirror_of, mlflow_warnings, new_mlflow, seen
-
-pytestmark = mlflow_warnings
+from tests.tracking import START, Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 
 @pytest.fixture

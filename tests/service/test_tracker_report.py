@@ -12,9 +12,7 @@ from service.errors import TrackingError
 from service.records import Batch, Study, StudyState
 from service.tracker import Mirror
 from service.tracker.experiment import connect
-from tests.tracking import START, Fuse, Lab, mirror_of, mlflow_warnings, new_mlflow
-
-pytestmark = mlflow_warnings
+from tests.tracking import START, Fuse, Lab, mirror_of, new_mlflow
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from service.errors import TrackingError
 from service.tracker import remove_study
 from service.tracker.experiment import ENVIRONMENT, connect
-from tests.tracking import Lab, Server, doubles, free_port, mirror_of, mlflow_warnings, new_mlflow, seen
+from tests.tracking import Lab, Server, doubles, free_port, mirror_of, new_mlflow, seen
 
-pytestmark = [mlflow_warnings, pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
