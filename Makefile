@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench examples clean setup up down logs engine stack stack-down stack-status
+.PHONY: demo test check bench soak examples clean setup up down logs engine stack stack-down stack-status
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -33,6 +33,9 @@ check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(READY)  ## Kill every part of the service in random order, SOAK_ROUNDS (10) times or for SOAK_MINUTES
+	$(BIN)/python -m pytest tests/faults -m soak -s
 
 bench: $(READY)  ## Measure against the peers; takes some minutes
 	$(BIN)/python -m benchmarks

@@ -39,6 +39,14 @@ class Started:
         except psutil.NoSuchProcess:
             return False
 
+    @property
+    def known(self) -> bool:
+        """Whether the system still has it, if only as a zombie that nobody has waited for."""
+        try:
+            return psutil.Process(self.pid).create_time() == self.since
+        except psutil.NoSuchProcess:
+            return False
+
     def send(self, signum: int) -> None:
         """To it and its group; to nobody when it has ended."""
         if self.alive:
@@ -83,6 +91,14 @@ def wait_until_gone(processes: Sequence[Started], seconds: float) -> list[Starte
         left = [process for process in processes if process.alive]
         if not left or time.monotonic() >= deadline:
             return left
+        time.sleep(POLL_SECONDS)
+
+
+def wait_until_forgotten(process: Started, seconds: float) -> None:
+    """Wait so long for whoever is the parent of one that has ended to take notice of it."""
+    deadline = time.monotonic() + seconds
+    while process.known and time.monotonic() < deadline:
+        reap()
         time.sleep(POLL_SECONDS)
 
 

@@ -98,6 +98,8 @@ def restart(folder: Path, name: str, say: Callable[[str], None] = print) -> Runn
             names = "none" if found is None else ", ".join(running.name for running in found.services)
             raise StackError(f"no service {name} was started in {folder}; there are: {names}")
         _leave([old])
+        # PostgreSQL that was killed does not start while there is a process, if only a zombie, of its old pid.
+        processes.wait_until_forgotten(old.process, LEAVE_SECONDS)
         running = replace(old, process=started(name, old.command, old.environment, Path(old.log), old.user))
         state.write(folder, found.with_service(running))
         deadline = time.monotonic() + START_SECONDS

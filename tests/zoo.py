@@ -82,12 +82,12 @@ class Counter:
     """A model of one number."""
 
     def __init__(self) -> None:
-        self.value = 0
+        self.value: float = 0
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, float]:
         return {"value": self.value}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, float]) -> None:
         self.value = state["value"]
 
 
@@ -120,3 +120,14 @@ def dies(trial: Trial) -> None:
     """Its process is killed whenever it is tried."""
     for _ in trial.epochs():
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def learner(trial: Trial) -> None:
+    """Its curve comes of x, y and all the epochs before, which a checkpoint keeps; `seconds` an epoch."""
+    model = Counter()
+    trial.restore(model)
+    for epoch in trial.epochs():
+        model.value = 0.8 * model.value + float(trial.config["x"]) / epoch
+        time.sleep(float(trial.config["seconds"]))
+        loss = model.value + (0.1 if trial.config["y"] == "b" else 0.0) + 1.0 / epoch
+        trial.report(train={"loss": 0.9 * loss}, val={"loss": loss})

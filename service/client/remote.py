@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -50,9 +51,12 @@ class RemoteSource:
             raise errors.InputError(f"{url} is no server's URL; write http://HOST:PORT or https://HOST")
         headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
         try:
-            return cls(httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT))
+            client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT)
         except (ValueError, httpx2.InvalidURL) as error:
             raise errors.InputError(f"{url} or its token cannot be used: {error}") from error
+        source = cls(client)
+        weakref.finalize(source, client.close)  # its connections end with the last of those who hold it
+        return source
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,28 @@ def test_a_service_is_started_again_by_the_same_command(tmp_path: Path, mark: st
     assert known.service("ray-head") == start.state.service("ray-head")
     with pytest.raises(StackError, match=r"no service nats was started in .*; there are: "):
         stack.restart(tmp_path, "nats", lambda _: None)
+    stack.down(tmp_path, lambda _: None)
+
+
+def test_one_that_was_killed_is_started_again_only_when_the_system_has_forgotten_it(
+    tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "reap", lambda: None)  # as where another has to wait for it, and takes its time
+    monkeypatch.setattr(stack, "LEAVE_SECONDS", 0.5)
+    start = starting(tmp_path, mark, service("mlflow", SLEEPER))
+    start.run()
+    old = start.state.services[0].process
+    os.kill(old.pid, signal.SIGKILL)
+    while old.alive:
+        time.sleep(0.01)
+    assert old.known
+    parent = threading.Timer(0.2, lambda: os.waitpid(old.pid, 0))
+    parent.start()
+    again = stack.restart(tmp_path, "mlflow", lambda _: None)
+    assert not old.known
+    assert again.process.alive
+    parent.join()
+    monkeypatch.undo()
     stack.down(tmp_path, lambda _: None)
 
 

@@ -1,0 +1,306 @@
+"""A round of the kill matrix: two studies run on the real stack, each fault comes once, and all is as if none had.
+
+The grid says whether every point was trained once; the pruned study, one trial at a time, whether all decisions
+are those of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from service.client import connect
+from service.errors import Fenced
+from service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
+from tests import zoo
+from tests.e2e.cli import Home, until
+from tests.real_stack import NODES, RUNNER, TRIAL_WORKER, RealStack
+
+SECONDS = 0.25  # an epoch takes
+PATIENCE = 180.0
+METRICS = ("gap/loss", "train/loss", "val/loss")
+STUDY: dict[str, Any] = {
+    "space": {"x": {"type": "float", "low": 0, "high": 0.7, "step": 0.1}, "y": ["a", "b"]},
+    "objective": {"metric": "val/loss", "direction": "minimize"},
+    "training": {"epochs": 15},
+}
+GRID = {**STUDY, "search": {"method": "grid", "try_defaults": False}}
+POINTS = 16
+PRUNED = {
+    **STUDY,
+    "search": {"method": "random", "seed": 3, "try_defaults": False},
+    "pruning": {"method": "median", "n_startup_trials": 2, "n_warmup_steps": 3},
+    "resources": {"parallel": 1},
+    "budget": {"trials": 10},
+}
+
+Outcome = tuple[Mapping[str, Any], str, float | None, int, list[Mapping[str, float]]]
+
+
+def study_file(folder: Path, name: str, spec: Mapping[str, Any], seconds: float) -> Path:
+    """A study on the zoo's learner, whose file lies beside it and travels with it."""
+    shutil.copy(zoo.HERE, folder / "zoo.py")
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps({"name": name, "trainer": "zoo.py:learner", "fixed": {"seconds": seconds}, **spec}))
+    return path
+
+
+def outcome(trial: Trial, reports: list[Report]) -> Outcome:
+    """What a trial came to, without the times and the attempts that it took."""
+    params = {name: value for name, value in trial.params.items() if name != "seconds"}
+    curve = [one.metrics for one in reports if one.trial == trial.number]
+    return params, str(trial.state), trial.value, trial.epochs, curve
+
+
+def undisturbed(folder: Path) -> dict[str, list[Outcome]]:
+    """The trials of both studies as they are run here, one after the other, with nothing in their way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Home(folder)
+    found = {}
+    for name, spec in (("grid", GRID), ("pruned", PRUNED)):
+        home.ok("run", str(study_file(folder, name, spec, 0.0)), "--executor", "local")
+        study = connect(home.path)[name]
+        found[name] = [outcome(trial, study.reports(trial.number)) for trial in study.records()]
+    return found
+
+
+@dataclass
+class Round:
+    """One pass of the matrix, by a seed.
+
+    Attributes:
+        stack: where.
+        seed: of the order of the faults, their victims and their moments.
+        expected: of `undisturbed`.
+        folder: for study files.
+        recovery: fault -> seconds from it to the next reports.
+    """
+
+    stack: RealStack
+    seed: int
+    expected: Mapping[str, list[Outcome]]
+    folder: Path
+    recovery: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        mark = f"{self.seed}-{time.time_ns() % 10**9}"
+        self.names = {"grid": f"grid-{mark}", "pruned": f"pruned-{mark}"}
+        self.ids: dict[str, int] = {}
+
+    def run(self, faults: Mapping[str, Callable[[Round], None]]) -> None:
+        """Disturb two studies by each fault once, in any order; AssertionError where anything is lost or doubled."""
+        order = self.chance.sample(sorted(faults), len(faults))
+        print(f"seed {self.seed}: {', '.join(order)}", flush=True)
+        watch_writes(self.stack)
+        for kind, spec in (("grid", GRID), ("pruned", PRUNED)):
+            self.stack.studies.submit(study_file(self.folder, self.names[kind], spec, SECONDS))
+            self.ids[kind] = self.stack.store.study(self.names[kind]).id
+        self.await_reports(4)
+        for name in order:
+            assert self.state("grid") is StudyState.RUNNING, f"the study was over before {name}: {self.state('grid')}"
+            began = time.monotonic()
+            print(f"  {name}: {self.reports()} reports ...", flush=True)
+            faults[name](self)
+            self.await_reports(3)
+            self.recovery[name] = time.monotonic() - began
+            print(f"  {name}: reports again after {self.recovery[name]:.1f} s", flush=True)
+            time.sleep(self.chance.uniform(0.0, 1.0))
+        self.await_ends()
+        self.assert_whole()
+        print(f"seed {self.seed}: passed", flush=True)
+
+    # What is to be seen of the studies.
+
+    def state(self, kind: str) -> StudyState:
+        return self.stack.store.study(self.names[kind]).state
+
+    def reports(self) -> int:
+        """How many there are, of both studies."""
+        return sum(len(self.stack.store.reports(one)) for one in self.ids.values())
+
+    def over(self) -> bool:
+        return all(self.state(kind) not in (StudyState.QUEUED, StudyState.RUNNING) for kind in self.names)
+
+    def await_reports(self, number: int) -> None:
+        """Until there are so many more."""
+        wanted = self.reports() + number
+        until(lambda: self.reports() >= wanted or self.over(), f"{number} more reports {self.told()}", PATIENCE)
+
+    def await_ends(self) -> None:
+        try:
+            until(self.over, "the end of both studies", PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.told()}") from None
+        for kind, name in self.names.items():
+            found = self.stack.store.study(name)
+            assert found.state is StudyState.DONE, f"{kind}: {found.state} {found.message}\n{self.told()}"
+
+    def told(self) -> str:
+        return "\n".join(self.stack.runner_said(name) for name in self.names.values())
+
+    def lease(self) -> tuple[str, Lease, int]:
+        """A study that is run by a runner now, its lease and the runner's process."""
+
+        def found() -> tuple[str, Lease, int] | None:
+            runners = set(self.stack.pids(RUNNER))
+            for kind in self.chance.sample(sorted(self.names), len(self.names)):
+                held = self.stack.store.holder(self.ids[kind])
+                if held is not None and (pid := int(held.owner.split(":")[1])) in runners:
+                    return kind, held, pid
+            return None
+
+        result: tuple[str, Lease, int] = until(found, "a study with a runner", PATIENCE)
+        return result
+
+    # What must be true at the end.
+
+    def assert_whole(self) -> None:
+        for kind, name in self.names.items():
+            trials = self.stack.store.trials(self.ids[kind])
+            reports = self.stack.store.reports(self.ids[kind])
+            assert all(trial.state in FINISHED for trial in trials)
+            got = [outcome(trial, reports) for trial in trials]
+            assert len(got) <= len(self.expected[kind])
+            assert got == self.expected[kind], f"{kind} is not as if nothing had happened\n{self.told()}"
+            counted = Counter((one.trial, one.epoch) for one in reports)
+            assert counted == {(one.number, at): 1 for one in trials for at in range(1, one.epochs + 1)}
+            self.assert_mirrored(kind, name)
+        grid = self.stack.store.trials(self.ids["grid"])
+        assert [one.state for one in grid] == [TrialState.COMPLETE] * POINTS
+        assert len({(one.params["x"], one.params["y"]) for one in grid}) == POINTS
+        pruned = self.stack.store.trials(self.ids["pruned"])
+        assert {one.state for one in pruned} == {TrialState.COMPLETE, TrialState.PRUNED}
+        assert no_fenced_write(self.stack) == []
+        for name in self.names.values():
+            assert "Traceback" not in self.stack.runner_said(name), self.told()
+
+    def assert_mirrored(self, kind: str, name: str) -> None:
+        """In MLflow, a run for each trial, and each point of each curve once."""
+        until(lambda: not self.stack.store.unmirrored(self.ids[kind], 1), f"MLflow to catch up with {name}", PATIENCE)
+        until(lambda: self.stack.store.study(name).mlflow_run_id, f"MLflow to have {name} itself", PATIENCE)
+        trials = self.stack.store.trials(self.ids[kind])
+        points = self.stack.mlflow_points(name)
+        wanted = {(t.number, key, at) for t in trials for key in METRICS for at in range(1, t.epochs + 1)}
+        assert {point: n for point, n in points.items() if n != 1} == {}
+        assert {point for point in points if point[1] in METRICS} == wanted
+        runs = self.stack.mlflow_runs(name)
+        assert runs == {"": 1} | {str(trial.number): 1 for trial in trials}
+
+
+# The faults.
+
+
+def worker_killed(at: Round) -> None:
+    at.stack.send(at.chance.choice(until(lambda: at.stack.pids(TRIAL_WORKER), "a trial's worker")), signal.SIGKILL)
+
+
+def runner_killed(at: Round) -> None:
+    at.stack.send(at.lease()[2], signal.SIGKILL)
+
+
+def controller_killed(at: Round) -> None:
+    old = at.stack.controller()
+    at.stack.send(old, signal.SIGKILL)
+    until(lambda: at.stack.pids("service.app controller") not in ([], [old]), "another controller", 60)
+
+
+def api_killed(at: Round) -> None:
+    at.stack.send(at.stack.service("goodfit").process.pid, signal.SIGKILL)
+    time.sleep(1)
+    at.stack.restart("goodfit")
+    assert at.names["grid"] in at.stack.studies
+
+
+def node_lost(at: Round) -> None:
+    node = at.chance.choice(NODES)
+    at.stack.lose(node)
+    time.sleep(at.chance.uniform(0, 5))
+    at.stack.restart(node)
+
+
+def mlflow_down(at: Round) -> None:
+    at.stack.lose("mlflow")
+    time.sleep(at.chance.uniform(2, 15))
+    at.await_reports(1)  # a study needs no MLflow
+    at.stack.restart("mlflow")
+
+
+def database_restarted(at: Round) -> None:
+    at.stack.lose("postgres")
+    time.sleep(at.chance.uniform(0, 5))
+    at.stack.restart("postgres")
+
+
+def runner_stopped(at: Round) -> None:
+    """A zombie: it sleeps past its lease, another takes over, and it wakes up."""
+    kind, held, pid = at.lease()
+    at.stack.send(pid, signal.SIGSTOP)
+    try:
+        until(lambda: (at.stack.store.holder(at.ids[kind]) or held).fence > held.fence, "another runner", 60)
+        at.await_reports(1)
+        with pytest.raises(Fenced):
+            at.stack.store.apply(held, Batch(study=at.stack.store.study(at.names[kind])))
+    finally:
+        with contextlib.suppress(ProcessLookupError, Exception):
+            at.stack.send(pid, signal.SIGCONT)
+    until(lambda: pid not in at.stack.pids(RUNNER), "the end of the runner that had been stopped", 60)
+
+
+def head_lost(at: Round) -> None:
+    at.stack.lose("ray-head")
+    time.sleep(at.chance.uniform(1, 8))
+    at.stack.restart("ray-head")
+    at.stack.restart(*NODES)  # they have ended, or do when they see that it is another cluster
+
+
+FAULTS: dict[str, Callable[[Round], None]] = {
+    one.__name__.replace("_", " "): one
+    for one in (
+        worker_killed, runner_killed, controller_killed, api_killed, node_lost, mlflow_down, database_restarted,
+        runner_stopped, head_lost,
+    )
+}  # fmt: skip
+
+
+# Who wrote what, as the database saw it.
+
+_WATCH = """
+CREATE TABLE IF NOT EXISTS seen_writes (study_id int, backend text, fence int);
+CREATE OR REPLACE FUNCTION see_write() RETURNS trigger AS $$ BEGIN
+    INSERT INTO seen_writes SELECT NEW.study_id,
+        pg_postmaster_start_time()::text || '/' || pg_backend_pid() || '/' || inet_client_port(), fence
+        FROM leases WHERE leases.study_id = NEW.study_id;
+    RETURN NEW;
+END $$ LANGUAGE plpgsql;
+CREATE OR REPLACE TRIGGER see_write AFTER INSERT ON reports FOR EACH ROW EXECUTE FUNCTION see_write();
+"""
+
+
+def watch_writes(stack: RealStack) -> None:
+    """From here on, the database notes for each report by which connection it came, and under which fence."""
+    with psycopg.connect(_plain_url(stack)) as connection:
+        connection.execute(_WATCH.encode())
+
+
+def no_fenced_write(stack: RealStack) -> list[tuple[object, ...]]:
+    """Connections that wrote reports of one study under two fences: their runner's, and its successor's."""
+    query = "SELECT study_id, backend FROM seen_writes GROUP BY 1, 2 HAVING count(DISTINCT fence) > 1"
+    with psycopg.connect(_plain_url(stack)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def _plain_url(stack: RealStack) -> str:
+    return stack.known.urls["database"].replace("+psycopg", "")
