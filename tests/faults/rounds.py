@@ -26,10 +26,11 @@ from service.errors import Fenced
 from service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
 from tests import zoo
 from tests.e2e.cli import Home, until
-from tests.real_stack import NODES, RUNNER, TRIAL_WORKER, RealStack
+from tests.real_stack import LEASE, NODES, RUNNER, TRIAL_WORKER, RealStack
 
 SECONDS = 0.25  # an epoch takes
 PATIENCE = 180.0
+CLAIM_SECONDS = 10.0  # beyond the lease: the controller itself may have been killed a moment ago
 METRICS = ("gap/loss", "train/loss", "val/loss")
 STUDY: dict[str, Any] = {
     "space": {"x": {"type": "float", "low": 0, "high": 0.7, "step": 0.1}, "y": ["a", "b"]},
@@ -139,6 +140,14 @@ class Round:
         wanted = self.reports() + number
         until(lambda: self.reports() >= wanted or self.over(), f"{number} more reports {self.told()}", PATIENCE)
 
+    def await_successor(self, kind: str, held: Lease) -> None:
+        """Until another runner has the study, and its trials go on."""
+        store, study, began = self.stack.store, self.ids[kind], time.monotonic()
+        until(lambda: store.fence(study) > held.fence, f"another runner of {kind}", LEASE + CLAIM_SECONDS)
+        print(f"    {kind} was claimed again after {time.monotonic() - began:.1f} s", flush=True)
+        before = len(store.reports(study))
+        until(lambda: len(store.reports(study)) > before or self.over(), f"{kind} to go on\n{self.told()}", PATIENCE)
+
     def await_ends(self) -> None:
         try:
             until(self.over, "the end of both studies", PATIENCE)
@@ -208,7 +217,9 @@ def worker_killed(at: Round) -> None:
 
 
 def runner_killed(at: Round) -> None:
-    at.stack.send(at.lease()[2], signal.SIGKILL)
+    kind, held, pid = at.lease()
+    at.stack.send(pid, signal.SIGKILL)
+    at.await_successor(kind, held)
 
 
 def controller_killed(at: Round) -> None:
@@ -249,8 +260,7 @@ def runner_stopped(at: Round) -> None:
     kind, held, pid = at.lease()
     at.stack.send(pid, signal.SIGSTOP)
     try:
-        until(lambda: (at.stack.store.holder(at.ids[kind]) or held).fence > held.fence, "another runner", 60)
-        at.await_reports(1)
+        at.await_successor(kind, held)
         with pytest.raises(Fenced):
             at.stack.store.apply(held, Batch(study=at.stack.store.study(at.names[kind])))
     finally:
@@ -262,8 +272,8 @@ def runner_stopped(at: Round) -> None:
 def head_lost(at: Round) -> None:
     at.stack.lose("ray-head")
     time.sleep(at.chance.uniform(1, 8))
-    at.stack.restart("ray-head")
-    at.stack.restart(*NODES)  # they have ended, or do when they see that it is another cluster
+    at.stack.lose(*NODES)  # Ray takes a head for running already while another raylet of this host names its address
+    at.stack.restart("ray-head", *NODES)
 
 
 FAULTS: dict[str, Callable[[Round], None]] = {
