@@ -85,8 +85,8 @@ class Choice:
 def choose(candidates: Sequence[Candidate], direction: str, noise: float | None = None) -> Choice:
     """The winner of a confirmation.
 
-    A configuration that failed on fewer of its seeds comes before any that failed on more. The
-    seeds' spread is pooled over all candidates: of three seeds alone it is known to half its size.
+    A configuration that failed on fewer of its seeds comes before any that failed on more, and one
+    without any score after all others. The seeds' spread is pooled over all candidates: of three seeds alone it is known to half its size.
     Gaps are compared with the same error as means, since they are measured in the same unit.
 
     Args:
@@ -107,7 +107,12 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
     deviation = _pooled([_finite(candidate.judged) for candidate in candidates])
     standings = sorted(
         (_standing(candidate, deviation if deviation is not None else noise) for candidate in candidates),
-        key=lambda standing: (standing.failed, _worst(sign * standing.mean), standing.trial),
+        key=lambda standing: (
+            not math.isfinite(standing.mean),
+            standing.failed,
+            _worst(sign * standing.mean),
+            standing.trial,
+        ),
     )
     best = standings[0]
     reach = best.error or 0.0

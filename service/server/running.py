@@ -144,6 +144,7 @@ def _listening(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)  # from here on whoever comes is kept waiting, not refused
     except OSError as error:
         raise InputError(
             f"cannot listen at {host} port {port}: {error.strerror or error}; choose others with --host and --port"

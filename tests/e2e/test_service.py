@@ -76,7 +76,7 @@ def test_a_study_is_submitted_and_its_best_comes_from_two_nodes_with_its_runs_in
         assert all(one.keys() >= BEST_KEYS for one in best["best"])
         assert best["best"][0]["value"] == max(one["value"] for one in best["best"]) > 0.8
         _assert_side_by_side(stack)
-        _assert_in_mlflow(stack, best["best"][0])
+        _assert_in_mlflow(stack, best["best"][0]["trial"])
         assert stack.runner_said("digits-cnn").count("runs as") == 1
         assert "Traceback" not in stack.runner_said("digits-cnn")
 
@@ -88,7 +88,7 @@ def _assert_side_by_side(stack: RealStack) -> None:
     assert any(second[0] < first[1] for first, second in pairwise(times))
 
 
-def _assert_in_mlflow(stack: RealStack, winner: Mapping[str, Any]) -> None:
+def _assert_in_mlflow(stack: RealStack, winner: int) -> None:
     """By its REST API: a run for the study, one for each trial, and each point of each curve once."""
     until(lambda: not stack.store.behind(10), "MLflow to catch up")
     found = mlflow(stack, f"experiments/get-by-name?experiment_name={urllib.parse.quote('digits-cnn')}")
@@ -98,7 +98,11 @@ def _assert_in_mlflow(stack: RealStack, winner: Mapping[str, Any]) -> None:
     numbers = sorted(tag["goodfit.trial"] for tag in tags.values() if "goodfit.trial" in tag)
     assert numbers == [str(number) for number in range(TRIALS)]
     assert len(runs) == TRIALS + 1
-    assert winner["mlflow_run_id"] in runs
+    best = stack.studies["digits-cnn"].best()
+    assert (best.trial, best.mlflow_run_id) == (
+        winner,
+        next(at for at in runs if tags[at].get("goodfit.trial") == str(winner)),
+    )
     for run_id in [run_id for run_id in runs if "goodfit.trial" in tags[run_id]]:
         for metric in ("train/loss", "val/loss", "val/accuracy"):
             path = f"metrics/get-history?run_id={run_id}&metric_key={urllib.parse.quote(metric, safe='')}"

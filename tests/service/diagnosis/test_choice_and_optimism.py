@@ -62,6 +62,11 @@ def test_a_configuration_that_failed_on_a_seed_comes_after_those_that_did_not() 
     assert made.standings[1].failed == 1
 
 
+def test_a_configuration_without_any_score_comes_last() -> None:
+    made = choose([Candidate(1, (NAN,)), Candidate(2, (0.9, NAN, NAN))], "maximize")
+    assert [standing.trial for standing in made.standings] == [2, 1]
+
+
 def test_one_seed_each_is_judged_by_the_noise_that_is_known() -> None:
     candidates = [Candidate(1, (0.92,), gap=0.2), Candidate(2, (0.91,), gap=0.01)]
     assert choose(candidates, "maximize").trial == 1
