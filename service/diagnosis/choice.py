@@ -86,7 +86,8 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
     """The winner of a confirmation.
 
     A configuration that failed on fewer of its seeds comes before any that failed on more, and one
-    without any score after all others. The seeds' spread is pooled over all candidates: of three seeds alone it is known to half its size.
+    without any score after all others. The seeds' spread is pooled over all candidates: of three seeds
+    alone it is known to half its size.
     Gaps are compared with the same error as means, since they are measured in the same unit.
 
     Args:
