@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 COMPOSE ?= docker compose
 STACK ?= .stack
 WORKERS ?= 2
@@ -26,7 +26,7 @@ demo: $(READY)  ## Search a CNN for handwritten digits, and show the best config
 	$(BIN)/goodfit run examples/digits.yaml
 
 test: $(READY)  ## All tests
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/ruff format --check .
