@@ -35,7 +35,7 @@ check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/lint-imports
 
 soak: $(READY)  ## Kill every part of the service in random order, SOAK_ROUNDS (10) times or for SOAK_MINUTES
-	$(BIN)/python -m pytest tests/faults -m soak -s
+	$(BIN)/python -m pytest tests -m soak -s
 
 bench: $(READY)  ## Measure against the peers; takes some minutes
 	$(BIN)/python -m benchmarks

@@ -25,7 +25,7 @@ from service.store import SqlStore, open_store
 from tests import ray_cluster, zoo
 from tests.e2e.cli import _empty_mlflow, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]  # each starts clusters: `make test` has test_service.py
 
 LEASE = 6.0
 POINTS = 6
