@@ -2,7 +2,7 @@
 
 Workers are events on a virtual clock, the store keeps nothing, so all that is measured is deciding: which trial comes
 next, whether one is to be pruned, what to write. `python -m benchmarks.simulation` measures up to 1,000 workers and
-100,000 trials; docs/scaling.md has the table.
+100,000 trials.
 """
 
 from __future__ import annotations

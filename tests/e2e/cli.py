@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -14,14 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from service import cli
 from tests import zoo
 
 PATIENCE = 120.0
@@ -70,17 +65,7 @@ class Home:
         return done.stdout
 
     def json(self, *words: str) -> Any:
-        """What a command that only looks at studies prints for programs; run in this process, to spare its start."""
-        said = io.StringIO()
-        with contextlib.ExitStack() as here:
-            here.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
-            here.enter_context(mock.patch.dict(os.environ, self.env(), clear=True))
-            here.enter_context(contextlib.chdir(self.folder))
-            here.enter_context(contextlib.redirect_stdout(said))
-            code = cli.run(["--home", str(self.path), *words, "--json"])
-        assert code == 0, f"{words}: exit {code}\n{said.getvalue()}"
-        return json.loads(said.getvalue())
+        return json.loads(self.ok(*words, "--json"))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         self._spare_mlflow_its_first_start(words)
