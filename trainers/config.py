@@ -31,7 +31,7 @@ def number(
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
@@ -39,7 +39,7 @@ class Checked:
     """A base for config dataclasses: BadTrainer names the hyperparameter whose value is wrong."""
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = _hints(typing.cast("Any", type(self)))
         for field in dataclasses.fields(typing.cast("Any", self)):
             value = getattr(self, field.name)
             hint = hints[field.name]
