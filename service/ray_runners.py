@@ -2,7 +2,7 @@
 
 Their names say whose they are: runner-STUDY-FENCE, mirror-STUDY. What they run is handed in, and
 what they are told (secrets may be among it) goes to them as arguments: Ray shows the names and the
-runtime environments of actors to whoever looks at the cluster. Beside ray_executor.py the only
+runtime environments of actors to whoever looks at the cluster. Beside ray_executor/ the only
 module that knows Ray.
 """
 

@@ -48,7 +48,8 @@ class Runner:
         tracker: woken after each write.
         assign: makes a worker's assignment of a trial.
         sharers: how many studies there are workers for, this one among them; asked at each renewal.
-        watch: called after each turn.
+        note: called with each trial that has ended, once that is written.
+        watch: called after each turn; None: nobody watches, and nothing is made ready for it.
         clock: seconds since the epoch.
         lease_seconds: how long a renewal of the lease holds.
     """
@@ -66,14 +67,16 @@ class Runner:
         tracker: Tracker,
         assign: Callable[[Trial], Assignment],
         sharers: Callable[[], int] = lambda: 1,
-        watch: Callable[[Progress], None] = lambda _: None,
+        note: Callable[[Trial], None] = lambda _: None,
+        watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.time,
         lease_seconds: float = 30.0,
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
         self._sampler, self._executor, self._tracker = sampler, executor, tracker
-        self._assign, self._sharers, self._watch, self._clock = assign, sharers, watch, clock
+        self._assign, self._sharers, self._clock = assign, sharers, clock
+        self._note, self._watch = note, watch
         self._lease_seconds = lease_seconds
         self._interrupts = 0
         self._stop_asked = False
@@ -153,7 +156,10 @@ class Runner:
             self._drain(answers, now)
         self._commit()
         self._send_out(now)
-        self._watch(self._progress(now))
+        for trial in self._settled:
+            self._note(trial)
+        if self._watch is not None:
+            self._watch(self._progress(now))
         self._settled = []
 
     def _drain(self, todo: deque[sc.Event], now: float) -> None:

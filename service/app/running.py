@@ -15,7 +15,7 @@ from service import errors
 from service.app.checking import Checked
 from service.app.logs import add_to_log
 from service.app.tracking import CATCH_UP_SECONDS, tracking
-from service.records import Failure, Lease, Study, StudyState, Trial, TrialState
+from service.records import Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
@@ -28,15 +28,12 @@ if TYPE_CHECKING:
     from trainers.registry import Trainer
 
 
-_UNWRITTEN = frozenset(f"{TrialState.FAILED}({kind})" for kind in (Failure.NAN, Failure.LOST, Failure.TIMEOUT))
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a study is run here."""
 
     executor: str = "ray"  # ray, local
-    watch: Callable[[Progress], None] = lambda _: None
+    watch: Callable[[Progress], None] | None = None
     on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
     sharers: Callable[[], int] = lambda: 1  # tells how many studies there are workers for, this one among them
     on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
@@ -134,22 +131,17 @@ def _build_runner(
         tracker=tracker,
         assign=lambda trial: _assignment(settings, spec, study.name, trial),
         sharers=options.sharers,
-        watch=_noting(settings, study.name, options.watch),
+        note=lambda trial: _note(settings, study.name, trial),
+        watch=options.watch,
         clock=options.clock,
         lease_seconds=settings.lease_seconds,
     )
 
 
-def _noting(settings: Settings, study: str, watch: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Give the failures that no worker could write of a line in their trial's log, before the watcher names it."""
-
-    def noted(progress: Progress) -> None:
-        for trial in progress.settled:
-            if trial.label in _UNWRITTEN:
-                add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
-        watch(progress)
-
-    return noted
+def _note(settings: Settings, study: str, trial: Trial) -> None:
+    """Give a failure that no worker could write of a line in its trial's log."""
+    if trial.failure in (Failure.NAN, Failure.LOST, Failure.TIMEOUT):
+        add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
 
 
 def _plan(spec: StudySpec) -> Plan:

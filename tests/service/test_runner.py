@@ -197,9 +197,8 @@ class Bench:
             executor=executor,
             tracker=tracker or NoTracker(),
             assign=self._assign,
-            watch=self.seen.append,
             clock=self.clock,
-            **more,
+            **{"watch": self.seen.append, **more},
         )
 
     def _assign(self, trial: Trial) -> Assignment:
@@ -462,6 +461,25 @@ def test_a_watcher_sees_counts_that_agree_with_the_store(bench: Bench) -> None:
     assert last.best is not None
     assert last.best.value == min(trial.value for trial in bench.trials() if trial.state is TrialState.COMPLETE)
     assert sorted(trial.number for progress in bench.seen for trial in progress.settled) == list(range(8))
+
+
+def test_a_trial_that_has_ended_is_noted_once_it_is_written(bench: Bench) -> None:
+    written: list[bool] = []
+
+    def note(trial: Trial) -> None:
+        written.append(bench.trials()[trial.number].state is trial.state)
+
+    bench.runner(Puppet(bench.clock), note=note).run()
+    assert written == [True] * 8
+
+
+def test_curves_of_running_trials_are_not_looked_at_where_nobody_watches(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(Runner, "_look", lambda self, number: looked.append(number))
+    bench.runner(Puppet(bench.clock), watch=None).run()
+    assert looked == []
 
 
 def test_the_best_are_trained_again_on_fresh_seeds_and_scored_on_the_test_split_once(tmp_path: Path) -> None:
