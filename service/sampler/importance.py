@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from service.errors import InputError, did_you_mean
@@ -44,6 +43,9 @@ def importances(study: optuna.Study, target: Target = "value") -> dict[str, floa
     values = [value for trial in complete if math.isfinite(value := measured(trial))]
     if len(values) < FEWEST or min(values) == max(values):
         return {}
+    # Here, since it brings scikit-learn and pandas, a second that no small study is to wait for.
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(TENTH, BEST_TRIALS / len(values)))
     with warnings.catch_warnings():
         # It says that low targets count as good, which is what is meant here, and that a condition which few

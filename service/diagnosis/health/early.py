@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
+import scipy
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity
@@ -149,7 +149,7 @@ def _score(epoch: int, best: Floats) -> EarlyScore | None:
     count = int(np.sum(both))
     if count < FEWEST_PAIRED:
         return None
-    tau = float(kendalltau(then[both], final[both]).statistic)
+    tau = float(scipy.stats.kendalltau(then[both], final[both]).statistic)
     if not math.isfinite(tau):  # all scores are equal
         return None
     middle = math.atanh(min(max(tau, -0.999), 0.999))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, hypergeom
+import scipy
 
 from search_spaces.parameters import Float, Int, shown
 from service.diagnosis.curve import Floats
@@ -66,7 +66,7 @@ class Split:
 def lost_trials(table: Table) -> Iterator[Finding]:
     """A finding if more trials were lost than a space costs that reaches to where training breaks."""
     count, lost = len(table.trials), int(np.sum(table.broken))
-    if not lost or binom.sf(lost - 1, count, TOLERATED) >= CHANCE:
+    if not lost or scipy.stats.binom.sf(lost - 1, count, TOLERATED) >= CHANCE:
         return
     kinds = Counter(_WORDS[_kind(trial)] for trial, broken in zip(table.trials, table.broken, strict=True) if broken)
     told = ", ".join(f"{number} {words}" for words, number in kinds.most_common())
@@ -120,7 +120,10 @@ def _thresholds(column: Column, unit: Floats, bad: Flags) -> list[Split]:
     below, below_bad = cuts + 1, ill[cuts]
     above, above_bad = count - below, total - below_bad
     chances = np.concatenate(
-        [hypergeom.sf(below_bad - 1, count, total, below), hypergeom.sf(above_bad - 1, count, total, above)]
+        [
+            scipy.stats.hypergeom.sf(below_bad - 1, count, total, below),
+            scipy.stats.hypergeom.sf(above_bad - 1, count, total, above),
+        ]
     )
     at = int(np.argmin(chances))
     upper, cut = at >= len(cuts), at % len(cuts)
@@ -139,7 +142,7 @@ def _choices(column: Column, unit: Floats, bad: Flags) -> list[Split]:
         has = unit == index
         lost, tried = int(np.sum(bad & has)), int(np.sum(has))
         if tried < count:
-            p = float(hypergeom.sf(lost - 1, count, total, tried))
+            p = float(scipy.stats.hypergeom.sf(lost - 1, count, total, tried))
             splits.append(Split(column, None, False, int(index), lost, tried, total - lost, count - tried, p))
     return splits
 

@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import gammaln
-from scipy.stats import kendalltau
+import scipy
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity, number
@@ -47,7 +46,7 @@ def _still_improving(table: Table, loss: Floats, sigma: float) -> Iterator[Findi
     if gain <= max(CLEAR * sigma, MATERIAL * float(np.std(loss))):
         return
     half = loss[count // 2 :]
-    trend = kendalltau(np.arange(len(half)), half, alternative="less")
+    trend = scipy.stats.kendalltau(np.arange(len(half)), half, alternative="less")
     records = _records(loss)
     late = int(np.sum(records[count // 2 :]))
     if min(float(trend.pvalue), _chance_of_records(count // 2, count, late)) > CHANCE:
@@ -106,5 +105,7 @@ def _expected_best(loss: Floats, some: int) -> float:
 
 
 def _log_choose(of: Floats, some: int) -> Floats:
-    ways: Floats = gammaln(of + 1.0) - gammaln(some + 1.0) - gammaln(of - some + 1.0)
+    ways: Floats = (
+        scipy.special.gammaln(of + 1.0) - scipy.special.gammaln(some + 1.0) - scipy.special.gammaln(of - some + 1.0)
+    )
     return ways

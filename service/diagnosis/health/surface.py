@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import fdtrc, ncfdtrinc
+import scipy
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.table import Column, Flags
@@ -135,9 +135,13 @@ def _effect(without: float, left: float, rank: int, spare: int) -> Effect | None
     ratio = max(0.0, without - left) / rank / (left / spare) if left > 0 else math.inf
     if not math.isfinite(ratio):
         return Effect(1.0, 0.0, 1.0)
-    beyond = float(ncfdtrinc(rank, spare, 0.05, ratio)) if fdtrc(rank, spare, ratio) < 0.95 else 0.0
+    beyond = (
+        float(scipy.special.ncfdtrinc(rank, spare, 0.05, ratio))
+        if scipy.special.fdtrc(rank, spare, ratio) < 0.95
+        else 0.0
+    )
     if not math.isfinite(beyond):
         beyond = rank * ratio * 4
     count = rank + spare + 1
     share = 1 - left / without
-    return Effect(share, float(fdtrc(rank, spare, ratio)), max(share, beyond / (beyond + count)))
+    return Effect(share, float(scipy.special.fdtrc(rank, spare, ratio)), max(share, beyond / (beyond + count)))

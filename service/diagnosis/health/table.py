@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from search_spaces.parameters import Choice, Fixed, Float, Int, same
 from search_spaces.space import Space
@@ -156,7 +155,7 @@ class Table:
     def normal_scores(self, chosen: Flags) -> Floats:
         """The chosen trials' losses as normal scores (van der Waerden): no outlier rules a fit of ranks."""
         loss = np.where(np.isfinite(self.loss), self.loss, np.inf)[chosen]
-        normal: Floats = ndtri(rankdata(loss) / (len(loss) + 1))
+        normal: Floats = scipy.special.ndtri(scipy.stats.rankdata(loss) / (len(loss) + 1))
         return normal
 
     def shown(self, loss: float) -> str:
