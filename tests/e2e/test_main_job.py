@@ -295,23 +295,6 @@ def test_a_study_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
     assert all(row["mlflow_run_id"] for row in home.json("trials", "pg"))
 
 
-def test_pruning_by_every_method_keeps_the_budget(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    for method, options in {
-        "percentile": {"percentile": 25.0},
-        "asha": {},
-        "hyperband": {},
-        "threshold": {"upper": 1.2},
-        "patient": {"patience": 1},
-    }.items():
-        study = home.study(method, pruning={"method": method, **options}, budget={"trials": 12}, training={"epochs": 9})
-        home.ok("run", str(study), "--executor", "local")
-        rows = home.json("trials", method)
-        assert len(rows) == 12
-        assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
-    assert any(row["state"] == "PRUNED" for row in home.json("trials", "threshold"))
-
-
 def test_the_budget_in_minutes_keeps_what_was_in_flight(tmp_path: Path) -> None:
     home = Home(tmp_path)
     study = home.study(

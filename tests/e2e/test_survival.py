@@ -112,8 +112,8 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Home) -> None:
 
 
 def test_stop_from_another_terminal_saves_and_resume_goes_on(home: Home) -> None:
-    file = home.study("grid", **GRID | {"training": {"epochs": 16}})
-    process = home.start("run", str(file))
+    file = home.study("grid", **GRID | {"training": {"epochs": 10}})
+    process = home.start("run", str(file), "--executor", "local")
     until(lambda: home.reports() >= 4, "progress")
     assert "asked study grid" in home.ok("stop", "grid")
     _, err = process.communicate(timeout=60)
@@ -122,15 +122,15 @@ def test_stop_from_another_terminal_saves_and_resume_goes_on(home: Home) -> None
     assert "goodfit resume grid" in err
     second = home.run("stop", "grid")
     assert "STOPPED" in second.stdout
-    home.ok("resume", "grid")
-    assert_whole(home, "grid", trials=10, epochs=16)
+    home.ok("resume", "grid", "--executor", "local")
+    assert_whole(home, "grid", trials=10, epochs=10)
 
 
 def test_a_study_is_run_by_one_process_at_a_time(home: Home) -> None:
     file = home.study("grid", **GRID)
-    process = home.start("run", str(file))
+    process = home.start("run", str(file), "--executor", "local")
     until(lambda: home.reports() >= 1, "progress")
-    second = home.run("resume", "grid")
+    second = home.run("resume", "grid", "--executor", "local")
     assert second.returncode == 1
     assert "is run by" in second.stderr
     os.killpg(process.pid, signal.SIGINT)
@@ -140,10 +140,10 @@ def test_a_study_is_run_by_one_process_at_a_time(home: Home) -> None:
 def test_mlflow_away_does_not_stop_a_study_and_is_caught_up_later(tmp_path: Path) -> None:
     home = Home(tmp_path, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     file = home.study("away")
-    done = home.run("run", str(file))
+    done = home.run("run", str(file), "--executor", "local")
     assert done.returncode == 0, done.stderr
     assert "MLflow" in done.stderr
     assert all(row["mlflow_run_id"] is None for row in home.json("trials", "away"))
     home.environment.clear()
-    home.ok("resume", "away")
+    home.ok("resume", "away", "--executor", "local")
     assert_whole(home, "away", trials=4, epochs=5)

@@ -166,7 +166,14 @@ class Mortal:
 class Bench:
     """A study in a store, and as many runs of it as a test wants."""
 
-    def __init__(self, folder: Path, plan: Plan, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        limits: Limits | None = None,
+        pruning: Prunes = Prunes(),
+    ) -> None:
+        self.pruning = pruning
         self.store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
         self.plan, self.limits = plan, limits or Limits()
         self.study = self.store.add_study(Study("s", {}, "f", 0.0))
@@ -182,7 +189,7 @@ class Bench:
             seed=7,
             try_defaults=False,
             defaults={},
-            pruning=Prunes(),
+            pruning=self.pruning,
             metric="val/loss",
             direction="minimize",
             epochs=self.plan.epochs,
@@ -251,6 +258,25 @@ def test_a_study_runs_to_its_end_and_everything_is_in_the_store(bench: Bench) ->
         assert [epoch for epoch, _ in curve] == list(range(1, len(curve) + 1))
         assert value == min(loss for _, loss in curve)
     assert tracker.wakes > 8
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("percentile", {"percentile": 25.0, "n_startup_trials": 2}),
+        ("asha", {}),
+        ("hyperband", {}),
+        ("threshold", {"upper": 1.5, "n_warmup_steps": 2}),
+        ("patient", {"patience": 1, "n_startup_trials": 2}),
+    ],
+)
+def test_pruning_by_every_method_keeps_the_budget(tmp_path: Path, method: str, options: dict[str, Any]) -> None:
+    bench = Bench(tmp_path, replace(PLAN, trials=12, epochs=9), pruning=Prunes(method, options))
+    assert bench.runner(Puppet(bench.clock, overfits=True)).run().state is StudyState.DONE
+    trials = bench.trials()
+    assert [trial.number for trial in trials] == list(range(12))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert all(trial.epochs == (trial.prune_at or 9) for trial in trials)
 
 
 def test_gap_is_in_the_objectives_unit_at_the_best_epoch(bench: Bench) -> None:

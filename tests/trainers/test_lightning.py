@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ from trainers.errors import BadTrainer
 from trainers.messages import DataSpec, Outcome
 from trainers.predictor import load_model, read_facts, save_model
 
-pytest.importorskip("lightning", reason="lightning is not installed: pip install 'goodfit[lightning]'")
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers")
+pytestmark = [
+    # Lightning takes two seconds to import, in every process that collects tests.
+    pytest.mark.skipif(
+        find_spec("lightning") is None, reason="lightning is not installed: pip install 'goodfit[lightning]'"
+    ),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*does not have many workers"),
+]
 
 TRAINER = f"{Path(__file__).parents[2]}/examples/bring_your_own/my_lightning.py:train"
 SETTINGS: dict[str, Any] = {
