@@ -87,6 +87,9 @@ def down(folder: Path, say: Callable[[str], None] = print) -> bool:
 def restart(folder: Path, name: str, say: Callable[[str], None] = print) -> Running:
     """Start a service of the stack again by the same command; one that is alive is ended first.
 
+    Worker nodes go with the Ray head: none outlives the loss of its cluster, and Ray refuses to start a head
+    on a machine where one of them still names the old one.
+
     Raises:
         StackError: there is none of that name, or it does not come up.
     """
@@ -97,19 +100,32 @@ def restart(folder: Path, name: str, say: Callable[[str], None] = print) -> Runn
         if found is None or old is None:
             names = "none" if found is None else ", ".join(running.name for running in found.services)
             raise StackError(f"no service {name} was started in {folder}; there are: {names}")
-        _leave([old])
-        # PostgreSQL that was killed does not start while there is a process, if only a zombie, of its old pid.
-        processes.wait_until_forgotten(old.process, LEAVE_SECONDS)
-        running = replace(old, process=started(name, old.command, old.environment, Path(old.log), old.user))
-        state.write(folder, found.with_service(running))
-        deadline = time.monotonic() + START_SECONDS
-        while not is_healthy(running):
-            processes.reap()
-            if not running.process.alive or time.monotonic() > deadline:
-                raise StackError(f"{name} does not come up again; the end of {old.log}:\n{tail(Path(old.log))}")
-            time.sleep(POLL_SECONDS)
-        say(f"{name} is up again")
-        return running
+        below = [one for one in found.services if name == "ray-head" and plan.base_name(one.name) == "ray-worker"]
+        for wave in (below, [old]):
+            _leave(wave)
+            for one in wave:
+                # PostgreSQL that was killed does not start while there is a process, if only a zombie, of its old pid.
+                processes.wait_until_forgotten(one.process, LEAVE_SECONDS)
+        again: dict[str, Running] = {}
+        for one in (old, *below):
+            process = started(one.name, one.command, one.environment, Path(one.log), one.user)
+            again[one.name] = replace(one, process=process)
+            found = found.with_service(again[one.name])
+            state.write(folder, found)
+            _await_health(again[one.name], say)
+        return again[name]
+
+
+def _await_health(running: Running, say: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_healthy(running):
+        processes.reap()
+        if not running.process.alive or time.monotonic() > deadline:
+            raise StackError(
+                f"{running.name} does not come up again; the end of {running.log}:\n{tail(Path(running.log))}"
+            )
+        time.sleep(POLL_SECONDS)
+    say(f"{running.name} is up again")
 
 
 def _alone(folder: Path) -> state.Alone:

@@ -164,6 +164,31 @@ def test_a_service_is_started_again_by_the_same_command(tmp_path: Path, mark: st
     stack.down(tmp_path, lambda _: None)
 
 
+def test_worker_nodes_go_and_come_with_their_head(tmp_path: Path, mark: str) -> None:
+    names = ("mlflow", "ray-head", "ray-worker-1", "ray-worker-2")
+    start = starting(tmp_path, mark, *(service(name, SLEEPER) for name in names))
+    start.run()
+    old = {one.name: one for one in start.state.services}
+    said: list[str] = []
+    head = stack.restart(tmp_path, "ray-head", said.append)
+    assert said == [f"{name} is up again" for name in names[1:]]
+    known = state.read(tmp_path)
+    assert known is not None
+    assert known.service("ray-head") == head
+    assert known.service("mlflow") == old["mlflow"]
+    for name in names[1:]:
+        again = known.service(name)
+        assert again is not None
+        assert again.process.alive
+        assert not old[name].process.alive
+    stack.restart(tmp_path, "ray-worker-2", said.append)
+    assert said[-1] == "ray-worker-2 is up again"
+    after = state.read(tmp_path)
+    assert after is not None
+    assert after.service("ray-head") == head
+    stack.down(tmp_path, lambda _: None)
+
+
 def test_one_that_was_killed_is_started_again_only_when_the_system_has_forgotten_it(
     tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,12 +39,19 @@ STUDY: dict[str, Any] = {
 }
 GRID = {**STUDY, "search": {"method": "grid", "try_defaults": False}}
 POINTS = 16
-PRUNED = {
-    **STUDY,
-    "search": {"method": "random", "seed": 3, "try_defaults": False},
-    "pruning": {"method": "median", "n_startup_trials": 2, "n_warmup_steps": 3},
-    "resources": {"parallel": 1},
-    "budget": {"trials": 10},
+PRUNINGS: dict[str, dict[str, Any]] = {
+    "median": {"method": "median", "n_startup_trials": 2, "n_warmup_steps": 3},
+    "asha": {"method": "asha", "min_resource": 2, "reduction_factor": 3},
+}
+PRUNED: dict[str, dict[str, Any]] = {
+    name: {
+        **STUDY,
+        "search": {"method": "random", "seed": 3, "try_defaults": False},
+        "pruning": pruning,
+        "resources": {"parallel": 1},
+        "budget": {"trials": 10},
+    }
+    for name, pruning in PRUNINGS.items()
 }
 
 Outcome = tuple[Mapping[str, Any], str, float | None, int, list[Mapping[str, float]]]
@@ -66,11 +73,11 @@ def outcome(trial: Trial, reports: list[Report]) -> Outcome:
 
 
 def undisturbed(folder: Path) -> dict[str, list[Outcome]]:
-    """The trials of both studies as they are run here, one after the other, with nothing in their way."""
+    """The trials of each study as they are run here, one after the other, with nothing in their way."""
     folder.mkdir(parents=True, exist_ok=True)
     home = Home(folder)
     found = {}
-    for name, spec in (("grid", GRID), ("pruned", PRUNED)):
+    for name, spec in {"grid": GRID, **PRUNED}.items():
         home.ok("run", str(study_file(folder, name, spec, 0.0)), "--executor", "local")
         study = connect(home.path)[name]
         found[name] = [outcome(trial, study.reports(trial.number)) for trial in study.records()]
@@ -83,7 +90,7 @@ class Round:
 
     Attributes:
         stack: where.
-        seed: of the order of the faults, their victims and their moments.
+        seed: of the order of the faults, their victims and their moments, and of how the second study prunes.
         expected: of `undisturbed`.
         folder: for study files.
         recovery: fault -> seconds from it to the next reports.
@@ -98,7 +105,9 @@ class Round:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         mark = f"{self.seed}-{time.time_ns() % 10**9}"
-        self.names = {"grid": f"grid-{mark}", "pruned": f"pruned-{mark}"}
+        pruning = sorted(PRUNINGS)[self.seed % len(PRUNINGS)]
+        self.specs = {"grid": GRID, pruning: PRUNED[pruning]}
+        self.names = {kind: f"{kind}-{mark}" for kind in self.specs}
         self.ids: dict[str, int] = {}
 
     def run(self, faults: Mapping[str, Callable[[Round], None]]) -> None:
@@ -106,7 +115,7 @@ class Round:
         order = self.chance.sample(sorted(faults), len(faults))
         print(f"seed {self.seed}: {', '.join(order)}", flush=True)
         watch_writes(self.stack)
-        for kind, spec in (("grid", GRID), ("pruned", PRUNED)):
+        for kind, spec in self.specs.items():
             self.stack.studies.submit(study_file(self.folder, self.names[kind], spec, SECONDS))
             self.ids[kind] = self.stack.store.study(self.names[kind]).id
         self.await_reports(4)
@@ -190,8 +199,9 @@ class Round:
         grid = self.stack.store.trials(self.ids["grid"])
         assert [one.state for one in grid] == [TrialState.COMPLETE] * POINTS
         assert len({(one.params["x"], one.params["y"]) for one in grid}) == POINTS
-        pruned = self.stack.store.trials(self.ids["pruned"])
-        assert {one.state for one in pruned} == {TrialState.COMPLETE, TrialState.PRUNED}
+        for kind in self.names.keys() & PRUNED.keys():
+            states = {one.state for one in self.stack.store.trials(self.ids[kind])}
+            assert states == {TrialState.COMPLETE, TrialState.PRUNED}
         assert no_fenced_write(self.stack) == []
         for name in self.names.values():
             assert "Traceback" not in self.stack.runner_said(name), self.told()
@@ -243,8 +253,16 @@ def node_lost(at: Round) -> None:
 
 
 def mlflow_down(at: Round) -> None:
+    _mlflow_away(at, at.chance.uniform(2, 15))
+
+
+def mlflow_down_for_a_minute(at: Round) -> None:
+    _mlflow_away(at, 60.0)
+
+
+def _mlflow_away(at: Round, seconds: float) -> None:
     at.stack.lose("mlflow")
-    time.sleep(at.chance.uniform(2, 15))
+    time.sleep(seconds)
     at.await_reports(1)  # a study needs no MLflow
     at.stack.restart("mlflow")
 
@@ -272,8 +290,7 @@ def runner_stopped(at: Round) -> None:
 def head_lost(at: Round) -> None:
     at.stack.lose("ray-head")
     time.sleep(at.chance.uniform(1, 8))
-    at.stack.lose(*NODES)  # Ray takes a head for running already while another raylet of this host names its address
-    at.stack.restart("ray-head", *NODES)
+    at.stack.restart("ray-head")
 
 
 FAULTS: dict[str, Callable[[Round], None]] = {

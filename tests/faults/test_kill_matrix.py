@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rounds import FAULTS, Round, undisturbed
+from tests.faults.rounds import FAULTS, Round, mlflow_down_for_a_minute, undisturbed
 from tests.real_stack import real_stack
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
@@ -23,6 +23,7 @@ def test_whatever_dies_every_trial_is_trained_once_and_decided_as_if_nothing_had
     expected = undisturbed(tmp_path / "undisturbed")
     end = time.monotonic() + MINUTES * 60 if MINUTES else float("inf")
     with real_stack(allow_code=True) as stack:
+        Round(stack, first, expected, tmp_path).run({"mlflow down for a minute": mlflow_down_for_a_minute})
         for number in range(ROUNDS):
             if time.monotonic() > end:
                 break
