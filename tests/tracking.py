@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
 from service.store import SqlStore, open_store
 from service.tracker import Mirror, ModelExport
+from service.tracker.database import make_sqlite
 from service.tracker.experiment import connect
+from tests import SHARED
 
 SPEC = {
     "name": "digits",
@@ -36,20 +35,17 @@ SPEC = {
 START = 1_700_000_000.0
 
 
-@cache
-def _template() -> Path:
-    """An MLflow database without anything in it; making one takes seconds."""
-    folder = Path(tempfile.mkdtemp(prefix="goodfit-mlflow-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    client = connect(f"sqlite:///{folder / 'mlflow.db'}")
-    client.search_experiments()
-    return folder / "mlflow.db"
+def empty_mlflow() -> Path:
+    """An MLflow database without anything in it, to be copied; making one takes seconds, so it is made once a run."""
+    file = Path(os.environ[SHARED], "mlflow.db")
+    make_sqlite(file)
+    return file
 
 
 def new_mlflow(folder: Path) -> str:
     """The tracking URI of a fresh MLflow in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(_template(), folder / "mlflow.db")
+    shutil.copy(empty_mlflow(), folder / "mlflow.db")
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 

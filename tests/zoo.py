@@ -78,6 +78,11 @@ def hungry(trial: Trial) -> None:
         raise MemoryError("no more")
 
 
+def fails(trial: Trial) -> None:
+    """Fails in the way that its parameter `how` names."""
+    {"raises": raises, "nan": nan, "silent": silent, "hungry": hungry}[str(trial.config["how"])](trial)
+
+
 class Counter:
     """A model of one number."""
 

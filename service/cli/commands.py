@@ -47,7 +47,7 @@ def resume(name: StudyName, executor: Executor = "ray") -> None:
     """Go on with a study that was interrupted, stopped or killed; a study of the service goes back into its queue."""
     study = studies()[name]
     if server_url() is not None or study.record.queued is not None:
-        print(study.resume())
+        _tell(name, study.resume())
         return
     from service.cli.running import resume_study
 
@@ -196,7 +196,7 @@ def trials(
 @cli.command()
 def stop(name: StudyName) -> None:
     """Ask a running study to save what is in flight and stop."""
-    print(studies()[name].stop())
+    _tell(name, studies()[name].stop())
 
 
 @cli.command()
@@ -208,8 +208,15 @@ def rm(name: StudyName, yes: Annotated[bool, typer.Option("--yes", "-y", help="D
             raise InputError(f"removing {name} cannot be undone: say --yes to mean it")
         count = sum(study.listed.tally.states.values())
         typer.confirm(f"Remove study {name} with its {count} trials, checkpoints and MLflow runs?", abort=True)
-    for line in study.remove():
-        print(line)
+    _tell(name, *study.remove())
+
+
+def _tell(name: str, *lines: str) -> None:
+    """What came of a command on a study."""
+    if given.as_json:
+        print_json({"study": name, "said": list(lines)})
+    else:
+        print(*lines, sep="\n")
 
 
 @cli.command()

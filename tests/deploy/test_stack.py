@@ -55,6 +55,10 @@ def starting(tmp_path: Path, mark: str, *services: compose.Service, said: list[s
     return Starting(folders, list(services), State(mark, str(tmp_path / "short")), {}, [], None, lines.append)
 
 
+def _sessions(mark: str) -> set[int]:
+    return {os.getsid(process.pid) for process in processes.marked(mark)}
+
+
 def bystander() -> subprocess.Popen[bytes]:
     return subprocess.Popen(SLEEPER, start_new_session=True)
 
@@ -104,7 +108,7 @@ def test_a_stack_ends_with_all_that_it_started_and_nothing_else(tmp_path: Path, 
     start = starting(tmp_path, mark, service("ray-head", PARENT), service("mlflow", SLEEPER))
     start.run()
     deadline = time.monotonic() + 20
-    while len(processes.marked(mark)) < 3 and time.monotonic() < deadline:
+    while len(_sessions(mark)) < 3 and time.monotonic() < deadline:  # a child is in its parent's until it left it
         time.sleep(0.05)
     ours = processes.marked(mark)
     assert len(ours) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import shutil
@@ -10,27 +9,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests import zoo
+from tests.tracking import empty_mlflow
 
 PATIENCE = 120.0
-
-
-@cache
-def _empty_mlflow() -> Path:
-    """An MLflow database with nothing in it, made by a process of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="goodfit-mlflow-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "mlflow.db"
-    code = f"from service.tracker.experiment import connect; connect('sqlite:///{path}').search_experiments()"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True)
-    return path
 
 
 class Home:
@@ -83,7 +70,7 @@ class Home:
         """Give a new home an empty MLflow database: making one takes seconds, in each of these tests."""
         if words[0] == "run" and not self.first_start and not (self.path / "mlflow.db").exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            shutil.copy(_empty_mlflow(), self.path / "mlflow.db")
+            shutil.copy(empty_mlflow(), self.path / "mlflow.db")
 
     def study(self, name: str, **changes: Any) -> Path:
         """A study file on one of the zoo's trainers: a plain one, but for the changes."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from service import connect
+from service.errors import GoodfitError
 from tests import zoo
 from tests.e2e.cli import Home
 
@@ -119,15 +121,34 @@ def test_a_metric_that_a_users_trainer_does_not_report(home: Home) -> None:
     assert len(home.json("trials", "other")) <= 4, "the other trials are not tried in vain"
 
 
-def test_a_name_that_another_spec_has(home: Home) -> None:
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the study `taken` is done."""
+    home = Home(tmp_path_factory.mktemp("done"))
     home.ok("run", str(home.study("taken")), "--executor", "local")
-    other = home.study("taken", budget={"trials": 5})
-    said = refused(home, "run", str(other))
+    return home
+
+
+def test_the_same_study_again_gives_its_answer_and_trains_nothing(done: Home) -> None:
+    before = done.json("trials", "taken")
+    again = done.run("run", str(done.study("taken")), "--executor", "local")
+    assert again.returncode == 0
+    assert "done already" in again.stderr
+    assert done.json("trials", "taken") == before
+
+
+def test_an_unknown_study_suggests_the_nearest(done: Home) -> None:
+    assert "taken" in refused(done, "best", "taked")
+
+
+def test_a_name_that_another_spec_has(done: Home) -> None:
+    other = done.study("taken", budget={"trials": 5})
+    said = refused(done, "run", str(other))
     assert "budget.trials: 4 there, 5 here" in said
     assert "--new" in said
     assert "resume taken" in said
-    home.ok("run", str(other), "--new", "--executor", "local")
-    assert [row["study"] for row in home.json("ls")] == ["taken-2", "taken"]
+    done.ok("run", str(other), "--new", "--executor", "local")
+    assert [row["study"] for row in done.json("ls")] == ["taken-2", "taken"]
 
 
 def test_a_study_that_was_refused_before_it_began_does_not_hold_its_name(home: Home) -> None:
@@ -135,16 +156,6 @@ def test_a_study_that_was_refused_before_it_began_does_not_hold_its_name(home: H
     assert "lower `resources" in refused(home, "run", str(greedy))
     home.ok("run", str(home.study("greedy")), "--executor", "local")
     assert len(home.json("trials", "greedy")) == 4
-
-
-def test_the_same_study_again_gives_its_answer_and_trains_nothing(home: Home) -> None:
-    file = home.study("again")
-    home.ok("run", str(file), "--executor", "local")
-    before = home.json("trials", "again")
-    done = home.run("run", str(file), "--executor", "local")
-    assert done.returncode == 0
-    assert "done already" in done.stderr
-    assert home.json("trials", "again") == before
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
@@ -156,11 +167,6 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_home_without_studies_says_what_to_do(home: Home) -> None:
     assert "goodfit run FILE" in refused(home, "ls")
-
-
-def test_an_unknown_study_suggests_the_nearest(home: Home) -> None:
-    home.ok("run", str(home.study("digits-cnn")), "--executor", "local")
-    assert "digits-cnn" in refused(home, "best", "digit-cnn")
 
 
 @pytest.mark.parametrize(
@@ -187,28 +193,41 @@ def test_a_server_that_is_away_is_named(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("trainer", "state", "words"),
-    [
-        ("raises", "FAILED(error)", "ValueError: the second epoch is too much"),
-        ("nan", "FAILED(nan)", "val/loss is nan at epoch 3"),
-        ("silent", "FAILED(error)", "without one trial.report"),
-        ("hungry", "FAILED(oom)", "no more"),
-    ],
-)
-def test_a_study_whose_every_trial_fails(home: Home, trainer: str, state: str, words: str) -> None:
-    study = home.study("sad", trainer=zoo.named(trainer), budget={"trials": 2})
+FAILURES = {
+    "raises": ("FAILED(error)", "ValueError: the second epoch is too much"),
+    "nan": ("FAILED(nan)", "val/loss is nan at epoch 3"),
+    "silent": ("FAILED(error)", "without one trial.report"),
+    "hungry": ("FAILED(oom)", "no more"),
+}
+
+
+def test_a_study_whose_every_trial_fails(home: Home) -> None:
+    study = home.study(
+        "sad",
+        trainer=zoo.named("fails"),
+        space={"how": list(FAILURES)},
+        search={"method": "grid", "try_defaults": False},
+        budget={},
+    )
     done = home.run("run", str(study), "--executor", "local")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert words in done.stderr
     assert "log: " in done.stderr
-    assert [row["state"] for row in home.json("trials", "sad")] == [state] * 2
-    failures = home.json("show", "sad")["failures"]
-    assert all(words in failure["message"] for failure in failures)
-    log = Path(failures[0]["log"]).read_text()
-    assert words in log
-    assert ("Traceback" in log) == (trainer != "nan")
+    rows = home.json("trials", "sad")
+    assert {row["params"]["how"]: row["state"] for row in rows} == {how: state for how, (state, _) in FAILURES.items()}
+    failures = {failure["trial"]: failure for failure in home.json("show", "sad")["failures"]}
+    for row in rows:
+        how, failure = row["params"]["how"], failures[row["trial"]]
+        words = FAILURES[how][1]
+        assert words in done.stderr
+        assert words in failure["message"]
+        log = Path(failure["log"]).read_text()
+        assert words in log
+        assert ("Traceback" in log) == (how != "nan")
+    assert home.json("best", "sad")["best"] == []
+    assert "no complete trial" in home.ok("best", "sad")
+    with pytest.raises(GoodfitError, match="no complete trial"):
+        connect(home.path)["sad"].best()
 
 
 def test_a_trial_that_sleeps_for_ever_is_ended_after_its_minutes(home: Home) -> None:

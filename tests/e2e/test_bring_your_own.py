@@ -20,6 +20,10 @@ pytestmark = pytest.mark.e2e
 EXAMPLES = Path(zoo.__file__).parents[1] / "examples" / "bring_your_own"
 SHORT = ["--set", "budget.trials=2", "--set", "training.epochs=4", "--executor", "local"]
 
+# Each is tested with the page that shows it, too (tests/docs); these three have all that a command line adds: a file's
+# class, a library of one's own that prints, an installed package.
+ALWAYS = ("my_model.yaml", "my_lightning.yaml", "package/study.yaml")
+
 # study file -> the objective that is better than chance by far, and the package it needs
 LEARNS = {
     "my_net.yaml": (0.8, None),  # accuracy on 3 classes
@@ -44,9 +48,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> dict[str, Any]:
-    """A short run of each example whose package is here, by its name."""
-    names = [name for name, (_, package) in LEARNS.items() if package is None or _installed(package)]
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], request: pytest.FixtureRequest
+) -> dict[str, Any]:
+    """A short run of each example that is asked for and whose package is here, by its name."""
+    asked = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
+    names = [
+        name for name, (_, package) in LEARNS.items() if name in asked and (package is None or _installed(package))
+    ]
     homes = [Home(tmp_path_factory.mktemp("home"), environment) for _ in range(2)]  # one for each core
 
     def run(home: Home, mine: list[str]) -> dict[str, Any]:
@@ -61,7 +70,9 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-@pytest.mark.parametrize("name", LEARNS)
+@pytest.mark.parametrize(
+    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.soak) for name in LEARNS]
+)
 def test_an_example_of_a_users_own_trainer_learns(finished: dict[str, Any], name: str) -> None:
     limit, package = LEARNS[name]
     if name not in finished:

@@ -58,10 +58,25 @@ def confirmations(home: Home) -> list[Any]:
     return connect(home.path)["sure"].confirmations()
 
 
-@pytest.mark.parametrize("trainer", ["mlp", "own.py:train"])
-def test_the_best_says_how_sure_it_is_and_is_the_champion(tmp_path: Path, trainer: str) -> None:
-    home = home_of(tmp_path, trainer)
+@pytest.fixture(scope="module")
+def of_mlps(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home where the study is done."""
+    home = home_of(tmp_path_factory.mktemp("of_mlps"))
     home.ok("run", "sure.yaml", "--executor", "local")
+    return home
+
+
+@pytest.fixture(scope="module")
+def of_own(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Likewise, with a user's own trainer."""
+    home = home_of(tmp_path_factory.mktemp("of_own"), "own.py:train")
+    home.ok("run", "sure.yaml", "--executor", "local")
+    return home
+
+
+@pytest.mark.parametrize("done", ["of_mlps", "of_own"])
+def test_the_best_says_how_sure_it_is_and_is_the_champion(done: str, request: pytest.FixtureRequest) -> None:
+    home: Home = request.getfixturevalue(done)
     facts = home.json("best", "sure", "-k", "4")["best"]
     tests = [row["test"] for row in facts]
     assert [test["seeds"] for test in tests[:2]] == [2, 2]
@@ -80,10 +95,8 @@ def test_the_best_says_how_sure_it_is_and_is_the_champion(tmp_path: Path, traine
     assert study.test_opened_by
 
 
-def test_confirmations_are_runs_of_their_own_in_mlflow(tmp_path: Path) -> None:
-    home = home_of(tmp_path)
-    home.ok("run", "sure.yaml", "--executor", "local")
-    client = mlflow_client(f"sqlite:///{home.path / 'mlflow.db'}")
+def test_confirmations_are_runs_of_their_own_in_mlflow(of_mlps: Home) -> None:
+    client = mlflow_client(f"sqlite:///{of_mlps.path / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("sure")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
@@ -97,9 +110,8 @@ def test_confirmations_are_runs_of_their_own_in_mlflow(tmp_path: Path) -> None:
     assert {"goodfit.severity", "goodfit.confidence", "goodfit.gap"} <= set(trials[0].data.tags)
 
 
-def test_a_confirmation_that_was_killed_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
-    whole, killed = home_of(tmp_path / "whole"), home_of(tmp_path / "killed")
-    whole.ok("run", "sure.yaml", "--executor", "local")
+def test_a_confirmation_that_was_killed_goes_on_and_comes_to_the_same(of_mlps: Home, tmp_path: Path) -> None:
+    whole, killed = of_mlps, home_of(tmp_path / "killed")
     process = killed.start("run", "sure.yaml", "--executor", "local")
     until(lambda: killed.reports() >= 4 * 8 + 10 or process.poll() is not None, "the confirmation")
     kill_tree(process)

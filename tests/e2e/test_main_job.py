@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from service import connect
-from service.errors import GoodfitError, HomeError, InputError, UnknownStudy
+from service.errors import HomeError, InputError, UnknownStudy
 from tests import zoo
 from tests.e2e.cli import Home, kill_tree, until
 from tests.tracking import free_port
@@ -196,14 +196,16 @@ def test_ui_serves_mlflow_on_this_home_and_ends_with_ctrl_c(digits: Home) -> Non
         kill_tree(process)
 
 
-def test_removing_a_study_frees_its_name(digits: Home, tmp_path: Path) -> None:
+def test_removing_a_study_frees_its_name(tmp_path: Path) -> None:
     home = Home(tmp_path)
     file = home.study("gone")
     home.ok("run", str(file), "--executor", "local")
     refused = home.run("rm", "gone")
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
-    assert "removed study gone" in home.ok("rm", "gone", "--yes")
+    told = home.json("rm", "gone", "--yes")
+    assert (told["study"], len(told["said"])) == ("gone", 1)
+    assert "removed study gone" in told["said"][0]
     assert home.json("ls") == []
     assert not (home.path / "studies" / "gone").exists()
     home.ok("run", str(file), "--executor", "local")
@@ -345,12 +347,3 @@ def test_connect_says_when_there_is_no_home(tmp_path: Path) -> None:
         connect(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no server's URL"):
         connect("ftp://127.0.0.1:1")
-
-
-def test_best_of_a_study_without_a_complete_trial_says_so(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    home.run("run", str(home.study("none", trainer=zoo.named("raises"))), "--executor", "local")
-    assert home.json("best", "none")["best"] == []
-    assert "no complete trial" in home.ok("best", "none")
-    with pytest.raises(GoodfitError, match="no complete trial"):
-        connect(home.path)["none"].best()
