@@ -7,21 +7,44 @@ diagnosing.py what is known of a study      reporting.py it as a page
 answering.py  its state and its best        watching.py  its progress, from the store
 submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
 logs.py       trials' logs                  catalog.py   what can be named     tokens.py  tokens and their secrets
+
+Each name is imported when it is asked for: `goodfit ls` needs none of what trains.
 """
 
-from service.app.answering import Best, best_of, live_state
-from service.app.checking import Checked, check
-from service.app.diagnosing import diagnose_of
-from service.app.logs import LogPiece, log_place, read_log
-from service.app.models import load_model, model_folder
-from service.app.opening import PATIENCE, open_access, open_home, spec_of, upgrade_home
-from service.app.reporting import report_of
-from service.app.running import Options, run_study
-from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
-from service.app.submission import SPEC_CHARACTERS, Rules, Submission, admitted
-from service.app.tokens import make_token, token_digest
-from service.app.tracking import catch_up
-from service.app.watching import Watcher
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.app.answering import Best, best_of, live_state
+    from service.app.checking import Checked, check
+    from service.app.diagnosing import diagnose_of
+    from service.app.logs import LogPiece, log_place, read_log
+    from service.app.models import load_model, model_folder
+    from service.app.opening import PATIENCE, open_access, open_home, spec_of, upgrade_home
+    from service.app.reporting import report_of
+    from service.app.running import Options, run_study
+    from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
+    from service.app.submission import SPEC_CHARACTERS, Rules, Submission, admitted
+    from service.app.tokens import make_token, token_digest
+    from service.app.tracking import catch_up
+    from service.app.watching import Watcher
+
+_PLACES = {
+    "answering": ["Best", "best_of", "live_state"],
+    "checking": ["Checked", "check"],
+    "diagnosing": ["diagnose_of"],
+    "logs": ["LogPiece", "log_place", "read_log"],
+    "models": ["load_model", "model_folder"],
+    "opening": ["PATIENCE", "open_access", "open_home", "spec_of", "upgrade_home"],
+    "reporting": ["report_of"],
+    "running": ["Options", "run_study"],
+    "studies": ["new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
+    "submission": ["SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
+    "tokens": ["make_token", "token_digest"],
+    "tracking": ["catch_up"],
+    "watching": ["Watcher"],
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "PATIENCE",
@@ -57,3 +80,10 @@ __all__ = [
     "token_digest",
     "upgrade_home",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The name from its module."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

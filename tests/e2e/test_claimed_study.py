@@ -14,7 +14,8 @@ from service.records import Study, StudyState
 from service.settings import Settings
 from service.spec import read
 from tests import zoo
-from tests.e2e.cli import Home, _empty_mlflow
+from tests.e2e.cli import Home
+from tests.tracking import empty_mlflow
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +27,7 @@ def test_a_runner_takes_over_the_services_claim_and_stays_until_mlflow_has_it_al
     spec = read(home.study("claimed", trainer=zoo.named("curve"), budget={"trials": 2}, training={"epochs": 2}), [])
     settings = Settings(home.path, lease_seconds=5.0)
     store = app.open_home(settings, create=True)
-    shutil.copy(_empty_mlflow(), settings.home / "mlflow.db")
+    shutil.copy(empty_mlflow(), settings.home / "mlflow.db")
     now = time.time()
     study = store.add_study(Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now))
     claim = store.acquire(study.id, "controller:1:1", now, CLAIM_SECONDS, lambda _owner: False)

@@ -23,7 +23,8 @@ from service.settings import Settings, is_dead
 from service.spec import read
 from service.store import SqlStore, open_store
 from tests import ray_cluster, zoo
-from tests.e2e.cli import _empty_mlflow, until
+from tests.e2e.cli import until
+from tests.tracking import empty_mlflow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]  # each starts clusters: `make test` has test_service.py
 
@@ -131,7 +132,7 @@ def gone(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("service")
-    shutil.copy(_empty_mlflow(), home / "mlflow.db")
+    shutil.copy(empty_mlflow(), home / "mlflow.db")
     store = open_store(f"sqlite:///{home / 'goodfit.db'}")
     with ray_cluster.head(cpus=4) as address, contextlib.closing(store):
         service = Service(home, address, store)
@@ -228,7 +229,7 @@ def test_a_controller_without_ray_says_so_in_one_line(tmp_path: Path) -> None:
 
 
 def test_without_a_cluster_the_controller_has_its_own_and_both_end_with_the_parent(tmp_path: Path) -> None:
-    shutil.copy(_empty_mlflow(), tmp_path / "mlflow.db")
+    shutil.copy(empty_mlflow(), tmp_path / "mlflow.db")
     with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'goodfit.db'}")) as store:
         service = Service(tmp_path, "", store)
         study = service.submit("own", training={"epochs": 1000})
