@@ -34,7 +34,7 @@ check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: $(READY)  ## Kill every part of the service in random order, SOAK_ROUNDS (10) times or for SOAK_MINUTES
+soak: $(READY)  ## The long tests; among them every part of the service is killed, SOAK_ROUNDS (10) times or for SOAK_MINUTES
 	$(BIN)/python -m pytest tests -m soak -s
 
 bench: $(READY)  ## Measure against the peers; takes some minutes

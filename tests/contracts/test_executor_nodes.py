@@ -15,6 +15,8 @@ from tests.contracts.test_executor import assignment, reports, until_ended
 from trainers.messages import Ended, Message, Outcome, Pack
 from trainers.worker import Setup
 
+pytestmark = pytest.mark.soak  # a cluster of several nodes: `make test` has that of tests/e2e/test_service.py
+
 PATIENCE = 90.0
 
 

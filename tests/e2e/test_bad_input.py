@@ -114,7 +114,7 @@ def test_a_metric_that_a_built_in_trainer_does_not_report(home: Home) -> None:
 
 def test_a_metric_that_a_users_trainer_does_not_report(home: Home) -> None:
     study = home.study("other", trainer=zoo.named("other_metric"), budget={"trials": 20})
-    said = home.run("run", str(study))
+    said = home.run("run", str(study), "--executor", "local")
     assert said.returncode == 2, said.stderr
     assert "val/loss is not reported; the trainer reports: val/perplexity" in said.stderr
     assert "Traceback" not in said.stderr

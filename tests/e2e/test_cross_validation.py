@@ -9,7 +9,10 @@ import pytest
 from service import connect
 from tests.e2e.cli import Home, kill_tree, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.soak,
+]  # `make test` kills a confirmation and a grid, and resumes folds by the trainer
 
 STUDY = """
 name: folds

@@ -24,6 +24,7 @@ def test_docstrings_are_told_apart_far_above_the_majority_class(tmp_path: Path) 
     assert found["loss"] < 0.7 * trivial["loss"]
 
 
+@pytest.mark.soak
 def test_source_code_is_told_better_than_by_counts_of_neighbours(tmp_path: Path) -> None:
     study = searched(
         "language-model",
@@ -56,6 +57,7 @@ def score_of_nearest(study: StudyHandle) -> float:
     return float((raw.y[rows.train][nearest] == raw.y[rows.test]).mean())
 
 
+@pytest.mark.soak
 def test_dates_are_translated_far_better_than_by_the_most_alike_one(tmp_path: Path) -> None:
     study = searched(
         "seq2seq", tmp_path, "training.epochs=2", "budget.trials=2", "fixed={depth: 1, width: 64, batch_size: 64}"
