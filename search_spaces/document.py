@@ -7,6 +7,7 @@ that whoever reads them can ask what was meant.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,7 @@ def read_file(path: Path) -> Document:
     try:
         return read_text(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        text = "there is no such file"
+        text = f"there is no such file{_nearest(path)}"
     except IsADirectoryError:
         text = "is a folder, not a YAML file"
     except UnicodeDecodeError as error:
@@ -89,6 +90,15 @@ def read_file(path: Path) -> Document:
     except OSError as error:
         text = f"cannot be read: {error.strerror or error}"
     raise DocumentError([Flaw(0, "", text)])
+
+
+def _nearest(path: Path) -> str:
+    """The file beside it whose name is the most alike, as a question."""
+    try:
+        near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
+    except OSError:  # the folder is not there either, or not to be looked into
+        return ""
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def read_text(text: str) -> Document:

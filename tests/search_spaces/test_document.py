@@ -98,6 +98,18 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path):
             read_file(tmp_path / name)
 
 
+def test_a_file_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: Path):
+    (tmp_path / "digits.yaml").touch()
+    for name, text in [
+        ("digit.yaml", "there is no such file; did you mean digits.yaml?"),
+        ("other.toml", "there is no such file"),
+        ("nowhere/digits.yaml", "there is no such file"),
+    ]:
+        with pytest.raises(DocumentError) as refused:
+            read_file(tmp_path / name)
+        assert refused.value.flaws[0].text == text
+
+
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path):
     (tmp_path / "bom.yaml").write_bytes("\ufeffname: a".encode())
     assert read_file(tmp_path / "bom.yaml").value == {"name": "a"}
