@@ -15,18 +15,32 @@ from pathlib import Path
 from typing import Any
 
 from tests import zoo
+from tests.e2e import forked
 from tests.tracking import empty_mlflow
 
 PATIENCE = 120.0
 
 
 class Home:
-    """A home folder and the commands run on it."""
+    """A home folder and the commands run on it.
+
+    Args:
+        folder: where the commands run; the home is in it.
+        environment: for them, beside the usual one.
+        first_start: MLflow is to make its database itself, as on a new machine.
+        own_interpreters: each command starts an interpreter. Else only one that the test goes on beside does (`start`);
+            others are forks of one that has imported what they need.
+    """
 
     def __init__(
-        self, folder: Path, environment: Mapping[str, str] | None = None, *, first_start: bool = False
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        first_start: bool = False,
+        own_interpreters: bool = False,
     ) -> None:
-        self.folder, self.first_start = folder, first_start
+        self.folder, self.first_start, self.own_interpreters = folder, first_start, own_interpreters
         self.path = folder / "home"
         self.environment = dict(environment or {})
 
@@ -41,6 +55,8 @@ class Home:
         return {**kept, "PYTHONPATH": root, **self.environment}
 
     def run(self, *words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        if not self.own_interpreters:
+            return forked.run(["--home", str(self.path), *words], self.env(), self.folder, timeout)
         return subprocess.run(
             self.command(*words), capture_output=True, text=True, env=self.env(), cwd=self.folder, timeout=timeout
         )

@@ -34,7 +34,7 @@ TRIAL_KEYS = [
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which a short run of the digits example is done."""
-    home = Home(tmp_path_factory.mktemp("digits"), first_start=True)
+    home = Home(tmp_path_factory.mktemp("digits"), first_start=True, own_interpreters=True)
     changes = ["--set", "budget.trials=4", "--set", "training.epochs=4", "--set", "pruning.n_startup_trials=1"]
     home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=280)
     return home
