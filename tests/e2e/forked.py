@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -20,9 +21,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = (
@@ -85,6 +88,7 @@ def _serve(path: str) -> Mapping[str, object]:
     parent = os.getppid()
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # a collection in a fork would copy all that it looks at
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -136,7 +140,21 @@ def _become(asked: Mapping[str, object]) -> None:
     sys.argv = ["goodfit", *words]
     random.seed()
     importlib.import_module("numpy").random.seed()
-    importlib.import_module("service.cli").main(words)
+    code = 0
+    try:
+        importlib.import_module("service.cli").main(words)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """As an interpreter ends, but for taking itself apart, which would copy all of it."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
