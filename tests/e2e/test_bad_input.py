@@ -138,7 +138,7 @@ def test_the_same_study_again_gives_its_answer_and_trains_nothing(done: Home) ->
 
 
 def test_an_unknown_study_suggests_the_nearest(done: Home) -> None:
-    assert "taken" in refused(done, "best", "taked")
+    assert "did you mean taken?" in refused(done, "best", "taked")
 
 
 def test_a_name_that_another_spec_has(done: Home) -> None:

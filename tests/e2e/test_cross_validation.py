@@ -9,10 +9,8 @@ import pytest
 from service import connect
 from tests.e2e.cli import Home, kill_tree, until
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.soak,
-]  # `make test` kills a confirmation and a grid, and resumes folds by the trainer
+# `make test` kills a confirmation and a grid, and stops and resumes folds without the command line.
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 STUDY = """
 name: folds

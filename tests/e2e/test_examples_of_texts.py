@@ -29,7 +29,7 @@ def test_source_code_is_told_better_than_by_counts_of_neighbours(tmp_path: Path)
         "language-model",
         tmp_path,
         "training.epochs=2",
-        "budget.trials=1",
+        "budget.trials=2",
         "fixed={depth: 1, batch_size: 16, epoch_windows: 600}",
         "data.split={validation: 0.03, test: 0.03}",
         "data.tokens={by: bpe, vocabulary: 300, length: 32}",
@@ -58,7 +58,8 @@ def score_of_nearest(study: StudyHandle) -> float:
 
 def test_dates_are_translated_far_better_than_by_the_most_alike_one(tmp_path: Path) -> None:
     study = searched(
-        "seq2seq", tmp_path, "training.epochs=2", "budget.trials=1", "fixed={depth: 1, width: 64, batch_size: 64}"
+        "seq2seq", tmp_path, "training.epochs=2", "budget.trials=2", "fixed={depth: 1, width: 64, batch_size: 64}"
     )
+    assert {trial.params["core"] for trial in study.records()} == {"transformer", "rnn-attention"}
     found, _ = unseen(study)
     assert found["exact_match"] > 0.2 > 10 * score_of_nearest(study)

@@ -45,7 +45,7 @@ def home_of(folder: Path, source: str = "photos") -> Home:
     return Home(folder, {"OMP_NUM_THREADS": "1"})
 
 
-@pytest.mark.parametrize("source", ["photos", pytest.param("my_data.py:load", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("source", ["photos", "my_data.py:load"])
 def test_images_go_from_their_files_to_the_best_configuration(tmp_path: Path, source: str) -> None:
     home = home_of(tmp_path, source)
     assert "36 train, 12 validation, 12 test" in home.ok("check", "sides.yaml")

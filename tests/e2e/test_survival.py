@@ -56,7 +56,7 @@ def test_a_study_whose_whole_process_tree_is_killed_is_whole_after_resume(home: 
     chance = random.Random(seed)
     file = home.study("grid", **GRID)
     process = home.start("run", str(file))
-    for kill in range(2):
+    for kill in range(3):
         wanted = home.reports() + chance.randint(3, 12)
         _await_reports(home, process, wanted)
         time.sleep(chance.random() * 0.3)
@@ -107,7 +107,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Home) -> None:
     assert home.json("show", "grid")["state"] == "INTERRUPTED"
     states = {row["state"] for row in home.json("trials", "grid")}
     assert states <= {"COMPLETE", "QUEUED"}
-    home.ok("resume", "grid", "--executor", "local")
+    home.ok("resume", "grid")
     assert_whole(home, "grid", trials=10, epochs=6)
 
 

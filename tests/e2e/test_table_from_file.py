@@ -38,9 +38,7 @@ def home_of(folder: Path, encode: str, reshuffle: str = "false") -> Home:
     return home
 
 
-@pytest.mark.parametrize(
-    ("encode", "reshuffle"), [("onehot", "true"), pytest.param("embedding", "false", marks=pytest.mark.soak)]
-)
+@pytest.mark.parametrize(("encode", "reshuffle"), [("onehot", "true"), ("embedding", "false")])
 def test_a_table_as_users_have_it_goes_from_file_to_best_configuration(
     tmp_path: Path, encode: str, reshuffle: str
 ) -> None:
