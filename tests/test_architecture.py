@@ -9,6 +9,7 @@ from pathlib import Path
 import search_spaces
 import service
 import trainers
+from service import app
 
 ROOT = Path(service.__file__).parents[1]
 
@@ -25,7 +26,7 @@ def test_the_public_surface_is_what_the_documentation_says() -> None:
     assert sorted(search_spaces.__all__) == [
         "Choice", "Fixed", "Float", "Int", "Parameter", "Space", "SpaceFileError", "library", "load",
     ]  # fmt: skip
-    for module in (service, trainers, search_spaces):
+    for module in (service, trainers, search_spaces, app):
         for name in module.__all__:
             assert getattr(module, name) is not None
 

@@ -140,16 +140,15 @@ def _become(asked: Mapping[str, object]) -> None:
     sys.argv = ["goodfit", *words]
     random.seed()
     importlib.import_module("numpy").random.seed()
-    code = 0
     try:
         importlib.import_module("service.cli").main(words)
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    _end(code)
+        _end(ended.code)
 
 
-def _end(code: int) -> NoReturn:
+def _end(code: object) -> NoReturn:
     """As an interpreter ends, but for taking itself apart, which would copy all of it."""
+    assert isinstance(code, int), f"the command line ends with a number, not {code!r}"
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
