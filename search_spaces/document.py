@@ -82,7 +82,7 @@ def read_file(path: Path) -> Document:
     try:
         return read_text(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        text = f"there is no such file{_nearest(path)}"
+        text = f"there is no such file{nearest_file(path)}"
     except IsADirectoryError:
         text = "is a folder, not a YAML file"
     except UnicodeDecodeError as error:
@@ -92,10 +92,10 @@ def read_file(path: Path) -> Document:
     raise DocumentError([Flaw(0, "", text)])
 
 
-def _nearest(path: Path) -> str:
-    """The file beside it whose name is the most alike, as a question."""
+def nearest_file(path: Path) -> str:
+    """The end of a message about a file that is not there: the one beside it whose name is the most alike."""
     try:
-        near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
+        near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1, cutoff=0.5)
     except OSError:  # the folder is not there either, or not to be looked into
         return ""
     return f"; did you mean {near[0]}?" if near else ""

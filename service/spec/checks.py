@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces.document import KeyPath
+from search_spaces.document import KeyPath, nearest_file
 from search_spaces.space import Space
 from service.errors import StudyFileError, did_you_mean
 from service.spec.data import Data
@@ -219,10 +219,7 @@ def _check_images(draft: Draft, say: Say) -> None:
 def _check_exists(path: Path, say: Say) -> bool:
     """Say that there is no such file, with the nearest beside it."""
     if not path.exists():
-        beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = did_you_mean(path.name, beside) if beside else ""
-        hint = f"; {near.split('?')[0]}?" if "?" in near else ""
-        say(("data", "source"), f"there is no file {path}{hint}")
+        say(("data", "source"), f"there is no file {path}{nearest_file(path)}")
         return False
     return True
 
