@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,76 +10,8 @@ from hypothesis import strategies as st
 
 from service import scheduler as sc
 from service.records import Failure, StudyState, Trial, TrialState
-from trainers.messages import Ended, Outcome, Reported
-
-PLAN = sc.Plan(metric="val/loss", direction="minimize", epochs=4, trials=3)
-
-
-class Desk:
-    """Answers what the scheduler asks, and keeps what it does."""
-
-    def __init__(
-        self, plan: sc.Plan = PLAN, trials: tuple[Trial, ...] = (), slots: int = 1, points: int = 10**6
-    ) -> None:
-        self.scheduler = sc.Scheduler(plan, trials)
-        self.points = points
-        self.log: list[sc.Action] = []
-        self.launched: list[tuple[int, int]] = []
-        self.loads: list[tuple[float, int]] = []  # at each launch: the slots taken then, and how many there were
-        self.seen: list[tuple[int, int]] = []
-        self.now = 100.0
-        self.note(self.scheduler.start(self.now))
-        self.tell(sc.Slots(slots))
-        self.turn()
-
-    def note(self, actions: list[sc.Action]) -> list[sc.Event]:
-        answers: list[sc.Event] = []
-        for action in actions:
-            self.log.append(action)
-            match action:
-                case sc.Ask(number):
-                    answers.append(sc.Proposed(number, {"x": number} if number < self.points else None))
-                case sc.Launch(trial):
-                    self.launched.append((trial.number, trial.attempts))
-        return answers
-
-    def tell(self, *events: sc.Event) -> None:
-        todo = deque(events)
-        while todo:
-            todo.extend(self.note(self.scheduler.step(todo.popleft(), self.now)))
-
-    def turn(self) -> None:
-        while answers := self.note(self.scheduler.step(sc.Turn(), self.now)):
-            self.tell(*answers)
-        if self.launched and self.launched[-1:] != self.seen[-1:]:
-            self.loads.append((sum(trial.share for trial in self.scheduler.running), self.scheduler.slots))
-            self.seen = list(self.launched)
-
-    def report(self, trial: int, epoch: int, loss: float, attempt: int = 1, *, final: bool = False) -> None:
-        self.tell(Reported(trial, attempt, epoch, {"val/loss": loss}, self.now, final))
-
-    def end(
-        self, trial: int, outcome: Outcome = Outcome.COMPLETE, attempt: int = 1, message: str | None = None
-    ) -> None:
-        self.tell(Ended(trial, attempt, outcome, message))
-        self.turn()
-
-    def told_to_stop(self, trial: int) -> bool:
-        """Whether this trial's latest attempt was; what an earlier one was told died with its worker."""
-        words = [action for action in self.log if isinstance(action, sc.Launch | sc.Stop)]
-        latest = max(n for n, word in enumerate(words) if isinstance(word, sc.Launch) and word.trial.number == trial)
-        return sc.Stop(trial) in words[latest:]
-
-    def did(self, kind: type) -> list[sc.Action]:
-        return [action for action in self.log if isinstance(action, kind)]
-
-    @property
-    def close(self) -> sc.Close | None:
-        closes = self.did(sc.Close)
-        return closes[-1] if closes else None  # type: ignore[return-value]
-
-    def trial(self, number: int) -> Trial:
-        return self.scheduler.trials[number]
+from tests.scheduling import Desk
+from trainers.messages import Ended, Outcome
 
 
 def test_a_study_trains_its_budget_and_closes_done():

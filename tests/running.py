@@ -1,0 +1,208 @@
+"""A study in a real store, run by the real runner: its worker does as it is told, and its clock stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from search_spaces.parameters import Float
+from search_spaces.space import Space
+from service.progress import Progress
+from service.records import Study, Trial
+from service.runner import Limits, Runner
+from service.sampler import OptunaSampler
+from service.scheduler import Plan
+from service.store import open_store
+from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+
+SPACE = Space((Float("x", 0.0, 1.0),))
+
+
+@dataclass(frozen=True)
+class Prunes:
+    method: str = "median"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"n_startup_trials": 2, "n_warmup_steps": 1})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def loss(x: float, epoch: int) -> float:
+    """A curve that depends on the configuration alone, so that a resumed trial gives the same."""
+    return abs(x - 0.3) + 1.0 / (epoch + 5 * x)
+
+
+class Puppet:
+    """An executor of one slot: each wait() brings one message, and an epoch takes `seconds` of the clock."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        seconds: float = 1.0,
+        *,
+        deaf: bool = False,
+        dies_at: tuple[int, int] | None = None,
+        overfits: bool = False,
+        hungry: tuple[int, int] | None = None,
+    ):
+        self.hungry = hungry  # (trial, epoch) that needs more than the usual share
+        self.clock, self.seconds, self.deaf, self.dies_at, self.overfits = clock, seconds, deaf, dies_at, overfits
+        self.work: Assignment | None = None
+        self.epoch = 0
+        self.stopped = False
+        self.launched: list[tuple[int, int]] = []
+        self.killed: list[int] = []
+        self.room = 1
+        self.unplaced: set[int] = set()
+        self.shared: list[int] = []
+        self.shares: list[float] = []
+        self.on_wait: Callable[[], None] = lambda: None
+
+    @property
+    def slots(self) -> int:
+        return self.room
+
+    @property
+    def pending(self) -> Set[int]:
+        return self.unplaced
+
+    def share_among(self, studies: int) -> None:
+        self.shared.append(studies)
+
+    def launch(self, pack: Pack) -> None:
+        (self.work,) = pack.assignments
+        self.shares.append(pack.share)
+        self.epoch = self.work.reported
+        self.stopped = False
+        self.launched.append((self.work.trial, self.work.attempt))
+
+    def stop(self, trial: int) -> None:
+        self.stopped = not self.deaf
+
+    def kill(self, trial: int) -> None:
+        self.killed.append(trial)
+        self.work = None
+
+    def wait(self, seconds: float) -> list[Message]:
+        self.on_wait()
+        if self.work is None:
+            self.clock.now += seconds
+            return []
+        work = self.work
+        self.clock.now += self.seconds
+        if self.hungry == (work.trial, self.epoch) and self.shares[-1] == 1:
+            self.work = None
+            return [Ended(work.trial, work.attempt, Outcome.OOM, "no more")]
+        if self.dies_at == (work.trial, self.epoch) and work.attempt == 1:
+            self.work = None
+            return [Ended(work.trial, work.attempt, Outcome.LOST, "killed")]
+        if self.stopped or self.epoch >= work.epochs:
+            self.work = None
+            outcome = Outcome.COMPLETE if self.epoch >= work.epochs else Outcome.STOPPED
+            test = {"loss": work.params["x"] + work.seed % 7} if work.test and outcome is Outcome.COMPLETE else None
+            return [Ended(work.trial, work.attempt, outcome, test=test)]
+        self.epoch += 1
+        value = loss(work.params["x"], self.epoch)
+        if self.overfits and self.epoch > 4:  # what training wins, validation loses
+            value *= 1 + 0.4 * (self.epoch - 4)
+        metrics = {"train/loss": loss(work.params["x"], self.epoch) * 0.9, "val/loss": value}
+        final = self.epoch == work.epochs
+        return [Reported(work.trial, work.attempt, self.epoch, metrics, float(self.epoch), final)]
+
+    def close(self) -> None:
+        self.work = None
+
+
+class NoTracker:
+    def __init__(self) -> None:
+        self.wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+    def behind(self) -> int:
+        return 0
+
+    def trouble(self) -> str | None:
+        return None
+
+    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda _: None) -> bool:
+        return True
+
+
+class Bench:
+    """A study in a store, and as many runs of it as a test wants."""
+
+    def __init__(self, folder: Path, plan: Plan, limits: Limits | None = None, pruning: Prunes = Prunes()) -> None:
+        self.pruning = pruning
+        self.store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
+        self.plan, self.limits = plan, limits or Limits()
+        self.study = self.store.add_study(Study("s", {}, "f", 0.0))
+        self.clock = Clock()
+        self.seen: list[Progress] = []
+
+    def runner(self, executor: Puppet, store: Any = None, tracker: NoTracker | None = None, **more: Any) -> Runner:
+        lease = self.store.acquire(self.study.id, "host:1:1", self.clock(), 1e9, lambda _: True)
+        sampler = OptunaSampler(
+            name="s",
+            space=SPACE,
+            method="bayesian",
+            seed=7,
+            try_defaults=False,
+            defaults={},
+            pruning=self.pruning,
+            metric="val/loss",
+            direction="minimize",
+            epochs=self.plan.epochs,
+        )
+        return Runner(
+            store=store or self.store,
+            lease=lease,
+            study=self.store.study("s"),
+            plan=self.plan,
+            limits=self.limits,
+            sampler=sampler,
+            executor=executor,
+            tracker=tracker or NoTracker(),
+            assign=self._assign,
+            clock=self.clock,
+            **{"watch": self.seen.append, **more},
+        )
+
+    def _assign(self, trial: Trial) -> Assignment:
+        return Assignment(
+            "s", trial.number, trial.attempts, "t", trial.params, None, trial.seed, self.plan.epochs, "val/loss",
+            "minimize", Path("unused"), reported=trial.epochs, test=trial.confirms is not None,
+        )  # fmt: skip
+
+    def trials(self) -> list[Trial]:
+        return self.store.trials(self.study.id)
+
+    def outcome(self) -> list[tuple[Any, ...]]:
+        """What must be the same however often the study was killed."""
+        curves: dict[int, list[tuple[int, float]]] = {}
+        for report in self.store.reports(self.study.id):
+            curves.setdefault(report.trial, []).append((report.epoch, report.metrics["val/loss"]))
+        return [
+            (
+                trial.number,
+                dict(trial.params),
+                trial.label,
+                trial.value,
+                trial.verdict,
+                curves.get(trial.number),
+                (trial.confirms, trial.seed, trial.test),
+            )
+            for trial in self.trials()
+        ]
+
+
+PLAN = Plan("val/loss", "minimize", epochs=6, trials=8, prune=True, seed=7)
+CONFIRMED = replace(PLAN, trials=4, confirm=(2, 2))

@@ -1,0 +1,89 @@
+"""A runner that is killed at any of its writes: the study ends as if it had not been."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.records import Batch, Lease, StudyState
+from service.scheduler import Plan
+from service.store import SqlStore
+from tests.running import CONFIRMED, PLAN, Bench, Puppet
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line was done."""
+
+
+class Mortal:
+    """A store whose process dies at a given write: before it, or right after it."""
+
+    def __init__(self, store: SqlStore, dies_at: int, *, after: bool) -> None:
+        self._store, self.left, self.after = store, dies_at, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def apply(self, lease: Lease, batch: Batch) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Killed
+        self._store.apply(lease, batch)
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
+@pytest.mark.parametrize("plan", [PLAN, CONFIRMED], ids=["search", "confirmation"])
+def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(
+    tmp_path: Path, plan: Plan, after: bool
+) -> None:
+    whole = Bench(tmp_path, plan)
+    whole.runner(Puppet(whole.clock)).run()
+    expected = whole.outcome()
+    assert any(label == "PRUNED" for _, _, label, *_ in expected) or plan is CONFIRMED
+    opened = whole.store.study("s").test_opened
+    survived = False
+    write = 0
+    while not survived:
+        write += 1
+        folder = tmp_path / f"{write}"
+        folder.mkdir()
+        bench = Bench(folder, plan)
+        try:
+            bench.runner(Puppet(bench.clock), Mortal(bench.store, write, after=after)).run()
+            survived = True
+        except Killed:
+            if bench.store.study("s").state is not StudyState.DONE:
+                bench.runner(Puppet(bench.clock)).run()
+        assert bench.outcome() == expected, f"killed at write {write}"
+        assert (bench.store.study("s").test_opened is None) == (opened is None)
+    assert write > 30, "every write of the study was a moment to be killed at"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
+def test_a_trial_that_needed_more_memory_keeps_its_share_wherever_the_study_is_killed(
+    tmp_path: Path, after: bool
+) -> None:
+    plan = replace(PLAN, trials=3)
+    whole = Bench(tmp_path, plan)
+    whole.runner(Puppet(whole.clock)).run()
+    expected = whole.outcome()
+    write, survived = 0, False
+    while not survived:
+        write += 1
+        (tmp_path / f"{write}").mkdir()
+        bench = Bench(tmp_path / f"{write}", plan)
+        try:
+            bench.runner(Puppet(bench.clock, hungry=(1, 2)), Mortal(bench.store, write, after=after)).run()
+            survived = True
+        except Killed:
+            if bench.store.study("s").state is not StudyState.DONE:
+                bench.runner(Puppet(bench.clock, hungry=(1, 2))).run()
+        assert bench.outcome() == expected, f"killed at write {write}"
+        assert [trial.share for trial in bench.trials()] == [1.0, 2.0, 1.0], f"killed at write {write}"
+        assert bench.trials()[1].attempts in (2, 3)
+    assert write > 15
