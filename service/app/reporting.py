@@ -13,7 +13,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.ports import Store
 
-# With SciPy and Optuna below them they take one to two seconds to import.
+# SciPy's statistics and Optuna's importances come when a study is large enough to ask for them.
 NEEDED = ("service.diagnosis.study", "service.sampler", "service.report")
 
 

@@ -19,9 +19,8 @@ from service.errors import GoodfitError
 
 _WITH_VALUE = ("--home", "--server")
 _FLAGS = ("--json",)
-GARBAGE = (
-    50_000  # objects between two collections: none of what imports make is garbage, and looking for it costs a tenth
-)
+# Objects between two collections: none of what imports make is garbage, and looking for it takes a tenth of the time.
+GARBAGE = 50_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
