@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -109,6 +110,10 @@ def timed(call: Callable[[], httpx2.Response], calls: int) -> list[float]:
     return sorted(found)
 
 
+def _get(client: httpx2.Client, path: Callable[[], str]) -> httpx2.Response:
+    return client.get(path())
+
+
 def answers(client: httpx2.Client, where: str) -> None:
     """Print what each kind of answer takes."""
     draw = random.Random(1)
@@ -120,7 +125,7 @@ def answers(client: httpx2.Client, where: str) -> None:
         "trials, 100 rows": lambda: f"/v1/studies/s-{draw.randrange(STUDIES):04d}/trials",
     }
     for what, path in asked.items():
-        times = timed(lambda path=path: client.get(path()), CALLS)
+        times = timed(partial(_get, client, path), CALLS)
         print(
             f"  {where:<11} {what:<17} median {statistics.median(times):6.1f} ms, p95 {times[int(0.95 * CALLS)]:6.1f}"
         )

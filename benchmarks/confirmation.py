@@ -48,7 +48,6 @@ def loss(model: Predictor, rows: pd.DataFrame) -> float:
 
 def measure(seed: int) -> tuple[float, float, float]:
     """Losses on the rows apart: of the winner by validation, of the confirmed one; and what validation promised."""
-    from service import app
     from service.records import ranked
 
     study, apart = tables(seed)
@@ -64,7 +63,7 @@ def measure(seed: int) -> tuple[float, float, float]:
         studies = connect(folder / "home")
         handle = next(iter(studies.values()))
         first = ranked(handle.records(), handle.spec.objective.direction)[0]
-        by_validation = app.load_model(studies.settings, handle.record, first)
+        by_validation = handle.model(first.number)
         return loss(by_validation, apart), loss(handle.model(), apart), float(first.value or 0.0)
 
 

@@ -7,6 +7,7 @@ Start-up is left out for all: it is measured in startup.py.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.nothing import EPOCHS, losses
 
@@ -67,7 +69,7 @@ sys.exit(code)
 """
 
 
-def _goodfit(home: Path, *words: str) -> dict | list:
+def _goodfit(home: Path, *words: str) -> Any:
     command = [sys.executable, "-m", "service.cli", "--home", str(home), *words, "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -104,23 +106,23 @@ def ray_tune(trials: int, *, reuse: bool) -> Cost:
     from ray.tune.search.optuna import OptunaSearch
 
     class Nothing(tune.Trainable):
-        def setup(self, config: dict) -> None:
+        def setup(self, config: dict[str, Any]) -> None:
             self.curve = losses(config["p0"])
 
-        def step(self) -> dict:
+        def step(self) -> dict[str, Any]:
             return {"loss": self.curve[self.iteration], "done": self.iteration + 1 >= EPOCHS}
 
-        def reset_config(self, new_config: dict) -> bool:
+        def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
             return True
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:
             """Nothing to keep."""
 
-        def load_checkpoint(self, checkpoint: dict) -> None:
+        def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
             """Nothing was kept."""
 
-    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
             tuner = tune.Tuner(

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.rebuild import Median
 from search_spaces.parameters import Float
@@ -25,6 +25,9 @@ from service.runner import Limits, Runner
 from service.sampler import OptunaSampler
 from service.scheduler import Plan
 from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+
+if TYPE_CHECKING:
+    from service.ports import Store, Tracker
 
 EPOCHS = 5
 TOGETHER = 0.01  # virtual seconds: what comes so close together is one batch, as in a real poll
@@ -147,14 +150,14 @@ def simulate(
         epochs=EPOCHS,
     )
     runner = Runner(
-        store=kept,  # type: ignore[arg-type] - as much of one as a run without a resume needs
+        store=cast("Store", kept),  # as much of one as a run without a resume needs
         lease=lease or Lease(1, "bench:1:1", 1, 1e12),
         study=study or Study("simulated", {}, "0", 0.0, id=1),
         plan=plan,
         limits=Limits(),
         sampler=sampler,
-        executor=executor,  # type: ignore[arg-type] - likewise
-        tracker=Silent(),  # type: ignore[arg-type] - likewise
+        executor=executor,
+        tracker=cast("Tracker", Silent()),  # likewise
         assign=_assigned,
         clock=lambda: executor.now,
     )
