@@ -65,6 +65,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         noise=noise,
         baseline=sorted(trivial)[len(trivial) // 2] if trivial else None,
         rows=_rows(settings, study, trials) if spec.data is not None else None,
+        confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
     )
 
 

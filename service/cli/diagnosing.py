@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.cli.showing import line
-from service.cli.tables import number, show, table, verdict_text
+from service.cli.tables import number, show, table, verdict_counts
 
 SEVERITY_STYLE = {"serious": "red", "warning": "yellow", "info": "cyan"}
 
 
 def print_diagnosis(facts: Mapping[str, Any]) -> None:
     """The page of `goodfit diagnose NAME`."""
-    verdicts = ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items())
-    line("study", f"{facts['study']}  {facts['trials']} trials, {facts['complete']} complete: {verdicts or '-'}")
+    from rich.text import Text
+
+    trials = f"{facts['study']}  {facts['trials']} trials, {facts['complete']} complete: "
+    line("study", trials, verdict_counts(facts["verdicts"]))
     for label, text in answer(facts):
         line(label, text)
     _print_importances(facts)
@@ -23,11 +26,10 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
     if not facts["findings"]:
         line("health", "nothing amiss was found")
     for finding in facts["findings"]:
-        style = SEVERITY_STYLE[finding["severity"]]
-        line(finding["severity"], f"[{style}]{finding['text']}[/{style}]")
+        line(finding["severity"], Text(finding["text"], SEVERITY_STYLE[finding["severity"]]))
         if finding["edit"]:
             for change in finding["edit"]["set"]:
-                line("", f"--set {change}")
+                line("", f"--set {shlex.quote(change)}")
 
 
 def print_health(facts: Mapping[str, Any], hint: str) -> None:

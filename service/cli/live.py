@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from service.cli.tables import VERDICT_STYLE, cause, duration, number
+from service.cli.tables import cause, duration, number, verdict_text
 from service.records import TrialState
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
+    from rich.text import Text
 
     from service.progress import Glimpse, Progress
 
@@ -89,30 +90,28 @@ class Live:
         from rich.console import Group
         from rich.text import Text
 
-        lines: list[Any] = [Text.from_markup(self._head(progress, now))]
-        lines += [Text.from_markup(self._running(trial)) for trial in progress.running]
+        lines = [self._head(progress, now), *(self._running(trial) for trial in progress.running)]
         if progress.closing:
             lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
         return Group(*lines)
 
-    def _head(self, progress: Progress, now: float) -> str:
+    def _head(self, progress: Progress, now: float) -> Text:
+        from rich.text import Text
+
         done = sum(progress.states.values())
         total = f"{done}/{progress.budget}" if progress.budget else f"{done}"
-        parts = [f"[bold]{progress.study}[/bold]  {total} trials"]
+        parts = [Text.assemble((progress.study, "bold"), f"  {total} trials")]
         if done:
-            parts.append(f"pruned {progress.states.get('PRUNED', 0) / done:.0%}")
+            parts.append(Text(f"pruned {progress.states.get('PRUNED', 0) / done:.0%}"))
         failed = sum(count for label, count in progress.states.items() if label.startswith("FAILED"))
         if failed:
-            parts.append(f"[red]failed {failed}[/red]")
-        parts += [
-            f"[{VERDICT_STYLE.get(verdict, 'white')}]{verdict} {count}[/]"
-            for verdict, count in sorted(progress.verdicts.items(), key=lambda item: -item[1])
-        ]
-        parts.append(duration(progress.seconds) + self._left(progress, done, now))
-        line = "  ".join(parts)
-        if progress.best:
-            best = f"[bold]{number(progress.best.value)}[/bold] (trial {progress.best.number})"
-            line += f"\n  best {self._scale.metric} {best}"
+            parts.append(Text(f"failed {failed}", "red"))
+        parts += [verdict_text(*one) for one in sorted(progress.verdicts.items(), key=lambda item: -item[1])]
+        parts.append(Text(duration(progress.seconds) + self._left(progress, done, now)))
+        line = Text("  ").join(parts)
+        if best := progress.best:
+            line.append(f"\n  best {self._scale.metric} ")
+            line.append(number(best.value), "bold").append(f" (trial {best.number})")
         return line
 
     def _left(self, progress: Progress, done: int, now: float) -> str:
@@ -124,15 +123,18 @@ class Live:
             estimates.append((now - self._started) / here * (progress.budget - done))
         return f", about {duration(min(estimates))} left" if estimates else ""
 
-    def _running(self, trial: Glimpse) -> str:
+    def _running(self, trial: Glimpse) -> Text:
+        from rich.text import Text
+
         scale = self._scale
         filled = round(16 * trial.epochs / scale.reports)
         bar = "█" * filled + "·" * (16 - filled)
         what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
         now = trial.verdict if trial.epochs else None
-        verdict = f"[{VERDICT_STYLE.get(now, 'white')}]{now}[/]" if now else ""
+        verdict = verdict_text(now) if now else ""
         value = f"{scale.metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
-        return f"  {what} {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  {verdict}"
+        far = f"  {what} {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  "
+        return Text.assemble(far, verdict)
 
 
 class CatchingUp:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from service.app import spec_of
-from service.cli.tables import cause, duration, number, verdict_text
+from service.cli.tables import cause, duration, number, verdict_counts, verdict_text
 from service.client import iso, trial_row
 from service.records import StudyState
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from service.client import StudyHandle
 
 
@@ -62,7 +64,7 @@ def print_study(facts: Mapping[str, Any]) -> None:
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
     line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
-    line("verdicts", ", ".join(f"{verdict_text(name)} {count}" for name, count in facts["verdicts"].items()) or "-")
+    line("verdicts", verdict_counts(facts["verdicts"]))
     if best:
         line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
         line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
@@ -101,7 +103,7 @@ def print_trial(facts: Mapping[str, Any]) -> None:
         where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
         line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
     diagnosis = facts["diagnosis"] or {}
-    line("verdict", f"{verdict_text(facts['verdict'])}  gap {number(facts['gap'])}")
+    line("verdict", verdict_text(facts["verdict"]), f"  gap {number(facts['gap'])}")
     if diagnosis.get("reason"):
         line("", diagnosis["reason"])
     for sentence in diagnosis.get("advice", ()):
@@ -115,11 +117,9 @@ def print_trial(facts: Mapping[str, Any]) -> None:
         line("log", facts["log"])
 
 
-def line(label: str, text: str) -> None:
+def line(label: str, *parts: str | Text) -> None:
     """One line of a page, its label in bold."""
     from rich.console import Console
     from rich.text import Text
 
-    line = Text(f"{label:<14}", style="bold")
-    line.append_text(Text.from_markup(text) if text.count("[/") else Text(text))
-    Console(soft_wrap=True, highlight=False).print(line)
+    Console(soft_wrap=True, highlight=False).print(Text.assemble((f"{label:<14}", "bold"), *parts))

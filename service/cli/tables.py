@@ -13,6 +13,7 @@ from service.records import StudyState, Trial
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from service.client import Source, Studies, StudyHandle
 
@@ -94,7 +95,8 @@ def print_best(facts: Mapping[str, Any]) -> None:
     confirmed = ["test"] if any(row["test"] for row in rows) else []
     out = table("trial", facts["metric"], *confirmed, "verdict", "gap", "epoch", *varying)
     for row in rows:
-        cells = [str(row["trial"]), number(row["value"]), *([_tested(row["test"])] if confirmed else [])]
+        cells: list[str | Text] = [str(row["trial"]), number(row["value"])]
+        cells += [_tested(row["test"])] if confirmed else []
         cells += [verdict_text(row["verdict"]), number(row["gap"]), f"{row['best_epoch']} of {row['epochs']}"]
         out.add_row(*cells, *(number(row["params"].get(key)) for key in varying))
     show(out)
@@ -151,7 +153,7 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
     out = table("trial", "state", study.record.spec["objective"]["metric"], "verdict", "gap", "epoch", *varying)
     for trial in trials:
         epoch = f"{trial.best_epoch} of {trial.epochs}" if trial.best_epoch else str(trial.epochs)
-        cells = [
+        cells: list[str | Text] = [
             str(trial.number),
             trial.label,
             number(trial.value),
@@ -183,20 +185,28 @@ def table(*columns: str) -> Table:
 
 
 def show(out: Any) -> None:
-    """Print to standard output; as wide as it needs to be where that is no terminal."""
+    """Print to standard output; as wide as it needs to be where that is no terminal. Brackets are the user's own."""
     from rich.console import Console
 
-    console = Console(soft_wrap=False)
+    console = Console(soft_wrap=False, markup=False)
     if not console.is_terminal:
-        console = Console(width=240, no_color=True)
+        console = Console(width=240, no_color=True, markup=False)
     console.print(out)
 
 
-def verdict_text(verdict: Any) -> str:
-    """A verdict in its colour."""
+def verdict_text(verdict: Any, count: int | None = None) -> Text:
+    """A verdict in its colour, with how many have it."""
+    from rich.text import Text
+
     text = str(verdict or "-")
-    style = VERDICT_STYLE.get(text)
-    return f"[{style}]{text}[/{style}]" if style else text
+    return Text(text if count is None else f"{text} {count}", VERDICT_STYLE.get(text, ""))
+
+
+def verdict_counts(verdicts: Mapping[str, int]) -> Text:
+    """How many trials have each verdict, in one line."""
+    from rich.text import Text
+
+    return Text(", ").join(verdict_text(*one) for one in verdicts.items()) if verdicts else Text("-")
 
 
 def number(value: Any) -> str:

@@ -25,9 +25,10 @@ import numpy as np
 
 from service.diagnosis.choice import Candidate, Choice, Standing
 from service.diagnosis.curve import orientation
-from service.diagnosis.health.finding import Edit, Finding, Severity, number
+from service.diagnosis.health.finding import Finding, Severity, number
 from service.diagnosis.health.luck import best_of
 from service.diagnosis.health.noise import Noise
+from service.diagnosis.health.table import Facts
 
 CLEAR = 2.0  # standard errors, beyond which a difference is one
 LARGE = 0.5  # of the lead over the middle trial: then most of what ranked it was luck
@@ -171,13 +172,13 @@ def measure_optimism(
     )
 
 
-def too_good(optimism: Optimism | None, scores: Sequence[float], direction: str) -> Iterator[Finding]:
+def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -> Iterator[Finding]:
     """A finding if fresh seeds do not give the best score again, or tuning ended worse on the test split."""
     if optimism is None:
         return
     found, error = optimism.found, optimism.confirmed_error
     if found is not None and optimism.confirmed is not None and error is not None and found > max(CLEAR * error, 0.0):
-        sign = orientation(direction)
+        sign = orientation(facts.direction)
         lead = float(np.median([sign * score for score in scores])) - sign * optimism.validation
         large = found > LARGE * lead
         text = (
@@ -188,7 +189,7 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], direction: str)
             text += (
                 f"; {number(optimism.expected)} is what the best of {optimism.trials} trials is expected to owe to it"
             )
-        edit = Edit({"confirm": {"top": 5, "seeds": 5}}) if large else None
+        edit = facts.confirm_more if large else None
         severity = Severity.WARNING if large else Severity.INFO
         yield Finding("optimism", severity, text + ".", None, edit, {"found": found, "expected": optimism.expected})
     over = optimism.overtuning

@@ -108,7 +108,7 @@ def diagnose_study(
     values = [score for _, score in scores]
     findings = [
         *_health(table, noise, early, importances or {}),
-        *too_good(optimism, values, facts.direction),
+        *too_good(optimism, values, facts),
         *_defaults(table, noise, winner),
     ]
     return StudyDiagnosis(

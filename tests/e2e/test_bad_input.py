@@ -247,3 +247,39 @@ def test_a_worker_that_always_dies_fails_its_trial_as_lost(home: Home) -> None:
     done = home.run("run", str(study))
     assert done.returncode == 1
     assert [(row["state"], row["attempts"]) for row in home.json("trials", "mortal")] == [("FAILED(lost)", 2)]
+
+
+def test_brackets_in_what_users_write_are_shown_as_they_are(home: Home) -> None:
+    """A terminal library may take them for markup of its own."""
+    (home.folder / "brackets.py").write_text(
+        "def train(trial):\n"
+        "    for epoch in trial.epochs():\n"
+        "        trial.report({'[loss]': 1 / (epoch + 1)}, {'[/loss]': 1.1 / (epoch + 1)})\n"
+        "    if trial.config['kind'] == '[/bold]':\n"
+        "        raise ValueError('no such file: [/data/x] in [red]')\n"
+    )
+    kinds = ["[/bold]", "[red]", "[a, b]"]
+    study = home.study(
+        "brackets",
+        trainer="brackets.py:train",
+        space={"kind": kinds},
+        objective={"metric": "val/[/loss]", "direction": "minimize"},
+        search={"method": "grid", "try_defaults": False},
+        training={"epochs": 3},
+        budget={},
+    )
+    done = home.run("run", str(study), "--executor", "local")
+    assert done.returncode == 0, done.stderr
+    message = "no such file: [/data/x] in [red]"
+    assert message in done.stderr
+    listed = home.ok("trials", "brackets")
+    assert all(kind in listed for kind in kinds)
+    assert "val/[/loss]" in listed
+    assert message in home.ok("show", "brackets")
+    assert "val/[/loss] 0.275 on validation" in home.ok("diagnose", "brackets")
+    failed = next(row["trial"] for row in home.json("trials", "brackets") if row["state"] == "FAILED(error)")
+    page = home.ok("show", "brackets", str(failed))
+    assert message in page
+    assert "kind: [/bold]" in page
+    assert "train/[loss]" in page
+    assert "[red]" in home.ok("best", "brackets")

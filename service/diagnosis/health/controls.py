@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 
 from service.diagnosis.curve import Floats, late_noise
-from service.diagnosis.health.finding import Edit, Finding, Severity, number
+from service.diagnosis.health.finding import Finding, Severity, number
 from service.diagnosis.health.luck import best_of, variance_of_best
 from service.diagnosis.health.noise import MOST_CURVES, Noise
 from service.diagnosis.health.table import FEWEST, Table
@@ -97,7 +97,7 @@ def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Findi
         )
     else:
         text += f"and none of the other {count - 1} trials did better. Keep them, or search where more can be won."
-    edit = Edit({"confirm": {"top": 3, "seeds": 5}}) if gain > 0 else None
+    edit = facts.confirm_more if gain > 0 else None
     numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}
     yield Finding("no_better_than_defaults", Severity.WARNING, text, None, edit, numbers)
 

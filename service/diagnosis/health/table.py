@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from search_spaces.parameters import Choice, Fixed, Float, Int, same
 from search_spaces.space import Space
 from service.diagnosis.curve import Floats, orientation
+from service.diagnosis.health.finding import Edit
 from service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
@@ -41,6 +42,7 @@ class Facts:
         noise: standard deviation of the objective between seeds of one configuration, where it was measured.
         baseline: the objective of a trivial model: the majority class, the mean.
         rows: of the validation split; with an accuracy it tells how far luck alone goes.
+        confirm: how many configurations the study trains again, on how many seeds; None: none.
     """
 
     metric: str
@@ -56,6 +58,13 @@ class Facts:
     noise: float | None = None
     baseline: float | None = None
     rows: int | None = None
+    confirm: tuple[int, int] | None = None
+
+    @property
+    def confirm_more(self) -> Edit:
+        """Confirmation on more seeds than the study has, of no fewer configurations."""
+        top, seeds = self.confirm or (0, 0)
+        return Edit({"confirm": {"top": max(3, top), "seeds": max(5, seeds + 2)}})
 
 
 @dataclass(frozen=True, slots=True)

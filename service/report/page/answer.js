@@ -44,11 +44,17 @@ function sure() {
 
 const MOST_STEPS = 4; // the health of the search has them all
 
+// As a shell takes it: quoted, unless it is plain.
+function setWords(change) {
+  const quoted = /^[\w@%+=:,./-]+$/.test(change) ? change : `'${change.replaceAll("'", "'\\''")}'`;
+  return `--set ${quoted}`;
+}
+
 function next() {
   const { next: steps, command } = DATA.answer;
   if (!steps.length) return null;
   const items = steps.slice(0, MOST_STEPS).map((one) => {
-    const commands = [one.command, ...one.set.map((change) => `--set ${change}`)].filter(Boolean);
+    const commands = [one.command, ...one.set.map(setWords)].filter(Boolean);
     return el("li", {}, one.text, commands.map((text) => code(text, text)));
   });
   const left = steps.length > MOST_STEPS && el("p", { class: "note" }, `${steps.length - MOST_STEPS} more under Health of the search.`);
@@ -134,6 +140,6 @@ function drawHealth() {
 function findingBox(finding) {
   const told = Object.entries(finding.numbers).map(([name, value]) => [name.replaceAll("_", " "), fmt(value)]);
   const more = told.length ? el("details", {}, el("summary", {}, "Numbers"), numbers(told)) : null;
-  const edits = (finding.edit?.set ?? []).map((change) => code(`--set ${change}`, change));
+  const edits = (finding.edit?.set ?? []).map((change) => code(setWords(change), change));
   return el("div", { class: `finding ${finding.severity}` }, el("span", { class: "tag" }, finding.severity), el("p", {}, finding.text), edits, more);
 }

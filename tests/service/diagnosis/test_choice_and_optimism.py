@@ -178,7 +178,15 @@ def test_a_confirmed_winner_is_part_of_the_diagnosis() -> None:
     finding = next(item for item in told.findings if item.code == "optimism")
     assert finding.numbers
     assert finding.numbers["found"] == pytest.approx(1.05)
+    assert finding.edit
+    assert finding.edit.sets == ("confirm={top: 3, seeds: 5}",)
     json.dumps(told.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(("has", "edit"), [((5, 3), "{top: 5, seeds: 5}"), ((2, 8), "{top: 3, seeds: 10}")])
+def test_no_advice_asks_for_less_confirmation_than_there_was(has: tuple[int, int], edit: str) -> None:
+    facts = replace(FACTS, confirm=has)
+    assert facts.confirm_more.sets == (f"confirm={edit}",)
 
 
 def test_confirmed_defaults_decide_whether_tuning_won_anything() -> None:
