@@ -42,7 +42,10 @@ given = Globals()
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="The study's name.", show_default=False)]
 StudyFile = Annotated[Path, typer.Argument(metavar="FILE", help="The study file.", show_default=False)]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Replace a key of the file: budget.trials=8.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replace a key of the file: budget.trials=8. KEY=null leaves it out."
+    ),
 ]
 
 

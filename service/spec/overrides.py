@@ -1,4 +1,7 @@
-"""`--set KEY=VALUE`: dotted keys, values in YAML, laid over what the study file says."""
+"""`--set KEY=VALUE`: dotted keys, values in YAML, laid over what the study file says.
+
+`confirm=null` takes a section out, `space.width=null` a parameter out of the search.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from search_spaces.document import DocumentError, KeyPath, dotted, read_text
 from search_spaces.values import BadValue, described
 from service.errors import Problem
 from service.spec.reaching import SECTIONS
+from service.spec.sentences import TOP
 
 
 def override(
@@ -60,4 +64,10 @@ def _put(values: dict[str, Any], path: KeyPath, value: object) -> None:
         inner = inner[str(part)]
         if not isinstance(inner, dict):
             raise BadValue(f"{dotted(path[:depth])} is {described(inner)}, which has no keys; set it as a whole")
-    inner[str(path[-1])] = value
+    last = str(path[-1])
+    if value is None and (
+        (len(path) == 1 and last in TOP) or (len(path) == 2 and path[0] == "space" and last in inner)
+    ):
+        inner.pop(last, None)
+    else:
+        inner[last] = value

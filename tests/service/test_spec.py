@@ -182,6 +182,18 @@ def test_an_override_with_null_takes_a_value_out(tmp_path: Path):
     assert spec_of(tmp_path, FULL, "training.patience=null", "budget.minutes=").training.patience is None
 
 
+def test_an_override_with_null_takes_a_section_or_a_searched_parameter_out(tmp_path: Path):
+    confirmed = ("data.split.test=0.2", "confirm={top: 2, seeds: 2}")
+    spec = spec_of(tmp_path, FULL, *confirmed, "confirm=", "pruning=null", "space.learning_rate=null")
+    assert spec_of(tmp_path, FULL, *confirmed).confirm is not None
+    assert spec.confirm is None
+    assert spec.pruning == spec_of(tmp_path, MINIMAL).pruning
+    names = [parameter.name for parameter in spec.space.parameters]
+    assert "learning_rate" not in names
+    assert {"optimizer", "momentum"} <= set(names)
+    assert spec_of(tmp_path, MINIMAL, "confirm=null") == spec_of(tmp_path, MINIMAL)
+
+
 def test_paths_are_relative_to_the_study_file_and_become_absolute(tmp_path: Path):
     folder = tmp_path / "studies"
     folder.mkdir()
