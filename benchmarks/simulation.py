@@ -203,7 +203,8 @@ def _assigned(trial: Trial) -> Assignment:
 
 SIZES: Sequence[tuple[str, Callable[[], Median | None], Sequence[tuple[int, int]]]] = (
     ("random", lambda: None, ((10, 1_000), (10, 10_000), (1_000, 10_000), (1_000, 100_000))),
-    ("random", Asha, ((10, 1_000), (10, 10_000), (1_000, 10_000))),
+    ("random", Median, ((10, 1_000), (10, 10_000), (1_000, 10_000), (1_000, 100_000))),
+    ("random", Asha, ((10, 1_000), (10, 10_000), (1_000, 10_000), (1_000, 100_000))),
     ("bayesian", Asha, ((10, 1_000), (1_000, 3_000))),
 )
 

@@ -1,10 +1,11 @@
 """The Sampler on Optuna, and the only room that knows Optuna.
 
-search.py       OptunaSampler: proposes configurations, judges running trials
-pruning.py      a study's pruning as an Optuna pruner, and what pruners remember of a curve
-history.py      records as Optuna trials; the export to a real optuna.Study
-importance.py   how much each hyperparameter matters for score and gap
-axes.py         a search space as Optuna's distributions
+search.py          OptunaSampler: proposes configurations, judges running trials
+pruning.py         a study's pruning as an Optuna pruner, and what pruners remember of a curve
+sorted_pruners.py  Optuna's pruners that compare trials, without reading every trial at every report
+history.py         records as Optuna trials; the export to a real optuna.Study
+importance.py      how much each hyperparameter matters for score and gap
+axes.py            a search space as Optuna's distributions
 
 What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler/.
 """

@@ -16,21 +16,20 @@ import optuna
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
-    MedianPruner,
     PatientPruner,
-    PercentilePruner,
     SuccessiveHalvingPruner,
     ThresholdPruner,
 )
 from optuna.trial import TrialState, create_trial
 
 from service.errors import InputError, did_you_mean
+from service.sampler.sorted_pruners import Brackets, Complete, FromComplete, Halving, Median, Percentile, rung_key
 
 _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
-    "median": MedianPruner,
-    "percentile": PercentilePruner,
-    "asha": SuccessiveHalvingPruner,
-    "hyperband": HyperbandPruner,
+    "median": Median,
+    "percentile": Percentile,
+    "asha": Halving,
+    "hyperband": Brackets,
     "threshold": ThresholdPruner,
     "patient": PatientPruner,
 }
@@ -99,6 +98,16 @@ def _build(method: str, given: Mapping[str, Any]) -> BasePruner:
         raise InputError(f"pruning: {method}: {error}") from error
 
 
+def remember_complete(pruner: BasePruner | None) -> Complete | None:
+    """What a pruner compares trials with, still empty, to be told of each complete one; None where it needs none."""
+    if isinstance(pruner, PatientPruner):
+        pruner = pruner._wrapped_pruner  # noqa: SLF001
+    if not isinstance(pruner, FromComplete):
+        return None
+    pruner.complete = Complete()
+    return pruner.complete
+
+
 def settle(pruner: BasePruner, study: optuna.Study) -> None:
     """Let hyperband make its brackets now; it would do so at the first judgement of each process."""
     pruner.prune(study, create_trial(state=TrialState.RUNNING))
@@ -116,7 +125,7 @@ def rungs(pruner: BasePruner | None, study: optuna.Study, number: int, curve: Ma
     noted: dict[str, float] = {}
     for epoch, value in curve.items():
         while epoch >= halving._min_resource * factor ** (first + len(noted)) and not math.isnan(value):  # noqa: SLF001
-            noted[f"completed_rung_{len(noted)}"] = value
+            noted[rung_key(len(noted))] = value
     return noted
 
 

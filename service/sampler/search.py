@@ -26,15 +26,15 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as State
-from optuna.trial import create_trial
 
 from search_spaces.space import Space
 from service.errors import InputError, did_you_mean
 from service.records import Failure, Report, Trial, is_control
 from service.sampler.axes import Free, axes_of, groups_of, searched, usable
 from service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
-from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, rungs, settle
+from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
 
 SEARCH_METHODS = ("grid", "random", "bayesian")
 
@@ -117,6 +117,7 @@ class OptunaSampler:
         self._asked = 0
         self._seen: set[str] = set()
         self._any_nan = False
+        self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
             settle(self._pruner, self._study)
 
@@ -151,6 +152,8 @@ class OptunaSampler:
             self._optuna_trial(trial.number).set_constraint(FINITE, violation(trial))
         self._study.tell(trial.number, trial.value if state is State.COMPLETE else None, state)
         self._running.pop(trial.number, None)
+        if self._complete is not None and state is State.COMPLETE:
+            self._complete.add(self._frozen(trial.number).intermediate_values)
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
         """Start anew from the records. Unfinished trials go on, judged anew at their last epoch."""
@@ -172,6 +175,8 @@ class OptunaSampler:
         noted = rungs(self._pruner, self._study, trial.number, judged)
         broken = {FINITE: violation(trial)} if trial.failure is Failure.NAN else None
         self._add(trial.params, state, value_of(trial, curve), curve, noted, broken)
+        if self._complete is not None and state is State.COMPLETE:
+            self._complete.add(curve)
 
     def _add(
         self,
@@ -207,8 +212,14 @@ class OptunaSampler:
         running.prune = running.prune or prune
 
     def _optuna_trial(self, number: int) -> optuna.Trial:
-        study_id = self._storage.get_study_id_from_name(self._name)
-        return optuna.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        return optuna.Trial(self._study, self._id(number))
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self._id(number))
+
+    def _id(self, number: int) -> int:
+        study = self._storage.get_study_id_from_name(self._name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study, number)
 
     def _judge(self, running: _Running) -> None:
         with nan_tolerated() if self._any_nan else contextlib.nullcontext():

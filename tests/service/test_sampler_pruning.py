@@ -7,6 +7,7 @@ import warnings
 from random import Random
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ from service import spec
 from service.errors import InputError
 from service.records import Trial, TrialState
 from service.sampler import PRUNING_METHODS, OptunaSampler
+from service.sampler.sorted_pruners import Complete
 from tests.sampling import EPOCHS, FLAT, Pruning, a_sampler
 
 
@@ -148,6 +150,23 @@ def test_in_a_long_study_every_method_prunes_some_trials_and_exactly_those_of_op
     for _ in range(1200):
         both.move(random.randrange(60), random.random())
     assert 0 < both.pruned < both.count
+
+
+@given(
+    curve=st.lists(st.floats() | st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=40),
+    percent=st.floats(0, 100) | st.sampled_from([0.0, 25.0, 50.0, 100.0]),
+)
+def test_a_percentile_of_sorted_values_is_numpys_to_the_last_bit(curve: list[float], percent: float) -> None:
+    complete = Complete()
+    for value in curve:
+        complete.add({1: value})
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = float(np.nanpercentile(np.array(curve), percent))
+    found = complete.percentile(1, percent, 1)
+    assert found == expected or (math.isnan(found) and math.isnan(expected))
+    assert math.isnan(complete.percentile(1, percent, len(curve) + 1))
+    assert math.isnan(complete.percentile(2, percent, 1))
 
 
 def test_every_method_is_compared_with_optuna() -> None:
