@@ -114,6 +114,7 @@ class Trial:
     confirms: int | None = None  # the trial whose configuration it trains again, on a fresh seed; None: of the search
     test: Mapping[str, float] | None = None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
     share: float = 1.0  # of the study's resources that an attempt takes: more, once it ran out of memory
+    size: int | None = None  # parameters of its model; None where they are not known, or it did not end
 
     @property
     def cut(self) -> bool:

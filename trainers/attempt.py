@@ -51,12 +51,14 @@ class Trained:
         curve: of a complete trial with folds, the mean of their curves: its epochs are those that
             all folds have.
         test: of a complete trial that was to be scored on the test split, its metrics.
+        size: of a complete trial, its model's parameters.
     """
 
     outcome: Outcome
     curve: tuple[Metrics, ...] = ()
     test: Metrics | None = None
     baseline: Metrics = field(default_factory=dict)  # of a trivial model; with folds the mean over them
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class FoldResult:
     curve: tuple[Metrics, ...]
     test: Metrics | None = None
     baseline: Metrics = field(default_factory=dict)
+    size: int | None = None
 
     @property
     def metrics(self) -> Metrics:
@@ -97,7 +100,7 @@ class FoldResult:
         if not path.exists():
             return None
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return cls(kept["best"], tuple(kept["curve"]), kept["test"], kept["baseline"])
+        return cls(kept["best"], tuple(kept["curve"]), kept["test"], kept["baseline"], kept.get("size"))
 
 
 class _Listener:
@@ -136,9 +139,9 @@ class Attempt:
             return Trained(Outcome.STOPPED)
         trivial = trivial_scores(self.trainer, trial.data)
         if not self.assignment.test:
-            return Trained(Outcome.COMPLETE, baseline=trivial)
+            return Trained(Outcome.COMPLETE, baseline=trivial, size=trial.size)
         test = self._scored(self.assignment, trial.best_epoch)
-        return Trained(Outcome.STOPPED) if test is None else Trained(Outcome.COMPLETE, (), test, trivial)
+        return Trained(Outcome.STOPPED) if test is None else Trained(Outcome.COMPLETE, (), test, trivial, trial.size)
 
     def _once(self, part: Assignment, channel: Channel, *, test: bool = False) -> Trial | None:
         """Train one model; None where it was stopped before its end."""
@@ -194,7 +197,7 @@ class Attempt:
         curve = tuple(_mean([one.curve[epoch] for one in results]) for epoch in range(epochs))
         tests = [result.test for result in results if result.test is not None]
         trivial = _mean([result.baseline for result in results])
-        return Trained(Outcome.COMPLETE, curve, _mean(tests) if tests else None, trivial)
+        return Trained(Outcome.COMPLETE, curve, _mean(tests) if tests else None, trivial, results[-1].size)
 
     def _fold(self, part: Assignment) -> FoldResult | None:
         """Train one fold and keep what it came to; None where it was stopped."""
@@ -202,7 +205,8 @@ class Attempt:
         trial = self._once(part, listener)
         if trial is None:
             return None
-        result = replace(FoldResult.of(listener.curve, part), baseline=trivial_scores(self.trainer, trial.data))
+        trivial = trivial_scores(self.trainer, trial.data)
+        result = replace(FoldResult.of(listener.curve, part), baseline=trivial, size=trial.size)
         if part.test:
             test = self._scored(part, result.best + 1)
             if test is None:

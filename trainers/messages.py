@@ -147,6 +147,7 @@ class Ended:
         curve: of a complete trial with folds, the mean of their curves, epoch by epoch.
         test: of a complete assignment that asks for it, the metrics on the test split.
         baseline: what a trivial model scores on the validation split: "val/accuracy", ...
+        size: of a complete trial, how many parameters its model has; None where that is not known.
     """
 
     trial: int
@@ -156,6 +157,7 @@ class Ended:
     curve: tuple[Mapping[str, float], ...] = ()
     test: Mapping[str, float] | None = None
     baseline: Mapping[str, float] = field(default_factory=dict)
+    size: int | None = None
 
 
 Message = Reported | Ended

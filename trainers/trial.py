@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -103,6 +104,15 @@ class Trial:
     def artifacts(self) -> Path:
         """Where it may leave files for people, such as pictures of samples; they go to MLflow when it has ended."""
         return self.folder / "artifacts"
+
+    @property
+    def size(self) -> int | None:
+        """How many parameters its model has; None where it is not torch's, or was not registered."""
+        model = self._objects[0] if self._objects else None
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(model, torch.nn.Module):
+            return None
+        return sum(int(weight.numel()) for weight in model.parameters())
 
     @property
     def epochs_total(self) -> int:

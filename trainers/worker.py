@@ -159,7 +159,8 @@ class Worker:
                 with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
                     log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
         done = trained or Trained(outcome)
-        return Ended(assignment.trial, assignment.attempt, outcome, message, done.curve, done.test, done.baseline)
+        trial, attempt = assignment.trial, assignment.attempt
+        return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size)
 
     def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
         if test:  # not kept: the rows are of no use but once

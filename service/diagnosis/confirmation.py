@@ -51,6 +51,7 @@ def candidates_of(trials: Iterable[Trial], metric: str) -> list[Candidate]:
             number,
             scores=tuple(_number(one.value if one.state is TrialState.COMPLETE else None) for one in group),
             gap=everything[number].gap,
+            size=next((one.size for one in group if one.size is not None), None),
             seconds=_seconds(group),
             tests=tuple(_test(one, metric) for one in group if one.test is not None or one.state in FINISHED)
             if any(one.test is not None for one in group)

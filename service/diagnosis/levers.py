@@ -6,6 +6,7 @@ sizes that are searched here; advice never points beyond them. Only what the tri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,7 @@ def either(choices: Sequence[str]) -> str:
 
 def shown(value: Any) -> str:
     """As short as it can be read; 1e-4 and not 0.0001."""
-    if not isinstance(value, float):
+    if not isinstance(value, float) or not math.isfinite(value):  # beyond the largest float is infinity
         return str(value)
     if value and not 1e-3 <= abs(value) < 1e5:
         mantissa, _, exponent = f"{value:.2e}".partition("e")

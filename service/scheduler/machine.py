@@ -173,7 +173,7 @@ class Scheduler:
         return failed
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
-        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test, message=None))
+        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test, size=event.size, message=None))
         actions: list[Action] = [Settle(trial, event)]
         if self._reaches_target(self.trials[trial.number]):
             actions += self._close(Reason.TARGET, None, now)

@@ -6,7 +6,18 @@ by the migrations and not repeated here: a partial one would make SQLAlchemy imp
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, ForeignKeyConstraint, Integer, MetaData, Table, Text, or_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    or_,
+)
 
 from service.records import Failure, Role, StudyState, TrialState, Verdict
 from service.store.columns import Choice, Json, Line, Number
@@ -75,6 +86,7 @@ trials = Table(
     Column("confirms", Integer),
     Column("test", Json),
     Column("share", Number, nullable=False, server_default="1"),
+    Column("size", BigInteger),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
     Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
     Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach

@@ -86,6 +86,7 @@ def test_the_best_says_how_sure_it_is_and_is_the_champion(done: str, request: py
         scores = [trial.test["loss"] for trial in again if trial.confirms == row["trial"]]
         assert row["test"]["mean"] == pytest.approx(sum(scores) / 2)
         assert row["test"]["std"] == pytest.approx(abs(scores[0] - scores[1]) / math.sqrt(2))
+    assert all(trial.size == 13 * 3 + 3 if done == "of_own" else trial.size > 100 for trial in again)
     assert len(home.json("trials", "sure")) == 4, "the search's own"
     told = home.json("diagnose", "sure")
     assert told["winner"]["trial"] == facts[0]["trial"]

@@ -153,6 +153,8 @@ def test_a_trial_stopped_in_its_second_fold_goes_on_there_and_ends_as_if_it_had_
     assert [report.metrics for report in second.reports] == [report.metrics for report in whole.reports][1:]
     assert (tmp_path / "t" / "fold-1" / "fold.json").stat().st_mtime_ns == mark
     assert second.ended.curve == whole.ended.curve
+    assert second.ended.size == whole.ended.size
+    assert whole.ended.size
 
 
 def test_folds_of_an_older_study_of_the_same_name_are_not_taken(tmp_path: Path):

@@ -27,6 +27,14 @@ def test_a_trial_that_trains_all_its_epochs_is_complete(tmp_path: Path) -> None:
     assert [report.epoch for report in line.reports] == [1, 2, 3]
 
 
+def test_the_end_tells_how_many_parameters_the_model_has(tmp_path: Path) -> None:
+    model = "import torch\ndef train(trial):\n    trial.restore(torch.nn.Linear(4, 3))\n"
+    text = model + LOOP.partition("\n")[2] + REPORT
+    assert attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text)).ended.size == 4 * 3 + 3
+    (own := tmp_path / "own").mkdir()
+    assert attempt(tmp_path / "u", trainer=a_trainer(own, LOOP + REPORT)).ended.size is None
+
+
 def test_a_trial_that_was_asked_to_stop_is_stopped(tmp_path: Path) -> None:
     line = attempt(tmp_path / "t", stop_after=2, trainer=a_trainer(tmp_path, LOOP + REPORT))
     assert line.ended.outcome is Outcome.STOPPED

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from service.diagnosis.choice import Candidate, choose
+from service.diagnosis.confirmation import winner_of
 from service.diagnosis.health.luck import best_of, variance_of_best
 from service.diagnosis.health.noise import Noise
 from service.diagnosis.optimism import measure_optimism, overtuning, winners_curse
 from service.diagnosis.study import diagnose_study
 from service.errors import InputError
+from service.records import Trial, TrialState
 from tests.service.diagnosis.made_studies import FACTS, make_study
 
 NAN = math.nan
@@ -187,6 +189,24 @@ def test_a_confirmed_winner_is_part_of_the_diagnosis() -> None:
 def test_no_advice_asks_for_less_confirmation_than_there_was(has: tuple[int, int], edit: str) -> None:
     facts = replace(FACTS, confirm=has)
     assert facts.confirm_more.sets == (f"confirm={edit}",)
+
+
+def test_the_smaller_of_equal_models_wins_however_long_it_took() -> None:
+    """A trial that was interrupted over night took long; its model is no dearer for that."""
+    search = [Trial(0, {}, 1, TrialState.COMPLETE, gap=0.0), Trial(1, {}, 1, TrialState.COMPLETE, gap=0.0)]
+    again = [
+        Trial(2 + 2 * confirms + seed, {}, seed, TrialState.COMPLETE, confirms=confirms, started=0.0, **facts)
+        for confirms, facts in ((0, {"size": 2000, "ended": 1.0}), (1, {"size": 1000, "ended": 90_000.0}))
+        for seed in (0, 1)
+    ]
+    scored = [replace(trial, test={"loss": 0.5 + 0.1 * trial.seed + 0.001 * trial.confirms}) for trial in again]
+    choice = winner_of([*search, *scored], "val/loss", "minimize")
+    assert choice is not None
+    assert choice.trial == 1
+    assert "cheapest" in choice.reason
+    unknown = [replace(trial, size=None) for trial in scored]
+    assert (other := winner_of([*search, *unknown], "val/loss", "minimize")) is not None
+    assert other.trial == 0
 
 
 def test_confirmed_defaults_decide_whether_tuning_won_anything() -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_curves import clear_overfit, fall, good_fit, reports
 
@@ -178,6 +178,7 @@ def test_ten_thousand_epochs_are_thinned_keep_their_spike_and_say_so() -> None:
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=30), st.sampled_from(["minimize", "maximize"]))
+@example([0.0, 0.0, 0.0, -1.797693134499e308, -1.7976931345e308], "minimize")
 def test_any_curve_can_be_drawn_within_the_panel(values: list[float], direction: str) -> None:
     curve = reports(train__loss=values, val__loss=values, val__accuracy=values[::-1])
 
