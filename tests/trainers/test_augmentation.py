@@ -26,11 +26,6 @@ SMALL = {"width": 4, "depth": 1}
 EVERYTHING = AugmentSpec(rotate=10, flip=True, crop=1, jitter=0.2, cutout=3, mixup=0.3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def draws(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

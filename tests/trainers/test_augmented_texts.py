@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from tests.training import attempt
 from trainers.data import load, load_test
@@ -21,11 +20,6 @@ from trainers.messages import AugmentSpec, DataSpec, Outcome, TokenSpec
 
 TEXTS = ["The quick brown fox jumps.", "A lazy dog\tsleeps  all day", "one"]
 WORDS = TokenSpec("word", 200, 12)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def varied(texts: list[str] | None = None, **augment: Any) -> VariedTexts:

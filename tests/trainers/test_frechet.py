@@ -20,7 +20,6 @@ from trainers.png import encode, grid, write_grid
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
     monkeypatch.setattr(frechet, "STEPS", 3)
 
 

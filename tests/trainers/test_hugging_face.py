@@ -27,8 +27,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("trainers.registry._registered", {})
 

@@ -49,7 +49,6 @@ def test_an_image_that_breaks_in_the_middle_of_training_ends_the_study(tmp_path:
 def test_every_trainer_of_images_takes_a_folder(
     tmp_path: Path, trainer: str, params: dict[str, Any], metric: str
 ) -> None:
-    torch.set_num_threads(1)
     folder = folder_of(tmp_path / "photos", count=15, side=8, channels=3)
     line = attempt(
         tmp_path / "trial", data=DataSpec(str(folder)), trainer=trainer, params=params, epochs=1, metric=metric
@@ -59,7 +58,6 @@ def test_every_trainer_of_images_takes_a_folder(
 
 
 def test_the_curve_is_that_of_the_same_images_as_arrays(folder: Path, tmp_path: Path) -> None:
-    torch.set_num_threads(1)
     every = np.stack([pixels(label, number) for label in CLASSES for number in range(20)])
     np.savez(tmp_path / "same.npz", x=every, y=np.repeat(CLASSES, 20))
     lazy, whole = (
@@ -71,7 +69,6 @@ def test_the_curve_is_that_of_the_same_images_as_arrays(folder: Path, tmp_path: 
 
 
 def test_training_never_holds_all_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
     folder = folder_of(tmp_path / "photos", count=30)
     monkeypatch.setattr(images, "MOST_KEPT", 0)
     monkeypatch.setattr(images, "CHUNK", 4 * 144)
@@ -95,7 +92,6 @@ def test_training_never_holds_all_images(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
     """A cnn that tells left from right, trained on a folder of larger images of several sizes and modes."""
-    torch.set_num_threads(1)
     home = tmp_path_factory.mktemp("trained")
     folder = folder_of(home / "photos", count=30, side=24)
     saved(Image.fromarray(pixels("left", 0, side=40, channels=3)), folder / "left" / "000.png")

@@ -35,11 +35,6 @@ SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2, "learning_rate": 5
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def sums(tmp_path_factory: pytest.TempPathFactory) -> DataSpec:
     """Lines whose end follows from their beginning, up to 4 characters before: no pair of neighbours tells it."""

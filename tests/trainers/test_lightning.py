@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.training import Line, attempt, handle
 from trainers.errors import BadTrainer
@@ -33,8 +32,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainers.registry._registered", {})
 
 

@@ -22,11 +22,6 @@ from trainers.registry import resolve
 from trainers.training import Tensors, evaluate
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def mlp(facts: Facts, **params: Any) -> nn.Module:
     model: nn.Module = resolve("mlp").build(MLPConfig(**params), facts)  # type: ignore[misc]
     return model

@@ -25,7 +25,6 @@ CANCER = DataSpec("breast_cancer")
 
 def trained(folder: Path, spec: DataSpec, trainer: str = "mlp", params: dict[str, Any] | None = None) -> Path:
     """The model folder of a trial of a few epochs."""
-    torch.set_num_threads(1)
     params = params or {"width": 16, "depth": 1}
     line = attempt(
         folder / "trial", data=spec, trainer=trainer, params=params, epochs=5, metric="val/loss", direction="minimize"

@@ -35,11 +35,6 @@ budget: {trials: 4}
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def train(folder: Path, *, stop_after: int | None = None, epochs: int = 3, tries: int = 1, **params: Any) -> Line:
     """One attempt at a short trial."""
     return attempt(

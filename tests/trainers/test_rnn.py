@@ -27,11 +27,6 @@ SMALL = {"width": 8}
 FORECAST: dict[str, Any] = {"trainer": "rnn", "metric": "val/naive_ratio", "direction": "minimize"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def rnn(facts: Facts, **params: Any) -> nn.Module:
     model: nn.Module = resolve("rnn").build(RNNConfig(**params), facts)  # type: ignore[misc]
     return model

@@ -31,11 +31,6 @@ SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2, "learning_rate": 1
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def reversals(tmp_path_factory: pytest.TempPathFactory) -> DataSpec:
     """Words of two to five letters, and the same backwards in capitals."""

@@ -29,11 +29,6 @@ SMALL = {"width": 8, "depth": 1}
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(autouse=True)
 def no_more_names(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve("mlp"), resolve("cnn")
     monkeypatch.setattr("trainers.registry._registered", {})

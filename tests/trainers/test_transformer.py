@@ -26,11 +26,6 @@ SMALL: dict[str, Any] = {"depth": 1, "width": 16, "heads": 2}
 VARIANTS = list(itertools.product(["learned", "rotary"], ["mean", "first"]))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def orders(tmp_path_factory: pytest.TempPathFactory) -> DataSpec:
     """Texts whose class is the order of two words: no bag of words can tell them apart."""
