@@ -121,6 +121,8 @@ class Puppet:
 
 
 class NoTracker:
+    """A tracker that has nothing to tell anybody."""
+
     def __init__(self) -> None:
         self.wakes = 0
 

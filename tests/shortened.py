@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +19,15 @@ from service import app, connect
 from service.client import StudyHandle
 from service.settings import Settings
 from service.spec import read
+from tests.running import NoTracker
 from trainers.baseline import trivial_scores
 from trainers.data import load_sealed
 from trainers.registry import resolve
 
 
-class NoMirror:
-    """A tracker that has nothing to tell anybody."""
-
-    def wake(self) -> None:
-        pass
-
-    def behind(self) -> int:
-        return 0
-
-    def trouble(self) -> str | None:
-        return None
-
-    def close(self, seconds: float, on_wait: Callable[[int], None] = lambda _: None) -> bool:
-        return True
-
-
 @contextlib.contextmanager
-def no_mirror(*_: Any) -> Iterator[NoMirror]:
-    yield NoMirror()
+def no_mirror(*_: Any) -> Iterator[NoTracker]:
+    yield NoTracker()
 
 
 def searched(example: str, home: Path, *changes: str) -> StudyHandle:
