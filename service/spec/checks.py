@@ -23,7 +23,6 @@ Say = Callable[[KeyPath, str], None]
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy")
 _NOW = f"a {', '.join(_TABLES)} or .npz file"
 _LATER = {".ts": "time series files"}
-_IMAGES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
         _check_folder(path, target, say)
     elif ".py:" in str(path):
         _check_exists(Path(str(path).rpartition(":")[0]), say)
-    elif path.suffix.lower() in _IMAGES and path.exists():
+    elif path.exists() and _is_image(path):
         say(source, f"{path} is one image; give the folder that has a sub-folder of images for each class")
     elif path.suffix.lower() in _LATER:
         say(
@@ -196,6 +195,12 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
         return
     elif path.suffix.lower() in _TABLES and target is None:
         say(("data", "target"), "is missing; write the column to predict")
+
+
+def _is_image(path: Path) -> bool:
+    from trainers.data.pixels import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES
 
 
 def _check_folder(path: Path, target: str | None, say: Say) -> None:

@@ -15,6 +15,7 @@ from trainers.data.image_folder import image_files, list_folder
 from trainers.data.images import Images
 from trainers.data.pixels import Reading, read_pixels
 from trainers.data.report import data_report
+from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
 
@@ -130,12 +131,13 @@ def test_hidden_files_are_left_out_and_told_of(folder: Path) -> None:
     (folder / ".DS_Store").write_bytes(b"finder")
     (folder / "left" / "._000.png").write_bytes(b"finder")
     (folder / ".cache").mkdir()
+    (folder / "Thumbs.db").write_bytes(b"explorer")
+    (folder / "left" / "desktop.ini").write_bytes(b"explorer")
     assert load(DataSpec(str(folder))).facts.rows["train"] == 24
     report = data_report(DataSpec(str(folder)))
-    assert report["images"]["left_out"] == [".DS_Store", ".cache", "left/._000.png"]
-    assert any(
-        "3 files whose names begin with a dot are left out, such as .DS_Store" in note for note in report["notes"]
-    )
+    left_out = [".DS_Store", ".cache", "Thumbs.db", "left/._000.png", "left/desktop.ini"]
+    assert report["images"]["left_out"] == left_out
+    assert any("5 hidden files are left out, such as .DS_Store" in note for note in report["notes"])
 
 
 def test_the_report_counts_sizes_modes_classes_and_copies(folder: Path) -> None:
@@ -160,10 +162,80 @@ def test_the_report_tells_of_a_folder_that_cannot_be_trained_on(folder: Path) ->
     assert [said.split(" is ")[0] for said in report["images"]["broken"]] == [
         str(folder / "left" / name) for name in ("001.png", "002.png")
     ]
-    assert "001.png is no PNG or JPEG image" in report["problem"]
+    assert "001.png is no PNG, JPEG, WebP, BMP or TIFF image" in report["problem"]
     (folder / "left" / "001.png").unlink()
     (folder / "left" / "002.png").unlink()
     assert "the images have 2 modes" in data_report(DataSpec(str(folder)))["problem"]
+
+
+def splits_of(tmp_path: Path, *names: str) -> Path:
+    """A folder with these splits, of four images a class."""
+    for place, name in enumerate(names):
+        for label in CLASSES:
+            for number in range(4):
+                image = Image.fromarray(pixels(label, 10 * place + number))
+                saved(image, tmp_path / "photos" / name / label / f"{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "validation", "testing")])
+def test_folders_named_like_splits_are_the_splits(tmp_path: Path, names: tuple[str, ...]) -> None:
+    folder = splits_of(tmp_path, *names)
+    spec = DataSpec(str(folder))
+    data, test = load(spec), load_test(spec)
+    assert data.facts.classes == CLASSES
+    for split, name in zip((data.train, data.validation, test), names, strict=True):
+        assert {path.parent.parent.name for path in paths_of(split.x)} == {name}
+        assert len(split) == 8
+    report = data_report(spec)
+    assert report["splits"] == {"train": 8, "validation": 8, "test": 8}
+    assert report["target"]["classes"]["left"] == {"all": 12, "train": 4, "validation": 4, "test": 4}
+    assert report["problem"] is None
+
+
+def test_what_validates_is_drawn_from_training_where_no_folder_gives_it(tmp_path: Path) -> None:
+    spec = DataSpec(str(splits_of(tmp_path, "train", "test")), validation=0.25)
+    data = load(spec)
+    assert data.facts.rows == {"train": 6, "validation": 2, "test": 8}
+    assert {path.parent.parent.name for path in paths_of(data.validation.x)} == {"train"}
+    assert {path.parent.parent.name for path in paths_of(load_test(spec).x)} == {"test"}
+    fold = load(replace(spec, validation=0.2, folds=4, fold=1))
+    assert fold.facts.rows == {"train": 6, "validation": 2, "test": 8}
+    assert load(replace(spec, test=0.0)).facts.rows["test"] == 0
+
+
+def test_without_a_test_folder_nothing_tests(tmp_path: Path) -> None:
+    spec = DataSpec(str(splits_of(tmp_path, "train", "val")))
+    assert load(spec).facts.rows == {"train": 8, "validation": 8, "test": 0}
+    with pytest.raises(DataProblem, match="no rows were kept for testing"):
+        load_test(spec)
+
+
+def test_a_class_may_be_named_like_a_split(tmp_path: Path) -> None:
+    for label in ("train", "bus"):
+        for number in range(6):
+            saved(Image.fromarray(pixels("left", number)), tmp_path / "vehicles" / label / f"{number}.png")
+    assert load(DataSpec(str(tmp_path / "vehicles"))).facts.classes == ("bus", "train")
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".bmp", ".tif", ".TIFF"])
+def test_other_formats_give_the_same_pixels(tmp_path: Path, suffix: str) -> None:
+    for kind in (".png", suffix):
+        for label in CLASSES:
+            for number in range(6):
+                path = tmp_path / kind / label / f"{number}{kind}"
+                saved(Image.fromarray(pixels(label, number, channels=3)), path, lossless=True)
+    first, second = (load(DataSpec(str(tmp_path / kind))) for kind in (".png", suffix))
+    assert first.preparation == second.preparation
+    assert np.array_equal(np.asarray(first.train.x), np.asarray(second.train.x))
+
+
+def test_the_report_tells_of_files_with_several_pictures(folder: Path) -> None:
+    pages = [Image.fromarray(pixels("left", number)) for number in range(3)]
+    (folder / "left" / "000.png").unlink()
+    saved(pages[0], folder / "left" / "000.tif", save_all=True, append_images=pages[1:])
+    notes = data_report(DataSpec(str(folder)))["notes"]
+    assert any("1 image holds more than one picture, such as" in note and "000.tif" in note for note in notes)
 
 
 def test_one_folder_has_one_set_of_files(folder: Path) -> None:

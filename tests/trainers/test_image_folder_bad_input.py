@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +56,44 @@ def test_what_does_not_belong_is_named(folder: Path) -> None:
     beside.write_text("a,b")
     assert f"{beside} lies beside the classes" in problem(folder)
     beside.unlink()
-    other = folder / "right" / "movie.webp"
+    other = folder / "right" / "movie.mp4"
     other.write_bytes(b"RIFF")
-    assert f"{other} is none of .png, .jpg, .jpeg" in problem(folder)
+    assert f"{other} is none of .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff" in problem(folder)
     other.unlink()
     deeper = folder / "right" / "more"
     deeper.mkdir()
     assert f"{deeper} is a folder within the class right" in problem(folder)
 
 
-def test_folders_of_splits_are_told_how_to_lie(tmp_path: Path) -> None:
-    folder_of(tmp_path / "set" / "train", count=2)
-    assert "to split by folders is not there: put the images of train and its like together" in problem(
-        tmp_path / "set"
-    )
+def test_folders_of_splits_that_do_not_fit_are_told_how_to_lie(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for name in ("train", "val", "test"):
+        folder_of(folder / name, count=4)
+    assert load(DataSpec(str(folder))).facts.rows == {"train": 8, "validation": 8, "test": 8}
+
+    for changes, key in (
+        ({"folds": 3}, "folds"),
+        ({"reshuffle": True}, "reshuffle"),
+        ({"validation": 0.3}, "validation"),
+        ({"test": 0.1}, "test"),
+    ):
+        assert f"say which images are whose; leave split.{key} out" in problem(folder, **changes)
+
+    unlabelled = saved(Image.fromarray(pixels("left", 0)), folder / "test" / "1.png")
+    assert f"{unlabelled} lies beside the classes of the split test" in problem(folder)
+    unlabelled.unlink()
+
+    (folder / "val" / "up").mkdir()
+    assert f"{folder / 'val' / 'up'} is a class without images in any split" in problem(folder)
+    saved(Image.fromarray(pixels("left", 0)), folder / "val" / "up" / "1.png")
+    assert "leaves no row of class up to train on" in problem(folder)
+
+    extra = folder_of(folder / "extra", count=2)
+    assert "folders that give the splits are named train, validation and test" in problem(folder)
+    shutil.rmtree(extra)
+    shutil.rmtree(folder / "val" / "up")
+    (folder / "valid").mkdir()
+    assert f"{folder / 'valid'} is a split without images" in problem(folder)
 
 
 def test_a_class_without_images_one_class_and_no_class_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -96,7 +121,12 @@ def test_a_folder_that_is_not_there_is_told_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"GIF89a not an image", "is no PNG or JPEG image"), (b"\x89PNG\r\n\x1a\n", "PNG or JPEG")],
+    [
+        (b"", "is empty"),
+        (b"GIF89a not an image", "is no PNG, JPEG, WebP, BMP or TIFF image"),
+        (b"\x89PNG\r\n\x1a\n", "BMP or TIFF"),
+        (b"II*\x00\x08\x00", "BMP or TIFF"),
+    ],
 )
 def test_a_file_that_is_no_image_is_named_at_once(folder: Path, content: bytes, said: str) -> None:
     path = folder / "left" / "007.png"

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "validation", "test")
-_ALIASES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
+_ALIASES = {
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "testing": "test",
+}
+
+
+def split_number(name: str) -> int | None:
+    """The number in SPLITS of the split that a name stands for, such as "val"; None where it stands for none."""
+    word = name.strip().lower()
+    word = _ALIASES.get(word, word)
+    return SPLITS.index(word) if word in SPLITS else None
 
 
 def divider_key(spec: DataSpec) -> tuple[str, str | None]:
@@ -52,11 +65,11 @@ def _given(column: pd.Series, source: str) -> np.ndarray:
     codes, values = pd.factorize(column)
     numbers = []
     for value in values:
-        word = str(value).strip().lower()
-        word = _ALIASES.get(word, word)
-        if word not in SPLITS:
-            raise DataProblem(f"{source}: split.column has {str(value)[:40]!r}; {nearest(word, SPLITS)}")
-        numbers.append(SPLITS.index(word))
+        number = split_number(str(value))
+        if number is None:
+            near = nearest(str(value).strip().lower(), SPLITS)
+            raise DataProblem(f"{source}: split.column has {str(value)[:40]!r}; {near}")
+        numbers.append(number)
     given: np.ndarray = np.array(numbers, dtype=np.int64)[codes]
     return given
 

@@ -11,6 +11,7 @@ import numpy as np
 from trainers.data.arrays import array_data, read_npz
 from trainers.data.dividers import divider_key, divider_values
 from trainers.data.functions import function_name, is_function, returned, returned_frame
+from trainers.data.pixels import SUFFIXES
 from trainers.data.raw import Raw, nearest, taken_values
 from trainers.data.readers import TABLES, check_columns
 from trainers.data.readers import check_column as check_column
@@ -26,7 +27,6 @@ Read = TypeVar("Read")
 _LATER = {
     ".ts": "a time series file",
 }
-_IMAGES = (".png", ".jpg", ".jpeg")
 _KINDS = ", ".join([*TABLES, ".npz"])  # .txt is for language models alone: see corpus.py
 
 
@@ -72,7 +72,7 @@ def opened(path: Path, read: Callable[[str], Read]) -> Read:
         raise DataProblem(f"{path} is a folder, and only images are read from folders; give one of {_KINDS}")
     if not path.exists():
         raise DataProblem(f"no data file {path}; correct data.source{_beside(path)}")
-    if suffix in _IMAGES:
+    if suffix in SUFFIXES:
         raise DataProblem(f"{path} is one image; give the folder that has a sub-folder of images for each class")
     if suffix in _LATER:
         raise DataProblem(f"{path}: {_LATER[suffix]} is not there yet; give one of {_KINDS}")

@@ -1,11 +1,14 @@
 """A folder of images by class: each class is a sub-folder with its name, and the images lie in it.
 
-    photos/cat/a.jpg    photos/cat/b.png    photos/dog/c.jpg
+    photos/cat/a.jpg          photos/cat/b.png          photos/dog/c.jpg
+    photos/train/cat/a.jpg    photos/val/cat/b.png      photos/test/dog/c.jpg
 
-Files and folders whose names begin with a dot are left out, and the data report counts them; any
-other file that is no .png, .jpg or .jpeg, and any folder within a class, is refused. At first only
-headers are read; pixels are decoded when a batch needs them (images.py), after one pass over the
-training images that the scale is fitted on. How a file is read is in pixels.py.
+Where the sub-folders are named like splits and hold folders of their own, they are the splits.
+Files and folders whose names begin with a dot and those that systems leave behind are left out, and
+the data report counts them; any other file that is no image by its suffix, and any folder within a
+class, is refused. At first only headers are read; pixels are decoded when a batch needs them
+(images.py), after one pass over the training images that the scale is fitted on. How a file is read
+is in pixels.py.
 """
 
 from __future__ import annotations
@@ -13,29 +16,28 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainers.data.builtin import DATASETS
-from trainers.data.dividers import divider_key
+from trainers.data.dividers import SPLITS, divider_key, split_number
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.images import ImageFiles, Images, image_scaling
-from trainers.data.pixels import Header, Reading, read_header
+from trainers.data.pixels import SUFFIXES, Header, Reading, read_header
 from trainers.data.preparation import BALANCES, SCALES, Preparation
 from trainers.data.raw import Raw, Target, encode_target, one_of
-from trainers.data.split import split_rows
+from trainers.data.split import Rows, split_given, split_rows
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec, TokenSpec
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
 MODES = ("gray", "rgb")
 _SIDE = 64  # a size to suggest at most
-_LAYOUT = "a folder of images has a sub-folder for each class, and the .png, .jpg and .jpeg files in it"
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_LAYOUT = "a folder of images has a sub-folder for each class, and the images in it"
+_LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}  # by Windows, and by archives made on macOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,12 @@ class Listing:
     """The files of a folder, and when they were written: what has changed is looked at anew."""
 
     folder: Path
-    files: tuple[tuple[str, str, int, int], ...]  # class, name, bytes, time of writing
+    files: tuple[tuple[str, str, int, int], ...]  # class, path from the folder, bytes, time of writing
     hidden: tuple[str, ...]  # what is left out, from the folder
+    parts: tuple[int, ...] = ()  # of each file the number of its split in SPLITS, where folders give the splits
 
     def paths(self) -> tuple[Path, ...]:
-        return tuple(self.folder / label / name for label, name, _, _ in self.files)
+        return tuple(self.folder / name for _, name, _, _ in self.files)
 
     def labels(self) -> np.ndarray:
         return np.array([label for label, *_ in self.files])
@@ -71,7 +74,7 @@ def prepare_images(spec: DataSpec) -> tuple[Data, Split]:
     listing = list_folder(Path(spec.source))
     target, values = class_indices(listing)
     files = image_files(listing, spec.size, spec.mode)
-    rows = split_rows(values, target.classes, spec, spec.source)
+    rows = folder_rows(listing, values, target.classes, spec)
     shift, divide = image_scaling(files, rows.train, spec.scale)
     preparation = Preparation(None, shift, divide, target.labels, balance=spec.balance, images=files.reading)
     train, validation, test = (Split(Images(files, index, shift, divide), values[index]) for index in rows)
@@ -100,44 +103,116 @@ def list_folder(folder: Path) -> Listing:
     Raises:
         DataProblem: something lies where it does not belong, or a class has no images.
     """
-    files: list[tuple[str, str, int, int]] = []
-    hidden: list[str] = []
+    walk = _Walk(folder)
     try:
-        for place in sorted(folder.iterdir()):
-            if place.name.startswith("."):
-                hidden.append(place.name)
-                continue
-            if not place.is_dir():
-                raise DataProblem(f"{place} lies beside the classes; {_LAYOUT}: move it, or take it out")
-            found = _class_files(place, hidden)
-            if not found:
-                raise DataProblem(f"{place} is a class without images; put some into it, or take the folder out")
-            files += found
+        walk.begin()
     except OSError as error:
         raise DataProblem(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
-    if not files:
+    if not walk.files:
         raise DataProblem(f"{folder} is empty; {_LAYOUT}")
-    return Listing(folder, tuple(files), tuple(hidden))
+    return Listing(folder, tuple(walk.files), tuple(walk.hidden), tuple(walk.parts))
 
 
-def _class_files(place: Path, hidden: list[str]) -> list[tuple[str, str, int, int]]:
-    files = []
-    for file in sorted(place.iterdir()):
-        if file.name.startswith("."):
-            hidden.append(f"{place.name}/{file.name}")
-        elif file.is_dir():
-            parts = (
-                f"; to split by folders is not there: put the images of {place.name} and its like together, by class"
-                if place.name.lower() in _SPLITS
-                else ""
-            )
-            raise DataProblem(f"{file} is a folder within the class {place.name}; {_LAYOUT}, and no deeper{parts}")
-        elif file.suffix.lower() not in SUFFIXES:
-            raise DataProblem(f"{file} is none of {', '.join(SUFFIXES)}; convert it, or take it out")
-        else:
+@dataclass(slots=True)
+class _Walk:
+    """What is found on the way through a folder."""
+
+    folder: Path
+    files: list[tuple[str, str, int, int]] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        places = self._folders(self.folder)
+        splits = [split_number(place.name) for place in places]
+        named = [number for number in splits if number is not None]
+        if len(named) == len(splits) and 0 in named and any(self._has_folders(place) for place in places):
+            self._splits(zip(named, places, strict=True))
+            return
+        for place in places:
+            if not self._class(place):
+                raise DataProblem(f"{place} is a class without images; put some into it, or take the folder out")
+
+    def _folders(self, place: Path) -> list[Path]:
+        """The folders in a folder that holds nothing else."""
+        found = self._visible(place, self.hidden)
+        for item in found:
+            if not item.is_dir():
+                beside = "the classes" if place == self.folder else f"the classes of the split {place.name}"
+                raise DataProblem(f"{item} lies beside {beside}; {_LAYOUT}: move it, or take it out")
+        return found
+
+    def _has_folders(self, place: Path) -> bool:
+        return any(item.is_dir() for item in self._visible(place, []))
+
+    def _visible(self, place: Path, hidden: list[str]) -> list[Path]:
+        """What is in a folder, sorted; what is left out goes to `hidden`."""
+        found = []
+        for item in sorted(place.iterdir()):
+            if item.name.startswith(".") or item.name.lower() in _LEFT_BEHIND:
+                hidden.append(item.relative_to(self.folder).as_posix())
+            else:
+                found.append(item)
+        return found
+
+    def _splits(self, places: Iterable[tuple[int, Path]]) -> None:
+        empty: dict[str, Path] = {}
+        for number, place in places:
+            before = len(self.files)
+            for label in self._folders(place):
+                count = self._class(label)
+                self.parts += [number] * count
+                if not count:
+                    empty[label.name] = label
+            if len(self.files) == before:
+                raise DataProblem(f"{place} is a split without images; put some into it, or take the folder out")
+        for name in sorted(empty.keys() - {label for label, *_ in self.files}):
+            raise DataProblem(f"{empty[name]} is a class without images in any split; take it out")
+
+    def _class(self, place: Path) -> int:
+        """Take the images of a class; how many there are."""
+        before = len(self.files)
+        for file in self._visible(place, self.hidden):
+            if file.is_dir():
+                raise DataProblem(
+                    f"{file} is a folder within the class {place.name}; {_LAYOUT}, and no deeper; folders that give "
+                    "the splits are named train, validation and test, and have the classes in them"
+                )
+            if file.suffix.lower() not in SUFFIXES:
+                raise DataProblem(f"{file} is none of {', '.join(SUFFIXES)}; convert it, or take it out")
             about = file.stat()
-            files.append((place.name, file.name, about.st_size, about.st_mtime_ns))
-    return files
+            name = file.relative_to(self.folder).as_posix()
+            self.files.append((place.name, name, about.st_size, about.st_mtime_ns))
+        return len(self.files) - before
+
+
+def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], spec: DataSpec) -> Rows:
+    """The rows of each split, as folders give them or by shares.
+
+    Args:
+        listing: of the images.
+        values: the class of each.
+        classes: their names.
+        spec: the shares.
+
+    Raises:
+        DataProblem: folders give the splits, and the study asks for others; or the data cannot be split.
+    """
+    if not listing.parts:
+        return split_rows(values, classes, spec, spec.source)
+    usual = DataSpec(spec.source)
+    drawn = {"folds": spec.folds, "reshuffle": spec.reshuffle or None}
+    asked = [key for key, value in drawn.items() if value is not None]
+    asked += ["validation"] if spec.validation != usual.validation else []
+    refused = asked if SPLITS.index("validation") in listing.parts else []
+    if spec.test not in (0, usual.test):
+        refused = [*refused, "test"]
+    if refused:
+        raise DataProblem(
+            f"{spec.source}: its folders train, validation and test say which images are whose; "
+            f"leave split.{refused[0]} out"
+        )
+    return split_given(values, classes, np.array(listing.parts), spec, spec.source)
 
 
 @functools.lru_cache(maxsize=1)
@@ -202,7 +277,7 @@ def _check_alike(listing: Listing, what: str, values: Sequence[str], key: str, s
     if len(counts) == 1:
         return
     told = [
-        f"{count} {'is' if count == 1 else 'are'} {value} (such as {'/'.join(listing.files[values.index(value)][:2])})"
+        f"{count} {'is' if count == 1 else 'are'} {value} (such as {listing.files[values.index(value)][1]})"
         for value, count in counts.most_common(4)
     ]
     more = f", and {len(counts) - 4} more {what}" if len(counts) > 4 else ""

@@ -1,7 +1,8 @@
 """One image file: what its header says, and its pixels. Folders of them are in image_folder.py.
 
 Rules, the same in training and in use:
-- PNG and JPEG, by what is in the file and not by its suffix; of an animation the first picture.
+- PNG, JPEG, WebP, BMP and TIFF, by what is in the file and not by its suffix; of several pictures in
+  one file (an animation, the pages of a scan) the first.
 - A photo is turned as its EXIF orientation says (of a PNG where the EXIF data come before the pixels).
 - A palette is a way to store colours: what is read are the colours. Black and white is gray.
 - `size` stretches to a square, bilinear and smoothed when shrinking; no part is cut off.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ from trainers.errors import DataProblem
 if TYPE_CHECKING:
     from PIL import Image
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+
 # What is read where no mode is given: the mode that Pillow converts to, and how many channels it has.
 _READ_AS = {
     "gray": ("L", 1),
@@ -37,7 +42,7 @@ _READ_AS = {
     "16-bit gray": ("I;16", 1),
     "cmyk": ("CMYK", 4),
 }
-_WITHOUT_ALPHA = {"1": "gray", "L": "gray", "RGB": "rgb", "P": "palette", "I;16": "16-bit gray", "I": "16-bit gray"}
+_WITHOUT_ALPHA = {"1": "gray", "L": "gray", "RGB": "rgb", "P": "palette", "I;16": "16-bit gray", "I;16B": "16-bit gray"}
 _WITH_ALPHA = {"gray": "gray with alpha", "rgb": "rgba", "palette": "palette with alpha"}
 _MODES = {"LA": "gray with alpha", "RGBA": "rgba", "PA": "palette with alpha", "CMYK": "cmyk", "YCbCr": "rgb"}
 _ORIENTATION = 0x0112  # of EXIF
@@ -47,11 +52,12 @@ _ON_ITS_SIDE = 5  # an orientation of this or more swaps width and height
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is known of an image before its pixels are: its sides as it is seen, and its mode."""
+    """What is known of an image before it is decoded: its sides as it is seen, and its mode."""
 
     width: int
     height: int
     mode: str
+    pictures: int = 1  # in the file; the first is read
 
     @property
     def size(self) -> str:
@@ -107,7 +113,7 @@ def read_header(path: Path) -> Header:
         mode = _mode(path, image)
         if _orientation(image) >= _ON_ITS_SIDE:
             width, height = height, width
-        return Header(width, height, mode)
+        return Header(width, height, mode, getattr(image, "n_frames", 1))
 
 
 def read_pixels(path: Path, reading: Reading) -> np.ndarray:
@@ -164,10 +170,15 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         if path.stat().st_size == 0:
             raise DataProblem(f"{path} is empty; take it out, or put the image back")
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a TIFF that is cut off: the error below says it
+            image = Image.open(path, formats=_FORMATS)
+        with image:
             yield image
     except UnidentifiedImageError as error:
-        raise DataProblem(f"{path} is no PNG or JPEG image, or a broken one; take it out, or save it anew") from error
+        raise DataProblem(
+            f"{path} is no PNG, JPEG, WebP, BMP or TIFF image, or a broken one; take it out, or save it anew"
+        ) from error
     except FileNotFoundError as error:
         raise DataProblem(f"there is no image {path}") from error
     except (*_BROKEN, Image.DecompressionBombError) as error:
@@ -177,6 +188,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _mode(path: Path, image: Image.Image) -> str:
     mode = _MODES.get(image.mode) or _WITHOUT_ALPHA.get(image.mode)
+    if image.mode == "I" and image.format == "PNG":  # of 16 bits; that of a TIFF has 32, more than are read
+        mode = "16-bit gray"
     if mode is None:
         raise DataProblem(f"{path} has the mode {image.mode}, which is not read; save it as gray or RGB")
     return _WITH_ALPHA.get(mode, mode) if image.has_transparency_data else mode

@@ -18,7 +18,7 @@ from trainers.data import load, load_test, look, read_raw
 from trainers.data.corpus import corpus_notes, is_corpus
 from trainers.data.facts import Data, Split
 from trainers.data.giveaways import giveaways
-from trainers.data.image_folder import class_indices, is_image_folder, list_folder
+from trainers.data.image_folder import class_indices, folder_rows, is_image_folder, list_folder
 from trainers.data.image_report import image_notes, look_through
 from trainers.data.pairs import columns_told, is_pairs, pairs_notes
 from trainers.data.raw import Raw, complete_rows, encode_target
@@ -125,7 +125,7 @@ def _of_images(spec: DataSpec) -> dict[str, Any]:
     problem = looked.broken[0] if looked.broken else None
     rows: Rows | None = None
     try:
-        rows = split_rows(values, target.classes, spec, spec.source)
+        rows = folder_rows(listing, values, target.classes, spec)
         look(spec)
     except DataProblem as error:
         problem = problem or str(error)

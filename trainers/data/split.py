@@ -8,6 +8,7 @@ that many parts, and one of them validates; by time, a fold trains on all that c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,28 @@ def split_rows(
         rows = _by_time(divider, spec)
     else:
         rows = _by_shares(y, classes, spec, source)
-    _check_parts(rows, y, classes, spec, source)
+    _check_parts(rows, y, classes, spec, source, _by(spec))
+    return rows
+
+
+def split_given(y: np.ndarray, classes: Sequence[str], given: np.ndarray, spec: DataSpec, source: str) -> Rows:
+    """Rows whose split the data say; where none is given to validate, those are drawn from training by their share.
+
+    Args:
+        y: class indices.
+        classes: their names.
+        given: the number of each row's split: 0 trains, 1 validates, 2 tests.
+        spec: the share and the seed of what is drawn; with a share of 0 for testing nothing is.
+        source: how messages name the data.
+    """
+    train, validation, test = (np.flatnonzero(given == part) for part in range(3))
+    if not spec.test:
+        test = test[:0]
+    if not len(validation):
+        drawn = split_rows(y[train], classes, replace(spec, test=0.0), source)
+        return Rows(train[drawn.train], train[drawn.validation], test)
+    rows = Rows(train, validation, test)
+    _check_parts(rows, y, classes, replace(spec, test=0.0), source, "the given split")
     return rows
 
 
@@ -170,12 +192,15 @@ def forward_fold(rows: int, folds: int, fold: int) -> tuple[int, int]:
     return edges[fold + 1], edges[fold + 2]
 
 
-def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str) -> None:
-    """DataProblem if a split has no rows, or training has none of a class."""
+def _by(spec: DataSpec) -> str:
+    """What the split goes by, as messages name it."""
     given = {"column": spec.split_column, "group": spec.split_group, "time": spec.split_time}
     by = next((f"split.{key} {name}" for key, name in given.items() if name), "split")
-    if spec.folds is not None:
-        by += f" with folds: {spec.folds}"
+    return by if spec.folds is None else f"{by} with folds: {spec.folds}"
+
+
+def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str, by: str) -> None:
+    """DataProblem if a split has no rows, or training has none of a class."""
     least = 1 if classes else 2
     tested = bool(spec.test) and spec.split_column is None
     for name, part, needed in (
