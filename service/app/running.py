@@ -157,6 +157,7 @@ def _plan(spec: StudySpec) -> Plan:
         target=spec.budget.target,
         prune=spec.pruning.method != "none",
         retries=spec.training.retries,
+        failures=spec.budget.failures,
         stop_on_overfit=spec.training.stop_on == "overfit",
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
         seed=spec.search.seed,

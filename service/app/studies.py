@@ -39,7 +39,7 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
         while name in taken:
             name, number = f"{spec.name}-{number}", number + 1
     elif name in taken:
-        if taken[name].fingerprint == spec.fingerprint():
+        if spec.is_same(taken[name].spec):
             return taken[name]
         if _is_blank(store, taken[name], now):
             store.remove(name)
@@ -96,7 +96,7 @@ def queue_study(
 def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
     """What to do about a name that is there already."""
     resume, remove = settings.hint(f"resume {spec.name}"), settings.hint(f"rm {spec.name}")
-    if taken.fingerprint == spec.fingerprint():
+    if spec.is_same(taken.spec):
         return f"study {spec.name} is there already and {taken.state}: go on with it by {resume}, or give `--new`"
     differing = "; ".join(spec.differences(taken.spec))
     return (

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.records import Failure, Report, StudyState, Trial, TrialState, Verdict, better, ranked, trial_seed
+from service.scheduler.failing import Failures
 from service.scheduler.words import (
     MORE,
     Action,
@@ -72,6 +73,7 @@ class Scheduler:
         self._overtime: set[int] = set()
         self._asked: int | None = None
         self._exhausted = False
+        self._failures = Failures(plan.failures, self.trials.values())
         self._confirming = any(trial.confirms is not None for trial in self.trials.values())
 
     @property
@@ -174,6 +176,7 @@ class Scheduler:
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test, size=event.size, message=None))
+        self._failures.note(trial)
         actions: list[Action] = [Settle(trial, event)]
         if self._reaches_target(self.trials[trial.number]):
             actions += self._close(Reason.TARGET, None, now)
@@ -306,19 +309,26 @@ class Scheduler:
                 return [Close(StudyState.INTERRUPTED, self._message)]
             case Reason.STOP:
                 return [Close(StudyState.STOPPED, self._message)]
-            case Reason.UNUSABLE:
+            case Reason.UNUSABLE | Reason.FAILURES:
                 return [Close(StudyState.FAILED, self._message)]
         if any(trial.state is TrialState.COMPLETE for trial in self.trials.values()):
             return [Close(StudyState.DONE)]
         return [Close(StudyState.FAILED, "no trial was trained to its end")]
 
     def _settle(self, trial: Trial, state: TrialState, now: float, **changes: Any) -> list[Action]:
-        return [Settle(self._put(trial.to(state, ended=now, **changes)))]
+        trial = self._put(trial.to(state, ended=now, **changes))
+        self._failures.note(trial)
+        actions: list[Action] = [Settle(trial)]
+        if state is TrialState.FAILED and (why := self._failures.hopeless(trial, self.running)):
+            actions += self._close(Reason.FAILURES, why, now)
+        return actions
 
     def _settle_cut(self, trial: Trial, now: float, ended: Ended | None = None) -> list[Action]:
         """A pruned trial, or one that was stopped for overfitting: that is as trained as it is to be."""
         state = TrialState.PRUNED if trial.prune_at is not None else TrialState.COMPLETE
-        return [Settle(self._put(trial.to(state, ended=now, message=None)), ended)]
+        trial = self._put(trial.to(state, ended=now, message=None))
+        self._failures.note(trial)
+        return [Settle(trial, ended)]
 
     def _requeue(self, trial: Trial, *, front: bool) -> list[Action]:
         trial = self._put(trial.to(TrialState.QUEUED))

@@ -25,6 +25,7 @@ class Plan:
     stop_on_overfit: bool = False
     confirm: tuple[int, int] | None = None  # the best so many are trained again, on so many fresh seeds each
     retries: int = 2  # how many deaths of its worker in a row a trial survives
+    failures: int = 0  # so many failures alike, while no trial succeeds, end the study; 0: any number may fail
     seed: int = 0
 
 
@@ -92,11 +93,12 @@ class Reason(Enum):
     STOP = auto()
     UNUSABLE = auto()
     NO_DISK = auto()
+    FAILURES = auto()
 
     @property
     def saves(self) -> bool:
         """Whether trials in flight go back to the queue, for a later resume."""
-        return self in (Reason.INTERRUPT, Reason.STOP, Reason.NO_DISK)
+        return self in (Reason.INTERRUPT, Reason.STOP, Reason.NO_DISK, Reason.FAILURES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Budget(Section):
     trials: Natural | None = None
     minutes: Positive | None = None
     target: Number | None = None  # of the objective
+    failures: Count = 10  # alike, while no trial succeeds; 0: any number
 
 
 def _lone(value: object) -> int:

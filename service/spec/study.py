@@ -159,9 +159,13 @@ class StudySpec(Section):
         canonical = json.dumps(_decisive(self.to_dict()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
+    def is_same(self, other: Mapping[str, Any]) -> bool:
+        """Whether a spec kept by to_dict, of this version or an earlier one, decides the same results."""
+        return self.fingerprint() == StudySpec.from_dict(other).fingerprint()
+
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What a spec kept by to_dict has otherwise: "budget.trials: 20 there, 40 here"."""
-        here, there = _decisive(self.to_dict()), _decisive(dict(other))
+        here, there = _decisive(self.to_dict()), _decisive(StudySpec.from_dict(other).to_dict())
         flat_here, flat_there = dict(_flat(here)), dict(_flat(there))
         found = [
             f"{key}: {_told(flat_there, key)} there, {_told(flat_here, key)} here"

@@ -88,7 +88,7 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "retries": 0,
         "stop_on": None,
     }
-    assert spec.budget.model_dump() == {"trials": 64, "minutes": 30.0, "target": 0.99}
+    assert spec.budget.model_dump() == {"trials": 64, "minutes": 30.0, "target": 0.99, "failures": 10}
     assert spec.resources.model_dump() == {
         "cpus": 0.5,
         "gpus": 0.25,
@@ -359,6 +359,15 @@ def test_what_decides_the_results_changes_the_fingerprint_and_is_told(
     one, two = spec_of(tmp_path), spec_of(tmp_path, MINIMAL, *overrides)
     assert one.fingerprint() != two.fingerprint()
     assert two.differences(one.to_dict()) == differences
+
+
+def test_a_study_kept_by_an_earlier_version_without_a_newer_key_is_the_same_study(tmp_path: Path):
+    spec = spec_of(tmp_path)
+    kept = spec.to_dict()
+    del kept["budget"]["failures"]
+    assert spec.is_same(kept)
+    assert spec.differences(kept) == []
+    assert not spec_of(tmp_path, MINIMAL, "budget.failures=3").is_same(kept)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
