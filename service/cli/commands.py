@@ -101,10 +101,10 @@ def show(name: StudyName, trial: Annotated[int | None, typer.Argument(metavar="[
     study = studies()[name]
     if trial is None:
         facts = study_facts(study)
-        print_json(facts) if given.as_json else print_study(facts)
+        print_json(facts) if given.as_json else print_study(study, facts)
     else:
         facts = trial_facts(study, trial)
-        print_json(facts) if given.as_json else print_trial(facts)
+        print_json(facts) if given.as_json else print_trial(study, facts)
 
 
 @cli.command()
@@ -128,7 +128,7 @@ def best(
     else:
         from service.cli.diagnosing import print_serious
 
-        print_best(facts)
+        print_best(study, facts)
         print_serious(study.diagnosis())
 
 
@@ -143,7 +143,7 @@ def diagnose(
         from service.cli.showing import print_trial, trial_facts
 
         facts = trial_facts(study, trial)
-        print_json(facts["diagnosis"]) if given.as_json else print_trial(facts)
+        print_json(facts["diagnosis"]) if given.as_json else print_trial(study, facts)
         return
     from service.cli.diagnosing import print_diagnosis
 

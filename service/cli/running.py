@@ -130,7 +130,7 @@ def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    print_best(facts)
+    print_best(study, facts)
     print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))
     print(f"  see the runs in the MLflow UI: {settings.hint('ui')}")
 

@@ -76,7 +76,7 @@ def _follow(study: StudyHandle) -> None:
     if given.as_json:
         print_json(facts)
     elif facts["best"]:
-        print_best(facts)
+        print_best(study, facts)
     raise_unless_done(study, last)
 
 

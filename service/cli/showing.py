@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from service.app import spec_of
-from service.cli.tables import cause, duration, number, verdict_counts, verdict_text
+from service.cli.tables import cause, duration, gap_note, number, verdict_counts, verdict_text
 from service.client import iso, trial_row
 from service.records import StudyState
 
@@ -54,7 +54,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
     }
 
 
-def print_study(facts: Mapping[str, Any]) -> None:
+def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME`."""
     best = facts["best"]
     line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
@@ -68,6 +68,8 @@ def print_study(facts: Mapping[str, Any]) -> None:
     if best:
         line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
         line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
+        if note := gap_note(study, best):
+            line("", note)
     line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
     line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
@@ -93,7 +95,7 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
     }
 
 
-def print_trial(facts: Mapping[str, Any]) -> None:
+def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME TRIAL`."""
     from service.diagnosis.picture import sparkline
 
@@ -104,6 +106,8 @@ def print_trial(facts: Mapping[str, Any]) -> None:
         line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
     diagnosis = facts["diagnosis"] or {}
     line("verdict", verdict_text(facts["verdict"]), f"  gap {number(facts['gap'])}")
+    if note := gap_note(study, facts):
+        line("", note)
     if diagnosis.get("reason"):
         line("", diagnosis["reason"])
     for sentence in diagnosis.get("advice", ()):

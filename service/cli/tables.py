@@ -85,7 +85,20 @@ def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:
     }
 
 
-def print_best(facts: Mapping[str, Any]) -> None:
+def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
+    """Why a trial with a value has no gap; empty where there is nothing to explain."""
+    if row is None or row["value"] is None or row["gap"] is not None:
+        return ""
+    metric = study.record.spec["objective"]["metric"]
+    split, _, name = metric.partition("/")
+    if split != "val" or not name:
+        return f"no gap: {metric} is not a validation metric (val/...)"
+    reported = {key for report in study.reports(row["trial"]) for key in report.metrics}
+    when = " at the best epoch" if f"train/{name}" in reported else ""
+    return f"no gap: the trainer does not report train/{name}{when}"
+
+
+def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The table of `goodfit best`, and the best configuration below it."""
     rows = facts["best"]
     if not rows:
@@ -106,6 +119,8 @@ def print_best(facts: Mapping[str, Any]) -> None:
     sure = f", confirmed on {seeds} fresh seed{'' if seeds == 1 else 's'}" if seeds else ""
     head = f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}{sure}"
     print(f"{head}\n  {{{shown}}}")
+    if note := gap_note(study, top):
+        print(f"  {note}")
     if top["model_uri"]:
         print(f"  model: {top['model_uri']}")
 
@@ -163,6 +178,9 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
         ]
         out.add_row(*cells, *(number(trial.params.get(key)) for key in varying))
     show(out)
+    valued = [trial for trial in trials if trial.value is not None]
+    if valued and all(trial.gap is None for trial in valued):
+        print(gap_note(study, trial_row(valued[0])))
 
 
 def varying_keys(configurations: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from service import app, cli
-from service.cli.tables import cause
+from service.cli.tables import cause, gap_note
 from service.errors import GoodfitError
+from service.records import Report
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -66,3 +69,19 @@ def test_a_fault_where_no_log_can_be_written_is_told_without_one(
 def test_a_failure_names_its_log_only_where_there_is_one() -> None:
     assert cause("ValueError: no", "/home/log.txt") == "ValueError: no; log: /home/log.txt"
     assert cause("its worker died 3 times in a row", None) == "its worker died 3 times in a row"
+
+
+@pytest.mark.parametrize(
+    ("metric", "reported", "told"),
+    [
+        ("val/accuracy", {"train/loss": 0.1}, "no gap: the trainer does not report train/accuracy"),
+        ("val/loss", {"train/loss": 0.1}, "no gap: the trainer does not report train/loss at the best epoch"),
+        ("train/loss", {"train/loss": 0.1}, "no gap: train/loss is not a validation metric (val/...)"),
+    ],
+)
+def test_a_gap_that_is_missing_is_explained(metric: str, reported: dict[str, float], told: str) -> None:
+    record = SimpleNamespace(spec={"objective": {"metric": metric}})
+    study: Any = SimpleNamespace(record=record, reports=lambda trial: [Report(trial, 1, reported, 0.0)])
+    assert gap_note(study, {"trial": 3, "value": 0.5, "gap": None}) == told
+    assert gap_note(study, {"trial": 3, "value": 0.5, "gap": 0.0}) == ""
+    assert gap_note(study, {"trial": 3, "value": None, "gap": None}) == ""
