@@ -16,6 +16,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from trainers.bridge import Epochs
@@ -27,7 +28,6 @@ _DECIDED = {
     "max_epochs": "training: {epochs: ...}",
     "max_steps": "training: {epochs: ...}",
     "enable_checkpointing": "training: {checkpoint_epochs: ...}",
-    "check_val_every_n_epoch": "nothing: an epoch without validation has no objective to report",
 }
 
 
@@ -43,7 +43,8 @@ def fit(
     """Train a LightningModule to the trial's end, reporting each epoch.
 
     Reported is what the module logs by epoch: `train_loss` or `train/loss` as train/loss,
-    `val_loss` or `val/loss` as val/loss, and so on. Other names stay in Lightning.
+    `val_loss` or `val/loss` as val/loss, and so on; learning rates of a LearningRateMonitor as
+    train/lr-... Other names stay in Lightning.
 
     Args:
         trial: as the trainer got it.
@@ -88,7 +89,7 @@ def _make_trainer(trial: Trial, epochs: Epochs, state: _State, settings: dict[st
     callbacks, plugins = settings.pop("callbacks", None) or [], settings.pop("plugins", None) or []
     quiet = {
         "devices": 1,
-        "logger": False,  # Goodfit keeps the curves
+        "logger": _NoLogger(),  # Goodfit keeps the curves; some callbacks insist on a logger
         "log_every_n_steps": 1,  # it warns of shorter epochs otherwise
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -107,6 +108,14 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
+class _NoLogger(DummyLogger):
+    """Takes everything and keeps nothing; callbacks such as LearningRateMonitor do not train without a logger."""
+
+    @property
+    def save_dir(self) -> None:
+        return None
+
+
 class ReportEachEpoch(Checkpoint):
     """Reports each epoch and stops the loop when the trial is over.
 
@@ -116,9 +125,16 @@ class ReportEachEpoch(Checkpoint):
 
     def __init__(self, epochs: Epochs) -> None:
         self._epochs = epochs
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         train, val = by_split(trainer.callback_metrics)
+        if trainer.enable_validation and not self._validated:
+            val = {}  # what Lightning still holds is of an earlier epoch
+        self._validated = False
         if not self._epochs.end(train, val):
             trainer.should_stop = True
 
@@ -134,6 +150,8 @@ def by_split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
         base, _, fork = name.rpartition("_")
         if fork in ("step", "epoch") and base in metrics:
             continue
+        if name.startswith("lr-"):  # as LearningRateMonitor names them: lr-Adam, lr-Adam/pg1
+            train[name] = value
         for split, named in (("train", train), ("val", val)):
             if name.startswith((f"{split}_", f"{split}/")):
                 named[name[len(split) + 1 :]] = value

@@ -31,6 +31,29 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+SPARSE = """
+import lightning, torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from torch.utils.data import DataLoader, TensorDataset
+from trainers.lightning import fit
+
+class Net(lightning.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(1, 1)
+    def training_step(self, batch, index):
+        return self.line(batch[0]).square().mean()
+    def validation_step(self, batch, index):
+        self.log("val_loss", self.line(batch[0]).square().mean())
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.5)
+
+def train(trial):
+    rows = DataLoader(TensorDataset(torch.ones(4, 1)), 2)
+    fit(trial, Net(), rows, rows, check_val_every_n_epoch=2, callbacks=[LearningRateMonitor("epoch")])
+"""
+
+
 @pytest.fixture(autouse=True)
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trainers.registry._registered", {})
@@ -81,12 +104,23 @@ def test_early_stopping_ends_the_loop(tmp_path: Path) -> None:
     assert len(line.reports) < 50
 
 
+def test_validation_in_some_epochs_and_a_learning_rate_monitor(tmp_path: Path) -> None:
+    (tmp_path / "sparse.py").write_text(SPARSE)
+    line = attempt(
+        tmp_path / "t", trainer=f"{tmp_path / 'sparse.py'}:train", epochs=5, metric="val/loss", direction="minimize"
+    )
+    assert (line.ended.outcome, line.ended.message) == (Outcome.COMPLETE, None)
+    assert ["val/loss" in report.metrics for report in line.reports] == [False, True, False, True, False]
+    assert [report.metrics["train/lr-SGD"] for report in line.reports] == [0.5] * 5
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {"best.pt", "last.pt"}
+
+
 def test_a_loss_that_is_no_number_ends_the_trial_as_one(tmp_path: Path) -> None:
     line = attempt(tmp_path, params={"learning_rate": float("inf")}, **SETTINGS)
     assert line.ended.outcome is Outcome.NAN
 
 
-@pytest.mark.parametrize("setting", ["max_epochs", "max_steps", "enable_checkpointing", "check_val_every_n_epoch"])
+@pytest.mark.parametrize("setting", ["max_epochs", "max_steps", "enable_checkpointing"])
 def test_what_the_study_decides_is_refused_as_a_setting(tmp_path: Path, setting: str) -> None:
     import lightning
 
