@@ -175,7 +175,7 @@ class Runner:
             case sc.Keep(report, value):
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
-                if self._scheduler.trials[report.trial].confirms is None:
+                if value is not None and self._scheduler.trials[report.trial].confirms is None:
                     self._sampler.report(report.trial, report.epoch, value)
             case sc.Record(trial):
                 self._batch.trials[trial.number] = trial

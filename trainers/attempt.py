@@ -84,9 +84,10 @@ class FoldResult:
 
     @classmethod
     def of(cls, curve: Mapping[int, Metrics], assignment: Assignment) -> FoldResult:
-        """From a fold's reports by epoch."""
+        """From a fold's reports by epoch; some epochs may lack the objective, not all."""
         epochs = tuple(curve[epoch] for epoch in sorted(curve))
-        return cls(_best([metrics[assignment.metric] for metrics in epochs], assignment), epochs)
+        measured = [index for index, metrics in enumerate(epochs) if assignment.metric in metrics]
+        return cls(measured[_best([epochs[index][assignment.metric] for index in measured], assignment)], epochs)
 
     def write(self, folder: Path) -> None:
         part = folder / f"{RESULT}.{os.getpid()}.part"
@@ -155,6 +156,7 @@ class Attempt:
             return None
         if not trial.epoch:
             raise BadTrainer("the trainer ended without one trial.report(train=..., val=...)")
+        trial._require_objective()  # noqa: SLF001 - not for trainers
         return trial
 
     def _scored(self, part: Assignment, best_epoch: int) -> Metrics | None:

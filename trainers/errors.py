@@ -24,7 +24,7 @@ class BadTrainer(TrainersError):
 
 
 class MetricMissing(BadTrainer):
-    """The first report lacks the study's objective: every other trial would lack it too."""
+    """The reports lack the study's objective: those of every other trial would lack it too."""
 
 
 class DataProblem(TrainersError):

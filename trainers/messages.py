@@ -130,6 +130,7 @@ class Outcome(StrEnum):
 
     COMPLETE = "complete"  # all epochs, or stopped early
     STOPPED = "stopped"  # told to stop, and did
+    PRUNED = "pruned"  # the trainer itself gave it up, by optuna.TrialPruned
     ERROR = "error"
     UNUSABLE = "unusable"  # no trial of this study can succeed: the study itself is wrong
     NO_DISK = "no_disk"  # no trial can go on until there is room again

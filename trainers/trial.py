@@ -9,12 +9,14 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 import os
+import reprlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,14 +52,35 @@ class NotANumber(Exception):
     """The objective or a loss is NaN or infinite; training on is pointless."""
 
 
+class NoParameter(KeyError):
+    """A key that is not among a trial's parameters."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would put its message in quotes
+
+
 class Config(dict[str, Any]):
     """A trial's parameters, by key or by attribute: `config["depth"]`, `config.depth`."""
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in self:
             return self[name]
-        except KeyError:
-            raise AttributeError(f"this trial has no parameter {name!r}; it has: {', '.join(self)}") from None
+        raise AttributeError(self._missing(name))
+
+    def __missing__(self, name: str) -> Any:
+        raise NoParameter(self._missing(name))
+
+    def _missing(self, name: str) -> str:
+        known = list(map(str, self))
+        near = difflib.get_close_matches(str(name), known, n=1) or [key for key in known if _abbreviates(name, key)]
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"this trial has no parameter {name!r}; it has: {', '.join(known) or 'none'}{hint}"
+
+
+def _abbreviates(short: str, name: str) -> bool:
+    """Whether all letters of `short` stand in `name` in their order, the first one first: lr, learning_rate."""
+    letters = iter(name)
+    return name[:1] == str(short)[:1] and all(letter in letters for letter in str(short))
 
 
 class Trial:
@@ -92,6 +115,7 @@ class Trial:
         self._objects: tuple[Stateful, ...] = ()
         self._curve: list[tuple[int, dict[str, float], float]] = []
         self._best: tuple[int, float] | None = None
+        self._measured = False  # whether the objective has been reported
         self._best_state: list[Any] | None = None  # not yet on disk
         self._over = False
         self._epoch = 0
@@ -167,6 +191,7 @@ class Trial:
             item.load_state_dict(state)
         self._curve = [(epoch, dict(metrics), at) for epoch, metrics, at in saved["curve"]]
         self._best = saved["best"]
+        self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
         self._epoch = self._saved_epoch = saved["epoch"]
         self._over = saved["over"]
         for epoch, metrics, at in self._curve:
@@ -183,10 +208,15 @@ class Trial:
             self._training = epoch
             yield epoch
             if self._epoch != epoch:
-                raise BadTrainer(f"epoch {epoch} ended without trial.report(train=..., val=...)")
+                raise BadTrainer(
+                    f"epoch {epoch} ended without trial.report(train=..., val=...); "
+                    "an epoch without validation is reported by trial.report(train=...)"
+                )
 
     def report(self, train: Mapping[str, Any] | None = None, val: Mapping[str, Any] | None = None) -> None:
         """Send the epoch's metrics. Does not wait for anyone.
+
+        An epoch without validation has no `val`; one metric that was not measured may be None.
 
         Args:
             train: metrics on the training split, by plain names: {"loss": 0.3, "accuracy": 0.9}.
@@ -194,18 +224,20 @@ class Trial:
 
         Raises:
             BadTrainer: called outside `for epoch in trial.epochs()`, or a metric is no number.
-            MetricMissing: the study's objective is not among the metrics.
+            MetricMissing: the first validation lacks the study's objective.
         """
         epoch = self._epoch + 1
         if epoch != self._training:
             twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
             raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
         metrics = {**_named("train", train or {}), **_named("val", val or {})}
-        value = self._objective(metrics)
+        names = [f"{split}/{name}" for split, named in (("train", train), ("val", val)) for name in named or {}]
+        value = self._objective(metrics, names)
         self._epoch = epoch
-        improved = self._note_best(epoch, value)
+        improved = value is not None and self._note_best(epoch, value)
         broken = [name for name, number in metrics.items() if _must_be_finite(name, self._assignment.metric, number)]
-        self._over = bool(broken) or epoch >= self._last or self._out_of_patience(epoch)
+        out_of_patience = value is not None and self._out_of_patience(epoch)
+        self._over = bool(broken) or epoch >= self._last or out_of_patience
         at = self._clock()
         self._curve.append((epoch, metrics, at))
         if improved and self._objects:
@@ -219,13 +251,35 @@ class Trial:
     def _stop_asked(self) -> bool:
         return self._channel.stop_asked(self.number)
 
-    def _objective(self, metrics: Mapping[str, float]) -> float:
-        name = self._assignment.metric
-        if name not in metrics:
-            raise MetricMissing(
-                f"the objective {name} is not reported; the trainer reports: {', '.join(metrics) or 'nothing'}"
-            )
-        return metrics[name]
+    def _require_objective(self) -> None:
+        """MetricMissing where the objective has not been in any report: there is nothing to rank the trial by."""
+        if not self._measured:
+            reported = dict.fromkeys(name for _, metrics, _ in self._curve for name in metrics)
+            raise self._missing(reported)
+
+    def _objective(self, metrics: Mapping[str, float], names: Collection[str]) -> float | None:
+        """The objective's value; None in an epoch that does not measure it.
+
+        Args:
+            metrics: as they are reported.
+            names: of these, and of those that were given as None.
+        """
+        objective = self._assignment.metric
+        if objective in metrics:
+            self._measured = True
+            return metrics[objective]
+        split = objective.partition("/")[0]
+        if not self._measured and objective not in names and any(name.startswith(f"{split}/") for name in names):
+            raise self._missing(names)  # misspelt in the study, most likely; not to be found out at the last epoch
+        return None
+
+    def _missing(self, names: Collection[str]) -> MetricMissing:
+        objective = self._assignment.metric
+        split, _, name = objective.rpartition("/")
+        return MetricMissing(
+            f"the objective {objective} is not reported; the trainer reports: {', '.join(names) or 'nothing'}. "
+            f"Change the objective, or report it by {split}={{{name!r}: ...}} (None in an epoch without it)"
+        )
 
     def _note_best(self, epoch: int, value: float) -> bool:
         sign = 1.0 if self._assignment.direction == "maximize" else -1.0
@@ -291,13 +345,26 @@ def write(path: Path, content: Any) -> None:
 
 
 def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
-    named = {}
-    for name, number in metrics.items():
-        try:
-            named[f"{split}/{name}"] = float(number)
-        except (TypeError, ValueError) as error:
-            raise BadTrainer(f"metric {split}/{name} is {number!r}, not a number") from error
-    return named
+    """The metrics of a split under their full names, without those that are None: not measured."""
+    return {
+        f"{split}/{name}": _number(f"{split}/{name}", value) for name, value in metrics.items() if value is not None
+    }
+
+
+def _number(name: str, value: Any) -> float:
+    """A metric as a number: also of an array or a tensor that holds one."""
+    shape = getattr(value, "shape", None)
+    count = math.prod(shape) if isinstance(shape, tuple) else len(value) if isinstance(value, (list, tuple)) else 1
+    if count != 1 or isinstance(value, (list, tuple)):
+        kind = f"{type(value).__name__}, shape {tuple(shape)}" if shape is not None else type(value).__name__
+        raise BadTrainer(
+            f"metric {name} is not one number but {count} ({kind}); report its mean, "
+            f"or each of them under a name of its own: {name}_0, {name}_1, ..."
+        )
+    try:
+        return float(value.item() if shape is not None and hasattr(value, "item") else value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadTrainer(f"metric {name} is {reprlib.repr(value)}, not a number") from error
 
 
 def _must_be_finite(name: str, objective: str, number: float) -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trainers.data import Data
 
 
+PRUNED = ("optuna.exceptions", "TrialPruned")  # by name: a worker imports Optuna where its trainer does
 LONGEST_TEXT = 500  # of an error in the store and in one line; its log has all of it
 
 
@@ -154,7 +155,7 @@ class Worker:
             outcome = trained.outcome
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = _outcome(error), _told(error)
-            if outcome is not Outcome.NAN:
+            if outcome not in (Outcome.NAN, Outcome.PRUNED):
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
                 with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
                     log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
@@ -187,6 +188,8 @@ def limit(threads: int, gpus: float) -> None:
 def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, NotANumber):
         return Outcome.NAN
+    if any((kind.__module__, kind.__name__) == PRUNED for kind in type(error).__mro__):
+        return Outcome.PRUNED
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
     if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
@@ -206,8 +209,16 @@ def _told(error: BaseException) -> str:
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     if isinstance(error, ModuleNotFoundError) and error.name:
         text = f"the trainer needs {not_installed(error)}"
+    frame = _users_frame(error)
+    return f"{text} ({Path(frame.filename).name}:{frame.lineno})" if frame else text
+
+
+def _users_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Where an error rose: the innermost line of the user's own code, else of a built-in trainer."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
-    return f"{text} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else text
+    libraries = (str(Path(__file__).parent), str(Path(os.__file__).parent), "<")
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    return next(iter((own or frames)[-1:]), None)
 
 
 def _text(error: BaseException) -> str:

@@ -98,10 +98,11 @@ def violation(trial: Trial) -> float:
 
 
 def curves_of(reports: Sequence[Report], metric: str) -> dict[int, Curve]:
-    """The objective by trial and epoch."""
+    """The objective by trial and epoch, of the epochs that measured it."""
     curves: dict[int, Curve] = {}
     for report in sorted(reports, key=lambda report: (report.trial, report.epoch)):
-        curves.setdefault(report.trial, {})[report.epoch] = report.metrics[metric]
+        if metric in report.metrics:
+            curves.setdefault(report.trial, {})[report.epoch] = report.metrics[metric]
     return curves
 
 

@@ -123,15 +123,17 @@ class Scheduler:
         trial = self._current(event.trial, event.attempt)
         if trial is None or trial.cut or event.epoch != trial.epochs + 1:
             return []
-        value = event.metrics[self.plan.metric]
-        changes: dict[str, Any] = {"epochs": event.epoch, "last_value": value, "losses": 0}
-        before = None if self.plan.folds else trial.value
-        if not math.isnan(value) and (before is None or better(value, before, self.plan.direction)):
-            changes |= {"value": value, "best_epoch": event.epoch}
+        value = event.metrics.get(self.plan.metric)
+        changes: dict[str, Any] = {"epochs": event.epoch, "losses": 0}
+        if value is not None:
+            changes["last_value"] = value
+            before = None if self.plan.folds else trial.value
+            if not math.isnan(value) and (before is None or better(value, before, self.plan.direction)):
+                changes |= {"value": value, "best_epoch": event.epoch}
         trial = self._put(replace(trial, **changes))
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
-        if trial.confirms is None and not event.final:
+        if value is not None and trial.confirms is None and not event.final:
             actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []
             actions += [Examine(trial.number, event.epoch)] if self.plan.stop_on_overfit else []
         return actions
@@ -154,6 +156,7 @@ class Scheduler:
         if trial is None:
             return []
         self._load -= self._running.pop(trial.number)
+        trial = _given_up(trial, event)
         if trial.cut:
             return self._settle_cut(trial, now, event)
         match event.outcome:
@@ -357,6 +360,11 @@ class Scheduler:
         if trial.state is not TrialState.COMPLETE:
             return False
         return trial.value == target or better(trial.value, target, self.plan.direction)
+
+
+def _given_up(trial: Trial, event: Ended) -> Trial:
+    """The trial, pruned where its trainer itself gave it up."""
+    return replace(trial, prune_at=trial.epochs) if event.outcome is Outcome.PRUNED and not trial.cut else trial
 
 
 def _weight(trial: Trial) -> int:

@@ -131,10 +131,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Write a report and tell it to the sampler."""
+    """Write a report and tell it to the sampler.
+
+    Attributes:
+        value: the objective; None in an epoch that does not measure it.
+    """
 
     report: Report
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from service import scheduler as sc
 from service.records import Failure, StudyState, Trial, TrialState
-from tests.scheduling import Desk
-from trainers.messages import Ended, Outcome
+from tests.scheduling import PLAN, Desk
+from trainers.messages import Ended, Outcome, Reported
 
 
 def test_a_study_trains_its_budget_and_closes_done():
@@ -32,6 +33,29 @@ def test_value_is_the_best_epoch_and_the_last_is_kept_beside_it():
     desk.end(0)
     trial = desk.trial(0)
     assert (trial.value, trial.best_epoch, trial.last_value, trial.epochs) == (0.4, 2, 0.7, 4)
+
+
+def test_an_epoch_without_the_objective_is_kept_and_neither_judged_nor_best():
+    desk = Desk(replace(PLAN, prune=True))
+    desk.report(0, 1, 0.5)
+    before = len(desk.log)
+    desk.tell(Reported(0, 1, 2, {"train/loss": 0.1}, desk.now))
+    trial = desk.trial(0)
+    assert (trial.value, trial.best_epoch, trial.last_value, trial.epochs) == (0.5, 1, 0.5, 2)
+    assert [type(action) for action in desk.log[before:]] == [sc.Record, sc.Keep]
+    desk.report(0, 3, 0.4)
+    assert desk.trial(0).best_epoch == 3
+
+
+def test_a_trial_that_its_trainer_prunes_is_pruned_at_its_last_epoch():
+    desk = Desk()
+    desk.report(0, 1, 0.5)
+    desk.end(0, Outcome.PRUNED)
+    desk.end(1, Outcome.PRUNED)
+    assert [(desk.trial(n).state, desk.trial(n).prune_at) for n in (0, 1)] == [
+        (TrialState.PRUNED, 1),
+        (TrialState.PRUNED, 0),
+    ]
 
 
 def test_as_many_trials_run_as_there_are_slots_and_no_more():

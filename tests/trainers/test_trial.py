@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -68,6 +70,93 @@ def test_a_report_without_the_objective_names_what_there_is(tmp_path: Path) -> N
     next(trial.epochs())
     with pytest.raises(MetricMissing, match="val/accuracy is not reported; the trainer reports: train/loss, val/loss"):
         trial.report(train={"loss": 1.0}, val={"loss": 1.0})
+
+
+def test_epochs_without_validation_are_reported_and_neither_best_nor_patience_counts_them(tmp_path: Path) -> None:
+    line = Line()
+    trial = handle(tmp_path, line, epochs=30, patience=3)
+    for epoch in trial.epochs():
+        val = {"accuracy": 0.5 if epoch <= 10 else 0.4} if epoch % 5 == 0 else None
+        trial.report(train={"loss": 1 / epoch}, val=val)
+        assert trial.best_epoch == (5 if epoch >= 5 else 0)
+    assert [report.epoch for report in line.reports] == list(range(1, 11)), (
+        "judged at 10, the first validation after it"
+    )
+    assert line.reports[3].metrics == {"train/loss": 0.25}
+    trial._require_objective()
+
+
+def test_a_resumed_trial_knows_that_its_objective_was_reported_before(tmp_path: Path) -> None:
+    trial = handle(tmp_path, Line(), epochs=4, checkpoint_epochs=1)
+    trial.restore(Counter())
+    for epoch, val in zip(trial.epochs(), [{"accuracy": 0.5}, None], strict=False):
+        trial.report(train={"loss": 1 / epoch}, val=val)
+    again = handle(tmp_path, Line(), epochs=4, attempt=2, reported=2)
+    assert again.restore(Counter()) == 2
+    for _ in again.epochs():
+        again.report(val={"loss": 1.0})
+    assert again.best_epoch == 1
+    again._require_objective()
+
+
+def test_a_metric_may_be_none_in_an_epoch_that_does_not_measure_it(tmp_path: Path) -> None:
+    line = Line()
+    trial = handle(tmp_path, line)
+    for accuracy, _ in zip([None, 0.5], trial.epochs(), strict=False):
+        trial.report(val={"loss": 1.0, "accuracy": accuracy})
+    assert [report.metrics for report in line.reports] == [{"val/loss": 1.0}, {"val/loss": 1.0, "val/accuracy": 0.5}]
+
+
+def test_an_objective_that_no_epoch_reports_is_missing(tmp_path: Path) -> None:
+    trial = handle(tmp_path, Line())
+    for _ in trial.epochs():
+        trial.report(train={"loss": 1.0})
+    with pytest.raises(MetricMissing, match="val/accuracy is not reported; the trainer reports: train/loss"):
+        trial._require_objective()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (np.ones((2, 2)), r"val/accuracy is not one number but 4 \(ndarray, shape \(2, 2\)\); report its mean"),
+        (torch.ones(3), r"val/accuracy is not one number but 3 \(Tensor, shape \(3,\)\)"),
+        ([0.1, 0.2], r"val/accuracy is not one number but 2 \(list\).*val/accuracy_0, val/accuracy_1"),
+        (np.zeros(0), "val/accuracy is not one number but 0"),
+    ],
+)
+def test_an_array_of_several_numbers_is_refused_with_its_shape_and_what_to_do(
+    tmp_path: Path, value: Any, told: str
+) -> None:
+    trial = handle(tmp_path, Line())
+    next(trial.epochs())
+    with pytest.raises(BadTrainer, match=told):
+        trial.report(val={"accuracy": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(0.25), torch.tensor([0.25]), torch.tensor([[0.25]], requires_grad=True), np.float32(0.25),
+        np.array(0.25), np.full((1, 1), 0.25), torch.tensor(0.25, dtype=torch.bfloat16), pd.Series([0.25]),
+    ],
+)  # fmt: skip
+def test_an_array_of_one_number_is_that_number(tmp_path: Path, value: Any) -> None:
+    line = Line()
+    trial = handle(tmp_path, line)
+    next(trial.epochs())
+    trial.report(val={"accuracy": value})
+    assert line.reports[0].metrics == {"val/accuracy": 0.25}
+
+
+@pytest.mark.parametrize("ask", [lambda config: config["lr"], lambda config: config.lr], ids=["key", "attribute"])
+def test_a_parameter_that_is_not_there_names_those_that_are_and_the_nearest(ask: Any) -> None:
+    config = Config({"depth": 3, "learning_rate": 0.1})
+    with pytest.raises((KeyError, AttributeError)) as caught:
+        ask(config)
+    told = "this trial has no parameter 'lr'; it has: depth, learning_rate; did you mean 'learning_rate'?"
+    assert str(caught.value) == told
+    assert config.get("lr", 7) == 7
+    assert not hasattr(config, "lr")
 
 
 def test_a_metric_that_is_no_number_is_refused_by_name(tmp_path: Path) -> None:

@@ -86,6 +86,27 @@ def test_a_nan_ends_the_trial_without_a_log(tmp_path: Path) -> None:
     assert not (tmp_path / "t" / "log.txt").exists()
 
 
+def test_an_objective_in_no_report_makes_the_study_unusable_at_the_end(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + "trial.report(train={'loss': 1.0})"))
+    assert line.ended.outcome is Outcome.UNUSABLE
+    assert [report.metrics for report in line.reports] == [{"train/loss": 1.0}] * 3
+
+
+def test_a_missing_parameter_points_to_the_users_line(tmp_path: Path) -> None:
+    text = "def train(trial):\n    lr = 1\n    lr = trial.config['lr']\n"
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text), params={"learning_rate": 0.1})
+    assert "no parameter 'lr'; it has: learning_rate; did you mean 'learning_rate'? (theirs.py:3)" in str(
+        line.ended.message
+    )
+
+
+def test_optunas_trial_pruned_is_pruned_and_leaves_no_traceback(tmp_path: Path) -> None:
+    text = f"import optuna\nclass Mine(optuna.TrialPruned): ...\n{LOOP}{REPORT}\n        raise Mine"
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text))
+    assert (line.ended.outcome, len(line.reports)) == (Outcome.PRUNED, 1)
+    assert not (tmp_path / "t" / "log.txt").exists()
+
+
 def test_no_memory_is_out_of_memory(tmp_path: Path) -> None:
     line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, "def train(trial):\n    raise MemoryError"))
     assert line.ended.outcome is Outcome.OOM
