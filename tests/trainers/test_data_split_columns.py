@@ -137,7 +137,7 @@ def test_rows_of_one_time_stay_together(tmp_path: Path) -> None:
         ([7] * ROWS, "split.time when leaves 0 rows for"),
         (["soon"] * ROWS, "split.time has a value that is no time, such as 'soon'"),
         (["2024-01-31", "soon"] * (ROWS // 2), "split.time has a value that is no time, such as 'soon'"),
-        (["31/01/2026"] * ROWS, "dates such as 2026-01-31"),
+        (["03/04/2026"] * ROWS, "column when has dates whose day might be the month, such as '03/04/2026'"),
         ([np.inf, *range(1, ROWS)], "an infinite value"),
         ([None, *range(1, ROWS)], "1 of 60 rows have no value of when"),
     ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainers.data.raw import nearest
+from trainers.data.times import odd_time, read_times
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -76,26 +77,15 @@ def _given(column: pd.Series, source: str) -> np.ndarray:
 
 def _times(column: pd.Series, source: str) -> np.ndarray:
     """Dates as nanoseconds, numbers as they are."""
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(column):
-        numbers = column.to_numpy(dtype=np.float64)
-        if not np.isfinite(numbers).all():
-            raise DataProblem(f"{source}: split.time has an infinite value; correct it, or take the row out")
-        return numbers
     try:
-        parsed = pd.to_datetime(column, utc=True, format=None if column.dtype.kind == "M" else "ISO8601")
-    except (ValueError, TypeError) as error:
+        times = read_times(column)
+    except DataProblem as error:
+        raise DataProblem(f"{source}: split.time: {error}") from error
+    if times is None:
         raise DataProblem(
             f"{source}: split.time has a value that is no time, such as {odd_time(column)!r}; "
             "give numbers, or dates such as 2026-01-31 or 2026-01-31T12:00"
-        ) from error
-    return parsed.dt.as_unit("ns").astype("int64").to_numpy()
-
-
-def odd_time(column: pd.Series) -> str:
-    """The first value of a column that cannot be read as a date."""
-    import pandas as pd
-
-    parsed = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
-    return str(column[parsed.isna()].iloc[0])[:40]
+        )
+    if not times.dates and not np.isfinite(times.values.astype(np.float64)).all():
+        raise DataProblem(f"{source}: split.time has an infinite value; correct it, or take the row out")
+    return times.values if times.dates else times.values.astype(np.float64)

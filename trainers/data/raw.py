@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainers.data.times import Times
 from trainers.errors import DataProblem
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Raw:
         text: those of the features that hold text.
         words: their values, (rows, columns of text); None where a value is missing.
         divider: the values of the column that the split goes by, where it goes by one.
+        times: of the rows of a series whose study names the column.
     """
 
     source: str
@@ -48,6 +50,7 @@ class Raw:
     text: tuple[str, ...] = ()
     words: np.ndarray | None = None
     divider: np.ndarray | None = None
+    times: Times | None = None
 
     @property
     def numeric(self) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from trainers.data.report_parts import (
 from trainers.data.series import is_series, read_whole
 from trainers.data.split import Rows, split_rows
 from trainers.data.text import is_text, read_texts, rows_with_text
+from trainers.data.times import times_notes
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -185,6 +186,8 @@ def _of_pairs(spec: DataSpec, data: Data) -> dict[str, Any]:
 
 def _of_series(spec: DataSpec, data: Data | None, problem: str | None) -> dict[str, Any]:
     """The report on a series, whose splits are of windows, or on whole sequences."""
+    import pandas as pd
+
     raw = read_whole(spec)
     forecast = spec.horizon is not None if data is None else data.task == "forecasting"
     name = raw.features[0] if forecast else spec.target
@@ -195,23 +198,26 @@ def _of_series(spec: DataSpec, data: Data | None, problem: str | None) -> dict[s
         "rows": len(raw.x),
         "columns": table_columns(replace(raw, x=raw.x.reshape(-1, raw.x.shape[-1]))),
         "splits": {},
-        "target": {"name": name, **(range_of(raw.y) if forecast else {})},
+        "target": {"name": name, **(range_of(raw.y[np.isfinite(raw.y)]) if forecast else {})},
         "duplicates": {},
         "giveaways": [],
         "problem": problem,
     }
+    uneven = [] if raw.times is None else times_notes(raw.times, spec.window)
     if not forecast:
-        target, values = encode_target(raw if raw.x.ndim > 2 else replace(raw, kind="table"))
+        known = raw.y[~pd.isna(raw.y)]
+        known = known.astype(str) if known.dtype.kind == "O" else known
+        target, values = encode_target(replace(raw, y=known, kind=raw.kind if raw.x.ndim > 2 else "table"))
         report |= {"task": target.task, "target": target_told(name, values, target.classes, None)}
     if data is None:
-        return {**report, "notes": notes_of(report)}
+        return {**report, "notes": [*uneven, *notes_of(report)]}
     parts = _parts(spec, data)
     values, keys, rows = _together(parts)
     report |= {"splits": {part: len(split) for part, split in parts.items()}, "duplicates": duplicates_of(keys, rows)}
     if not forecast:
         report["target"] = target_told(name, values, data.classes, rows)
     cut = [] if raw.x.ndim > 2 else [f"the splits count windows of {data.facts.input_shape[0]} rows each"]
-    return {**report, "notes": [*notes_of(report), *cut]}
+    return {**report, "notes": [*uneven, *notes_of(report), *cut]}
 
 
 def _parts(spec: DataSpec, data: Data) -> dict[str, Split]:

@@ -7,8 +7,8 @@ class of the window's last row, and the target column is no input.
 Split by time: the first rows train, the next validate, the last test; each of several folds trains
 on what came before it (forward_fold in split.py). All targets of a window lie
 in one split; its inputs may reach back into the split before, as they do when a model is used.
-Filling and scaling are fitted on the training rows. Rows are taken as steps: their spacing is not
-looked at, since months and working days are uneven by nature.
+Filling and scaling are fitted on the training rows. Rows are taken as steps: what is uneven about
+their times is for the report to say (times.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from trainers.data.kept import read_or_kept
 from trainers.data.preparation import Preparation
 from trainers.data.raw import Raw, Target, check_values, encode_target, table_values
 from trainers.data.series_builtin import SERIES
-from trainers.data.series_files import read_series
+from trainers.data.series_files import check_series, read_series
 from trainers.data.split import forward_fold, split_rows
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
@@ -74,6 +74,7 @@ def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     _refuse(spec)
     cut = _cut(spec)
     raw = read_whole(spec)
+    check_series(raw, spec.target)
     target, values = _target(raw, cut)
     check_values(raw.x, raw.features, spec.missing, raw.source)
     spans = _spans(len(raw.x), cut, spec, raw.source)

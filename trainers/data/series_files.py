@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainers.data.dividers import odd_time
 from trainers.data.files import read_frame
 from trainers.data.raw import Raw, nearest, table_values
 from trainers.data.series_builtin import SERIES
+from trainers.data.times import Times, check_order, odd_time, read_times
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -23,7 +23,7 @@ def read_series(spec: DataSpec) -> Raw:
     """The columns of a series; the target comes first among the inputs of a forecast.
 
     Raises:
-        DataProblem: a column is missing or holds no numbers, the target has gaps, or the time goes back.
+        DataProblem: a column is missing or holds no numbers, or a row has no time.
     """
     frame = SERIES[spec.source].read() if spec.source in SERIES else read_frame(Path(spec.source), spec.ignore)
     columns = [str(column) for column in frame.columns]
@@ -35,63 +35,55 @@ def read_series(spec: DataSpec) -> Raw:
             raise DataProblem(f"{spec.source} has no column {name!r} (data.{key}); {nearest(name, columns)}")
     if spec.target == spec.time:
         raise DataProblem(f"{spec.source}: data.target and data.time are both {spec.time}; they are two columns")
-    if spec.time is not None:
-        _check_time(frame[spec.time], spec.source)
-    _check_target(frame[spec.target], spec.source)
+    times = None if spec.time is None else _times(frame[spec.time], spec.source)
     others = [column for column in columns if column not in (spec.target, spec.time)]
     _check_text(frame, others, spec)
     features = (spec.target, *others) if spec.horizon else tuple(others)
     if not features:
         raise DataProblem(f"{spec.source} has no column beside the target {spec.target}; there is nothing to look at")
-    if spec.horizon:
-        return Raw(
-            spec.source,
-            Path(spec.source).stem,
-            "series",
-            table_values(frame, features, spec.source),
-            table_values(frame, [spec.target], spec.source)[:, 0],
-            features,
-        )
-    y = frame[spec.target].to_numpy()
-    classes = y.astype(str) if y.dtype.kind not in "iufb" else y
-    return Raw(
-        spec.source, Path(spec.source).stem, "series", table_values(frame, features, spec.source), classes, features
-    )
+    x = table_values(frame, features, spec.source)
+    y = x[:, 0] if spec.horizon else _classes(frame[spec.target])
+    return Raw(spec.source, Path(spec.source).stem, "series", x, y, features, times=times)
 
 
-def _check_time(column: pd.Series, source: str) -> None:
-    """DataProblem unless the times, numbers or dates, strictly increase."""
+def check_series(raw: Raw, target: str | None) -> None:
+    """DataProblem where the target of a series has gaps, or its times do not strictly increase."""
     import pandas as pd
 
-    name = column.name
-    if gaps := int(column.isna().sum()):
-        raise DataProblem(f"{source}: {gaps} of {len(column)} rows have no time in column {name}; take them out")
-    if pd.api.types.is_numeric_dtype(column):
-        times = column.to_numpy()
-    else:
-        try:
-            times = pd.DatetimeIndex(pd.to_datetime(column, format="ISO8601", utc=True)).asi8
-        except (ValueError, TypeError) as error:
-            raise DataProblem(
-                f"{source}: column {name} is no time, with values such as {odd_time(column)!r}; write dates as "
-                "2024-12-31 or 2024-12-31 23:59"
-            ) from error
-    late = np.flatnonzero(times[1:] <= times[:-1])
-    if len(late):
-        row = int(late[0]) + 1
-        raise DataProblem(
-            f"{source}: column {name}, row {row + 1} of the data ({column.iloc[row]}) does not come after the row "
-            f"before ({column.iloc[row - 1]}); sort the rows by time, and keep one row a time"
-        )
-
-
-def _check_target(column: pd.Series, source: str) -> None:
-    gaps = np.flatnonzero(column.isna().to_numpy())
+    gaps = np.flatnonzero(pd.isna(raw.y))
     if len(gaps):
         raise DataProblem(
-            f"{source}: the target {column.name} is missing in {len(gaps)} of {len(column)} rows, first in row "
+            f"{raw.source}: the target {target} is missing in {len(gaps)} of {len(raw.y)} rows, first in row "
             f"{gaps[0] + 1}; a series has no gaps: fill them in"
         )
+    if raw.times is not None:
+        check_order(raw.times, raw.source)
+
+
+def _classes(column: pd.Series) -> np.ndarray:
+    """The classes of rows: numbers and booleans as they are, all else as text, None where one is missing."""
+    y: np.ndarray = column.to_numpy()
+    if y.dtype.kind in "iufb":
+        return y
+    if not column.isna().any():
+        return y.astype(str)
+    return np.array([None if missing else str(value) for value, missing in zip(y, column.isna(), strict=True)], object)
+
+
+def _times(column: pd.Series, source: str) -> Times:
+    """The times of all rows, in whatever order; DataProblem where one has none, or something else."""
+    if gaps := int(column.isna().sum()):
+        raise DataProblem(f"{source}: {gaps} of {len(column)} rows have no time in column {column.name}; take them out")
+    try:
+        times = read_times(column, ordered=True)
+    except DataProblem as error:
+        raise DataProblem(f"{source}: {error}") from error
+    if times is None:
+        raise DataProblem(
+            f"{source}: column {column.name} is no time, with values such as {odd_time(column)!r}; write dates as "
+            "2024-12-31 or 2024-12-31 23:59"
+        )
+    return times
 
 
 def _check_text(frame: pd.DataFrame, names: Sequence[str], spec: DataSpec) -> None:
