@@ -130,9 +130,12 @@ def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
     y, source = target_column(path, frame[target]), str(path)
     if target in spec.categorical:
         y = named(y)
-    text = text_columns(frame, features, spec.categorical, source)
-    words = table_words(frame, text) if text else None
-    numbers = taken_values(frame, [name for name in features if name not in text])
+    held = {str(name): column for name, column in frame.items()}
+    del frame  # so that a column is freed once it has left `held`
+    text = text_columns(held, features, spec.categorical, source)
+    words = table_words(held, text) if text else None
+    categories = set(text)
+    numbers = taken_values(held, len(y), [name for name in features if name not in categories])
     return Raw(source, path.stem, "table", numbers, y, features, (), tuple(text), words, divider)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from trainers.data.split import Rows
 GIVEN_AWAY = 0.99  # balanced accuracy or R2 of one column: more than a feature of a real question has
 MOST_ROWS = 20_000  # that are looked at
 FOLDS = 3
+LIKELY = {"classification": 0.9, "regression": 0.5}  # what a column must reach by its neighbours to be fitted at all
 
 
 def giveaways(raw: Raw, values: np.ndarray, task: str, rows: Rows) -> list[dict[str, Any]]:
@@ -25,23 +27,58 @@ def giveaways(raw: Raw, values: np.ndarray, task: str, rows: Rows) -> list[dict[
     known = np.random.default_rng(0).permutation(known)
     measure = "balanced accuracy" if task == "classification" else "R2"
     found = []
-    for name in raw.features:
-        score = _score(_column(raw, name, known), values[known], task)
+    for name, column in _columns(raw, known):
+        if not _can_score(column, values[known], task):
+            continue
+        score = _score(column, values[known], task)
         if score >= GIVEN_AWAY:
             found.append({"column": name, "measure": measure, "score": score})
-    return sorted(found, key=lambda one: -one["score"])
+    place_of = {name: place for place, name in enumerate(raw.features)}
+    return sorted(found, key=lambda one: (-one["score"], place_of[one["column"]]))
 
 
-def _column(raw: Raw, name: str, rows: np.ndarray) -> np.ndarray:
-    """A column as numbers that a tree can split; NaN where a value is missing."""
-    if name in raw.text and raw.words is not None:
-        import pandas as pd
+def _columns(raw: Raw, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The columns as numbers that a tree can split; NaN where a value is missing."""
+    for place, name in enumerate(raw.numeric):
+        yield name, np.clip(raw.x[rows, place], -1e30, 1e30)  # trees refuse infinity
+    for place, name in enumerate(raw.text):
+        if raw.words is not None:
+            import pandas as pd
 
-        codes = pd.factorize(raw.words[rows, raw.text.index(name)], sort=True)[0].astype(np.float64)
-        return np.where(codes < 0, np.nan, codes)
-    column = raw.x[rows, raw.numeric.index(name)]
-    finite: np.ndarray = np.clip(column, -1e30, 1e30)  # trees refuse infinity
-    return finite
+            codes = pd.factorize(raw.words[rows, place], sort=True)[0].astype(np.float64)
+            yield name, np.where(codes < 0, np.nan, codes)
+
+
+def _can_score(column: np.ndarray, values: np.ndarray, task: str) -> bool:
+    """Whether a tree may predict the target well: of equal or neighbouring values most have like targets.
+
+    Spares nearly all columns the fitting of trees, which would take seconds where there are thousands.
+    """
+    order = np.lexsort((values, np.nan_to_num(column, nan=np.inf)))
+    ordered, targets = np.nan_to_num(column, nan=np.inf)[order], values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    if task != "classification":
+        return _smooth(targets, starts)
+    runs = np.flatnonzero(np.r_[True, (ordered[1:] != ordered[:-1]) | (targets[1:] != targets[:-1])])
+    sizes = np.diff(np.r_[runs, len(targets)])
+    first = np.searchsorted(runs, starts)  # the runs of one class within one value
+    most = np.repeat(np.maximum.reduceat(sizes, first), np.diff(np.r_[first, len(runs)]))
+    labels = targets[runs]
+    beside = np.r_[False, labels[1:] == labels[:-1]] | np.r_[labels[1:] == labels[:-1], False]
+    right = np.where((sizes == most) & ((sizes > 1) | beside), sizes, 0)
+    counts = np.bincount(targets)
+    recall = np.bincount(labels, weights=right, minlength=len(counts))[counts > 0] / counts[counts > 0]
+    return bool(recall.mean() >= LIKELY[task])
+
+
+def _smooth(targets: np.ndarray, starts: np.ndarray) -> bool:
+    """Whether targets, ordered by a column, are near the means of their neighbours."""
+    sizes = np.diff(np.r_[starts, len(targets)])
+    means = np.add.reduceat(targets, starts) / sizes
+    beside = np.convolve(np.pad(means, 1, mode="reflect" if len(means) > 1 else "edge"), [0.5, 0, 0.5], mode="valid")
+    expected = np.repeat(np.where(sizes > 1, means, beside), sizes)
+    spread = float(np.square(targets - targets.mean()).sum())
+    return float(np.square(targets - expected).sum()) <= (1 - LIKELY["regression"]) * spread
 
 
 def _score(column: np.ndarray, values: np.ndarray, task: str) -> float:
@@ -60,4 +97,5 @@ def _score(column: np.ndarray, values: np.ndarray, task: str) -> float:
     if task != "classification":
         spread = float(np.square(values - values.mean()).sum())
         return 1 - float(np.square(values - predicted).sum()) / spread if spread else 0.0
-    return float(np.mean([(predicted[values == label] == label).mean() for label in np.unique(values)]))
+    counts, right = np.bincount(values), np.bincount(values[predicted == values], minlength=int(values.max()) + 1)
+    return float((right[counts > 0] / counts[counts > 0]).mean())

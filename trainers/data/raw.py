@@ -55,7 +55,8 @@ class Raw:
     @property
     def numeric(self) -> tuple[str, ...]:
         """The columns of `x`."""
-        return tuple(name for name in self.features if name not in self.text)
+        text = set(self.text)
+        return tuple(name for name in self.features if name not in text)
 
     def take(self, rows: np.ndarray) -> Raw:
         """The same source with these rows alone."""
@@ -183,11 +184,11 @@ def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> n
     return values
 
 
-def taken_values(frame: pd.DataFrame, features: Sequence[str]) -> np.ndarray:
-    """As table_values, of columns known to hold numbers; each leaves the frame, or all would be there twice."""
-    values = np.empty((len(frame), len(features)), dtype=np.float64, order="F")
+def taken_values(columns: dict[str, pd.Series], rows: int, features: Sequence[str]) -> np.ndarray:
+    """As table_values, of columns known to hold numbers; each leaves `columns`, or all would be there twice."""
+    values = np.empty((rows, len(features)), dtype=np.float64, order="F")
     for place, name in enumerate(features):
-        values[:, place] = frame.pop(name).to_numpy(dtype=np.float64, na_value=np.nan)
+        values[:, place] = columns.pop(name).to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 

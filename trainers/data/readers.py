@@ -75,14 +75,14 @@ def _together(chunks: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
 
     parts: dict[str, list[pd.Series]] = {}
     for chunk in chunks:
-        for name in list(chunk.columns):
-            parts.setdefault(name, []).append(chunk.pop(name))
-    columns = {}
+        for name, column in chunk.items():  # which share no memory, so that each is freed for itself below
+            parts.setdefault(str(name), []).append(column)
+    columns: dict[str, Any] = {}
     for name in list(parts):
-        column = _one_column(parts.pop(name))
-        if column is None:
+        whole = _one_column(parts.pop(name))
+        if whole is None:
             return None
-        columns[name] = column
+        columns[name] = whole.array
     return pd.DataFrame(columns, copy=False)
 
 
@@ -166,7 +166,7 @@ def _read_parquet(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
         groups = np.array_split(np.array(wanted, dtype=object), min(GROUPS, len(wanted)))
         frames = (pd.read_parquet(path, columns=list(group)) for group in groups)
         # Copies, so that pyarrow, which gives little back, reads the next columns into the memory of these.
-        copied = (frame.pop(name).copy() for frame in frames for name in list(frame.columns))
+        copied = (column.copy() for frame in frames for _, column in frame.items())
         columns = {column.name: column.astype(np.float64) if column.name in decimals else column for column in copied}
         return pd.DataFrame(columns, copy=False)
     except ValueError as error:  # pyarrow's ArrowInvalid is one

@@ -83,8 +83,8 @@ def _by_shares(y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: st
         _check_count(len(y), least, spec, f"{source}: the data have {len(y)} rows")
         return Rows(*(np.sort(part) for part in _cut(random.permutation(len(y)), spec, least, anew)))
     parts = []
-    for index, name in enumerate(classes):
-        members = np.flatnonzero(y == index)
+    ordered = np.split(np.argsort(y, kind="stable"), np.cumsum(np.bincount(y, minlength=len(classes)))[:-1])
+    for index, (name, members) in enumerate(zip(classes, ordered, strict=True)):
         _check_count(len(members), 1, spec, f"{source}: class {name} has {_rows(len(members))}")
         parts.append(_cut(random.permutation(members), spec, 1, anew, index))
     return Rows(*(np.sort(np.concatenate(part)) for part in zip(*parts, strict=True)))

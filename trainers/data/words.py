@@ -5,7 +5,7 @@ What a category becomes for a model is in preparation.py: that is fitted on the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,9 @@ _DATE = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?"  # as ISO 8601 writes it
 MOST_CATEGORIES = {"onehot": 100, "embedding": 10_000}
 
 
-def text_columns(frame: pd.DataFrame, features: Sequence[str], categorical: Sequence[str], source: str) -> list[str]:
+def text_columns(
+    frame: Mapping[str, pd.Series], features: Sequence[str], categorical: Sequence[str], source: str
+) -> list[str]:
     """The features that hold text, or that the study names as categories.
 
     Raises:
@@ -30,12 +32,12 @@ def text_columns(frame: pd.DataFrame, features: Sequence[str], categorical: Sequ
     import pandas as pd
 
     types = pd.api.types
-    text = []
+    text, names = [], set(categorical)
     for name in features:
         column = frame[name]
         if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
             raise DataProblem(_dates(name, source))
-        if name in categorical:
+        if name in names:
             text.append(name)
         elif not types.is_numeric_dtype(column):
             _check_text(column, name, source)
@@ -80,11 +82,11 @@ def _check_text(column: pd.Series, name: str, source: str) -> None:
         )
 
 
-def table_words(frame: pd.DataFrame, text: Sequence[str]) -> np.ndarray:
+def table_words(frame: Mapping[str, pd.Series] | pd.DataFrame, text: Sequence[str]) -> np.ndarray:
     """Columns of text as objects, (rows, columns): a str a value, None where it is missing."""
     import pandas as pd
 
-    words = np.empty((len(frame), len(text)), dtype=object)
+    words = np.empty((len(frame[text[0]]), len(text)), dtype=object)
     for place, name in enumerate(text):
         codes, values = pd.factorize(frame[name])
         names = np.empty(len(values) + 1, dtype=object)  # the last, None, is where the code is -1
