@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -106,6 +107,49 @@ class Place:
 def place(folder: Path, database: str | None = None, **options: Any) -> Place:
     rules = options.pop("rules", Rules())
     return Place(Settings(folder / "home", database=database), rules=rules, options=options)
+
+
+def asgi_scope(path: str, secret: str, method: str = "GET", **headers: str) -> dict[str, Any]:
+    """A request's head as a server hands it to the app."""
+    found = [
+        (b"host", b"test"),
+        *((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()),
+    ]
+    if secret:
+        found.append((b"authorization", f"Bearer {secret}".encode()))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": found,
+        "client": ("test", 1),
+        "server": ("test", 80),
+    }
+
+
+@dataclass
+class Answer:
+    """What the app sends for one request."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    async def take(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        self.body += message.get("body", b"")
+
+
+async def never() -> Any:
+    """The rest of a request that does not come."""
+    await asyncio.Event().wait()
 
 
 def some_trials() -> tuple[list[Trial], list[Report]]:

@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
@@ -28,10 +27,8 @@ SPEC_CHARACTERS = 128 * 1024  # of a study file: its YAML takes seconds to read 
 FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
 CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone
 CODE_SECONDS = 120.0  # that a study's own code has to be imported
-CODE_AT_ONCE = 2
 
 _FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\.py")
-_turn = threading.Semaphore(CODE_AT_ONCE)
 Say = Callable[["KeyPath", str], None]
 
 
@@ -242,7 +239,7 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
     """As `admitted`, in a process of its own: a study's own code is not imported in this one."""
     from service.spec import StudySpec
 
-    with _turn, tempfile.TemporaryDirectory(prefix="goodfit-submission-") as place:
+    with tempfile.TemporaryDirectory(prefix="goodfit-submission-") as place:
         folder = Path(place)
         code = folder / "code"
         code.mkdir()

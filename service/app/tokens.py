@@ -18,6 +18,7 @@ DAY = 86400.0
 _NAME = re.compile(r"[\w.@+-]{1,100}")
 _LIFE = re.compile(r"([0-9]{1,6})([hdwy])")
 _SECONDS = {"h": 3600.0, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
+LONGEST_YEARS = 100
 
 
 def make_token(
@@ -53,8 +54,11 @@ def token_digest(secret: str) -> str:
 
 
 def seconds_of(life: str) -> float:
-    """90d, 12h, 8w or 1y in seconds."""
+    """90d, 12h, 8w or 1y in seconds; InputError for another text, for 0, and for more than LONGEST_YEARS."""
     found = _LIFE.fullmatch(life.strip())
     if found is None:
         raise InputError(f"{life!r} is no time; write 90d, 12h, 8w or 1y")
-    return int(found[1]) * _SECONDS[found[2]]
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if not 0 < seconds <= LONGEST_YEARS * _SECONDS["y"]:
+        raise InputError(f"a token cannot expire after {life}: write 1h to {LONGEST_YEARS}y, or leave the expiry out")
+    return seconds

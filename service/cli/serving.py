@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -144,7 +143,9 @@ def _token_row(token: Token) -> dict[str, str | None]:
 
 
 def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    from service.client import moment
+
+    return moment(seconds).strftime("%Y-%m-%d %H:%M")
 
 
 @cli.command()

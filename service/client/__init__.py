@@ -15,10 +15,10 @@ from pathlib import Path
 
 from service.app.answering import Best
 from service.client.handles import Studies, StudyHandle
-from service.client.rows import TRIAL_KEYS, iso, trial_row
+from service.client.rows import TRIAL_KEYS, iso, moment, trial_row
 from service.client.source import Listed, Source
 
-__all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "trial_row"]
+__all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "moment", "trial_row"]
 
 
 def connect(place: str | Path | None = None, token: str | None = None) -> Studies:

@@ -33,9 +33,17 @@ def trial_row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def iso(seconds: float | None) -> str | None:
-    """A time as ISO 8601 in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+def iso(seconds: float | None, precision: str = "milliseconds") -> str | None:
+    """A time as ISO 8601 in UTC; the nearest that can be written, for one beyond the calendar's years 1 to 9999."""
+    return None if seconds is None else moment(seconds).isoformat(timespec=precision)
+
+
+def moment(seconds: float) -> datetime:
+    """A time in UTC; the calendar's first or last for one beyond it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def labels_of(state: str) -> list[str]:

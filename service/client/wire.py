@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from service.app.answering import Best
+from service.client.rows import iso
 from service.client.source import Listed
 from service.ports import Tally
 from service.progress import Glimpse, Progress
@@ -33,6 +35,7 @@ Json = dict[str, Any]
 
 _TRIAL_NUMBERS = ("value", "last_value", "gap", "started", "ended", "share")
 _TRIAL_MAPPINGS = ("params", "diagnosis")
+_TOKEN_TIMES = ("created", "expires", "revoked")
 _SHOWN = ("trainer", "objective", "budget")  # of a spec, in a listing
 
 
@@ -163,17 +166,23 @@ def to_progress(found: Json) -> Progress:
 
 
 def from_token(token: Token) -> Json:
-    return dataclasses.asdict(token)
+    return {**dataclasses.asdict(token), **{name: iso(getattr(token, name), "microseconds") for name in _TOKEN_TIMES}}
 
 
 def to_token(found: Json) -> Token:
     values = {item.name: found[item.name] for item in dataclasses.fields(Token)}
-    return Token(**{**values, "role": Role(values["role"])})
+    times = {name: _seconds(values[name]) for name in _TOKEN_TIMES}
+    return Token(**{**values, **times, "role": Role(values["role"])})
 
 
 def from_entry(entry: AuditEntry) -> Json:
-    return dataclasses.asdict(entry)
+    return {**dataclasses.asdict(entry), "at": iso(entry.at, "microseconds")}
 
 
 def to_entry(found: Json) -> AuditEntry:
-    return AuditEntry(**found)
+    return AuditEntry(**{**found, "at": _seconds(found["at"])})
+
+
+def _seconds(time: str | None) -> float | None:
+    """What `iso` was given, to the microsecond."""
+    return None if time is None else datetime.fromisoformat(time).timestamp()

@@ -1,23 +1,36 @@
-"""Who asks: the bearer's token, whether it still opens anything, what its role allows, how often it asks."""
+"""Who asks: the bearer's token, whether it is still valid, what its role allows, how often it asks.
+
+All of it is known from a request's head: of a request that is refused no body is read.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.app.tokens import PREFIX, token_digest
-from service.errors import NotAllowed, NotSignedIn, TooMany
+from service.errors import GoodfitError, NotAllowed, NotSignedIn, TooMany
 from service.ports import Access
 from service.records import Role, Study, Token
+from service.server.bodies import BodyLimit, is_large
+from service.server.faults import answer_to
+from service.server.lanes import Lane, Limits
 from service.server.limits import Buckets, Rate
 
 ASKING = Rate(burst=600, a_second=200)  # of one token
 FAILING = Rate(burst=10, a_second=0.2)  # of one address, with tokens that open nothing
 LONGEST = 200  # characters of a secret
+PROTECTED = "/v1/"  # every path below needs a token
+LOOKUPS_AT_ONCE = 4  # of tokens, in threads of their own
+UNDER_WAY = Limits(at_once=1000, a_token=16, waiting=64)  # requests, until their answer begins
 
 _HOW = "send `Authorization: Bearer gf_...`; an admin makes tokens by `goodfit token create`"
 _bearer = HTTPBearer(auto_error=False, description="A token from `goodfit token create`.")
@@ -50,6 +63,12 @@ class Doorman:
             raise TooMany(f"token {found.id} asks too often; wait", math.ceil(wait))
         return found
 
+    def recheck(self, secret: str | None) -> None:
+        """NotSignedIn where the secret is no longer valid; for requests that last."""
+        found = self._found(secret)
+        if isinstance(found, str):
+            raise NotSignedIn(f"{found}; {_HOW}")
+
     def _found(self, secret: str | None) -> Token | str:
         """The token, or what is wrong with the secret."""
         if not secret:
@@ -64,14 +83,74 @@ class Doorman:
         return token if token.valid(self._clock()) else f"token {token.id} has expired"
 
 
-def _token(request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Token:
-    doorman: Doorman = request.app.state.doorman
-    address = request.client.host if request.client else "unknown"
-    return doorman.token(credentials.credentials if credentials else None, address)
+class Gate:
+    """Lets a request in once its token is known and the token has not too many requests under way.
+
+    Args:
+        app: gets the requests that were let in.
+        doorman: knows the tokens.
+        limits: of requests that are under way.
+    """
+
+    def __init__(self, app: ASGIApp, doorman: Doorman, limits: Limits = UNDER_WAY) -> None:
+        self._open, self._protected = app, BodyLimit(app)
+        self._doorman = doorman
+        self._lane = Lane(limits, "requests", retry=1)
+        self._threads = CapacityLimiter(LOOKUPS_AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PROTECTED):
+            await self._open(scope, receive, send)
+            return
+        async with AsyncExitStack() as under_way:
+
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    await under_way.aclose()  # a slow reader of the answer keeps no other request waiting
+                await send(message)
+
+            try:
+                token = await to_thread.run_sync(
+                    self._doorman.token, bearer(scope), address(scope), limiter=self._threads
+                )
+                await under_way.enter_async_context(self._lane.turn(token.id))
+            except GoodfitError as error:
+                refusal = answer_to(error)
+                if is_large(scope):
+                    refusal.headers["Connection"] = "close"  # the rest of the body is not read
+                await refusal(scope, receive, send)
+                return
+            scope.setdefault("state", {})["token"] = token
+            await self._protected(scope, receive, sent)
 
 
-def _needs(role: Role) -> Callable[[Token], Token]:
-    def check(token: Annotated[Token, Depends(_token)]) -> Token:
+def bearer(scope: Scope) -> str | None:
+    """The secret that a request brings."""
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    kind, _, secret = header.decode("latin-1").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else None
+
+
+def address(scope: Scope) -> str:
+    """Whose failures are counted together: an address, or the network of an IPv6 address, which one user has whole."""
+    host = scope["client"][0] if scope.get("client") else "unknown"
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return str(host)
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
+async def _token(
+    request: Request,
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],  # for the OpenAPI document
+) -> Token:
+    found: Token = request.state.token  # from the gate
+    return found
+
+
+def _needs(role: Role) -> Callable[[Token], Awaitable[Token]]:
+    async def check(token: Annotated[Token, Depends(_token)]) -> Token:
         if not token.role.allows(role):
             raise NotAllowed(f"this needs the role {role}, and token {token.id} has {token.role}; ask an admin")
         return token

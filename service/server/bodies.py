@@ -1,49 +1,74 @@
-"""How large a request's body may be: counted as it comes, whatever its head says."""
+"""How large a request's body may be and how long it may take: counted as it comes, whatever its head says."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.server.answers import JsonAnswer
 
 MOST = 1024 * 1024  # bytes
+SECONDS = 60.0  # from the head to the end of the body
+LARGE = 64 * 1024  # bytes: so much is discarded where nobody reads it
+_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class BodyLimit:
-    """Answers 413 to a body of more than MOST bytes, and reads no more of it."""
+    """Answers 413 to a body of more than `most` bytes and 408 to one that is late, and reads no more of it."""
 
-    def __init__(self, app: ASGIApp, most: int = MOST) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp, most: int = MOST, seconds: float = SECONDS) -> None:
+        self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared[:20]) > self._most:
-            await self._refuse(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._seconds):
+                kept = await self._read(scope, receive)
+        except TimeoutError:
+            message = f"the body was not here within {self._seconds:g} s; send it again"
+            await _refusal(message, 408)(scope, receive, send)
             return
-        kept: list[Message] = []
-        seen = 0
-        if scope["method"] in ("POST", "PUT", "PATCH", "DELETE"):
-            more = True
-            while more:
-                message = await receive()
-                kept.append(message)
-                if message["type"] != "http.request":
-                    break
-                seen += len(message.get("body", b""))
-                if seen > self._most:
-                    await self._refuse(scope, receive, send)
-                    return
-                more = message.get("more_body", False)
+        if kept is None:
+            message = f"the body has more than {self._most} bytes; send a smaller one"
+            await _refusal(message, 413)(scope, receive, send)
+            return
 
         async def replayed() -> Message:
             return kept.pop(0) if kept else await receive()
 
         await self._app(scope, replayed, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        told = {"error": "InputError", "message": f"the body has more than {self._most} bytes; send a smaller one"}
-        await JsonAnswer(told, 413, headers={"Connection": "close"})(scope, receive, send)
+    async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
+        """The body's messages; None where they are too much."""
+        if _declared(scope) > self._most:
+            return None
+        kept: list[Message] = []
+        seen = 0
+        more = True
+        while more:
+            message = await receive()
+            kept.append(message)
+            if message["type"] != "http.request":
+                break
+            seen += len(message.get("body", b""))
+            if seen > self._most:
+                return None
+            more = message.get("more_body", False)
+        return kept
+
+
+def is_large(scope: Scope) -> bool:
+    """Whether a request's body is more than is discarded, or nobody knows."""
+    return _declared(scope) > LARGE or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+def _declared(scope: Scope) -> int:
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    return int(declared[:20]) if declared.isdigit() else 0
+
+
+def _refusal(message: str, status: int) -> JsonAnswer:
+    return JsonAnswer({"error": "InputError", "message": message}, status, headers={"Connection": "close"})

@@ -13,8 +13,7 @@ from fastapi import FastAPI
 from service.app.submission import Rules
 from service.client.local import LocalSource
 from service.server import admin, catalog, studies, system, trials
-from service.server.admission import ASKING, FAILING, Doorman
-from service.server.bodies import BodyLimit
+from service.server.admission import ASKING, FAILING, Doorman, Gate
 from service.server.faults import add_handlers
 from service.server.limits import Rate
 from service.server.metrics import Measured, Metrics
@@ -74,12 +73,12 @@ def create_app(
         redirect_slashes=False,
     )
     settings = Served.of(settings)
-    shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock))
+    doorman = Doorman(access, clock, asking, failing)
+    shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock), doorman)
     app.state.shared = shared
-    app.state.doorman = Doorman(access, clock, asking, failing)
-    app.state.metrics = Metrics(store, lambda: shared.streams, clock)
+    app.state.metrics = Metrics(store, lambda: shared.watching.active, clock)
     add_handlers(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(Gate, doorman=doorman)
     app.add_middleware(Measured, metrics=app.state.metrics)
     for room in (studies, trials, catalog, admin, system):
         app.include_router(room.router)

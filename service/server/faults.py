@@ -52,20 +52,25 @@ def status_of(error: errors.GoodfitError) -> int:
     return next(status for kind, status in _STATUS if isinstance(error, kind))
 
 
-def _ours(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, errors.GoodfitError):
-        raise error
+def answer_to(error: errors.GoodfitError) -> Response:
+    """An error as an answer."""
     status = status_of(error)
     headers = {"Retry-After": RETRY_SECONDS} if status == 503 else {}
     if status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
     if isinstance(error, errors.TooMany):
         headers = {"Retry-After": str(error.seconds)}
-    told = errors.to_dict(error) | ({"error": "InputError"} if isinstance(error, Missing) else {})
-    return JsonAnswer(told, status, headers=headers)
+    content = errors.to_dict(error) | ({"error": "InputError"} if isinstance(error, Missing) else {})
+    return JsonAnswer(content, status, headers=headers)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+async def _ours(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, errors.GoodfitError):
+        raise error
+    return answer_to(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'the body'}: {problem['msg']}" for problem in problems
@@ -73,14 +78,14 @@ def _invalid(_request: Request, error: Exception) -> Response:
     return JsonAnswer({"error": "InputError", "message": told or "the request cannot be read"}, 422)
 
 
-def _http(_request: Request, error: Exception) -> Response:
+async def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     told = {"error": _NAMES.get(error.status_code, "InputError"), "message": str(error.detail)}
     return JsonAnswer(told, error.status_code, headers=error.headers)
 
 
-def _fault(request: Request, error: Exception) -> Response:
+async def _fault(request: Request, error: Exception) -> Response:
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     told = f"this is a fault of Goodfit itself ({type(error).__name__}); the server's log has more"
     return JsonAnswer({"error": "ServerError", "message": told}, 500)

@@ -13,11 +13,14 @@ from service.errors import GoodfitError
 from service.ports import Store
 from service.records import StudyState
 
+_UP = "Whether the database answers."
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
     """What is counted here, and what the store says when it is asked."""
+
+    media_type = CONTENT_TYPE_LATEST
 
     def __init__(self, store: Store, streams: Callable[[], int], clock: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
@@ -33,11 +36,18 @@ class Metrics:
         )
         watchers = Gauge("goodfit_watchers", "Connected watchers.", registry=self._registry)
         watchers.set_function(streams)
-        self._registry.register(_Studies(store, clock))
+        self._studies = CollectorRegistry()
+        self._studies.register(_Studies(store, clock))
 
-    def text(self) -> tuple[bytes, str]:
-        """All of it as Prometheus reads it, and its media type."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+    def text(self) -> bytes:
+        """All of it as Prometheus reads it."""
+        return generate_latest(self._registry) + generate_latest(self._studies)
+
+    def text_without_database(self) -> bytes:
+        """What is counted here, for when the database does not answer."""
+        away = CollectorRegistry()
+        Gauge("goodfit_database_up", _UP, registry=away).set(0)
+        return generate_latest(self._registry) + generate_latest(away)
 
 
 class _Studies:
@@ -55,9 +65,9 @@ class _Studies:
         try:
             census, waiting = self._store.census(), self._store.waiting()
         except GoodfitError:
-            yield GaugeMetricFamily("goodfit_database_up", "Whether the database answers.", value=0)
+            yield GaugeMetricFamily("goodfit_database_up", _UP, value=0)
             return
-        yield GaugeMetricFamily("goodfit_database_up", "Whether the database answers.", value=1)
+        yield GaugeMetricFamily("goodfit_database_up", _UP, value=1)
         studies = GaugeMetricFamily("goodfit_studies", "Studies by state.", labels=["state"])
         for state in StudyState:
             studies.add_metric([str(state)], census.get(state, 0))

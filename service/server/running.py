@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ import uvicorn
 from service import app as goodfit
 from service.app.submission import Rules
 from service.errors import InputError
+from service.server.connections import Connection, most_connections
 from service.server.factory import create_app
 from service.server.supervisor import Supervisor
 
@@ -90,8 +92,27 @@ def rules_of(options: Serving, environ: str | None) -> Rules:
     return Rules(roots, options.allow_code)
 
 
+def trusted_proxies(environ: str | None) -> list[str]:
+    """The addresses and networks whose X-Forwarded-For counts, from GOODFIT_TRUSTED_PROXIES.
+
+    Raises:
+        InputError: one of them is neither.
+    """
+    found = [word.strip() for word in (environ or "").split(",") if word.strip()]
+    for word in found:
+        try:
+            ipaddress.ip_network(word)
+        except ValueError as error:
+            raise InputError(
+                f"GOODFIT_TRUSTED_PROXIES names {word!r}: {error}; write addresses or networks of your proxies, "
+                "separated by commas: 127.0.0.1,10.0.0.0/24"
+            ) from error
+    return found
+
+
 def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening: socket.socket) -> None:
     rules = rules_of(options, os.environ.get("GOODFIT_DATA_ROOTS"))
+    proxies = trusted_proxies(os.environ.get("GOODFIT_TRUSTED_PROXIES"))
     access = goodfit.open_access(store)
     api = create_app(settings, store, access, rules=rules)
     host, port = listening.getsockname()[:2]
@@ -100,8 +121,11 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
     if not access.tokens():
         print(f"there is no token yet; make one by {settings.hint('token create --role admin')}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    Connection.most = most_connections()
     config = uvicorn.Config(
         api,
+        http=Connection,
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -109,6 +133,8 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
     )
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     _Server(config, api.state.shared).run(sockets=[listening])

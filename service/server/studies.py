@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +17,11 @@ from service import app
 from service.client import wire
 from service.client.source import Listed
 from service.errors import GoodfitError
-from service.records import StudyState
-from service.server.admission import Submitter, Viewer, check_owner
+from service.records import StudyState, Token
+from service.server.admission import Submitter, Viewer, bearer, check_owner
 from service.server.answers import JsonAnswer, tagged
-from service.server.events import stream
-from service.server.state import Shared
+from service.server.events import Stream
+from service.server.state import Shared, State
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -49,8 +50,13 @@ class NewStudy(BaseModel):
 
 
 @router.post("", status_code=201, summary="Submit a study")
-def submit(shared: Shared, token: Submitter, given: NewStudy) -> Response:
+async def submit(shared: Shared, token: Submitter, given: NewStudy) -> Response:
     """Put a study into the queue, if it can run and keeps to the rules."""
+    lane = shared.code if given.files else shared.submitting
+    return await lane.run(token.id, lambda: _submitted(shared, token, given))
+
+
+def _submitted(shared: State, token: Token, given: NewStudy) -> Response:
     submission = app.Submission(given.spec, tuple(given.overrides), given.files, given.priority, given.new)
     study = app.queue_study(
         shared.settings,
@@ -98,31 +104,31 @@ def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -
 
 
 @router.get("/{name}/diagnosis", summary="What is known of a study")
-def diagnosis(shared: Shared, _: Viewer, name: str) -> Response:
+async def diagnosis(shared: Shared, token: Viewer, name: str) -> Response:
     """How sure the winner is, what drives score and gap, what is amiss."""
-    shared.store.study(name)
-    with shared.turn():
-        return JsonAnswer(wire.plain(shared.source.diagnosis(name)))
+    return await shared.heavy.run(token.id, lambda: JsonAnswer(wire.plain(shared.source.diagnosis(name))))
 
 
 @router.get("/{name}/report", summary="A study as a page", response_class=HTMLResponse)
-def report(shared: Shared, _: Viewer, name: str) -> Response:
+async def report(shared: Shared, token: Viewer, name: str) -> Response:
     """One HTML page that needs nothing but a browser."""
-    shared.store.study(name)
-    with shared.turn():
-        page = shared.source.report_html(name)
+    page = await shared.heavy.run(token.id, lambda: shared.source.report_html(name))
     headers = {"Content-Security-Policy": REPORT_POLICY, "X-Content-Type-Options": "nosniff"}
     return HTMLResponse(page.encode("utf-8", "backslashreplace"), headers=headers)
 
 
 @router.get("/{name}/model", summary="A trained model", response_class=FileResponse)
-def model(
+async def model(
     shared: Shared,
-    _: Viewer,
+    token: Viewer,
     name: str,
     trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
 ) -> Response:
     """A zip of model.json and weights.pt: no pickle, and no code but what came with the study."""
+    return await shared.heavy.run(token.id, lambda: _model(shared, name, trial))
+
+
+def _model(shared: State, name: str, trial: int | None) -> Response:
     found = shared.store.study(name)
     number = trial
     if number is None:
@@ -133,7 +139,7 @@ def model(
     record = shared.source.trial(name, number)
     target = Path(tempfile.mkstemp(prefix="goodfit-model-", suffix=".zip")[1])
     try:
-        with shared.turn(), tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
+        with tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
             app.model_folder(shared.settings, shared.store, found, record, Path(folder))
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as parts:
                 for part in sorted(Path(folder).iterdir()):
@@ -150,10 +156,10 @@ def model(
 
 
 @router.get("/{name}/events", summary="Watch a study", response_class=Response)
-def events(shared: Shared, _: Viewer, name: str) -> Response:
+def events(request: Request, shared: Shared, token: Viewer, name: str) -> Response:
     """Server-sent events: the study's progress as JSON whenever it has changed, until the study is over."""
     shared.store.study(name)
-    return stream(shared, name)
+    return Stream(shared, token, partial(shared.doorman.recheck, bearer(request.scope)), name)
 
 
 @router.post("/{name}/stop", summary="Stop a study")
@@ -171,12 +177,14 @@ def resume(shared: Shared, token: Submitter, name: str) -> Response:
 
 
 @router.delete("/{name}", summary="Remove a study")
-def remove(shared: Shared, token: Submitter, name: str) -> Response:
+async def remove(shared: Shared, token: Submitter, name: str) -> Response:
     """Take it out with its trials, curves, checkpoints and runs in MLflow."""
+    return await shared.heavy.run(token.id, lambda: _removed(shared, token, name))
+
+
+def _removed(shared: State, token: Token, name: str) -> Response:
     check_owner(token, shared.store.study(name))
-    with shared.turn():
-        said = app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)
-    return JsonAnswer({"messages": said})
+    return JsonAnswer({"messages": app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)})
 
 
 def _told(message: str) -> Response:

@@ -5,36 +5,51 @@ from __future__ import annotations
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
+from anyio import move_on_after, to_thread
 from fastapi import APIRouter, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from service.errors import Unreachable
 from service.server.admission import Viewer
 from service.server.answers import JsonAnswer
+from service.server.documentation import POLICY, documentation_html
 from service.server.metrics import Metrics
 from service.server.state import Shared
 
 router = APIRouter(tags=["system"])
+PROBE_SECONDS = 5.0  # that the database may take for an answer
 
 
 @router.get("/health", summary="Whether the server is alive")
-def health() -> Response:
-    """Answers as long as the server does."""
+async def health() -> Response:
+    """Answers as long as the server does: it needs no thread and no database."""
     return JsonAnswer({"status": "alive"})
 
 
 @router.get("/ready", summary="Whether the server can work")
-def ready(shared: Shared) -> Response:
+async def ready(shared: Shared) -> Response:
     """Whether the database answers; 503 where it does not."""
-    shared.store.census()
-    return JsonAnswer({"status": "ready"})
+    with move_on_after(PROBE_SECONDS):
+        await to_thread.run_sync(shared.store.census, limiter=shared.probes, abandon_on_cancel=True)
+        return JsonAnswer({"status": "ready"})
+    raise Unreachable(f"the database does not answer within {PROBE_SECONDS:g} s")
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
-def metrics(request: Request) -> Response:
+async def metrics(request: Request, shared: Shared) -> Response:
     """Requests, studies by state, the queue."""
     found: Metrics = request.app.state.metrics
-    body, kind = found.text()
-    return Response(body, media_type=kind)
+    with move_on_after(PROBE_SECONDS):
+        body = await to_thread.run_sync(found.text, limiter=shared.probes, abandon_on_cancel=True)
+        return Response(body, media_type=found.media_type)
+    return Response(found.text_without_database(), media_type=found.media_type)
+
+
+@router.get("/docs", include_in_schema=False)
+async def documentation(request: Request) -> Response:
+    """The OpenAPI document as a page that loads nothing."""
+    page = documentation_html(request.app.openapi())
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/v1/about", summary="About the server")

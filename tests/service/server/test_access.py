@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import InputError
+from service.records import Role, Token
 from service.server.limits import KEPT, Buckets, Rate
-from tests.serving import VALUES, Clock, Place, filled, place
+from service.server.running import trusted_proxies
+from tests.serving import NOW, VALUES, Clock, Place, filled, place
 
 READING = [
     "/v1/studies",
@@ -50,14 +53,17 @@ def at(tmp_path: Path) -> Place:
 def test_every_route_but_three_wants_a_token(at: Place) -> None:
     client = at.http("")
     paths = at.app.openapi()["paths"]
-    routes = {(method.upper(), path) for path in paths for method in paths[path]} | {("GET", "/openapi.json")}
+    routes = {(method.upper(), path) for path in paths for method in paths[path]} | {
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
+    }
     assert len(routes) > 30
     open_ones = set()
     for method, path in sorted(routes):
         answer = client.request(method, path.replace("{name}", "digits").replace("{number}", "0"))
         if answer.status_code != 401:
             open_ones.add(path)
-    assert open_ones == {"/health", "/ready", "/metrics", "/openapi.json"}
+    assert open_ones == {"/health", "/ready", "/metrics", "/openapi.json", "/docs"}
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,45 @@ def test_buckets_forget_who_has_not_asked_for_long() -> None:
     for number in range(KEPT):
         buckets.wait(str(number))
     assert buckets.wait("first") == 0
+
+
+@pytest.mark.parametrize("life", ["999999y", "101y", "0d", "0h", "999999w"])
+def test_an_expiry_is_bounded(at: Place, life: str) -> None:
+    answer = at.http().post("/v1/tokens", json={"name": "bob", "role": "viewer", "expires": life})
+    assert answer.status_code == 400
+    assert "1h to 100y" in answer.json()["message"]
+    with pytest.raises(InputError, match="1h to 100y"):
+        at.local().source.make_token("bob", "viewer", life)
+
+
+def test_a_stored_expiry_beyond_the_calendar_is_listed(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    from service.cli import run
+
+    at.access.add_token(Token("abc", "eve", Role.VIEWER, NOW, "old", NOW + 999999 * 365 * 86400.0), "digest")
+    rows = at.http().get("/v1/tokens").json()["tokens"]
+    assert next(row["expires"] for row in rows if row["id"] == "abc").startswith("9999-12-31")
+    assert any(token.id == "abc" for token in at.remote().source.tokens())
+    for words in (["token", "ls"], ["--json", "token", "ls"]):
+        assert run(["--home", str(at.settings.home), *words]) == 0
+        assert "9999-12-31" in capsys.readouterr().out
+
+
+def test_times_of_the_audit_log_and_of_tokens_are_times(at: Place) -> None:
+    at.token(name="gone")
+    client = at.http()
+    at.access.revoke(next(token.id for token in at.access.tokens() if token.name == "gone"), NOW + 0.25, "test")
+    entries = client.get("/v1/audit").json()["entries"]
+    assert entries[0]["at"] == "2027-01-15T08:00:00.250000+00:00"
+    assert at.remote().source.audit(subject="ann") == at.local().source.audit(subject="ann")
+    assert client.get("/v1/tokens").json()["tokens"][0]["created"] == "2027-01-15T08:00:00.000000+00:00"
+
+
+def test_only_named_proxies_say_whom_a_request_comes_from() -> None:
+    assert trusted_proxies(None) == trusted_proxies(" , ") == []
+    assert trusted_proxies("127.0.0.1, 10.0.0.0/24,::1") == ["127.0.0.1", "10.0.0.0/24", "::1"]
+    for wrong in ("*", "proxy.example.org", "10.0.0.1/24", "127.0.0.1;::1"):
+        with pytest.raises(InputError, match="GOODFIT_TRUSTED_PROXIES names"):
+            trusted_proxies(wrong)
 
 
 def test_the_open_routes_say_little(at: Place) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from service import app
 from service.errors import HomeError, TrainerError
 from service.records import StudyState
 from service.server import events
-from tests.serving import NOW, Place, filled, place, some_trials
+from tests.serving import NOW, Place, asgi_scope, filled, place, some_trials
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -122,23 +124,6 @@ def test_names_that_try_to_break_out_are_told_as_text(at: Place, tmp_path: Path)
     assert client.get("/v1/studies/evil/trials").headers["Content-Type"] == "application/json"
 
 
-def scope(path: str, secret: str) -> dict[str, Any]:
-    headers = [(b"authorization", f"Bearer {secret}".encode()), (b"host", b"test")]
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": headers,
-        "client": ("test", 1),
-        "server": ("test", 80),
-    }
-
-
 def test_a_client_that_vanishes_ends_its_stream(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "LOOK_SECONDS", 0.01)
     at.study("waiting", queued=NOW)
@@ -156,25 +141,20 @@ def test_a_client_that_vanishes_ends_its_stream(at: Place, monkeypatch: pytest.M
         async def send(message: Any) -> None:
             seen.append(message.get("body", b""))
             if message["type"] == "http.response.body":
-                assert shared.streams == 1
+                assert shared.watching.active == 1
                 vanished.set()
 
-        await asyncio.wait_for(at.app(scope("/v1/studies/waiting/events", secret), receive, send), 20)
+        await asyncio.wait_for(at.app(asgi_scope("/v1/studies/waiting/events", secret), receive, send), 20)
 
     asyncio.run(watched())
     assert b'"QUEUED"' in b"".join(seen)
-    assert shared.streams == 0
+    assert shared.watching.active == 0
 
 
 def test_a_server_that_ends_ends_its_streams(at: Place) -> None:
     at.study("waiting", queued=NOW)
     at.app.state.shared.ending.set()
     assert at.http().get("/v1/studies/waiting/events").text == ""
-
-
-def test_too_many_watchers_are_refused(at: Place) -> None:
-    at.app.state.shared.streams = events.STREAMS
-    assert at.http().get("/v1/studies/digits/events").status_code == 429
 
 
 def trained(at: Place) -> None:
@@ -210,6 +190,18 @@ def test_a_model_is_loaded_from_afar_without_running_code(at: Place) -> None:
         assert torch.equal(here.module(rows), there.module(rows))
     parts = zipfile.ZipFile(io.BytesIO(at.http().get("/v1/studies/digits/model").content))
     assert sorted(parts.namelist()) == ["model.json", "weights.pt"]
+
+
+def test_the_reference_is_a_page_that_loads_nothing(at: Place) -> None:
+    answer = at.http("").get("/docs")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    page = answer.text
+    assert not re.search(r"(?i)<script|<link|<img|<iframe|src=|url\(|@import|https?://", page)
+    for path in at.app.openapi()["paths"]:
+        assert html.escape(path) in page
+    for text in ("submitter", "from 1 to 1000", "default 100", "-H &quot;Authorization: Bearer"):
+        assert text in page
 
 
 def zipped(**parts: str) -> bytes:
