@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench soak examples clean setup up down logs engine stack stack-down stack-status
+.PHONY: demo test check bench soak examples clean setup up down logs engine .env stack stack-down stack-status
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -43,9 +43,9 @@ bench: $(READY)  ## Measure against the peers; takes some minutes
 examples: $(READY)  ## Run every example in full and print what the winners do on unseen data
 	$(BIN)/python -m benchmarks.examples
 
-up: engine .env  ## Start the service in containers; makes .env with new passwords where there is none
+up: engine .env  ## Start the service in containers; makes .env, and passwords in secrets/, if they are missing
 	$(COMPOSE) up --detach --build --wait
-	@echo "Goodfit is up: http://127.0.0.1:$${GOODFIT_PORT:-8000}; the first token: $(COMPOSE) exec goodfit goodfit token create --role admin --name first-admin"
+	@echo "Goodfit is up: http://127.0.0.1:$$($(PYTHON) -m deploy.dotenv value GOODFIT_PORT 8000); the first token: $(COMPOSE) exec goodfit goodfit token create --role admin --name first-admin"
 
 down: engine  ## End the containers; volumes stay
 	$(COMPOSE) down
@@ -54,11 +54,11 @@ logs: engine  ## Follow what the containers say
 	$(COMPOSE) logs --follow --tail 100
 
 engine:
-	@$(COMPOSE) version >/dev/null 2>&1 || { echo "there is no container engine here ('$(COMPOSE)' is not to be had): install Docker with Compose, or start the same commands as plain processes with 'make stack'" >&2; exit 1; }
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "there is no container engine here ('$(COMPOSE)' is missing): install Docker with Compose, or start the same commands as plain processes with 'make stack'" >&2; exit 1; }
 	@$(firstword $(COMPOSE)) info >/dev/null 2>&1 || { echo "the container engine does not answer ('$(firstword $(COMPOSE)) info'): start it, or start the same commands as plain processes with 'make stack'" >&2; exit 1; }
 
 .env:
-	$(PYTHON) -m deploy.secret_file .env.example .env
+	@$(PYTHON) -m deploy.dotenv make
 
 stack: $(READY)  ## Start the service as plain processes in $(STACK), with $(WORKERS) Ray worker nodes
 	@$(BIN)/python -m deploy.stack up --folder $(STACK) --workers $(WORKERS)

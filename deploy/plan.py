@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ SERVICES = ("postgres", "mlflow", "ray-head", "ray-worker", "goodfit")
 LOCALHOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)  # below those that systems give out by themselves
 PORT_VARIABLES = (
-    "POSTGRES_PORT", "MLFLOW_PORT", "RAY_PORT", "RAY_NODE_PORT", "RAY_DASHBOARD_PORT", "GOODFIT_PORT",
+    "STACK_POSTGRES_PORT", "MLFLOW_PORT", "STACK_RAY_PORT", "STACK_RAY_NODE_PORT", "RAY_DASHBOARD_PORT", "GOODFIT_PORT",
 )  # fmt: skip
 OURS = ("GOODFIT_", "MLFLOW_", "RAY_", "POSTGRES_", "PG")  # of the caller's environment, these stay out
 
@@ -50,34 +50,38 @@ class Folders:
     def home(self) -> Path:
         return self.base / "home"
 
+    @property
+    def secrets(self) -> Path:
+        return self.base / "secrets"
 
-def variables(folders: Folders, ports: Mapping[str, int], words: Mapping[str, str], cpus: int) -> dict[str, str]:
+
+def variables(folders: Folders, ports: Mapping[str, int], cpus: int) -> dict[str, str]:
     """What the compose file's variables are in a stack.
 
     Args:
         folders: of the stack.
         ports: by PORT_VARIABLES.
-        words: the passwords, by variable.
         cpus: of each worker node.
     """
     caller = os.environ
     return {
-        "LISTEN": LOCALHOST,
-        "POSTGRES_HOST": LOCALHOST,
-        "MLFLOW_HOST": LOCALHOST,
-        "RAY_HOST": LOCALHOST,
-        "RAY_TMPDIR": str(folders.short / "ray"),
-        "RAY_DASHBOARD": "false",  # its libraries come with ray[default], which the image has
+        "STACK_LISTEN": LOCALHOST,
+        "STACK_POSTGRES_HOST": LOCALHOST,
+        "STACK_MLFLOW_HOST": LOCALHOST,
+        "STACK_RAY_HOST": LOCALHOST,
+        "STACK_RAY_TMPDIR": str(folders.short / "ray"),
+        "STACK_RAY_DASHBOARD": "false",  # its libraries come with ray[default], which the image has
+        "STACK_RAY_OBJECT_STORE_BYTES": "78643200",
+        "STACK_HOME": str(folders.home),
+        "STACK_SECRETS": str(folders.secrets),
+        "STACK_DATA_ROOTS": caller.get("GOODFIT_DATA_ROOTS") or str(folders.base / "data"),
         "RAY_DRAIN_SECONDS": "5",
         "RAY_WORKER_CPUS": str(cpus),
-        "RAY_OBJECT_STORE_BYTES": "78643200",
         "MLFLOW_ARTIFACTS": str(folders.base / "mlflow"),
-        "GOODFIT_HOME": str(folders.home),
-        "GOODFIT_ARTIFACTS": caller.get("GOODFIT_ARTIFACTS") or str(folders.base / "artifacts"),
-        "GOODFIT_DATA_ROOTS": caller.get("GOODFIT_DATA_ROOTS") or str(folders.base / "data"),
-        "GOODFIT_LEASE_SECONDS": caller.get("GOODFIT_LEASE_SECONDS") or "30",
+        "ARTIFACTS_ROOT": caller.get("GOODFIT_ARTIFACTS") or str(folders.base / "artifacts"),
+        "ALLOW_CODE": caller.get("GOODFIT_ALLOW_CODE") or "false",
+        "LEASE_SECONDS": caller.get("GOODFIT_LEASE_SECONDS") or "30",
         **{name: str(port) for name, port in ports.items()},
-        **words,
     }
 
 
@@ -92,7 +96,7 @@ def services(document: Mapping[str, Any], known: Mapping[str, str], node_ports: 
     found = [compose.service(document, name, known) for name in SERVICES if name != "ray-worker"]
     for number, port in enumerate(node_ports, start=1):
         # A folder each: two that start at once in one folder take the same socket, and one of them aborts (Ray 2.60).
-        own = {"RAY_NODE_PORT": str(port), "RAY_TMPDIR": f"{known['RAY_TMPDIR']}{number}"}
+        own = {"STACK_RAY_NODE_PORT": str(port), "STACK_RAY_TMPDIR": f"{known['STACK_RAY_TMPDIR']}{number}"}
         worker = compose.service(document, "ray-worker", {**known, **own})
         found.append(replace(worker, name=f"ray-worker-{number}"))
     return found
@@ -118,14 +122,18 @@ def environment(service: compose.Service, programs: list[Path], mark: Mapping[st
     return {**kept, **image, **service.environment, **mark}
 
 
-def free_ports(count: int, chance: random.Random) -> list[int]:
-    """Ports that nobody listens at now."""
+def free_ports(count: int, chance: random.Random, before: Sequence[int] = ()) -> list[int]:
+    """Ports that nobody listens at now; those of `before` in their places, as far as they are free."""
+    kept = {place: port for place, port in enumerate(before[:count]) if _is_free(port)}
     found: list[int] = []
-    for port in _shuffled(chance):
-        if _is_free(port):
-            found.append(port)
-            if len(found) == count:
-                return found
+    others = (port for port in _shuffled(chance) if port not in kept.values() and _is_free(port))
+    for place in range(count):
+        port = kept.get(place) or next(others, None)
+        if port is None:
+            break
+        found.append(port)
+    if len(found) == count:
+        return found
     raise OSError(f"no {count} ports are free between {PORTS.start} and {PORTS.stop}")
 
 

@@ -14,13 +14,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-SUPERUSER = "goodfit"
+SUPERUSER = "postgres"
 UNPRIVILEGED = "nobody"
 SECONDS = 60.0
 
 
 class NoPostgres(Exception):
-    """PostgreSQL's programs are not to be had, or refuse."""
+    """PostgreSQL's programs are missing, or refuse."""
 
 
 def binaries() -> Path:
@@ -87,13 +87,13 @@ def make_folder(programs: Path, data: Path, password: str, uid: int | None) -> b
     return True
 
 
-def make_databases(programs: Path, host: str, port: int, password: str, script: Path, words: Mapping[str, str]) -> None:
-    """Make the databases of a new server: `goodfit`, then what the image's script makes."""
-    login = {**os.environ, **words, "PGPASSWORD": password}
+def make_databases(
+    programs: Path, host: str, port: int, password: str, script: Path, environment: Mapping[str, str]
+) -> None:
+    """Make the roles and databases of a new server by the image's script, which reads their passwords' files."""
+    login = {**os.environ, **environment, "PGPASSWORD": password}
     psql = [str(programs / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", f"--host={host}", f"--port={port}"]
-    psql += [f"--username={SUPERUSER}"]
-    _run([*psql, "--dbname=postgres", "-c", f"CREATE DATABASE {SUPERUSER}"], login, None)
-    _run([*psql, f"--dbname={SUPERUSER}", "-f", str(script)], login, None)
+    _run([*psql, f"--username={SUPERUSER}", "--dbname=postgres", "-f", str(script)], login, None)
 
 
 def _run(command: list[str], environment: dict[str, str], uid: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Health checks: `python -m deploy.probe http URL`, `python -m deploy.probe tcp HOST PORT`; exit code 0 for yes."""
+"""Health checks: `python -m deploy.probe http URL`, `python -m deploy.probe tcp HOST:PORT ...`; exit code 0 for yes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 SECONDS = 4.0
 
 
-def answers_http(url: str) -> bool:
-    """Whether a page is there: GET gives 2xx."""
+def answers_http(url: str, token: str | None = None) -> bool:
+    """Whether a page is there: GET gives 2xx, with a bearer token if one is given."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SECONDS)
     try:
-        connection.request("GET", parts.path or "/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", parts._replace(scheme="", netloc="").geturl() or "/", headers=headers)
         return 200 <= connection.getresponse().status < 300
     except (OSError, http.client.HTTPException):
         return False
@@ -38,9 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     match list(arguments):
         case ["http", url] if url.startswith("http://"):
             return 0 if answers_http(url) else 1
-        case ["tcp", host, port] if port.isdigit():
-            return 0 if answers_tcp(host, int(port)) else 1
-    sys.stderr.write("usage: probe http http://HOST:PORT/PATH | probe tcp HOST PORT\n")
+        case ["tcp", *addresses] if addresses and all(at.rpartition(":")[2].isdigit() for at in addresses):
+            parts = [at.rpartition(":") for at in addresses]
+            return 0 if all(answers_tcp(host, int(port)) for host, _, port in parts) else 1
+    sys.stderr.write("usage: probe http http://HOST:PORT/PATH | probe tcp HOST:PORT [HOST:PORT ...]\n")
     return 2
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deploy import compose, plan, postgres, processes, state
+from deploy import compose, plan, postgres, probe, processes, state
 from deploy.starting import POLL_SECONDS, START_SECONDS, StackError, Starting, is_healthy, prepare, started, tail
 from deploy.state import Running, State
 
@@ -142,10 +142,13 @@ def _already(folder: Path, found: State) -> str:
 
 
 def _token(starting: Starting, say: Callable[[str], None]) -> str | None:
-    """The first administrator's token, made on this machine; None where the service was not started."""
+    """The first administrator's token: that of the last start, or a new one; None where the service was not started."""
     service = starting.state.service("goodfit")
     if service is None:
         return None
+    kept = state.read_kept(starting.folders.base).token
+    if kept is not None and probe.answers_http(f"{starting.state.urls['api']}/v1/studies?limit=1", kept):
+        return kept
     try:
         done = subprocess.run(  # noqa: S603 - our own command line
             TOKEN_COMMAND, env=dict(service.environment), capture_output=True, text=True, timeout=TOKEN_SECONDS,
@@ -158,6 +161,7 @@ def _token(starting: Starting, say: Callable[[str], None]) -> str | None:
     if done.returncode or found is None:
         say(f"no token was made: {(done.stderr or done.stdout).strip()}")
         return None
+    state.keep(starting.folders.base, token=found[0])
     return found[0]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import compose, plan, postgres, processes, state
+from deploy import compose, dotenv, plan, postgres, processes, state
 from deploy.state import Running, State
 
 START_SECONDS = 180.0  # for all of it; a busy machine takes 40
@@ -36,7 +36,6 @@ class Starting:
     folders: plan.Folders
     services: list[compose.Service]
     state: State
-    words: Mapping[str, str]
     programs: list[Path]  # the folders of Python's and of PostgreSQL's
     uid: int | None
     say: Callable[[str], None]
@@ -67,7 +66,7 @@ class Starting:
         command, environment, uid = service.command, plan.environment(service, self.programs, mark), None
         if service.name == "postgres":  # what its image does and says
             data, uid = self.folders.postgres / "data", self.uid
-            postgres.make_folder(self.programs[-1], data, self.words["POSTGRES_PASSWORD"], uid)
+            postgres.make_folder(self.programs[-1], data, self._password(), uid)
             environment["PGDATA"] = str(data)
             command = (*command, "-c", f"unix_socket_directories={self.folders.short / 'postgres'}")
         log = self.folders.logs / f"{service.name}.log"
@@ -93,9 +92,14 @@ class Starting:
         done = self.folders.postgres / "databases-made"
         if not done.exists():
             port = next(part for part in running.command if part.startswith("port=")).removeprefix("port=")
-            password, script = self.words["POSTGRES_PASSWORD"], plan.ROOT / "deploy" / "databases.sql"
-            postgres.make_databases(self.programs[-1], plan.LOCALHOST, int(port), password, script, self.words)
+            script = plan.ROOT / "deploy" / "databases.sql"
+            postgres.make_databases(
+                self.programs[-1], plan.LOCALHOST, int(port), self._password(), script, running.environment
+            )
             done.touch()
+
+    def _password(self) -> str:
+        return (self.folders.secrets / "postgres_password").read_text(encoding="utf-8")
 
     def _tail(self, name: str) -> str:
         return f"; the end of {self.folders.logs / name}.log:\n{tail(self.folders.logs / f'{name}.log')}"
@@ -121,35 +125,35 @@ def prepare(
                 f"PostgreSQL does not run as root, and as the user {postgres.UNPRIVILEGED} it cannot enter {folder}: "
                 "choose a folder that others may pass through, as by `make stack STACK=/var/tmp/goodfit-stack`"
             )
-    numbers = plan.free_ports(len(plan.PORT_VARIABLES) + workers, chance)
+    _make_secrets(folders)
+    numbers = plan.free_ports(len(plan.PORT_VARIABLES) + workers, chance, state.read_kept(folder).ports)
     ports = dict(zip(plan.PORT_VARIABLES, numbers, strict=False))
-    words = _words(folder)
-    known = plan.variables(folders, ports, words, max(1, (os.cpu_count() or 1) // max(1, workers)))
+    known = plan.variables(folders, ports, max(1, (os.cpu_count() or 1) // max(1, workers)))
     found = plan.services(compose.load(plan.COMPOSE), known, numbers[len(ports) :])
     urls = {
         "api": f"http://{plan.LOCALHOST}:{ports['GOODFIT_PORT']}",
         "mlflow": f"http://{plan.LOCALHOST}:{ports['MLFLOW_PORT']}",
-        "ray": f"{plan.LOCALHOST}:{ports['RAY_PORT']}",
+        "ray": f"{plan.LOCALHOST}:{ports['STACK_RAY_PORT']}",
         "database": known_database(found),
     }
+    state.keep(folder, ports=numbers)
     chosen = [service for service in found if plan.base_name(service.name) in only]
     state_now = State(secrets.token_hex(8), str(folders.short), urls=urls)
-    return Starting(folders, chosen, state_now, words, [Path(sys.executable).parent, programs], uid, say)
+    return Starting(folders, chosen, state_now, [Path(sys.executable).parent, programs], uid, say)
 
 
 def known_database(services: Sequence[compose.Service]) -> str:
-    """GOODFIT_DATABASE, as the service has it."""
-    return next(one.environment["GOODFIT_DATABASE"] for one in services if one.name == "goodfit")
+    """The URL of Goodfit's database, with its password."""
+    goodfit = next(one.environment for one in services if one.name == "goodfit")
+    password = Path(goodfit["GOODFIT_DATABASE_PASSWORD_FILE"]).read_text(encoding="utf-8")
+    return goodfit["GOODFIT_DATABASE"].replace("//goodfit@", f"//goodfit:{password}@")
 
 
-def _words(folder: Path) -> dict[str, str]:
+def _make_secrets(folders: plan.Folders) -> None:
     """The passwords of this stack: made once, for the databases keep them."""
-    path = folder / "secrets.json"
-    if not path.exists():
-        names = ("POSTGRES_PASSWORD", "MLFLOW_DB_PASSWORD", "RAY_AUTH_TOKEN")
-        state.write_private(path, json.dumps({name: secrets.token_hex(24) for name in names}))
-    words: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return words
+    old = folders.base / "secrets.json"  # of Goodfit 0.1.0
+    known = json.loads(old.read_text(encoding="utf-8")) if old.exists() else {}
+    dotenv.make_secrets(folders.secrets, known, lambda: secrets.token_hex(dotenv.BYTES))
 
 
 def started(

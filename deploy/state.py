@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -48,6 +48,36 @@ class State:
     def with_service(self, running: Running) -> State:
         others = tuple(other for other in self.services if other.name != running.name)
         return replace(self, services=(*others, running))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a stack keeps from one start to the next, so that clients find it again.
+
+    Attributes:
+        ports: of the services, then of the worker nodes.
+        token: of the first administrator.
+    """
+
+    ports: tuple[int, ...] = ()
+    token: str | None = None
+
+
+def read_kept(folder: Path) -> Kept:
+    """What the stack in a folder had at its last start; nothing before the first."""
+    try:
+        found = json.loads((folder / "kept.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Kept()
+    return Kept(ports=tuple(found["ports"]), token=found["token"])
+
+
+def keep(folder: Path, *, ports: Sequence[int] | None = None, token: str | None = None) -> None:
+    """Keep these for the next start, and what was kept before of the others."""
+    before = read_kept(folder)
+    more = before.ports[len(ports) :] if ports is not None else ()  # of nodes that this start does without
+    now = Kept(before.ports if ports is None else (*ports, *more), token or before.token)
+    write_private(folder / "kept.json", json.dumps(asdict(now)))
 
 
 def path_of(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from service import errors
 
@@ -27,7 +28,7 @@ class Settings:
     """A home, and what the environment says beside it."""
 
     home: Path
-    database: str | None = None  # GOODFIT_DATABASE
+    database: str | None = None  # GOODFIT_DATABASE, with the password from GOODFIT_DATABASE_PASSWORD_FILE
     ray_address: str | None = None  # RAY_ADDRESS
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
     artifacts: Path | str | None = None  # GOODFIT_ARTIFACTS: a folder, or the URL of an object store
@@ -39,7 +40,7 @@ class Settings:
         artifacts = environ.get("GOODFIT_ARTIFACTS")
         return cls(
             home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
-            database=environ.get("GOODFIT_DATABASE") or None,
+            database=_database(environ),
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=_root(artifacts) if artifacts else None,
@@ -89,6 +90,20 @@ class Settings:
     def runner_log(self, study: str) -> Path:
         """What the runners that the service starts have to say of a study."""
         return self.log_folder / f"{study}-runner.log"
+
+
+def _database(environ: Mapping[str, str]) -> str | None:
+    """The database's URL; with the password from a file if one is named, as for containers with secrets."""
+    url, file = environ.get("GOODFIT_DATABASE") or None, environ.get("GOODFIT_DATABASE_PASSWORD_FILE")
+    if url is None or not file:
+        return url
+    try:
+        password = Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise errors.InputError(f"GOODFIT_DATABASE_PASSWORD_FILE={file} cannot be read: {error.strerror}") from error
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{place}").geturl()
 
 
 def _root(text: str) -> Path | str:

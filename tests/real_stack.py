@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -126,8 +126,9 @@ class RealStack:
         return Counter({str(trial): int(str(n)) for trial, n in rows})
 
     def _ask_mlflow(self, query: str, study: str) -> list[tuple[object, ...]]:
-        url = self.service("mlflow").environment["MLFLOW_BACKEND_STORE_URI"].replace("+psycopg", "")
-        with psycopg.connect(url) as connection:
+        service = self.service("mlflow").environment
+        url = service["MLFLOW_BACKEND_STORE_URI"].replace("+psycopg", "")
+        with psycopg.connect(url, password=Path(service["PGPASSWORD_FILE"]).read_text()) as connection:
             return connection.execute(query.encode(), (study,)).fetchall()
 
 
@@ -143,7 +144,11 @@ def real_stack(*, allow_code: bool = False, environment: Mapping[str, str] | Non
     """A stack of its own, ended with everything that it started."""
     folder = Path(tempfile.mkdtemp(prefix="goodfit-stack-"))
     folder.chmod(0o711)  # PostgreSQL does not run as root: another user passes through
-    variables = {"GOODFIT_LEASE_SECONDS": str(LEASE), **(environment or {})}
+    variables = {
+        "GOODFIT_LEASE_SECONDS": str(LEASE),
+        "GOODFIT_ALLOW_CODE": str(allow_code).lower(),
+        **(environment or {}),
+    }
     try:
         up = [sys.executable, "-m", "deploy.stack", "up", "--folder", str(folder)]
         done = subprocess.run(
@@ -152,11 +157,6 @@ def real_stack(*, allow_code: bool = False, environment: Mapping[str, str] | Non
         assert done.returncode == 0, done.stdout + done.stderr
         known = state.read(folder)
         assert known is not None
-        if allow_code:
-            api = known.service("goodfit")
-            assert api is not None
-            state.write(folder, known.with_service(replace(api, command=(*api.command, "--allow-code"))))
-            stack.restart(folder, "goodfit", lambda _: None)
         with contextlib.closing(open_store(known.urls["database"], PATIENCE)) as store:
             yield RealStack(folder, store, connect(known.urls["api"], known.token))
     finally:

@@ -17,7 +17,7 @@ from service.settings import Settings, is_dead, owner
 
 STUDIES = 8  # that run at once, unless told otherwise
 HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
-_OURS_ALONE = ("GOODFIT_TOKEN", "GOODFIT_SERVER")
+_OURS_ALONE = ("GOODFIT_TOKEN", "GOODFIT_SERVER", "GOODFIT_DATABASE_PASSWORD_FILE")
 
 
 def control(settings: Settings, studies: int = STUDIES) -> None:
@@ -39,7 +39,7 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
         runners = RayRunners(
             functools.partial(serve_study, settings),
             functools.partial(serve_mirror, settings),
-            handed_on(os.environ),
+            handed_on(_with_database(os.environ, settings)),
         )
         controller = Controller(
             store=store,
@@ -62,6 +62,11 @@ def say(text: str) -> None:
 def handed_on(environ: Mapping[str, str]) -> dict[str, str]:
     """What runners need of the environment, on whichever node they are."""
     return {name: value for name, value in environ.items() if name.startswith(HANDED_ON) and name not in _OURS_ALONE}
+
+
+def _with_database(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """The environment with the database's whole URL: its password's file is on this node alone."""
+    return {**environ, **({"GOODFIT_DATABASE": settings.database} if settings.database else {})}
 
 
 @contextlib.contextmanager

@@ -155,7 +155,12 @@ def serve(
     no_controller: Annotated[bool, typer.Option("--no-controller", help="Serve the API alone.")] = False,
     no_api: Annotated[bool, typer.Option("--no-api", help="Run studies alone.")] = False,
     allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run trainers that come with a study: whoever submits runs code here.")
+        bool,
+        typer.Option(
+            "--allow-code",
+            envvar="GOODFIT_ALLOW_CODE",
+            help="Run trainers that come with a study: whoever submits runs code here.",
+        ),
     ] = False,
     at_once: Annotated[int | None, typer.Option("--studies", help="How many studies run at once.", min=1)] = None,
 ) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from deploy import compose, plan, secret_file
+from deploy import compose, plan
 
 ROOT = plan.ROOT
-SECRETS = {"POSTGRES_PASSWORD": "p" * 48, "MLFLOW_DB_PASSWORD": "m" * 48, "RAY_AUTH_TOKEN": "r" * 48}
 
 
 @pytest.fixture(scope="module")
@@ -64,72 +63,130 @@ def test_each_service_is_watched_restarted_and_limited(document: dict[str, Any])
             assert "healthcheck" in document["services"][other]
 
 
+def volumes(service: dict[str, Any]) -> list[str]:
+    """What it mounts: names of volumes and paths; "" for a volume without name."""
+    found = service.get("volumes", [])
+    return [one.get("source", "") if isinstance(one, dict) else str(one).split(":")[0] for one in found]
+
+
 def test_every_volume_that_is_used_is_declared(document: dict[str, Any]) -> None:
-    used = {str(one).split(":")[0] for service in document["services"].values() for one in service.get("volumes", [])}
+    used = {volume for service in document["services"].values() for volume in volumes(service)}
     named = {volume for volume in used if re.fullmatch(r"[a-z-]+", volume)}
     assert named == set(document["volumes"])
 
 
+def test_no_folder_of_the_host_is_made_by_the_engine_which_is_root(document: dict[str, Any]) -> None:
+    for name, service in document["services"].items():
+        for one in service.get("volumes", []):
+            if isinstance(one, dict) and one["type"] == "bind":
+                assert one["bind"] == {"create_host_path": False}, name
+                assert one["read_only"] is True
+            elif not isinstance(one, dict):
+                source = str(one).split(":")[0]
+                assert source in document["volumes"] or (ROOT / source).exists(), name
+
+
+def test_one_service_builds_the_image_that_the_others_use(document: dict[str, Any]) -> None:
+    """Several builds of one tag would give each service another image at each `make up`, and restart them all."""
+    services = document["services"]
+    ours = {name for name, service in services.items() if service["image"].startswith("goodfit:")}
+    assert [name for name, service in services.items() if "build" in service] == ["goodfit"]
+    assert len({services[name]["image"] for name in ours}) == 1
+    for name in ours - {"goodfit"}:
+        assert services[name]["pull_policy"] == "never", name  # no registry has it
+
+
+def test_how_many_workers_there_are_is_a_setting_that_each_up_keeps(document: dict[str, Any]) -> None:
+    for name, variable in (("ray-worker", "RAY_WORKERS"), ("ray-worker-gpu", "RAY_GPU_WORKERS")):
+        replicas = document["services"][name]["deploy"]["replicas"]
+        assert compose.fill(replicas, {}) == "1"
+        assert compose.fill(replicas, {variable: "8"}) == "8"
+
+
+def test_the_containers_write_to_volumes_and_to_memory_alone(document: dict[str, Any]) -> None:
+    for name, service in document["services"].items():
+        assert service["read_only"] is True, name
+        targets = [str(one).split(":")[0] for one in service["tmpfs"]]
+        assert "/tmp" in targets, name
+        if service["image"].startswith("goodfit:"):
+            assert {"type": "volume", "target": "/data/scratch"} in service["volumes"], name
+            assert "exec" in service["tmpfs"][0].split(":")[1].split(",")  # studies' code is unpacked there
+    assert "/var/run/postgresql" in document["services"]["postgres"]["tmpfs"]
+    environment = " ".join(line for line in dockerfile() if line.startswith("ENV"))
+    assert "TMPDIR=/data/scratch" in environment
+    for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
+        assert f"{name}=/tmp/" in environment
+
+
+def test_a_node_without_its_head_is_unhealthy(document: dict[str, Any]) -> None:
+    for name in ("ray-worker", "ray-worker-gpu"):
+        assert (compose.service(document, name, {}).health or ())[-2:] == ("localhost:6380", "ray-head:6379")
+    assert (compose.service(document, "ray-head", {}).health or ())[-2:] == ("localhost:6380", "localhost:6379")
+
+
+def read_by_programs() -> set[str]:
+    """The variables that Goodfit reads, and some of those that Ray, MLflow and libpq do."""
+    code = "".join(path.read_text() for room in ("service", "trainers") for path in (ROOT / room).rglob("*.py"))
+    ours = set(re.findall(r"\b(?:GOODFIT|MLFLOW|RAY|AWS)_[A-Z_]+[A-Z]\b", code))
+    return ours | {"RAY_TMPDIR", "RAY_AUTH_TOKEN", "MLFLOW_HOST", "PGHOST", "PGPASSWORD", "POSTGRES_PASSWORD", "TMPDIR"}
+
+
+def test_what_a_shell_has_set_for_its_own_programs_does_not_reach_the_containers(document: dict[str, Any]) -> None:
+    names = read_by_programs()
+    assert {"GOODFIT_HOME", "GOODFIT_ARTIFACTS", "GOODFIT_DATABASE", "RAY_ADDRESS", "MLFLOW_TRACKING_URI"} <= names
+    shell = dict.fromkeys(names, "/home/ada/elsewhere")
+    for name in document["services"]:
+        assert compose.service(document, name, shell) == compose.service(document, name, {}), name
+
+
 def test_the_gpu_worker_is_a_profile_of_its_own(document: dict[str, Any]) -> None:
-    worker = compose.service(document, "ray-worker-gpu", SECRETS)
+    worker = compose.service(document, "ray-worker-gpu", {})
     assert worker.profiles == ("gpu",)
     assert "--num-gpus=1" in worker.command
     assert all("gpu" not in service.get("profiles", []) for name, service in document["services"].items() if name != worker.name)  # fmt: skip  # noqa: E501
 
 
 def test_mlflow_is_one_worker_without_jobs_on_a_database_of_its_own(document: dict[str, Any]) -> None:
-    mlflow = compose.service(document, "mlflow", SECRETS)
-    goodfit = compose.service(document, "goodfit", SECRETS)
+    mlflow = compose.service(document, "mlflow", {})
+    goodfit = compose.service(document, "goodfit", {})
     assert "--workers=1" in mlflow.command
     assert mlflow.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert mlflow.environment["MLFLOW_BACKEND_STORE_URI"].endswith("@postgres:5432/mlflow")
     assert goodfit.environment["GOODFIT_DATABASE"].endswith("@postgres:5432/goodfit")
-    assert SECRETS["POSTGRES_PASSWORD"] not in mlflow.environment["MLFLOW_BACKEND_STORE_URI"]
 
 
-def test_the_ray_nodes_and_the_service_know_the_same(document: dict[str, Any]) -> None:
-    nodes = [
-        compose.service(document, name, SECRETS).environment for name in ("ray-worker", "ray-worker-gpu", "goodfit")
-    ]
-    assert nodes[0] == nodes[1] == nodes[2]
-    head = compose.service(document, "ray-head", SECRETS)
+def test_the_ray_nodes_know_what_the_service_knows_but_for_its_database(document: dict[str, Any]) -> None:
+    worker, gpu, goodfit = (
+        compose.service(document, name, {}).environment for name in ("ray-worker", "ray-worker-gpu", "goodfit")
+    )
+    assert worker == gpu
+    assert worker.items() <= goodfit.items()
+    own = {"GOODFIT_DATABASE", "GOODFIT_DATABASE_PASSWORD_FILE", "GOODFIT_ALLOW_CODE"}
+    assert goodfit.keys() - worker.keys() == own
+    head = compose.service(document, "ray-head", {})
     assert "--num-cpus=0" in head.command
     assert head.environment["RAY_AUTH_MODE"] == "token"
 
 
-def test_no_password_stands_on_a_command_line(document: dict[str, Any]) -> None:
+def test_secrets_are_files_that_each_container_gets_only_if_it_needs_them(document: dict[str, Any]) -> None:
+    given = {name: set(service.get("secrets", [])) for name, service in document["services"].items()}
+    assert given == {
+        "postgres": {"postgres_password", "goodfit_database_password", "mlflow_database_password"},
+        "mlflow": {"mlflow_database_password"},
+        "ray-head": {"ray_auth_token"},
+        "ray-worker": {"ray_auth_token"},
+        "ray-worker-gpu": {"ray_auth_token"},
+        "goodfit": {"ray_auth_token", "goodfit_database_password"},
+    }
+    assert document["secrets"] == {name: {"file": f"secrets/{name}"} for name in set().union(*given.values())}
     for name in document["services"]:
-        service = compose.service(document, name, SECRETS)
-        assert not any(secret in part for secret in SECRETS.values() for part in service.command), name
-
-
-def test_secrets_have_no_value_in_any_file_and_no_default() -> None:
-    text = plan.COMPOSE.read_text()
-    example = (ROOT / ".env.example").read_text()
-    for name in SECRETS:
-        assert re.search(rf"^{name}=$", example, re.MULTILINE), name
-        assert set(re.findall(rf"\$\{{{name}[^}}]*\}}", text)) == {f"${{{name}:?run make .env}}"}
+        service = compose.service(document, name, {})
+        for variable, value in service.environment.items():
+            if re.search("PASSWORD|TOKEN", variable):
+                assert value.removeprefix("/run/secrets/") in given[name], (name, variable)
+        assert not re.search("://[^/]*:[^/]*@", " ".join([*service.command, *service.environment.values()])), name
     ignored = (ROOT / ".gitignore").read_text().splitlines()
-    assert {".env", "s3.env", ".stack/"} <= set(ignored)
-
-
-def test_every_variable_of_the_example_is_one_of_the_compose_file() -> None:
-    text = plan.COMPOSE.read_text()
-    for name in re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
-        assert f"${{{name}:" in text, name
-
-
-def test_a_file_of_secrets_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
-    made = tmp_path / ".env"
-    assert secret_file.main([str(ROOT / ".env.example"), str(made)]) == 0
-    first = made.read_text()
-    assert made.stat().st_mode & 0o777 == 0o600
-    words = dict(re.findall(r"^([A-Z_]+)=(\w+)$", first, re.MULTILINE))
-    assert set(words) == set(SECRETS)
-    assert len(set(words.values())) == len(words)
-    assert all(re.fullmatch(r"[0-9a-f]{48}", word) for word in words.values())
-    assert secret_file.main([str(ROOT / ".env.example"), str(made)]) == 0
-    assert made.read_text() == first
+    assert {".env", "s3.env", "secrets/", ".stack/"} <= set(ignored)
 
 
 def dockerfile() -> list[str]:
@@ -139,7 +196,6 @@ def dockerfile() -> list[str]:
 
 def test_the_image_has_stages_and_runs_as_nobody_special() -> None:
     lines = dockerfile()
-    assert sum(line.startswith("FROM ") for line in lines) == 2
     last = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM ")) :]
     users = [line.split()[1] for line in last if line.startswith("USER ")]
     assert users == ["10001:10001"]
@@ -148,6 +204,36 @@ def test_the_image_has_stages_and_runs_as_nobody_special() -> None:
 
 def test_the_image_is_for_a_cpu_unless_built_otherwise() -> None:
     assert "ARG TORCH_BACKEND=cpu" in dockerfile()
+
+
+def test_a_change_of_our_own_code_leaves_the_layer_of_the_libraries_as_it_is() -> None:
+    stages = [stage.splitlines() for stage in re.split(r"(?m)^(?=FROM )", "\n".join(dockerfile())) if stage]
+    libraries, own, runtime = stages
+    assert not any(re.match(r"COPY (service|trainers|search_spaces)", line) for line in libraries)
+    assert own[0] == "FROM libraries AS own"
+    copied = [line for line in runtime if line.startswith("COPY --from")]
+    assert copied == ["COPY --from=libraries /opt/goodfit /opt/goodfit", "COPY --from=own /opt/own /opt/own"]
+    assert "--target /opt/own" in own[-1]
+
+
+def test_what_the_image_is_made_from_has_an_exact_version(document: dict[str, Any]) -> None:
+    bases = [line.split()[1] for line in dockerfile() if line.startswith("FROM ")]
+    assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases if base != "libraries")
+    assert re.fullmatch(r"postgres:\d+\.\d+-\w+", document["services"]["postgres"]["image"])
+    [uv] = re.findall(r'"(uv==[\d.]+)"', (ROOT / "Dockerfile").read_text())
+    assert uv in (ROOT / "constraints.txt").read_text().splitlines()
+
+
+def test_installs_use_a_cache_and_leave_none_in_the_image() -> None:
+    for line in dockerfile():
+        if re.search(r"\b(pip|uv) (pip )?install\b", line):
+            assert line.startswith("RUN --mount=type=cache,target=/root/.cache/"), line
+
+
+def test_the_image_says_what_it_is() -> None:
+    [label] = [line for line in dockerfile() if line.startswith("LABEL")]
+    for name in ("title", "description", "licenses", "source", "version"):
+        assert f"org.opencontainers.image.{name}=" in label
 
 
 def test_only_what_the_image_needs_reaches_its_build() -> None:
@@ -190,4 +276,4 @@ def test_what_has_no_value_or_is_not_understood_is_an_error(text: str) -> None:
 
 def test_an_unknown_service_is_named_with_those_there_are(document: dict[str, Any]) -> None:
     with pytest.raises(compose.ComposeError, match="no service nats; there are: postgres"):
-        compose.service(document, "nats", SECRETS)
+        compose.service(document, "nats", {})

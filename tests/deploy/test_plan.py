@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from deploy import compose, plan, processes
-from tests.deploy.test_compose import SECRETS
 
 PORTS = {name: 20_000 + number for number, name in enumerate(plan.PORT_VARIABLES)}
 FOLDERS = plan.Folders(Path("/srv/stack"), Path("/tmp/gf-1"))
-PLACES = re.compile(r"0\.0\.0\.0|127\.0\.0\.1|\b(?:postgres|mlflow|ray-head)(?=:\d)|/(?:srv|tmp|data)[\w/.-]*|\d{4,9}")
+PLACES = re.compile(
+    r"0\.0\.0\.0|127\.0\.0\.1|\b(?:postgres|mlflow|ray-head)(?=:\d)|/(?:srv|tmp|data|run)[\w/.-]*|\d{4,9}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stack(document: dict[str, Any]) -> dict[str, compose.Service]:
-    known = plan.variables(FOLDERS, PORTS, SECRETS, cpus=2)
+    known = plan.variables(FOLDERS, PORTS, cpus=2)
     return {service.name: service for service in plan.services(document, known, [21_000, 21_001])}
 
 
@@ -37,7 +38,7 @@ def placeless(text: str) -> str:
 def test_stack_and_containers_run_the_same_commands(
     document: dict[str, Any], stack: dict[str, compose.Service], name: str
 ) -> None:
-    contained = compose.service(document, name, SECRETS)
+    contained = compose.service(document, name, {})
     ours = stack["ray-worker-1" if name == "ray-worker" else name]
     assert ours.command[0] == contained.command[0]
     same = [placeless(part) for part in contained.command]
@@ -54,7 +55,7 @@ def test_stack_and_containers_run_the_same_commands(
 def test_stack_and_containers_set_the_same_variables(
     document: dict[str, Any], stack: dict[str, compose.Service], name: str
 ) -> None:
-    contained = compose.service(document, name, SECRETS).environment
+    contained = compose.service(document, name, {}).environment
     ours = stack["ray-worker-1" if name == "ray-worker" else name].environment
     differing = {key for key in contained | ours if placeless(contained[key]) != placeless(ours[key])}
     assert differing <= {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"}
@@ -78,8 +79,9 @@ def test_each_node_has_a_short_folder_of_its_own(stack: dict[str, compose.Servic
 def test_artifacts_roots_and_lease_of_the_caller_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOODFIT_ARTIFACTS", "s3://bucket/there")
     monkeypatch.setenv("GOODFIT_LEASE_SECONDS", "5")
-    known = plan.variables(FOLDERS, PORTS, SECRETS, cpus=1)
-    assert (known["GOODFIT_ARTIFACTS"], known["GOODFIT_LEASE_SECONDS"]) == ("s3://bucket/there", "5")
+    monkeypatch.setenv("GOODFIT_ALLOW_CODE", "true")
+    known = plan.variables(FOLDERS, PORTS, cpus=1)
+    assert (known["ARTIFACTS_ROOT"], known["LEASE_SECONDS"], known["ALLOW_CODE"]) == ("s3://bucket/there", "5", "true")
 
 
 def test_what_the_caller_has_of_another_service_does_not_reach_a_stack(
@@ -92,6 +94,17 @@ def test_what_the_caller_has_of_another_service_does_not_reach_a_stack(
     assert not {"GOODFIT_TOKEN", "MLFLOW_TRACKING_URI", "RAY_NAMESPACE"} & set(made)
     assert made["PATH"].startswith("/bin/here:")
     assert made[processes.MARK] == "x"
+
+
+def test_a_port_of_the_last_start_is_taken_again_if_it_is_free() -> None:
+    first = plan.free_ports(3, random.Random(0))
+    assert plan.free_ports(2, random.Random(1), first) == first[:2]
+    assert plan.free_ports(4, random.Random(1), first)[:3] == first
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first[1]))
+        again = plan.free_ports(3, random.Random(1), first)
+    assert (again[0], again[2]) == (first[0], first[2])
+    assert again[1] not in first
 
 
 def test_ports_are_free_and_different() -> None:

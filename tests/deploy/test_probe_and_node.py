@@ -21,7 +21,8 @@ from deploy import plan, probe, ray_node
 def server() -> Iterator[int]:
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/ready" else 503)
+            known = self.path == "/ready" or self.headers.get("Authorization") == "Bearer gf_token"
+            self.send_response(200 if known else 503)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -36,11 +37,13 @@ def server() -> Iterator[int]:
 def test_a_probe_says_what_answers(server: int) -> None:
     assert probe.main(["http", f"http://127.0.0.1:{server}/ready"]) == 0
     assert probe.main(["http", f"http://127.0.0.1:{server}/other"]) == 1
-    assert probe.main(["tcp", "127.0.0.1", str(server)]) == 0
+    assert probe.main(["tcp", f"127.0.0.1:{server}"]) == 0
+    assert probe.answers_http(f"http://127.0.0.1:{server}/ready?limit=1", "gf_token")
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         port = unheard.getsockname()[1]
-        assert probe.main(["tcp", "127.0.0.1", str(port)]) == 1
+        assert probe.main(["tcp", f"127.0.0.1:{port}"]) == 1
+        assert probe.main(["tcp", f"127.0.0.1:{server}", f"127.0.0.1:{port}"]) == 1
         assert probe.main(["http", f"http://127.0.0.1:{port}/ready"]) == 1
 
 
@@ -85,3 +88,20 @@ def test_a_node_that_ends_is_started_again_while_the_command_goes_on(tmp_path: P
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 128 + signal.SIGTERM
+
+
+def test_a_command_gets_its_databases_password_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("sesame\n")
+    command = [sys.executable, "-m", "deploy.with_password", "sh", "-c", 'echo "$PGPASSWORD"; exit 7']
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(plan.ROOT)}
+
+    def run(name: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env={**environment, "PGPASSWORD_FILE": name}, capture_output=True, text=True)
+
+    done = run(str(file))
+    assert (done.returncode, done.stdout) == (7, "sesame\n")
+    done = run(str(tmp_path / "absent"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be read" in done.stderr
+    assert run("").stderr.startswith("usage: with_password COMMAND")

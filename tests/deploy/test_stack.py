@@ -52,7 +52,7 @@ def mark() -> Iterator[str]:
 def starting(tmp_path: Path, mark: str, *services: compose.Service, said: list[str] | None = None) -> Starting:
     folders = plan.Folders(tmp_path, tmp_path / "short")
     lines = [] if said is None else said
-    return Starting(folders, list(services), State(mark, str(tmp_path / "short")), {}, [], None, lines.append)
+    return Starting(folders, list(services), State(mark, str(tmp_path / "short")), [], None, lines.append)
 
 
 def _sessions(mark: str) -> set[int]:

@@ -1,0 +1,87 @@
+"""The backup and the restore of docs/operations.md, as they are written there, on real servers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy import plan, postgres, stack
+from deploy.state import Running, State
+from service.records import Study
+from service.store import open_store
+
+TEXT = (plan.ROOT / "docs" / "operations.md").read_text()
+COMMANDS = re.findall(r"^docker compose exec -T postgres sh -c '(.*)' ([<>]) (\w+\.dump)$", TEXT, re.MULTILINE)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where PostgreSQL's user gets in: it does not run as root."""
+    found = Path(tempfile.mkdtemp(prefix="goodfit-stack-"))
+    found.chmod(0o711)
+    yield found
+    for name in ("old", "new"):
+        stack.down(found / name, lambda _: None)
+    shutil.rmtree(found)
+
+
+def typed(command: str, way: str, file: Path, at: Path, server: Running) -> None:
+    """A command of the page, as in a shell of the server's container; its output or its input is a file of the host."""
+    [port] = [part.removeprefix("port=") for part in server.command if part.startswith("port=")]
+    programs = os.pathsep.join([str(postgres.binaries()), server.environment["PATH"]])
+    environment = {**server.environment, "PATH": programs, "PGHOST": plan.LOCALHOST, "PGPORT": port}
+    with file.open("rb" if way == "<" else "wb") as stream:
+        done = subprocess.run(
+            ["sh", "-c", command.replace("/run/secrets", str(at / "secrets"))],
+            env=environment,
+            stdin=stream if way == "<" else subprocess.DEVNULL,
+            stdout=stream if way == ">" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def mlflow_rows(at: Path, known: State, *statements: str) -> list[tuple[object, ...]]:
+    password = (at / "secrets" / "mlflow_database_password").read_text()
+    with psycopg.connect(_plain(known), user="mlflow", dbname="mlflow", password=password) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+        return connection.execute("SELECT name FROM experiments").fetchall()
+
+
+def _plain(known: State) -> str:
+    return known.urls["database"].replace("+psycopg", "")
+
+
+@pytest.mark.e2e
+def test_what_was_backed_up_is_there_after_a_restore_on_a_new_server(folder: Path) -> None:
+    assert [(way, name) for _, way, name in COMMANDS] == [
+        (">", "goodfit.dump"), (">", "mlflow.dump"), ("<", "goodfit.dump"), ("<", "mlflow.dump"),
+    ]  # fmt: skip
+    old = stack.up(folder / "old", only=["postgres"], say=lambda _: None)
+    with closing(open_store(old.urls["database"])) as store:
+        store.add_study(Study("digits", {"trainer": "mlp"}, "abc", 100.0))
+    made = "CREATE TABLE experiments (name text)", "INSERT INTO experiments VALUES ('digits')"
+    assert mlflow_rows(folder / "old", old, *made) == [("digits",)]
+    with psycopg.connect(_plain(old)) as connection:
+        roles = connection.execute("SELECT rolname FROM pg_roles WHERE rolsuper").fetchall()
+        assert roles == [("postgres",)]
+    new = stack.up(folder / "new", only=["postgres"], say=lambda _: None)
+    for command, way, name in COMMANDS:
+        at, known = (folder / "old", old) if way == ">" else (folder / "new", new)
+        server = known.service("postgres")
+        assert server is not None
+        typed(command, way, folder / name, at, server)
+    with closing(open_store(new.urls["database"])) as store:
+        assert [study.name for study in store.studies()] == ["digits"]
+    assert mlflow_rows(folder / "new", new) == [("digits",)]
