@@ -96,7 +96,7 @@ class Trial:
     seed: int
     state: TrialState = TrialState.QUEUED
     failure: Failure | None = None
-    message: str | None = None  # why it failed, in one line
+    message: str | None = None  # why it failed, or what its user should know of it, in one line
     attempts: int = 0  # how often it was started
     losses: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
     epochs: int = 0  # the last epoch reported

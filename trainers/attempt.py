@@ -14,16 +14,16 @@ the test rows, and they are read for this alone.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from trainers.baseline import trivial_scores
-from trainers.errors import BadTrainer
+from trainers.errors import BadTrainer, Damaged
+from trainers.files import make_folder, read_json, replacing, until_there, write_json
 from trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
 from trainers.seeding import sow
 from trainers.trial import Channel, Trial
@@ -90,18 +90,19 @@ class FoldResult:
         return cls(measured[_best([epochs[index][assignment.metric] for index in measured], assignment)], epochs)
 
     def write(self, folder: Path) -> None:
-        part = folder / f"{RESULT}.{os.getpid()}.part"
-        part.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        part.replace(folder / RESULT)
+        write_json(folder / RESULT, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> FoldResult | None:
-        """None where the fold has not been trained to its end."""
+        """None where the fold has not been trained to its end; Damaged where the file says nothing of use."""
         path = folder / RESULT
         if not path.exists():
             return None
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return cls(kept["best"], tuple(kept["curve"]), kept["test"], kept["baseline"], kept.get("size"))
+        kept = read_json(path)
+        try:
+            return cls(kept["best"], tuple(kept["curve"]), kept["test"], kept["baseline"], kept.get("size"))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Damaged(f"{path} is damaged: {error}") from error
 
 
 class _Listener:
@@ -129,6 +130,7 @@ class Attempt:
     channel: Channel
     clock: Callable[[], float]
     keep: Callable[[], None]  # called when files have changed that another attempt will need
+    notice: Callable[[str], None]  # gets what the trial's user should know of it
 
     def run(self) -> Trained:
         """Train, all folds where there are folds, and score on the test split where that is asked for."""
@@ -148,7 +150,7 @@ class Attempt:
         """Train one model; None where it was stopped before its end."""
         config = self.trainer.configure(part.params)
         data = None if part.data is None else self.load(part.data, test=test)
-        trial = Trial(part, config, data, channel, self.clock, self.keep)
+        trial = Trial(part, config, data, channel, self.clock, self.keep, self.notice)
         sow(part.seed, 0)
         self.trainer(trial)
         trial.save()
@@ -177,19 +179,16 @@ class Attempt:
 
     def _folds(self, spec: DataSpec, count: int) -> Trained:
         whole = self.assignment
-        if whole.attempt == 1:  # what lies there is of another study that had the name
-            for stale in whole.folder.glob("fold-*"):
-                shutil.rmtree(stale)
         results: list[FoldResult] = []
         for fold in range(count):
             folder = whole.folder / f"fold-{fold + 1}"
             part = replace(whole, folder=folder, data=replace(spec, fold=fold), reported=0)
-            result = FoldResult.read(folder) or self._fold(part)
+            result = self._kept(folder) or self._fold(part)
             if result is None:
                 return Trained(Outcome.STOPPED)
             results.append(result)
-            _take_over(whole, results)
-            self.keep()
+            until_there(partial(_take_over, whole, results))
+            until_there(self.keep)
             last = len(results) == count
             if len(results) > whole.reported:
                 self.channel.send(_report(whole, results, self.clock(), final=last))
@@ -214,9 +213,21 @@ class Attempt:
             if test is None:
                 return None
             result = replace(result, test=test)
-        part.folder.mkdir(parents=True, exist_ok=True)
-        result.write(part.folder)
+        until_there(partial(_keep_result, part, result))
         return result
+
+    def _kept(self, folder: Path) -> FoldResult | None:
+        """What an earlier attempt made of a fold; None where there is nothing, or nothing that can be used."""
+        try:
+            return until_there(partial(FoldResult.read, folder))
+        except Damaged as error:
+            self.notice(f"{error}; this fold is trained again")
+            return None
+
+
+def _keep_result(part: Assignment, result: FoldResult) -> None:
+    make_folder(part.folder, part.root)
+    result.write(part.folder)
 
 
 def _report(assignment: Assignment, results: Sequence[FoldResult], at: float, *, final: bool) -> Reported:
@@ -228,15 +239,15 @@ def _report(assignment: Assignment, results: Sequence[FoldResult], at: float, *,
 
 def _take_over(assignment: Assignment, results: Sequence[FoldResult]) -> None:
     """Put the last fold's artifacts, and its model if it is the best so far, where a trial's are."""
+    make_folder(assignment.folder, assignment.root)
     folder = assignment.folder / f"fold-{len(results)}"
     if (artifacts := folder / "artifacts").is_dir():
         shutil.copytree(artifacts, assignment.folder / "artifacts" / folder.name, dirs_exist_ok=True)
     if _best([result.metrics[assignment.metric] for result in results], assignment) == len(results) - 1:
         for name in ("best.pt", "facts.json"):
             if (folder / name).exists():
-                part = assignment.folder / f"{name}.{os.getpid()}.part"
-                shutil.copy2(folder / name, part)
-                part.replace(assignment.folder / name)
+                with (folder / name).open("rb") as kept, replacing(assignment.folder / name) as copy:
+                    shutil.copyfileobj(kept, copy)
 
 
 def _best(values: Sequence[float], assignment: Assignment) -> int:

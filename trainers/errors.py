@@ -5,7 +5,8 @@ TrainersError
 ├── BadTrainer         it is there and cannot be used as asked
 ├── DataProblem        the data are missing, broken or do not suit the trainer
 ├── UnknownPlace       files cannot be kept there: no such kind of store, or its library is missing
-└── PlaceAway          the store that keeps files does not answer
+├── PlaceAway          the store or the folder that keeps files does not answer
+└── Damaged            a file of a trial is cut off or overwritten
 """
 
 from __future__ import annotations
@@ -36,4 +37,8 @@ class UnknownPlace(TrainersError):
 
 
 class PlaceAway(TrainersError):
-    """The store that keeps files does not answer, or refuses."""
+    """The store or the folder that keeps files does not answer, or refuses."""
+
+
+class Damaged(TrainersError):
+    """A file of a trial is cut off or overwritten."""

@@ -15,6 +15,7 @@ from trainers.data.corpus import stream
 from trainers.data.tokens import Tokenizer
 from trainers.decoder import Decoder, write_on
 from trainers.errors import BadTrainer, DataProblem
+from trainers.files import write_text
 from trainers.language_metrics import language_metrics, token_loss, tokenizer_of
 from trainers.language_model import build
 from trainers.seeding import mixed_seed
@@ -97,7 +98,7 @@ class Samples:
         for prompt, text in zip(self._prompts.tolist(), written, strict=True):
             told.append(f"--- validation text:\n{self._tokens.decode(prompt)}\n--- the model goes on:\n{text}\n")
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text("\n".join(told), encoding="utf-8")
+        write_text(self._file, "\n".join(told))
 
     def state_dict(self) -> dict[str, float]:
         return {"best": self._best}

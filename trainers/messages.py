@@ -94,6 +94,7 @@ class Assignment:
     reported: int = 0  # epochs that the store has already
     test: bool = False  # score the model of the best epoch on the test split as well
     place: str | None = None  # the URL of an object store that keeps the files; None: `folder` does
+    root: Path | None = None  # above `folder`, and never made by a worker: where it is gone, its disk is
     until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
 
     @property
@@ -133,7 +134,8 @@ class Outcome(StrEnum):
     PRUNED = "pruned"  # the trainer itself gave it up, by optuna.TrialPruned
     ERROR = "error"
     UNUSABLE = "unusable"  # no trial of this study can succeed: the study itself is wrong
-    NO_DISK = "no_disk"  # no trial can go on until there is room again
+    NO_DISK = "no_disk"  # no trial can go on until its files can be written again: a full disk, a folder that is away
+    AWAY = "away"  # its files could not be written for a while, and can again
     NAN = "nan"
     OOM = "oom"
     LOST = "lost"  # the worker died
@@ -145,6 +147,7 @@ class Ended:
     """The end of one attempt.
 
     Attributes:
+        message: why it failed; of one that did not, what its user should know of it.
         curve: of a complete trial with folds, the mean of their curves, epoch by epoch.
         test: of a complete assignment that asks for it, the metrics on the test split.
         baseline: what a trivial model scores on the validation split: "val/accuracy", ...

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from trainers.files import replacing
 
 
 class Place(Protocol):
@@ -108,13 +109,8 @@ class FolderPlace:
     def put(self, file: Path, name: str) -> None:
         target = self._folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as made:
-            part = Path(made.name)
-        try:
-            shutil.copyfile(file, part)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with file.open("rb") as source, replacing(target) as copy:
+            shutil.copyfileobj(source, copy)
 
     def take(self, name: str, file: Path) -> None:
         shutil.copyfile(self._folder / name, file)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trainers.files import replacing
+
 TILE = 32  # pixels a side that a tile has at least: smaller images are enlarged by a whole factor
 GAP = 2  # pixels between tiles
 BACKGROUND = 96  # a grey that stands apart from both black and white images
@@ -23,9 +25,8 @@ def write_grid(path: Path, images: np.ndarray, columns: int) -> None:
         columns: tiles side by side.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent.parent / f"{path.name}.part"  # beside the folder: who copies that never sees a half
-    part.write_bytes(encode(grid(images, columns)))
-    part.replace(path)
+    with replacing(path) as file:
+        file.write(encode(grid(images, columns)))
 
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:

@@ -10,7 +10,6 @@ mlflow; `mlflow.pyfunc` loads a model folder through `_load_pyfunc`.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from trainers.data.series import windows_to_predict
 from trainers.data.text import texts_to_predict
 from trainers.data.words import table_words
 from trainers.errors import BadTrainer, DataProblem
+from trainers.files import read_checkpoint, read_json, write_checkpoint, write_json
 from trainers.registry import resolve
 
 if TYPE_CHECKING:
@@ -223,15 +223,10 @@ def save_model(folder: Path, trainer_ref: str, params: Mapping[str, Any], facts:
 
 def write_model(folder: Path, reference: str, params: Mapping[str, Any], facts: Facts, best_checkpoint: Path) -> None:
     """As save_model, without a look at the trainer: nothing is imported. `trainer.py` is the caller's to add."""
-    import torch
-
-    from trainers.trial import write
-
     folder.mkdir(parents=True, exist_ok=True)
-    saved = torch.load(best_checkpoint, weights_only=True, map_location="cpu")
-    write(folder / "weights.pt", saved["model"])
+    write_checkpoint(folder / "weights.pt", read_checkpoint(best_checkpoint)["model"])
     about = {"format": FORMAT, "trainer": reference, "params": dict(params), "facts": facts.to_dict()}
-    (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    write_json(folder / "model.json", about, indent=1)
 
 
 def read_facts(trial_folder: Path) -> Facts:
@@ -244,13 +239,12 @@ def load_model(folder: Path) -> Predictor:
 
     Raises:
         BadTrainer: the folder is none of ours, or a newer version wrote it, or its trainer changed.
+        Damaged: a file of it is cut off or overwritten.
     """
-    import torch
-
     folder = Path(folder)
     if not (folder / "model.json").is_file():
         raise BadTrainer(f"{folder} is no model folder: it has no model.json")
-    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    about = read_json(folder / "model.json")
     if about["format"] != FORMAT:
         raise BadTrainer(f"{folder} is a model folder of format {about['format']}; this version reads {FORMAT}")
     reference = about["trainer"]
@@ -260,7 +254,7 @@ def load_model(folder: Path) -> Predictor:
     facts = Facts.from_dict(about["facts"])
     module = trainer.build(trainer.configure(about["params"]), facts)
     try:
-        module.load_state_dict(torch.load(folder / "weights.pt", weights_only=True, map_location="cpu"))
+        module.load_state_dict(read_checkpoint(folder / "weights.pt"))
     except RuntimeError as error:  # torch names every key that does not fit
         raise BadTrainer(f"the weights in {folder} do not fit what trainer {reference} builds now: {error}") from error
     return Predictor(module, facts, reference, about["params"])

@@ -17,6 +17,7 @@ from trainers.data.pairs import texts_of
 from trainers.data.tokens import PADDING, UNKNOWN, Tokenizer
 from trainers.decoding import write
 from trainers.errors import BadTrainer
+from trainers.files import write_text
 from trainers.seq2seq import build_model
 from trainers.seq2seq_nets import Seq2Seq
 from trainers.training import Tensors, Training, suitable
@@ -128,7 +129,7 @@ def write_samples(path: Path, model: Seq2Seq, pairs: Pairs, facts: Facts) -> Non
     rows = zip(given, texts_of(targets, pairs.y.cpu().numpy()), _written(model, pairs, facts), strict=True)
     told = [f"source   {one}\nwanted   {two}\nwritten  {three}\n" for one, two, three in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(told), encoding="utf-8")
+    write_text(path, "\n".join(told))
 
 
 def _targets(facts: Facts) -> Tokenizer:

@@ -8,19 +8,17 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import math
-import os
 import reprlib
-import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainers.errors import BadTrainer, MetricMissing
+from trainers.errors import BadTrainer, Damaged, MetricMissing
+from trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
 from trainers.messages import Assignment, Message, Reported
 from trainers.seeding import sow
 
@@ -44,7 +42,7 @@ class Channel(Protocol):
     def stop_asked(self, trial: int) -> bool: ...
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -102,8 +100,10 @@ class Trial:
         channel: Channel,
         clock: Callable[[], float] = time.time,
         keep: Callable[[], None] = _nothing,
+        notice: Callable[[str], None] = _nothing,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._keep = keep
+        self._keep, self._notice, self._sleep = keep, notice, sleep
         self.config = config
         self.data = data
         self.seed = assignment.seed
@@ -121,6 +121,7 @@ class Trial:
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
         self._saved_epoch = 0
+        self._facts_written = False
         self._saved_at = -math.inf
         self._save_cost = 0.0
 
@@ -174,19 +175,13 @@ class Trial:
             The epochs that are already trained: 0 on a first attempt.
         """
         self._objects = objects
-        path = self.folder / "last.pt"
-        if self._assignment.attempt == 1:  # what lies there is of another study that had the name
-            for stale in (path, self.folder / "best.pt"):
-                stale.unlink(missing_ok=True)
-            if self.artifacts.is_dir():
-                shutil.rmtree(self.artifacts)
-        if not objects or not path.exists():
+        saved = self._saved() if objects and self._assignment.attempt > 1 else None
+        if saved is None:
             return 0
-        import torch
-
-        saved = torch.load(path, weights_only=True, map_location="cpu")
         if len(saved["objects"]) != len(objects):
+            path = self.folder / "last.pt"
             raise BadTrainer(f"restore() got {len(objects)} objects, the checkpoint {path} has {len(saved['objects'])}")
+        until_there(self._write_facts, self._sleep)
         for item, state in zip(objects, saved["objects"], strict=True):
             item.load_state_dict(state)
         self._curve = [(epoch, dict(metrics), at) for epoch, metrics, at in saved["curve"]]
@@ -199,6 +194,29 @@ class Trial:
                 final = self._over and epoch == self._epoch
                 self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, final))
         return self._epoch
+
+    def _saved(self) -> dict[str, Any] | None:
+        """What an earlier attempt saved; None where there is nothing, or nothing that can be used."""
+        try:
+            return until_there(self._read, self._sleep)
+        except Damaged as error:
+            self._notice(f"{error}; the trial is trained again from its start")
+            return None
+
+    def _read(self) -> dict[str, Any] | None:
+        path = self.folder / "last.pt"
+        if not path.exists():
+            return None
+        saved = read_checkpoint(path)
+        if not isinstance(saved, dict) or not set(saved) >= {"epoch", "objects", "curve", "best", "over"}:
+            raise Damaged(f"{path} is no checkpoint of a trial")
+        best = self.folder / "best.pt"  # that of a better epoch is not written again
+        if saved["best"] is not None:
+            try:
+                read_checkpoint(best)
+            except FileNotFoundError as error:
+                raise Damaged(f"{best} is missing beside {path.name}") from error
+        return saved
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
@@ -309,12 +327,16 @@ class Trial:
         if not self._objects or self._saved_epoch == self._epoch:
             return
         start = self._clock()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        facts = self.folder / "facts.json"  # with best.pt, all that a Predictor needs
-        if self.data is not None and not facts.exists():
-            self.data.facts.write(facts)
+        until_there(self._write, self._sleep)
+        self._saved_epoch = self._epoch
+        self._saved_at = self._clock()
+        self._save_cost = self._saved_at - start
+
+    def _write(self) -> None:
+        make_folder(self.folder, self._assignment.root)
+        self._write_facts()
         if self._best_state is not None and self._best is not None:
-            write(self.folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
+            write_checkpoint(self.folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
             self._best_state = None
         last = {
             "epoch": self._epoch,
@@ -323,25 +345,14 @@ class Trial:
             "best": self._best,
             "over": self._over,
         }
-        write(self.folder / "last.pt", last)
+        write_checkpoint(self.folder / "last.pt", last)
         self._keep()
-        self._saved_epoch = self._epoch
-        self._saved_at = self._clock()
-        self._save_cost = self._saved_at - start
 
-
-def write(path: Path, content: Any) -> None:
-    """torch.save that leaves the old file or the new one, never a half."""
-    import torch
-
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:  # a file of ours: torch tells of a full disk by a RuntimeError of its own
-            torch.save(content, file)
-        part.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
+    def _write_facts(self) -> None:
+        """With best.pt, all that a Predictor needs; once an attempt, so that a damaged file does not stay."""
+        if self.data is not None and not self._facts_written:
+            self.data.facts.write(self.folder / "facts.json")
+            self._facts_written = True
 
 
 def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import queue
+import shutil
 import sys
 import tempfile
 import threading
@@ -18,11 +19,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainers.attempt import Attempt, Trained
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
+from trainers.files import FULL, make_folder, os_error, probe, until_there
 from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.place import place_of
@@ -133,32 +136,35 @@ class Worker:
             own = replace(assignment, folder=Path(scratch, f"{assignment.trial:05d}"))
             try:
                 keeper = Keeper(own.folder, place_of(assignment.place))
-                if own.attempt == 1:
-                    keeper.begin()
-                else:
-                    keeper.pull()
+                until_there(keeper.begin if own.attempt == 1 else keeper.pull)
                 with keeper.following(own.log.name):
                     ended = self._train(own, keeper.push)
-                keeper.push()  # the log, to its last line
+                until_there(keeper.push)  # the log, to its last line
             except (TrainersError, OSError) as error:
                 return Ended(assignment.trial, assignment.attempt, _outcome(error), _told(error))
             return ended
 
     def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
-        log = _LazyFile(assignment.log)
-        message: str | None = None
+        log = _LazyFile(assignment)
+        notices: list[str] = []
         trained: Trained | None = None
+
+        def notice(text: str) -> None:
+            notices.append(text)
+            log.write(f"--- attempt {assignment.attempt}: {text}\n")
+
         try:
+            until_there(partial(_begin, assignment))
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock, keep).run()
-            outcome = trained.outcome
+                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock, keep, notice).run()
+            outcome, message = trained.outcome, "; ".join(notices) or None
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
-            outcome, message = _outcome(error), _told(error)
+            outcome, message = _judged(error, assignment)
             if outcome not in (Outcome.NAN, Outcome.PRUNED):
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
                 with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
-                    log.write(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
+                    log.append(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
         done = trained or Trained(outcome)
         trial, attempt = assignment.trial, assignment.attempt
         return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size)
@@ -190,19 +196,55 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome.NAN
     if any((kind.__module__, kind.__name__) == PRUNED for kind in type(error).__mro__):
         return Outcome.PRUNED
+    fault = os_error(error)
+    if isinstance(error, PlaceAway) or (fault is not None and fault.errno in FULL):
+        return Outcome.NO_DISK
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
     if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
         return Outcome.UNUSABLE
-    if isinstance(error, PlaceAway):
-        return Outcome.LOST  # another attempt goes on from what is kept
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return Outcome.NO_DISK
     return Outcome.ERROR
+
+
+def _judged(error: BaseException, assignment: Assignment) -> tuple[Outcome, str]:
+    """How an attempt ended that raised, and why: what the file system did is no fault of the trial's.
+
+    A library may hide its error, or leave a file system that has just come back; so the folder itself is tried.
+    """
+    outcome, message, fault = _outcome(error), _told(error), os_error(error)
+    if outcome is not Outcome.ERROR and not (outcome is Outcome.UNUSABLE and fault is not None):
+        return outcome, message
+    try:
+        until_there(partial(probe, assignment.folder, assignment.root))
+    except (PlaceAway, OSError) as worse:
+        return Outcome.NO_DISK, _told(worse)
+    mine = fault is not None and (fault.errno != errno.EROFS or _is_in(fault.filename, assignment.folder))
+    return (Outcome.AWAY if mine else outcome), message
+
+
+def _is_in(file: object, folder: Path) -> bool:
+    """Whether an error is about a file in a folder; one that names no file may be."""
+    return file is None or Path(os.fsdecode(str(file))).is_relative_to(folder)
+
+
+def _begin(assignment: Assignment) -> None:
+    """Let a first attempt begin in an empty folder, and a later one without what a killed one had half written."""
+    folder = assignment.folder
+    if assignment.root is not None and not assignment.root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder of the study is not there", str(assignment.root))
+    if not folder.is_dir():
+        return
+    if assignment.attempt == 1:
+        shutil.rmtree(folder)
+    for part in folder.rglob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _told(error: BaseException) -> str:
     """The error in one line: its type, its first line, and where in the user's code it rose."""
+    fault = os_error(error)
+    if fault is not None and fault.errno in FULL:
+        return f"no room is left on the disk: {_text(fault)}"
     first = (_text(error).strip().splitlines() or [""])[0]
     if isinstance(error, (TrainersError, NotANumber)):
         return first
@@ -234,11 +276,16 @@ def _text(error: BaseException) -> str:
 class _LazyFile:
     """A text file that is made at the first write: most trials print nothing."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, assignment: Assignment) -> None:
+        self._path, self._root = assignment.log, assignment.root
 
     def write(self, text: str) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Write to its end; where its folder is away, once that is back."""
+        return until_there(partial(self.append, text))
+
+    def append(self, text: str) -> int:
+        """The same without a wait."""
+        make_folder(self._path.parent, self._root)
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             return file.write(text)
 

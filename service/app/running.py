@@ -252,9 +252,7 @@ def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None
     match ended.state:
         case StudyState.INTERRUPTED if runner.reason is Reason.NO_DISK:
             resume = settings.hint(f"resume {ended.name}")
-            raise errors.GoodfitError(
-                f"no room is left on the disk ({message}); all is saved: make room, then {resume}"
-            )
+            raise errors.GoodfitError(f"{message}; all is saved: when that is mended, go on with {resume}")
         case StudyState.INTERRUPTED:
             raise errors.Interrupted(f"saved; go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.STOPPED:

@@ -75,7 +75,7 @@ class Live:
 
     def __call__(self, progress: Progress) -> None:
         for trial in progress.settled:
-            if trial.state is TrialState.FAILED:
+            if trial.state is TrialState.FAILED or trial.message:
                 self._console.print(told(trial, self._scale, self._log), markup=False, highlight=False)
         now = time.monotonic()
         if now - self._drawn >= REFRESH:
@@ -173,4 +173,6 @@ def told(trial: Glimpse, scale: Scale, log: Callable[[Glimpse], str | None]) -> 
         text += f"  {trial.verdict}"
     if trial.state is TrialState.FAILED:
         text += f"  {cause(trial.message, log(trial))}"
+    elif trial.message:
+        text += f"  {trial.message}"
     return text

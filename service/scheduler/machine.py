@@ -164,21 +164,22 @@ class Scheduler:
                 return self._complete(trial, event, now)
             case Outcome.STOPPED:
                 return self._stopped(trial, now)
-            case Outcome.LOST:
-                return self._lost(trial, event.message, now)
+            case Outcome.LOST | Outcome.AWAY:
+                return self._lost(trial, event, now)
             case Outcome.PREEMPTED:
                 return self._again(trial, now)
             case Outcome.OOM:
                 return self._out_of_memory(trial, event.message, now)
             case Outcome.NO_DISK:
-                return [*self._requeue(trial, front=True), *self._close(Reason.NO_DISK, event.message, now)]
+                return self._no_disk(trial, event.message, now)
         failed = self._settle(trial, TrialState.FAILED, now, failure=_FAILURES[event.outcome], message=event.message)
         if event.outcome is Outcome.UNUSABLE:
             failed += self._close(Reason.UNUSABLE, event.message, now)
         return failed
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
-        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, test=event.test, size=event.size, message=None))
+        measured = {"test": event.test, "size": event.size, "message": event.message}
+        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, **measured))
         self._failures.note(trial)
         actions: list[Action] = [Settle(trial, event)]
         if self._reaches_target(self.trials[trial.number]):
@@ -194,12 +195,19 @@ class Scheduler:
             return self._requeue(trial, front=True)
         return self._settle(trial, TrialState.CANCELLED, now)
 
-    def _lost(self, trial: Trial, message: str | None, now: float) -> list[Action]:
+    def _lost(self, trial: Trial, event: Ended, now: float) -> list[Action]:
+        """Another attempt at a trial that lost its worker or, for a while, its files; not again and again."""
         trial = self._put(replace(trial, losses=trial.losses + 1))
+        if trial.losses > self.plan.retries and event.outcome is Outcome.AWAY:
+            return self._no_disk(trial, event.message, now)
         if trial.losses > self.plan.retries:
-            text = f"its worker died {trial.losses} times in a row: {message or 'no word from it'}"
+            text = f"its worker died {trial.losses} times in a row: {event.message or 'no word from it'}"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.LOST, message=text)
         return self._again(trial, now)
+
+    def _no_disk(self, trial: Trial, message: str | None, now: float) -> list[Action]:
+        """No trial can go on; this one can when the study is resumed."""
+        return [*self._again(trial, now), *self._close(Reason.NO_DISK, message, now)]
 
     def _again(self, trial: Trial, now: float) -> list[Action]:
         """Another attempt at a trial whose worker is gone, unless the study ends without it."""
@@ -329,7 +337,9 @@ class Scheduler:
     def _settle_cut(self, trial: Trial, now: float, ended: Ended | None = None) -> list[Action]:
         """A pruned trial, or one that was stopped for overfitting: that is as trained as it is to be."""
         state = TrialState.PRUNED if trial.prune_at is not None else TrialState.COMPLETE
-        trial = self._put(trial.to(state, ended=now, message=None))
+        told = ended is not None and ended.outcome in (Outcome.COMPLETE, Outcome.STOPPED)
+        message = ended.message if ended is not None and told else None
+        trial = self._put(trial.to(state, ended=now, message=message))
         self._failures.note(trial)
         return [Settle(trial, ended)]
 

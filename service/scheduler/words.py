@@ -103,7 +103,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CloseAsked:
-    """Something from outside ends the study: the time, the user, a full disk."""
+    """Something from outside ends the study: the time, the user, files that cannot be written."""
 
     reason: Reason
     message: str | None = None

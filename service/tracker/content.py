@@ -141,7 +141,8 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.state": trial.label,
         "goodfit.attempt": trial.attempts,
         "goodfit.verdict": trial.verdict,
-        "goodfit.failure": trial.message,
+        "goodfit.failure": trial.message if trial.failure else None,
+        "goodfit.message": None if trial.failure else trial.message,
     }
     return {key: cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
 

@@ -209,6 +209,30 @@ def test_a_full_disk_saves_and_says_so():
     assert desk.close == sc.Close(StudyState.INTERRUPTED, "No space left on device")
 
 
+def test_a_full_disk_while_the_study_ends_cancels_and_leaves_nothing_in_the_queue():
+    desk = Desk()
+    desk.tell(sc.CloseAsked(sc.Reason.TIME))
+    desk.end(0, Outcome.NO_DISK, message="No space left on device")
+    assert desk.trial(0).state is TrialState.CANCELLED
+
+
+def test_files_that_are_away_again_and_again_interrupt_the_study_and_fail_no_trial():
+    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=9, retries=2))
+    for attempt in (1, 2):
+        desk.end(0, Outcome.AWAY, attempt, message="Input/output error")
+        assert desk.trial(0).state is TrialState.RUNNING
+    desk.end(0, Outcome.AWAY, 3, message="Input/output error")
+    assert desk.trial(0).state is TrialState.QUEUED
+    assert desk.close == sc.Close(StudyState.INTERRUPTED, "Input/output error")
+
+
+def test_what_a_user_should_know_of_a_trial_is_kept_with_it():
+    desk = Desk()
+    desk.report(0, 1, 0.5, final=True)
+    desk.end(0, Outcome.COMPLETE, message="last.pt is damaged; the trial is trained again from its start")
+    assert desk.trial(0).message == "last.pt is damaged; the trial is trained again from its start"
+
+
 def test_reaching_the_target_ends_the_study():
     desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=9, target=0.2), slots=2)
     desk.report(0, 1, 0.2, final=True)

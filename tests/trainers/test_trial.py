@@ -14,9 +14,10 @@ import torch
 
 from tests.training import Line, assign, fill_disk, handle, needs_full_disk
 from trainers.errors import BadTrainer, MetricMissing
+from trainers.files import write_checkpoint
 from trainers.messages import Reported
 from trainers.seeding import mixed_seed, sow
-from trainers.trial import Config, NotANumber, Trial, write
+from trainers.trial import Config, NotANumber, Trial
 
 
 class Counter:
@@ -324,20 +325,6 @@ def test_restoring_other_objects_than_were_saved_is_refused(tmp_path: Path) -> N
         handle(tmp_path, Line(), attempt=2).restore(Counter(), Counter())
 
 
-def test_a_first_attempt_takes_nothing_from_an_older_study_of_the_same_name(tmp_path: Path) -> None:
-    older = handle(tmp_path, Line(), epochs=3)
-    older.restore(Counter())
-    for _ in older.epochs():
-        older.report(val={"accuracy": 0.9})
-
-    line, counter = Line(), Counter()
-    newer = handle(tmp_path, line, epochs=3)
-    assert newer.restore(counter) == 0
-    assert next(newer.epochs()) == 1
-    assert not (tmp_path / "best.pt").exists()
-    assert line.reports == []
-
-
 def test_without_restore_nothing_is_written(tmp_path: Path) -> None:
     trial = handle(tmp_path / "trial", Line())
     for _ in trial.epochs():
@@ -377,10 +364,10 @@ def test_a_report_carries_the_clock(tmp_path: Path) -> None:
 def test_a_checkpoint_without_room_fails_as_a_full_disk_and_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    write(tmp_path / "last.pt", {"epoch": 1})
+    write_checkpoint(tmp_path / "last.pt", {"epoch": 1})
     fill_disk(monkeypatch)
     with pytest.raises(OSError, match="No space left") as caught:
-        write(tmp_path / "last.pt", {"weights": torch.zeros(size)})
+        write_checkpoint(tmp_path / "last.pt", {"weights": torch.zeros(size)})
     assert caught.value.errno == errno.ENOSPC
     assert torch.load(tmp_path / "last.pt", weights_only=True) == {"epoch": 1}
     assert len(list(tmp_path.iterdir())) == 1

@@ -114,9 +114,10 @@ def test_a_store_that_is_away_costs_the_attempt_and_not_the_trial(
     import trainers.object_store
 
     monkeypatch.setattr(trainers.object_store, "PAUSE", 0.0)
+    monkeypatch.setattr(trainers.files, "PATIENCE", 0.0)
     monkeypatch.setattr(trainers.object_store.RemotePlace, "_put", lambda *_: (_ for _ in ()).throw(OSError("gone")))
     line = attempt(tmp_path, place=f"{bucket}/away/trials/00007", **MLP)
-    assert line.ended.outcome is Outcome.LOST
+    assert line.ended.outcome is Outcome.NO_DISK
     assert "does not answer: OSError: gone" in (line.ended.message or "")
 
 

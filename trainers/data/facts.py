@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ import numpy as np
 from trainers.data.images import Images
 from trainers.data.preparation import Preparation
 from trainers.data.varied import VariedTexts
+from trainers.errors import Damaged
+from trainers.files import read_json, write_json
 from trainers.messages import AugmentSpec
 
 
@@ -105,13 +106,15 @@ class Facts:
 
     def write(self, path: Path) -> None:
         """Keep the facts as JSON; whole or not at all."""
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
-        part.replace(path)
+        write_json(path, self.to_dict(), indent=1)
 
     @classmethod
     def read(cls, path: Path) -> Facts:
-        return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        """The facts that were kept; Damaged where the file has been cut off or overwritten."""
+        try:
+            return cls.from_dict(read_json(path))
+        except (KeyError, TypeError) as error:
+            raise Damaged(f"{path} is damaged: {error} is missing or wrong in it") from error
 
 
 @dataclass(frozen=True, slots=True)
