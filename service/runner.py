@@ -50,7 +50,8 @@ class Runner:
         sharers: how many studies there are workers for, this one among them; asked at each renewal.
         note: called with each trial that has ended, once that is written.
         watch: called after each turn; None: nobody watches, and nothing is made ready for it.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch, for stamps and leases.
+        ticks: seconds that never go back, for periods and limits; None: the clock's.
         lease_seconds: how long a renewal of the lease holds.
     """
 
@@ -70,12 +71,14 @@ class Runner:
         note: Callable[[Trial], None] = lambda _: None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,
         lease_seconds: float = 30.0,
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
         self._sampler, self._executor, self._tracker = sampler, executor, tracker
         self._assign, self._sharers, self._clock = assign, sharers, clock
+        self._ticks = ticks or clock
         self._note, self._watch = note, watch
         self._lease_seconds = lease_seconds
         self._interrupts = 0
@@ -88,7 +91,7 @@ class Runner:
         self._batch = Batch()
         self._renewed = -math.inf
         self._slots = 0
-        self._looked = -LOOK_SECONDS
+        self._looked = -math.inf
         self._seen: dict[int, Verdict] = {}  # running trial -> what its curve said at the last look
         trials = store.trials(study.id)
         reports = store.reports(study.id)
@@ -121,7 +124,7 @@ class Runner:
     def run(self) -> Study:
         """Run until the study closes. Returns it as the store has it then."""
         started = self._clock()
-        spent_before = self._study.seconds
+        spent_before, began = self._study.seconds, self._ticks()
         self._study = self._study.to(
             StudyState.RUNNING, started=self._study.started or started, message=None, ended=None
         )
@@ -129,8 +132,8 @@ class Runner:
         self._turn(self._scheduler.start(started), self._room())
         while self._closed is None:
             messages = self._executor.wait(TICK)
-            now = self._clock()
-            self._study = replace(self._study, seconds=spent_before + now - started)
+            now = self._ticks()
+            self._study = replace(self._study, seconds=spent_before + now - began)
             self._renew(now)
             self._turn([], [*self._room(), *messages, *self._timers(now)])
         return self._study
@@ -155,11 +158,11 @@ class Runner:
             filling = bool(answers)
             self._drain(answers, now)
         self._commit()
-        self._send_out(now)
+        self._send_out(self._ticks())
         for trial in self._settled:
             self._note(trial)
         if self._watch is not None:
-            self._watch(self._progress(now))
+            self._watch(self._progress(self._ticks()))
         self._settled = []
 
     def _drain(self, todo: deque[sc.Event], now: float) -> None:
@@ -295,7 +298,7 @@ class Runner:
     def _renew(self, now: float) -> None:
         if now - self._renewed >= self._lease_seconds / RENEWALS:
             self._renewed = now
-            self._stop_asked = self._store.renew(self._lease, now, self._lease_seconds)
+            self._stop_asked = self._store.renew(self._lease, self._clock(), self._lease_seconds)
             self._executor.share_among(self._sharers())
             self._batch.study = self._study
 

@@ -129,6 +129,7 @@ class Attempt:
     load: Load
     channel: Channel
     clock: Callable[[], float]
+    ticks: Callable[[], float]
     keep: Callable[[], None]  # called when files have changed that another attempt will need
     notice: Callable[[str], None]  # gets what the trial's user should know of it
 
@@ -150,7 +151,7 @@ class Attempt:
         """Train one model; None where it was stopped before its end."""
         config = self.trainer.configure(part.params)
         data = None if part.data is None else self.load(part.data, test=test)
-        trial = Trial(part, config, data, channel, self.clock, self.keep, self.notice)
+        trial = Trial(part, config, data, channel, self.clock, self.keep, self.notice, ticks=self.ticks)
         sow(part.seed, 0)
         self.trainer(trial)
         trial.save()

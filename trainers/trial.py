@@ -102,6 +102,7 @@ class Trial:
         keep: Callable[[], None] = _nothing,
         notice: Callable[[str], None] = _nothing,
         sleep: Callable[[float], None] = time.sleep,
+        ticks: Callable[[], float] | None = None,
     ) -> None:
         self._keep, self._notice, self._sleep = keep, notice, sleep
         self.config = config
@@ -111,7 +112,8 @@ class Trial:
         self.folder = assignment.folder
         self._assignment = assignment
         self._channel = channel
-        self._clock = clock
+        self._clock = clock  # seconds since the epoch, which may be set back
+        self._ticks = ticks or clock  # seconds for periods
         self._objects: tuple[Stateful, ...] = ()
         self._curve: list[tuple[int, dict[str, float], float]] = []
         self._best: tuple[int, float] | None = None
@@ -261,7 +263,7 @@ class Trial:
         if improved and self._objects:
             self._best_state = _snapshot(self._objects[0].state_dict())
         if not broken:
-            self._checkpoint_if_due(at)
+            self._checkpoint_if_due(self._ticks())
         self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, self._over))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
@@ -326,10 +328,10 @@ class Trial:
         """Write last.pt and, if a better epoch has come since, best.pt; each whole or not at all."""
         if not self._objects or self._saved_epoch == self._epoch:
             return
-        start = self._clock()
+        start = self._ticks()
         until_there(self._write, self._sleep)
         self._saved_epoch = self._epoch
-        self._saved_at = self._clock()
+        self._saved_at = self._ticks()
         self._save_cost = self._saved_at - start
 
     def _write(self) -> None:

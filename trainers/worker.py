@@ -56,6 +56,7 @@ class Host:
 
     Args:
         setup: what to import and load before the first pack comes.
+        clock: seconds since the epoch.
         capture: send what trainers print to their trials' logs: for a process of its own.
     """
 
@@ -64,7 +65,7 @@ class Host:
         self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stops: set[int] = set()
         self._setup = setup
-        self._worker = Worker(self, clock, capture=capture)
+        self._worker = Worker(self, clock, time.monotonic, capture=capture)
         threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
 
     def _serve(self) -> None:
@@ -106,9 +107,16 @@ class Host:
 class Worker:
     """Keeps what lives longer than a trial: imported trainers and loaded data."""
 
-    def __init__(self, channel: Channel, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,
+        *,
+        capture: bool = True,
+    ) -> None:
         self._channel = channel
-        self._clock = clock
+        self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
         self._data: tuple[DataSpec, Data] | None = None
 
@@ -157,7 +165,8 @@ class Worker:
             until_there(partial(_begin, assignment))
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                trained = Attempt(trainer, assignment, self._load, self._channel, self._clock, keep, notice).run()
+                clocks = self._clock, self._ticks
+                trained = Attempt(trainer, assignment, self._load, self._channel, *clocks, keep, notice).run()
             outcome, message = trained.outcome, "; ".join(notices) or None
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = _judged(error, assignment)

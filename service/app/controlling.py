@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from service import errors
 from service.app.opening import open_home
 from service.app.serving import serve_mirror, serve_study
 from service.settings import Settings, is_dead, owner
+from service.signals import heed
 
 STUDIES = 8  # that run at once, unless told otherwise
 HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
@@ -21,7 +22,7 @@ _OURS_ALONE = ("GOODFIT_TOKEN", "GOODFIT_SERVER", "GOODFIT_DATABASE_PASSWORD_FIL
 
 
 def control(settings: Settings, studies: int = STUDIES) -> None:
-    """Run the controller until standard input ends, or SIGTERM; runners on a cluster of its own live on.
+    """Run the controller until standard input ends, or a signal comes; runners on a cluster of its own live on.
 
     Without RAY_ADDRESS the cluster is one of this process, and its runners end with it. Where there is
     a RAY_ADDRESS, a node of that cluster has to be on this machine.
@@ -49,6 +50,7 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
             limit=studies,
             patience=2 * settings.lease_seconds,
             say=say,
+            ticks=time.monotonic,
         )
         say(f"the controller runs up to {studies} studies of {store.place}")
         controller.run(lambda seconds: not ended.wait(seconds))
@@ -82,7 +84,7 @@ def _connected(settings: Settings) -> Iterator[None]:
 
 
 def _ending() -> threading.Event:
-    """Set when standard input ends, which is when the parent does, or by SIGTERM or SIGINT."""
+    """Set when standard input ends, which is when the parent does, or by a signal."""
     ended = threading.Event()
     _heed_signals(ended)
 
@@ -96,8 +98,7 @@ def _ending() -> threading.Event:
 
 
 def _heed_signals(ended: threading.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    heed(lambda *_: ended.set())
 
 
 def exit_code(work: Callable[[], None]) -> int:

@@ -39,6 +39,7 @@ class Options:
     on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
     on_trouble: Callable[[str], None] = lambda _: None  # gets what keeps MLflow behind
     clock: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
 
 
 def run_study(
@@ -134,6 +135,7 @@ def _build_runner(
         note=lambda trial: _note(settings, study.name, trial),
         watch=options.watch,
         clock=options.clock,
+        ticks=options.ticks,
         lease_seconds=settings.lease_seconds,
     )
 

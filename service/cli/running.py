@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from service.client import Studies
 from service.client.local import LocalSource
 from service.records import Study, StudyState
 from service.settings import Settings
+from service.signals import heeding
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,7 +102,7 @@ def _length(spec: StudySpec) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[list[Runner]]:
-    """While the runner in the list runs, Ctrl-C (and SIGTERM) asks it to save; before and after, it is an error.
+    """While the runner in the list runs, Ctrl-C (or SIGTERM, SIGHUP) asks it to save; before and after it is an error.
 
     The second is for trials that do not end, the third for a database that is away.
     """
@@ -115,12 +115,8 @@ def _interruptible() -> Iterator[list[Runner]]:
         left[0] -= 1
         runners[0].interrupt()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(handle):
         yield runners
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _answer(settings: Settings, name: str, *, as_json: bool) -> None:

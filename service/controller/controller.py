@@ -7,6 +7,7 @@ not; a controller that ends takes nothing with it. The runner takes the lease ov
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -35,7 +36,8 @@ class Controller:
         limit: how many studies may run at once.
         patience: seconds that a runner must have lived for its study not to be suspected of ending it.
         say: gets a line for people.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch, for leases.
+        ticks: seconds that never go back, for periods; None: the clock's.
     """
 
     def __init__(
@@ -49,15 +51,16 @@ class Controller:
         patience: float = 60.0,
         say: Callable[[str], None] = print,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,
     ) -> None:
         self._store, self._runners = store, runners
         self._owner, self._dead, self._limit = owner, dead, limit
-        self._say, self._clock = say, clock
+        self._say, self._clock, self._ticks = say, clock, ticks or clock
         self._attempts = Attempts(patience)
-        self._nodes: tuple[float, Sequence[Mapping[str, float]]] = (-NODES_SECONDS, [])
+        self._nodes: tuple[float, Sequence[Mapping[str, float]]] = (-math.inf, [])
         self._requested: Sequence[Mapping[str, float]] = ()
         self._mirrored: dict[int, float] = {}  # study -> when its mirror was started last
-        self._looked = clock()
+        self._looked = self._ticks()
 
     def run(self, pause: Callable[[float], bool]) -> None:
         """Look at the queue until told to end.
@@ -83,10 +86,12 @@ class Controller:
 
     def turn(self) -> None:
         """Look once, and start what may start."""
-        now = self._clock()
+        now = self._ticks()
         rows = self._store.waiting()
         pauses = self._attempts.pauses([study.id for study, _ in rows], now)
-        decision = decide(rows, now=now, limit=self._limit, nodes=self._nodes_at(now), dead=self._dead, pauses=pauses)
+        decision = decide(
+            rows, now=self._clock(), limit=self._limit, nodes=self._nodes_at(now), dead=self._dead, pauses=pauses
+        )
         known = {study.id: study.waits_for for study, _ in rows}
         news = {study_id: reason for study_id, reason in decision.waits.items() if reason != known[study_id]}
         self._store.note_waits(news)
@@ -115,7 +120,7 @@ class Controller:
             if found.id != study.id or found.queued is None or found.state not in WAITING:
                 self._store.release(lease)
                 return
-            self._attempts.note(study.id, self._clock())
+            self._attempts.note(study.id, self._ticks())
             self._runners.end_older(study.id, lease.fence)
             self._runners.start(found, lease, self._store.files(study.id))
         except UnknownStudy:
@@ -136,6 +141,6 @@ class Controller:
             return
         idle = [study for study_id, study in behind.items() if study_id not in self._runners.running()]
         if idle:
-            first = min(idle, key=lambda study: self._mirrored.get(study.id, 0.0))
+            first = min(idle, key=lambda study: self._mirrored.get(study.id, -math.inf))
             self._mirrored[first.id] = now
             self._runners.mirror(first)

@@ -105,5 +105,5 @@ def _number(value: float | None) -> float:
 
 def _seconds(group: Sequence[Trial]) -> float | None:
     """Of training, the mean of the seeds that ended."""
-    spent = [trial.ended - trial.started for trial in group if trial.ended and trial.started]
+    spent = [max(0.0, trial.ended - trial.started) for trial in group if trial.ended and trial.started]
     return statistics.fmean(spent) if spent else None

@@ -154,7 +154,7 @@ def _columns(trials: Sequence[Trial]) -> Json:
 def _seconds(trial: Trial) -> float | None:
     if trial.started is None or trial.ended is None:
         return None
-    return round(trial.ended - trial.started, 2)
+    return round(max(0.0, trial.ended - trial.started), 2)
 
 
 def _param(params: Params, name: str) -> Any:

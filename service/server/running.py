@@ -24,6 +24,7 @@ from service.errors import InputError
 from service.server.connections import Connection, most_connections
 from service.server.factory import create_app
 from service.server.supervisor import Supervisor
+from service.signals import heeding
 
 if TYPE_CHECKING:
     from service.server.state import State
@@ -48,7 +49,7 @@ class Serving:
 
 
 def serve(settings: Settings, options: Serving, command: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM, SIGINT or SIGHUP.
 
     Args:
         settings: the home and its database.
@@ -137,7 +138,9 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
         forwarded_allow_ips=proxies,
     )
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-    _Server(config, api.state.shared).run(sockets=[listening])
+    server = _Server(config, api.state.shared)
+    with heeding(server.handle_exit):  # uvicorn itself knows no SIGHUP
+        server.run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
@@ -186,10 +189,6 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _wait_for_signal() -> None:
     ending = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ending.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(lambda *_: ending.set()):
         while not ending.wait(1.0):  # a wait without end would not be woken by a signal on every system
             pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

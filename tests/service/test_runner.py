@@ -313,3 +313,34 @@ def test_pruned_trials_are_held_against_the_trivial_scores_that_others_told(benc
     told = [trial.diagnosis or {} for trial in bench.trials()]
     assert {one["baseline"] for one in told} == {0.01}
     assert {tuple(one["baselines"]) for one in told} == {("val/loss", "val/accuracy")}
+
+
+class SetBack(Puppet):
+    """The clock on the wall goes back an hour at its tenth epoch."""
+
+    ticks = 0.0
+
+    def wait(self, seconds: float) -> list[Message]:
+        self.ticks += 1.0
+        if self.ticks == 10:
+            self.clock.now -= 3600
+        return super().wait(seconds)
+
+
+def test_a_clock_that_goes_back_an_hour_keeps_no_stop_no_limit_and_no_lease_waiting(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(PLAN, epochs=500, prune=False), Limits(study=100.0, grace=5.0))
+    puppet = SetBack(bench.clock, deaf=True)
+    runner = bench.runner(puppet, ticks=lambda: puppet.ticks)
+    puppet.on_wait = lambda: bench.store.ask_stop(bench.study.id, True) if puppet.ticks == 20 else None
+    ended = runner.run()
+    assert (ended.state, puppet.killed) == (StudyState.STOPPED, [0])
+    assert 20 <= ended.seconds <= 20 + 30.0 / 6 + 5 + 3, "heard at the next renewal of the lease, and then the grace"
+    assert ended.ended is not None
+    assert ended.ended < 1000, "stamps are those of the clock on the wall"
+
+
+def test_the_time_of_a_study_is_not_that_of_a_clock_that_jumps(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(PLAN, epochs=500, prune=False), Limits(study=50.0))
+    puppet = SetBack(bench.clock)
+    ended = bench.runner(puppet, ticks=lambda: puppet.ticks).run()
+    assert 50 <= ended.seconds <= 52

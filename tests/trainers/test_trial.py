@@ -295,6 +295,19 @@ def test_checkpoints_come_as_often_as_asked(tmp_path: Path) -> None:
     assert saved == [0, 2, 2, 4, 5]
 
 
+def test_a_clock_that_goes_back_delays_no_checkpoint(tmp_path: Path) -> None:
+    wall, ticks = [9000.0], [0.0]
+    trial = Trial(assign(tmp_path, epochs=50), Config(), None, Line(), lambda: wall[0], ticks=lambda: ticks[0])
+    trial.restore(Counter())
+    for epoch in trial.epochs():
+        wall[0] -= 1000.0
+        ticks[0] += 1.0
+        trial.report(val={"accuracy": 0.5})
+        assert torch.load(tmp_path / "last.pt", weights_only=True)["epoch"] == epoch
+        if epoch == 3:
+            break
+
+
 def test_checkpoints_cost_at_most_a_twentieth_of_the_time(tmp_path: Path) -> None:
     now = [0.0]
     line = Line()

@@ -81,6 +81,7 @@ class Scene:
             limit=limit,
             say=self.said.append,
             clock=self.clock,
+            ticks=changes.get("ticks"),
         )
 
     def queue(self, name: str, **changes: Any) -> Study:
@@ -305,3 +306,17 @@ def test_mlflow_catches_up_with_studies_at_rest_one_at_a_time_and_in_turn(scene:
     scene.puppets.busy = {1}
     later()
     assert len(scene.puppets.mirrors) == 3
+
+
+def test_a_clock_that_goes_back_holds_up_no_study(scene: Scene) -> None:
+    ticks = Clock()
+    controller = scene.controller(ticks=ticks)
+    study = scene.queue("again")
+    for _ in range(3):
+        controller.turn()
+        scene.clock.now -= 3600
+        ticks.now += 10
+        scene.puppets.started.clear()
+        scene.store.release(scene.store.holder(study.id) or pytest.fail("it was not started"))
+    controller.turn()
+    assert scene.puppets.names == ["again"], "the pause after three starts in a row is 4 s, whatever the clock says"
