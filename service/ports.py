@@ -285,8 +285,8 @@ class Runners(Protocol):
         """What each node of the cluster that is alive has in all: "CPU", "GPU" and custom resources."""
         ...
 
-    def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
-        """Start the runner of a study, with the files that travel with it; nothing if it is there."""
+    def start(self, study: Study, lease: Lease) -> None:
+        """Start the runner of a study; nothing if it is there."""
         ...
 
     def end_older(self, study_id: int, fence: int) -> None:

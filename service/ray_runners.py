@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from service.errors import ClusterLost, GoodfitError
+from service.errors import ClusterLost
 from service.records import Lease, Study
 
 NAMESPACE = "goodfit"
@@ -49,9 +47,9 @@ class RayRunners:
             nodes: list[dict[str, Any]] = self._ray.nodes()  # type: ignore[no-untyped-call]
             return [node["Resources"] for node in nodes if node["Alive"]]
 
-    def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
+    def start(self, study: Study, lease: Lease) -> None:
         with self._connected():
-            self._launch(f"{RUNNER}-{study.id}-{lease.fence}", _packed(files), self._serve, study, lease)
+            self._launch(f"{RUNNER}-{study.id}-{lease.fence}", self._serve, study, lease)
 
     def end_older(self, study_id: int, fence: int) -> None:
         with self._connected():
@@ -66,7 +64,7 @@ class RayRunners:
 
     def mirror(self, study: Study) -> None:
         with self._connected():
-            self._launch(f"{MIRROR}-{study.id}", {}, self._catch_up, study)
+            self._launch(f"{MIRROR}-{study.id}", self._catch_up, study)
 
     def mirroring(self) -> set[int]:
         with self._connected():
@@ -87,7 +85,7 @@ class RayRunners:
             if found["namespace"] == NAMESPACE and first == kind and numbers and all(map(str.isdigit, numbers)):
                 yield name, int(numbers[0]), int(numbers[-1]) if len(numbers) > 1 else 0
 
-    def _launch(self, name: str, runtime_env: dict[str, Any], work: Callable[..., None], *arguments: object) -> None:
+    def _launch(self, name: str, work: Callable[..., None], *arguments: object) -> None:
         """Start an actor that does the work and ends; ValueError of Ray's: one of that name is there."""
         options = self._host.options(
             name=name,
@@ -96,7 +94,6 @@ class RayRunners:
             num_cpus=0,
             max_restarts=0,
             label_selector=ELSEWHERE,
-            runtime_env=runtime_env or None,
         )
         with contextlib.suppress(ValueError):
             options.remote(self._environment, work, *arguments)
@@ -125,21 +122,3 @@ class _Host:
             work(*arguments)
         finally:
             ray.kill(ray.get_runtime_context().current_actor)
-
-
-def _packed(files: Mapping[str, str]) -> dict[str, Any]:
-    """A runtime environment in whose working folder the files lie, on whichever node; workers inherit it.
-
-    Ray (2.60) uploads a folder by itself only for a whole driver, so its own function for that is called here.
-    """
-    if not files:
-        return {}
-    from ray._private.runtime_env.working_dir import upload_working_dir_if_needed
-
-    with tempfile.TemporaryDirectory(prefix="goodfit-files-") as folder, tempfile.TemporaryDirectory() as scratch:
-        for name, text in files.items():
-            if not name.strip(".") or set(name) & {"/", "\0"}:
-                raise GoodfitError(f"{name!r} is not a plain file name; a study's files have no folders")
-            (Path(folder) / name).write_text(text)
-        uploaded: dict[str, Any] = upload_working_dir_if_needed({"working_dir": folder}, False, scratch)
-    return uploaded

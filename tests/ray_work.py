@@ -20,22 +20,11 @@ def catch_up(folder: Path, study: Study) -> None:
 
 
 def stay(folder: Path, name: str) -> None:
-    found = {"pid": os.getpid(), "files": _files(), "told": os.environ.get("GOODFIT_TOLD")}
+    found = {"pid": os.getpid(), "told": os.environ.get("GOODFIT_TOLD")}
     with (folder / name).open("a") as notes:
-        notes.write(json.dumps(found | {"child": _child()}) + "\n")
+        notes.write(json.dumps(found) + "\n")
     while not (folder / "end").exists():
         time.sleep(0.05)
-
-
-def _files() -> list[str]:
-    return sorted(path.name for path in Path.cwd().iterdir())
-
-
-def _child() -> Any:
-    """What an actor that a runner makes, as its executor does, sees of the runner's files."""
-    import ray
-
-    return ray.get(ray.remote(num_cpus=0)(lambda: (os.getpid(), _files())).remote())
 
 
 def notes(folder: Path, name: str) -> list[dict[str, Any]]:

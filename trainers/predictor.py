@@ -2,7 +2,7 @@
 
     model.json    the trainer, its hyperparameters, the facts about the data
     weights.pt    the state of the model at its best epoch
-    trainer.py    the trainer's file, where it is not of an installed package
+    trainer.py    the trainer's file, where it is not of an installed package; in code/ with what it imports beside it
 
 A trial's folder has what a model folder is made of: best.pt and facts.json. Nothing here imports
 mlflow; `mlflow.pyfunc` loads a model folder through `_load_pyfunc`.
@@ -10,13 +10,13 @@ mlflow; `mlflow.pyfunc` loads a model folder through `_load_pyfunc`.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainers.code import code_file, find_code, moved
 from trainers.data import Facts
 from trainers.data.facts import joined
 from trainers.data.image_folder import files_to_predict, image_paths
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = 1  # of model.json
+TRAINER, CODE = "trainer.py", "code"  # in a model folder: the trainer's file, or the folder of several
 
 
 class Predictor:
@@ -200,33 +201,69 @@ class Predictor:
         return images.astype(np.float32)
 
 
-def save_model(folder: Path, trainer_ref: str, params: Mapping[str, Any], facts: Facts, best_checkpoint: Path) -> None:
+def save_model(
+    folder: Path,
+    trainer_ref: str,
+    params: Mapping[str, Any],
+    facts: Facts,
+    best_checkpoint: Path,
+    modules: Sequence[str] = (),
+) -> None:
     """Write a model folder that stands alone.
 
     Args:
         folder: made if it is not there.
-        trainer_ref: as the study names it; a file `path.py:name` is copied into the folder.
+        trainer_ref: as the study names it; a file `path.py:name` is copied into the folder, with what it imports
+            from beside it.
         params: the trial's hyperparameters.
         facts: `read_facts` of the trial's folder.
         best_checkpoint: the trial's best.pt.
+        modules: folders with modules that the study brought.
 
     Raises:
         BadTrainer: the trainer declares no `build`, so its model cannot be rebuilt.
     """
     if resolve(trainer_ref).build is None:
         raise BadTrainer(f"trainer {trainer_ref} declares no build=, so its model cannot be rebuilt from a checkpoint")
-    file, _, attribute = trainer_ref.rpartition(":") if ".py:" in trainer_ref else ("", "", "")
-    write_model(folder, f"trainer.py:{attribute}" if file else trainer_ref, params, facts, best_checkpoint)
-    if file:
-        shutil.copyfile(file, folder / "trainer.py")
+    found = find_code([trainer_ref], modules)
+    if not found.files:
+        write_model(folder, trainer_ref, params, facts, best_checkpoint)
+        return
+    code = found.code()
+    write_model(folder, moved(trainer_ref, code.root, "").lstrip("/"), params, facts, best_checkpoint, code.files)
 
 
-def write_model(folder: Path, reference: str, params: Mapping[str, Any], facts: Facts, best_checkpoint: Path) -> None:
-    """As save_model, without a look at the trainer: nothing is imported. `trainer.py` is the caller's to add."""
+def write_model(
+    folder: Path,
+    reference: str,
+    params: Mapping[str, Any],
+    facts: Facts,
+    best_checkpoint: Path,
+    code: Mapping[str, bytes] | None = None,
+) -> None:
+    """As save_model, without a look at the trainer: nothing is imported; `code`: the study's own, by file name."""
     folder.mkdir(parents=True, exist_ok=True)
     write_checkpoint(folder / "weights.pt", read_checkpoint(best_checkpoint)["model"])
-    about = {"format": FORMAT, "trainer": reference, "params": dict(params), "facts": facts.to_dict()}
+    about = {
+        "format": FORMAT,
+        "trainer": _write_code(folder, reference, code or {}),
+        "params": dict(params),
+        "facts": facts.to_dict(),
+    }
     write_json(folder / "model.json", about, indent=1)
+
+
+def _write_code(folder: Path, reference: str, code: Mapping[str, bytes]) -> str:
+    """Write a trainer's own code into a model folder; the trainer's reference there."""
+    file = code_file(reference, code)
+    if file is None:
+        return reference
+    alone = len(code) == 1
+    for name, content in code.items():
+        place = folder / (TRAINER if alone else f"{CODE}/{name}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return f"{TRAINER if alone else f'{CODE}/{file}'}:{reference.rpartition(':')[2]}"
 
 
 def read_facts(trial_folder: Path) -> Facts:

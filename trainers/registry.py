@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from trainers.code import OURS, imports_relatively, package_root
 from trainers.errors import BadTrainer, UnknownTrainer
 from trainers.trial import Trial
 
@@ -133,6 +135,8 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 _registered: dict[str, Trainer] = {}
 _written: dict[str, int] = {}  # module of a user's file -> when the file was written, as it was imported
+_folders: list[str] = []  # of users' files: the one in use first
+_elsewhere: list[str] = []  # whose packages these are, where they are not the user's own: "the server", "the workers"
 
 
 def register(
@@ -246,35 +250,73 @@ def _forget_changed(path: Path) -> None:
     name = _module_name(path)
     if name in sys.modules and path.is_file() and path.stat().st_mtime_ns != _written[name]:
         del sys.modules[name]
+        _module_name.cache_clear()
 
 
+@functools.lru_cache(maxsize=256)
 def _module_name(path: Path) -> str:
-    return f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+    """The name that a user's file is imported by; within its package where it imports from there."""
+    name = f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+    if not imports_relatively(path):
+        return name
+    return ".".join([*path.parent.relative_to(package_root(path)).parts, name])
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise UnknownTrainer(f"no file {path} to take a trainer from")
     name = _module_name(path)
+    _enter(path)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadTrainer(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    _written[name] = path.stat().st_mtime_ns
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
+    written = path.stat().st_mtime_ns
     try:
+        if "." in name:
+            importlib.import_module(name.rpartition(".")[0])
+        sys.modules[name] = module
+        _written[name] = written
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise BadTrainer(f"{path} needs {not_installed(error)}") from error
     except (Exception, SystemExit) as error:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise BadTrainer(f"importing {path} failed: {_told(error)}") from error
     return module
+
+
+def _enter(path: Path) -> None:
+    """Have modules beside a user's file found: there, and not beside the file of another study."""
+    folders = list(dict.fromkeys([str(path.parent), str(package_root(path))]))
+    if _folders[: len(folders)] == folders:
+        return
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        strange = any(_lies_at(module, name, other) for other in _folders if other not in folders)
+        if strange and any(Path(folder, f"{top}.py").is_file() or Path(folder, top).is_dir() for folder in folders):
+            del sys.modules[name]
+    _folders[:] = [*folders, *(other for other in _folders if other not in folders)]
+    ours = [place for place in sys.path if place in _folders]
+    missing = [folder for folder in folders if folder not in ours]
+    order = iter(sorted([*ours, *missing], key=_folders.index))
+    sys.path[:] = [next(order) if place in _folders else place for place in [*sys.path, *missing]]
+    importlib.invalidate_caches()
+
+
+def _lies_at(module: ModuleType, name: str, folder: str) -> bool:
+    """Whether a module was found by its name in a folder."""
+    file = getattr(module, "__file__", None)
+    place = Path(folder, *name.split("."))
+    return file is not None and Path(file) in (place.with_name(f"{place.name}.py"), place / "__init__.py")
+
+
+def use_packages_of(whose: str) -> None:
+    """Say in messages whose packages these are, where they are not those of the user's own machine."""
+    _elsewhere[:] = [whose]
 
 
 def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
@@ -300,12 +342,29 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
 
 
 def not_installed(error: ModuleNotFoundError) -> str:
-    """The package that an import did not find, and the command that installs it."""
+    """The package that an import did not find, and how to come by it."""
     package = (error.name or "").partition(".")[0]
+    if package in OURS and "." in (error.name or ""):
+        return f"the module {error.name}; the name {package} is Goodfit's own: rename the user's {package}"
+    if _elsewhere:
+        return (
+            f"the package {package}, which {_elsewhere[0]} lack, and no module of that name came with the study; "
+            "name it under `requirements:`, or have it installed there"
+        )
     wanted = f"'goodfit[{EXTRAS[package]}]'" if package in EXTRAS else package
     return f"the package {package}, which is not installed: pip install {wanted}"
 
 
+def not_sent(error: BaseException) -> str:
+    """What to say of a file that is missing on another machine than its user's; nothing of another error."""
+    if not _elsewhere or not isinstance(error, FileNotFoundError):
+        return ""
+    return (
+        f"; {_elsewhere[0]} have the modules that the study's code imports, and no other files that lie beside it: "
+        "put data where `data:` can name them, and constants into a module"
+    )
+
+
 def _told(error: BaseException) -> str:
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return (f"{type(error).__name__}: {text[0]}" if text else type(error).__name__) + not_sent(error)

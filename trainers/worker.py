@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainers.attempt import Attempt, Trained
+from trainers.code import Code, moved, placed
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
 from trainers.files import FULL, make_folder, os_error, probe, until_there
 from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.place import place_of
-from trainers.registry import Trainer, not_installed, resolve
+from trainers.registry import Trainer, not_installed, not_sent, resolve, use_packages_of
 from trainers.trial import Channel, NotANumber
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Setup:
     threads: int = 1  # that a model may use: the CPUs of one trial
     gpus: float = 0.0  # its share of them; without one it does not see them
     paths: tuple[str, ...] = ()  # where a user's own modules are found
+    code: Code | None = None  # what the study brings of its own
+    elsewhere: bool = False  # the worker may be on a machine that is not its user's
 
 
 class Host:
@@ -119,6 +122,7 @@ class Worker:
         self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
         self._data: tuple[DataSpec, Data] | None = None
+        self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
     def warm_up(self, setup: Setup) -> None:
         """Import and load what the first assignment will need.
@@ -126,16 +130,38 @@ class Worker:
         What is wrong with it is left for that assignment to find and to report.
         """
         limit(setup.threads, setup.gpus)
+        if setup.elsewhere:
+            use_packages_of("the workers")
+        if setup.code is not None:
+            self._lay_down(setup.code, setup.paths)
         sys.path.extend(path for path in setup.paths if path not in sys.path)
         with contextlib.suppress(Exception):
-            resolve(setup.trainer)
+            resolve(self._here(setup.trainer))
             if setup.data is not None:
-                self._load(setup.data)
+                self._load(self._data_here(setup.data))
+
+    def _lay_down(self, code: Code, paths: tuple[str, ...]) -> None:
+        """Have the study's own code on this machine; a copy is found before what is installed here, as it was there."""
+        place = placed(code)
+        if str(place) == code.root:
+            return
+        self._moved = (code.root, str(place))
+        folders = [self._here(path) for path in paths if path == code.root or path.startswith(f"{code.root}/")]
+        sys.path[:0] = list(dict.fromkeys([*folders, str(place)]))
+
+    def _here(self, reference: str) -> str:
+        return reference if self._moved is None else moved(reference, *self._moved)
+
+    def _data_here(self, spec: DataSpec) -> DataSpec:
+        translate = spec.augment.translate
+        augment = spec.augment if translate is None else replace(spec.augment, translate=self._here(translate))
+        return replace(spec, source=self._here(spec.source), augment=augment)
 
     def run(self, pack: Pack) -> None:
         """Train a pack, sending every report and one Ended for each assignment."""
         for assignment in pack.assignments:
-            self._channel.send(self._run(assignment))
+            data = None if assignment.data is None else self._data_here(assignment.data)
+            self._channel.send(self._run(replace(assignment, trainer=self._here(assignment.trainer), data=data)))
 
     def _run(self, assignment: Assignment) -> Ended:
         if assignment.place is None:
@@ -261,7 +287,8 @@ def _told(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         text = f"the trainer needs {not_installed(error)}"
     frame = _users_frame(error)
-    return f"{text} ({Path(frame.filename).name}:{frame.lineno})" if frame else text
+    place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
+    return f"{text}{place}{not_sent(error)}"
 
 
 def _users_frame(error: BaseException) -> traceback.FrameSummary | None:

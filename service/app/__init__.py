@@ -1,6 +1,7 @@
 """The only place where adapters are built from settings.
 
 checking.py   what can be known before training     opening.py   the store of a home
+code.py       the code that a study brings
 studies.py    made, stopped, removed                running.py   a run, from its adapters to its end
 tracking.py   the mirror beside it                  models.py    trained models
 diagnosing.py what is known of a study      reporting.py it as a page
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
     from service.app.models import load_model, model_folder
-    from service.app.opening import PATIENCE, open_access, open_home, spec_of, upgrade_home
+    from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from service.app.reporting import report_of
     from service.app.running import Options, run_study
     from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
-    from service.app.submission import SPEC_CHARACTERS, Rules, Submission, admitted
+    from service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
     from service.app.tokens import make_token, token_digest
     from service.app.tracking import catch_up
     from service.app.watching import Watcher
@@ -35,11 +36,11 @@ _PLACES = {
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder"],
-    "opening": ["PATIENCE", "open_access", "open_home", "spec_of", "upgrade_home"],
+    "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reporting": ["report_of"],
     "running": ["Options", "run_study"],
     "studies": ["new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
-    "submission": ["SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
+    "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
     "tokens": ["make_token", "token_digest"],
     "tracking": ["catch_up"],
     "watching": ["Watcher"],
@@ -47,6 +48,7 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "FILES",
     "PATIENCE",
     "SPEC_CHARACTERS",
     "Best",
@@ -75,6 +77,7 @@ __all__ = [
     "report_of",
     "resume_study",
     "run_study",
+    "spec_here",
     "spec_of",
     "stop_study",
     "token_digest",

@@ -12,10 +12,12 @@ from typing import Any
 
 from service import errors
 from service.app.submission import Rules, Submission, read_submission
+from trainers.registry import use_packages_of
 
 
 def main(folder: Path) -> None:
     """Read, check, answer."""
+    use_packages_of("the server's workers")
     question = json.loads((folder / "question.json").read_text(encoding="utf-8"))
     rules = Rules(tuple(Path(root) for root in question["roots"]), allow_code=True)
     answer: dict[str, Any]

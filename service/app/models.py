@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import errors
-from service.app.opening import spec_of
+from service.app.opening import spec_here, spec_of
 from service.records import Study, Trial
 from service.settings import Settings
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from trainers.predictor import Predictor
 
 
-def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -> ModelExport | Path | None:
+def export_model(
+    settings: Settings, store: Store, study: Study, trial: Trial, folder: Path
+) -> ModelExport | Path | None:
     """A trial's model as MLflow is to keep it; its bare checkpoint where the trainer says not how to rebuild it."""
     from service.spec import for_trainer
     from service.tracker import ModelExport
@@ -33,7 +35,8 @@ def export_model(settings: Settings, study: Study, trial: Trial, folder: Path) -
         if not checkpoint.exists():
             return None
         try:
-            save_model(folder, spec_of(study).trainer, for_trainer(trial.params), read_facts(files), checkpoint)
+            spec, params = spec_here(store, study), for_trainer(trial.params)
+            save_model(folder, spec.trainer, params, read_facts(files), checkpoint, spec.modules)
         except (BadTrainer, FileNotFoundError):
             return checkpoint if place.folder else Path(shutil.copy(checkpoint, folder))
     predictor = load(folder)
@@ -48,21 +51,20 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
         TrainerError: it kept no checkpoint, or its trainer says not how to rebuild it.
     """
     from service.spec import for_trainer
+    from trainers.code import code_file
     from trainers.errors import TrainersError
     from trainers.predictor import read_facts, save_model, write_model
 
     place = settings.trial_place(study.name, trial.number)
     _require(study, trial, place)
-    reference, params = spec_of(study).trainer, for_trainer(trial.params)
-    name, _, attribute = reference.rpartition(":")
-    brought = store.files(study.id)
+    spec, params = spec_of(study), for_trainer(trial.params)
+    brought = {name: text.encode("utf-8", "backslashreplace") for name, text in store.files(study.id).items()}
     with place.local("best.pt", "facts.json") as files:
         try:
-            if name in brought:
-                write_model(folder, f"trainer.py:{attribute}", params, read_facts(files), files / "best.pt")
-                (folder / "trainer.py").write_text(brought[name], encoding="utf-8")
+            if code_file(spec.trainer, brought) is not None:
+                write_model(folder, spec.trainer, params, read_facts(files), files / "best.pt", brought)
             else:
-                save_model(folder, reference, params, read_facts(files), files / "best.pt")
+                save_model(folder, spec.trainer, params, read_facts(files), files / "best.pt", spec.modules)
         except TrainersError as error:
             raise errors.TrainerError(str(error)) from error
 
@@ -79,7 +81,7 @@ def _require(study: Study, trial: Trial, place: Place) -> str:
     return best
 
 
-def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
+def load_model(settings: Settings, store: Store, study: Study, trial: Trial) -> Predictor:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
     from service.spec import for_trainer
     from trainers.errors import TrainersError
@@ -90,8 +92,8 @@ def load_model(settings: Settings, study: Study, trial: Trial) -> Predictor:
     best = _require(study, trial, place)
     with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
-            params = for_trainer(trial.params)
-            save_model(Path(folder), spec_of(study).trainer, params, read_facts(files), files / "best.pt")
+            spec, params = spec_here(store, study), for_trainer(trial.params)
+            save_model(Path(folder), spec.trainer, params, read_facts(files), files / "best.pt", spec.modules)
             return load(Path(folder))
         except TrainersError as error:
             raise errors.TrainerError(f"{error}; its weights are in {best}") from error

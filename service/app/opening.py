@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service import errors
+from service.app.code import with_code
 from service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
-    from service.ports import Access
+    from service.ports import Access, Store
     from service.records import Study
     from service.spec import StudySpec
     from service.store import SqlStore
@@ -60,3 +61,8 @@ def spec_of(study: Study) -> StudySpec:
     spec = StudySpec.from_dict(study.spec)
     look_for_modules(spec.modules)
     return spec
+
+
+def spec_here(store: Store, study: Study) -> StudySpec:
+    """The same, with the code that travelled with the study laid down on this machine."""
+    return with_code(spec_of(study), store.files(study.id))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from service import errors
 from service.app.checking import Checked
+from service.app.code import own_code
 from service.app.logs import add_to_log
 from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.records import Failure, Lease, Study, StudyState, Trial
@@ -75,7 +76,8 @@ def run_study(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
         )
         stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
-        executor = stack.enter_context(_executor(settings, checked, options))
+        elsewhere = settings.ray_address is not None or lease is not None
+        executor = stack.enter_context(_executor(settings, checked, options, elsewhere=elsewhere))
         runner = _build_runner(
             settings,
             checked.spec,
@@ -186,14 +188,22 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
 
 
 @contextlib.contextmanager
-def _executor(settings: Settings, checked: Checked, options: Options) -> Iterator[Executor]:
+def _executor(settings: Settings, checked: Checked, options: Options, *, elsewhere: bool) -> Iterator[Executor]:
     """The workers, started; ended at the end."""
     from trainers.worker import Setup
 
     spec = checked.spec
     share = spec.resources
     paths = tuple(path for path in sys.path if path)
-    setup = Setup(spec.trainer, spec.data_spec(), max(1, math.floor(share.cpus)), share.gpus, paths)
+    setup = Setup(
+        spec.trainer,
+        spec.data_spec(),
+        max(1, math.floor(share.cpus)),
+        share.gpus,
+        paths,
+        code=own_code(spec),
+        elsewhere=elsewhere,
+    )
     with contextlib.ExitStack() as stack:
         executor: Executor
         if options.executor == "local":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from service import errors
 from service.app.checking import Checked, check
-from service.app.opening import PATIENCE, open_home, spec_of
+from service.app.opening import PATIENCE, open_home, spec_here
 from service.app.running import Options, run_study
 from service.app.tracking import catch_up
 from service.records import Batch, Lease, Study, StudyState
@@ -56,7 +56,7 @@ def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Call
         return
     with _kept(settings, store, lease) as ready:
         try:
-            checked: Checked = check(spec_of(study))
+            checked: Checked = check(spec_here(store, study))
         except errors.InputError as error:
             say(str(error))
             _refuse(store, lease, study, str(error))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import errors
+from service.app.code import renamed
 
 if TYPE_CHECKING:
     from search_spaces.document import KeyPath
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 SPEC_CHARACTERS = 128 * 1024  # of a study file: its YAML takes seconds to read beyond
 FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
+FILES = 200
 CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone
 CODE_SECONDS = 120.0  # that a study's own code has to be imported
 
-_FILE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\.py")
+_FILE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_. -]{0,99}/){0,20}[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.py")
+_NO_CODE = (
+    "{!r} is code of the study's own, and this server runs none; use an installed trainer, "
+    "or ask for a server that was started with --allow-code"
+)
 Say = Callable[["KeyPath", str], None]
 
 
@@ -38,10 +44,11 @@ class Submission:
 
     spec: str  # the text of a study file
     overrides: Sequence[str] = ()
-    files: Mapping[str, str] = field(default_factory=dict)  # what the study brings along: file name -> text
+    files: Mapping[str, str] = field(default_factory=dict)  # modules that the study brings: path -> text
     priority: int = 0
     fresh: bool = False
     file: str = "the study"  # how messages name it
+    left: tuple[str, ...] = ()  # files beside its code that the code names and that do not come along
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +107,16 @@ class _Gate:
                 self._parameters(section, parameters, say)
 
     def _trainer(self, reference: str, say: Say) -> None:
+        from trainers.code import code_file
         from trainers.registry import BUILT_IN, names
 
         if reference in BUILT_IN or reference in names() or reference in installed_trainers():
             return
         if ".py:" in reference:
             self._code(("trainer",), reference, say)
+        elif ":" in reference and code_file(reference, self._files) is not None:
+            if not self._rules.allow_code:
+                say(("trainer",), _NO_CODE.format(reference))
         elif ":" in reference:
             say(("trainer",), f"{reference!r} is no installed trainer, and no other module is imported here; "
                 + errors.did_you_mean(reference, names()))  # fmt: skip
@@ -146,10 +157,9 @@ class _Gate:
     def _code(self, path: KeyPath, reference: str, say: Say) -> None:
         file, _, _ = reference.rpartition(":")
         if not self._rules.allow_code:
-            say(path, f"{reference!r} is code of the study's own, and this server runs none; use an installed trainer, "
-                "or ask for a server that was started with --allow-code")  # fmt: skip
+            say(path, _NO_CODE.format(reference))
         elif file not in self._files:
-            say(path, f"{file!r} is not among the files that came with the study; send it along, by its name alone")
+            say(path, f"{file!r} is not among the files that came with the study; send it along, by its path there")
 
     def _rooted(self, path: KeyPath, written: str, say: Say) -> str:
         """The data's place under one of the roots; what is written, where there is none."""
@@ -209,7 +219,7 @@ def _check_files(submission: Submission, rules: Rules) -> None:
         raise errors.InputError("files came with the study, and this server runs no code of a study's own")
     for name in submission.files:
         if not _FILE.fullmatch(name):
-            raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py")
+            raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py or nets/blocks.py")
     if sum(map(len, submission.files.values())) > FILES_CHARACTERS:
         raise errors.InputError(f"the files that came with the study have more than {FILES_CHARACTERS} characters")
 
@@ -224,15 +234,9 @@ def _is_checked(spec: StudySpec) -> bool:
 
 def _without(spec: StudySpec, folder: Path) -> StudySpec:
     """The spec with the paths of files that travel with it relative to wherever they will lie."""
-    prefix = f"{folder}/"
-    changes: dict[str, Any] = {"trainer": spec.trainer.removeprefix(prefix)}
-    if spec.data is not None:
-        augment = spec.data.augment
-        if augment.translate is not None:
-            augment = augment.model_copy(update={"translate": augment.translate.removeprefix(prefix)})
-        source = spec.data.source.removeprefix(prefix)
-        changes["data"] = spec.data.model_copy(update={"source": source, "augment": augment})
-    return spec.model_copy(update=changes)
+    below = renamed(spec, lambda reference: reference.removeprefix(f"{folder}/"))
+    modules = tuple(os.path.relpath(place, folder) for place in spec.modules)
+    return below.model_copy(update={"modules": modules})
 
 
 def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
@@ -244,7 +248,8 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
         code = folder / "code"
         code.mkdir()
         for name, text in submission.files.items():
-            (code / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+            (code / name).parent.mkdir(parents=True, exist_ok=True)
+            (code / name).write_bytes(text.encode("utf-8", "backslashreplace"))
         question = {"submission": asdict(submission), "roots": [str(root) for root in rules.roots]}
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOODFIT_", "MLFLOW_"))}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.app.models import export_model
-from service.app.opening import spec_of
+from service.app.opening import spec_here
 from service.app.reporting import load_report_modules, report_of
 from service.errors import TrackingError
 from service.records import Study, StudyState, Trial
@@ -88,7 +88,7 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
 
     def describe() -> dict[str, str]:
         load_report_modules()
-        return _data_files(study)
+        return _data_files(store, study)
 
     fetched: list[tempfile.TemporaryDirectory[str]] = []  # of the trial that is being sent
 
@@ -112,19 +112,19 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
         settings.tracking_uri,
         settings.mlflow_artifacts,
         draw=learning_curve_svg,
-        export_model=lambda trial, folder: export_model(settings, study, trial, folder),
+        export_model=lambda trial, folder: export_model(settings, store, study, trial, folder),
         artifacts=artifacts,
         describe=describe,
         conclude=lambda ended: {"report.html": report_of(settings, store, ended)},
     )
 
 
-def _data_files(study: Study) -> dict[str, str]:
+def _data_files(store: Store, study: Study) -> dict[str, str]:
     """The report on a study's data as a file; none where its trainer brings its own."""
     from trainers.data.report import data_report
     from trainers.errors import DataProblem
 
-    data = spec_of(study).data_spec()
+    data = spec_here(store, study).data_spec()
     if data is None:
         return {}
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ from service.cli.base import (
     cli,
     given,
     print_json,
+    server_url,
     settings,
     settings_here,
     studies,
@@ -36,6 +39,8 @@ def submit(
     from service.cli.live import say
 
     found = studies(create=True)
+    if server_url() is not None:
+        _say_what_travels(file, overrides or ())
     study = found.submit(file, overrides=overrides or (), priority=priority, new=new)
     if wait:
         say(f"study {study.name} is in the queue")
@@ -45,6 +50,18 @@ def submit(
         print_json({"study": study.name, "state": study.state})
     else:
         print(f"study {study.name} is in the queue; {found.source.hint(f'watch {study.name}')} follows it")
+
+
+def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
+    """Name the modules that go with a study to the server, and the files that its code names and that do not."""
+    from service.cli.live import say
+    from service.client.sending import packed, submission_of
+
+    sent = packed(submission_of(file, overrides=overrides))
+    if sent.files:
+        say(f"sent with the study: {', '.join(sorted(sent.files))}")
+    if sent.left:
+        say(f"not sent: {', '.join(sent.left)}; the code names it, but only modules travel: see `data:` for data")
 
 
 @cli.command()

@@ -127,7 +127,7 @@ class LocalSource:
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
         study = self.store.study(name)
-        return app.load_model(self.settings, study, self._trial(study, number))
+        return app.load_model(self.settings, self.store, study, self._trial(study, number))
 
     def watch(self, name: str) -> Iterator[Progress]:
         watcher = app.Watcher(self.store, name)

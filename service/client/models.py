@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -14,8 +15,7 @@ from service.errors import TrainerError
 if TYPE_CHECKING:
     from trainers.predictor import Predictor
 
-CODE = "trainer.py"
-PARTS = frozenset({"model.json", "weights.pt", CODE})
+_PART = re.compile(r"model\.json|weights\.pt|trainer\.py|code/([A-Za-z0-9_][A-Za-z0-9_. -]*/)*[A-Za-z0-9_][\w-]*\.py")
 
 
 def unpacked(content: bytes, *, trust: bool) -> Predictor:
@@ -33,16 +33,15 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as parts:
                 found = parts.namelist()
-                if not set(found) <= PARTS:
-                    raise TrainerError(
-                        f"the model has parts that no model has: {', '.join(sorted(set(found) - PARTS))}"
-                    )
+                if strange := sorted({part for part in found if not _PART.fullmatch(part)}):
+                    raise TrainerError(f"the model has parts that no model has: {', '.join(strange)}")
                 for part in found:
+                    (folder / part).parent.mkdir(parents=True, exist_ok=True)
                     (folder / part).write_bytes(parts.read(part))
             reference = str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["trainer"])
         except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
             raise TrainerError(f"what the server sent is no model: {error}") from error
-        if reference.startswith(f"{CODE}:") and CODE in found:
+        if ".py:" in reference and reference.rpartition(":")[0] in found:
             if not trust:
                 raise TrainerError(
                     "the model's trainer is code that came with the study, and loading the model runs it: look at it, "

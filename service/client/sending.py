@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.app.submission import Submission
+from service.app.submission import FILES, FILES_CHARACTERS, Submission
 from service.errors import InputError, Problem, StudyFileError
+from trainers.code import find_code
 
 if TYPE_CHECKING:
     from service.spec import StudySpec
+    from trainers.code import Found
 
 StudyFile = str | Path | Mapping[str, Any]
 
@@ -57,21 +61,62 @@ def read_here(submission: Submission) -> StudySpec:
 
 
 def packed(submission: Submission) -> Submission:
-    """The same with everything that it names on this machine: a trainer's file, a file of a search space."""
+    """The same with everything that it names on this machine: its code with what that imports, a file of a space.
+
+    Raises:
+        InputError: a file cannot be read, or all are too large to be sent.
+    """
     values = _values(submission)
     folder = Path(submission.file).resolve().parent if Path(submission.file).is_file() else Path.cwd()
-    files: dict[str, str] = {}
+    named = dict(_named(values))
+    references = {key: _located(folder, value) for key, value in named.items()}
+    found = find_code(references.values(), (str(folder), str(Path.cwd())))
     changes: list[str] = []
-    for key, value in _named(values):
-        path, colon, attribute = value.rpartition(":") if ".py:" in value else (value, "", "")
-        place = folder / path
-        if colon and place.is_file():
-            files[place.name] = _text(place)
-            changes.append(f"{key}={json.dumps(f'{place.name}:{attribute}')}")
-        elif key == "space" and place.suffix and place.is_file():
-            changes.append(f"space={json.dumps(_document(_text(place), str(place)))}")
+    files: dict[str, str] = {}
+    if found.files:
+        root = found.root
+        files = {file.relative_to(root).as_posix(): _text(file) for file in found.files}
+        _check_size(files)
+        for key, reference in references.items():
+            place, _, attribute = reference.rpartition(":")
+            if Path(place) in found.files:
+                name = Path(place).relative_to(root).as_posix()
+                changes.append(f"{key}={json.dumps(f'{name}:{attribute}')}")
+            elif key == "trainer" and ":" in reference and root not in found.folders:
+                raise InputError(
+                    f"{reference} is a module, and other code of the study lies outside its folder: name it by its file"
+                )
+    space = folder / named.get("space", "")
+    if space.suffix and space.is_file():
+        changes.append(f"space={json.dumps(_document(_text(space), str(space)))}")
     overrides = (*submission.overrides, *changes)
-    return Submission(submission.spec, overrides, files, submission.priority, submission.fresh, submission.file)
+    return replace(submission, overrides=overrides, files=files, left=_left(found))
+
+
+def _located(folder: Path, reference: str) -> str:
+    """A reference to a file with its whole path, as it is found beside the study file or else from here."""
+    if ".py:" not in reference:
+        return reference
+    written, _, attribute = reference.rpartition(":")
+    path = Path(written).expanduser()
+    place = next((place for place in (folder / path, Path.cwd() / path) if place.is_file()), folder / path)
+    return f"{os.path.abspath(place)}:{attribute}"  # noqa: PTH100 - a link keeps its name, beside its neighbours
+
+
+def _left(found: Found) -> tuple[str, ...]:
+    """What the code names beside itself and is not sent: files that are no modules."""
+    return tuple(sorted(os.path.relpath(file) for file in found.named))
+
+
+def _check_size(files: Mapping[str, str]) -> None:
+    total = sum(map(len, files.values()))
+    if total > FILES_CHARACTERS or len(files) > FILES:
+        largest = sorted(files, key=lambda name: -len(files[name]))[:3]
+        raise InputError(
+            f"the trainer and what it imports from beside it are {len(files)} files of {total:,} characters, and "
+            f"{FILES} of {FILES_CHARACTERS:,} can be sent: make a package of them that the workers have installed "
+            f"(`requirements:`); the largest: {', '.join(largest)}"
+        )
 
 
 def _named(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -122,7 +122,7 @@ class Controller:
                 return
             self._attempts.note(study.id, self._ticks())
             self._runners.end_older(study.id, lease.fence)
-            self._runners.start(found, lease, self._store.files(study.id))
+            self._runners.start(found, lease)
         except UnknownStudy:
             return
         except GoodfitError as error:

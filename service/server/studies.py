@@ -43,7 +43,7 @@ class NewStudy(BaseModel):
         default=[], alias="set", max_length=100, description="KEY=VALUE each: keys of the file to replace."
     )
     files: dict[str, str] = Field(
-        default={}, max_length=20, description="Code that the study brings, by file name, where the server allows it."
+        default={}, max_length=app.FILES, description="Code that the study brings, by path, where the server allows it."
     )
     priority: int = Field(default=0, ge=-1000, le=1000, description="The higher goes first.")
     new: bool = Field(default=False, description="Under a new name, if this one is taken.")
@@ -142,8 +142,8 @@ def _model(shared: State, name: str, trial: int | None) -> Response:
         with tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
             app.model_folder(shared.settings, shared.store, found, record, Path(folder))
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as parts:
-                for part in sorted(Path(folder).iterdir()):
-                    parts.write(part, part.name)
+                for part in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+                    parts.write(part, part.relative_to(folder).as_posix())
     except BaseException:
         target.unlink()
         raise

@@ -140,7 +140,7 @@ class _Reading:
         fixed = self._fixed()
         space = self._space(fixed)
         source = self._find_files()
-        modules = () if self._foreign else (str(self._base), str(Path.cwd()))
+        modules = self._module_folders()
         look_for_modules(modules)
         trainer = find_trainer(self._parts.get("trainer"), self._say)
         if trainer is not None:
@@ -157,6 +157,14 @@ class _Reading:
         if ":" in self._parts["trainer"] and ".py:" not in self._parts["trainer"]:
             self._parts["modules"] = modules
         return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
+
+    def _module_folders(self) -> tuple[str, ...]:
+        """Where modules that the study names are found, after the installed ones."""
+        if not self._foreign:
+            return str(self._base), str(Path.cwd())
+        place = self._base.joinpath(*self._parts.get("trainer", "").partition(":")[0].split("."))
+        came_along = place.with_name(f"{place.name}.py").is_file() or (place / "__init__.py").is_file()
+        return (str(self._base),) if came_along else ()
 
     def _say(self, path: KeyPath, wrong: str) -> None:
         self._problems.append(self._origin.problem(path, wrong))

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from service.errors import GoodfitError
 from service.ports import Runners
 from service.ray_executor import Cluster
 from service.ray_runners import RayRunners
@@ -64,8 +63,8 @@ def test_nodes_say_what_they_have(runners: Runners) -> None:
 
 
 def test_a_runner_works_once_in_a_process_of_its_own_and_ends_with_its_work(runners: Runners, tmp_path: Path) -> None:
-    runners.start(a_study(), a_lease(), {})
-    runners.start(a_study(), a_lease(), {})
+    runners.start(a_study(), a_lease())
+    runners.start(a_study(), a_lease())
     found = came_up(tmp_path, "s1-1")
     assert found["pid"] != os.getpid()
     assert found["told"] == "a secret"
@@ -76,23 +75,9 @@ def test_a_runner_works_once_in_a_process_of_its_own_and_ends_with_its_work(runn
     assert len(ray_work.notes(tmp_path, "s1-1")) == 1
 
 
-def test_files_travel_to_the_runner_and_to_its_workers(runners: Runners, tmp_path: Path) -> None:
-    runners.start(a_study(), a_lease(), {"my_net.py": "x = 1", "other.py": "größe = 2"})
-    found = came_up(tmp_path, "s1-1")
-    assert found["files"] == ["my_net.py", "other.py"]
-    assert found["child"][1] == found["files"]
-
-
-@pytest.mark.parametrize("name", ["../evil.py", "/etc/evil.py", "a/b.py", "", ".."])
-def test_a_file_cannot_lie_elsewhere(runners: Runners, name: str) -> None:
-    with pytest.raises(GoodfitError, match="plain file name"):
-        runners.start(a_study(), a_lease(), {name: "x = 1"})
-    assert runners.running() == set()
-
-
 def test_older_runners_of_a_study_are_ended_even_when_they_are_stopped(runners: Runners, tmp_path: Path) -> None:
     for lease in (a_lease(1, 1), a_lease(1, 2), a_lease(1, 4), a_lease(11, 1)):
-        runners.start(a_study(lease.study_id), lease, {})
+        runners.start(a_study(lease.study_id), lease)
     old, zombie, current, other = (came_up(tmp_path, name)["pid"] for name in ("s1-1", "s1-2", "s1-4", "s11-1"))
     os.kill(zombie, signal.SIGSTOP)
     runners.end_older(1, 4)

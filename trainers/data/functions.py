@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainers.errors import DataProblem, TrainersError
-from trainers.registry import import_function
+from trainers.registry import import_function, not_sent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def _told(error: BaseException, path: Path) -> str:
     first = (str(error).strip().splitlines() or [""])[0]
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     place = f" ({path.name}:{lines[-1]})" if lines else ""
-    return f"{type(error).__name__}{f': {first}' if first else ''}{place}"
+    return f"{type(error).__name__}{f': {first}' if first else ''}{place}{not_sent(error)}"
 
 
 def _arrays(source: str, found: Any) -> dict[str, np.ndarray]:

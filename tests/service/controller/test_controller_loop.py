@@ -21,7 +21,7 @@ class Puppets:
     """Runners that note what they are asked for."""
 
     cluster: list[Mapping[str, float]] = field(default_factory=lambda: [{"CPU": 4.0}])
-    started: list[tuple[str, Lease, Mapping[str, str]]] = field(default_factory=list)
+    started: list[tuple[str, Lease]] = field(default_factory=list)
     ended: list[tuple[int, int]] = field(default_factory=list)
     mirrors: list[str] = field(default_factory=list)
     requests: list[Sequence[Mapping[str, float]]] = field(default_factory=list)
@@ -32,10 +32,10 @@ class Puppets:
     def nodes(self) -> list[Mapping[str, float]]:
         return self.cluster
 
-    def start(self, study: Study, lease: Lease, files: Mapping[str, str]) -> None:
+    def start(self, study: Study, lease: Lease) -> None:
         if self.fault:
             raise self.fault
-        self.started.append((study.name, lease, files))
+        self.started.append((study.name, lease))
 
     def end_older(self, study_id: int, fence: int) -> None:
         self.ended.append((study_id, fence))
@@ -86,12 +86,11 @@ class Scene:
 
     def queue(self, name: str, **changes: Any) -> Study:
         values: dict[str, Any] = {"queued": self.clock.now, "spec": {}, "fingerprint": "f", "created": 1.0}
-        files = changes.pop("files", None)
-        return self.store.add_study(Study(name, **(values | changes)), files)
+        return self.store.add_study(Study(name, **(values | changes)))
 
     def take_over(self, name: str) -> Lease:
         """What a runner does first."""
-        lease = next(lease for started, lease, _ in self.puppets.started[::-1] if started == name)
+        lease = next(lease for started, lease in self.puppets.started[::-1] if started == name)
         taken = self.store.hand_over(lease, "runner", self.clock.now, 30.0)
         self.store.apply(taken, Batch(study=self.store.study(name).to(StudyState.RUNNING)))
         return taken
@@ -104,11 +103,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     store.close()
 
 
-def test_a_queued_study_is_claimed_and_started_with_its_files(scene: Scene) -> None:
-    study = scene.queue("digits", files={"my_net.py": "x = 1"})
+def test_a_queued_study_is_claimed_and_started(scene: Scene) -> None:
+    study = scene.queue("digits")
     scene.controller().turn()
-    ((name, lease, files),) = scene.puppets.started
-    assert (name, files) == ("digits", {"my_net.py": "x = 1"})
+    ((name, lease),) = scene.puppets.started
+    assert name == "digits"
     assert lease == scene.store.holder(study.id)
     assert (lease.owner, lease.until) == ("here:1:1", scene.clock.now + START_SECONDS)
     assert scene.puppets.ended == [(study.id, lease.fence)]
@@ -227,7 +226,7 @@ def test_a_runner_whose_lease_ran_out_is_ended_and_replaced(scene: Scene) -> Non
     scene.clock.now += 2.0
     controller.turn()
     assert scene.puppets.names == ["digits", "digits"]
-    (_, first, _), (_, second, _) = scene.puppets.started
+    (_, first), (_, second) = scene.puppets.started
     assert first.fence < held.fence < second.fence
     assert scene.puppets.ended[-1] == (study.id, second.fence)
     assert scene.said[-1] == "started study digits again"
@@ -247,10 +246,10 @@ def test_a_claim_that_no_runner_takes_over_runs_out(scene: Scene) -> None:
 
 def test_a_study_that_cannot_be_started_is_given_back_and_the_others_go_on(scene: Scene) -> None:
     bad = scene.queue("bad")
-    scene.puppets.fault = GoodfitError("its files are too large")
+    scene.puppets.fault = GoodfitError("its name is taken")
     scene.controller().turn()
     assert scene.store.holder(bad.id) is None
-    assert scene.said == ["study bad cannot be started: its files are too large"]
+    assert scene.said == ["study bad cannot be started: its name is taken"]
 
 
 def test_a_lost_cluster_ends_the_controller_and_frees_the_claim(scene: Scene) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service import app
 from service.app.submission import Rules
 from tests.serving import VALUES, Place, place
 
@@ -141,8 +143,6 @@ CODE = [
 
 @pytest.mark.parametrize("changes", CODE, ids=str)
 def test_no_code_and_no_file_is_taken_in(at: Place, changes: dict[str, Any]) -> None:
-    import sys
-
     answer = at.http(role="submitter").post("/v1/studies", json=body(**changes))
     assert answer.status_code == 422, answer.text
     assert "antigravity" not in sys.modules
@@ -197,12 +197,48 @@ def test_code_that_cannot_be_imported_is_said(open_minded: Place, text: str, sai
 
 
 @pytest.mark.parametrize(
-    "name", ["../x.py", "/tmp/x.py", "x", "x.pyc", "a/b.py", ".py", "x.py\n", "", "con\x00.py", "ü.py"]
+    "name",
+    [
+        *("../x.py", "/tmp/x.py", "x", "x.pyc", "a/../b.py", "a//b.py", "./b.py", "a\\b.py", ".a/b.py", "a/"),
+        *(".py", "x.py\n", "", "con\x00.py", "ü.py"),
+    ],
 )
 def test_files_have_plain_names(open_minded: Place, name: str) -> None:
     answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files={name: NET}))
     assert answer.status_code == 400, answer.text
     assert "plain file name" in answer.text
+
+
+PACKAGE = {
+    "nets/__init__.py": "",
+    "nets/my_net.py": f"from nets.parts import x\n{NET}",
+    "nets/parts.py": "x = 1",
+    "trainers.py": "raise SystemExit",
+    "service/__init__.py": "raise SystemExit",
+}
+
+
+@pytest.mark.parametrize("trainer", ["nets/my_net.py:my-net", "nets.my_net:my-net"])
+def test_a_package_travels_with_the_study(
+    open_minded: Place, trainer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    answer = open_minded.http(role="submitter").post("/v1/studies", json=own(trainer=trainer, files=PACKAGE))
+    assert answer.status_code == 201, answer.text
+    study = open_minded.store.study("digits")
+    assert study.spec["trainer"] == trainer
+    assert open_minded.store.files(study.id) == PACKAGE
+    here = app.spec_here(open_minded.store, study)
+    assert here.trainer == trainer or Path(here.trainer.partition(":")[0]).is_file()
+    assert all((Path(folder) / "nets/parts.py").is_file() for folder in here.modules)
+
+
+def test_a_package_that_is_not_sent_is_the_workers_to_have(open_minded: Place) -> None:
+    files = {"my_net.py": f"import nothing_such\n{NET}"}
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files=files))
+    assert "which the server's workers lack" in answer.json()["message"]
+    assert "pip install" not in answer.text
 
 
 def test_code_does_not_see_the_secrets_of_the_server(open_minded: Place, monkeypatch: pytest.MonkeyPatch) -> None:

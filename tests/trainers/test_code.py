@@ -1,0 +1,234 @@
+"""What belongs to a study's own code, and a worker on a machine that has none of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.training import Line, assign
+from trainers.code import Code, find_code, imports_relatively, placed
+from trainers.messages import Outcome, Pack
+from trainers.registry import resolve, use_packages_of
+from trainers.worker import Setup, Worker
+
+
+def lay(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def names(folder: Path, reference: str, *folders: Path) -> list[str]:
+    place = f"{folder}/{reference}" if ".py:" in reference else reference
+    found = find_code([place], [str(one) for one in folders])
+    return sorted(found.code().files) if found.files else []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import shapes",
+        "import json, shapes as s",
+        "from shapes import circle",
+        "def train(trial):\n    import shapes",
+        "try:\n    import shapes\nexcept ImportError:\n    pass",
+        "import importlib\nshapes = importlib.import_module('shapes')",
+        "shapes = __import__('shapes')",
+        "import pkg.uses_it",
+        "from pkg import uses_it",
+        "import importlib\ndef load(name):\n    return importlib.import_module(name)",
+    ],
+)
+def test_what_a_trainer_imports_from_beside_it_belongs_to_it(tmp_path: Path, line: str) -> None:
+    lay(tmp_path, {"tune.py": line, "shapes.py": "", "pkg/__init__.py": "", "pkg/uses_it.py": "import shapes"})
+    found = names(tmp_path, "tune.py:train")
+    assert {"tune.py", "shapes.py"} <= set(found)
+    assert ("pkg/__init__.py" in found) == ("pkg" in line)
+
+
+def test_what_nobody_imports_stays_where_it_is(tmp_path: Path) -> None:
+    lay(tmp_path, {"tune.py": "import torch, os, no_such_module", "other.py": "", "torch.py": "", "os.py": ""})
+    assert names(tmp_path, "tune.py:train") == ["tune.py"]
+
+
+@pytest.mark.parametrize("room", ["service", "trainers", "search_spaces", "goodfit"])
+def test_goodfits_own_rooms_are_not_the_studys(tmp_path: Path, room: str) -> None:
+    lay(
+        tmp_path, {"tune.py": f"import {room}\nfrom {room}.mine import x", f"{room}/__init__.py": "", "trainers.py": ""}
+    )
+    assert names(tmp_path, "tune.py:train") == ["tune.py"]
+
+
+def test_a_package_comes_with_what_it_imports_relatively(tmp_path: Path) -> None:
+    files = {
+        "nets/__init__.py": "from .blocks import block",
+        "nets/models.py": "from . import blocks\nfrom .deep.layer import x\nfrom pkg import y",
+        "nets/blocks.py": "",
+        "nets/deep/__init__.py": "",
+        "nets/deep/layer.py": "from ..shared import z",
+        "nets/shared.py": "",
+        "nets/unused.py": "",
+        "pkg.py": "",
+    }
+    lay(tmp_path, files)
+    expected = sorted(set(files) - {"nets/unused.py"})
+    assert names(tmp_path, "nets/models.py:train") == expected
+    assert names(tmp_path, "nets.models:train", tmp_path) == expected
+    assert names(tmp_path, "nets.models:train") == []
+
+
+def test_imports_that_go_round_and_a_neighbour_that_is_no_python_come_along(tmp_path: Path) -> None:
+    lay(tmp_path, {"tune.py": "import a", "a.py": "import b", "b.py": "import a, tune, broken", "broken.py": "def ("})
+    assert names(tmp_path, "tune.py:train") == ["a.py", "b.py", "broken.py", "tune.py"]
+
+
+def test_a_link_travels_as_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    lay(tmp_path, {"lib/shapes.py": "SIDES = 4", "study/tune.py": "import shapes"})
+    (tmp_path / "study" / "shapes.py").symlink_to(tmp_path / "lib" / "shapes.py")
+    code = find_code([f"{tmp_path}/study/tune.py:train"]).code()
+    assert code.files == {"tune.py": b"import shapes", "shapes.py": b"SIDES = 4"}
+
+
+def test_code_of_two_folders_keeps_them_apart(tmp_path: Path) -> None:
+    lay(tmp_path, {"models/tune.py": "import u", "models/u.py": "1", "data/load.py": "import u", "data/u.py": "2"})
+    found = find_code([f"{tmp_path}/models/tune.py:train", f"{tmp_path}/data/load.py:load", "digits", "mlp"])
+    assert sorted(found.code().files) == ["data/load.py", "data/u.py", "models/tune.py", "models/u.py"]
+
+
+def test_files_that_the_code_names_and_that_are_no_modules_are_known(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {"tune.py": "import shapes\nopen('weights.json')", "shapes.py": "'sub/t.csv', 'absent.csv', 'tune.py'"},
+    )
+    lay(tmp_path, {"weights.json": "{}", "sub/t.csv": "", "unnamed.csv": ""})
+    found = find_code([f"{tmp_path}/tune.py:train"])
+    assert sorted(found.named) == [tmp_path / "sub/t.csv", tmp_path / "weights.json"]
+
+
+def test_code_that_lies_here_as_it_was_is_used_where_it_lies(tmp_path: Path) -> None:
+    lay(tmp_path, {"tune.py": "import shapes", "shapes.py": "SIDES = 4"})
+    code = find_code([f"{tmp_path}/tune.py:train"]).code()
+    assert placed(code) == tmp_path
+
+
+def test_a_copy_of_code_that_was_written_meanwhile_has_its_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    home = lay(tmp_path / "home", {"tune.py": "import shapes", "shapes.py": "SIDES = 4", "weights.json": "{}"})
+    code = find_code([f"{home}/tune.py:train"]).code()
+    (home / "shapes.py").write_text("SIDES = 5")
+    place = placed(code)
+    assert (place / "shapes.py").read_text() == "SIDES = 4"
+    assert (place / "weights.json").read_text() == "{}"
+    assert placed(code) == place
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+
+
+RELATIVE = {
+    "nets/__init__.py": "",
+    "nets/models.py": "from .blocks import NAME\nfrom nets.blocks import NAME as SAME\ndef train(trial): ...\n"
+    "train.__doc__ = NAME + SAME",
+    "nets/blocks.py": "NAME = 'block'",
+}
+
+
+def test_a_file_of_a_package_imports_from_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    lay(tmp_path, RELATIVE)
+    assert imports_relatively(tmp_path / "nets/models.py")
+    assert resolve(f"{tmp_path}/nets/models.py:train").doc == "blockblock"
+
+
+def test_studies_with_modules_of_one_name_have_each_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    text = "import helper_of_many\ndef train(trial): ...\ntrain.__doc__ = helper_of_many.NAME"
+    for name in ("a", "b"):
+        lay(tmp_path / name, {"tune.py": text, "helper_of_many.py": f"NAME = '{name}'"})
+    assert [resolve(f"{tmp_path}/{name}/tune.py:train").doc for name in ("a", "b", "a")] == ["a", "b", "a"]
+    lay(tmp_path / "a", {"late.py": text})
+    assert resolve(f"{tmp_path}/a/late.py:train").doc == "a"
+
+
+TRAVELLER = {
+    "tune.py": "import shapes_far_away\nfrom trainers import register\n"
+    "def train(trial):\n    import service_of_mine.late\n    for epoch in trial.epochs():\n"
+    "        trial.report(val={'accuracy': shapes_far_away.SIDES + service_of_mine.late.MORE})\n"
+    "def reads(trial):\n    open('weights.json')\n",
+    "shapes_far_away.py": "SIDES = 4",
+    "service_of_mine/__init__.py": "",
+    "service_of_mine/late.py": "MORE = 0.5",
+    "trainers.py": "raise SystemExit",
+    "service.py": "raise SystemExit",
+    "search_spaces.py": "raise SystemExit",
+}
+
+
+def far_away(name: str, setup: Setup, tmp_path: Path) -> Line:
+    """What a worker on a machine without the study's files makes of a trial."""
+    line = Line()
+    worker = Worker(line)
+    worker.warm_up(setup)
+    worker.run(Pack((assign(tmp_path / "trial", trainer=f"/home/ada/study/{name}"),)))
+    return line
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process is a worker's: what it does to itself is undone."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("trainers.registry._elsewhere", [])
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "1")
+    return tmp_path
+
+
+def code_far_away(files: Mapping[str, str]) -> Code:
+    return Code("/home/ada/study", {name: text.encode() for name, text in files.items()})
+
+
+def test_a_worker_that_has_none_of_the_files_trains_all_the_same(here: Path) -> None:
+    setup = Setup("/home/ada/study/tune.py:train", None, code=code_far_away(TRAVELLER), elsewhere=True)
+    line = far_away("tune.py:train", setup, here)
+    assert line.ended.message is None
+    assert [metrics["val/accuracy"] for _, metrics in line.curve] == [4.5] * 3
+
+
+def test_a_worker_that_lacks_a_package_says_whose_it_is_to_install(here: Path) -> None:
+    files = {"theirs.py": "import package_of_nobody\ndef train(trial): ..."}
+    line = far_away("theirs.py:train", Setup("mlp", None, code=code_far_away(files), elsewhere=True), here)
+    message = line.ended.message or ""
+    assert "the package package_of_nobody, which the workers lack" in message
+    assert "requirements:" in message
+    assert "pip install" not in message
+
+
+def test_a_file_that_did_not_travel_is_said(here: Path) -> None:
+    setup = Setup("mlp", None, code=code_far_away(TRAVELLER), elsewhere=True)
+    line = far_away("tune.py:reads", setup, here)
+    assert line.ended.outcome is Outcome.ERROR
+    assert "no other files that lie beside it" in (line.ended.message or "")
+
+
+def test_a_name_of_goodfits_own_is_said_to_be_taken(tmp_path: Path) -> None:
+    lay(tmp_path, {"tune.py": "from trainers.of_mine import net", "trainers/of_mine.py": "net = 1"})
+    done = subprocess.run(
+        [sys.executable, "-c", f"from trainers.registry import resolve; resolve('{tmp_path}/tune.py:train')"],
+        capture_output=True,
+        text=True,
+    )
+    assert "the name trainers is Goodfit's own: rename" in done.stderr
+    assert "pip install" not in done.stderr
+
+
+def test_whose_packages_are_said_to_lack_is_said_once(here: Path) -> None:
+    lay(here, {"x.py": "import package_of_nobody"})
+    use_packages_of("the server's workers")
+    with pytest.raises(Exception, match="which the server's workers lack, and no module of that name came with"):
+        resolve(f"{here}/x.py:train")

@@ -1,0 +1,299 @@
+"""A study's own code: the files that it is made of, and where they lie on a machine that has none of them.
+
+A study names code by a file (`tune.py:train`) or by a module (`nets.models:train`). What that code imports from beside
+itself belongs to it: it travels where the code goes, and counts in its digest. Nothing is imported here to find out;
+installed packages, Python's own modules and Goodfit's rooms are not the study's.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OURS = frozenset({"goodfit", "service", "trainers", "search_spaces"})  # no module beside a trainer takes their place
+_COMPUTED = frozenset({"import_module", "__import__", "iter_modules", "walk_packages", "run_path", "run_module"})
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The files of a study's own code.
+
+    Attributes:
+        root: the folder that they lie in where they come from; empty where that is no place of this machine.
+        files: name, relative to the root -> content.
+    """
+
+    root: str
+    files: Mapping[str, bytes]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """A hash of each file."""
+        return {name: hashlib.blake2b(content, digest_size=8).hexdigest() for name, content in self.files.items()}
+
+
+@dataclass(slots=True)
+class Found:
+    """What was found to belong to some code.
+
+    Attributes:
+        files: in the order in which they were found.
+        folders: where Python looks for what the study itself names.
+        named: files beside it that are no modules, which it names and which therefore it may read.
+    """
+
+    files: dict[Path, None] = field(default_factory=dict)
+    folders: dict[Path, None] = field(default_factory=dict)
+    named: dict[Path, None] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The folder that all files lie in."""
+        return Path(os.path.commonpath([*self.folders, *(file.parent for file in self.files)]))
+
+    def code(self) -> Code:
+        """With the files' contents; OSError where one cannot be read."""
+        root = self.root
+        return Code(str(root), {file.relative_to(root).as_posix(): file.read_bytes() for file in self.files})
+
+
+def find_code(references: Iterable[str], folders: Sequence[str] = ()) -> Found:
+    """The files of the code that a study names.
+
+    Args:
+        references: `/path/to/file.py:name`, or `module:name` of a module in one of the folders; others are left out.
+        folders: where modules are found.
+    """
+    found = Found()
+    for reference in references:
+        place, colon, _ = reference.rpartition(":")
+        if ".py:" in reference:
+            file = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its name, beside its neighbours
+            if file.is_file():
+                found.folders[package_root(file)] = None
+                _add(found, file, tuple(dict.fromkeys((file.parent, package_root(file)))))
+        elif colon:
+            folder = _add_module(found, place, tuple(Path(folder) for folder in folders))
+            if folder is not None:
+                found.folders[folder] = None
+    return found
+
+
+def _add(found: Found, file: Path, folders: tuple[Path, ...]) -> None:
+    if file in found.files:
+        return
+    found.files[file] = None
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return  # the import says what is wrong with it
+    for level, name in _imports(tree):
+        if level:
+            package = file.parents[level - 1]
+            _add_packages(found, package, folders)
+            _add_module(found, name, (package,), relative=True)
+        else:
+            _add_module(found, name, folders)
+    if _computes_imports(tree):
+        _add_neighbours(found, file, folders)
+    for text in _texts(tree):
+        beside = _beside(file.parent, text)
+        if beside is not None:
+            found.named[beside] = None
+
+
+def _add_packages(found: Found, package: Path, folders: tuple[Path, ...]) -> None:
+    """The `__init__.py` of a package and of those that it lies in."""
+    while (init := package / "__init__.py").is_file():
+        _add(found, init, (*folders, package_root(init)))
+        package = package.parent
+
+
+def _add_module(found: Found, name: str, folders: tuple[Path, ...], *, relative: bool = False) -> Path | None:
+    """A module with the packages that it lies in; the one of the folders that has it, None where it is not theirs."""
+    first, *_ = parts = name.split(".") if name else [""]
+    if not relative and (first in OURS or first in sys.stdlib_module_names or _installed(first)):
+        return None
+    for folder in folders:
+        place = folder
+        within = folders if relative else (folder, *folders)
+        for part in parts:
+            if part and (file := place / f"{part}.py").is_file() and not (place / part / "__init__.py").is_file():
+                _add(found, file, within)
+                break
+            place = place / part
+            if (init := place / "__init__.py").is_file():
+                _add(found, init, within)
+            elif not place.is_dir():
+                break
+        if (folder / first).is_dir() or (folder / f"{first}.py").is_file():
+            return folder
+    return None
+
+
+def _add_neighbours(found: Found, file: Path, folders: tuple[Path, ...]) -> None:
+    """All modules beside a file that imports by names it makes up; of a package, with its subpackages."""
+    package = (file.parent / "__init__.py").is_file()
+    for beside in sorted(file.parent.rglob("*.py") if package else file.parent.glob("*.py")):
+        _add(found, beside, folders)
+
+
+def package_root(file: Path) -> Path:
+    """The folder that Python has to look in to find a file's package; of a file in no package, its own."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def imports_relatively(file: Path) -> bool:
+    """Whether a file imports from the package that it lies in by `from . import ...`."""
+    if not (file.parent / "__init__.py").is_file():
+        return False
+    try:
+        return any(level for level, _ in _imports(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError, OSError, RecursionError):
+        return False
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every module that a file may import, wherever in it: its level, 0 for an absolute name, and its name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or ""
+            before = f"{node.module}." if node.module else ""
+            yield from ((node.level, before + alias.name) for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and (name := _literal_import(node)) is not None:
+            yield len(name) - len(name.lstrip(".")), name.lstrip(".")
+
+
+def _called(node: ast.Call) -> str:
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _literal_import(node: ast.Call) -> str | None:
+    """The module of `importlib.import_module("shapes")`."""
+    if _called(node) not in ("import_module", "__import__") or not node.args:
+        return None
+    first = node.args[0]
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def _computes_imports(tree: ast.Module) -> bool:
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(_called(call) in _COMPUTED and _literal_import(call) is None for call in calls)
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) <= 200:
+            yield node.value
+
+
+def _beside(folder: Path, text: str) -> Path | None:
+    """The file beside a module that a text in it names."""
+    try:
+        path = folder / text
+        is_data = path.suffix not in ("", ".py", ".yaml", ".yml") and path.is_file() and not Path(text).is_absolute()
+    except (OSError, ValueError):
+        return None
+    return path if is_data else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _installed(name: str) -> bool:
+    """Whether a top-level module is of an installed package, which goes before one beside a trainer."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return False
+    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
+    return any(Path(place).is_relative_to(root) for place in places for root in _installed_roots())
+
+
+@functools.cache
+def _installed_roots() -> tuple[str, ...]:
+    paths = [sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    return tuple(dict.fromkeys([*paths, *site.getsitepackages(), site.getusersitepackages()]))
+
+
+def placed(code: Code) -> Path:
+    """Where the code lies on this machine: where it comes from, if it lies there just so; else in a copy.
+
+    Beside a copy is what lies beside the original, where that is here but was written meanwhile.
+    """
+    if code.root and all(_has(Path(code.root, name), content) for name, content in code.files.items()):
+        return Path(code.root)
+    digest = hashlib.blake2b(repr((code.root, sorted(code.digests.items()))).encode(), digest_size=12).hexdigest()
+    folder = _own_folder() / digest
+    for name, content in code.files.items():
+        file = folder / name
+        if not _has(file, content):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _write(file, content)
+    if code.root:
+        for place in {file.parent for file in map(Path, code.files)}:
+            _link_beside(Path(code.root) / place, folder / place)
+    return folder
+
+
+def _has(file: Path, content: bytes) -> bool:
+    try:
+        return file.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _own_folder() -> Path:
+    """A folder for copies of code that nobody else can write in."""
+    folder = Path(tempfile.gettempdir()) / f"goodfit-code-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid == os.getuid() and not found.st_mode & 0o077 and not folder.is_symlink():
+        return folder
+    return Path(tempfile.mkdtemp(prefix="goodfit-code-"))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file that other workers may be writing as well."""
+    handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=".")
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+    Path(scratch).replace(file)
+
+
+def _link_beside(original: Path, copy: Path) -> None:
+    if not original.is_dir():
+        return
+    for item in original.iterdir():
+        link = copy / item.name
+        if not link.exists() and not link.is_symlink() and item.name != "__pycache__":
+            link.symlink_to(item)
+
+
+def moved(reference: str, root: str, place: str) -> str:
+    """A reference to a file below `root` as it is below `place`; any other as it is."""
+    return f"{place}{reference[len(root) :]}" if reference == root or reference.startswith(f"{root}/") else reference
+
+
+def code_file(reference: str, files: Container[str]) -> str | None:
+    """The file that `nets/models.py:train` or `nets.models:train` names among those of a study; None: none of them."""
+    place, colon, _ = reference.rpartition(":")
+    module = place.replace(".", "/")
+    wanted = (place,) if place.endswith(".py") else (f"{module}.py", f"{module}/__init__.py")
+    return next((name for name in wanted if name in files), None) if colon else None
