@@ -140,8 +140,16 @@ def _titled(process: psutil.Process, title: str) -> bool:
 
 
 @contextlib.contextmanager
-def real_stack(*, allow_code: bool = False, environment: Mapping[str, str] | None = None) -> Iterator[RealStack]:
-    """A stack of its own, ended with everything that it started."""
+def real_stack(
+    *, allow_code: bool = False, environment: Mapping[str, str] | None = None, starter: str = "deploy.stack"
+) -> Iterator[RealStack]:
+    """A stack of its own, ended with everything that it started.
+
+    Args:
+        allow_code: studies may bring trainers of their own.
+        environment: of whoever starts it.
+        starter: the module that starts it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="goodfit-stack-"))
     folder.chmod(0o711)  # PostgreSQL does not run as root: another user passes through
     variables = {
@@ -150,7 +158,7 @@ def real_stack(*, allow_code: bool = False, environment: Mapping[str, str] | Non
         **(environment or {}),
     }
     try:
-        up = [sys.executable, "-m", "deploy.stack", "up", "--folder", str(folder)]
+        up = [sys.executable, "-m", starter, "up", "--folder", str(folder)]
         done = subprocess.run(
             up, env={**os.environ, **variables}, cwd=Path(stack.__file__).parents[1], capture_output=True, text=True
         )

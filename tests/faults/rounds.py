@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,18 @@ from service.errors import Fenced
 from service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
 from tests import zoo
 from tests.e2e.cli import Home, until
+from tests.faults.machine import Clock, Disk
 from tests.real_stack import LEASE, NODES, RUNNER, TRIAL_WORKER, RealStack
 
 SECONDS = 0.25  # an epoch takes
 PATIENCE = 180.0
+AWAY_SECONDS = 10.0
 CLAIM_SECONDS = 10.0  # beyond the lease: the controller itself may have been killed a moment ago
 METRICS = ("gap/loss", "train/loss", "val/loss")
 STUDY: dict[str, Any] = {
     "space": {"x": {"type": "float", "low": 0, "high": 0.7, "step": 0.1}, "y": ["a", "b"]},
     "objective": {"metric": "val/loss", "direction": "minimize"},
-    "training": {"epochs": 15},
+    "training": {"epochs": 20, "checkpoint_epochs": 1},
 }
 GRID = {**STUDY, "search": {"method": "grid", "try_defaults": False}}
 POINTS = 16
@@ -93,6 +95,8 @@ class Round:
         seed: of the order of the faults, their victims and their moments, and of how the second study prunes.
         expected: of `undisturbed`.
         folder: for study files.
+        clock: of the stack.
+        disk: where the stack's artifacts are; None: no small disk can be had here.
         recovery: fault -> seconds from it to the next reports.
     """
 
@@ -100,6 +104,8 @@ class Round:
     seed: int
     expected: Mapping[str, list[Outcome]]
     folder: Path
+    clock: Clock
+    disk: Disk | None = None
     recovery: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -166,6 +172,15 @@ class Round:
             found = self.stack.store.study(name)
             assert found.state is StudyState.DONE, f"{kind}: {found.state} {found.message}\n{self.told()}"
 
+    def await_state(self, kind: str, *states: StudyState) -> None:
+        study = self.names[kind]
+        until(lambda: self.state(kind) in states, f"{study} to be {' or '.join(states)}\n{self.told()}", PATIENCE)
+
+    def resume(self, kind: str) -> None:
+        """As its user does."""
+        self.stack.studies[self.names[kind]].resume()
+        self.await_state(kind, StudyState.RUNNING, StudyState.DONE)
+
     def told(self) -> str:
         return "\n".join(self.stack.runner_said(name) for name in self.names.values())
 
@@ -205,6 +220,7 @@ class Round:
         assert no_fenced_write(self.stack) == []
         for name in self.names.values():
             assert "Traceback" not in self.stack.runner_said(name), self.told()
+            assert self.stack.store.study(name).seconds >= 0, "a study that took less than no time"
 
     def assert_mirrored(self, kind: str, name: str) -> None:
         """In MLflow, a run for each trial, and each point of each curve once."""
@@ -293,13 +309,60 @@ def head_lost(at: Round) -> None:
     at.stack.restart("ray-head")
 
 
+def disk_full(at: Round) -> None:
+    """Studies are interrupted, and resumed when there is room again."""
+    assert at.disk is not None
+    with at.disk.full():
+        for kind in at.names:
+            at.await_state(kind, StudyState.INTERRUPTED, StudyState.DONE)
+    for kind, name in at.names.items():
+        if at.state(kind) is StudyState.INTERRUPTED:
+            message = at.stack.store.study(name).message
+            assert "No space left" in (message or ""), message
+            at.resume(kind)
+
+
+def artifacts_away(at: Round) -> None:
+    """Trials wait for their files."""
+    assert at.disk is not None
+    away = at.chance.choice([at.disk.read_only, at.disk.gone])
+    print(f"    {away.__name__.replace('_', ' ')}", flush=True)
+    with away():
+        time.sleep(AWAY_SECONDS)
+    for kind in at.names:
+        assert at.state(kind) in (StudyState.RUNNING, StudyState.DONE), at.told()
+
+
+def clock_turned_back(at: Round) -> None:
+    """All goes on, and a stop is heard at once."""
+    at.clock.turn_back(3600)
+    at.await_reports(3)
+    running = [kind for kind in at.names if at.state(kind) is StudyState.RUNNING]
+    for kind in running:
+        at.stack.studies[at.names[kind]].stop()
+    for kind in running:
+        at.await_state(kind, StudyState.STOPPED, StudyState.DONE)
+        if at.state(kind) is StudyState.STOPPED:
+            at.resume(kind)
+
+
 FAULTS: dict[str, Callable[[Round], None]] = {
     one.__name__.replace("_", " "): one
     for one in (
         worker_killed, runner_killed, controller_killed, api_killed, node_lost, mlflow_down, database_restarted,
-        runner_stopped, head_lost,
+        runner_stopped, head_lost, disk_full, artifacts_away, clock_turned_back,
     )
 }  # fmt: skip
+NEED_A_DISK = ("disk full", "artifacts away")
+
+
+def faults(disk: Disk | None, names: Collection[str] = ()) -> dict[str, Callable[[Round], None]]:
+    """Those that are possible here; of these names alone if there are any."""
+    return {
+        name: fault
+        for name, fault in FAULTS.items()
+        if (not names or name in names) and (disk is not None or name not in NEED_A_DISK)
+    }
 
 
 # Who wrote what, as the database saw it.
