@@ -11,10 +11,9 @@ from service.tracker import Mirror, run_mirror
 
 
 def main(database: str, study: str, tracking_uri: str, artifacts: str) -> None:
-    store = open_store(database)
     mirror = Mirror(
-        store,
-        store.study(study).id,
+        open_store(database),
+        study,
         tracking_uri,
         Path(artifacts) if artifacts else None,
         draw=_draw,

@@ -119,8 +119,7 @@ class FolderPlace:
         (self._folder / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def check(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

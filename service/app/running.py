@@ -92,7 +92,7 @@ def run_study(
         options.on_runner(runner)
         ended = runner.run()
     _raise_unless_done(settings, ended, runner)
-    return store.study_by_id(study.id)
+    return store.study(study.name)
 
 
 def ready_place(settings: Settings, study: str) -> None:
@@ -126,7 +126,7 @@ def _build_runner(
     return Runner(
         store=store,
         lease=lease,
-        study=store.study_by_id(study.id),
+        study=store.study(study.name),
         plan=_plan(spec),
         limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
         sampler=_sampler(spec, trainer, study.name),

@@ -177,7 +177,9 @@ def trials(
         str | None, typer.Option(metavar="S", help="Only in this state: COMPLETE, FAILED, FAILED(nan).")
     ] = None,
     verdict: Annotated[str | None, typer.Option(metavar="V", help="Only with this verdict.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV; a text that a spreadsheet would run begins with '.")
+    ] = False,
 ) -> None:
     """List a study's trials."""
     from service.cli.tables import print_trials, trials_csv

@@ -24,6 +24,7 @@ VERDICT_STYLE = {
     "diverged": "red",
     "unfinished": "cyan",
 }
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count too
 
 
 def study_rows(studies: Studies, state: str | None = None, submitter: str | None = None) -> list[dict[str, Any]]:
@@ -144,19 +145,41 @@ def to_yaml(facts: Mapping[str, Any]) -> str:
 
 
 def trials_csv(trials: Sequence[Trial]) -> str:
-    """One trial a line; each parameter is a column `params.NAME`."""
+    """One trial a line; each parameter is a column `params.NAME`. Texts are safe to open in a spreadsheet."""
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
-    stream = io.StringIO()
     rows = [trial_row(trial) for trial in trials]
     head = ["trial", "state", *(f"params.{key}" for key in keys)]
     rest = ["value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended", "mlflow_run_id"]
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*head, *rest])
+    lines = [_csv_line([*head, *rest])]
     for row in rows:
-        writer.writerow(
-            [row["trial"], row["state"], *(row["params"].get(key) for key in keys), *(row[key] for key in rest)]
-        )
-    return stream.getvalue()
+        cells = [row["trial"], row["state"], *(row["params"].get(key) for key in keys), *(row[key] for key in rest)]
+        lines.append(_csv_line([_cell(value) for value in cells]))
+    return "".join(lines)
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\r\n").writerow(cells)  # of these characters, a cell that has one is quoted
+    return stream.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: Any) -> Any:
+    """A value as a CSV's cell: a text that a spreadsheet would run as a formula begins with an apostrophe.
+
+    Spreadsheets take the apostrophe for: what follows is text. Texts that are numbers, such as "-1", stay as they are.
+    """
+    if not isinstance(value, (str, list, tuple, dict)):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:

@@ -12,7 +12,6 @@ from service.errors import UnknownStudy
 from service.ports import Store
 from service.records import Batch, Failure, Lease, Report, Study, Trial, TrialState
 from service.store import open_store
-from tests.storing import remove
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_the_tracker_cannot_change_what_is_the_runners(store: Store, lease: Leas
 
 
 def test_confirming_a_removed_study_is_refused(store: Store, lease: Lease) -> None:
-    remove(store, "digits")
+    store.remove("digits")
     with pytest.raises(UnknownStudy, match="removed"):
         store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
     with pytest.raises(UnknownStudy, match="removed"):
@@ -176,6 +175,6 @@ def test_a_fence_stays_when_its_lease_is_released(store: Store, lease: Lease) ->
     assert store.fence(lease.study_id) == lease.fence
     store.release(lease)
     assert store.fence(lease.study_id) == lease.fence
-    remove(store, "digits")
+    store.remove("digits")
     with pytest.raises(UnknownStudy, match="removed"):
         store.fence(lease.study_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +11,9 @@ from typing import Any
 import pytest
 
 from service import app, cli
-from service.cli.tables import cause, gap_note
+from service.cli.tables import cause, gap_note, trials_csv
 from service.errors import GoodfitError
-from service.records import Report
+from service.records import Report, Trial, TrialState
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -85,3 +87,27 @@ def test_a_gap_that_is_missing_is_explained(metric: str, reported: dict[str, flo
     assert gap_note(study, {"trial": 3, "value": 0.5, "gap": None}) == told
     assert gap_note(study, {"trial": 3, "value": 0.5, "gap": 0.0}) == ""
     assert gap_note(study, {"trial": 3, "value": None, "gap": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ('=HYPERLINK("http://x")', '\'=HYPERLINK("http://x")'),
+        ("=1+1", "'=1+1"),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\uff1d1+1", "'\uff1d1+1"),  # a wide =
+        ("-1", "-1"),
+        ("+1e-3", "+1e-3"),
+        (-0.5, "-0.5"),
+        ("adam", "adam"),
+        (None, ""),
+    ],
+)
+def test_no_cell_of_a_csv_is_a_formula(value: Any, cell: str) -> None:
+    trial = Trial(0, {"choice": value, "=name": value}, 1, TrialState.COMPLETE, value=-1.5)
+    [row] = csv.DictReader(io.StringIO(trials_csv([trial]), newline=""))
+    assert (row["params.choice"], row["params.=name"], row["value"]) == (cell, cell, "-1.5")

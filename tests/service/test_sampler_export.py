@@ -138,3 +138,12 @@ def test_importances_data_frames_and_new_trials_work_on_it() -> None:
     frame = study.trials_dataframe()
     assert list(frame["user_attrs_number"]) == list(range(30))
     assert study.ask().number == 30
+
+
+def test_optunas_plots_are_drawn_from_it() -> None:
+    """With the extra `plots`, as the README says."""
+    from optuna import visualization
+
+    study = a_study()
+    for plot in (visualization.plot_optimization_history, visualization.plot_intermediate_values):
+        assert len(plot(study).data) > 0
