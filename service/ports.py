@@ -142,8 +142,11 @@ class Store(Protocol):
         """The service's studies that are QUEUED or RUNNING, each with its lease unless that was released."""
         ...
 
-    def enqueue(self, study_id: int, at: float, by: str = ...) -> Study:
-        """Put a study that is there into the service's queue; IllegalChange where it cannot be run again."""
+    def enqueue(self, study_id: int, at: float, by: str = ..., *, changed: bool = False) -> Study:
+        """Put a study that is there into the service's queue; IllegalChange where it cannot be run again.
+
+        `changed`: whatever its code and data are now is taken: what they were is forgotten.
+        """
         ...
 
     def note_waits(self, reasons: Mapping[int, str | None]) -> None:

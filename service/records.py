@@ -115,6 +115,8 @@ class Trial:
     test: Mapping[str, float] | None = None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
     share: float = 1.0  # of the study's resources that an attempt takes: more, once it ran out of memory
     size: int | None = None  # parameters of its model; None where they are not known, or it did not end
+    code: str | None = None  # digest of the study's own code that trained it, joined by + where its attempts differ
+    data: str | None = None  # likewise of the data
 
     @property
     def cut(self) -> bool:
@@ -163,6 +165,7 @@ class Study:
     submitter: str | None = None  # who submitted it
     priority: int = 0  # of the queue: the higher goes first
     waits_for: str | None = None  # why the service has not started it yet
+    inputs: Mapping[str, Any] | None = None  # the code and the data of its trials, with a digest of each file
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""

@@ -152,6 +152,7 @@ class Ended:
         test: of a complete assignment that asks for it, the metrics on the test split.
         baseline: what a trivial model scores on the validation split: "val/accuracy", ...
         size: of a complete trial, how many parameters its model has; None where that is not known.
+        data: the digest of the data that it was trained on, joined by + where they changed; None without data.
     """
 
     trial: int
@@ -162,6 +163,7 @@ class Ended:
     test: Mapping[str, float] | None = None
     baseline: Mapping[str, float] = field(default_factory=dict)
     size: int | None = None
+    data: str | None = None
 
 
 Message = Reported | Ended

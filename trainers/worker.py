@@ -121,7 +121,8 @@ class Worker:
         self._channel = channel
         self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
-        self._data: tuple[DataSpec, Data] | None = None
+        self._data: tuple[DataSpec, Data, str] | None = None  # loaded last, and their digest as they were loaded
+        self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
     def warm_up(self, setup: Setup) -> None:
@@ -179,6 +180,7 @@ class Worker:
             return ended
 
     def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
+        self._trained_on.clear()
         log = _LazyFile(assignment)
         notices: list[str] = []
         trained: Trained | None = None
@@ -202,18 +204,28 @@ class Worker:
                     log.append(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
         done = trained or Trained(outcome)
         trial, attempt = assignment.trial, assignment.attempt
-        return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size)
+        data = "+".join(self._trained_on) or None
+        return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size, data)
 
     def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
+        from trainers.data import load, load_sealed
+
         if test:  # not kept: the rows are of no use but once
-            from trainers.data import load_sealed
-
-            return load_sealed(spec)
+            sealed = load_sealed(spec)
+            self._trained_on[_digest(spec)] = None
+            return sealed
         if self._data is None or self._data[0] != spec:
-            from trainers.data import load
-
-            self._data = (spec, load(spec))
+            self._data = (spec, load(spec), _digest(spec))
+        self._trained_on[self._data[2]] = None
         return self._data[1]
+
+
+def _digest(spec: DataSpec) -> str:
+    """What the data are that were just read."""
+    from trainers.data.fingerprint import fingerprint
+
+    found = fingerprint(spec)
+    return "gone" if found is None else found.digest
 
 
 def limit(threads: int, gpus: float) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosis:
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
     from service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
+    from service.diagnosis.health.inputs import mixed_inputs
     from service.diagnosis.study import diagnose_study
     from service.sampler import importances, to_optuna_study
 
@@ -35,7 +36,7 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
         reports=[report for report in reports if report.trial < len(searched)],
     )
     confirmed = candidates_of(everything, metric) if winner_of(everything, metric, direction) else []
-    return diagnose_study(
+    found = diagnose_study(
         searched,
         reports,
         spec.space,
@@ -43,6 +44,7 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
         importances={target: importances(known, target) for target in ("value", "gap")},
         confirmed=confirmed,
     )
+    return found.with_findings(mixed_inputs(everything))
 
 
 def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial], noise: float | None) -> Facts:

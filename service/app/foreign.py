@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         answer = {"spec": spec.to_dict()}
     except errors.GoodfitError as error:
         answer = errors.to_dict(error)
-    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    (folder / "answer.json").write_text(json.dumps(answer).replace(f"{folder / 'code'}/", ""), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,17 +6,18 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service import errors
 from service.app.checking import Checked
 from service.app.code import own_code
+from service.app.inputs import inputs_of, settle_inputs
 from service.app.logs import add_to_log
 from service.app.tracking import CATCH_UP_SECONDS, tracking
-from service.records import Failure, Lease, Study, StudyState, Trial
+from service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, make_folder, owner
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from service.runner import Runner
     from service.scheduler import Plan
     from service.spec import StudySpec
+    from trainers.code import Code
     from trainers.messages import Assignment, DataSpec
     from trainers.registry import Trainer
 
@@ -34,6 +36,7 @@ class Options:
     """How a study is run here."""
 
     executor: str = "ray"  # ray, local
+    changed: bool = False  # it goes on though its data have changed
     watch: Callable[[Progress], None] | None = None
     on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
     sharers: Callable[[], int] = lambda: 1  # tells how many studies there are workers for, this one among them
@@ -71,13 +74,15 @@ def run_study(
             ours = lease.owner == owner()
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
+        code = own_code(checked.spec)
+        study = _settled(settings, store, held, study.name, inputs_of(checked.spec, code), options, lease is not None)
         patience = CATCH_UP_SECONDS if lease is None else math.inf
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
         )
         stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
         elsewhere = settings.ray_address is not None or lease is not None
-        executor = stack.enter_context(_executor(settings, checked, options, elsewhere=elsewhere))
+        executor = stack.enter_context(_executor(settings, checked, options, code, elsewhere=elsewhere))
         runner = _build_runner(
             settings,
             checked.spec,
@@ -93,6 +98,21 @@ def run_study(
         ended = runner.run()
     _raise_unless_done(settings, ended, runner)
     return store.study(study.name)
+
+
+def _settled(
+    settings: Settings, store: Store, lease: Lease, name: str, inputs: Mapping[str, Any], options: Options, served: bool
+) -> Study:
+    """The study with what it is trained with from here on; one of the service rests where its data have changed."""
+    study = store.study(name)
+    try:
+        settle_inputs(settings, store, lease, study, inputs, accept=options.changed, say=options.on_trouble)
+    except errors.DataError as error:
+        if served:
+            state = StudyState.STOPPED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED
+            store.apply(lease, Batch(study=study.to(state, message=str(error), ended=options.clock())))
+        raise
+    return store.study(name)
 
 
 def ready_place(settings: Settings, study: str) -> None:
@@ -127,7 +147,7 @@ def _build_runner(
         store=store,
         lease=lease,
         study=store.study(study.name),
-        plan=_plan(spec),
+        plan=_plan(spec, study.inputs or {}),
         limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
         sampler=_sampler(spec, trainer, study.name),
         executor=executor,
@@ -148,7 +168,7 @@ def _note(settings: Settings, study: str, trial: Trial) -> None:
         add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
 
 
-def _plan(spec: StudySpec) -> Plan:
+def _plan(spec: StudySpec, inputs: Mapping[str, Any]) -> Plan:
     """What the scheduler needs of a study file."""
     from service.scheduler import Plan
 
@@ -165,6 +185,8 @@ def _plan(spec: StudySpec) -> Plan:
         stop_on_overfit=spec.training.stop_on == "overfit",
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
         seed=spec.search.seed,
+        code=(inputs.get("code") or {}).get("digest"),
+        data=(inputs.get("data") or {}).get("digest"),
     )
 
 
@@ -188,7 +210,9 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
 
 
 @contextlib.contextmanager
-def _executor(settings: Settings, checked: Checked, options: Options, *, elsewhere: bool) -> Iterator[Executor]:
+def _executor(
+    settings: Settings, checked: Checked, options: Options, code: Code | None, *, elsewhere: bool
+) -> Iterator[Executor]:
     """The workers, started; ended at the end."""
     from trainers.worker import Setup
 
@@ -201,7 +225,7 @@ def _executor(settings: Settings, checked: Checked, options: Options, *, elsewhe
         max(1, math.floor(share.cpus)),
         share.gpus,
         paths,
-        code=own_code(spec),
+        code=code,
         elsewhere=elsewhere,
     )
     with contextlib.ExitStack() as stack:

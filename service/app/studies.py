@@ -105,8 +105,13 @@ def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
     )
 
 
-def resume_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> str:
-    """Put a study back into the service's queue; says so. IllegalChange where it runs, or has nothing left to do."""
+def resume_study(
+    settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE, *, changed: bool = False
+) -> str:
+    """Put a study back into the service's queue; says so. IllegalChange where it runs, or has nothing left to do.
+
+    `changed`: it goes on though its data have changed.
+    """
     study = store.study(name)
     if study.state is StudyState.QUEUED and study.queued is not None:
         return f"study {name} is in the queue already"
@@ -116,7 +121,7 @@ def resume_study(settings: Settings, store: Store, name: str, now: float, by: st
             store.apply(lease, Batch(study=study.to(StudyState.INTERRUPTED)))
         finally:
             store.release(lease)
-    store.enqueue(study.id, now, by)
+    store.enqueue(study.id, now, by, changed=changed)
     return f"study {name} is in the queue; {settings.hint(f'watch {name}')} follows it"
 
 

@@ -43,15 +43,19 @@ def run(
 
 
 @cli.command()
-def resume(name: StudyName, executor: Executor = "ray") -> None:
+def resume(
+    name: StudyName,
+    executor: Executor = "ray",
+    changed: Annotated[bool, typer.Option("--changed", help="Go on though the data have changed since.")] = False,
+) -> None:
     """Go on with a study that was interrupted, stopped or killed; a study of the service goes back into its queue."""
     study = studies()[name]
     if server_url() is not None or study.record.queued is not None:
-        _tell(name, study.resume())
+        _tell(name, study.resume(changed=changed))
         return
     from service.cli.running import resume_study
 
-    resume_study(settings_here("resume"), name, executor=_executor(executor), as_json=given.as_json)
+    resume_study(settings_here("resume"), name, executor=_executor(executor), changed=changed, as_json=given.as_json)
 
 
 @cli.command()

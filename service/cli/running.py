@@ -45,7 +45,7 @@ def run_file(
     _run(settings, store, study, checked, executor=executor, as_json=as_json)
 
 
-def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool) -> None:
+def resume_study(settings: Settings, name: str, *, executor: str, changed: bool, as_json: bool) -> None:
     """`goodfit resume`: also what MLflow has still to hear of a finished study."""
     store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
@@ -55,10 +55,19 @@ def resume_study(settings: Settings, name: str, *, executor: str, as_json: bool)
         _answer(settings, name, as_json=as_json)
         return
     checked = app.check(app.spec_of(study))
-    _run(settings, store, study, checked, executor=executor, as_json=as_json)
+    _run(settings, store, study, checked, executor=executor, changed=changed, as_json=as_json)
 
 
-def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, executor: str, as_json: bool) -> None:
+def _run(
+    settings: Settings,
+    store: Any,
+    study: Study,
+    checked: app.Checked,
+    *,
+    executor: str,
+    as_json: bool,
+    changed: bool = False,
+) -> None:
     say(_opening(checked.spec, study, settings))
     console = _console()
     view_type = Live if console.is_terminal else Plain
@@ -71,6 +80,7 @@ def _run(settings: Settings, store: Any, study: Study, checked: app.Checked, *, 
         view = view_type(Scale(checked.spec.objective.metric, checked.spec.reports, unit), log, console)
         options = app.Options(
             executor=executor,
+            changed=changed,
             watch=view,
             on_runner=interrupt.append,
             on_catch_up=CatchingUp(view.close),

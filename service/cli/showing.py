@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.client import StudyHandle
 
 
+FILES_SHOWN = 5
 FAILURES = 100  # as many are told; `trials --state FAILED` has all
 
 
@@ -51,6 +52,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "mlflow_run_id": record.mlflow_run_id,
         "model_uri": record.model_uri,
         "spec": dict(record.spec),
+        "inputs": dict(record.inputs or {}) or None,
     }
 
 
@@ -70,6 +72,9 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
         line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
         if note := gap_note(study, best):
             line("", note)
+    for part in ("code", "data"):
+        if about := (facts["inputs"] or {}).get(part):
+            line(part, _input_text(about))
     line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
     line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
@@ -81,6 +86,14 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
         line("", f"and {failed - 10} more: goodfit trials {facts['study']} --state FAILED")
 
 
+def _input_text(about: Mapping[str, Any]) -> str:
+    """The files of a study's code or data, as far as a line has room, and their digest."""
+    names = list(about.get("files") or ())
+    more = f" and {len(names) - FILES_SHOWN} more" if len(names) > FILES_SHOWN else ""
+    count = f"{about['count']:,} files" if about.get("count") and not names else ""
+    return f"{', '.join(names[:FILES_SHOWN])}{more}{count}  ({about['digest']})".strip()
+
+
 def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
     """A trial as `goodfit show NAME TRIAL --json` gives it: its row, its diagnosis, its curve."""
     record, reports = study.one(trial), study.reports(trial)
@@ -89,6 +102,8 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
         "message": record.message,
         "last_value": record.last_value,
         "metric": study.record.spec["objective"]["metric"],
+        "code": record.code,
+        "data": record.data,
         "diagnosis": dict(record.diagnosis or {}) or None,
         "curve": [{"epoch": report.epoch, **report.metrics} for report in reports],
         "log": study.log(trial),
@@ -104,6 +119,9 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     if facts["best_epoch"]:
         where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
         line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
+    for part, now in ((part, (study.record.inputs or {}).get(part)) for part in ("code", "data")):
+        if facts[part] and now and facts[part] != now["digest"]:
+            line(part, f"{facts[part]}; trials that start now have {now['digest']}")
     diagnosis = facts["diagnosis"] or {}
     line("verdict", verdict_text(facts["verdict"]), f"  gap {number(facts['gap'])}")
     if note := gap_note(study, facts):

@@ -203,9 +203,9 @@ class StudyHandle:
         """Ask whoever runs it to save what is in flight and stop; says what was done."""
         return self._source.stop(self.name)
 
-    def resume(self) -> str:
-        """Put it back into the service's queue; says so."""
-        return self._source.resume(self.name)
+    def resume(self, *, changed: bool = False) -> str:
+        """Put it back into the service's queue; says so. `changed`: it goes on though its data have changed."""
+        return self._source.resume(self.name, changed=changed)
 
     def remove(self) -> list[str]:
         """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""

@@ -156,8 +156,8 @@ class LocalSource:
     def stop(self, name: str) -> str:
         return app.stop_study(self.settings, self.store, name, self._clock())
 
-    def resume(self, name: str) -> str:
-        return app.resume_study(self.settings, self.store, name, self._clock())
+    def resume(self, name: str, *, changed: bool = False) -> str:
+        return app.resume_study(self.settings, self.store, name, self._clock(), changed=changed)
 
     def remove(self, name: str) -> list[str]:
         return app.remove_study(self.settings, self.store, name, self._clock())

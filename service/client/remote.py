@@ -180,8 +180,9 @@ class RemoteSource:
     def stop(self, name: str) -> str:
         return str(self._ask("POST", _path(name, "stop")).json()["message"])
 
-    def resume(self, name: str) -> str:
-        return str(self._ask("POST", _path(name, "resume")).json()["message"])
+    def resume(self, name: str, *, changed: bool = False) -> str:
+        body = {"changed": True} if changed else None
+        return str(self._ask("POST", _path(name, "resume"), body=body).json()["message"])
 
     def remove(self, name: str) -> list[str]:
         return [str(line) for line in self._ask("DELETE", _path(name)).json()["messages"]]

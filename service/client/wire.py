@@ -118,7 +118,7 @@ def from_listed(listed: Listed) -> Json:
 def in_brief(listed: Listed) -> Json:
     """As from_listed, with no more of the spec than a listing of many studies shows: it is most of a study."""
     shown = {name: value for name, value in listed.study.spec.items() if name in _SHOWN}
-    return from_listed(dataclasses.replace(listed, study=dataclasses.replace(listed.study, spec=shown)))
+    return from_listed(dataclasses.replace(listed, study=dataclasses.replace(listed.study, spec=shown, inputs=None)))
 
 
 def to_listed(found: Json) -> Listed:

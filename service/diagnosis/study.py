@@ -6,8 +6,8 @@ Pure: records in, one frozen record out. The checks are in health/, the winner's
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,10 @@ class StudyDiagnosis:
     directions: tuple[Direction, ...] = ()
     interaction: Interaction | None = None
     findings: tuple[Finding, ...] = ()
+
+    def with_findings(self, more: Iterable[Finding]) -> StudyDiagnosis:
+        """The same with findings that take more than its own trials, the most severe first."""
+        return replace(self, findings=_in_order([*more, *self.findings]))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -125,8 +129,12 @@ def diagnose_study(
         importances=importances or {},
         directions=directions(table),
         interaction=strongest_interaction(table),
-        findings=tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity))),
+        findings=_in_order(findings),
     )
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
 
 
 def _health(

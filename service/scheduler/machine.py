@@ -16,6 +16,7 @@ from typing import Any
 
 from service.records import Failure, Report, StudyState, Trial, TrialState, Verdict, better, ranked, trial_seed
 from service.scheduler.failing import Failures
+from service.scheduler.marks import data_at_end, marks_at_start
 from service.scheduler.words import (
     MORE,
     Action,
@@ -156,6 +157,7 @@ class Scheduler:
         if trial is None:
             return []
         self._load -= self._running.pop(trial.number)
+        trial = self._put(replace(trial, data=data_at_end(trial, event, self.plan.data)))
         trial = _given_up(trial, event)
         if trial.cut:
             return self._settle_cut(trial, now, event)
@@ -240,7 +242,11 @@ class Scheduler:
         while not self.closing and self._queue and self._fits(self.trials[self._queue[0]]):
             number = self._queue.popleft()
             trial = self.trials[number]
-            changes = {"attempts": trial.attempts + 1, "started": trial.started or now}
+            changes = {
+                "attempts": trial.attempts + 1,
+                "started": trial.started or now,
+                **marks_at_start(trial, self.plan.code, self.plan.data),
+            }
             trial = self._put(trial.to(TrialState.RUNNING, **changes))
             self._running[number] = _weight(trial)
             self._load += _weight(trial)

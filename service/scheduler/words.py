@@ -27,6 +27,8 @@ class Plan:
     retries: int = 2  # how many deaths of its worker in a row a trial survives
     failures: int = 0  # so many failures alike, while no trial succeeds, end the study; 0: any number may fail
     seed: int = 0
+    code: str | None = None  # the digests that mark the trials of this run
+    data: str | None = None
 
 
 # Events, besides a worker's Reported and Ended.

@@ -49,6 +49,14 @@ class NewStudy(BaseModel):
     new: bool = Field(default=False, description="Under a new name, if this one is taken.")
 
 
+class Resumption(BaseModel):
+    """How a study goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    changed: bool = Field(default=False, description="Though its data have changed since its trials were trained.")
+
+
 @router.post("", status_code=201, summary="Submit a study")
 async def submit(shared: Shared, token: Submitter, given: NewStudy) -> Response:
     """Put a study into the queue, if it can run and keeps to the rules."""
@@ -170,10 +178,11 @@ def stop(shared: Shared, token: Submitter, name: str) -> Response:
 
 
 @router.post("/{name}/resume", summary="Resume a study")
-def resume(shared: Shared, token: Submitter, name: str) -> Response:
+def resume(shared: Shared, token: Submitter, name: str, how: Resumption | None = None) -> Response:
     """Put it back into the queue."""
     check_owner(token, shared.store.study(name))
-    return _told(app.resume_study(shared.settings, shared.store, name, shared.clock(), token.name))
+    changed = how is not None and how.changed
+    return _told(app.resume_study(shared.settings, shared.store, name, shared.clock(), token.name, changed=changed))
 
 
 @router.delete("/{name}", summary="Remove a study")

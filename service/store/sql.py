@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -235,13 +236,16 @@ class SqlStore:
         with self.reading() as connection:
             return listing.waiting(connection)
 
-    def enqueue(self, study_id: int, at: float, by: str = LOCAL) -> Study:
+    def enqueue(self, study_id: int, at: float, by: str = LOCAL, *, changed: bool = False) -> Study:
         with self.writing() as connection:
             leasing.lock(connection, study_id)
             study = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
             queued = study.to(StudyState.QUEUED, queued=at, message=None, ended=None, stop_asked=False)
-            changed = {name: getattr(queued, name) for name in ("state", "queued", "message", "ended", "stop_asked")}
-            connection.execute(_CHANGE_STUDY, {"study": study_id, **changed})
+            if changed:
+                queued = replace(queued, inputs=None)
+            named = ("state", "queued", "message", "ended", "stop_asked", "inputs")
+            values = {name: getattr(queued, name) for name in named}
+            connection.execute(_CHANGE_STUDY, {"study": study_id, **values})
             note(connection, by, "resume", study.name, f"{study.state} -> {queued.state}")
         return queued
 

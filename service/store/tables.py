@@ -55,6 +55,7 @@ studies = Table(
     Column("submitter", Line),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("waits_for", Line),
+    Column("inputs", Json),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 
@@ -87,6 +88,8 @@ trials = Table(
     Column("test", Json),
     Column("share", Number, nullable=False, server_default="1"),
     Column("size", BigInteger),
+    Column("code", Text),
+    Column("data", Text),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
     Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
     Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach

@@ -138,6 +138,8 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.severity": diagnosis.get("severity"),
         "goodfit.confidence": diagnosis.get("confidence"),
         "goodfit.gap": trial.gap,
+        "goodfit.code": trial.code,
+        "goodfit.data": trial.data,
         "goodfit.state": trial.label,
         "goodfit.attempt": trial.attempts,
         "goodfit.verdict": trial.verdict,

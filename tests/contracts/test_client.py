@@ -260,6 +260,14 @@ def test_a_study_is_stopped_resumed_and_removed(studies: Studies, at: Place) -> 
     assert "is in the queue" in study.resume()
     assert study.state == "QUEUED"
     assert "already" in study.resume()
+    with at.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE studies SET inputs = '{}'")
+    study.stop()
+    study.resume()
+    assert study.record.inputs == {}
+    study.stop()
+    study.resume(changed=True)
+    assert study.record.inputs is None
     lease = at.store.acquire(study.record.id, "somewhere:1:1", NOW, 30.0, lambda _: False)
     assert "asked study new" in study.stop()
     with pytest.raises(StudyHeld):

@@ -103,6 +103,14 @@ def test_what_is_done_or_under_way_cannot_be_queued_again(store: Store) -> None:
         store.enqueue(999, 1.0)
 
 
+def test_what_a_study_was_trained_with_is_forgotten_where_its_user_says_so(store: Store) -> None:
+    study = queued(store, "digits", None, inputs={"format": 1, "data": {"digest": "a"}})
+    put(store, study, StudyState.RUNNING, StudyState.STOPPED)
+    assert store.study("digits").inputs == {"format": 1, "data": {"digest": "a"}}
+    assert store.enqueue(study.id, 77.0, changed=True).inputs is None
+    assert store.study("digits").inputs is None
+
+
 def test_why_studies_wait_is_noted_and_taken_back(store: Store) -> None:
     one, two = queued(store, "one"), queued(store, "two")
     store.note_waits({one.id: "waits for 1 GPU: the cluster has 0", two.id: "3 of 3 studies run"})

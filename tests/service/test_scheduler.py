@@ -412,3 +412,31 @@ def _say(desk: Desk, word: str, trial: Trial) -> None:
             desk.turn()
         case "complete" | "stopped" | "lost" | "preempted" | "oom" | "error" | "nan":
             desk.end(number, Outcome(word), attempt)
+
+
+def marked(desk: Desk, number: int = 0) -> tuple[str | None, str | None]:
+    trial = desk.trial(number)
+    return trial.code, trial.data
+
+
+def test_trials_are_marked_with_the_code_and_the_data_that_trained_them():
+    desk = Desk(replace(PLAN, code="c1", data="d1"))
+    assert marked(desk) == ("c1", "d1")
+    desk.report(0, 1, 0.5)
+    desk.tell(Ended(0, 1, Outcome.COMPLETE, data="d1"))
+    desk.turn()
+    desk.tell(Ended(1, 1, Outcome.COMPLETE, data="d2"))  # this worker loaded the data after they had changed
+    assert [marked(desk, number) for number in (0, 1)] == [("c1", "d1"), ("c1", "d2")]
+
+
+@pytest.mark.parametrize(("epochs", "marks"), [(2, ("c1+c2", "d1+d2")), (0, ("c2", "d2"))])
+def test_a_trial_that_goes_on_with_other_code_and_data_has_the_marks_of_both(epochs: int, marks: tuple[str, str]):
+    desk = Desk(replace(PLAN, code="c1", data="d1"))
+    for epoch in range(1, epochs + 1):
+        desk.report(0, epoch, 0.5)
+    desk.tell(sc.CloseAsked(sc.Reason.INTERRUPT))
+    desk.end(0, Outcome.STOPPED)
+    again = Desk(replace(PLAN, code="c2", data="d2"), (desk.trial(0),))
+    assert marked(again) == marks
+    again.tell(Ended(0, 2, Outcome.COMPLETE, data="d2"))
+    assert marked(again) == marks

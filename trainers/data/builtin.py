@@ -22,6 +22,8 @@ class Dataset:
     about: str
 
 
+VERSION = 1  # of what the built-in data sets hold: another one where their rows or columns change
+
 DATASETS = {
     dataset.name: dataset
     for dataset in (

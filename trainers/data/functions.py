@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainers.data.digest import content_digest
 from trainers.errors import DataProblem, TrainersError
 from trainers.registry import import_function, not_sent
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RETURNS = "return a pandas DataFrame, a mapping of arrays {'x': ..., 'y': ...}, or a tuple (x, y)"
+_digests: dict[str, str] = {}  # of what a function returned last
 _looked_at: dict[str, Any] = {}  # what a function returned when it was asked for its kind, until it is read
 
 
@@ -64,6 +66,14 @@ def returns_arrays(source: str) -> bool:
     return _kind(source, function_file(source).stat().st_mtime_ns if function_file(source).exists() else 0)
 
 
+def returned_digest(source: str) -> str:
+    """A hash of what a function returned last; it is called where it was not yet."""
+    if source not in _digests:
+        _looked_at.clear()
+        _looked_at[source] = _call(source)
+    return _digests[source]
+
+
 @functools.lru_cache(maxsize=8)
 def _kind(source: str, _written: int) -> bool:
     _looked_at.clear()
@@ -98,6 +108,7 @@ def _call(source: str) -> Any:
         raise DataProblem(f"{source} failed: {_told(error, path)}") from error
     if found is None:
         raise DataProblem(f"{source} returned nothing; {_RETURNS}")
+    _digests[source] = content_digest(found)
     return found
 
 
