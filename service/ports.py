@@ -50,8 +50,16 @@ class Store(Protocol):
         """Some of the studies, newest first; `states`: only in one of these, where any is named."""
         ...
 
-    def remove(self, name: str, by: str = ...) -> None:
-        """Take a study out with its trials and curves."""
+    def study_by_id(self, study_id: int) -> Study:
+        """The study of that id, whoever has its name by now; UnknownStudy where it was removed."""
+        ...
+
+    def remove(self, lease: Lease, by: str = ...) -> None:
+        """Take out the study that a lease is of, with its trials and curves, and the lease with it.
+
+        Raises:
+            Fenced: the lease has passed to another.
+        """
         ...
 
     def trials(self, study_id: int) -> list[Trial]:

@@ -11,9 +11,10 @@ from service.tracker import Mirror, run_mirror
 
 
 def main(database: str, study: str, tracking_uri: str, artifacts: str) -> None:
+    store = open_store(database)
     mirror = Mirror(
-        open_store(database),
-        study,
+        store,
+        store.study(study).id,
         tracking_uri,
         Path(artifacts) if artifacts else None,
         draw=_draw,

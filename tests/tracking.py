@@ -143,7 +143,7 @@ def export_doubler(trial: Trial, folder: Path) -> ModelExport:
 
 def mirror_of(lab: Lab, uri: str, folder: Path | None, **options: Any) -> Mirror:
     options = {"draw": draw, "export_model": export_doubler, **options}
-    return Mirror(lab.store, lab.name, uri, folder, **options)
+    return Mirror(lab.store, lab.store.study(lab.name).id, uri, folder, **options)
 
 
 def seen(uri: str, name: str = "digits") -> dict[str, Any]:

@@ -119,7 +119,8 @@ class FolderPlace:
         (self._folder / name).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._folder)
 
     def check(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

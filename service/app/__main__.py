@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("mirror", "controller"):
         commands.add_parser(name).add_argument("--home", type=Path, required=True)
     commands.choices["mirror"].add_argument("--fence", type=int, required=True)
-    commands.choices["mirror"].add_argument("study")
+    commands.choices["mirror"].add_argument("study", type=int, help="its id")
     commands.choices["controller"].add_argument("--studies", type=int)
     options = parser.parse_args(arguments)
     if options.command == "mirror":
@@ -30,13 +30,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_control(options.home, options.studies))
 
 
-def _mirror(home: Path, name: str, fence: int) -> None:
+def _mirror(home: Path, study_id: int, fence: int) -> None:
     from service.app.tracking import mirror_of
     from service.tracker import run_mirror
 
     settings = Settings.from_environment(home)
     store = open_home(settings)
-    study = store.study(name)
+    study = store.study_by_id(study_id)
     run_mirror(
         mirror_of(settings, store, study),
         lambda: store.lone_mirror(study.id),

@@ -97,7 +97,7 @@ def run_study(
         options.on_runner(runner)
         ended = runner.run()
     _raise_unless_done(settings, ended, runner)
-    return store.study(study.name)
+    return store.study_by_id(study.id)
 
 
 def _settled(
@@ -146,7 +146,7 @@ def _build_runner(
     return Runner(
         store=store,
         lease=lease,
-        study=store.study(study.name),
+        study=store.study_by_id(study.id),
         plan=_plan(spec, study.inputs or {}),
         limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
         sampler=_sampler(spec, trainer, study.name),

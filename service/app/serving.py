@@ -39,7 +39,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
             return
         say(f"runs as {lease.owner}, fence {lease.fence}")
         try:
-            _run(settings, store, store.study(study.name), lease, say)
+            _run(settings, store, store.study_by_id(study.id), lease, say)
         finally:
             store.release(lease)
 
@@ -48,7 +48,7 @@ def serve_mirror(settings: Settings, study: Study) -> None:
     """Send MLflow what it lacks of a study at rest."""
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
-        catch_up(settings, store, store.study(study.name), lambda _: None, say, math.inf)
+        catch_up(settings, store, store.study_by_id(study.id), lambda _: None, say, math.inf)
 
 
 def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
         if spec.is_same(taken[name].spec):
             return taken[name]
         if _is_blank(store, taken[name], now):
-            store.remove(name)
+            _remove_blank(store, taken[name], now, BY_HERE)
             return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
         differing = "; ".join(spec.differences(taken[name].spec))
         resume, remove = settings.hint(f"resume {name}"), settings.hint(f"rm {name}")
@@ -56,6 +57,15 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
 def _is_blank(store: Store, study: Study, now: float) -> bool:
     """Whether a study has no trials and nobody runs it: it was refused before it began."""
     return not is_held(store, study, now) and not store.tally(study.id).states
+
+
+def _remove_blank(store: Store, study: Study, now: float, by: str) -> None:
+    """Free the name of a study without trials; StudyHeld where somebody has begun to run it."""
+    lease = store.acquire(study.id, owner(), now, STOPPING_SECONDS, is_dead)
+    if store.tally(study.id).states:
+        store.release(lease)
+        raise errors.StudyHeld(f"study {study.name} has trials by now; try again")
+    store.remove(lease, by)
 
 
 def queue_study(
@@ -90,7 +100,7 @@ def queue_study(
                 raise errors.NameTaken(_taken(settings, spec, taken)) from None
             if taken.submitter != study.submitter:
                 raise
-            store.remove(spec.name, study.submitter or BY_HERE)
+            _remove_blank(store, taken, now, study.submitter or BY_HERE)
 
 
 def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
@@ -150,16 +160,19 @@ def remove_study(settings: Settings, store: Store, name: str, now: float, by: st
     study = store.study(name)
     lease = store.acquire(study.id, owner(), now, REMOVING_SECONDS, is_dead)
     said = []
-    try:
-        remove_from_mlflow(settings.tracking_uri, study)
-    except errors.TrackingError as error:
-        said.append(f"its runs in MLflow are left: {error}")
-    store.release(lease)
-    store.remove(name, by)
-    try:
-        settings.study_place(name).remove()
-    except PlaceAway as error:
-        said.append(f"its files are left: {error}")
+    with contextlib.ExitStack() as failed:
+        failed.callback(store.release, lease)
+        try:
+            remove_from_mlflow(settings.tracking_uri, study)
+        except errors.TrackingError as error:
+            said.append(f"its runs in MLflow are left: {error}")
+        store.renew(lease, now, REMOVING_SECONDS)  # Fenced where MLflow took so long that another has it by now
+        try:  # before its name is free for another study
+            settings.study_place(name).remove()
+        except (PlaceAway, OSError) as error:
+            said.append(f"its files are left: {error}")
+        store.remove(lease, by)
+        failed.pop_all()
     if study.model_uri:
         said.append(f"its registered model {study.model_uri} is left: it may be in use")
     return [f"removed study {name}", *said]

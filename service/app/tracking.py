@@ -49,7 +49,7 @@ def tracking(
 
     make_folder(settings.log_folder)
     command = [sys.executable, "-P", "-m", "service.app", "mirror", "--home", str(settings.home)]
-    command += ["--fence", str(fence), study.name]
+    command += ["--fence", str(fence), str(study.id)]
     tracker = MlflowTracker(command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS)
     hurry = True
     try:
@@ -108,7 +108,7 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
 
     return Mirror(
         store,
-        study.name,
+        study.id,
         settings.tracking_uri,
         settings.mlflow_artifacts,
         draw=learning_curve_svg,

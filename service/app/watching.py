@@ -26,6 +26,7 @@ class Watcher:
 
     def __init__(self, store: Store, name: str) -> None:
         self._store, self._name = store, name
+        self._study: int | None = None  # its id, once it was seen: another study may get its name
         self._spec: StudySpec | None = None
         self._open: set[int] = set()  # trials that had not ended at the last look
         self._next: int | None = None  # the first number of the search that the last look did not know
@@ -34,7 +35,8 @@ class Watcher:
 
     def look(self, now: float) -> Progress:
         """How far the study is; UnknownStudy once it is removed."""
-        study = self._store.study(self._name)
+        study = self._store.study(self._name) if self._study is None else self._store.study_by_id(self._study)
+        self._study = study.id
         if self._spec is None:
             self._spec = spec_of(study)
         spec = self._spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import zipfile
 from functools import partial
@@ -10,8 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from service import app
 from service.client import wire
@@ -20,6 +20,7 @@ from service.errors import GoodfitError
 from service.records import StudyState, Token
 from service.server.admission import Submitter, Viewer, bearer, check_owner
 from service.server.answers import JsonAnswer, tagged
+from service.server.downloads import download
 from service.server.events import Stream
 from service.server.state import Shared, State
 
@@ -125,7 +126,7 @@ async def report(shared: Shared, token: Viewer, name: str) -> Response:
     return HTMLResponse(page.encode("utf-8", "backslashreplace"), headers=headers)
 
 
-@router.get("/{name}/model", summary="A trained model", response_class=FileResponse)
+@router.get("/{name}/model", summary="A trained model", response_class=Response)
 async def model(
     shared: Shared,
     token: Viewer,
@@ -145,22 +146,15 @@ def _model(shared: State, name: str, trial: int | None) -> Response:
             raise GoodfitError(f"study {name} has no complete trial yet")
         number = first[0].trial
     record = shared.source.trial(name, number)
-    target = Path(tempfile.mkstemp(prefix="goodfit-model-", suffix=".zip")[1])
-    try:
+    with contextlib.ExitStack() as closing:
+        target = closing.enter_context(tempfile.TemporaryFile(prefix="goodfit-model-"))
         with tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
             app.model_folder(shared.settings, shared.store, found, record, Path(folder))
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as parts:
                 for part in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
                     parts.write(part, part.relative_to(folder).as_posix())
-    except BaseException:
-        target.unlink()
-        raise
-    return FileResponse(
-        target,
-        media_type="application/zip",
-        filename=f"{name}-{number}.zip",
-        background=BackgroundTask(target.unlink),
-    )
+        closing.pop_all()  # it is the answer's from here on
+    return download(target, f"{name}-{number}.zip", "application/zip")
 
 
 @router.get("/{name}/events", summary="Watch a study", response_class=Response)

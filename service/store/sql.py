@@ -45,7 +45,6 @@ _KEY: BindParameter[int] = bindparam("study")
 _STUDY = select(*STUDY_COLUMNS).where(studies.c.name == bindparam("wanted"))
 _STUDIES = select(*STUDY_COLUMNS).order_by(studies.c.created.desc(), studies.c.id.desc())
 _NAMES = select(studies.c.name)
-_ID = select(studies.c.id).where(studies.c.name == bindparam("wanted"))
 _PLACE = select(studies.c.name, studies.c.state).where(studies.c.id == _KEY)
 _FILES = select(study_files.c.name, study_files.c.content).where(study_files.c.study_id == _KEY)
 _REMOVE = delete(studies).where(studies.c.id == _KEY)
@@ -126,13 +125,18 @@ class SqlStore:
         with self.reading() as connection:
             return listing.studies_of(connection, states, submitter, limit, offset)
 
-    def remove(self, name: str, by: str = LOCAL) -> None:
+    def study_by_id(self, study_id: int) -> Study:
+        with self.reading() as connection:
+            row = connection.execute(_BY_ID, {"study": study_id}).first()
+            if row is None:
+                raise UnknownStudy(f"the study with id {study_id} has been removed")
+            return Study(*row)
+
+    def remove(self, lease: Lease, by: str = LOCAL) -> None:
         with self.writing() as connection:
-            study_id = connection.execute(_ID, {"wanted": name}).scalar()
-            if study_id is None:
-                raise _unknown(connection, name)
-            leasing.lock(connection, study_id)
-            connection.execute(_REMOVE, {"study": study_id})
+            leasing.require(connection, lease)
+            name = connection.execute(_PLACE, {"study": lease.study_id}).one().name
+            connection.execute(_REMOVE, {"study": lease.study_id})
             note(connection, by, "remove", name)
 
     def trials(self, study_id: int) -> list[Trial]:

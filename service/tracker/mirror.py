@@ -72,7 +72,7 @@ class Mirror:
 
     Args:
         store: the truth.
-        study: its name.
+        study: its id.
         tracking_uri: MLflow's database or server.
         artifact_root: where artifacts go; None where MLflow's server decides.
         draw: (reports, metric, direction, diagnosis, title) -> the learning curve as SVG.
@@ -88,7 +88,7 @@ class Mirror:
     def __init__(
         self,
         store: Store,
-        study: str,
+        study: int,
         tracking_uri: str,
         artifact_root: Path | None,
         *,
@@ -99,7 +99,7 @@ class Mirror:
         conclude: Conclude = _no_conclusion,
         connect: Connect = connect,
     ) -> None:
-        self._store, self._name = store, study
+        self._store, self._study = store, study
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._draw, self._export_model, self._artifacts, self._connect = draw, export_model, artifacts, connect
         self._describe, self._conclude = describe, conclude
@@ -122,7 +122,7 @@ class Mirror:
             TrackingError: MLflow is away or refused; nothing is lost, the next call goes on.
         """
         with self._known_only_while_all_goes_well() as session:
-            study = self._store.study(self._name)
+            study = self._store.study_by_id(self._study)
             ahead = self._ahead(session, study)
             session.finished.update({trial.number: trial for trial in ahead if trial.state in FINISHED})
             turn = [trial for trial in ahead if self._tries[trial.number] < TRIES][:limit]
@@ -146,7 +146,7 @@ class Mirror:
             TrackingError: MLflow is away or refused, or the model cannot be exported.
         """
         with self._known_only_while_all_goes_well() as session:
-            study = self._store.study(self._name)
+            study = self._store.study_by_id(self._study)
             self._push_study(session, study)
             if any(trial.number not in self.refused for trial in self._ahead(session, study)):
                 return  # the last trials ended after the last sync: the next one comes before the winner is known
@@ -173,7 +173,7 @@ class Mirror:
 
     def _open(self) -> _Session:
         """Find or make the experiment and the study's run, and learn which trials have runs."""
-        study = self._store.study(self._name)
+        study = self._store.study_by_id(self._study)
         client = self._connect(self._uri)
         experiment = find_or_make(client, study, self._artifact_root)
         trials = {trial.number: trial for trial in self._store.trials(study.id)}

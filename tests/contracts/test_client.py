@@ -25,6 +25,7 @@ from service.errors import (
 )
 from service.records import StudyState, TrialState
 from tests.serving import NOW, VALUES, Place, filled, place, some_trials
+from tests.storing import remove
 
 KINDS = ["local", "remote"]
 
@@ -226,7 +227,7 @@ def test_a_study_that_is_removed_ends_its_watch(kind: str, at: Place, monkeypatc
     monkeypatch.setattr("service.server.events.LOOK_SECONDS", 0.01)
     at.study("other", queued=NOW)
     real = at.store.top
-    monkeypatch.setattr(at.store, "top", lambda *a: [real(*a), at.store.remove("other")][0])
+    monkeypatch.setattr(at.store, "top", lambda *a: [real(*a), remove(at.store, "other")][0])
     with pytest.raises(UnknownStudy):
         list(of(kind, at).source.watch("other"))
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from service.errors import GoodfitError, NameTaken, UnknownStudy
+from service.errors import Fenced, GoodfitError, NameTaken, UnknownStudy
 from service.ports import Store
 from service.records import Batch, Failure, Lease, Report, Study, StudyState, Trial, TrialState, Verdict
 from service.store import open_store
+from tests.storing import remove
 
 
 @pytest.fixture
@@ -73,9 +74,8 @@ def test_a_name_is_given_once_and_the_first_study_stays(store: Store) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest(store: Store) -> None:
     store.add_study(a_study("digits-cnn"))
     store.add_study(a_study("wine-mlp"))
-    for call in (store.study, store.remove):
-        with pytest.raises(UnknownStudy, match=r"'digit-cnn'.*did you mean digits-cnn.*wine-mlp"):
-            call("digit-cnn")
+    with pytest.raises(UnknownStudy, match=r"'digit-cnn'.*did you mean digits-cnn.*wine-mlp"):
+        store.study("digit-cnn")
 
 
 def test_an_unknown_name_among_many_is_answered_with_few(store: Store) -> None:
@@ -301,7 +301,7 @@ def test_a_removed_study_is_gone_with_all_it_had(store: Store) -> None:
     other, other_lease = held(store, "other")
     for one in (lease, other_lease):
         store.apply(one, Batch(trials={0: Trial(0, {}, 1)}, reports=[a_report(0, 1)]))
-    store.remove("digits")
+    remove(store, "digits")
     assert store.studies() == [other]
     assert store.trials(study.id) == []
     assert store.reports(study.id) == []
@@ -310,9 +310,25 @@ def test_a_removed_study_is_gone_with_all_it_had(store: Store) -> None:
     assert len(store.reports(other.id)) == 1
 
 
+def test_a_study_is_removed_by_its_lease_and_not_by_its_name(store: Store) -> None:
+    study, lease = held(store)
+    newer = store.acquire(study.id, "newer:1:1", 0.0, 30.0, lambda _: True)
+    with pytest.raises(Fenced):
+        store.remove(lease)
+    assert store.study_by_id(study.id).name == "digits"
+    store.remove(newer)
+    again = store.add_study(a_study())
+    for late in (lease, newer):
+        with pytest.raises(Fenced):
+            store.remove(late)
+    assert store.study("digits") == store.study_by_id(again.id) == again
+    with pytest.raises(UnknownStudy, match="has been removed"):
+        store.study_by_id(study.id)
+
+
 def test_the_id_of_a_removed_study_does_not_come_back(store: Store) -> None:
     study, _ = held(store)
-    store.remove("digits")
+    remove(store, "digits")
     assert store.add_study(a_study()).id != study.id
 
 

@@ -14,6 +14,7 @@ from service.records import Batch, Role, Study, StudyState, Token
 from service.store import open_store
 from service.store.access import SqlAccess
 from service.store.sql import SqlStore
+from tests.storing import remove
 
 ADMIN = Token("t1", "ana", Role.ADMIN, created=10.0, created_by="root@host", expires=100.5)
 VIEWER = Token("t2", "bo", Role.VIEWER, created=5.0, created_by="ana")
@@ -88,7 +89,7 @@ def test_whoever_changes_a_study_stands_in_the_log(store: Store, access: Access)
     store.apply(lease, Batch(study=running.to(StudyState.STOPPED)))
     store.release(lease)
     store.enqueue(study.id, 2.0, by="ana")
-    store.remove("digits", by="carla")
+    remove(store, "digits", by="carla")
     assert log(access, "digits") == [
         ("ana", "submit", "digits", ""),
         ("host:1:1", "state", "digits", "QUEUED -> RUNNING"),

@@ -12,6 +12,7 @@ from service.errors import Fenced, StudyHeld, UnknownStudy
 from service.ports import Store
 from service.records import Batch, Lease, Report, Study, Trial
 from service.store import open_store
+from tests.storing import remove
 
 TTL = 30.0
 
@@ -125,14 +126,14 @@ def test_refusals_say_why(store: Store, study: Study) -> None:
     store.release(new)
     with pytest.raises(Fenced, match="given back"):
         store.apply(new, Batch())
-    store.remove("digits")
+    remove(store, "digits")
     with pytest.raises(Fenced, match="removed"):
         store.apply(new, Batch())
 
 
 def test_a_lease_on_a_removed_study_is_refused_even_if_the_name_is_back(store: Store, study: Study) -> None:
     lease = store.acquire(study.id, "a", 0.0, TTL, alive)
-    store.remove("digits")
+    remove(store, "digits")
     again = store.add_study(Study("digits", {}, "abc", 2.0))
     store.acquire(again.id, "b", 0.0, TTL, alive)
     refused(store, lease)
@@ -151,7 +152,7 @@ def test_a_stop_is_seen_by_the_next_renewal_and_can_be_taken_back(store: Store, 
 
 
 def test_a_stop_of_a_study_that_is_not_there_is_refused(store: Store, study: Study) -> None:
-    store.remove("digits")
+    remove(store, "digits")
     with pytest.raises(UnknownStudy, match="removed"):
         store.ask_stop(study.id, True)
 
@@ -224,7 +225,7 @@ def test_removing_a_study_that_is_being_written_harms_nobody(store: Store, datab
             seen = dict.fromkeys(reversed(range(20)), ("run", 0, "QUEUED"))
             applied, removed, confirmed = at_once(
                 partial(store.apply, lease, more),
-                partial(other.remove, "busy"),
+                partial(remove, other, "busy"),
                 partial(other.confirm_mirrored, study.id, seen),
             )
             assert removed is None

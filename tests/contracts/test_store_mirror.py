@@ -12,6 +12,7 @@ from service.errors import UnknownStudy
 from service.ports import Store
 from service.records import Batch, Failure, Lease, Report, Study, Trial, TrialState
 from service.store import open_store
+from tests.storing import remove
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_the_tracker_cannot_change_what_is_the_runners(store: Store, lease: Leas
 
 
 def test_confirming_a_removed_study_is_refused(store: Store, lease: Lease) -> None:
-    store.remove("digits")
+    remove(store, "digits")
     with pytest.raises(UnknownStudy, match="removed"):
         store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
     with pytest.raises(UnknownStudy, match="removed"):
@@ -175,6 +176,6 @@ def test_a_fence_stays_when_its_lease_is_released(store: Store, lease: Lease) ->
     assert store.fence(lease.study_id) == lease.fence
     store.release(lease)
     assert store.fence(lease.study_id) == lease.fence
-    store.remove("digits")
+    remove(store, "digits")
     with pytest.raises(UnknownStudy, match="removed"):
         store.fence(lease.study_id)

@@ -14,6 +14,7 @@ from service.errors import Fenced, IllegalChange, StudyHeld, UnknownStudy
 from service.ports import Store
 from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
 from service.store import open_store
+from tests.storing import remove
 
 TTL = 30.0
 
@@ -77,7 +78,7 @@ def test_only_what_is_queued_or_running_waits(store: Store) -> None:
     for name, states in ways.items():
         put(store, queued(store, name), *states)
     queued(store, "removed")
-    store.remove("removed")
+    remove(store, "removed")
     assert names(store) == ["runs"]
 
 
@@ -157,7 +158,7 @@ def test_a_claim_that_is_gone_cannot_be_handed_on(store: Store) -> None:
     store.release(second)
     with pytest.raises(Fenced, match="given back"):
         store.hand_over(second, "c", 2.0, TTL)
-    store.remove("digits")
+    remove(store, "digits")
     with pytest.raises(Fenced, match="removed"):
         store.hand_over(second, "c", 2.0, TTL)
 
@@ -173,7 +174,7 @@ def test_files_travel_with_their_study_and_go_with_it(store: Store) -> None:
     plain = queued(store, "plain")
     assert store.files(study.id) == files
     assert store.files(plain.id) == {}
-    store.remove("digits")
+    remove(store, "digits")
     assert store.files(study.id) == {}
 
 

@@ -14,6 +14,7 @@ from service.controller.controller import MIRROR_SECONDS, START_SECONDS
 from service.errors import ClusterLost, GoodfitError, HomeError
 from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
 from service.store import SqlStore, open_store
+from tests.storing import remove
 
 
 @dataclass
@@ -153,7 +154,7 @@ def test_a_study_that_goes_between_look_and_claim_is_left_alone(scene: Scene) ->
         lease = scene.store.acquire(stopped.id, "user", scene.clock.now, 30.0, lambda _: False)
         scene.store.apply(lease, Batch(study=stopped.to(StudyState.STOPPED)))
         scene.store.release(lease)
-        scene.store.remove("removed")
+        remove(scene.store, "removed")
 
     scene.controller(store=Late(scene.store, between)).turn()
     assert scene.puppets.started == []
@@ -169,7 +170,7 @@ def test_a_stopped_or_removed_study_vanishes_from_the_queue(scene: Scene) -> Non
     controller = scene.controller(1)
     controller.turn()
     assert scene.puppets.names == ["first"]
-    scene.store.remove("second")
+    remove(scene.store, "second")
     scene.store.release(scene.take_over("first"))
     lease = scene.store.acquire(first.id, "user", scene.clock.now, 30.0, lambda _: False)
     scene.store.apply(lease, Batch(study=scene.store.study("first").to(StudyState.STOPPED)))
@@ -210,7 +211,7 @@ def test_the_autoscaler_is_asked_for_what_is_missing_when_that_changes(scene: Sc
     controller.turn()
     controller.turn()
     assert [list(one) for one in scene.puppets.requests] == [[{"CPU": 2.0, "GPU": 1.0}]]
-    scene.store.remove("big")
+    remove(scene.store, "big")
     controller.turn()
     assert [list(one) for one in scene.puppets.requests][1:] == [[]]
 

@@ -7,6 +7,7 @@ import html
 import io
 import json
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,22 @@ def test_a_model_is_loaded_from_afar_without_running_code(at: Place) -> None:
         assert torch.equal(here.module(rows), there.module(rows))
     parts = zipfile.ZipFile(io.BytesIO(at.http().get("/v1/studies/digits/model").content))
     assert sorted(parts.namelist()) == ["model.json", "weights.pt"]
+
+
+def test_downloads_leave_neither_handles_nor_files(at: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    trained(at)
+    handles = Path("/proc/self/fd")
+    http = at.http()
+    http.get("/v1/studies/digits/model")
+    before = len(list(handles.iterdir()))
+    for _ in range(5):
+        assert http.get("/v1/studies/digits/model").status_code == 200
+        assert http.get("/v1/studies/digits/model?trial=1").status_code == 422  # it kept no checkpoint
+    assert len(list(handles.iterdir())) <= before
+    assert list(scratch.iterdir()) == []
 
 
 def test_the_reference_is_a_page_that_loads_nothing(at: Place) -> None:
