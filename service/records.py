@@ -166,6 +166,7 @@ class Study:
     priority: int = 0  # of the queue: the higher goes first
     waits_for: str | None = None  # why the service has not started it yet
     inputs: Mapping[str, Any] | None = None  # the code and the data of its trials, with a digest of each file
+    folder: str | None = None  # of its files, at their place; None before it first runs
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""

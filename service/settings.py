@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from service import errors
 
 if TYPE_CHECKING:
+    from service.records import Study
     from trainers.place import Place
 
 LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
@@ -70,17 +71,17 @@ class Settings:
     def log_folder(self) -> Path:
         return self.home / "logs"
 
-    def study_place(self, study: str) -> Place:
+    def study_place(self, study: Study) -> Place:
         """Where a study's files are kept: a folder, or a prefix of an object store."""
         from trainers.errors import UnknownPlace
         from trainers.place import place_of
 
         try:
-            return place_of(self.artifacts or self.home / "studies") / study
+            return place_of(self.artifacts or self.home / "studies") / (study.folder or study.name)
         except UnknownPlace as error:
             raise errors.InputError(f"GOODFIT_ARTIFACTS={error}") from error
 
-    def trial_place(self, study: str, trial: int) -> Place:
+    def trial_place(self, study: Study, trial: int) -> Place:
         """A trial's best.pt, last.pt, facts.json, log.txt, and its trainer's artifacts/ for people."""
         return self.study_place(study) / "trials" / f"{trial:05d}"
 

@@ -98,6 +98,15 @@ class RemotePlace:
                 self._files.rm_file(part)
             raise
 
+    def claim(self, name: str, content: bytes) -> bool:
+        if self.exists(name):
+            return False
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self.put(Path(file.name), name)
+        return self.read(name) == content  # of two at once the later one has it
+
     def take(self, name: str, file: Path) -> None:
         self._try(lambda: self._files.get_file(self._at(name), str(file)))
 

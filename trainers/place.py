@@ -46,6 +46,10 @@ class Place(Protocol):
         """Keep a copy of a file, whole or not at all."""
         ...
 
+    def claim(self, name: str, content: bytes) -> bool:
+        """Keep a file unless there is one of that name; whether there was none."""
+        ...
+
     def take(self, name: str, file: Path) -> None:
         """Write a kept file's content to a file here."""
         ...
@@ -111,6 +115,14 @@ class FolderPlace:
         target.parent.mkdir(parents=True, exist_ok=True)
         with file.open("rb") as source, replacing(target) as copy:
             shutil.copyfileobj(source, copy)
+
+    def claim(self, name: str, content: bytes) -> bool:
+        try:
+            with (self._folder / name).open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
 
     def take(self, name: str, file: Path) -> None:
         shutil.copyfile(self._folder / name, file)

@@ -73,7 +73,7 @@ def enough_for_best(store: Store, study_id: int, direction: str, k: int) -> Sequ
 
 
 def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None) -> Best:
-    place = settings.trial_place(study.name, trial.number)
+    place = settings.trial_place(study, trial.number)
     uri = place.uri("best.pt") if place.exists("best.pt") else None
     return Best(
         trial=trial.number,

@@ -74,7 +74,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
 def _rows(settings: Settings, study: Study, trials: list[Trial]) -> int | None:
     """Of the validation split, as one of the trials kept it; None where none did."""
     for trial in trials:
-        facts = settings.trial_place(study.name, trial.number).read("facts.json")
+        facts = settings.trial_place(study, trial.number).read("facts.json")
         if facts is not None:
             return int(json.loads(facts)["rows"]["validation"])
     return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from service.records import Study
 from service.settings import LOG, Settings
 from trainers.errors import PlaceAway
+from trainers.files import make_folder
 
 PIECE = 256 * 1024  # bytes at a time
 
@@ -24,18 +25,18 @@ class LogPiece:
 
 def log_place(settings: Settings, study: Study, trial: int) -> str | None:
     """Where a trial's log lies; None where its trainer printed nothing and raised nothing."""
-    place = settings.trial_place(study.name, trial)
+    place = settings.trial_place(study, trial)
     if not place.exists(LOG):
         return None
     return place.uri(LOG) if place.folder is None else str(place.folder / LOG)
 
 
-def add_to_log(settings: Settings, study: str, trial: int, text: str) -> None:
+def add_to_log(settings: Settings, study: Study, trial: int, text: str) -> None:
     """Write to the end of a trial's log; not where it cannot be kept, such as on a full disk."""
     place = settings.trial_place(study, trial)
     with contextlib.suppress(OSError, PlaceAway):
         if place.folder is not None:
-            place.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(place.folder, settings.study_place(study).folder)
             with (place.folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(text)
             return
@@ -47,7 +48,7 @@ def add_to_log(settings: Settings, study: str, trial: int, text: str) -> None:
 
 def read_log(settings: Settings, study: Study, trial: int, offset: int = 0, limit: int = PIECE) -> LogPiece:
     """A trial's log from a byte on; empty where there is nothing there yet."""
-    found = settings.trial_place(study.name, trial).piece(LOG, offset, limit)
+    found = settings.trial_place(study, trial).piece(LOG, offset, limit)
     if len(found) == limit:  # not in the middle of a character
         found = found[: len(found) - _torn(found)]
     return LogPiece(found.decode("utf-8", "replace"), offset + len(found))

@@ -29,7 +29,7 @@ def export_model(
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_place(study.name, trial.number)
+    place = settings.trial_place(study, trial.number)
     with place.local("best.pt", "facts.json") as files:
         checkpoint = files / "best.pt"
         if not checkpoint.exists():
@@ -55,7 +55,7 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
     from trainers.errors import TrainersError
     from trainers.predictor import read_facts, save_model, write_model
 
-    place = settings.trial_place(study.name, trial.number)
+    place = settings.trial_place(study, trial.number)
     _require(study, trial, place)
     spec, params = spec_of(study), for_trainer(trial.params)
     brought = {name: text.encode("utf-8", "backslashreplace") for name, text in store.files(study.id).items()}
@@ -88,7 +88,7 @@ def load_model(settings: Settings, store: Store, study: Study, trial: Trial) -> 
     from trainers.predictor import load_model as load
     from trainers.predictor import read_facts, save_model
 
-    place = settings.trial_place(study.name, trial.number)
+    place = settings.trial_place(study, trial.number)
     best = _require(study, trial, place)
     with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:

@@ -16,9 +16,10 @@ from service.app.checking import Checked
 from service.app.code import own_code
 from service.app.inputs import inputs_of, settle_inputs
 from service.app.logs import add_to_log
+from service.app.places import settle_place
 from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial
-from service.settings import Settings, is_dead, make_folder, owner
+from service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
     from service.ports import Executor, Sampler, Store, Tracker
@@ -65,7 +66,6 @@ def run_study(
         Fenced: the claim has passed, or the study went to another runner.
         Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
     """
-    ready_place(settings, study.name)
     with contextlib.ExitStack() as stack:
         if lease is None:
             held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
@@ -74,8 +74,9 @@ def run_study(
             ours = lease.owner == owner()
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
+        study = settle_place(settings, store, held, store.study_by_id(study.id))
         code = own_code(checked.spec)
-        study = _settled(settings, store, held, study.name, inputs_of(checked.spec, code), options, lease is not None)
+        study = _settled(settings, store, held, study, inputs_of(checked.spec, code), options, lease is not None)
         patience = CATCH_UP_SECONDS if lease is None else math.inf
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
@@ -101,10 +102,15 @@ def run_study(
 
 
 def _settled(
-    settings: Settings, store: Store, lease: Lease, name: str, inputs: Mapping[str, Any], options: Options, served: bool
+    settings: Settings,
+    store: Store,
+    lease: Lease,
+    study: Study,
+    inputs: Mapping[str, Any],
+    options: Options,
+    served: bool,
 ) -> Study:
     """The study with what it is trained with from here on; one of the service rests where its data have changed."""
-    study = store.study(name)
     try:
         settle_inputs(settings, store, lease, study, inputs, accept=options.changed, say=options.on_trouble)
     except errors.DataError as error:
@@ -112,21 +118,7 @@ def _settled(
             state = StudyState.STOPPED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED
             store.apply(lease, Batch(study=study.to(state, message=str(error), ended=options.clock())))
         raise
-    return store.study(name)
-
-
-def ready_place(settings: Settings, study: str) -> None:
-    """Make sure that a study's files can be kept; HomeError when they cannot."""
-    from trainers.errors import PlaceAway
-
-    place = settings.study_place(study)
-    if place.folder is not None:
-        make_folder(place.folder)
-        return
-    try:
-        place.check()
-    except PlaceAway as error:
-        raise errors.HomeError(f"files cannot be kept there: {error}") from error
+    return store.study_by_id(study.id)
 
 
 def _build_runner(
@@ -152,9 +144,9 @@ def _build_runner(
         sampler=_sampler(spec, trainer, study.name),
         executor=executor,
         tracker=tracker,
-        assign=lambda trial: _assignment(settings, spec, study.name, trial),
+        assign=lambda trial: _assignment(settings, spec, study, trial),
         sharers=options.sharers,
-        note=lambda trial: _note(settings, study.name, trial),
+        note=lambda trial: _note(settings, study, trial),
         watch=options.watch,
         clock=options.clock,
         ticks=options.ticks,
@@ -162,7 +154,7 @@ def _build_runner(
     )
 
 
-def _note(settings: Settings, study: str, trial: Trial) -> None:
+def _note(settings: Settings, study: Study, trial: Trial) -> None:
     """Give a failure that no worker could write of a line in its trial's log."""
     if trial.failure in (Failure.NAN, Failure.LOST, Failure.TIMEOUT):
         add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
@@ -246,13 +238,13 @@ def _executor(
         yield executor
 
 
-def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -> Assignment:
+def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:
     from service.spec import for_trainer
     from trainers.messages import Assignment
 
     place = settings.trial_place(study, trial.number)
     return Assignment(
-        study=study,
+        study=study.name,
         trial=trial.number,
         attempt=trial.attempts,
         trainer=spec.trainer,
@@ -264,6 +256,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: str, trial: Trial) -
         direction=spec.objective.direction,
         folder=place.folder or Path(f"{trial.number:05d}"),  # of an object store: the worker has a scratch folder
         place=place.uri() if place.folder is None else None,
+        root=settings.study_place(study).folder,
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,

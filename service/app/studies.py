@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from service import errors
 from service.app.answering import is_held, live_state
+from service.app.places import remove_files
 from service.records import Batch, Study, StudyState
 from service.settings import Settings, is_dead, owner
 
@@ -168,7 +169,7 @@ def remove_study(settings: Settings, store: Store, name: str, now: float, by: st
             said.append(f"its runs in MLflow are left: {error}")
         store.renew(lease, now, REMOVING_SECONDS)  # Fenced where MLflow took so long that another has it by now
         try:  # before its name is free for another study
-            settings.study_place(name).remove()
+            remove_files(settings, study)
         except (PlaceAway, OSError) as error:
             said.append(f"its files are left: {error}")
         store.remove(lease, by)

@@ -93,7 +93,7 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
     fetched: list[tempfile.TemporaryDirectory[str]] = []  # of the trial that is being sent
 
     def artifacts(trial: Trial) -> Path | None:
-        place = settings.trial_place(study.name, trial.number) / ARTIFACTS
+        place = settings.trial_place(study, trial.number) / ARTIFACTS
         if place.folder is not None:
             return place.folder if place.folder.is_dir() else None
         while fetched:

@@ -73,7 +73,7 @@ def _run(
     view_type = Live if console.is_terminal else Plain
 
     def log(trial: Glimpse) -> str | None:
-        return app.log_place(settings, study, trial.number)
+        return app.log_place(settings, store.study_by_id(study.id), trial.number)
 
     with _interruptible() as interrupt:
         unit = "fold" if checked.spec.folds else "epoch"

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 VERSION_TABLE = "goodfit_version"  # MLflow and Optuna both own an `alembic_version`
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")  # every migration in order; the last is what this code needs
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+)  # every migration in order; the last is what this code needs
 CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x600DF17  # of PostgreSQL's advisory locks: any number that nobody else takes
 _SQLITE = "sqlite:///"

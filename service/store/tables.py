@@ -56,6 +56,7 @@ studies = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("waits_for", Line),
     Column("inputs", Json),
+    Column("folder", Line),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 

@@ -72,6 +72,13 @@ def test_files_lie_in_folders_and_are_listed_by_name(place: Place, tmp_path: Pat
     assert taken.read_bytes() == b"log.txt"
 
 
+def test_a_name_is_claimed_once(place: Place) -> None:
+    place.check()
+    assert place.claim("study.json", b"mine")
+    assert not place.claim("study.json", b"yours")
+    assert place.read("study.json") == b"mine"
+
+
 def test_a_file_and_all_of_it_can_be_forgotten(place: Place, tmp_path: Path) -> None:
     place.drop("never.txt")
     place.remove()

@@ -17,7 +17,7 @@ from tests.serving import NOW, Place, place
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr("service.tracker.remove_study", lambda *_: None)  # MLflow has tests of its own
     made = place(tmp_path)
-    made.study()
+    made.study(folder="digits")
     folder = made.settings.home / "studies" / "digits" / "trials" / "00000"
     folder.mkdir(parents=True)
     (folder / "best.pt").write_text("weights")

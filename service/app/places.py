@@ -1,0 +1,81 @@
+"""Which folder a study's files lie in: its own, whatever else lies at the place.
+
+Beside a study of this home there may be one of another home that shares the place, or what a database that is
+gone has left there. So a study marks its folder as its own, and takes another where that is somebody else's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from service import errors
+from service.records import Batch, Lease, Study
+from service.settings import Settings, make_folder
+
+if TYPE_CHECKING:
+    from service.ports import Store
+    from trainers.place import Place
+
+MARK = "study.json"  # in a study's folder: whose it is
+
+
+def settle_place(settings: Settings, store: Store, lease: Lease, study: Study) -> Study:
+    """Give a study a folder that can be written and that no other study has; the study as the store has it then.
+
+    Raises:
+        HomeError: files cannot be kept there.
+    """
+    from trainers.errors import PlaceAway
+
+    try:
+        own = (name for name in _names(study) if _has_marked(settings, replace(study, folder=name), study.folder))
+        folder = next(own, None)
+    except (PlaceAway, OSError) as error:
+        raise errors.HomeError(f"files cannot be kept there: {error}") from error
+    if folder is None:
+        raise errors.HomeError(
+            f"the folders {' and '.join(_names(study))} among the files of studies belong to other studies; "
+            "move them away, or give GOODFIT_ARTIFACTS another place"
+        )
+    if folder != study.folder:
+        study = replace(study, folder=folder)
+        store.apply(lease, Batch(study=study))
+    return study
+
+
+def remove_files(settings: Settings, study: Study) -> None:
+    """Remove a study's files, where they are its own; PlaceAway or OSError where they cannot be removed."""
+    place = settings.study_place(study)
+    owner = place.read(MARK)
+    if owner == _mark(study) or (owner is None and study.folder is not None):
+        place.remove()
+
+
+def _names(study: Study) -> list[str]:
+    """The folders that it may have, the one that it has first."""
+    digest = blake2b(_mark(study), digest_size=4).hexdigest()
+    return list(dict.fromkeys([study.folder or study.name, f"{study.name}-{digest}"]))
+
+
+def _has_marked(settings: Settings, study: Study, had: str | None) -> bool:
+    """Mark a folder as the study's; whether it is its own."""
+    place = settings.study_place(study)
+    _make(place)
+    if study.folder != had and place.read(MARK) is None and place.names():
+        return False  # left there by a study that marked no folders
+    return place.claim(MARK, _mark(study)) or place.read(MARK) == _mark(study)
+
+
+def _make(place: Place) -> None:
+    if place.folder is None:
+        place.check()
+    else:
+        make_folder(place.folder)
+
+
+def _mark(study: Study) -> bytes:
+    """Tells a study from others of its name, in other homes or at other times."""
+    return json.dumps({"study": study.name, "created": study.created}).encode()
