@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from search_spaces.document import KeyPath
 from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Requirement, meets
-from search_spaces.scalars import Value, shown
-from search_spaces.values import BadValue, described, nearest, number, scalar
+from search_spaces.scalars import Value, is_composed, shown
+from search_spaces.values import BadValue, any_value, close, described, nearest, number
 
 Problem = tuple[KeyPath, str]
 
@@ -47,11 +46,11 @@ class Conditions:
         self._fixed = fixed
         self._found = found
         self._problems = problems
-        self._seen: list[str] = []
+        self._seen: dict[str, None] = {}
 
     def pass_by(self, name: str) -> None:
         """From here on, conditions may refer to this parameter."""
-        self._seen.append(name)
+        self._seen[name] = None
 
     def read(self, name: str, conditions: object) -> dict[str, Requirement]:
         """The conditions that a parameter's `when` gives, as far as they are right."""
@@ -85,6 +84,8 @@ class Conditions:
 
     def _requirement(self, path: KeyPath, needed: object, target: Parameter | None) -> Any:
         """A condition in plain values, or BAD. `target` is None where its values are not known."""
+        if is_composed(needed) and isinstance(target, (Choice, Fixed)) and target.contains(needed):
+            return [needed]  # one value that is a list or a mapping, and no list of values
         if isinstance(needed, Mapping):
             return self._between(path, needed, target)
         if not isinstance(needed, list):
@@ -92,17 +93,16 @@ class Conditions:
         if not needed:
             self._say(path, "the list is empty, so the condition can never hold")
             return BAD
-        values = [self._one((*path, index), value, target) for index, value in enumerate(needed)]
-        return BAD if BAD in values else values
+        values = [self._one((*path, index), one, target) for index, one in enumerate(needed)]
+        return BAD if any(one is BAD for one in values) else values
 
-    def _one(self, path: KeyPath, value: object, target: Parameter | None) -> Any:
-        read: Callable[[object], Value] = number if isinstance(target, (Float, Int)) else scalar
-        found = take(path, value, read, self._problems)
+    def _one(self, path: KeyPath, needed: object, target: Parameter | None) -> Any:
+        read: Callable[[object], Value] = number if isinstance(target, (Float, Int)) else any_value
+        found = take(path, needed, read, self._problems)
         if found is BAD or target is None or target.contains(found):
             return found
-        choices = [choice for choice in target.choices if isinstance(choice, str)] if isinstance(target, Choice) else []
-        near = difflib.get_close_matches(str(found), choices, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = close(str(found), target.texts) if isinstance(target, Choice) else None
+        hint = f"; did you mean {near}?" if near else ""
         self._say(path, f"{target.name} is never {shown(found)}: it is {target}{hint}")
         return BAD
 
@@ -134,7 +134,7 @@ class Conditions:
 def _reaches(target: Parameter, ends: Mapping[str, float]) -> bool:
     """Whether a parameter has a value within these ends."""
     if isinstance(target, Choice):
-        return any(meets(choice, ends) for choice in target.choices)
+        return target.reaches(ends)
     if isinstance(target, Fixed):
         return meets(target.value, ends)
     low, high = max(ends.get("low", -math.inf), target.low), min(ends.get("high", math.inf), target.high)

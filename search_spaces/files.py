@@ -6,10 +6,9 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from search_spaces.conditions import Problem
-from search_spaces.document import DocumentError, Flaw, dotted, read_file
+from search_spaces.document import MORE, DocumentError, Flaw, Problems, TooManyProblems, dotted, read_file
 from search_spaces.parse import parse_space
-from search_spaces.scalars import Value
+from search_spaces.scalars import Value, shortened
 from search_spaces.space import Space
 from search_spaces.values import nearest
 
@@ -62,11 +61,14 @@ def read_space(path: Path, fixed: Mapping[str, Value] | None = None) -> Space:
         raise SpaceFileError(path, error.flaws) from error
     if document.value is None:
         raise SpaceFileError(path, [Flaw(0, "", "is empty; name the parameters to search")])
-    problems: list[Problem] = []
-    space = parse_space(document.value, problems, fixed)
+    problems, more = Problems(), []
+    try:
+        space = parse_space(document.value, problems, fixed)
+    except TooManyProblems:
+        more = [Flaw(0, "", MORE)]
     if problems:
-        flaws = [Flaw(document.line(at), dotted(at), text) for at, text in problems]
-        raise SpaceFileError(path, sorted(flaws, key=lambda flaw: flaw.line))
+        flaws = [Flaw(document.line(at), shortened(dotted(at)), shortened(text)) for at, text in problems]
+        raise SpaceFileError(path, sorted([*flaws, *more], key=lambda flaw: flaw.line))
     return space
 
 

@@ -6,13 +6,15 @@ takes from a range; the other search methods take no notice of it.
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.ranges import Problems, exact, range_problems, range_text, spaced
-from search_spaces.scalars import Value, same, shown
+from search_spaces.scalars import Value, identity, listed, same, shown
 
 __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Requirement", "Value", "When", "meets", "same", "shown"]
 
@@ -165,9 +167,8 @@ class Choice(_Conditional):
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.choices:
             raise ValueError(f"{self.name}: choices is empty")
-        for index, value in enumerate(self.choices):
-            if any(same(value, earlier) for earlier in self.choices[:index]):
-                raise ValueError(f"{self.name}: {value!r} is there twice")
+        for again in repeats(self.choices):
+            raise ValueError(f"{self.name}: {self.choices[again]!r} is there twice")
 
     @property
     def cardinality(self) -> int:
@@ -184,10 +185,32 @@ class Choice(_Conditional):
         return self.choices[index]
 
     def contains(self, value: object) -> bool:
-        return any(same(value, choice) for choice in self.choices)
+        return identity(value) in self._places
+
+    def index(self, value: object) -> int:
+        """Where a value stands among the choices; KeyError where it is none of them."""
+        return self._places[identity(value)]
+
+    def reaches(self, ends: Mapping[str, float]) -> bool:
+        """Whether one of the choices is a number within these ends."""
+        first = bisect.bisect_left(self._numbers, ends.get("low", -math.inf))
+        return first < len(self._numbers) and self._numbers[first] <= ends.get("high", math.inf)
 
     def __str__(self) -> str:
-        return "one of " + ", ".join(shown(choice) for choice in self.choices)
+        return "one of " + listed(self.choices)
+
+    @functools.cached_property
+    def _places(self) -> dict[Hashable, int]:
+        return {identity(choice): index for index, choice in enumerate(self.choices)}
+
+    @functools.cached_property
+    def texts(self) -> list[str]:
+        """The choices that are texts."""
+        return [choice for choice in self.choices if isinstance(choice, str)]
+
+    @functools.cached_property
+    def _numbers(self) -> list[float]:
+        return sorted(one for one in self.choices if isinstance(one, (int, float)) and not isinstance(one, bool))
 
 
 @dataclass(frozen=True)
@@ -221,6 +244,15 @@ class Fixed(_Conditional):
 
 
 Parameter = Float | Int | Choice | Fixed
+
+
+def repeats(values: Sequence[object]) -> Iterator[int]:
+    """The indices of the values that were there before."""
+    seen: set[Hashable] = set()
+    for index, value in enumerate(values):
+        if (key := identity(value)) in seen:
+            yield index
+        seen.add(key)
 
 
 def meets(value: object, needed: Requirement) -> bool:

@@ -9,9 +9,9 @@ A parameter is written in one of these ways, and its name is a Python name, or t
     momentum:      {type: float, low: 0.5, high: 0.99, when: {optimizer: sgd}}
 
 Any of them may have `doc`, and `when`: a value, a list of values, or {low:, high:}, of parameters
-further up. In a list of choices, true and false stand beside each other or null alone: a mixture with
-texts or numbers, like a bare yes, no, on or off, is asked back about, since it reads differently to
-YAML 1.1, YAML 1.2 and people.
+further up. A value may be a list or a mapping itself: `hidden: [[256, 256], [1024]]` has two choices; one such
+value is written {type: fixed, value: [256, 256]}. A bare yes, no, on or off is refused, since it reads
+differently to YAML 1.1, YAML 1.2 and people.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from search_spaces.parameters import (
     Int,
     Parameter,
     Value,
-    same,
+    repeats,
     shown,
 )
 from search_spaces.ranges import range_problems
 from search_spaces.space import Space
-from search_spaces.values import BadValue, described, flag, nearest, number, scalar, whole
+from search_spaces.values import BadValue, any_value, described, flag, nearest, number, whole
 
 _KEYS = {
     "float": ("low", "high", "log", "step", "points"),
@@ -44,6 +44,7 @@ _KEYS = {
     "choice": ("choices",),
     "fixed": ("value",),
 }
+MOST_PARAMETERS = 2000  # of a space and what is fixed
 _COMMON = ("type", "when", "doc")
 _OTHER_NAMES = {
     **dict.fromkeys(("uniform", "real", "double", "number"), "float"),
@@ -71,6 +72,9 @@ def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Val
         return Space(()).pin(fixed or {})
     if not source:
         problems.append(((), "has no parameters"))
+    if (count := len(source) + len(fixed or {})) > MOST_PARAMETERS:
+        problems.append(((), f"has {count:,} parameters; no more than {MOST_PARAMETERS:,} are searched at once"))
+        return Space(())
     reader = _Reader(source, fixed or {}, problems)
     pinned = tuple(Fixed(name, value, doc=reader.doc(name)) for name, value in reader.fixed.items())
     return Space(pinned + tuple(item for item in reader.read() if item.name not in reader.fixed))
@@ -82,13 +86,16 @@ def parse_fixed(source: object, problems: list[Problem]) -> dict[str, Value]:
         problems.append(((), f"is {described(source)}, not a mapping such as {{batch_size: 64}}"))
         return {}
     found: dict[str, Value] = {}
+    if len(source) > MOST_PARAMETERS:
+        problems.append(((), f"has {len(source):,} parameters; no more than {MOST_PARAMETERS:,} are taken"))
+        return found
     for name, value in source.items():
         _check_name(str(name), problems)
-        if isinstance(value, (list, Mapping)):
-            problems.append(((name,), f"is {described(value)}, not one value; what is searched goes in `space:`"))
+        if isinstance(value, Mapping) and str(value.get("type")) in _KEYS:
+            problems.append(((name,), "is a parameter, not one value; what is searched goes in `space:`"))
             continue
         try:
-            found[str(name)] = scalar(value)
+            found[str(name)] = any_value(value)
         except BadValue as error:
             problems.append(((name,), str(error)))
     return found
@@ -142,7 +149,7 @@ class _Reader:
             choices = self._choices((name,), written)
             return Choice(name, choices) if choices else None
         if not isinstance(written, Mapping):
-            value = self._take((name,), written, scalar)
+            value = self._take((name,), written, any_value)
             return None if value is BAD else Fixed(name, value)
         kind = self._kind(name, written)
         if kind is None:
@@ -204,7 +211,7 @@ class _Reader:
         return None
 
     def _fixed(self, name: str, written: Mapping[str, object], common: Any) -> Fixed | None:
-        value = self._need(name, "value", written, scalar)
+        value = self._need(name, "value", written, any_value)
         return None if value is BAD else Fixed(name, value, **common)
 
     def _choices(self, path: KeyPath, listed: list[object]) -> tuple[Value, ...] | None:
@@ -212,17 +219,11 @@ class _Reader:
         before = len(self._problems)
         if not listed:
             self._say(path, "the list of choices is empty")
-        values = [self._take((*path, index), value, scalar) for index, value in enumerate(listed)]
-        for index, value in enumerate(values):
-            if value is not BAD and any(same(value, earlier) for earlier in values[:index]):
-                self._say((*path, index), f"{shown(value)} is there twice")
-        kinds = {isinstance(value, bool) for value in values if value is not None and value is not BAD}
-        if len(kinds) == 2:
-            self._say(
-                path,
-                "true and false stand beside texts or numbers; "
-                'quote them to mean the text ("false"), or write null for "none of these"',
-            )
+        values = [self._take((*path, index), value, any_value) for index, value in enumerate(listed)]
+        right = [(index, value) for index, value in enumerate(values) if value is not BAD]
+        for place in repeats([value for _, value in right]):
+            index, value = right[place]
+            self._say((*path, index), f"{shown(value)} is there twice")
         return tuple(values) if len(self._problems) == before else None
 
     def _doc(self, name: str, written: Mapping[str, object]) -> str:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from search_spaces.grid import Grid
+from search_spaces.grid import Grid, TooManyCases
 from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, shown
 
 __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Space", "Value"]
+
+
+MOST_POINTS = 100_000  # of all parameters of a grid: they are listed
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,14 @@ class Space:
         return len(self.parameters)
 
     def __contains__(self, name: object) -> bool:
-        return any(parameter.name == name for parameter in self.parameters)
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Parameter:
-        for parameter in self.parameters:
-            if parameter.name == name:
-                return parameter
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.parameters}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,14 +96,17 @@ class Space:
         return Space(pinned + tuple(parameter for parameter in self.parameters if parameter.name not in fixed))
 
     def cardinality(self) -> int | None:
-        """How many configurations there are; None: a continuum."""
-        return self._every.count(0, {}) if self._every is not None else None
+        """How many configurations there are; None: a continuum, or more than can be counted in reasonable time."""
+        try:
+            return self._every.size if self._every is not None else None
+        except TooManyCases:
+            return None
 
     def configuration(self, index: int) -> dict[str, Value]:
         """The configuration at `index` of all that there are, of which `cardinality` says how many."""
         size = self.cardinality()
         if self._every is None or size is None:
-            raise ValueError("a continuum has no numbered configurations")
+            raise ValueError("a continuum, or conditions beyond counting, have no numbered configurations")
         if not 0 <= index < size:
             raise IndexError(f"the space has {size} configurations; there is no configuration {index}")
         return self._every.point(index)
@@ -114,11 +121,15 @@ class Space:
 
     def ungridded(self) -> list[str]:
         """The parameters that a grid cannot take: they need `step` or `points`."""
-        return [parameter.name for parameter in self.parameters if parameter.grid_length is None]
+        return [item.name for item in self.parameters if _points(item) is None and item.grid_length is None]
 
     def grid_size(self) -> int:
-        """How many points the grid has. ValueError names the parameters that need `step` or `points`."""
-        return self._grid.count(0, {})
+        """How many points the grid has. ValueError names the parameters that need `step` or `points`.
+
+        Raises:
+            TooManyCases: the conditions cannot be counted in reasonable time; a ValueError.
+        """
+        return self._grid.size
 
     def grid_point(self, index: int) -> dict[str, Value]:
         """The grid's point at `index`: nested loops, the last parameter moving fastest.
@@ -141,4 +152,11 @@ class Space:
     def _grid(self) -> Grid:
         if missing := self.ungridded():
             raise ValueError(f"a grid needs step or points for: {', '.join(missing)}")
+        if sum(_points(item) or 0 for item in self.parameters) > MOST_POINTS:
+            raise TooManyCases(f"the `points` of all parameters are more than {MOST_POINTS:,}")
         return Grid(self.parameters, [parameter.grid_length or 0 for parameter in self.parameters])
+
+
+def _points(parameter: Parameter) -> int | None:
+    """How many points a grid is to take from a range, as it is written."""
+    return parameter.points if isinstance(parameter, (Float, Int)) else None

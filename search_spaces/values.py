@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from search_spaces.document import BareWord
-from search_spaces.scalars import Value, shown
+from search_spaces.scalars import Value, listed, shortened, shown
 
+LONGEST_WORD, MOST_COMPARED = 200, 1000  # a comparison takes time with the square of the length
 LARGEST = 2**53  # up to here each whole number is a float, too: what samplers and JSON count with
 
 
@@ -60,6 +61,15 @@ def scalar(value: object) -> Value:
     raise BadValue(f"is {described(value)}, not a single text, number, true, false or null")
 
 
+def any_value(given: object) -> Value:
+    """A value that a trainer can get: a single one, or a list or a mapping of such."""
+    if isinstance(given, (list, tuple)):
+        return [any_value(item) for item in given]
+    if isinstance(given, dict):
+        return {str(key): any_value(item) for key, item in given.items()}
+    return scalar(given)
+
+
 def explained(word: BareWord) -> str:
     """Why a bare yes, no, on or off is asked back about."""
     return f'`{word}` is the text "{word}" here; write {word.boolean} for a boolean, or quote it to mean the text'
@@ -73,15 +83,23 @@ def described(value: object) -> str:
         return "a list"
     if isinstance(value, str):
         return f"the text {str(value)!r}" if len(value) <= 40 else f"the text {str(value)[:40]!r}..."
-    return shown(value)
+    return shortened(shown(value), 40)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the nearest choice, then all of them."""
+    """The end of a message about an unknown word: the nearest choice, then all of them, of many the first."""
     known = list(choices)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}choose from: {', '.join(known)}"
+    near = close(word, known)
+    hint = f"did you mean {near}? " if near else ""
+    return f"{hint}choose from: {listed(known)}"
+
+
+def close(word: str, known: Sequence[str]) -> str | None:
+    """The known word that is the most alike; None where none is. Long words and lists are not compared in full."""
+    if len(word) > LONGEST_WORD:
+        return None
+    near = difflib.get_close_matches(word, known[:MOST_COMPARED], n=1, cutoff=0.5)
+    return near[0] if near else None
 
 
 def _not_too_large(found: int) -> int:

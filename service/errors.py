@@ -24,10 +24,11 @@ GoodfitError                    exit code 1: the study or the command failed
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from search_spaces.values import nearest
 
 
 class GoodfitError(Exception):
@@ -140,10 +141,7 @@ class StudyFileError(InputError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest choice, then all of them."""
-    known = sorted(choices)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}choose from: {', '.join(known)}"
+    return nearest(word, sorted(choices))
 
 
 def to_dict(error: GoodfitError) -> dict[str, Any]:

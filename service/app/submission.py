@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.document import MAX_CHARACTERS
 from service import errors
 from service.app.code import renamed
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from search_spaces.document import KeyPath
     from service.spec import StudySpec
 
-SPEC_CHARACTERS = 128 * 1024  # of a study file: its YAML takes seconds to read beyond
+SPEC_CHARACTERS = MAX_CHARACTERS  # of a study file
 FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
 FILES = 200
 CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone

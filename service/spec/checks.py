@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.document import KeyPath, nearest_file
+from search_spaces.grid import TooManyCases
 from search_spaces.space import Space
 from service.errors import StudyFileError, did_you_mean
 from service.spec.data import Data
@@ -229,6 +230,16 @@ def _check_exists(path: Path, say: Say) -> bool:
     return True
 
 
+def _check_grid_size(draft: Draft, say: Say) -> None:
+    """Say where the grid's points cannot be numbered."""
+    if draft.space.ungridded():
+        return
+    try:
+        draft.space.grid_size()
+    except TooManyCases as error:
+        say(("search", "method"), f"grid: {error}; search at random, or make conditions depend on fewer parameters")
+
+
 def _check_search(draft: Draft, say: Say) -> None:
     if any(name in draft.values and name not in draft.parts for name in ("search", "budget")):
         return
@@ -240,6 +251,7 @@ def _check_search(draft: Draft, say: Say) -> None:
         for parameter in draft.space.ungridded():
             path, before = draft.place(parameter)
             say(path, f"{before}needs step or points to be searched by a grid")
+        _check_grid_size(draft, say)
         if "try_defaults" in search.model_fields_set and search.try_defaults:
             say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
     elif budget.trials is None and budget.minutes is None:

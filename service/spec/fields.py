@@ -16,6 +16,7 @@ from search_spaces.values import BadValue, described, flag, number, whole
 from service.errors import did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LONGEST_TEXT = 4096  # characters of a name or a path
 _SPLITS = ("val", "train")
 
 
@@ -86,6 +87,10 @@ def text(value: object) -> str:
         raise BadValue(f"is {described(value)}, not a text{quote}")
     if not value.strip():
         raise BadValue("is empty")
+    if len(value) > LONGEST_TEXT or "\0" in value:
+        raise BadValue(
+            f"is {described(value)}, of {len(value):,} characters; at most {LONGEST_TEXT:,}, and none is NUL"
+        )
     return str(value)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, same, shown
+from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, repeats, same, shown
+from search_spaces.scalars import shortened
 from search_spaces.space import Space
 from search_spaces.values import BadValue, number, whole
 from service.errors import did_you_mean
@@ -19,6 +19,7 @@ from trainers.config import Checked
 from trainers.errors import BadTrainer
 from trainers.registry import Trainer
 
+_MOST_TRIED = 1000  # choices, one after the other
 _EVERY_VALUE = 64  # of a whole-number range are tried, or else its ends
 
 _OTHER_NAMES = {  # what the field also calls them
@@ -78,29 +79,35 @@ def suited(space: Space, trainer: Trainer) -> Space:
     hints = {name: hint for name, hint in trainer.types().items() if name in space}
 
     def typed(name: str, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return type(value)(typed(name, one) for one in value)
-        if isinstance(value, Mapping) or name not in hints or _fits(value, hints[name]):
-            return value
-        for read in (whole, number):
-            try:
-                if _fits(read(value), hints[name]):
-                    return read(value)
-            except BadValue:
-                continue  # stays as it is, and is told as a wrong type
-        return value
+        return _typed(value, hints[name]) if name in hints else value
 
-    parameters: list[Parameter] = []
-    for item in space:
-        item = replace(item, when={name: typed(name, needed) for name, needed in item.when.items()})
+    def suit(item: Parameter) -> Parameter:
+        if item.when:
+            item = replace(item, when={name: typed(name, needed) for name, needed in item.when.items()})
+        if item.name not in hints:
+            return item
         if isinstance(item, Fixed):
-            item = replace(item, value=typed(item.name, item.value))
-        elif isinstance(item, Choice):
+            return replace(item, value=typed(item.name, item.value))
+        if isinstance(item, Choice):
             choices = typed(item.name, item.choices)
-            repeated = any(same(one, other) for one, other in itertools.combinations(choices, 2))
-            item = item if repeated else replace(item, choices=choices)
-        parameters.append(item)
-    return Space(tuple(parameters))
+            return item if any(repeats(choices)) else replace(item, choices=choices)
+        return item
+
+    return Space(tuple(map(suit, space)))
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(_typed(one, hint) for one in value)
+    if isinstance(value, Mapping) or _fits(value, hint):
+        return value
+    for read in (whole, number):
+        try:
+            if _fits(read(value), hint):
+                return read(value)
+        except BadValue:
+            continue  # stays as it is, and is told as a wrong type
+    return value
 
 
 def values_of(parameter: Parameter) -> list[Value]:
@@ -108,20 +115,30 @@ def values_of(parameter: Parameter) -> list[Value]:
     match parameter:
         case Fixed():
             return [parameter.value]
-        case Choice():
-            return list(parameter.choices)
+        case Choice(choices=choices):
+            return _standing_for(choices)
         case Int() if parameter.cardinality <= _EVERY_VALUE:
             return [parameter.low + index * parameter.step for index in range(parameter.cardinality)]
         case Int() | Float():
             return [parameter.low, parameter.high]
 
 
+def _standing_for(choices: Sequence[Value]) -> list[Value]:
+    """Of a long list the first, and the smallest and the largest number: each takes time to try in a config."""
+    if len(choices) <= _MOST_TRIED:
+        return list(choices)
+    numbers = [one for one in choices if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    return [*choices[:_MOST_TRIED], *([min(numbers), max(numbers)] if numbers else [])]
+
+
 def _type_problem(parameter: Parameter, hint: Any) -> str | None:
     if isinstance(parameter, Float) and not _fits(0.5, hint) and _fits(1, hint):
         return "is a whole number to the trainer; write type: int"
-    for value in values_of(parameter):
+    for value in parameter.choices if isinstance(parameter, Choice) else values_of(parameter):
         if not _fits(value, hint):
-            return f"{shown(value)} is not {_named(hint, value)}"
+            searched = isinstance(parameter, Fixed) and isinstance(value, list)
+            hint_at_space = "; what is searched goes in `space:`" if searched else ""
+            return f"{shortened(shown(value))} is not {_named(hint, value)}{hint_at_space}"
     return None
 
 
@@ -134,6 +151,10 @@ def _fits(value: Value, hint: Any) -> bool:
         return any(_fits(value, member) for member in typing.get_args(hint))
     if hint is None or hint is type(None):
         return value is None
+    if origin in (list, tuple, set, frozenset, Sequence):
+        return isinstance(value, list)
+    if origin in (dict, Mapping):
+        return isinstance(value, dict)
     if hint is bool or hint is str:
         return isinstance(value, hint)
     if hint is int:
@@ -147,6 +168,8 @@ def _named(hint: Any, value: Value) -> str:
     """A type in words, with the nearest choice where there are choices."""
     if typing.get_origin(hint) is Literal:
         return f"among its choices; {did_you_mean(str(value), [shown(choice) for choice in typing.get_args(hint)])}"
+    if typing.get_origin(hint) in (list, tuple, set, frozenset, Sequence):
+        return "a list"
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_named(member, value) for member in typing.get_args(hint))
     words = {bool: "true or false", str: "a text", int: "a whole number", float: "a number", type(None): "null"}

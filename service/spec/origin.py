@@ -6,7 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from search_spaces.document import Document, KeyPath, dotted
+from search_spaces.scalars import shortened
 from service.errors import Problem
+
+LONGEST_MESSAGE = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,10 @@ class Origin:
     overridden: Collection[KeyPath] = field(default_factory=frozenset, compare=False)
 
     def problem(self, path: KeyPath, text: str) -> Problem:
+        """What is wrong with a key, of any length, as a message of a few lines at most."""
+        text = shortened(text, LONGEST_MESSAGE)
         for given in self.overridden:
             if path[: len(given)] == given or (len(path) < len(given) and given[: len(path)] == path and path):
-                return Problem(0, f"--set {dotted(path)}", text)
+                return Problem(0, shortened(f"--set {dotted(path)}"), text)
         line = self.document.line(path) if self.document and path else 0
-        return Problem(line, dotted(path), text)
+        return Problem(line, shortened(dotted(path)), text)

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.document import DocumentError, KeyPath, dotted, read_text
+from search_spaces.scalars import shortened
 from search_spaces.values import BadValue, described
 from service.errors import Problem
 from service.spec.reaching import SECTIONS
 from service.spec.sentences import TOP
+
+MOST = 1000  # of them
+DEEPEST = 16  # parts of a key
 
 
 def override(
@@ -26,21 +29,26 @@ def override(
         overrides: KEY=VALUE each.
         problems: gets what is wrong with them.
     """
-    changed = copy.deepcopy(dict(values))
+    changed = dict(values)
     given: list[KeyPath] = []
+    if len(overrides) > MOST:
+        problems.append(Problem(0, "--set", f"is given {len(overrides):,} times; more than {MOST} go into the file"))
+        return changed, given
     for text in overrides:
         try:
             path, value = _split(text)
             _put(changed, path, value)
             given.append(path)
         except BadValue as error:
-            problems.append(Problem(0, f"--set {text}", str(error)))
+            problems.append(Problem(0, shortened(f"--set {text}"), shortened(str(error))))
     return changed, given
 
 
 def _split(text: str) -> tuple[KeyPath, object]:
     key, equals, written = text.partition("=")
     path = _with_names(tuple(part.strip() for part in key.split(".")))
+    if len(path) > DEEPEST:
+        raise BadValue(f"has a key of {len(path)} parts; no key of a study file has more than {DEEPEST}")
     if not equals or not all(path):
         raise BadValue("is not KEY=VALUE; write --set budget.trials=8, for example")
     try:
@@ -57,13 +65,13 @@ def _with_names(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _put(values: dict[str, Any], path: KeyPath, value: object) -> None:
-    inner = values
+    inner = values  # a copy already, as each mapping on the way becomes one
     for depth, part in enumerate(path[:-1], start=1):
-        if inner.get(str(part)) is None:
-            inner[str(part)] = {}
+        found = inner.get(str(part))
+        if found is not None and not isinstance(found, dict):
+            raise BadValue(f"{dotted(path[:depth])} is {described(found)}, which has no keys; set it as a whole")
+        inner[str(part)] = dict(found or {})
         inner = inner[str(part)]
-        if not isinstance(inner, dict):
-            raise BadValue(f"{dotted(path[:depth])} is {described(inner)}, which has no keys; set it as a whole")
     last = str(path[-1])
     if value is None and (
         (len(path) == 1 and last in TOP) or (len(path) == 2 and path[0] == "space" and last in inner)

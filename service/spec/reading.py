@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import search_spaces
-from search_spaces.document import Document, DocumentError, KeyPath, read_file, read_text
+from search_spaces.document import (
+    MAX_FLAWS,
+    MORE,
+    Document,
+    DocumentError,
+    KeyPath,
+    TooManyProblems,
+    read_file,
+    read_text,
+)
 from search_spaces.files import SpaceFileError, library_file, read_space, told
 from search_spaces.parameters import Value
 from search_spaces.parse import parse_fixed, parse_space
@@ -114,6 +124,19 @@ def look_for_modules(folders: Iterable[str]) -> None:
     sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
+class _Said(list[tuple[KeyPath, str]]):
+    """The problems of a part of the study, each said as soon as it is found."""
+
+    def __init__(self, say: Callable[[KeyPath, str], None], section: str) -> None:
+        super().__init__()
+        self._say, self._section = say, section
+
+    def append(self, problem: tuple[KeyPath, str]) -> None:
+        super().append(problem)
+        path, wrong = problem
+        self._say((self._section, *path), wrong)
+
+
 class _Reading:
     """One reading of one study: its parts, as far as they are right, and its problems."""
 
@@ -128,11 +151,31 @@ class _Reading:
     def admitted_by(self, admit: Admit) -> None:
         """Let somebody look at the values first; StudyFileError where they do not agree with them."""
         self._foreign = True
-        admit(self._values, self._say)
+        with self._all_problems():
+            admit(self._values, self._say)
+
+    def spec(self) -> StudySpec:
+        """The spec; StudyFileError with everything that is wrong, or with the first MAX_FLAWS of it."""
+        with self._all_problems():
+            space = self._read()
+        search: Search = self._parts.get("search") or Search()
+        if search.method == "grid":  # which has its points of its own
+            search = search.model_copy(update={"try_defaults": False})
+        return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
+
+    @contextlib.contextmanager
+    def _all_problems(self) -> Iterator[None]:
+        """Raise what was said in the context, if anything was."""
+        try:
+            yield
+        except TooManyProblems:
+            self._problems.append(Problem(0, "", MORE))
+        except OSError as error:
+            self._problems.append(Problem(0, "", f"a path in it cannot be used: {error.strerror or error}"))
         if self._problems:
             raise StudyFileError(self._origin.file, self._problems)
 
-    def spec(self) -> StudySpec:
+    def _read(self) -> Space:
         self._look_at_keys()
         self._read_names()
         for name in (*_MODELS, "pruning"):
@@ -149,14 +192,10 @@ class _Reading:
         metric = self._written("objective", "metric", metric_name)
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
-        if self._problems:
-            raise StudyFileError(self._origin.file, self._problems)
-        search: Search = self._parts.get("search") or Search()
-        if search.method == "grid":  # which has its points of its own
-            search = search.model_copy(update={"try_defaults": False})
-        if ":" in self._parts["trainer"] and ".py:" not in self._parts["trainer"]:
+        reference = self._parts.get("trainer", "")
+        if ":" in reference and ".py:" not in reference:
             self._parts["modules"] = modules
-        return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
+        return space
 
     def _module_folders(self) -> tuple[str, ...]:
         """Where modules that the study names are found, after the installed ones."""
@@ -167,6 +206,8 @@ class _Reading:
         return (str(self._base),) if came_along else ()
 
     def _say(self, path: KeyPath, wrong: str) -> None:
+        if len(self._problems) >= MAX_FLAWS:
+            raise TooManyProblems
         self._problems.append(self._origin.problem(path, wrong))
 
     def _look_at_keys(self) -> None:
@@ -206,22 +247,19 @@ class _Reading:
                 self._say(path, wrong)
 
     def _fixed(self) -> dict[str, Value]:
-        problems: list[tuple[KeyPath, str]] = []
-        fixed = parse_fixed(self._values.get("fixed", {}), problems)
-        for path, wrong in problems:
-            self._say(("fixed", *path), wrong)
-        return fixed
+        return parse_fixed(self._values.get("fixed", {}), _Said(self._say, "fixed"))
 
     def _space(self, fixed: Mapping[str, Value]) -> Space:
-        source = self._values.get("space", {})
+        if "space" not in self._values:
+            return Space(()).pin(fixed)
+        source = self._values["space"]
         if isinstance(source, str):
-            return self._space_file(source, fixed)
-        problems: list[tuple[KeyPath, str]] = []
-        space = parse_space(source, problems, fixed)
-        if "space" in self._values:
-            for path, wrong in problems:
-                self._say(("space", *path), wrong)
-        return space
+            try:
+                return self._space_file(text(source), fixed)
+            except BadValue as error:
+                self._say(("space",), str(error))
+                return Space(()).pin(fixed)
+        return parse_space(source, _Said(self._say, "space"), fixed)
 
     def _space_file(self, source: str, fixed: Mapping[str, Value]) -> Space:
         names = search_spaces.library()

@@ -153,24 +153,22 @@ a: [b, c, b]
     a.2: b is there twice
 a: [1, 1.0]
     a.1: 1 is there twice
-a: [[1, 2], 3]
-    a.0: is a list, not a single text, number
+a: [[1, 2], [3], [1.0, 2]]
+    a.2: [1.0, 2] is there twice
+a: [[1, no], 3]
+    a.0: `no` is the text "no" here
+a: [[1, .nan], 3]
+    a.0: is nan, not a finite number
 a: [.nan, 3]
     a.0: is nan, not a finite number
 a: [relu, no]
     a.1: `no` is the text "no" here; write false for a boolean, or quote it
 a: [on, relu]
     a.0: `on` is the text "on" here; write true for a boolean
-a: [step, false]
-    a: true and false stand beside texts or numbers
-a: [true, 1]
-    a: true and false stand beside texts or numbers
 a: Off
     a: `Off` is the text "Off" here; write false
 a: {type: fixed}
     a: value is missing
-a: {type: fixed, value: [1]}
-    a.value: is a list, not a single
 a: {type: fixed, value: 1, doc: 3}
     a.doc: is 3, not a text
 learning-rate: 1
@@ -257,11 +255,32 @@ def test_a_condition_on_a_parameter_that_is_wrong_is_not_blamed_for_it():
     assert [key for key, _ in problems_of(text)] == ["a.low"]
 
 
-def test_fixed_values_are_single_and_named_well():
+def test_fixed_values_are_values_and_named_well():
     problems: list[Any] = []
-    source = read_text("{a: 1e-3, b: [1], c: no, d-e: 1, f: {low: 1}, g: null}").value
-    assert parse_fixed(source, problems) == {"a": 1e-3, "d-e": 1, "g": None}
-    assert [path for path, _ in problems] == [("b",), ("c",), ("d-e",), ("f",)]
+    source = read_text("{a: 1e-3, b: [1], c: no, d-e: 1, f: {type: int, low: 1}, g: null, h: {low: 1}}").value
+    assert parse_fixed(source, problems) == {"a": 1e-3, "b": [1], "d-e": 1, "g": None, "h": {"low": 1}}
+    assert [path for path, _ in problems] == [("c",), ("d-e",), ("f",)]
+
+
+def test_a_value_may_be_a_list_or_a_mapping():
+    space = parsed("""
+        hidden: [[256, 256], [1024], 512]
+        pair: {type: choice, choices: [[100, 10], [10, 1]]}
+        maps: [{a: 1}, {b: [2, {c: null}]}]
+        mixed: [false, 0, 0.1, "auto", true, 1]
+        kernel: {type: fixed, value: [3, 3]}
+        skip: {type: int, low: 1, high: 3, when: {hidden: [256, 256], maps: {a: 1.0}}}
+        drop: {type: int, low: 1, high: 3, when: {hidden: [[1024], 512], kernel: [3, 3]}}
+    """)
+    assert space["hidden"] == Choice("hidden", ([256, 256], [1024], 512))
+    assert space["mixed"].cardinality == 6
+    assert space["kernel"] == Fixed("kernel", [3, 3])
+    wide = {"hidden": [256, 256], "maps": {"a": 1}, "kernel": [3, 3]}
+    assert (space["skip"].active(wide), space["drop"].active(wide)) == (True, False)
+    small = {"hidden": 512, "maps": {"a": 1}, "kernel": [3, 3]}
+    assert (space["skip"].active(small), space["drop"].active(small)) == (False, True)
+    assert space.cardinality() == 2 * 6 * ((3 + 1) + 2 * 3 + 2 * 3)  # pair, mixed, and what each hidden makes of maps
+    assert from_list(json.loads(json.dumps(to_list(space)))) == space
 
 
 @given(spaces(finite=False))
