@@ -300,6 +300,10 @@ class Runners(Protocol):
         """Start the runner of a study; nothing if it is there."""
         ...
 
+    def failed(self) -> dict[int, str]:
+        """The studies whose runners could not be started here since this was asked last, and why."""
+        ...
+
     def end_older(self, study_id: int, fence: int) -> None:
         """End the study's runners whose fences are smaller, whatever they are doing, and their trials."""
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from service.records import Lease, Study
 
 NAMESPACE = "goodfit"
 RUNNER, MIRROR = "runner", "mirror"
+WIDEST = 300  # characters of what pip says
 ELSEWHERE = {"goodfit-role": "!service"}  # not on a node that ends with the service's own process
 
 Serve = Callable[[Study, Lease], None]
@@ -32,15 +34,24 @@ class RayRunners:
         serve: runs a study with a lease to its end; importable wherever Ray runs.
         catch_up: sends MLflow what it lacks of a study; likewise.
         environment: variables that they get.
+        packages: Ray's runtime environment with the packages that a study requires; None: it requires none.
     """
 
-    def __init__(self, serve: Serve, catch_up: Catch, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        catch_up: Catch,
+        environment: Mapping[str, str] | None = None,
+        packages: Callable[[Study], dict[str, Any] | None] = lambda _: None,
+    ) -> None:
         import ray
 
         self._ray = ray
         self._serve, self._catch_up = serve, catch_up
         self._environment = dict(environment or {})
+        self._packages = packages
         self._host: Any = ray.remote(_Host)
+        self._starting: dict[Any, int] = {}  # a call that is answered when the runner is up -> its study
 
     def nodes(self) -> list[Mapping[str, float]]:
         with self._connected():
@@ -49,7 +60,23 @@ class RayRunners:
 
     def start(self, study: Study, lease: Lease) -> None:
         with self._connected():
-            self._launch(f"{RUNNER}-{study.id}-{lease.fence}", self._serve, study, lease)
+            up = self._launch(f"{RUNNER}-{study.id}-{lease.fence}", study, self._serve, study, lease)
+            if up is not None:
+                self._starting[up] = study.id
+
+    def failed(self) -> dict[int, str]:
+        found: dict[int, str] = {}
+        with self._connected():
+            waiting = list(self._starting)
+            for up in self._ray.wait(waiting, num_returns=len(waiting), timeout=0)[0] if waiting else ():
+                study_id = self._starting.pop(up)
+                try:
+                    self._ray.get(up)
+                except self._ray.exceptions.RuntimeEnvSetupError as error:
+                    found[study_id] = f"its requirements cannot be installed: {_reason(error)}"
+                except self._ray.exceptions.RayError:
+                    continue  # it was up and has ended
+        return found
 
     def end_older(self, study_id: int, fence: int) -> None:
         with self._connected():
@@ -64,7 +91,7 @@ class RayRunners:
 
     def mirror(self, study: Study) -> None:
         with self._connected():
-            self._launch(f"{MIRROR}-{study.id}", self._catch_up, study)
+            self._launch(f"{MIRROR}-{study.id}", study, self._catch_up, study)
 
     def mirroring(self) -> set[int]:
         with self._connected():
@@ -85,8 +112,8 @@ class RayRunners:
             if found["namespace"] == NAMESPACE and first == kind and numbers and all(map(str.isdigit, numbers)):
                 yield name, int(numbers[0]), int(numbers[-1]) if len(numbers) > 1 else 0
 
-    def _launch(self, name: str, work: Callable[..., None], *arguments: object) -> None:
-        """Start an actor that does the work and ends; ValueError of Ray's: one of that name is there."""
+    def _launch(self, name: str, study: Study, work: Callable[..., None], *arguments: object) -> Any:
+        """Start an actor that does the work and ends; a call that it answers when it is up, None: it is there."""
         options = self._host.options(
             name=name,
             namespace=NAMESPACE,
@@ -94,9 +121,12 @@ class RayRunners:
             num_cpus=0,
             max_restarts=0,
             label_selector=ELSEWHERE,
+            runtime_env=self._packages(study),
         )
-        with contextlib.suppress(ValueError):
-            options.remote(self._environment, work, *arguments)
+        try:
+            return options.remote(self._environment, work, *arguments).is_up.remote()
+        except ValueError:  # Ray's: one of that name is there
+            return None
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[None]:
@@ -115,6 +145,9 @@ class _Host:
         os.environ.update(environment)
         threading.Thread(target=self._run, args=(work, arguments), name="goodfit-runner", daemon=True).start()
 
+    def is_up(self) -> None:
+        """Answers, and so says that it is."""
+
     def _run(self, work: Callable[..., None], arguments: Sequence[object]) -> None:
         import ray
 
@@ -122,3 +155,12 @@ class _Host:
             work(*arguments)
         finally:
             ray.kill(ray.get_runtime_context().current_actor)
+
+
+def _reason(error: Exception) -> str:
+    """What pip said last, in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    wrong = [line for line in lines if line.startswith("ERROR")]
+    return textwrap.shorten(
+        (wrong or lines or ["no word from Ray"])[-1 if not wrong else 0], WIDEST, placeholder=" ..."
+    )

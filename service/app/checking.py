@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service import errors
+from service.app.packages import absent_packages
 from service.app.varying import check_fit, check_kind, takes_part, variants_of
 
 if TYPE_CHECKING:
@@ -35,8 +37,13 @@ def check(spec: StudySpec) -> Checked:
     from trainers.errors import DataProblem, TrainersError
     from trainers.registry import resolve
 
+    if absent := absent_packages(spec.requirements):
+        raise errors.TrainerError(
+            f"requirements: {', '.join(absent)} is not installed here: pip install {shlex.join(absent)}"
+        )
     try:
         trainer = resolve(spec.trainer)
+        spec = _suited(spec, trainer)
         data = spec.data_spec()
         if data is None:
             if trainer.kinds:
@@ -65,6 +72,19 @@ def check(spec: StudySpec) -> Checked:
     except TrainersError as error:
         raise errors.TrainerError(str(error)) from error
     return Checked(spec, trainer, None if known or loaded is None else loaded.facts.rows)
+
+
+def _suited(spec: StudySpec, trainer: Trainer) -> StudySpec:
+    """The spec of a study whose trainer could not be imported before its requirements were installed."""
+    if not spec.requirements:
+        return spec
+    from service.spec.hyperparameters import check_hyperparameters, suited
+
+    space = suited(spec.space, trainer)
+    problems = [f"{name}: {wrong}" for name, wrong in check_hyperparameters(trainer, space)]
+    if problems:
+        raise errors.TrainerError("; ".join(problems))
+    return spec.model_copy(update={"space": space})
 
 
 def _suits(trainer: Trainer, source: str, kind: str, task: str) -> None:

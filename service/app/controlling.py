@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from service import errors
 from service.app.opening import open_home
+from service.app.packages import pip_environment
 from service.app.serving import serve_mirror, serve_study
 from service.settings import Settings, is_dead, owner
 from service.signals import heed
@@ -41,6 +42,7 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
             functools.partial(serve_study, settings),
             functools.partial(serve_mirror, settings),
             handed_on(_with_database(os.environ, settings)),
+            lambda study: pip_environment(study.spec.get("requirements", ())),
         )
         controller = Controller(
             store=store,

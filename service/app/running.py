@@ -16,6 +16,7 @@ from service.app.checking import Checked
 from service.app.code import own_code
 from service.app.inputs import inputs_of, settle_inputs
 from service.app.logs import add_to_log
+from service.app.packages import pip_environment
 from service.app.places import settle_place
 from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial
@@ -82,8 +83,7 @@ def run_study(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
         )
         stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
-        elsewhere = settings.ray_address is not None or lease is not None
-        executor = stack.enter_context(_executor(settings, checked, options, code, elsewhere=elsewhere))
+        executor = stack.enter_context(_executor(settings, checked, options, code, served=lease is not None))
         runner = _build_runner(
             settings,
             checked.spec,
@@ -203,7 +203,7 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
 
 @contextlib.contextmanager
 def _executor(
-    settings: Settings, checked: Checked, options: Options, code: Code | None, *, elsewhere: bool
+    settings: Settings, checked: Checked, options: Options, code: Code | None, *, served: bool
 ) -> Iterator[Executor]:
     """The workers, started; ended at the end."""
     from trainers.worker import Setup
@@ -218,7 +218,7 @@ def _executor(
         share.gpus,
         paths,
         code=code,
-        elsewhere=elsewhere,
+        elsewhere=served or settings.ray_address is not None,
     )
     with contextlib.ExitStack() as stack:
         executor: Executor
@@ -233,7 +233,10 @@ def _executor(
             stack.callback(cluster.close)
             parallel = None if share.parallel == "auto" else share.parallel
             most = spec.planned_trials()
-            executor = RayExecutor(cluster, setup, Share(share.cpus, share.gpus, share.custom, parallel, most))
+            # The service's runner has them already, and its workers with it; here they are checked to be installed.
+            packages = spec.requirements if settings.ray_address is not None and not served else ()
+            share_of_one = Share(share.cpus, share.gpus, share.custom, parallel, most)
+            executor = RayExecutor(cluster, setup, share_of_one, runtime_env=pip_environment(packages))
         stack.callback(executor.close)
         yield executor
 

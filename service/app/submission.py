@@ -82,7 +82,7 @@ def read_submission(submission: Submission, rules: Rules, folder: Path) -> Study
 
     gate = _Gate(rules, frozenset(submission.files))
     spec = read_foreign(submission.spec, submission.file, folder, submission.overrides, gate.admit)
-    if _is_checked(spec):
+    if _is_checked(spec) and not spec.requirements:
         check(spec)
     return _without(spec, folder.resolve())
 
@@ -95,8 +95,10 @@ class _Gate:
 
     def admit(self, values: dict[str, Any], say: Say) -> None:
         """Say what the rules do not allow; make the data's paths absolute."""
+        if packages := values.get("requirements"):
+            self._requirements(say)
         if isinstance(trainer := values.get("trainer"), str):
-            self._trainer(trainer, say)
+            self._trainer(trainer, say, brought=bool(packages))
         if isinstance(space := values.get("space"), str):
             self._space(space, say)
         data = values.get("data")
@@ -107,7 +109,12 @@ class _Gate:
             if isinstance(parameters := values.get(section), Mapping):
                 self._parameters(section, parameters, say)
 
-    def _trainer(self, reference: str, say: Say) -> None:
+    def _requirements(self, say: Say) -> None:
+        if not self._rules.allow_code:
+            say(("requirements",), "names packages to install, and this server runs no code of a study's own; use what "
+                "is installed there, or ask for a server that was started with --allow-code")  # fmt: skip
+
+    def _trainer(self, reference: str, say: Say, *, brought: bool) -> None:
         from trainers.code import code_file
         from trainers.registry import BUILT_IN, names
 
@@ -118,7 +125,7 @@ class _Gate:
         elif ":" in reference and code_file(reference, self._files) is not None:
             if not self._rules.allow_code:
                 say(("trainer",), _NO_CODE.format(reference))
-        elif ":" in reference:
+        elif ":" in reference and not (brought and self._rules.allow_code):
             say(("trainer",), f"{reference!r} is no installed trainer, and no other module is imported here; "
                 + errors.did_you_mean(reference, names()))  # fmt: skip
         # any other name is refused by the registry, with the nearest

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from service.controller.queueing import Attempts, decide
 from service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
 from service.ports import Runners, Store
-from service.records import Study, StudyState
+from service.records import Lease, Study, StudyState
 
 PERIOD = 0.5  # seconds between looks at the queue
 START_SECONDS = 60.0  # that a claim lasts: for a runner to come up and take it over
@@ -60,6 +60,8 @@ class Controller:
         self._nodes: tuple[float, Sequence[Mapping[str, float]]] = (-math.inf, [])
         self._requested: Sequence[Mapping[str, float]] = ()
         self._mirrored: dict[int, float] = {}  # study -> when its mirror was started last
+        self._claims: dict[int, Lease] = {}  # study -> with which it was started last
+        self._failed: dict[int, str] = {}  # study -> why its runner could not be started
         self._looked = self._ticks()
 
     def run(self, pause: Callable[[float], bool]) -> None:
@@ -87,8 +89,10 @@ class Controller:
     def turn(self) -> None:
         """Look once, and start what may start."""
         now = self._ticks()
+        self._give_back_failed()
         rows = self._store.waiting()
-        pauses = self._attempts.pauses([study.id for study, _ in rows], now)
+        pauses = dict(self._attempts.pauses([study.id for study, _ in rows], now))
+        pauses |= {study_id: reason for study_id, reason in self._failed.items() if study_id in pauses}
         decision = decide(
             rows, now=self._clock(), limit=self._limit, nodes=self._nodes_at(now), dead=self._dead, pauses=pauses
         )
@@ -103,6 +107,13 @@ class Controller:
         if now - self._looked >= MIRROR_SECONDS:
             self._looked = now
             self._mirror(now)
+
+    def _give_back_failed(self) -> None:
+        """Let go of the studies whose runners could not be started; why is what they wait for."""
+        for study_id, reason in self._runners.failed().items():
+            self._failed[study_id] = reason
+            if claim := self._claims.pop(study_id, None):
+                self._store.release(claim)
 
     def _nodes_at(self, now: float) -> Sequence[Mapping[str, float]]:
         if now - self._nodes[0] >= NODES_SECONDS:
@@ -122,6 +133,8 @@ class Controller:
                 return
             self._attempts.note(study.id, self._ticks())
             self._runners.end_older(study.id, lease.fence)
+            self._claims[study.id] = lease
+            self._failed.pop(study.id, None)
             self._runners.start(found, lease)
         except UnknownStudy:
             return

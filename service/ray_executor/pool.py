@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import textwrap
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,7 @@ class RayExecutor:
         cluster: where they live; this waits until it is ready.
         setup: what they import and load before the first pack comes.
         share: what one trial takes.
+        runtime_env: Ray's, for the workers; None: that of this process.
         clock: seconds, from anywhere.
         sleep: waits for so many seconds.
 
@@ -74,6 +75,7 @@ class RayExecutor:
         setup: Setup,
         share: Share,
         *,
+        runtime_env: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -84,6 +86,7 @@ class RayExecutor:
         self._host: Any = ray.remote(Host)
         self._cluster, self._setup, self._share = cluster, setup, share
         self._clock, self._sleep = clock, sleep
+        self._runtime_env = {"runtime_env": dict(runtime_env)} if runtime_env else {}
         self._seats: list[_Seat] = []
         self._studies = 1
         self._wanted = 0
@@ -256,6 +259,7 @@ class RayExecutor:
             resources=dict(share.custom),
             max_concurrency=CONCURRENCY,
             max_restarts=0,
+            **self._runtime_env,
         )
         actor = host.remote(setup)
         seat = _Seat(actor, actor.pid.remote(), self._clock(), math.ceil(times))

@@ -29,7 +29,7 @@ from search_spaces.values import BadValue, described, nearest
 from service.errors import Problem, StudyFileError
 from service.spec.checks import Draft, check_draft, find_trainer
 from service.spec.data import Augment, Data
-from service.spec.fields import metric_name, share, study_name, text
+from service.spec.fields import is_path, metric_name, requirements, share, study_name, text
 from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
@@ -47,7 +47,12 @@ _MODELS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "resources": Resources,
 }
-_PLAIN: dict[str, Callable[[object], Any]] = {"name": study_name, "trainer": text, "control": share}
+_PLAIN: dict[str, Callable[[object], Any]] = {
+    "name": study_name,
+    "trainer": text,
+    "control": share,
+    "requirements": requirements,
+}
 _REQUIRED = {
     "name": "write a name for the study",
     "trainer": "write a trainer's name, module:name or path.py:name",
@@ -185,7 +190,7 @@ class _Reading:
         source = self._find_files()
         modules = self._module_folders()
         look_for_modules(modules)
-        trainer = find_trainer(self._parts.get("trainer"), self._say)
+        trainer = None if self._comes_later() else find_trainer(self._parts.get("trainer"), self._say)
         if trainer is not None:
             space = suited(space, trainer)
         target = self._written("data", "target")
@@ -196,6 +201,10 @@ class _Reading:
         if ":" in reference and ".py:" not in reference:
             self._parts["modules"] = modules
         return space
+
+    def _comes_later(self) -> bool:
+        """Whether the trainer needs packages that only its workers will have: then they look at it."""
+        return self._foreign and "requirements" in self._parts and ":" in self._parts.get("trainer", "")
 
     def _module_folders(self) -> tuple[str, ...]:
         """Where modules that the study names are found, after the installed ones."""
@@ -287,6 +296,9 @@ class _Reading:
 
     def _find_files(self) -> str | None:
         """Make the paths absolute; returns the data's source."""
+        packages = self._parts.get("requirements", ())
+        if packages:
+            self._parts["requirements"] = tuple(str(self._located(one)) if is_path(one) else one for one in packages)
         trainer = self._parts.get("trainer", "")
         if ".py:" in trainer:
             path, _, name = trainer.rpartition(":")

@@ -16,7 +16,7 @@ from service.spec.sections import LATER, Budget, Confirm, Objective, Resources, 
 
 TOP = (
     "name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources",
-    "confirm", "control",
+    "confirm", "control", "requirements",
 )  # fmt: skip
 SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("data",): Data,

@@ -52,6 +52,7 @@ class StudySpec(Section):
     resources: Resources = Field(default_factory=Resources)
     confirm: Confirm | None = None
     modules: tuple[str, ...] = ()  # folders where the trainer's module is found, after the installed ones
+    requirements: tuple[str, ...] = ()  # packages that the workers need besides those of Goodfit, as pip takes them
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -185,7 +186,8 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
     resources = {key: value for key, value in values.get("resources", {}).items() if value != {}}
     plain: dict[str, Any] = _whole_alike(
         {
-            **{key: value for key, value in values.items() if key not in ("space", "modules")},
+            **{key: value for key, value in values.items() if key not in ("space", "modules", "requirements")},
+            **({"requirements": values["requirements"]} if values.get("requirements") else {}),
             **({"resources": resources} if "resources" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},
             "order": [item["name"] for item in searched],

@@ -29,6 +29,7 @@ class Puppets:
     alive: set[int] = field(default_factory=set)
     busy: set[int] = field(default_factory=set)
     fault: GoodfitError | None = None
+    not_started: dict[int, str] = field(default_factory=dict)
 
     def nodes(self) -> list[Mapping[str, float]]:
         return self.cluster
@@ -37,6 +38,10 @@ class Puppets:
         if self.fault:
             raise self.fault
         self.started.append((study.name, lease))
+
+    def failed(self) -> dict[int, str]:
+        found, self.not_started = self.not_started, {}
+        return found
 
     def end_older(self, study_id: int, fence: int) -> None:
         self.ended.append((study_id, fence))
@@ -113,6 +118,20 @@ def test_a_queued_study_is_claimed_and_started(scene: Scene) -> None:
     assert (lease.owner, lease.until) == ("here:1:1", scene.clock.now + START_SECONDS)
     assert scene.puppets.ended == [(study.id, lease.fence)]
     assert scene.said == ["started study digits"]
+
+
+def test_why_a_runner_could_not_be_started_is_what_its_study_waits_for(scene: Scene) -> None:
+    study = scene.queue("digits")
+    controller = scene.controller()
+    controller.turn()
+    for _ in range(2):
+        scene.puppets.not_started = {study.id: "its requirements cannot be installed: no such package"}
+        controller.turn()
+    assert scene.store.study("digits").waits_for == "its requirements cannot be installed: no such package"
+    scene.clock.now += 1000.0
+    controller.turn()
+    assert len(scene.puppets.started) == 3
+    assert scene.store.study("digits").waits_for is None
 
 
 def test_a_study_of_the_foreground_is_not_the_controllers(scene: Scene) -> None:

@@ -234,6 +234,22 @@ def test_a_package_travels_with_the_study(
     assert all((Path(folder) / "nets/parts.py").is_file() for folder in here.modules)
 
 
+def test_requirements_are_refused_where_no_code_is_allowed(at: Place) -> None:
+    answer = at.http(role="submitter").post("/v1/studies", json=body(requirements=["einops"]))
+    assert answer.status_code == 422, answer.text
+    assert "names packages to install, and this server runs no code" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("trainer", ["my_net.py:my-net", "nothing_such.models:train"])
+def test_a_trainer_that_needs_its_requirements_is_looked_at_by_its_runner(open_minded: Place, trainer: str) -> None:
+    files = {"my_net.py": f"import nothing_such\n{NET}"} if ".py:" in trainer else {}
+    given = own(trainer=trainer, files=files, requirements=["nothing-such>=2"])
+    answer = open_minded.http(role="submitter").post("/v1/studies", json=given)
+    assert answer.status_code == 201, answer.text
+    study = open_minded.store.study("digits")
+    assert (study.spec["trainer"], study.spec["requirements"]) == (trainer, ["nothing-such>=2"])
+
+
 def test_a_package_that_is_not_sent_is_the_workers_to_have(open_minded: Place) -> None:
     files = {"my_net.py": f"import nothing_such\n{NET}"}
     answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files=files))
