@@ -150,10 +150,16 @@ class Store(Protocol):
         """The service's studies that are QUEUED or RUNNING, each with its lease unless that was released."""
         ...
 
-    def enqueue(self, study_id: int, at: float, by: str = ..., *, changed: bool = False) -> Study:
-        """Put a study that is there into the service's queue; IllegalChange where it cannot be run again.
+    def reopen(self, lease: Lease, study: Study, trials: Sequence[Trial] = (), by: str = ..., detail: str = "") -> None:
+        """Write what a study at rest is to go on with, in one transaction; Fenced if the lease is gone.
 
-        `changed`: whatever its code and data are now is taken: what they were is forgotten.
+        Args:
+            lease: of who writes it.
+            study: with its spec, state and place in the queue as they are to be; the rest is left alone.
+            trials: to be trained again. The curve of each ends at its `epochs`; where that is the start, the
+                tracker's columns are as for a new trial.
+            by: who does it.
+            detail: what else has changed, for the audit log.
         """
         ...
 

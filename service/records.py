@@ -65,6 +65,8 @@ _TRIAL_CHANGES: Mapping[TrialState, frozenset[TrialState]] = {
     TrialState.QUEUED: frozenset({TrialState.RUNNING, TrialState.PRUNED, TrialState.CANCELLED}),
     TrialState.RUNNING: frozenset({TrialState.QUEUED}) | FINISHED,
     **{state: frozenset() for state in FINISHED},
+    TrialState.FAILED: frozenset({TrialState.QUEUED}),  # to be trained again
+    TrialState.CANCELLED: frozenset({TrialState.QUEUED}),  # to go on, with more of a budget
 }
 
 _STUDY_CHANGES: Mapping[StudyState, frozenset[StudyState]] = {
@@ -72,7 +74,7 @@ _STUDY_CHANGES: Mapping[StudyState, frozenset[StudyState]] = {
     StudyState.RUNNING: frozenset(set(StudyState) - {StudyState.QUEUED}),  # to itself: another runner takes over
     StudyState.INTERRUPTED: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.QUEUED}),
     StudyState.STOPPED: frozenset({StudyState.RUNNING, StudyState.QUEUED}),
-    StudyState.DONE: frozenset(),
+    StudyState.DONE: frozenset({StudyState.QUEUED}),  # with more of a budget, or failed trials to train again
     StudyState.FAILED: frozenset({StudyState.RUNNING, StudyState.QUEUED}),
 }
 
@@ -117,6 +119,7 @@ class Trial:
     size: int | None = None  # parameters of its model; None where they are not known, or it did not end
     code: str | None = None  # digest of the study's own code that trained it, joined by + where its attempts differ
     data: str | None = None  # likewise of the data
+    began: int = 1  # the attempt with which its curve begins: one that is trained again may begin anew
 
     @property
     def cut(self) -> bool:
@@ -146,7 +149,7 @@ class Study:
 
     name: str
     spec: Mapping[str, Any]
-    fingerprint: str
+    fingerprint: str  # of the spec that it was made with: a name for it, even when the spec is changed later
     created: float
     id: int = 0  # given by the store
     state: StudyState = StudyState.QUEUED
@@ -159,7 +162,7 @@ class Study:
     mlflow_run_id: str | None = None
     model_uri: str | None = None
     champion: int | None = None  # the trial whose model `model_uri` names
-    test_opened: float | None = None  # when the test split was, to confirm the best configurations
+    test_opened: float | None = None  # when the test split was first, to confirm the best configurations
     test_opened_by: str | None = None  # host:pid:start of the runner that did
     queued: float | None = None  # since when it is the service's to run; None: `goodfit run` does, in the foreground
     submitter: str | None = None  # who submitted it
@@ -167,6 +170,7 @@ class Study:
     waits_for: str | None = None  # why the service has not started it yet
     inputs: Mapping[str, Any] | None = None  # the code and the data of its trials, with a digest of each file
     folder: str | None = None  # of its files, at their place; None before it first runs
+    test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from service import scheduler as sc
 from service.diagnosis import Diagnosis, diagnose_trial
+from service.numbering import Numbered
 from service.ports import Executor, Sampler, Store, Tracker
 from service.progress import Glimpse, Progress
 from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, Verdict, better
@@ -76,7 +77,7 @@ class Runner:
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
-        self._sampler, self._executor, self._tracker = sampler, executor, tracker
+        self._sampler, self._executor, self._tracker = Numbered(sampler), executor, tracker
         self._assign, self._sharers, self._clock = assign, sharers, clock
         self._ticks = ticks or clock
         self._note, self._watch = note, watch
@@ -98,7 +99,7 @@ class Runner:
         self._scheduler = sc.Scheduler(plan, trials)
         self._curves = _unfinished_curves(trials, reports)
         searched = [trial for trial in trials if trial.confirms is None]
-        sampler.rebuild(searched, [report for report in reports if report.trial < len(searched)])
+        self._sampler.rebuild(trials, reports)
         self._states = Counter(trial.label for trial in searched if trial.state in FINISHED)
         self._verdicts = Counter(str(trial.verdict) for trial in searched if trial.verdict)
         held = ((trial.diagnosis or {}).get("baselines") for trial in searched)
@@ -129,7 +130,7 @@ class Runner:
             StudyState.RUNNING, started=self._study.started or started, message=None, ended=None
         )
         self._batch.study = self._study
-        self._turn(self._scheduler.start(started), self._room())
+        self._turn(self._scheduler.start(started), [*self._timers(began), *self._room()])
         while self._closed is None:
             messages = self._executor.wait(TICK)
             now = self._ticks()
@@ -185,8 +186,7 @@ class Runner:
             case sc.Settle(trial, ended):
                 self._settle(trial, ended)
             case sc.OpenTest():
-                self._study = replace(self._study, test_opened=self._clock(), test_opened_by=self._lease.owner)
-                self._batch.study = self._study
+                self._open_test()
             case sc.Close(state, message):
                 self._closed = action
                 if state is StudyState.DONE:
@@ -197,6 +197,13 @@ class Runner:
             case sc.Launch() | sc.Stop() | sc.Kill():
                 self._outward.append(action)
         return []
+
+    def _open_test(self) -> None:
+        """Note that the test split is opened: when first and by whom, and how often."""
+        study = self._study
+        if study.test_opened is None:
+            study = replace(study, test_opened=self._clock(), test_opened_by=self._lease.owner)
+        self._study = self._batch.study = replace(study, test_openings=study.test_openings + 1)
 
     def _answer(self, question: sc.Ask | sc.Judge | sc.Examine) -> sc.Event:
         match question:

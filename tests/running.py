@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from search_spaces.parameters import Float
 from search_spaces.space import Space
 from service.progress import Progress
-from service.records import Study, Trial
+from service.records import Study, StudyState, Trial
 from service.runner import Limits, Runner
 from service.sampler import OptunaSampler
 from service.scheduler import Plan
@@ -177,6 +177,14 @@ class Bench:
             clock=self.clock,
             **{"watch": self.seen.append, **more},
         )
+
+    def reopen(self, plan: Plan | None = None, trials: Sequence[Trial] = ()) -> None:
+        """Put the study at rest back into the queue, with another plan and these trials to train again."""
+        self.plan = plan or self.plan
+        lease = self.store.acquire(self.study.id, "host:2:2", self.clock(), 1e9, lambda _: True)
+        changed = self.store.study("s").to(StudyState.QUEUED, message=None, ended=None)
+        self.store.reopen(lease, changed, trials)
+        self.store.release(lease)
 
     def _assign(self, trial: Trial) -> Assignment:
         return Assignment(

@@ -96,6 +96,12 @@ class Assignment:
     place: str | None = None  # the URL of an object store that keeps the files; None: `folder` does
     root: Path | None = None  # above `folder`, and never made by a worker: where it is gone, its disk is
     until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
+    began: int = 1  # the attempt that trains from the start; a later one goes on from what is kept
+
+    @property
+    def fresh(self) -> bool:
+        """Whether this attempt trains from the start."""
+        return self.attempt == self.began
 
     @property
     def log(self) -> Path:

@@ -177,7 +177,7 @@ class Trial:
             The epochs that are already trained: 0 on a first attempt.
         """
         self._objects = objects
-        saved = self._saved() if objects and self._assignment.attempt > 1 else None
+        saved = self._saved() if objects and not self._assignment.fresh else None
         if saved is None:
             return 0
         if len(saved["objects"]) != len(objects):

@@ -275,7 +275,10 @@ def _is_in(file: object, folder: Path) -> bool:
 
 
 def _begin(assignment: Assignment) -> None:
-    """Let a first attempt begin in an empty folder, and a later one without what a killed one had half written."""
+    """Let an attempt from the start begin in an empty folder, and another without what a killed one had half written.
+
+    The log of the attempts before stays.
+    """
     folder = assignment.folder
     if assignment.root is not None and not assignment.root.is_dir():
         raise FileNotFoundError(errno.ENOENT, "the folder of the study is not there", str(assignment.root))
@@ -283,6 +286,12 @@ def _begin(assignment: Assignment) -> None:
         return
     if assignment.attempt == 1:
         shutil.rmtree(folder)
+    elif assignment.fresh:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != assignment.log:
+                entry.unlink()
     for part in folder.rglob("*.part"):
         part.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ checking.py   what can be known before training     opening.py   the store of a 
 code.py       the code that a study brings
 studies.py    made, stopped, removed                running.py   a run, from its adapters to its end
 tracking.py   the mirror beside it                  models.py    trained models
+reopening.py  a study that goes on, and what of it changes
 diagnosing.py what is known of a study      reporting.py it as a page
 answering.py  its state and its best        watching.py  its progress, from the store
 submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
@@ -16,12 +17,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.app.answering import Best, best_of, live_state
+    from service.app.answering import Best, best_of, how_it_failed, live_state
     from service.app.checking import Checked, check
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
     from service.app.models import load_model, model_folder
     from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
+    from service.app.reopening import Reopened, Reopening, reopen
     from service.app.reporting import report_of
     from service.app.running import Options, run_study
     from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
     from service.app.watching import Watcher
 
 _PLACES = {
-    "answering": ["Best", "best_of", "live_state"],
+    "answering": ["Best", "best_of", "how_it_failed", "live_state"],
     "checking": ["Checked", "check"],
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder"],
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
+    "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
     "running": ["Options", "run_study"],
     "studies": ["new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
@@ -55,6 +58,8 @@ __all__ = [
     "Checked",
     "LogPiece",
     "Options",
+    "Reopened",
+    "Reopening",
     "Rules",
     "Submission",
     "Watcher",
@@ -63,6 +68,7 @@ __all__ = [
     "catch_up",
     "check",
     "diagnose_of",
+    "how_it_failed",
     "live_state",
     "load_model",
     "log_place",
@@ -74,6 +80,7 @@ __all__ = [
     "queue_study",
     "read_log",
     "remove_study",
+    "reopen",
     "report_of",
     "resume_study",
     "run_study",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,3 +103,19 @@ def is_held(store: Store, study: Study, now: float) -> bool:
     """Whether somebody who is alive, as far as can be told, holds the study."""
     lease = store.holder(study.id)
     return lease is not None and lease.until >= now and not is_dead(lease.owner)
+
+
+def how_it_failed(study: Study, states: Mapping[str, int], hint: Callable[[str], str]) -> str:
+    """That a study failed, why, and how to go on with it.
+
+    Args:
+        study: FAILED.
+        states: how many of its trials are in which state, by Trial.label.
+        hint: how people type a command.
+    """
+    failed = sum(count for label, count in states.items() if label.startswith("FAILED"))
+    if failed:
+        go_on = f"once the cause is mended, {hint(f'resume {study.name} --retry-failed')} trains what failed again"
+    else:
+        go_on = f"once the cause is mended, go on with {hint(f'resume {study.name}')}"
+    return f"study {study.name} failed: {study.message}; {go_on}; see {hint(f'trials {study.name}')}"

@@ -27,13 +27,14 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
     metric, direction = spec.objective.metric, spec.objective.direction
     everything, reports = store.trials(study.id), store.reports(study.id)
     searched = [trial for trial in everything if trial.confirms is None]
+    numbers = {trial.number for trial in searched}
     known = to_optuna_study(
         name=study.name,
         space=spec.space,
         metric=metric,
         direction=direction,
         trials=searched,
-        reports=[report for report in reports if report.trial < len(searched)],
+        reports=[report for report in reports if report.trial in numbers],
     )
     confirmed = candidates_of(everything, metric) if winner_of(everything, metric, direction) else []
     found = diagnose_study(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service import errors
+from service.app.answering import how_it_failed
 from service.app.checking import Checked
 from service.app.code import own_code
 from service.app.inputs import inputs_of, settle_inputs
@@ -97,7 +98,7 @@ def run_study(
         )
         options.on_runner(runner)
         ended = runner.run()
-    _raise_unless_done(settings, ended, runner)
+    _raise_unless_done(settings, store, ended, runner)
     return store.study_by_id(study.id)
 
 
@@ -139,7 +140,7 @@ def _build_runner(
         store=store,
         lease=lease,
         study=store.study_by_id(study.id),
-        plan=_plan(spec, study.inputs or {}),
+        plan=plan_of(spec, study.inputs or {}),
         limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
         sampler=_sampler(spec, trainer, study.name),
         executor=executor,
@@ -160,9 +161,11 @@ def _note(settings: Settings, study: Study, trial: Trial) -> None:
         add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
 
 
-def _plan(spec: StudySpec, inputs: Mapping[str, Any]) -> Plan:
-    """What the scheduler needs of a study file."""
+def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
+    """What the scheduler needs of a study file, and of what its trials are trained with."""
     from service.scheduler import Plan
+
+    inputs = inputs or {}
 
     return Plan(
         metric=spec.objective.metric,
@@ -263,6 +266,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial)
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,
+        began=trial.began,
         test=trial.confirms is not None and spec.data is not None,
     )
 
@@ -277,7 +281,7 @@ def _seconds(minutes: float | None) -> float | None:
     return None if minutes is None else minutes * 60.0
 
 
-def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None:
+def _raise_unless_done(settings: Settings, store: Store, ended: Study, runner: Runner) -> None:
     from service.scheduler import Reason
 
     message = ended.message or ""
@@ -292,4 +296,4 @@ def _raise_unless_done(settings: Settings, ended: Study, runner: Runner) -> None
         case StudyState.FAILED if runner.reason is Reason.UNUSABLE:
             raise errors.TrainerError(message)
         case StudyState.FAILED:
-            raise errors.StudyFailed(f"{message}; see {settings.hint(f'trials {ended.name}')}")
+            raise errors.StudyFailed(how_it_failed(ended, store.tally(ended.id).states, settings.hint))

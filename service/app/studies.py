@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from service import errors
-from service.app.answering import is_held, live_state
+from service.app.answering import how_it_failed, is_held
 from service.app.places import remove_files
+from service.app.reopening import Reopening, reopen
 from service.records import Batch, Study, StudyState
 from service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.ports import Store
     from service.spec import StudySpec
 
@@ -46,12 +49,7 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
         if _is_blank(store, taken[name], now):
             _remove_blank(store, taken[name], now, BY_HERE)
             return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
-        differing = "; ".join(spec.differences(taken[name].spec))
-        resume, remove = settings.hint(f"resume {name}"), settings.hint(f"rm {name}")
-        raise errors.NameTaken(
-            f"study {name} is there already with another spec ({differing}): go on with it by {resume}, "
-            f"search anew under another name with `--new`, or remove it by {remove}"
-        )
+        raise errors.NameTaken(_taken(settings, spec, taken[name]))
     return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
 
 
@@ -111,29 +109,43 @@ def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
         return f"study {spec.name} is there already and {taken.state}: go on with it by {resume}, or give `--new`"
     differing = "; ".join(spec.differences(taken.spec))
     return (
-        f"study {spec.name} is there already with another spec ({differing}): go on with it by {resume}, "
-        f"search anew under another name with `--new`, or remove it by {remove}"
+        f"study {spec.name} is there already with another spec ({differing}): go on with it as it is by {resume}, "
+        f"{_change_by(settings, spec, taken)}search anew under another name with `--new`, or remove it by {remove}"
     )
 
 
-def resume_study(
-    settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE, *, changed: bool = False
-) -> str:
-    """Put a study back into the service's queue; says so. IllegalChange where it runs, or has nothing left to do.
+def _change_by(settings: Settings, spec: StudySpec, taken: Study) -> str:
+    """How to give a study that is there what this spec has otherwise; empty where that cannot be."""
+    from service.spec import why_fixed
 
-    `changed`: it goes on though its data have changed.
+    changes = spec.changes(taken.spec)
+    if not changes or any(why_fixed(key) is not None for key, *_ in changes):
+        return ""
+    given = " ".join(f"--set {key}={'null' if here == 'not set' else here}" for key, _, here in changes)
+    return f"change it and go on by {settings.hint(f'resume {spec.name} {given}')}, "
+
+
+def resume_study(
+    store: Store, name: str, wanted: Reopening, now: float, hint: Callable[[str], str], by: str = BY_HERE
+) -> str:
+    """Put a study back into the service's queue, with what is to change of it; says so.
+
+    Raises:
+        StudyHeld: it runs; IllegalChange: it has nothing left to do.
+        StudyFileError: what is to change is wrong, or may not be changed.
     """
     study = store.study(name)
-    if study.state is StudyState.QUEUED and study.queued is not None:
+    if study.state is StudyState.QUEUED and study.queued is not None and not wanted:
         return f"study {name} is in the queue already"
-    if study.state is StudyState.RUNNING and live_state(store, study, now) is StudyState.INTERRUPTED:
-        lease = store.acquire(study.id, owner(), now, STOPPING_SECONDS, is_dead)
-        try:
-            store.apply(lease, Batch(study=study.to(StudyState.INTERRUPTED)))
-        finally:
-            store.release(lease)
-    store.enqueue(study.id, now, by, changed=changed)
-    return f"study {name} is in the queue; {settings.hint(f'watch {name}')} follows it"
+    opened = reopen(store, name, wanted, now, by, hint, queue=True)
+    said = "".join(f"; {line}" for line in opened.said)
+    if opened.runs:
+        return f"study {name} is in the queue{said}; {hint(f'watch {name}')} follows it"
+    if opened.study.state is StudyState.FAILED:
+        raise errors.StudyFailed(how_it_failed(opened.study, store.tally(study.id).states, hint))
+    if not wanted:
+        raise errors.IllegalChange(f"study {name} is done and has nothing left to do{said}")
+    return f"study {name} is done and has nothing left to do{said}"
 
 
 def stop_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> str:

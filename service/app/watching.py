@@ -65,9 +65,11 @@ class Watcher:
         """The trials that run, and those that have ended since the last look."""
         begun = self._store.page_of_trials(study.id, labels=_OPEN, limit=PAGE)
         settled = list(self._ended(study, {trial.number for trial in begun}))
-        if self._next is not None:
+        if self._next is None:
+            self._next = known
+            list(self._new(study, known))  # of a search that went on after a confirmation: numbers beyond their count
+        else:
             settled += self._new(study, self._next)
-        self._next = known if self._next is None else max(self._next, known)
         self._open = {trial.number for trial in begun}
         running = [trial for trial in begun if trial.state is TrialState.RUNNING]
         if self._spec is not None and self._spec.confirm is not None:

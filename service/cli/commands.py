@@ -45,17 +45,31 @@ def run(
 @cli.command()
 def resume(
     name: StudyName,
-    executor: Executor = "ray",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change what alters no past decision: budget.trials=40."),
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train its failed trials again.")] = False,
+    priority: Annotated[int | None, typer.Option(help="In the service's queue.", min=-1000, max=1000)] = None,
     changed: Annotated[bool, typer.Option("--changed", help="Go on though the data have changed since.")] = False,
+    executor: Executor = "ray",
 ) -> None:
-    """Go on with a study that was interrupted, stopped or killed; a study of the service goes back into its queue."""
+    """Go on with a study that was interrupted, stopped or killed, or that has a longer budget or trials to train again.
+
+    A study of the service goes back into its queue.
+    """
     study = studies()[name]
     if server_url() is not None or study.record.queued is not None:
-        _tell(name, study.resume(changed=changed))
+        said = study.resume(overrides=overrides or (), retry_failed=retry_failed, priority=priority, changed=changed)
+        _tell(name, said)
         return
+    if priority is not None:
+        raise InputError(f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out")
+    from service.app import Reopening
     from service.cli.running import resume_study
 
-    resume_study(settings_here("resume"), name, executor=_executor(executor), changed=changed, as_json=given.as_json)
+    wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
+    resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
 
 
 @cli.command()

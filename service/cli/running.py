@@ -11,11 +11,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from service import app
+from service.app.studies import BY_HERE
 from service.cli.diagnosing import print_health
 from service.cli.live import CatchingUp, Live, Plain, Scale, say
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.client.local import LocalSource
+from service.errors import StudyFailed
 from service.records import Study, StudyState
 from service.settings import Settings
 from service.signals import heeding
@@ -38,24 +40,46 @@ def run_file(
     checked = app.check(spec)
     store = app.open_home(settings, create=True, patience=app.PATIENCE)
     study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
+    if study.state is StudyState.QUEUED:
+        _run(settings, store, study, checked, executor=executor, as_json=as_json)
+        return
     if study.state is StudyState.DONE:
         say(f"study {study.name} is done already; search anew with `--new`")
-        _answer(settings, study.name, as_json=as_json)
-        return
-    _run(settings, store, study, checked, executor=executor, as_json=as_json)
+    _go_on(settings, store, study, app.Reopening(), executor=executor, as_json=as_json)
 
 
-def resume_study(settings: Settings, name: str, *, executor: str, changed: bool, as_json: bool) -> None:
+def resume_study(settings: Settings, name: str, wanted: app.Reopening, *, executor: str, as_json: bool) -> None:
     """`goodfit resume`: also what MLflow has still to hear of a finished study."""
     store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
-    if study.state is StudyState.DONE:
-        say(f"study {name} is done; nothing to resume")
-        app.catch_up(settings, store, study, CatchingUp(), say)
-        _answer(settings, name, as_json=as_json)
+    _go_on(settings, store, study, wanted, executor=executor, as_json=as_json)
+
+
+def _go_on(
+    settings: Settings, store: Any, study: Study, wanted: app.Reopening, *, executor: str, as_json: bool
+) -> None:
+    """Go on with a study that was begun, with what is to change of it; say so where it has nothing left to do."""
+    from service.spec import look_for_modules
+
+    checked: list[app.Checked] = []
+
+    def vet(spec: StudySpec) -> None:
+        look_for_modules(spec.modules)
+        checked.append(app.check(spec))
+
+    if study.state is StudyState.FAILED:
+        say(f"study {study.name} has failed: {study.message}")
+    opened = app.reopen(store, study.name, wanted, time.time(), BY_HERE, settings.hint, queue=False, vet=vet)
+    for line in opened.said:
+        say(line)
+    if opened.runs:
+        _run(settings, store, opened.study, checked[0], executor=executor, changed=wanted.changed, as_json=as_json)
         return
-    checked = app.check(app.spec_of(study))
-    _run(settings, store, study, checked, executor=executor, changed=changed, as_json=as_json)
+    if study.state is StudyState.FAILED:
+        raise StudyFailed(app.how_it_failed(opened.study, store.tally(study.id).states, settings.hint))
+    say(f"study {study.name} is done; nothing to resume")
+    app.catch_up(settings, store, study, CatchingUp(), say)
+    _answer(settings, study.name, as_json=as_json)
 
 
 def _run(

@@ -13,7 +13,7 @@ from service.records import StudyState
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from service.client import StudyHandle
+    from service.client import Listed, StudyHandle
 
 
 FILES_SHOWN = 5
@@ -44,6 +44,9 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "verdicts": dict(listed.tally.verdicts),
         "best": best[0].to_dict() if best else None,
         "failures": failures,
+        "go_on": _go_on(study, listed),
+        "test_opened": iso(record.test_opened),
+        "test_openings": record.test_openings,
         "created": iso(record.created),
         "started": iso(record.started),
         "ended": iso(record.ended),
@@ -56,12 +59,20 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
     }
 
 
+def _go_on(study: StudyHandle, listed: Listed) -> str | None:
+    """How to go on with a study at rest; None where nothing is left to do."""
+    if listed.state in (StudyState.QUEUED, StudyState.RUNNING):
+        return None
+    ways = [] if listed.state is StudyState.DONE else [study.hint(f"resume {study.name}")]
+    if any(label.startswith("FAILED") for label in listed.tally.states):
+        ways.append(f"{study.hint(f'resume {study.name} --retry-failed')} trains what failed again")
+    return "; ".join(ways) or None
+
+
 def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME`."""
     best = facts["best"]
-    line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
-    if facts["waits_for"]:
-        line("", facts["waits_for"])
+    _print_state(facts)
     line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
@@ -84,6 +95,18 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     failed = sum(count for label, count in facts["trials"].items() if label.startswith("FAILED"))
     if failed > 10:
         line("", f"and {failed - 10} more: goodfit trials {facts['study']} --state FAILED")
+
+
+def _print_state(facts: Mapping[str, Any]) -> None:
+    """Where a study is in its life, why, and how to go on with it."""
+    line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
+    if facts["waits_for"]:
+        line("", facts["waits_for"])
+    if facts["go_on"]:
+        line("go on", facts["go_on"])
+    if facts["test_opened"]:
+        times = f", {facts['test_openings']} times so far" if facts["test_openings"] > 1 else ""
+        line("test split", f"first opened {facts['test_opened']}{times}, to confirm the best")
 
 
 def _input_text(about: Mapping[str, Any]) -> str:

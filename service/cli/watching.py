@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from service.app import how_it_failed
 from service.cli.live import Live, Plain, Scale, say
 from service.errors import GoodfitError, Interrupted, StudyFailed
 from service.records import StudyState, TrialState
@@ -44,9 +45,12 @@ def watch(study: StudyHandle) -> Progress:
 def raise_unless_done(study: StudyHandle, last: Progress) -> None:
     """The exit code says how the study ended."""
     if last.state is StudyState.FAILED:
-        raise StudyFailed(f"{last.message}; see `goodfit trials {study.name}`")
+        raise StudyFailed(how_it_failed(study.record, last.states, study.hint))
     if last.state is not StudyState.DONE:
-        raise Interrupted(f"study {study.name} is {last.state}: {last.message or 'it was stopped'}")
+        resume = study.hint(f"resume {study.name}")
+        raise Interrupted(
+            f"study {study.name} is {last.state}: {last.message or 'it was stopped'}; go on with {resume}"
+        )
 
 
 def _view(study: StudyHandle, live: bool) -> Callable[..., Live | Plain]:

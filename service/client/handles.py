@@ -35,6 +35,10 @@ class StudyHandle:
     def __repr__(self) -> str:
         return f"<study {self.name} {self.state}>"
 
+    def hint(self, words: str) -> str:
+        """A command on this place, as the user has to type it."""
+        return self._source.hint(words)
+
     @property
     def listed(self) -> Listed:
         """The study with its state as it is now, and how many trials are in which."""
@@ -203,9 +207,27 @@ class StudyHandle:
         """Ask whoever runs it to save what is in flight and stop; says what was done."""
         return self._source.stop(self.name)
 
-    def resume(self, *, changed: bool = False) -> str:
-        """Put it back into the service's queue; says so. `changed`: it goes on though its data have changed."""
-        return self._source.resume(self.name, changed=changed)
+    def resume(
+        self,
+        *,
+        overrides: Sequence[str] = (),
+        retry_failed: bool = False,
+        priority: int | None = None,
+        changed: bool = False,
+    ) -> str:
+        """Put it back into the service's queue, with what is to change of it; says what has.
+
+        Args:
+            overrides: KEY=VALUE each, as for `--set`: budget.trials=40. What decided on its trials stays as it is.
+            retry_failed: train its failed trials again, with the same parameters.
+            priority: of the queue.
+            changed: it goes on though its data have changed.
+
+        Raises:
+            InputError: what is to change is wrong, or may not be changed.
+            StudyHeld: it runs; stop it first.
+        """
+        return self._source.resume(self.name, app.Reopening(tuple(overrides), retry_failed, priority, changed))
 
     def remove(self) -> list[str]:
         """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""

@@ -18,6 +18,7 @@ from service.progress import Progress
 from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
+    from service.app.reopening import Reopening
     from service.app.submission import Submission
     from service.settings import Settings
     from service.store import SqlStore
@@ -93,9 +94,9 @@ class LocalSource:
     def _trial(self, study: Study, number: int) -> Trial:
         found = self.store.trial(study.id, number)
         if found is None:
-            count = sum(self.store.tally(study.id).states.values())
-            known = f"0 to {count - 1}" if count else "none yet"
-            raise InputError(f"study {study.name} has no trial {number}; it has {known}")
+            raise InputError(
+                f"study {study.name} has no trial {number}; {self.hint(f'trials {study.name}')} lists them"
+            )
         return found
 
     def confirmations(self, name: str) -> list[Trial]:
@@ -156,8 +157,8 @@ class LocalSource:
     def stop(self, name: str) -> str:
         return app.stop_study(self.settings, self.store, name, self._clock())
 
-    def resume(self, name: str, *, changed: bool = False) -> str:
-        return app.resume_study(self.settings, self.store, name, self._clock(), changed=changed)
+    def resume(self, name: str, wanted: Reopening) -> str:
+        return app.resume_study(self.store, name, wanted, self._clock(), self.hint)
 
     def remove(self, name: str) -> list[str]:
         return app.remove_study(self.settings, self.store, name, self._clock())

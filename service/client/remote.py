@@ -21,6 +21,7 @@ from service.progress import Progress
 from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
+    from service.app.reopening import Reopening
     from service.app.submission import Submission
     from trainers.predictor import Predictor
 
@@ -180,8 +181,13 @@ class RemoteSource:
     def stop(self, name: str) -> str:
         return str(self._ask("POST", _path(name, "stop")).json()["message"])
 
-    def resume(self, name: str, *, changed: bool = False) -> str:
-        body = {"changed": True} if changed else None
+    def resume(self, name: str, wanted: Reopening) -> str:
+        body = {
+            "set": list(wanted.overrides),
+            "retry_failed": wanted.retry_failed,
+            "priority": wanted.priority,
+            "changed": wanted.changed,
+        }
         return str(self._ask("POST", _path(name, "resume"), body=body).json()["message"])
 
     def remove(self, name: str) -> list[str]:

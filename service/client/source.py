@@ -13,6 +13,7 @@ from service.progress import Progress
 from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
+    from service.app.reopening import Reopening
     from service.app.submission import Submission
     from trainers.predictor import Predictor
 
@@ -101,10 +102,7 @@ class Source(Protocol):
 
     def submit(self, submission: Submission) -> Study: ...
     def stop(self, name: str) -> str: ...
-    def resume(self, name: str, *, changed: bool = False) -> str:
-        """Put it back into the queue; `changed`: though its data have changed."""
-        ...
-
+    def resume(self, name: str, wanted: Reopening) -> str: ...
     def remove(self, name: str) -> list[str]: ...
     def catalog(self, kind: Kind) -> list[dict[str, Any]]:
         """What can be named in a study file."""

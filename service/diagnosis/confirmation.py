@@ -44,7 +44,7 @@ def candidates_of(trials: Iterable[Trial], metric: str) -> list[Candidate]:
     everything = {trial.number: trial for trial in trials}
     again: dict[int, list[Trial]] = {}
     for trial in everything.values():
-        if trial.confirms is not None:
+        if trial.confirms is not None and trial.state is not TrialState.CANCELLED:  # which says nothing of it
             again.setdefault(trial.confirms, []).append(trial)
     return [
         Candidate(

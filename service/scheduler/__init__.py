@@ -1,5 +1,10 @@
-"""The scheduler: machine.py decides, words.py has what it hears and says."""
+"""The scheduler: machine.py decides, words.py has what it hears and says.
 
+ending.py: what is left of a study, and what becomes of a trial that is trained again.
+failing.py: when failures alike say that nothing can succeed.
+"""
+
+from service.scheduler.ending import again, confirmations_due, is_over, reaches_target
 from service.scheduler.machine import Scheduler
 from service.scheduler.words import (
     MORE,
@@ -54,4 +59,8 @@ __all__ = [
     "Stop",
     "Turn",
     "Unresponsive",
+    "again",
+    "confirmations_due",
+    "is_over",
+    "reaches_target",
 ]

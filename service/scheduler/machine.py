@@ -7,14 +7,14 @@ it wants done goes out as actions, which the runner performs in their order.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from service.records import Failure, Report, StudyState, Trial, TrialState, Verdict, better, ranked, trial_seed
+from service.records import FINISHED, Failure, Report, StudyState, Trial, TrialState, Verdict, better, trial_seed
+from service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
 from service.scheduler.failing import Failures
 from service.scheduler.marks import data_at_end, marks_at_start
 from service.scheduler.words import (
@@ -75,7 +75,9 @@ class Scheduler:
         self._asked: int | None = None
         self._exhausted = False
         self._failures = Failures(plan.failures, self.trials.values())
-        self._confirming = any(trial.confirms is not None for trial in self.trials.values())
+        self._searched = sum(trial.confirms is None for trial in self.trials.values())
+        unconfirmed = any(trial.confirms is not None and trial.state not in FINISHED for trial in self.trials.values())
+        self._confirming = unconfirmed and is_at_budget(plan, self._searched)
 
     @property
     def running(self) -> list[Trial]:
@@ -93,7 +95,7 @@ class Scheduler:
                 actions += self._requeue(trial, front=False)
             elif trial.state is TrialState.QUEUED:
                 self._queue.append(number)
-        if any(self._reaches_target(trial) for trial in self.trials.values()):
+        if any(reaches_target(self.plan, trial) for trial in self.trials.values()):
             actions += self._close(Reason.TARGET, None, now)
         return actions
 
@@ -184,7 +186,7 @@ class Scheduler:
         trial = self._put(trial.to(TrialState.COMPLETE, ended=now, **measured))
         self._failures.note(trial)
         actions: list[Action] = [Settle(trial, event)]
-        if self._reaches_target(self.trials[trial.number]):
+        if reaches_target(self.plan, self.trials[trial.number]):
             actions += self._close(Reason.TARGET, None, now)
         return actions
 
@@ -193,9 +195,7 @@ class Scheduler:
             self._overtime.discard(trial.number)
             message = f"past training.minutes after {trial.epochs} of {self.plan.epochs} epochs"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.TIMEOUT, message=message)
-        if self.closing is None or self.closing.saves:
-            return self._requeue(trial, front=True)
-        return self._settle(trial, TrialState.CANCELLED, now)
+        return self._again(trial, now)
 
     def _lost(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         """Another attempt at a trial that lost its worker or, for a while, its files; not again and again."""
@@ -212,14 +212,20 @@ class Scheduler:
         return [*self._again(trial, now), *self._close(Reason.NO_DISK, message, now)]
 
     def _again(self, trial: Trial, now: float) -> list[Action]:
-        """Another attempt at a trial whose worker is gone, unless the study ends without it."""
-        if self.closing is not None and not self.closing.saves:
+        """Another attempt at a trial that was stopped, or whose worker is gone, unless the study ends without it."""
+        if self._is_cancelled(trial):
             return self._settle(trial, TrialState.CANCELLED, now)
         return self._requeue(trial, front=True)
 
+    def _is_cancelled(self, trial: Trial) -> bool:
+        """Whether the study closes without this trial."""
+        if self.closing is None or self.closing.saves:
+            return False
+        return trial.confirms is None or not self.closing.ends_search
+
     def _out_of_memory(self, trial: Trial, message: str | None, now: float) -> list[Action]:
         """Once more with a greater share; with that, or with none left to give, it has failed."""
-        if trial.share < MORE and (self.closing is None or self.closing.saves):
+        if trial.share < MORE and not self._is_cancelled(trial):
             return self._requeue(replace(trial, share=MORE, message=message), front=True)
         first = f"{trial.message}; with {trial.share:g} times the share: " if trial.share > 1 and trial.message else ""
         text = f"{first}{message or 'out of memory'}"
@@ -230,7 +236,8 @@ class Scheduler:
         if event.params is None:
             self._exhausted = True
             return []
-        trial = self._put(Trial(event.number, event.params, trial_seed(self.plan.seed, event.number)))
+        trial = self._put(Trial(event.number, event.params, trial_seed(self.plan.seed, self._searched)))
+        self._searched += 1
         self._queue.append(trial.number)
         return [Record(trial)]
 
@@ -269,27 +276,24 @@ class Scheduler:
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
-        at_budget = self.plan.trials is not None and len(self.trials) >= self.plan.trials
+        at_budget = is_at_budget(self.plan, self._searched)
         return not self._queue and (self._exhausted or at_budget or self._confirming)
 
     def _confirm(self, now: float) -> list[Action]:
         """Queue the confirmations, once the search is over; nothing where there are none to come.
 
-        They are trials with numbers of their own, after those of the search, and not of its budget. All
-        configurations get the same seeds, so that they are compared on the same draws.
+        They are trials with numbers of their own, after those of the search so far, and not of its budget.
         """
-        over = self.closing in (None, Reason.TIME, Reason.TARGET)
+        over = self.closing is None or self.closing.ends_search
         if self.plan.confirm is None or self._confirming or not over:
             return []
-        top, seeds = self.plan.confirm
-        chosen = ranked(self.trials.values(), self.plan.direction)[:top]
-        if not chosen:
+        due = confirmations_due(self.plan, self.trials.values())
+        if not due and not self._queue:
             return []
         self._confirming, self.closing = True, None
-        actions: list[Action] = [OpenTest()]
-        for trial, turn in itertools.product(chosen, range(seeds)):
+        actions: list[Action] = [OpenTest()] if due else []
+        for trial, seed in due:
             number = len(self.trials)
-            seed = trial_seed(self.plan.seed, -1 - turn)  # of no trial of the search: these count from 0
             self._put(Trial(number, trial.params, seed, confirms=trial.number, share=trial.share))
             self._queue.append(number)
             actions.append(Record(self.trials[number]))
@@ -309,14 +313,15 @@ class Scheduler:
         return [Kill(number), *self._on_ended(ended, now)]
 
     def _close(self, reason: Reason, message: str | None, now: float) -> list[Action]:
-        if self.closing is not None or self.closed or (self._confirming and reason is Reason.TIME):
+        if self.closing is not None or self.closed or (self._confirming and reason.ends_search):
             return []
         self.closing, self._message = reason, message
-        actions: list[Action] = [Stop(number) for number in sorted(self._running)]
-        if not reason.saves:
-            for number in list(self._queue):
-                actions += self._settle(self.trials[number], TrialState.CANCELLED, now)
-            self._queue.clear()
+        ended = {number for number in (*self._running, *self._queue) if self._is_cancelled(self.trials[number])}
+        told = sorted(number for number in self._running if reason.saves or number in ended)
+        actions: list[Action] = [Stop(number) for number in told]
+        for number in [number for number in self._queue if number in ended]:
+            actions += self._settle(self.trials[number], TrialState.CANCELLED, now)
+        self._queue = deque(number for number in self._queue if number not in ended)
         return actions
 
     def _finish(self) -> list[Action]:
@@ -368,14 +373,6 @@ class Scheduler:
         if trial is None or number not in self._running or trial.attempts != attempt:
             return None
         return trial
-
-    def _reaches_target(self, trial: Trial) -> bool:
-        target = self.plan.target
-        if target is None or trial.value is None or trial.confirms is not None:
-            return False
-        if trial.state is not TrialState.COMPLETE:
-            return False
-        return trial.value == target or better(trial.value, target, self.plan.direction)
 
 
 def _given_up(trial: Trial, event: Ended) -> Trial:

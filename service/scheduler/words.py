@@ -102,6 +102,11 @@ class Reason(Enum):
         """Whether trials in flight go back to the queue, for a later resume."""
         return self in (Reason.INTERRUPT, Reason.STOP, Reason.NO_DISK, Reason.FAILURES)
 
+    @property
+    def ends_search(self) -> bool:
+        """Whether it ends the search alone: the best are confirmed all the same."""
+        return self in (Reason.TIME, Reason.TARGET)
+
 
 @dataclass(frozen=True, slots=True)
 class CloseAsked:

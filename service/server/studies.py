@@ -50,11 +50,16 @@ class NewStudy(BaseModel):
     new: bool = Field(default=False, description="Under a new name, if this one is taken.")
 
 
-class Resumption(BaseModel):
-    """How a study goes on."""
+class Changes(BaseModel):
+    """What is to change of a study that goes on."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
+    overrides: list[Annotated[str, Field(max_length=1000)]] = Field(
+        default=[], alias="set", max_length=100, description="KEY=VALUE each, of what alters no past decision."
+    )
+    retry_failed: bool = Field(default=False, description="Train its failed trials again.")
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="The higher goes first.")
     changed: bool = Field(default=False, description="Though its data have changed since its trials were trained.")
 
 
@@ -172,11 +177,12 @@ def stop(shared: Shared, token: Submitter, name: str) -> Response:
 
 
 @router.post("/{name}/resume", summary="Resume a study")
-def resume(shared: Shared, token: Submitter, name: str, how: Resumption | None = None) -> Response:
-    """Put it back into the queue."""
+def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
+    """Put it back into the queue, with what is to change of it."""
     check_owner(token, shared.store.study(name))
-    changed = how is not None and how.changed
-    return _told(app.resume_study(shared.settings, shared.store, name, shared.clock(), token.name, changed=changed))
+    how = given or Changes()
+    wanted = app.Reopening(how.overrides, how.retry_failed, how.priority, how.changed)
+    return _told(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
 
 
 @router.delete("/{name}", summary="Remove a study")
@@ -188,6 +194,11 @@ async def remove(shared: Shared, token: Submitter, name: str) -> Response:
 def _removed(shared: State, token: Token, name: str) -> Response:
     check_owner(token, shared.store.study(name))
     return JsonAnswer({"messages": app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)})
+
+
+def _hint(words: str) -> str:
+    """A command as whoever uses the API types it: where its server is, they know."""
+    return f"`goodfit {words}`"
 
 
 def _told(message: str) -> Response:

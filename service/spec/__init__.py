@@ -9,6 +9,7 @@ sentences.py        pydantic's errors in words | origin.py  where a key was writ
 No torch, no Optuna; a trainer in a user's own file is imported when its study is read.
 """
 
+from service.spec.changing import changed, why_fixed
 from service.spec.checks import check_metric
 from service.spec.data import Augment, Data, Prepare, Split
 from service.spec.pruning import Pruning
@@ -29,6 +30,7 @@ __all__ = [
     "Split",
     "StudySpec",
     "Training",
+    "changed",
     "check_metric",
     "for_trainer",
     "from_mapping",
@@ -36,5 +38,6 @@ __all__ = [
     "read",
     "read_foreign",
     "variants",
+    "why_fixed",
     "written",
 ]

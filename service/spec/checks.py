@@ -89,8 +89,22 @@ def check_draft(draft: Draft, say: Say) -> None:
             say(("objective", "metric"), wrong_metric)
     _check_search(draft, say)
     data = draft.parts.get("data")
-    if "confirm" in draft.parts and data is not None and data.split.test == 0 and data.split.column is None:
-        say(("confirm",), "is scored on the test split, and data.split.test is 0; give it rows, such as 0.2")
+    if "confirm" in draft.parts and (lack := unscored(data)):
+        say(("confirm",), lack)
+
+
+def unscored(data: Data | None) -> str | None:
+    """Why a study with these data cannot be confirmed; None where it can."""
+    if data is None or data.split.test > 0 or data.split.column is not None:
+        return None
+    return "is scored on the test split, and data.split.test is 0; give it rows, such as 0.2"
+
+
+def unending(search: Search, budget: Budget) -> str | None:
+    """What such a search needs of a budget to come to an end; None where it has it."""
+    if search.method == "grid" or budget.trials is not None or budget.minutes is not None:
+        return None
+    return f"trials, minutes or both: a {search.method} search has no end of its own"
 
 
 def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
@@ -254,6 +268,5 @@ def _check_search(draft: Draft, say: Say) -> None:
         _check_grid_size(draft, say)
         if "try_defaults" in search.model_fields_set and search.try_defaults:
             say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
-    elif budget.trials is None and budget.minutes is None:
-        need = f"trials, minutes or both: a {search.method} search has no end of its own"
+    elif need := unending(search, budget):
         say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")

@@ -166,16 +166,20 @@ class StudySpec(Section):
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What a spec kept by to_dict has otherwise: "budget.trials: 20 there, 40 here"."""
+        found = [f"{key}: {there} there, {here} here" for key, there, here in self.changes(other)]
+        if not found and not self.is_same(other):
+            found.append("space: the parameters are in another order")
+        return found
+
+    def changes(self, other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+        """Each key that a spec kept by to_dict has otherwise: (budget.trials, "20" there, "40" here)."""
         here, there = _decisive(self.to_dict()), _decisive(StudySpec.from_dict(other).to_dict())
         flat_here, flat_there = dict(_flat(here)), dict(_flat(there))
-        found = [
-            f"{key}: {_told(flat_there, key)} there, {_told(flat_here, key)} here"
+        return [
+            (key, _told(flat_there, key), _told(flat_here, key))
             for key in dict.fromkeys([*flat_there, *flat_here])
             if flat_there.get(key) != flat_here.get(key)
         ]
-        if not found and here != there:
-            found.append("space: the parameters are in another order")
-        return found
 
 
 def _decisive(values: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
 
 STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
 _NOT_THE_RUNNERS = {
-    *("id", "name", "created", "stop_asked"),
+    *("id", "name", "spec", "fingerprint", "created", "stop_asked"),
     *("queued", "submitter", "priority", "waits_for"),  # the queue's
     *STUDY_MIRROR,
 }
@@ -41,6 +41,12 @@ def study_row(study: Study) -> Row:
 def runner_row(study: Study) -> Row:
     """What a runner may change of a study."""
     return {name: getattr(study, name) for name in _RUNNER_FIELDS}
+
+
+def reopened_row(study: Study) -> Row:
+    """What changes of a study at rest that is to go on."""
+    names = ("spec", "state", "message", "ended", "stop_asked", "queued", "priority", "waits_for", "inputs")
+    return {name: getattr(study, name) for name in names}
 
 
 def trial_rows(study_id: int, items: Iterable[Trial]) -> list[Row]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -28,6 +27,7 @@ from service.store.rows import (
     keep_reports,
     keep_study,
     keep_trials,
+    reopened_row,
     report_rows,
     runner_row,
     study_row,
@@ -69,6 +69,14 @@ _CONFIRM = (
     update(trials)
     .where(trials.c.study_id == _KEY, trials.c.number == bindparam("trial"))
     .values(mlflow_run_id=bindparam("run"), mirrored_epoch=bindparam("epoch"), mirrored_state=bindparam("state_seen"))
+)
+_CUT_CURVE = delete(reports).where(
+    reports.c.study_id == _KEY, reports.c.trial == bindparam("trial"), reports.c.epoch > bindparam("last")
+)
+_UNMIRROR = (
+    update(trials)
+    .where(trials.c.study_id == _KEY, trials.c.number == bindparam("trial"))
+    .values(mlflow_run_id=None, mirrored_epoch=0, mirrored_state="")
 )
 
 
@@ -240,18 +248,23 @@ class SqlStore:
         with self.reading() as connection:
             return listing.waiting(connection)
 
-    def enqueue(self, study_id: int, at: float, by: str = LOCAL, *, changed: bool = False) -> Study:
+    def reopen(
+        self, lease: Lease, study: Study, trials: Sequence[Trial] = (), by: str = LOCAL, detail: str = ""
+    ) -> None:
+        if study.id != lease.study_id:
+            raise ValueError(f"a lease of study {lease.study_id} cannot write study {study.id}")
         with self.writing() as connection:
-            leasing.lock(connection, study_id)
-            study = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
-            queued = study.to(StudyState.QUEUED, queued=at, message=None, ended=None, stop_asked=False)
-            if changed:
-                queued = replace(queued, inputs=None)
-            named = ("state", "queued", "message", "ended", "stop_asked", "inputs")
-            values = {name: getattr(queued, name) for name in named}
-            connection.execute(_CHANGE_STUDY, {"study": study_id, **values})
-            note(connection, by, "resume", study.name, f"{study.state} -> {queued.state}")
-        return queued
+            leasing.require(connection, lease)
+            if trials:
+                connection.execute(self._keep_trials, trial_rows(study.id, trials))
+                cuts = [{"study": study.id, "trial": trial.number, "last": trial.epochs} for trial in trials]
+                connection.execute(_CUT_CURVE, cuts)
+            if anew := [{"study": study.id, "trial": trial.number} for trial in trials if not trial.epochs]:
+                connection.execute(_UNMIRROR, anew)
+            before = connection.execute(_PLACE, {"study": study.id}).one()
+            connection.execute(_CHANGE_STUDY, {"study": study.id} | reopened_row(study))
+            told = f"{before.state} -> {study.state}" if before.state is not study.state else ""
+            note(connection, by, "resume", study.name, "; ".join(filter(None, (told, detail))))
 
     def note_waits(self, reasons: Mapping[int, str | None]) -> None:
         if reasons:

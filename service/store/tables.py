@@ -57,6 +57,7 @@ studies = Table(
     Column("waits_for", Line),
     Column("inputs", Json),
     Column("folder", Line),
+    Column("test_openings", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 
@@ -91,6 +92,7 @@ trials = Table(
     Column("size", BigInteger),
     Column("code", Text),
     Column("data", Text),
+    Column("began", Integer, nullable=False, server_default="1"),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
     Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
     Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach

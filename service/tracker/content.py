@@ -32,6 +32,7 @@ _MORE_IS_BETTER = frozenset({
 })
 # fmt: on
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
+BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
@@ -129,7 +130,7 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, A
 
 
 def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
-    """What a trial's run is found and filtered by."""
+    """What a trial's run is found and filtered by; empty: what it has none of, any more."""
     diagnosis = trial.diagnosis or {}
     tags: dict[str, Any] = {
         "goodfit.study": study.name,
@@ -142,11 +143,12 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.data": trial.data,
         "goodfit.state": trial.label,
         "goodfit.attempt": trial.attempts,
+        BEGAN: trial.began if trial.began > 1 else None,
         "goodfit.verdict": trial.verdict,
         "goodfit.failure": trial.message if trial.failure else None,
         "goodfit.message": None if trial.failure else trial.message,
     }
-    return {key: cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+    return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
 
 
 def study_tags(study: Study, best: Trial | None) -> dict[str, str]:
@@ -157,7 +159,7 @@ def study_tags(study: Study, best: Trial | None) -> dict[str, str]:
         "goodfit.message": study.message,
         "goodfit.best_trial": best.number if best else None,
     }
-    return {key: cut(str(value), TAG_LENGTH) for key, value in tags.items() if value is not None}
+    return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
 
 
 def trial_status(trial: Trial) -> str:
@@ -181,6 +183,11 @@ def number_in(tags: Mapping[str, str]) -> int | None:
     """The number of the trial or confirmation that a run with these tags belongs to; None for the study's own."""
     number = tags.get(TRIAL, tags.get(CONFIRMATION))
     return None if number is None else int(number)
+
+
+def tells_of(tags: Mapping[str, str], trial: Trial) -> bool:
+    """Whether a run with these tags has the curve of this trial, and not one from before it was trained anew."""
+    return int(tags.get(BEGAN) or 1) == trial.began
 
 
 def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) -> list[Point]:
@@ -233,11 +240,10 @@ def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
 
     `study/trial_value` and `study/trial_gap` come as trials end. `study/best_value` and the counts (`trials/complete`,
     `verdicts/overfit`, ...) at step n tell of trials 0 to n, and come when all of these have
-    ended: so a point, once there, never changes.
+    ended: so a point, once there, never changes. (A trial that is trained again comes in with the next.)
     """
-    searched = [trial for trial in trials if trial.confirms is None]
-    finished = sorted((trial for trial in searched if trial.state in FINISHED), key=lambda trial: trial.number)
-    points = [point for trial in finished for point in _own_points(trial)]
+    finished = sorted((trial for trial in trials if trial.state in FINISHED), key=lambda trial: trial.number)
+    points = [point for trial in finished if trial.confirms is None for point in _own_points(trial)]
     return points + list(_running_points(finished, objective.direction))
 
 
@@ -255,6 +261,8 @@ def _running_points(finished: Sequence[Trial], direction: str) -> Iterator[Point
     for expected, trial in enumerate(finished):
         if trial.number != expected:
             return
+        if trial.confirms is not None:
+            continue
         latest = max(latest, ended(trial))
         at = milliseconds(latest)
         counted = [f"trials/{trial.state.lower()}"] + ([f"verdicts/{trial.verdict}"] if trial.verdict else [])

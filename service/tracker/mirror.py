@@ -252,10 +252,14 @@ class Mirror:
         return run.id, max((report.epoch for report in reports), default=0), trial.mark
 
     def _run(self, session: _Session, study: Study, trial: Trial, tags: Mapping[str, str]) -> MirroredRun:
-        if trial.number in session.open_runs:
-            return session.open_runs[trial.number]
-        if trial.number in session.run_ids:
-            return MirroredRun.adopt(session.client, session.run_ids[trial.number])
+        """The trial's run: one that is there, else a new one. One from before the trial was trained anew is deleted."""
+        found = session.open_runs.get(trial.number)
+        if found is None and trial.number in session.run_ids:
+            found = MirroredRun.adopt(session.client, session.run_ids[trial.number])
+        if found is not None and content.tells_of(found.tags, trial):
+            return found
+        if found is not None:
+            session.client.delete_run(found.id)
         start = content.milliseconds(content.started(trial, study))
         tags = {**tags, "mlflow.parentRunId": session.study_run.id}
         return MirroredRun.make(session.client, session.experiment.id, content.trial_name(trial), start, tags)
@@ -283,14 +287,23 @@ def _listed(
             found.setdefault(content.number_in(run.data.tags), []).append(run)
     chosen = {}
     for place, runs in found.items():
-        known = study.mlflow_run_id if place is None else trials[place].mlflow_run_id if place in trials else None
-        # the one that is there, that the store knows; else any, but always the same
-        runs.sort(key=lambda run: (run.info.lifecycle_stage != "active", run.info.run_id != known, run.info.run_id))
+        runs.sort(key=_rank(study, None if place is None else trials.get(place)))
         chosen[place] = runs[0].info.run_id
         for double in runs[1:]:
             if double.info.lifecycle_stage == "active":
                 client.delete_run(double.info.run_id)
     return chosen.pop(None, None), {number: run_id for number, run_id in chosen.items() if number is not None}
+
+
+def _rank(study: Study, trial: Trial | None) -> Callable[[Run], tuple[bool, bool, bool, str]]:
+    """First the run that is there, has the trial's curve and is known to the store; else any, but always the same."""
+    known = study.mlflow_run_id if trial is None else trial.mlflow_run_id
+
+    def rank(run: Run) -> tuple[bool, bool, bool, str]:
+        other = trial is not None and not content.tells_of(run.data.tags, trial)
+        return run.info.lifecycle_stage != "active", other, run.info.run_id != known, run.info.run_id
+
+    return rank
 
 
 def _runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:

@@ -38,8 +38,9 @@ class MirroredRun:
         cls, client: MlflowClient, experiment_id: str, name: str, start: int, tags: Mapping[str, str]
     ) -> MirroredRun:
         """A new run, started at `start` milliseconds."""
-        run = client.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name)
-        return cls(client, run.info.run_id, tags, run.info.status)
+        given = {key: value for key, value in tags.items() if value}
+        run = client.create_run(experiment_id, start_time=start, tags=given, run_name=name)
+        return cls(client, run.info.run_id, given, run.info.status)
 
     @classmethod
     def adopt(cls, client: MlflowClient, run_id: str) -> MirroredRun:
@@ -53,13 +54,18 @@ class MirroredRun:
             adopted._places.update((key, metric.step) for metric in client.get_metric_history(run_id, key))
         return adopted
 
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags, as they were when it was adopted or last written."""
+        return self._tags
+
     def log(self, points: Iterable[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Send what is missing, in as few calls as MLflow's limits allow."""
         from mlflow.entities import Metric, Param, RunTag
 
         new_points = list({point.place: point for point in points if point.place not in self._places}.values())
         new_params = [(key, value) for key, value in params.items() if key not in self._params]
-        new_tags = {key: value for key, value in tags.items() if self._tags.get(key) != value}
+        new_tags = {key: value for key, value in tags.items() if self._tags.get(key, "") != value}
         metrics = [Metric(point.key, float(point.value), point.at, point.step) for point in new_points]
         texts = [Param(key, value) for key, value in new_params]
         labels = [RunTag(key, value) for key, value in new_tags.items()]

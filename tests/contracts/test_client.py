@@ -280,6 +280,39 @@ def test_a_study_is_stopped_resumed_and_removed(studies: Studies, at: Place) -> 
         studies["digits"].resume()
 
 
+def test_a_done_study_goes_on_with_more_of_a_budget_and_its_failed_trials(studies: Studies, at: Place) -> None:
+    study = studies["digits"]
+    before = study.record.spec["budget"]["trials"]
+    said = study.resume(overrides=["budget.trials=40", "confirm.top=2"], retry_failed=True, priority=5)
+    for told in (f"budget.trials: {before} -> 40", "priority: 3 -> 5", "2 trials trained again", "is in the queue"):
+        assert told in said
+    record = study.record
+    assert (record.state, record.queued, record.priority, record.ended) == (StudyState.QUEUED, NOW, 5, None)
+    assert study.spec.budget.trials == 40
+    assert study.spec.confirm is not None
+    assert [trial.number for trial in study.records("QUEUED")] == [3, 4]
+    assert study.records("FAILED") == []
+    assert study.reports(3) == []
+    entry = studies.source.audit(subject="digits")[0]
+    assert (entry.action, entry.detail[:14]) == ("resume", "DONE -> QUEUED")
+    assert f"budget.trials: {before} -> 40" in entry.detail
+    assert "priority: 5 -> 7" in study.resume(priority=7), "one that waits can be changed, too"
+    assert study.record.queued == NOW
+
+
+def test_what_cannot_be_changed_leaves_a_study_as_it_is(studies: Studies, at: Place) -> None:
+    study, before = studies["digits"], at.store.study("digits")
+    with pytest.raises(StudyFileError) as caught:
+        study.resume(overrides=["training.epochs=99", "budget.trials=-1"], retry_failed=True)
+    assert {problem.key for problem in caught.value.problems} == {"--set training.epochs", "--set budget.trials"}
+    lease = at.store.acquire(before.id, "somewhere:1:1", NOW, 30.0, lambda _: False)
+    with pytest.raises(StudyHeld):
+        study.resume(overrides=["budget.trials=99"])
+    at.store.release(lease)
+    assert at.store.study("digits") == before
+    assert len(study.records("FAILED")) == 2
+
+
 def test_tokens_are_made_listed_and_revoked(studies: Studies) -> None:
     made, secret = studies.source.make_token("bob", "viewer", "90d")
     assert secret.startswith("gf_")

@@ -87,8 +87,10 @@ def test_whoever_changes_a_study_stands_in_the_log(store: Store, access: Access)
     store.apply(lease, Batch(study=replace(running, seconds=3.0)))  # no other state: nothing to tell
     store.ask_stop(study.id, True, by="bo")
     store.apply(lease, Batch(study=running.to(StudyState.STOPPED)))
+    stopped = store.study("digits")
+    store.reopen(lease, stopped.to(StudyState.QUEUED, queued=2.0), by="ana")
+    store.reopen(lease, replace(stopped, state=StudyState.QUEUED, priority=3), by="ana", detail="priority: 0 -> 3")
     store.release(lease)
-    store.enqueue(study.id, 2.0, by="ana")
     remove(store, "digits", by="carla")
     assert log(access, "digits") == [
         ("ana", "submit", "digits", ""),
@@ -96,6 +98,7 @@ def test_whoever_changes_a_study_stands_in_the_log(store: Store, access: Access)
         ("bo", "stop", "digits", ""),
         ("host:1:1", "state", "digits", "RUNNING -> STOPPED"),
         ("ana", "resume", "digits", "STOPPED -> QUEUED"),
+        ("ana", "resume", "digits", "priority: 0 -> 3"),
         ("carla", "remove", "digits", ""),
     ]
     assert log(access, "mine") == [("local", "create", "mine", "")]

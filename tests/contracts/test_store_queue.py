@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced, IllegalChange, StudyHeld, UnknownStudy
+from service.errors import Fenced, StudyHeld
 from service.ports import Store
-from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
+from service.records import Batch, Lease, Report, Study, StudyState, Trial, TrialState
 from service.store import open_store
 from tests.storing import remove
 
@@ -82,33 +82,59 @@ def test_only_what_is_queued_or_running_waits(store: Store) -> None:
     assert names(store) == ["runs"]
 
 
-@pytest.mark.parametrize("state", [StudyState.STOPPED, StudyState.FAILED, StudyState.INTERRUPTED])
-def test_a_study_at_rest_can_be_queued_again(store: Store, state: StudyState) -> None:
+def reopened(study: Study, **changes: Any) -> Study:
+    return study.to(StudyState.QUEUED, message=None, ended=None, stop_asked=False, **changes)
+
+
+@pytest.mark.parametrize("state", [StudyState.STOPPED, StudyState.FAILED, StudyState.INTERRUPTED, StudyState.DONE])
+def test_a_study_at_rest_can_be_queued_again_with_another_spec(store: Store, state: StudyState) -> None:
     study = queued(store, "digits", None)
     put(store, study, StudyState.RUNNING, state)
     store.ask_stop(study.id, True)
-    again = store.enqueue(study.id, 77.0, by="ana")
-    assert (again.state, again.queued, again.stop_asked, again.ended) == (StudyState.QUEUED, 77.0, False, None)
-    assert store.study("digits") == again
+    lease = acquire(store, study)
+    again = reopened(store.study("digits"), queued=77.0, spec={"budget": {"trials": 40}}, priority=3)
+    store.reopen(lease, again, by="ana")
+    found = store.study("digits")
+    assert (found.state, found.queued, found.stop_asked, found.ended) == (StudyState.QUEUED, 77.0, False, None)
+    assert (found.spec, found.priority) == ({"budget": {"trials": 40}}, 3)
     assert names(store) == ["digits"]
 
 
-def test_what_is_done_or_under_way_cannot_be_queued_again(store: Store) -> None:
-    done, runs = queued(store, "done"), queued(store, "runs")
-    put(store, done, StudyState.RUNNING, StudyState.DONE)
-    put(store, runs, StudyState.RUNNING)
-    for study in (done, runs):
-        with pytest.raises(IllegalChange):
-            store.enqueue(study.id, 1.0)
-    with pytest.raises(UnknownStudy):
-        store.enqueue(999, 1.0)
+def test_trials_that_are_trained_again_keep_their_curves_as_far_as_they_go_on(store: Store) -> None:
+    study = queued(store, "digits", None)
+    lease = acquire(store, study)
+    failed = {
+        number: Trial(number, {}, 1, TrialState.FAILED, attempts=2, epochs=3, value=0.5, ended=9.0)
+        for number in range(3)
+    }
+    reports = [Report(number, epoch, {"val/loss": 0.5}, 1.0) for number in range(3) for epoch in (1, 2, 3)]
+    store.apply(lease, Batch(trials=failed, reports=reports))
+    store.confirm_mirrored(study.id, {number: (f"run-{number}", 3, "FAILED/") for number in range(3)})
+    kept = store.trials(study.id)
+    anew = replace(kept[0], state=TrialState.QUEUED, epochs=0, value=None, ended=None, began=3)
+    goes_on = replace(kept[1], state=TrialState.QUEUED, ended=None)
+    store.reopen(lease, store.study("digits"), [anew, goes_on])
+    trials = store.trials(study.id)
+    assert trials == [replace(anew, mlflow_run_id=None), goes_on, kept[2]]
+    assert [(one.trial, one.epoch) for one in store.reports(study.id)] == [(n, e) for n in (1, 2) for e in (1, 2, 3)]
+    assert store.mirrored_epochs(study.id, [0, 1, 2]) == {0: 0, 1: 3, 2: 3}
+
+
+def test_only_who_holds_a_study_reopens_it(store: Store) -> None:
+    study = queued(store, "digits", None)
+    lease = acquire(store, study)
+    store.hand_over(lease, "b", 0.0, TTL)
+    with pytest.raises(Fenced):
+        store.reopen(lease, replace(study, queued=77.0), [Trial(0, {}, 1)])
+    assert names(store) == []
+    assert store.trials(study.id) == []
 
 
 def test_what_a_study_was_trained_with_is_forgotten_where_its_user_says_so(store: Store) -> None:
     study = queued(store, "digits", None, inputs={"format": 1, "data": {"digest": "a"}})
     put(store, study, StudyState.RUNNING, StudyState.STOPPED)
     assert store.study("digits").inputs == {"format": 1, "data": {"digest": "a"}}
-    assert store.enqueue(study.id, 77.0, changed=True).inputs is None
+    store.reopen(acquire(store, study), reopened(store.study("digits"), inputs=None))
     assert store.study("digits").inputs is None
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from service.errors import TrackingError
 from service.records import Failure, StudyState, TrialState
+from service.scheduler import again
 from service.tracker import Mirror, remove_study
 from service.tracker.experiment import connect
 from tests.tracking import START, Fuse, Lab, doubles, mirror_of, new_mlflow, seen
@@ -374,3 +375,34 @@ def test_a_removal_while_mlflow_is_away_says_so(lab: Lab) -> None:
         TrackingError, match="study digits could not be taken out of MLflow at http://h: OSError: no route"
     ):
         remove_study("http://h", lab.study, away)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same-mirror", "another-mirror"])
+def test_a_trial_that_was_trained_anew_has_one_run_with_the_new_curve_alone(
+    lab: Lab, mirror: Mirror, uri: str, tmp_path: Path, restarted: bool
+) -> None:
+    lab.finish(0, epochs=3, state=TrialState.FAILED, failure=Failure.ERROR, message="no")
+    lab.finish(1, epochs=3, state=TrialState.FAILED, failure=Failure.LOST, message="gone")
+    lab.end()
+    mirror.sync()
+    before = {name: run["metrics"]["val/accuracy"] for name, run in seen(uri).items() if name != "digits"}
+    lab.store.reopen(lab.lease, lab.study.to(StudyState.QUEUED), [again(lab.trial(0)), again(lab.trial(1))])
+    if restarted:
+        mirror = mirror_of(lab, uri, tmp_path / "artifacts")
+    mirror.sync()
+    lab.change(lab.study.to(StudyState.RUNNING))
+    for epoch in (1, 2):
+        lab.run(0)
+        lab.report(0, epoch, {"val/accuracy": 0.7 + epoch / 100})
+    mirror.sync()
+    lab.run(1, epochs=3)
+    lab.finish(1, epochs=4)
+    mirror.sync()
+    found = seen(uri)
+    assert set(found) == {"digits", "trial 0", "trial 1"}
+    assert [(step, value) for step, value, _ in found["trial 0"]["metrics"]["val/accuracy"]] == [(1, 0.71), (2, 0.72)]
+    assert found["trial 0"]["tags"]["goodfit.attempt"] == "2"
+    assert found["trial 1"]["metrics"]["val/accuracy"][:3] == before["trial 1"]
+    assert len(found["trial 1"]["metrics"]["val/accuracy"]) == 4
+    assert found["trial 1"]["tags"]["goodfit.failure"] == ""
+    assert doubles(uri) == {}

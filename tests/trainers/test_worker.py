@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,3 +193,16 @@ def test_what_is_wrong_with_the_study_is_left_for_its_first_trial_to_say(tmp_pat
 def test_a_trial_leaves_the_facts_of_its_data_beside_its_checkpoints(tmp_path: Path) -> None:
     attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1)
     assert {item.name for item in (tmp_path / "t").iterdir()} == {"best.pt", "last.pt", "facts.json"}
+
+
+@pytest.mark.parametrize("data", [DataSpec("iris"), DataSpec("iris", folds=2, keep=True)], ids=["plain", "folds"])
+def test_an_attempt_that_begins_anew_trains_from_the_start_and_keeps_the_log(tmp_path: Path, data: DataSpec) -> None:
+    epochs: dict[str, Any] = {"epochs": 2, "data": data, "params": {"depth": 1, "width": 8}}
+    whole = attempt(tmp_path / "whole", **epochs)
+    attempt(tmp_path / "again", **epochs | {"seed": 5})
+    (tmp_path / "again" / "log.txt").write_text("what the first attempt printed\n")
+    fresh = attempt(tmp_path / "again", attempt=2, began=2, **epochs)
+    assert fresh.curve == whole.curve
+    assert "what the first attempt printed" in (tmp_path / "again" / "log.txt").read_text()
+    goes_on = attempt(tmp_path / "again", attempt=3, began=2, reported=0, **epochs)
+    assert goes_on.curve == whole.curve

@@ -1,0 +1,197 @@
+"""A study at rest that is to go on: what of it changes, which of its trials are trained again, and whether it has work.
+
+Planned from the store's records, and written in one transaction under the study's lease.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from service.app.running import plan_of
+from service.records import FINISHED, Study, StudyState, Trial, TrialState
+from service.settings import is_dead, owner
+
+if TYPE_CHECKING:
+    from service.ports import Store
+    from service.spec import StudySpec
+
+LEASE_SECONDS = 30.0  # for what is written here; a check of data may take longer, and then must still hold the lease
+Hint = Callable[[str], str]  # a command as the user has to type it
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """What `resume` is to change of a study; nothing of it: the study goes on as it is."""
+
+    overrides: Sequence[str] = ()  # KEY=VALUE each, as for `--set`
+    retry_failed: bool = False
+    priority: int | None = None
+    changed: bool = False  # it goes on though its data have changed since
+
+    def __bool__(self) -> bool:
+        return bool(self.overrides) or self.retry_failed or self.priority is not None or self.changed
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """What came of it.
+
+    Attributes:
+        study: as the store has it now.
+        said: what has changed and what should be known, for people.
+        runs: whether there is anything for a runner to do.
+    """
+
+    study: Study
+    said: Sequence[str]
+    runs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A study as it would go on: `before` as the store has it, `after` with its new spec and priority."""
+
+    before: Study
+    after: Study
+    spec: StudySpec
+    changes: Sequence[tuple[str, str, str]]  # (key, before, after)
+    again: Sequence[Trial]  # back in the queue, or cancelled: to be written
+    failed: int  # trials that stay as they are
+    runs: bool
+
+
+def reopen(
+    store: Store,
+    name: str,
+    wanted: Reopening,
+    now: float,
+    by: str,
+    hint: Hint,
+    *,
+    queue: bool,
+    vet: Callable[[StudySpec], object] = lambda _: None,
+) -> Reopened:
+    """Let a study go on, with what is to change of it.
+
+    Args:
+        store: where it is.
+        name: of the study.
+        wanted: what is to change.
+        now: seconds since the epoch.
+        by: who asks for it.
+        hint: how people type a command.
+        queue: it is for the service to run; else for this process, right after.
+        vet: raises where the spec cannot run here; called before anything is written.
+
+    Raises:
+        StudyHeld: a live process runs it.
+        StudyFileError: what is to change is wrong, or may not be changed.
+    """
+    study = store.study(name)
+    lease = store.acquire(study.id, owner(), now, LEASE_SECONDS, is_dead)
+    try:
+        draft = _draft(store, store.study(name), wanted)
+        if draft.runs:
+            vet(draft.spec)
+        opened = _opened(draft, now, wanted, queue=queue)
+        if opened != draft.before or draft.again:
+            store.reopen(lease, opened, draft.again, by, "; ".join(_told(draft)))
+    finally:
+        store.release(lease)
+    return Reopened(store.study(name), [*_told(draft), *_known(draft, hint)], draft.runs)
+
+
+def _draft(store: Store, study: Study, wanted: Reopening) -> _Draft:
+    from service.scheduler import is_over
+    from service.spec import StudySpec, changed
+
+    spec = changed(study.spec, wanted.overrides) if wanted.overrides else StudySpec.from_dict(study.spec)
+    changes = spec.changes(study.spec)
+    after = replace(study, spec=spec.to_dict()) if changes else study
+    if wanted.priority is not None and wanted.priority != study.priority:
+        changes = [*changes, ("priority", str(study.priority), str(wanted.priority))]
+        after = replace(after, priority=wanted.priority)
+    trials = {trial.number: trial for trial in store.trials(study.id)}
+    again = _again(study, spec, list(trials.values()), {key.partition(".")[0] for key, *_ in changes}, wanted)
+    trials |= {trial.number: trial for trial in again}
+    if study.state in (StudyState.DONE, StudyState.FAILED):
+        asked = study.state is StudyState.FAILED or bool(changes or again)
+        runs = asked and not is_over(plan_of(spec), list(trials.values()), time_spent=_is_late(study, spec))
+    else:
+        runs = True
+    failed = sum(trial.state is TrialState.FAILED for trial in trials.values())
+    return _Draft(study, after, spec, changes, again, failed, runs)
+
+
+def _again(
+    study: Study, spec: StudySpec, trials: Sequence[Trial], sections: Collection[str], wanted: Reopening
+) -> list[Trial]:
+    """The trials that are trained again, or no longer wanted.
+
+    Failed ones where that is asked for; those that the end of a smaller budget cancelled; and of an unfinished
+    confirmation, where another is asked for, what is not part of that one.
+    """
+    from service.scheduler import again, confirmations_due, reaches_target
+
+    plan = plan_of(spec)
+    searched = [trial for trial in trials if trial.confirms is None]
+    found = [again(trial) for trial in trials if wanted.retry_failed and trial.state is TrialState.FAILED]
+    ended = _is_late(study, spec) or any(reaches_target(plan, trial) for trial in searched)
+    if "budget" in sections and not ended:
+        found += [again(trial) for trial in searched[: plan.trials] if trial.state is TrialState.CANCELLED]
+    if "confirm" in sections:
+        due = {(trial.number, seed) for trial, seed in confirmations_due(plan, searched)}
+        left = [trial for trial in trials if trial.confirms is not None and trial.state not in FINISHED]
+        found += [trial.to(TrialState.CANCELLED) for trial in left if (trial.confirms, trial.seed) not in due]
+    return found
+
+
+def _is_late(study: Study, spec: StudySpec) -> bool:
+    return spec.budget.minutes is not None and study.seconds >= spec.budget.minutes * 60.0
+
+
+def _opened(draft: _Draft, now: float, wanted: Reopening, *, queue: bool) -> Study:
+    """The study as it is written; as it is where its runner will begin with it so, or it has nothing to do."""
+    study = draft.after
+    if not draft.runs or not (queue or draft.changes or draft.again):
+        return study
+    waits = study.state is StudyState.QUEUED and study.queued is not None
+    if study.state is StudyState.RUNNING:  # its runner is gone
+        study = study.to(StudyState.INTERRUPTED)
+    if study.state is not StudyState.QUEUED:
+        study = study.to(StudyState.QUEUED, message=None, ended=None, stop_asked=False, waits_for=None)
+    if queue and wanted.changed:  # whatever its code and data are then is taken: what they were is forgotten
+        study = replace(study, inputs=None)
+    return study if waits or not queue else replace(study, queued=now)
+
+
+def _told(draft: _Draft) -> list[str]:
+    """What changes, for people and for the audit log."""
+    states = Counter(trial.state for trial in draft.again)
+    queued, dropped = states[TrialState.QUEUED], states[TrialState.CANCELLED]
+    told = [f"{key}: {before} -> {after}" for key, before, after in draft.changes]
+    told += [f"{_count(queued, 'trial')} trained again"] if queued else []
+    return told + ([f"{_count(dropped, 'confirmation')} cancelled"] if dropped else [])
+
+
+def _known(draft: _Draft, hint: Hint) -> list[str]:
+    """What the user should know before it goes on."""
+    study, known = draft.before, []
+    if draft.failed:
+        again = hint(f"resume {study.name} --retry-failed")
+        known.append(f"{_count(draft.failed, 'trial')} of it failed; {again} trains what failed again")
+    if draft.runs and study.test_opened is not None:
+        when = datetime.fromtimestamp(study.test_opened, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        known.append(
+            f"its test split was opened on {when} to confirm the best so far; what is confirmed from now on is "
+            "scored on it again, and the record says so"
+        )
+    return known
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

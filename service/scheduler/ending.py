@@ -1,0 +1,63 @@
+"""What is left of a study: its search, its confirmation; and what becomes of a trial that is to be trained again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from service.records import FINISHED, Failure, Trial, TrialState, better, ranked, trial_seed
+from service.scheduler.words import Plan
+
+# What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
+_FROM_THE_START = (Failure.ERROR, Failure.NAN)
+
+
+def is_at_budget(plan: Plan, searched: int) -> bool:
+    """Whether a search of so many trials has as many as it may have."""
+    return plan.trials is not None and searched >= plan.trials
+
+
+def reaches_target(plan: Plan, trial: Trial) -> bool:
+    """Whether this trial of the search ends it."""
+    if plan.target is None or trial.value is None or trial.confirms is not None:
+        return False
+    if trial.state is not TrialState.COMPLETE:
+        return False
+    return trial.value == plan.target or better(trial.value, plan.target, plan.direction)
+
+
+def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial, int]]:
+    """The best trials of the search, each with the fresh seeds on which it is still to be trained again.
+
+    All configurations get the same seeds, so that they are compared on the same draws. What an earlier
+    confirmation trained already, before the search went on, is not trained once more.
+    """
+    if plan.confirm is None:
+        return []
+    top, seeds = plan.confirm
+    there = {(one.confirms, one.seed) for one in trials if one.state is not TrialState.CANCELLED}
+    fresh = [trial_seed(plan.seed, -1 - turn) for turn in range(seeds)]  # of no trial of the search: these count from 0
+    chosen = ranked(trials, plan.direction)[:top]
+    return [(trial, seed) for trial in chosen for seed in fresh if (trial.number, seed) not in there]
+
+
+def is_over(plan: Plan, trials: Collection[Trial], *, time_spent: bool) -> bool:
+    """Whether a runner would find nothing to do, as far as can be told without asking the sampler."""
+    if any(trial.state not in FINISHED for trial in trials):
+        return False
+    searched = sum(trial.confirms is None for trial in trials)
+    ended = time_spent or is_at_budget(plan, searched) or any(reaches_target(plan, trial) for trial in trials)
+    return ended and not confirmations_due(plan, trials)
+
+
+def again(trial: Trial) -> Trial:
+    """A trial that failed, or was cancelled for want of budget, back in the queue under its number.
+
+    After an error or a NaN it begins anew; otherwise it goes on from its last checkpoint.
+    """
+    changes: dict[str, Any] = dict.fromkeys(("failure", "message", "ended", "verdict", "gap", "diagnosis", "test"))
+    if trial.failure in _FROM_THE_START:
+        changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size"))
+        changes |= {"epochs": 0, "began": trial.attempts + 1}
+    return replace(trial.to(TrialState.QUEUED, losses=0), **changes)

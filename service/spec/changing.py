@@ -1,0 +1,100 @@
+"""What may be changed of a study that has begun: whatever alters no decision that was made.
+
+A longer budget is the same search going on. Another space, or another length of training, is another study: its
+trials could not be ranked with those that are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from search_spaces.document import dotted
+from service.errors import Problem, StudyFileError
+from service.spec.checks import unending, unscored
+from service.spec.overrides import override
+from service.spec.sentences import sentences
+from service.spec.study import StudySpec
+
+# Each key, or the section that it is in: why it may not be changed; None: it may.
+FIXED: Mapping[str, str | None] = {
+    "name": "the study is found by its name",
+    "trainer": "its trials were trained by this trainer",
+    "data": "its trials were trained and scored on these data",
+    "space": "its trials were drawn from this space",
+    "fixed": "its trials were trained with these parameters",
+    "objective": "its trials were ranked and pruned by it",
+    "search": "its trials were proposed so",
+    "control": "its trials were proposed so",
+    "modules": "its trainer was found there",
+    "pruning": "its trials were pruned by these rules",
+    "training.epochs": "its trials were trained for so many",
+    "training.patience": "its trials were stopped by it",
+    "training.stop_on": "its trials were stopped by it",
+    "training.minutes": None,
+    "training.checkpoint_epochs": None,
+    "training.retries": None,
+    "budget": None,
+    "resources": None,
+    "confirm": None,
+}
+
+
+_UNDECIDED = "what it decides for its trials is not known here"
+
+
+def why_fixed(key: str) -> str | None:
+    """Why a dotted key may not be changed in a study that has begun; None for one that may."""
+    parts = key.split(".")
+    names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next((FIXED[name] for name in names if name in FIXED), _UNDECIDED)
+
+
+def changed(kept: Mapping[str, Any], overrides: Sequence[str]) -> StudySpec:
+    """A spec kept by to_dict with these KEY=VALUE in it.
+
+    Raises:
+        StudyFileError: with every problem and its key: no such key, no such value, or not to be changed any more.
+    """
+    before = StudySpec.from_dict(kept)
+    problems: list[Problem] = []
+    allowed = [text for text in overrides if not _refused(text, problems)]
+    values, _ = override(before.to_dict(), allowed, problems)
+    try:
+        spec = StudySpec.model_validate(values)
+        problems += _of_effect(before, spec)
+    except ValidationError as error:
+        problems += [Problem(0, f"--set {dotted(path)}", text) for path, text in sentences(error, values)]
+    if problems:
+        raise StudyFileError(f"study {before.name}", problems)
+    return spec
+
+
+def _refused(text: str, problems: list[Problem]) -> bool:
+    """Whether an override names what is fixed; says so. What is no key, or a section, is looked at later."""
+    key = text.partition("=")[0].strip()
+    why = why_fixed(key)
+    if why in (None, _UNDECIDED):
+        return False
+    problems.append(_problem(key, str(why)))
+    return True
+
+
+def _of_effect(before: StudySpec, spec: StudySpec) -> list[Problem]:
+    """What a changed spec must not do: change by the way what is fixed, have no end, or no rows to confirm on."""
+    problems = [_problem(key, why) for key, *_ in spec.changes(before.to_dict()) if (why := why_fixed(key)) is not None]
+    if endless := unending(spec.search, spec.budget):
+        problems.append(Problem(0, "budget", f"needs {endless}"))
+    if spec.confirm is not None and (wrong := unscored(spec.data)):
+        problems.append(Problem(0, "confirm", wrong))
+    return problems
+
+
+def _problem(key: str, why: str) -> Problem:
+    return Problem(
+        0,
+        f"--set {key}",
+        f"cannot be changed in a study that has begun: {why}; start another study by `goodfit run FILE --new`",
+    )
