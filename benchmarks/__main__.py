@@ -1,12 +1,13 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import api, confirmation, diagnosis, engine, rebuild, startup
+from benchmarks import api, commands, confirmation, diagnosis, engine, rebuild, startup
 
 BENCHMARKS = {
     "start-up": startup,
     "rebuild": rebuild,
     "engine": engine,
     "service": api,
+    "commands": commands,
     "diagnosis": diagnosis,
     "confirmation": confirmation,
 }

@@ -6,7 +6,7 @@ sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -62,8 +62,8 @@ class Store(Protocol):
         """
         ...
 
-    def trials(self, study_id: int) -> list[Trial]:
-        """All trials in the order of their numbers."""
+    def trials(self, study_id: int, told: Collection[str] | None = None) -> list[Trial]:
+        """All trials in the order of their numbers; `told` as in page_of_trials."""
         ...
 
     def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
@@ -86,8 +86,12 @@ class Store(Protocol):
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
+        told: Collection[str] | None = None,
     ) -> list[Trial]:
-        """Some trials of the search by number, above `after`; only those with one of the labels and the verdict."""
+        """Some trials of the search by number, above `after`; only those with one of the labels and the verdict.
+
+        `told`: which parts of their diagnoses are read; None: all.
+        """
         ...
 
     def top(self, study_id: int, direction: str, k: int) -> list[Trial]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from service.app.opening import spec_of
-from service.records import Study, StudyState, Trial, is_control
+from service.records import Report, Study, StudyState, Trial, is_control, ranked
 from service.settings import Settings
+
+PLACES = 8  # trials whose folders are looked into
+PAGE = 200  # trials whose curves are read at once
 
 if TYPE_CHECKING:
     from service.diagnosis.health import Facts
@@ -20,32 +24,33 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
     from service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
     from service.diagnosis.health.inputs import mixed_inputs
+    from service.diagnosis.ped_anova import importances
     from service.diagnosis.study import diagnose_study
-    from service.sampler import importances, to_optuna_study
 
     spec = spec_of(study)
     metric, direction = spec.objective.metric, spec.objective.direction
-    everything, reports = store.trials(study.id), store.reports(study.id)
+    everything = store.trials(study.id, told=("baseline",))
     searched = [trial for trial in everything if trial.confirms is None]
-    numbers = {trial.number for trial in searched}
-    known = to_optuna_study(
-        name=study.name,
-        space=spec.space,
-        metric=metric,
-        direction=direction,
-        trials=searched,
-        reports=[report for report in reports if report.trial in numbers],
-    )
     confirmed = candidates_of(everything, metric) if winner_of(everything, metric, direction) else []
     found = diagnose_study(
         searched,
-        reports,
+        curves_of(store, study, everything),
         spec.space,
         _facts(settings, study, spec, searched, seed_noise(confirmed)),
-        importances={target: importances(known, target) for target in ("value", "gap")},
+        importances={
+            "value": importances(searched, spec.space, direction),
+            "gap": importances(searched, spec.space, direction, "gap"),
+        },
         confirmed=confirmed,
     )
     return found.with_findings(mixed_inputs(everything))
+
+
+def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[Report]:
+    """The reports of a study as they are read: all at once they are most of its memory."""
+    last = max((trial.number for trial in trials), default=-1)
+    for after in range(-1, last, PAGE):
+        yield from store.page_of_reports(study.id, after=after, trials=PAGE)
 
 
 def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial], noise: float | None) -> Facts:
@@ -73,8 +78,9 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
 
 
 def _rows(settings: Settings, study: Study, trials: list[Trial]) -> int | None:
-    """Of the validation split, as one of the trials kept it; None where none did."""
-    for trial in trials:
+    """Of the validation split, as one of the trials kept it; None where none of the first and best did."""
+    looked_at = [*trials[:PLACES], *ranked(trials, study.spec["objective"]["direction"])[:PLACES]]
+    for trial in looked_at:
         facts = settings.trial_place(study, trial.number).read("facts.json")
         if facts is not None:
             return int(json.loads(facts)["rows"]["validation"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from service.app.diagnosing import diagnose_of
+from service.app.diagnosing import curves_of, diagnose_of
 from service.app.opening import spec_of
 from service.records import Study
 from service.settings import Settings
@@ -13,8 +13,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.ports import Store
 
-# SciPy's statistics and Optuna's importances come when a study is large enough to ask for them.
-NEEDED = ("service.diagnosis.study", "service.sampler", "service.report")
+NEEDED = ("service.diagnosis.study", "service.diagnosis.ped_anova", "service.report")
 
 
 def load_report_modules() -> None:
@@ -25,8 +24,10 @@ def load_report_modules() -> None:
 
 def report_of(settings: Settings, store: Store, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
-    from service.report import facts_of, report_html
+    from service.report import TOLD, drawn_of, facts_of, report_html
 
     found = diagnose_of(settings, store, study)
-    trials, reports = store.trials(study.id), store.reports(study.id)
+    trials, direction = store.trials(study.id, told=TOLD), spec_of(study).objective.direction
+    drawn = drawn_of(trials, direction)
+    reports = [report for report in curves_of(store, study, trials) if report.trial in drawn]
     return report_html(facts_of(study, spec_of(study), trials, reports, found))

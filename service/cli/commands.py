@@ -204,7 +204,7 @@ def trials(
     from service.client import trial_row
 
     study = studies()[name]
-    chosen = study.records(state, verdict)
+    chosen = list(study.pages(state, verdict, told=()))
     if given.as_json:
         print_json([trial_row(trial) for trial in chosen])
     elif as_csv:

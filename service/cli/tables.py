@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service.client import iso, trial_row
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from service.client import Source, Studies, StudyHandle
 
+LAID_OUT = 500  # rows that are laid out to the width of a terminal, in colours
 VERDICT_STYLE = {
     "good_fit": "green",
     "overfit": "yellow",
@@ -225,14 +227,30 @@ def table(*columns: str) -> Table:
     return out
 
 
-def show(out: Any) -> None:
+def show(out: Table) -> None:
     """Print to standard output; as wide as it needs to be where that is no terminal. Brackets are the user's own."""
     from rich.console import Console
 
+    if out.row_count > LAID_OUT:
+        sys.stdout.writelines(_lines(out))
+        return
     console = Console(soft_wrap=False, markup=False)
     if not console.is_terminal:
         console = Console(width=240, no_color=True, markup=False)
     console.print(out)
+
+
+def _lines(out: Table) -> Iterator[str]:
+    """A long table as plain lines, as wide as it needs to be: Rich takes a second to lay out a thousand rows."""
+    from rich.cells import cell_len
+
+    columns = [[str(column.header), *map(str, column.cells)] for column in out.columns]
+    widths = [max(map(cell_len, cells)) for cells in columns]
+    for row, cells in enumerate(zip(*columns, strict=True)):
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+        yield f" {'   '.join(padded)}".rstrip() + "\n"
+        if row == 0:
+            yield f" {'─' * (sum(widths) + 3 * (len(widths) - 1))}\n"
 
 
 def verdict_text(verdict: Any, count: int | None = None) -> Text:

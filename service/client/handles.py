@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -68,14 +68,20 @@ class StudyHandle:
         """The trials of the search by number, in a state (`FAILED` is every kind of failure) and with a verdict."""
         return list(self.pages(state, verdict))
 
-    def pages(self, state: str | None = None, verdict: str | None = None, most: int | None = None) -> Iterator[Trial]:
-        """As records, as they come, `most` of them."""
+    def pages(
+        self,
+        state: str | None = None,
+        verdict: str | None = None,
+        most: int | None = None,
+        told: Collection[str] | None = None,
+    ) -> Iterator[Trial]:
+        """As records, as they come, `most` of them; `told`: with these parts of their diagnoses, or all."""
         labels = labels_of(state) if state is not None else ()
         wanted = verdict_of(verdict) if verdict is not None else None
         after, left = -1, most
         while left is None or left > 0:
             limit = PAGE if left is None else min(PAGE, left)
-            page = self._source.trials(self.name, labels=labels, verdict=wanted, after=after, limit=limit)
+            page = self._source.trials(self.name, labels=labels, verdict=wanted, after=after, limit=limit, told=told)
             yield from page
             if len(page) < limit:
                 return
@@ -120,7 +126,7 @@ class StudyHandle:
         """All trials, one a row: the keys of `goodfit trials --json` as columns."""
         import pandas as pd
 
-        frame = pd.DataFrame([trial_row(trial) for trial in self.records()], columns=list(TRIAL_KEYS))
+        frame = pd.DataFrame([trial_row(trial) for trial in self.pages(told=())], columns=list(TRIAL_KEYS))
         for column in ("started", "ended"):
             frame[column] = pd.to_datetime(frame[column], utc=True)
         return frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +84,10 @@ class LocalSource:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
+        told: Collection[str] | None = None,
     ) -> list[Trial]:
         study = self.store.study(name)
-        return self.store.page_of_trials(study.id, labels=labels, verdict=verdict, after=after, limit=limit)
+        return self.store.page_of_trials(study.id, labels=labels, verdict=verdict, after=after, limit=limit, told=told)
 
     def trial(self, name: str, number: int) -> Trial:
         return self._trial(self.store.study(name), number)

@@ -6,7 +6,7 @@ import json
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -89,8 +89,11 @@ class RemoteSource:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
+        told: Collection[str] | None = None,
     ) -> list[Trial]:
         asked: dict[str, Any] = {"state": list(labels), "after": after, "limit": limit}
+        if told is not None:
+            asked["told"] = ",".join(told)
         if verdict is not None:
             asked["verdict"] = str(verdict)
         return [wire.to_trial(one) for one in self._get(_path(name, "records"), asked)["records"]]

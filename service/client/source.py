@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -61,8 +61,9 @@ class Source(Protocol):
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
+        told: Collection[str] | None = None,
     ) -> list[Trial]:
-        """Some trials of the search by number, above `after`."""
+        """Some trials of the search by number, above `after`; `told`: with these parts of their diagnoses, or all."""
         ...
 
     def trial(self, name: str, number: int) -> Trial:

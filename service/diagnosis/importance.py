@@ -1,6 +1,6 @@
 """Which way a parameter drives the score and the gap, and which two act together.
 
-How much each matters is Optuna's to say (service/sampler/importance.py); this says the direction.
+How much each matters is in ped_anova.py; this says the direction.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from search_spaces.parameters import shown
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.surface import Surface
 from service.diagnosis.health.table import FEWEST, Column, Table
+from service.diagnosis.statistics import kruskal_p, ranks, student_sf
 
 CLEAR = 0.01  # p value from which a direction is told: there are two for each of some ten parameters
 TOGETHER = 0.05  # chance of one false interaction or more among all pairs
@@ -103,14 +103,14 @@ def strongest_interaction(table: Table) -> Interaction | None:
 
 
 def _direction(table: Table, column: Column, unit: Floats, loss: Floats, target: str) -> Iterator[Direction]:
-    if float(np.ptp(scipy.stats.rankdata(loss))) <= 0 or float(np.ptp(unit)) <= 0:
+    if float(np.ptp(ranks(loss))) <= 0 or float(np.ptp(unit)) <= 0:
         return
     name, worse = column.name, {"score": f"worse {table.facts.metric}", "gap": "larger gap"}[target]
     if column.is_choice:
         groups = {int(code): loss[unit == code] for code in np.unique(unit)}
-        p = float(scipy.stats.kruskal(*groups.values()).pvalue)
-        ranks = scipy.stats.rankdata(loss)
-        best = min(groups, key=lambda code: float(np.mean(ranks[unit == code])))
+        p = kruskal_p(list(groups.values()))
+        placed = ranks(loss)
+        best = min(groups, key=lambda code: float(np.mean(placed[unit == code])))
         value = column.value(best)
         clear = p < CLEAR
         good = worse.replace("worse", "best").replace("larger", "smallest")
@@ -140,24 +140,24 @@ def _signed(table: Table, correlation: float, target: str) -> float:
 
 def _spearman(unit: Floats, loss: Floats) -> tuple[float, float]:
     """The rank correlation and its two-sided chance by Student's t."""
-    x, y = (ranks - ranks.mean() for ranks in (scipy.stats.rankdata(unit), scipy.stats.rankdata(loss)))
+    x, y = (placed - placed.mean() for placed in (ranks(unit), ranks(loss)))
     correlation = float(x @ y / math.sqrt(float(x @ x) * float(y @ y)))
     rest = max(1e-12, 1 - correlation**2)
-    return correlation, float(2 * scipy.stats.t.sf(abs(correlation) * math.sqrt((len(x) - 2) / rest), len(x) - 2))
+    return correlation, 2 * student_sf(abs(correlation) * math.sqrt((len(x) - 2) / rest), len(x) - 2)
 
 
 def _vertex(unit: Floats, loss: Floats) -> float | None:
     """Where a parabola through the ranks is lowest, if it is one beyond chance and lies well inside the range."""
     if len(np.unique(unit)) < 3:
         return None
-    ranks = scipy.stats.rankdata(loss)
+    placed = ranks(loss)
     design = np.column_stack([np.ones_like(unit), unit, unit**2])
-    fit, *_ = np.linalg.lstsq(design, ranks, rcond=None)
+    fit, *_ = np.linalg.lstsq(design, placed, rcond=None)
     if fit[2] <= 0:
         return None
-    left = ranks - design @ fit
+    left = placed - design @ fit
     variance = float(left @ left) / (len(unit) - 3) * float(np.linalg.pinv(design.T @ design)[2, 2])
-    if variance > 0 and scipy.stats.t.sf(float(fit[2]) / math.sqrt(variance), len(unit) - 3) > CLEAR / 2:
+    if variance > 0 and student_sf(float(fit[2]) / math.sqrt(variance), len(unit) - 3) > CLEAR / 2:
         return None
     vertex = float(-fit[1] / (2 * fit[2]))
     return vertex if 0.1 < vertex < 0.9 else None

@@ -84,7 +84,7 @@ class StudyDiagnosis:
 
 def diagnose_study(
     trials: Sequence[Trial],
-    reports: Sequence[Report],
+    reports: Iterable[Report],
     space: Space,
     facts: Facts,
     *,
@@ -99,7 +99,7 @@ def diagnose_study(
         reports: their curves; only the objective is read.
         space: that was searched.
         facts: what else is known.
-        importances: of the parameters, by target "value" and "gap" (service/sampler/importance.py).
+        importances: of the parameters, by target "value" and "gap" (ped_anova.py).
         confirmed: the configurations that were retrained on fresh seeds.
         tests: test scores of further trials, for overtuning.
     """

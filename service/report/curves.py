@@ -26,7 +26,7 @@ def curves_of(trials: Sequence[Trial], reports: Sequence[Report], metric: str, d
 
     Args:
         trials: of the search.
-        reports: of these and of others, ordered by trial and epoch.
+        reports: at least of those in `drawn_of`, ordered by trial and epoch.
         metric: the objective, "val/accuracy".
         direction: of the objective.
 
@@ -38,8 +38,9 @@ def curves_of(trials: Sequence[Trial], reports: Sequence[Report], metric: str, d
     for report in reports:
         if report.trial in by_trial:
             by_trial[report.trial].append(report)
-    with_curves = [trial for trial in trials if by_trial[trial.number]]
-    drawn = _chosen(with_curves, direction)
+    with_curves = [trial for trial in trials if trial.epochs]
+    chosen = drawn_of(trials, direction)
+    drawn = [trial for trial in trials if trial.number in chosen and by_trial[trial.number]]
     pairs = _pairs(reports, metric)
     most = min(MOST_EPOCHS, max(FEWEST_EPOCHS, MOST_NUMBERS // max(1, 2 * len(pairs) * len(drawn))))
     curves = {str(trial.number): _curve(by_trial[trial.number], trial, pairs, metric, most) for trial in drawn}
@@ -57,14 +58,15 @@ def _pairs(reports: Sequence[Report], metric: str) -> dict[str, tuple[str, str]]
     return pairs
 
 
-def _chosen(trials: Sequence[Trial], direction: str) -> list[Trial]:
+def drawn_of(trials: Sequence[Trial], direction: str) -> set[int]:
+    """The numbers of the trials of a search whose curves are drawn."""
+    trials = [trial for trial in trials if trial.epochs and trial.confirms is None]
     if len(trials) <= MOST_TRIALS:
-        return list(trials)
+        return {trial.number for trial in trials}
     best = {trial.number for trial in ranked(trials, direction)[:BEST]}
     others = [trial.number for trial in trials if trial.number not in best]
     room = MOST_TRIALS - len(best)
-    kept = best | {others[len(others) * place // room] for place in range(room)}
-    return [trial for trial in trials if trial.number in kept]
+    return best | {others[len(others) * place // room] for place in range(room)}
 
 
 def _curve(

@@ -4,15 +4,13 @@ search.py          OptunaSampler: proposes configurations, judges running trials
 pruning.py         a study's pruning as an Optuna pruner, and what pruners remember of a curve
 sorted_pruners.py  Optuna's pruners that compare trials, without reading every trial at every report
 history.py         records as Optuna trials; the export to a real optuna.Study
-importance.py      how much each hyperparameter matters for score and gap
 axes.py            a search space as Optuna's distributions
 
 What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler/.
 """
 
 from service.sampler.history import to_optuna_study
-from service.sampler.importance import importances
 from service.sampler.pruning import PRUNING_METHODS, Pruning
 from service.sampler.search import SEARCH_METHODS, OptunaSampler
 
-__all__ = ["PRUNING_METHODS", "SEARCH_METHODS", "OptunaSampler", "Pruning", "importances", "to_optuna_study"]
+__all__ = ["PRUNING_METHODS", "SEARCH_METHODS", "OptunaSampler", "Pruning", "to_optuna_study"]

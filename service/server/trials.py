@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -39,7 +40,7 @@ def trials(
     limit: Limit = 100,
 ) -> Response:
     """A page of the search's trials by number; `next` is the `after` of the next page, null at the end."""
-    found = _page(shared, name, state, verdict, after, limit)
+    found = _page(shared, name, state, verdict, after, limit, ())
     rows = [_row(trial) for trial in found]
     return tagged(request, {"trials": rows, "next": _next(found, limit)})
 
@@ -53,9 +54,13 @@ def records(
     verdict: WithVerdict = None,
     after: After = -1,
     limit: Limit = 100,
+    told: Annotated[
+        str | None, Query(max_length=200, description="Only these parts of the diagnoses, separated by commas.")
+    ] = None,
 ) -> Response:
     """As trials, with seeds and diagnoses."""
-    found = _page(shared, name, state, verdict, after, limit)
+    parts = None if told is None else [part for part in told.split(",") if part]
+    found = _page(shared, name, state, verdict, after, limit, parts)
     return JsonAnswer({"records": [wire.from_trial(trial) for trial in found], "next": _next(found, limit)})
 
 
@@ -117,10 +122,18 @@ def diagnosis(shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     return JsonAnswer(wire.plain(_trial(shared, name, number).diagnosis or {}))
 
 
-def _page(shared: State, name: str, states: list[str], verdict: str | None, after: int, limit: int) -> list[Trial]:
+def _page(
+    shared: State,
+    name: str,
+    states: list[str],
+    verdict: str | None,
+    after: int,
+    limit: int,
+    told: Collection[str] | None,
+) -> list[Trial]:
     labels = sorted({label for state in states for label in labels_of(state)})
     wanted = verdict_of(verdict) if verdict is not None else None
-    return shared.source.trials(name, labels=labels, verdict=wanted, after=after, limit=limit)
+    return shared.source.trials(name, labels=labels, verdict=wanted, after=after, limit=limit, told=told)
 
 
 def _trial(shared: State, name: str, number: int) -> Trial:

@@ -27,7 +27,7 @@ def _plain(value: object) -> object:
 # Pure ASCII: the databases disagree on NUL and on lone surrogates. NaN, Infinity and -Infinity are
 # written under these names, which json of the databases themselves would refuse; hence TEXT.
 _encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
-_decode = json.JSONDecoder().decode
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined] # all of `decode` but its look for spaces
 
 
 class Json(TypeDecorator[Any]):
@@ -40,7 +40,7 @@ class Json(TypeDecorator[Any]):
         return None if value is None else _encode(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else _decode(value)
+        return None if value is None else _scan(value, 0)[0]
 
 
 class Line(TypeDecorator[str]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, null, or_, select
 
 from service.ports import Tally
 from service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
@@ -13,7 +13,7 @@ from service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
 from service.store.tables import ahead, leases, studies, trials
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 _AT_REST = (StudyState.DONE, StudyState.FAILED, StudyState.STOPPED, StudyState.INTERRUPTED)
 _SEARCHED = trials.c.confirms.is_(None)
@@ -32,15 +32,46 @@ def studies_of(
 
 
 def trials_of(
-    connection: Connection, study_id: int, labels: Sequence[str], verdict: Verdict | None, after: int, limit: int
+    connection: Connection,
+    study_id: int,
+    labels: Sequence[str],
+    verdict: Verdict | None,
+    after: int,
+    limit: int,
+    told: Collection[str] | None,
 ) -> list[Trial]:
-    """Some trials of the search, by number."""
-    query = select(*TRIAL_COLUMNS).where(trials.c.study_id == study_id, trials.c.number > after, _SEARCHED)
+    """Some trials of the search, by number; of their diagnoses the parts that are named, or all."""
+    query = _trials(told).where(trials.c.study_id == study_id, trials.c.number > after, _SEARCHED)
     if labels:
         query = query.where(trials.c.label.in_(labels))
     if verdict is not None:
         query = query.where(trials.c.verdict == verdict)
-    return [Trial(*row) for row in connection.execute(query.order_by(trials.c.number).limit(limit))]
+    return _read(connection, query.order_by(trials.c.number).limit(limit), told)
+
+
+def every_trial(connection: Connection, study_id: int, told: Collection[str] | None) -> list[Trial]:
+    """All trials, by number, with what is named of their diagnoses."""
+    return _read(connection, _trials(told).where(trials.c.study_id == study_id).order_by(trials.c.number), told)
+
+
+def _trials(told: Collection[str] | None) -> Select[Any]:
+    """A diagnosis is most of a trial: where nothing of it is wanted, the database does not send it."""
+    if told is None or told:
+        return select(*TRIAL_COLUMNS)
+    return select(*(null() if column is trials.c.diagnosis else column for column in TRIAL_COLUMNS))
+
+
+def _read(connection: Connection, query: Select[Any], told: Collection[str] | None) -> list[Trial]:
+    if not told:
+        return [Trial(*row) for row in connection.execute(query)]
+    place = TRIAL_COLUMNS.index(trials.c.diagnosis)
+    found = []
+    for row in connection.execute(query):  # one after the other: a whole diagnosis is seldom kept
+        values = list(row)
+        if (diagnosis := values[place]) is not None:
+            values[place] = {key: diagnosis[key] for key in told if key in diagnosis}
+        found.append(Trial(*values))
+    return found
 
 
 def top(connection: Connection, study_id: int, direction: str, k: int) -> list[Trial]:

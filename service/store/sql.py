@@ -6,7 +6,7 @@ Tables are in tables.py, rows in rows.py, leases in leasing.py, opening in openi
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,6 @@ _REMOVE = delete(studies).where(studies.c.id == _KEY)
 _CHANGE_STUDY = update(studies).where(studies.c.id == _KEY)
 _NOTE_WAITS = _CHANGE_STUDY.values(waits_for=bindparam("reason"))
 _BY_ID = select(*STUDY_COLUMNS).where(studies.c.id == _KEY)
-_TRIALS = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY).order_by(trials.c.number)
 _TRIAL = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY, trials.c.number == bindparam("number"))
 _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
@@ -147,9 +146,9 @@ class SqlStore:
             connection.execute(_REMOVE, {"study": lease.study_id})
             note(connection, by, "remove", name)
 
-    def trials(self, study_id: int) -> list[Trial]:
+    def trials(self, study_id: int, told: Collection[str] | None = None) -> list[Trial]:
         with self.reading() as connection:
-            return [Trial(*row) for row in connection.execute(_TRIALS, {"study": study_id})]
+            return listing.every_trial(connection, study_id, told)
 
     def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
         with self.reading() as connection:
@@ -177,9 +176,10 @@ class SqlStore:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
+        told: Collection[str] | None = None,
     ) -> list[Trial]:
         with self.reading() as connection:
-            return listing.trials_of(connection, study_id, labels, verdict, after, limit)
+            return listing.trials_of(connection, study_id, labels, verdict, after, limit, told)
 
     def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
         with self.reading() as connection:

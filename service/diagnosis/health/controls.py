@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import scipy
 
 from service.diagnosis.curve import Floats, late_noise
 from service.diagnosis.health.finding import Finding, Severity, number
 from service.diagnosis.health.luck import best_of, variance_of_best
 from service.diagnosis.health.noise import MOST_CURVES, Noise
 from service.diagnosis.health.table import FEWEST, Table
+from service.diagnosis.statistics import binomial_ppf, ranks
 from service.records import TrialState
 
 FEWEST_CONTROLS = 5
@@ -108,9 +108,9 @@ def _chance_to_win(some: Floats, others: Floats) -> tuple[float, float]:
     DeLong, DeLong and Clarke-Pearson (1988); at least one pair, for where all pairs agree.
     """
     first, second = len(some), len(others)
-    ranks = scipy.stats.rankdata(np.concatenate([some, others]))
-    beaten = (second - (ranks[:first] - scipy.stats.rankdata(some))) / second  # of the others, by each of some
-    beating = (ranks[first:] - scipy.stats.rankdata(others)) / first  # of some, that beat each of the others
+    placed = ranks(np.concatenate([some, others]))
+    beaten = (second - (placed[:first] - ranks(some))) / second  # of the others, by each of some
+    beating = (placed[first:] - ranks(others)) / first  # of some, that beat each of the others
     variance = float(np.var(beaten, ddof=1)) / first + float(np.var(beating, ddof=1)) / second
     return float(np.mean(beaten)), math.sqrt(max(variance, 1 / (first * second) ** 2))
 
@@ -123,7 +123,7 @@ def _luck_at_the_baseline(table: Table, baseline: float, goes: int) -> float:
     rows = table.facts.rows
     if not _is_accuracy(table):
         return reach
-    by_rows = float(scipy.stats.binom.ppf(SURE ** (1 / goes), rows, baseline)) / rows - baseline if rows else 0.0
+    by_rows = binomial_ppf(SURE ** (1 / goes), rows, baseline) / rows - baseline if rows else 0.0
     return min(max(reach, by_rows), 1 - baseline)  # there is no more than all
 
 

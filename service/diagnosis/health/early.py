@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity
 from service.diagnosis.health.table import Table
+from service.diagnosis.statistics import kendall_tau
 from service.records import TrialState
 
 FEWEST_PAIRED = 8  # trials that a rank correlation is told from
@@ -149,7 +149,7 @@ def _score(epoch: int, best: Floats) -> EarlyScore | None:
     count = int(np.sum(both))
     if count < FEWEST_PAIRED:
         return None
-    tau = float(scipy.stats.kendalltau(then[both], final[both]).statistic)
+    tau = kendall_tau(then[both], final[both])
     if not math.isfinite(tau):  # all scores are equal
         return None
     middle = math.atanh(min(max(tau, -0.999), 0.999))

@@ -13,13 +13,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import scipy
 
 from search_spaces.parameters import Choice, Float, Int, shown
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity, number
 from service.diagnosis.health.surface import Surface
 from service.diagnosis.health.table import FEWEST, Column, Table, top_count
+from service.diagnosis.statistics import student_cdf
 
 Range = Float | Int
 
@@ -84,7 +84,7 @@ def _slope(place: Floats, left: Floats) -> tuple[float, float]:
     error = math.sqrt(float(np.sum((y - slope * x) ** 2)) / (len(x) - 2) / spread)
     if error <= 0:
         return slope, 0.0 if slope < 0 else 1.0
-    return slope, float(scipy.stats.t.cdf(slope / error, len(x) - 2))
+    return slope, student_cdf(slope / error, len(x) - 2)
 
 
 def _beyond(item: Range, upper: bool) -> float | int | None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy
 
 from service.diagnosis.health.finding import Edit, Finding, Severity, share
 from service.diagnosis.health.table import FEWEST, Table, top_count
+from service.diagnosis.statistics import binomial_sf
 from service.records import Verdict
 
 HALF = 0.5  # of the trials: from there on it is the study that overfits, not a trial of it
@@ -68,7 +68,7 @@ def _count(table: Table, indices: list[int], verdict: Verdict) -> int:
 
 def _beyond(count: int, total: int, tolerated: float) -> bool:
     """Whether a count is more than a tolerated share gives by chance."""
-    return total > 0 and float(scipy.stats.binom.sf(count - 1, total, tolerated)) < CHANCE
+    return total > 0 and binomial_sf(count - 1, total, tolerated) < CHANCE
 
 
 def _more_regularization(table: Table, best: list[int]) -> Edit | None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy
 
 from search_spaces.parameters import Float, Int, shown
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity, share
 from service.diagnosis.health.table import Column, Flags, Table
+from service.diagnosis.statistics import binomial_sf, hypergeometric_sf
 from service.records import Failure, Trial, TrialState
 
 TOLERATED = 0.1  # of the trials: the price of a range that reaches to where training breaks
@@ -66,7 +66,7 @@ class Split:
 def lost_trials(table: Table) -> Iterator[Finding]:
     """A finding if more trials were lost than a space costs that reaches to where training breaks."""
     count, lost = len(table.trials), int(np.sum(table.broken))
-    if not lost or scipy.stats.binom.sf(lost - 1, count, TOLERATED) >= CHANCE:
+    if not lost or binomial_sf(lost - 1, count, TOLERATED) >= CHANCE:
         return
     kinds = Counter(_WORDS[_kind(trial)] for trial, broken in zip(table.trials, table.broken, strict=True) if broken)
     told = ", ".join(f"{number} {words}" for words, number in kinds.most_common())
@@ -121,8 +121,8 @@ def _thresholds(column: Column, unit: Floats, bad: Flags) -> list[Split]:
     above, above_bad = count - below, total - below_bad
     chances = np.concatenate(
         [
-            scipy.stats.hypergeom.sf(below_bad - 1, count, total, below),
-            scipy.stats.hypergeom.sf(above_bad - 1, count, total, above),
+            hypergeometric_sf(below_bad - 1, count, total, below),
+            hypergeometric_sf(above_bad - 1, count, total, above),
         ]
     )
     at = int(np.argmin(chances))
@@ -142,7 +142,7 @@ def _choices(column: Column, unit: Floats, bad: Flags) -> list[Split]:
         has = unit == index
         lost, tried = int(np.sum(bad & has)), int(np.sum(has))
         if tried < count:
-            p = float(scipy.stats.hypergeom.sf(lost - 1, count, total, tried))
+            p = float(hypergeometric_sf(lost - 1, count, total, tried)[0])
             splits.append(Split(column, None, False, int(index), lost, tried, total - lost, count - tried, p))
     return splits
 

@@ -10,7 +10,7 @@ import functools
 import math
 
 import numpy as np
-import scipy
+from scipy import special
 
 _GRID = np.linspace(-9.0, 9.0, 3601)  # standard deviations; a step of 0.005 gives six digits
 _DENSITY = np.exp(-(_GRID**2) / 2) / math.sqrt(2 * math.pi)
@@ -30,7 +30,7 @@ def variance_of_best(count: int) -> float:
 def _moments(count: int) -> tuple[float, float]:
     if count < 1:
         raise ValueError(f"there is no best of {count}")
-    weights = count * _DENSITY * np.exp((count - 1) * np.log(np.maximum(scipy.special.ndtr(_GRID), 1e-300)))
+    weights = count * _DENSITY * np.exp((count - 1) * np.log(np.maximum(special.ndtr(_GRID), 1e-300)))
     weights /= np.sum(weights)
     mean = float(weights @ _GRID)
     return (mean if count > 1 else 0.0), float(weights @ (_GRID - mean) ** 2)

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import scipy
+from scipy import special
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity, number
 from service.diagnosis.health.noise import Noise
 from service.diagnosis.health.table import Table
+from service.diagnosis.statistics import falling_p
 
 LAST = 1 / 3  # of the trials: where a gain counts as late
 CLEAR = 2.0  # standard deviations of the noise, that a late gain must be above
@@ -46,10 +47,9 @@ def _still_improving(table: Table, loss: Floats, sigma: float) -> Iterator[Findi
     if gain <= max(CLEAR * sigma, MATERIAL * float(np.std(loss))):
         return
     half = loss[count // 2 :]
-    trend = scipy.stats.kendalltau(np.arange(len(half)), half, alternative="less")
     records = _records(loss)
     late = int(np.sum(records[count // 2 :]))
-    if min(float(trend.pvalue), _chance_of_records(count // 2, count, late)) > CHANCE:
+    if min(falling_p(half), _chance_of_records(count // 2, count, late)) > CHANCE:
         return
     planned = table.facts.budget or len(table.trials)
     text = (
@@ -105,7 +105,5 @@ def _expected_best(loss: Floats, some: int) -> float:
 
 
 def _log_choose(of: Floats, some: int) -> Floats:
-    ways: Floats = (
-        scipy.special.gammaln(of + 1.0) - scipy.special.gammaln(some + 1.0) - scipy.special.gammaln(of - some + 1.0)
-    )
+    ways: Floats = special.gammaln(of + 1.0) - special.gammaln(some + 1.0) - special.gammaln(of - some + 1.0)
     return ways

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy
+from scipy import special
 
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.table import Column, Flags
 
 SPARE = 10  # degrees of freedom that a fit must leave, or its tests say nothing
-RANK = 1e-8  # of the largest singular value: below, a direction is there already
+RANK = 1e-6  # of the largest singular value: below, a direction is there already
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +117,29 @@ def _centred(columns: Floats) -> Floats:
 
 
 def _size(columns: Floats) -> float:
-    return float(np.linalg.norm(columns, ord=2)) if columns.size else 0.0
+    """The largest singular value."""
+    return math.sqrt(max(0.0, float(np.linalg.eigvalsh(columns.T @ columns)[-1]))) if columns.size else 0.0
 
 
 def _orthonormal(columns: Floats, size: float | None = None) -> Floats:
     """A basis of what the columns span; `size` is what a direction must not vanish beside."""
     if not columns.size:
         return np.empty((len(columns), 0))
-    basis, values, _ = np.linalg.svd(columns, full_matrices=False)
-    kept: Floats = basis[:, values > RANK * max(size if size is not None else float(values[0]), 1e-300)]
-    return kept
+    basis, values = _rotated(columns)
+    kept = values > RANK * max(size if size is not None else float(values.max()), 1e-300)
+    exact, lengths = _rotated(
+        basis[:, kept] / values[kept]
+    )  # once more: nearly parallel columns lose digits in a product
+    return exact / lengths
+
+
+def _rotated(columns: Floats) -> tuple[Floats, Floats]:
+    """The columns turned at right angles to each other, and their lengths, which are the singular values.
+
+    By the eigenvectors of the columns' products: of 10,000 rows that takes a tenth of the time of a decomposition.
+    """
+    squares, turn = np.linalg.eigh(columns.T @ columns)
+    return columns @ turn, np.sqrt(np.maximum(squares, 0.0))
 
 
 def _effect(without: float, left: float, rank: int, spare: int) -> Effect | None:
@@ -135,13 +148,9 @@ def _effect(without: float, left: float, rank: int, spare: int) -> Effect | None
     ratio = max(0.0, without - left) / rank / (left / spare) if left > 0 else math.inf
     if not math.isfinite(ratio):
         return Effect(1.0, 0.0, 1.0)
-    beyond = (
-        float(scipy.special.ncfdtrinc(rank, spare, 0.05, ratio))
-        if scipy.special.fdtrc(rank, spare, ratio) < 0.95
-        else 0.0
-    )
+    beyond = float(special.ncfdtrinc(rank, spare, 0.05, ratio)) if special.fdtrc(rank, spare, ratio) < 0.95 else 0.0
     if not math.isfinite(beyond):
         beyond = rank * ratio * 4
     count = rank + spare + 1
     share = 1 - left / without
-    return Effect(share, float(scipy.special.fdtrc(rank, spare, ratio)), max(share, beyond / (beyond + count)))
+    return Effect(share, float(special.fdtrc(rank, spare, ratio)), max(share, beyond / (beyond + count)))

@@ -6,18 +6,19 @@ Scores are *oriented* as in curve.py: less is better, whatever the metric's dire
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
+from scipy import special
 
 from search_spaces.parameters import Choice, Fixed, Float, Int, same
 from search_spaces.space import Space
 from service.diagnosis.curve import Floats, orientation
 from service.diagnosis.health.finding import Edit
+from service.diagnosis.statistics import ranks
 from service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
@@ -121,7 +122,7 @@ class Table:
     curves: Mapping[int, Floats] = field(repr=False)
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], reports: Sequence[Report], space: Space, facts: Facts) -> Table:
+    def of(cls, trials: Sequence[Trial], reports: Iterable[Report], space: Space, facts: Facts) -> Table:
         """The table of a study's records."""
         sign = orientation(facts.direction)
         searched = (trial for trial in trials if trial.state in ENDED and trial.confirms is None)
@@ -164,7 +165,7 @@ class Table:
     def normal_scores(self, chosen: Flags) -> Floats:
         """The chosen trials' losses as normal scores (van der Waerden): no outlier rules a fit of ranks."""
         loss = np.where(np.isfinite(self.loss), self.loss, np.inf)[chosen]
-        normal: Floats = scipy.special.ndtri(scipy.stats.rankdata(loss) / (len(loss) + 1))
+        normal: Floats = special.ndtri(ranks(loss) / (len(loss) + 1))
         return normal
 
     def shown(self, loss: float) -> str:
@@ -204,7 +205,7 @@ def _unit(item: Float | Int | Choice, value: Any, there: bool) -> float:
     return float((value - item.low) / (item.high - item.low))
 
 
-def _curves(reports: Sequence[Report], trials: Container[int], metric: str, sign: float) -> dict[int, Floats]:
+def _curves(reports: Iterable[Report], trials: Container[int], metric: str, sign: float) -> dict[int, Floats]:
     points: dict[int, dict[int, float]] = {}
     for report in reports:
         value = report.metrics.get(metric)
