@@ -73,6 +73,12 @@ def _require(study: Study, trial: Trial, place: Place) -> str:
     """Where the checkpoint of a trial lies; refuses one that left nothing to make a model of."""
     best = place.uri("best.pt") if place.folder is None else str(place.folder / "best.pt")
     if not place.exists("best.pt"):
+        keep = spec_of(study).training.keep
+        if keep is not None:
+            raise errors.TrainerError(
+                f"the model of trial {trial.number} of {study.name} was not kept: the study keeps those of its best "
+                f"{keep} trials (`training: {{keep: {keep}}}`)"
+            )
         raise errors.TrainerError(
             f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none"
         )

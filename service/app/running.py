@@ -16,6 +16,7 @@ from service.app.answering import how_it_failed
 from service.app.checking import Checked
 from service.app.code import own_code
 from service.app.inputs import inputs_of, settle_inputs
+from service.app.keeping import Keeping
 from service.app.logs import add_to_log
 from service.app.packages import pip_environment
 from service.app.places import settle_place
@@ -83,6 +84,8 @@ def run_study(
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
         )
+        keeping = Keeping(settings, checked.spec, store, study, options.on_trouble)
+        stack.callback(keeping.close)
         stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
         executor = stack.enter_context(_executor(settings, checked, options, code, served=lease is not None))
         runner = _build_runner(
@@ -95,6 +98,7 @@ def run_study(
             lease=held,
             tracker=tracker,
             executor=executor,
+            keeping=keeping,
         )
         options.on_runner(runner)
         ended = runner.run()
@@ -133,6 +137,7 @@ def _build_runner(
     lease: Lease,
     tracker: Tracker,
     executor: Executor,
+    keeping: Keeping,
 ) -> Runner:
     from service.runner import Limits, Runner
 
@@ -147,7 +152,7 @@ def _build_runner(
         tracker=tracker,
         assign=lambda trial: _assignment(settings, spec, study, trial),
         sharers=options.sharers,
-        note=lambda trial: _note(settings, study, trial),
+        note=lambda trial: _note(settings, study, trial, keeping),
         watch=options.watch,
         clock=options.clock,
         ticks=options.ticks,
@@ -155,8 +160,9 @@ def _build_runner(
     )
 
 
-def _note(settings: Settings, study: Study, trial: Trial) -> None:
-    """Give a failure that no worker could write of a line in its trial's log."""
+def _note(settings: Settings, study: Study, trial: Trial, keeping: Keeping) -> None:
+    """Let the checkpoints of a trial that has ended go, and give a failure that no worker saw a line in its log."""
+    keeping.note(trial)
     if trial.failure in (Failure.NAN, Failure.LOST, Failure.TIMEOUT):
         add_to_log(settings, study, trial.number, f"--- {trial.label}: {trial.message}\n")
 

@@ -59,6 +59,7 @@ class Training(Section):
     patience: Natural | None = None  # epochs without improvement before early stopping
     minutes: Positive | None = None  # a trial
     checkpoint_epochs: Natural | None = None  # None: as often as costs little
+    keep: Natural | None = None  # the best so many trials keep their models; None: all do
     retries: Count = 2  # deaths of its worker in a row
     stop_on: Annotated[Literal["overfit"], one_of("overfit")] | None = None  # the verdict that ends a trial early
 

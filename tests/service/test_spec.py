@@ -51,7 +51,7 @@ fixed: {batch_size: 64, width: 1e2, dropout: "0.1"}
 objective: {metric: train/accuracy, direction: maximize}
 search: {method: tpe, seed: 7, try_defaults: false}
 pruning: {method: patient, patience: 3, wrapped: {method: percentile, percentile: 25}}
-training: {epochs: 1e1, patience: 5, minutes: "1.5", checkpoint_epochs: 2, retries: 0}
+training: {epochs: 1e1, patience: 5, minutes: "1.5", checkpoint_epochs: 2, keep: 4, retries: 0}
 budget: {trials: 64, minutes: 30, target: 0.99}
 resources: {cpus: 0.5, gpus: 0.25, custom: {tpu: 1, licence: 0.5}, parallel: 3, pack: 1}
 """
@@ -85,6 +85,7 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "patience": 5,
         "minutes": 1.5,
         "checkpoint_epochs": 2,
+        "keep": 4,
         "retries": 0,
         "stop_on": None,
     }
