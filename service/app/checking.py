@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service import errors
-from service.app.packages import absent_packages
 from service.app.varying import check_fit, check_kind, takes_part, variants_of
 
 if TYPE_CHECKING:
@@ -31,16 +29,14 @@ def check(spec: StudySpec) -> Checked:
     Raises:
         StudyFileError, TrainerError, DataError: what is wrong, all of InputError.
     """
-    from service.spec import check_metric
+    from service.spec import absent_packages, check_metric
     from trainers.data import DATASETS, look
     from trainers.data.varied import needs_rows
     from trainers.errors import DataProblem, TrainersError
     from trainers.registry import resolve
 
     if absent := absent_packages(spec.requirements):
-        raise errors.TrainerError(
-            f"requirements: {', '.join(absent)} is not installed here: pip install {shlex.join(absent)}"
-        )
+        raise errors.TrainerError(f"requirements: {absent}")
     try:
         trainer = resolve(spec.trainer)
         spec = _suited(spec, trainer)

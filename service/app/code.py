@@ -5,7 +5,7 @@ What belongs to the code is found by trainers/code.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from service import errors
@@ -58,3 +58,8 @@ def renamed(spec: StudySpec, rename: Callable[[str], str]) -> StudySpec:
             augment = augment.model_copy(update={"translate": rename(augment.translate)})
         changes["data"] = spec.data.model_copy(update={"source": rename(spec.data.source), "augment": augment})
     return spec.model_copy(update=changes)
+
+
+def pip_environment(requirements: Sequence[str]) -> dict[str, Any] | None:
+    """Ray's runtime environment with these packages beside those that a node has; None where there are none."""
+    return {"pip": {"packages": list(requirements), "pip_check": False}} if requirements else None

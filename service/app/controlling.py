@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from service import errors
+from service.app.code import pip_environment
 from service.app.opening import open_home
-from service.app.packages import pip_environment
 from service.app.serving import serve_mirror, serve_study
 from service.settings import Settings, is_dead, owner
 from service.signals import heed

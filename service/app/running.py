@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from service import errors
 from service.app.answering import how_it_failed
 from service.app.checking import Checked
-from service.app.code import own_code
+from service.app.code import own_code, pip_environment
 from service.app.inputs import inputs_of, settle_inputs
 from service.app.keeping import Keeping
 from service.app.logs import add_to_log
-from service.app.packages import pip_environment
 from service.app.places import settle_place
 from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial

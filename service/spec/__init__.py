@@ -2,6 +2,7 @@
 
 study.py            StudySpec, the study as it is kept
 sections.py         its sections | pruning.py  the pruning methods | fields.py  kinds of values
+requirements.py     packages, and whether they are installed
 reading.py          the file, the paths in it, all problems at once | overrides.py  --set
 checks.py           what only shows when the parts meet | hyperparameters.py  space and trainer
 sentences.py        pydantic's errors in words | origin.py  where a key was written
@@ -15,6 +16,7 @@ from service.spec.data import Augment, Data, Prepare, Split
 from service.spec.pruning import Pruning
 from service.spec.reaching import for_trainer, variants, written
 from service.spec.reading import from_mapping, look_for_modules, read, read_foreign
+from service.spec.requirements import absent_packages
 from service.spec.sections import Budget, Objective, Resources, Search, Training
 from service.spec.study import StudySpec
 
@@ -30,6 +32,7 @@ __all__ = [
     "Split",
     "StudySpec",
     "Training",
+    "absent_packages",
     "changed",
     "check_metric",
     "for_trainer",

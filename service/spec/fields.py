@@ -99,30 +99,6 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value) if isinstance(value, (list, tuple)) else (text(value),)
 
 
-def requirements(value: object) -> tuple[str, ...]:
-    """Packages as pip takes them: `einops>=0.8`, or the path of a wheel or of a project's folder."""
-    found = names(value)
-    for item in found:
-        if not is_path(item):
-            _check_requirement(item)
-    return found
-
-
-def is_path(requirement: str) -> bool:
-    """Whether a requirement is a wheel or a folder, and no package's name."""
-    return "@" not in requirement and ("/" in requirement or requirement.endswith(".whl"))
-
-
-def _check_requirement(item: str) -> None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        Requirement(item)
-    except InvalidRequirement as error:
-        first = str(error).splitlines()[0]
-        raise BadValue(f"{item!r} is no requirement such as 'einops>=0.8': {first}") from error
-
-
 def study_name(value: object) -> str:
     """A name that also serves as a folder's and an experiment's."""
     name = text(value)

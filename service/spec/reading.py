@@ -29,14 +29,16 @@ from search_spaces.values import BadValue, described, nearest
 from service.errors import Problem, StudyFileError
 from service.spec.checks import Draft, check_draft, find_trainer
 from service.spec.data import Augment, Data
-from service.spec.fields import is_path, metric_name, requirements, share, study_name, text
+from service.spec.fields import metric_name, share, study_name, text
 from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
 from service.spec.pruning import Pruning
+from service.spec.requirements import absent_packages, is_path, requirements
 from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from service.spec.sentences import TOP, sentences, unknown_key
 from service.spec.study import StudySpec
+from trainers.registry import Trainer
 
 _MODELS: dict[str, type[BaseModel]] = {
     "data": Data,
@@ -190,7 +192,7 @@ class _Reading:
         source = self._find_files()
         modules = self._module_folders()
         look_for_modules(modules)
-        trainer = None if self._comes_later() else find_trainer(self._parts.get("trainer"), self._say)
+        trainer = self._trainer()
         if trainer is not None:
             space = suited(space, trainer)
         target = self._written("data", "target")
@@ -202,9 +204,15 @@ class _Reading:
             self._parts["modules"] = modules
         return space
 
-    def _comes_later(self) -> bool:
-        """Whether the trainer needs packages that only its workers will have: then they look at it."""
-        return self._foreign and "requirements" in self._parts and ":" in self._parts.get("trainer", "")
+    def _trainer(self) -> Trainer | None:
+        """The trainer, imported; not where it needs packages that are not here, or come with its workers."""
+        packages, reference = self._parts.get("requirements", ()), self._parts.get("trainer", "")
+        if self._foreign and packages and ":" in reference:
+            return None
+        if not self._foreign and (absent := absent_packages(packages)):
+            self._say(("requirements",), absent)
+            return None
+        return find_trainer(self._parts.get("trainer"), self._say)
 
     def _module_folders(self) -> tuple[str, ...]:
         """Where modules that the study names are found, after the installed ones."""

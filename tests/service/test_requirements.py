@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.app.checking import check
-from service.app.packages import absent_packages, pip_environment
+from service.app.code import pip_environment
 from service.errors import StudyFileError, TrainerError
 from service.ray_runners import RayRunners
 from service.records import Lease, Study
-from service.spec import StudySpec, from_mapping
+from service.spec import StudySpec, absent_packages, from_mapping
 
 VALUES: dict[str, Any] = {
     "name": "s",
@@ -29,8 +29,9 @@ def read(folder: Path, **changes: Any) -> StudySpec:
     return from_mapping({**VALUES, **changes}, folder)
 
 
-def test_packages_are_named_as_pip_takes_them(tmp_path: Path) -> None:
+def test_packages_are_named_as_pip_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine-1.0-py3-none-any.whl").touch()
+    monkeypatch.setattr("service.spec.requirements.version", lambda _: "1.0")
     wanted = ["einops>=0.8", "mine @ file:///srv/mine.whl", "mine-1.0-py3-none-any.whl"]
     spec = read(tmp_path, requirements=wanted)
     assert spec.requirements == (*wanted[:2], str(tmp_path / "mine-1.0-py3-none-any.whl"))
@@ -54,14 +55,20 @@ def test_which_packages_are_absent_here_is_known(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'package-of-nobody'\n")
     present = ["numpy", "NumPy>=1", "package-of-nobody; python_version < '3'", "numpy-9.9-py3-none-any.whl"]
     absent = ["numpy<1", "package-of-nobody", "package_of_nobody-1-py3-none-any.whl", str(tmp_path)]
-    assert absent_packages([*present, *absent]) == absent
+    assert absent_packages(present) is None
+    said = absent_packages([*present, *absent]) or ""
+    assert said.startswith(f"{', '.join(absent)} is not installed here: pip install 'numpy<1' ")
 
 
 def test_packages_that_are_absent_where_the_study_runs_are_said_with_the_command(tmp_path: Path) -> None:
-    spec = read(tmp_path, requirements=["package-of-nobody>=2", "numpy"])
-    with pytest.raises(TrainerError, match=r"package-of-nobody>=2 is not installed here: pip install 'package-of"):
-        check(spec)
-    assert check(read(tmp_path, requirements=["numpy"])).spec.requirements == ("numpy",)
+    said = r"package-of-nobody>=2 is not installed here: pip install 'package-of-nobody>=2'"
+    (tmp_path / "tune.py").write_text("import package_of_nobody")
+    with pytest.raises(StudyFileError, match=f"requirements: {said}"):
+        read(tmp_path, requirements=["package-of-nobody>=2", "numpy"], trainer="tune.py:train")
+    spec = read(tmp_path, requirements=["numpy"])
+    assert check(spec).spec.requirements == ("numpy",)
+    with pytest.raises(TrainerError, match=said):
+        check(spec.model_copy(update={"requirements": ("package-of-nobody>=2",)}))
 
 
 def test_a_runner_has_the_packages_of_its_study(monkeypatch: pytest.MonkeyPatch) -> None:
