@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -136,3 +137,15 @@ def learner(trial: Trial) -> None:
         time.sleep(float(trial.config["seconds"]))
         loss = model.value + (0.1 if trial.config["y"] == "b" else 0.0) + 1.0 / epoch
         trial.report(train={"loss": 0.9 * loss}, val={"loss": loss})
+
+
+def lingers(trial: Trial) -> None:
+    """Leaves a thread of its own running."""
+    print(f"process {os.getpid()}")
+    threading.Thread(target=_linger, name="lingering", daemon=True).start()
+    curve(trial)
+
+
+def _linger() -> None:
+    while True:
+        time.sleep(0.05)

@@ -159,6 +159,7 @@ class Ended:
         baseline: what a trivial model scores on the validation split: "val/accuracy", ...
         size: of a complete trial, how many parameters its model has; None where that is not known.
         data: the digest of the data that it was trained on, joined by + where they changed; None without data.
+        worn: its worker has to be replaced: it has left there what only a new process takes back.
     """
 
     trial: int
@@ -170,6 +171,7 @@ class Ended:
     baseline: Mapping[str, float] = field(default_factory=dict)
     size: int | None = None
     data: str | None = None
+    worn: bool = False
 
 
 Message = Reported | Ended

@@ -319,6 +319,20 @@ def use_packages_of(whose: str) -> None:
     _elsewhere[:] = [whose]
 
 
+def is_of_file(module: str) -> bool:
+    """Whether a module is a user's file that was imported by its path."""
+    return module in _written
+
+
+def forget(module: str) -> None:
+    """Have a user's module imported anew when it is named again, with the trainers that it registers."""
+    sys.modules.pop(module, None)
+    _written.pop(module, None)
+    for name, trainer in list(_registered.items()):
+        if trainer.train.__module__ == module:
+            del _registered[name]
+
+
 def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
     found = getattr(module, attribute, None)
     if found is None:

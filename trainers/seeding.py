@@ -6,12 +6,13 @@ A library that a trainer imports later than its seed was set would start from a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.abc
 import importlib.util
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -44,11 +45,22 @@ def sow(seed: int, epoch: int) -> None:
         sys.meta_path.insert(0, _latecomers)
 
 
+@contextlib.contextmanager
+def when_imported(listener: Callable[[], None]) -> Iterator[None]:
+    """Call it when one of the libraries above has been imported, before anybody can use it."""
+    _latecomers.listeners.append(listener)
+    try:
+        yield
+    finally:
+        _latecomers.listeners.remove(listener)
+
+
 class _Latecomers(importlib.abc.MetaPathFinder):
     """Finds the libraries above as Python would, and seeds them when they have loaded."""
 
     def __init__(self) -> None:
         self.seed = 0
+        self.listeners: list[Callable[[], None]] = []
         self._asking = False
 
     def find_spec(
@@ -74,6 +86,8 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         def exec_module(module: ModuleType) -> None:
             load(module)
             seeder(module, self.seed)
+            for listener in self.listeners:
+                listener()
 
         loader.exec_module = exec_module
 

@@ -27,6 +27,7 @@ from trainers.attempt import Attempt, Trained
 from trainers.code import Code, moved, placed
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
 from trainers.files import FULL, make_folder, os_error, probe, until_there
+from trainers.isolation import Isolation, fingerprint
 from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.place import place_of
@@ -68,7 +69,7 @@ class Host:
         self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stops: set[int] = set()
         self._setup = setup
-        self._worker = Worker(self, clock, time.monotonic, capture=capture)
+        self._worker = Worker(self, clock, time.monotonic, capture=capture, own_process=capture)
         threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
 
     def _serve(self) -> None:
@@ -107,6 +108,21 @@ class Host:
         return os.getpid()
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The data that were loaded last.
+
+    Attributes:
+        digest: of the source, as it was read.
+        fingerprint: of what was made of it, as no trial had used it.
+    """
+
+    spec: DataSpec
+    data: Data
+    digest: str
+    fingerprint: int
+
+
 class Worker:
     """Keeps what lives longer than a trial: imported trainers and loaded data."""
 
@@ -117,12 +133,14 @@ class Worker:
         ticks: Callable[[], float] | None = None,
         *,
         capture: bool = True,
+        own_process: bool = True,
     ) -> None:
         self._channel = channel
         self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
-        self._data: tuple[DataSpec, Data, str] | None = None  # loaded last, and their digest as they were loaded
+        self._data: _Loaded | None = None
         self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
+        self._isolation = Isolation(own_process=own_process)
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
     def warm_up(self, setup: Setup) -> None:
@@ -180,8 +198,21 @@ class Worker:
             return ended
 
     def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
+        """Train one trial, and leave nothing of it to the next."""
         self._trained_on.clear()
+        ends: list[Ended] = []
         log = _LazyFile(assignment)
+        with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
+            resolve(assignment.trainer)
+        left = self._isolation.run(lambda: ends.append(self._attempt(assignment, log, keep)), assignment.trainer)
+        if self._data is not None and _fingerprint(self._data.data) != self._data.fingerprint:
+            self._data = None  # the trainer has changed it in place; the next trial loads it anew
+        if left:
+            with contextlib.suppress(OSError):
+                log.append(f"--- attempt {assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n")
+        return replace(ends[0], worn=bool(left))
+
+    def _attempt(self, assignment: Assignment, log: _LazyFile, keep: Callable[[], None]) -> Ended:
         notices: list[str] = []
         trained: Trained | None = None
 
@@ -214,10 +245,11 @@ class Worker:
             sealed = load_sealed(spec)
             self._trained_on[_digest(spec)] = None
             return sealed
-        if self._data is None or self._data[0] != spec:
-            self._data = (spec, load(spec), _digest(spec))
-        self._trained_on[self._data[2]] = None
-        return self._data[1]
+        if self._data is None or self._data.spec != spec:
+            data = load(spec)
+            self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
+        self._trained_on[self._data.digest] = None
+        return self._data.data
 
 
 def _digest(spec: DataSpec) -> str:
@@ -226,6 +258,13 @@ def _digest(spec: DataSpec) -> str:
 
     found = fingerprint(spec)
     return "gone" if found is None else found.digest
+
+
+def _fingerprint(data: Data) -> int:
+    """What shows whether a trainer has changed the data in memory, which the next trial gets, too."""
+    from trainers.data import Data, Facts, Preparation, Split
+
+    return fingerprint(data, lambda kind: kind in (Data, Split, Facts, Preparation))
 
 
 def limit(threads: int, gpus: float) -> None:

@@ -168,10 +168,12 @@ class RayExecutor:
             seat.there, self._fruitless = True, 0
             return []
         messages: list[Message] = answer
+        worn = False
         for message in messages:
             if isinstance(message, Ended):
                 seat.trials.pop(message.trial, None)
-        if not seat.trials and (seat.size > 1 or self._size() > self._wanted or self._starves()):
+                worn = worn or message.worn
+        if not seat.trials and (worn or seat.size > 1 or self._size() > self._wanted or self._starves()):
             self._dismiss(seat)
             self._grow()
         return messages

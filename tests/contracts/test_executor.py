@@ -100,6 +100,23 @@ def test_one_worker_trains_one_trial_after_the_other(executor: Executor, tmp_pat
         assert until_ended(executor, trial)[-1] == Ended(trial, 1, Outcome.COMPLETE)
 
 
+def test_a_worker_with_code_of_a_trainer_still_running_in_it_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
+    executor = RayExecutor(cluster, Setup(zoo.named("lingers"), None), Share(cpus=1, parallel=1))
+    try:
+        until_there(executor)
+        for trial in range(2):
+            until_there(executor)
+            executor.launch(Pack((assignment(tmp_path, "lingers", trial, epochs=1),)))
+            ended = until_ended(executor, trial)[-1]
+            assert isinstance(ended, Ended)
+            assert (ended.outcome, ended.worn) == (Outcome.COMPLETE, True)
+        logs = [(tmp_path / str(trial) / "log.txt").read_text() for trial in range(2)]
+        assert all("the worker is replaced after it: its thread lingering still runs" in log for log in logs)
+        assert logs[0].splitlines()[0] != logs[1].splitlines()[0], "of another process"
+    finally:
+        executor.close()
+
+
 def test_a_stopped_trial_ends_at_its_next_epoch(executor: Executor, tmp_path: Path) -> None:
     executor.launch(Pack((assignment(tmp_path, "slow", epochs=1000),)))
     while not reports(executor.wait(1.0)):

@@ -1,0 +1,68 @@
+"""Functions and classes of libraries that a trainer has replaced by others ("monkey patches"): put back after a trial.
+
+Watched are the modules that trainers use most, and the classes of torch whose methods are replaced most.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+MODULES = (
+    "builtins", "collections", "copy", "csv", "datetime", "functools", "glob", "io", "itertools", "json", "logging",
+    "math", "multiprocessing", "os", "os.path", "pathlib", "pickle", "random", "shutil", "statistics", "subprocess",
+    "tempfile", "threading", "time", "warnings",
+    "numpy", "numpy.linalg", "numpy.random", "pandas",
+    "torch", "torch.autograd", "torch.cuda", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.init",
+    "torch.nn.utils", "torch.optim", "torch.optim.lr_scheduler", "torch.random", "torch.utils.data",
+    "sklearn.metrics", "sklearn.model_selection", "sklearn.preprocessing", "scipy.special", "scipy.stats",
+)  # fmt: skip
+CLASSES_OF = ("torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data")  # their classes, too
+_DESCRIPTORS = (classmethod, staticmethod, property)
+Owner = Any  # a module or a class
+
+
+class Originals:
+    """What the watched modules and classes consist of, as it was when it was first seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, types.ModuleType] = {}
+        self._owners: list[tuple[Owner, list[Any], dict[str, Any]]] = []
+
+    def note_new(self) -> None:
+        """Note the modules that have been imported since the last call."""
+        for name in MODULES:
+            module = sys.modules.get(name)
+            if module is not None and name not in self._seen:
+                self._seen[name] = module
+                self._owners += [(owner, *_content(owner)) for owner in _owners(name, module)]
+
+    def restore(self) -> None:
+        """Put back what has been replaced or deleted. What was added stays: libraries load parts of theirs late."""
+        for name, module in self._seen.items():
+            sys.modules[name] = module
+        for place, (owner, values, code) in enumerate(self._owners):
+            if list(vars(owner).values()) == values:
+                continue
+            for name, original in code.items():
+                if vars(owner).get(name) is not original:
+                    setattr(owner, name, original)
+            self._owners[place] = (owner, _content(owner)[0], code)
+
+
+def _owners(name: str, module: types.ModuleType) -> Iterator[Owner]:
+    yield module
+    if name in CLASSES_OF:
+        yield from {value for value in vars(module).values() if isinstance(value, type)}
+    if name == "torch":
+        yield module.Tensor
+
+
+def _content(owner: Owner) -> tuple[list[Any], dict[str, Any]]:
+    """All values, for a quick comparison, and the functions and classes among them."""
+    inside = dict(vars(owner))
+    return list(inside.values()), {
+        name: value for name, value in inside.items() if callable(value) or isinstance(value, _DESCRIPTORS)
+    }
