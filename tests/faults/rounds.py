@@ -124,7 +124,8 @@ class Round:
         for kind, spec in self.specs.items():
             self.stack.studies.submit(study_file(self.folder, self.names[kind], spec, SECONDS))
             self.ids[kind] = self.stack.store.study(self.names[kind]).id
-        self.await_reports(4)
+        for one in self.ids.values():  # both have begun
+            until(lambda one=one: self.stack.store.reports(one), f"the first reports {self.told()}", PATIENCE)
         for name in order:
             assert self.state("grid") is StudyState.RUNNING, f"the study was over before {name}: {self.state('grid')}"
             began = time.monotonic()
