@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from service.app.reopening import Reopened, Reopening, reopen
     from service.app.reporting import report_of
-    from service.app.running import Options, run_study
+    from service.app.running import Options, cluster_ahead, run_study
     from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
     from service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
     from service.app.tokens import make_token, token_digest
@@ -41,7 +41,7 @@ _PLACES = {
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
-    "running": ["Options", "run_study"],
+    "running": ["Options", "cluster_ahead", "run_study"],
     "studies": ["new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
     "tokens": ["make_token", "token_digest"],
@@ -67,6 +67,7 @@ __all__ = [
     "best_of",
     "catch_up",
     "check",
+    "cluster_ahead",
     "diagnose_of",
     "how_it_failed",
     "live_state",

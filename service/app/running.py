@@ -26,12 +26,19 @@ from service.settings import Settings, is_dead, owner
 if TYPE_CHECKING:
     from service.ports import Executor, Sampler, Store, Tracker
     from service.progress import Progress
+    from service.ray_executor import Cluster
     from service.runner import Runner
     from service.scheduler import Plan
     from service.spec import StudySpec
     from trainers.code import Code
     from trainers.messages import Assignment, DataSpec
     from trainers.registry import Trainer
+
+
+# What is waited for, one after the other.
+RAY = "starting Ray"
+WORKERS = "starting workers"
+FIRST_EPOCH = "loading the trainer and the data, training the first epoch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ class Options:
     sharers: Callable[[], int] = lambda: 1  # tells how many studies there are workers for, this one among them
     on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
     on_trouble: Callable[[str], None] = lambda _: None  # gets what keeps MLflow behind
+    on_phase: Callable[[str | None], None] = lambda _: None  # gets what is waited for; None: the first epoch is there
+    cluster: Cluster | None = None  # that was started ahead; None: one is started
     clock: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
 
@@ -152,11 +161,32 @@ def _build_runner(
         assign=lambda trial: _assignment(settings, spec, study, trial),
         sharers=options.sharers,
         note=lambda trial: _note(settings, study, trial, keeping),
-        watch=options.watch,
+        watch=None if options.watch is None else _watching(options, options.watch, executor),
         clock=options.clock,
         ticks=options.ticks,
         lease_seconds=settings.lease_seconds,
     )
+
+
+def _watching(options: Options, watch: Callable[[Progress], None], executor: Executor) -> Callable[[Progress], None]:
+    """The watcher, which is also told what is waited for until the first epoch of this run."""
+    epochs: dict[int, int] = {}  # trial -> how many it had when it was first seen
+    phase: str | None = RAY
+
+    def look(progress: Progress) -> None:
+        nonlocal phase
+        if phase is not None:
+            begun = progress.settled or any(
+                trial.epochs > epochs.setdefault(trial.number, trial.epochs) for trial in progress.running
+            )
+            up = any(trial.number not in executor.pending for trial in progress.running)
+            now = None if begun else FIRST_EPOCH if up else WORKERS
+            if now != phase:
+                phase = now
+                options.on_phase(phase)
+        watch(progress)
+
+    return look
 
 
 def _note(settings: Settings, study: Study, trial: Trial, keeping: Keeping) -> None:
@@ -210,6 +240,18 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
 
 
 @contextlib.contextmanager
+def cluster_ahead(settings: Settings, executor: str) -> Iterator[Cluster | None]:
+    """The cluster for a study that is about to run, starting while all else is made ready; None where it needs none."""
+    if executor == "local":
+        yield None
+        return
+    from service.ray_executor import Cluster
+
+    with contextlib.closing(Cluster(settings.ray_address)) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
 def _executor(
     settings: Settings, checked: Checked, options: Options, code: Code | None, *, served: bool
 ) -> Iterator[Executor]:
@@ -237,8 +279,9 @@ def _executor(
         else:
             from service.ray_executor import Cluster, RayExecutor, Share
 
-            cluster = Cluster(settings.ray_address)
+            cluster = options.cluster or Cluster(settings.ray_address)
             stack.callback(cluster.close)
+            options.on_phase(RAY)
             parallel = None if share.parallel == "auto" else share.parallel
             most = spec.planned_trials()
             # The service's runner has them already, and its workers with it; here they are checked to be installed.

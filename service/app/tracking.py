@@ -60,8 +60,9 @@ def tracking(
             done = tracker.close(HURRY_SECONDS if hurry else catch_up_seconds, on_catch_up)
         except KeyboardInterrupt:
             done = tracker.close(0)
-        if not done:
-            on_trouble(tracker.trouble() or f"{tracker.behind()} trials are not in MLflow yet")
+        trouble, behind = tracker.trouble(), tracker.behind()
+        if not done and (trouble or behind):
+            on_trouble(trouble or f"{behind} trials are not in MLflow yet")
 
 
 def catch_up(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.errors import InputError
+from service.errors import InputError, Interrupted
 
 if TYPE_CHECKING:
     from service.client import Studies
@@ -76,6 +78,19 @@ def options(
     if server is not None and home is not None:
         raise InputError(f"--server {server} and --home {home} are two places; leave one out")
     given.home, given.server, given.as_json = home, server, as_json
+
+
+NOT_BEGUN = "no study was begun: the same command starts it"
+
+
+@contextlib.contextmanager
+def explained(how: str) -> Iterator[None]:
+    """Say at once after a Ctrl-C how to go on; ending what was started may take some seconds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted; {how}\n")
+        raise Interrupted("interrupted") from None
 
 
 def server_url() -> str | None:

@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from service.cli.base import (
+    NOT_BEGUN,
     Overrides,
     StudyFile,
     StudyName,
     cli,
+    explained,
     given,
     print_json,
     server_url,
@@ -35,11 +37,12 @@ def run(
     executor: Executor = "ray",
 ) -> None:
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
-    from service.cli.running import run_file
+    with explained(NOT_BEGUN):
+        from service.cli.running import run_file
 
-    run_file(
-        settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
-    )
+        run_file(
+            settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
+        )
 
 
 @cli.command()
@@ -58,18 +61,23 @@ def resume(
 
     A study of the service goes back into its queue.
     """
-    study = studies()[name]
-    if server_url() is not None or study.record.queued is not None:
-        said = study.resume(overrides=overrides or (), retry_failed=retry_failed, priority=priority, changed=changed)
-        _tell(name, said)
-        return
-    if priority is not None:
-        raise InputError(f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out")
-    from service.app import Reopening
-    from service.cli.running import resume_study
+    with explained("go on with the same command"):
+        study = studies()[name]
+        if server_url() is not None or study.record.queued is not None:
+            _tell(
+                name,
+                study.resume(overrides=overrides or (), retry_failed=retry_failed, priority=priority, changed=changed),
+            )
+            return
+        if priority is not None:
+            raise InputError(
+                f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out"
+            )
+        from service.app import Reopening
+        from service.cli.running import resume_study
 
-    wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
-    resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
+        wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
+        resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
 
 
 @cli.command()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ class Plain:
             best = f", best {number(progress.best.value)} (trial {progress.best.number})" if progress.best else ""
             self._print(f"{told(trial, self._scale, self._log)}  [{total}{best}]")
 
+    def phase(self, text: str | None) -> None:
+        """Say what is waited for; None: nothing is any more."""
+        if text is not None:
+            self._print(f"{text} ...")
+
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -69,6 +75,7 @@ class Live:
         self._scale, self._log, self._console = scale, log, console
         self._live = RichLive(Text(starting), console=console, auto_refresh=False, transient=True)
         self._live.start(refresh=True)
+        self._phase: str | None = None
         self._started = time.monotonic()
         self._first_done: int | None = None
         self._drawn = 0.0
@@ -82,6 +89,14 @@ class Live:
             self._drawn = now
             self._live.update(self._picture(progress, now), refresh=True)
 
+    def phase(self, text: str | None) -> None:
+        """Show what is waited for, in one line that changes; None: nothing is any more."""
+        from rich.text import Text
+
+        self._phase = text
+        if text is not None:
+            self._live.update(Text(f"{text} ..."), refresh=True)
+
     def close(self) -> None:
         """Take the picture away; what was printed stays."""
         self._live.stop()
@@ -91,6 +106,8 @@ class Live:
         from rich.text import Text
 
         lines = [self._head(progress, now), *(self._running(trial) for trial in progress.running)]
+        if self._phase is not None:
+            lines.append(Text(f"{self._phase} ...", style="cyan"))
         if progress.closing:
             lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
         return Group(*lines)
@@ -135,6 +152,18 @@ class Live:
         value = f"{scale.metric} {number(trial.last_value)}, best {number(trial.value)}" if trial.epochs else "starting"
         far = f"  {what} {trial.number:>4} {bar} {scale.unit} {trial.epochs}/{scale.reports}  {value}  "
         return Text.assemble(far, verdict)
+
+
+@contextmanager
+def waiting_for(text: str) -> Iterator[None]:
+    """A line on a terminal while something is waited for; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{text} ..."):
+        yield
 
 
 class CatchingUp:

@@ -6,14 +6,16 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from service import app
 from service.app.studies import BY_HERE
+from service.cli.base import NOT_BEGUN, explained
 from service.cli.diagnosing import print_health
-from service.cli.live import CatchingUp, Live, Plain, Scale, say
+from service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.client.local import LocalSource
@@ -37,26 +39,32 @@ def run_file(
     from service.spec import read
 
     spec = read(file, overrides)
-    checked = app.check(spec)
-    store = app.open_home(settings, create=True, patience=app.PATIENCE)
-    study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
-    if study.state is StudyState.QUEUED:
-        _run(settings, store, study, checked, executor=executor, as_json=as_json)
-        return
-    if study.state is StudyState.DONE:
-        say(f"study {study.name} is done already; search anew with `--new`")
-    _go_on(settings, store, study, app.Reopening(), executor=executor, as_json=as_json)
+    with app.cluster_ahead(settings, executor) as cluster, explained(NOT_BEGUN):
+        with waiting_for("checking the trainer and the data"):
+            checked = app.check(spec)
+        store = app.open_home(settings, create=True, patience=app.PATIENCE)
+        study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
+        options = app.Options(executor, cluster=cluster)
+        if study.state is StudyState.QUEUED:
+            _run(settings, store, study, checked, options, as_json=as_json)
+            return
+        if study.state is StudyState.DONE:
+            say(f"study {study.name} is done already; search anew with `--new`")
+        _go_on(settings, store, study, app.Reopening(), options, as_json=as_json)
 
 
 def resume_study(settings: Settings, name: str, wanted: app.Reopening, *, executor: str, as_json: bool) -> None:
     """`goodfit resume`: also what MLflow has still to hear of a finished study."""
     store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
-    _go_on(settings, store, study, wanted, executor=executor, as_json=as_json)
+    how = f"go on with {settings.hint(f'resume {name}')}"
+    with app.cluster_ahead(settings, executor) as cluster, explained(how):
+        options = app.Options(executor, changed=wanted.changed, cluster=cluster)
+        _go_on(settings, store, study, wanted, options, as_json=as_json)
 
 
 def _go_on(
-    settings: Settings, store: Any, study: Study, wanted: app.Reopening, *, executor: str, as_json: bool
+    settings: Settings, store: Any, study: Study, wanted: app.Reopening, options: app.Options, *, as_json: bool
 ) -> None:
     """Go on with a study that was begun, with what is to change of it; say so where it has nothing left to do."""
     from service.spec import look_for_modules
@@ -65,7 +73,8 @@ def _go_on(
 
     def vet(spec: StudySpec) -> None:
         look_for_modules(spec.modules)
-        checked.append(app.check(spec))
+        with waiting_for("checking the trainer and the data"):
+            checked.append(app.check(spec))
 
     if study.state is StudyState.FAILED:
         say(f"study {study.name} has failed: {study.message}")
@@ -73,8 +82,10 @@ def _go_on(
     for line in opened.said:
         say(line)
     if opened.runs:
-        _run(settings, store, opened.study, checked[0], executor=executor, changed=wanted.changed, as_json=as_json)
+        _run(settings, store, opened.study, checked[0], options, as_json=as_json)
         return
+    if options.cluster is not None:
+        options.cluster.close()
     if study.state is StudyState.FAILED:
         raise StudyFailed(app.how_it_failed(opened.study, store.tally(study.id).states, settings.hint))
     say(f"study {study.name} is done; nothing to resume")
@@ -83,14 +94,7 @@ def _go_on(
 
 
 def _run(
-    settings: Settings,
-    store: Any,
-    study: Study,
-    checked: app.Checked,
-    *,
-    executor: str,
-    as_json: bool,
-    changed: bool = False,
+    settings: Settings, store: Any, study: Study, checked: app.Checked, options: app.Options, *, as_json: bool
 ) -> None:
     say(_opening(checked.spec, study, settings))
     console = _console()
@@ -102,16 +106,17 @@ def _run(
     with _interruptible() as interrupt:
         unit = "fold" if checked.spec.folds else "epoch"
         view = view_type(Scale(checked.spec.objective.metric, checked.spec.reports, unit), log, console)
-        options = app.Options(
-            executor=executor,
-            changed=changed,
+        watched = replace(
+            options,
             watch=view,
+            on_phase=view.phase,
             on_runner=interrupt.append,
             on_catch_up=CatchingUp(view.close),
             on_trouble=say,
         )
         try:
-            app.run_study(settings, checked, store, study, options)
+            with explained(f"go on with {settings.hint(f'resume {study.name}')}"):
+                app.run_study(settings, checked, store, study, watched)
         finally:
             view.close()
     _answer(settings, study.name, as_json=as_json)

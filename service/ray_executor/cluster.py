@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -15,6 +16,7 @@ from service.errors import GoodfitError
 from service.ray_executor.fitting import Resources
 
 CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
+ABANDON_SECONDS = 1.0  # that a start which nobody needs any more is waited for
 OBJECT_STORE_BYTES = 128 * 2**20  # nothing large travels through it: workers load their own data
 
 
@@ -22,15 +24,17 @@ class Cluster:
     """A Ray cluster of our own in this process tree, or the one at an address.
 
     A process that has joined a cluster stays in it, and stays when this closes. Starting takes seconds,
-    so it begins in the background; `ready` waits for it. Ray's processes end with the thread that started
-    them, so that thread lives until `close`.
+    so it begins in the background; `ready` waits for it. One that is closed while Ray is still being imported
+    starts nothing. Ray's processes end with the thread that started them, so that thread lives until `close`.
     """
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
         self._folder: str | None = None
         self._joined = False  # by whoever started this process, before us
+        self._running = False  # it has been started here, and must be ended here
         self._error: Exception | None = None
+        atexit.register(self._remove_folder)  # before Ray's own, so that it comes after it
         self._started, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._live, name="goodfit-ray", daemon=True)
         self._thread.start()
@@ -42,10 +46,14 @@ class Cluster:
             self._error = error
         self._started.set()
         self._closing.wait()
-        if self._error is None and not self._joined:
+        if self._running:
             import ray
 
             ray.shutdown()
+        self._remove_folder()
+        atexit.unregister(self._remove_folder)
+
+    def _remove_folder(self) -> None:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -56,6 +64,8 @@ class Cluster:
 
         if ray.is_initialized():
             self._joined = True
+            return
+        if self._closing.is_set():
             return
         _answers(self._address)
         if not self._address:
@@ -71,6 +81,7 @@ class Cluster:
             logging_level=logging.ERROR,
             **({} if self._address else local),
         )
+        self._running = True
         _hush()
 
     def ready(self) -> None:
@@ -101,9 +112,14 @@ class Cluster:
         return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs {where}"
 
     def close(self) -> None:
-        """Leave the cluster; one of our own ends, with its files."""
+        """Leave the cluster; one of our own ends, with its files.
+
+        One that is still starting is not waited for: its processes end with this one.
+        """
+        again = self._closing.is_set()
         self._closing.set()
-        self._thread.join()
+        if self._started.is_set() or not again:
+            self._thread.join(None if self._started.is_set() else ABANDON_SECONDS)
 
 
 def _answers(address: str | None) -> None:

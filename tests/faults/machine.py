@@ -55,7 +55,8 @@ class Disk:
         try:
             yield
         finally:
-            assert not self.artifacts.exists(), "a folder was made in the place of one that is away"
+            made = sorted(map(str, self.artifacts.rglob("*"))) if self.artifacts.exists() else None
+            assert made is None, f"a folder was made in the place of one that is away: {made}"
             elsewhere.rename(self.artifacts)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from service import app, cli
+from service.cli.live import Live, Plain, Scale
 from service.cli.tables import cause, gap_note, trials_csv
 from service.errors import GoodfitError
+from service.progress import Progress
 from service.records import Report, Trial, TrialState
+from tests import zoo
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -111,3 +119,71 @@ def test_no_cell_of_a_csv_is_a_formula(value: Any, cell: str) -> None:
     trial = Trial(0, {"choice": value, "=name": value}, 1, TrialState.COMPLETE, value=-1.5)
     [row] = csv.DictReader(io.StringIO(trials_csv([trial]), newline=""))
     assert (row["params.choice"], row["params.=name"], row["value"]) == (cell, cell, "-1.5")
+
+
+def _study_file(folder: Path) -> str:
+    path = folder / "curve.yaml"
+    space = {"x": {"type": "float", "low": 0, "high": 1}}
+    objective = {"metric": "val/loss", "direction": "minimize"}
+    spec = {"name": "curve", "trainer": zoo.named("curve"), "space": space, "objective": objective}
+    path.write_text(json.dumps({**spec, "training": {"epochs": 2}, "budget": {"trials": 2}}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("check", "interrupted; no study was begun: the same command starts it"),
+        ("run_study", "interrupted; go on with `"),
+    ],
+)
+def test_a_ctrl_c_while_a_study_starts_says_how_to_go_on(
+    where: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, where, interrupted)
+    home = tmp_path / "home"
+    assert cli.run(["--home", str(home), "run", _study_file(tmp_path), "--executor", "local"]) == 130
+    first, last = capsys.readouterr().err.splitlines()[-2:]
+    assert first.startswith(told)
+    assert where != "run_study" or f"resume curve --home {home}`" in first
+    assert last == "goodfit: interrupted"
+
+
+def test_what_is_waited_for_is_a_line_each_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain(Scale("val/loss", 3), lambda _: None, Console(stderr=True))
+    for phase in ("starting Ray", "starting workers", None):
+        view.phase(phase)
+    assert capsys.readouterr().err == "starting Ray ...\nstarting workers ...\n"
+
+
+def test_what_is_waited_for_is_one_line_that_changes_on_a_terminal() -> None:
+    screen = io.StringIO()
+    view = Live(Scale("val/loss", 3), lambda _: None, Console(file=screen, force_terminal=True, width=80))
+    view.phase("starting Ray")
+    view.phase("starting workers")
+    view(Progress("digits", 4))
+    drawn = re.findall(r"starting (?:Ray|workers) \.\.\.", screen.getvalue())
+    assert drawn == ["starting Ray ...", "starting workers ...", "starting workers ..."]
+    view.phase(None)
+    view.close()
+
+
+def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    order: list[str] = []
+
+    @contextlib.contextmanager
+    def cluster_ahead(_settings: object, executor: str) -> Iterator[None]:
+        order.append(f"a cluster for {executor}")
+        yield None
+
+    def check(_spec: object) -> None:
+        order.append("check")
+        raise GoodfitError("enough")
+
+    monkeypatch.setattr(app, "cluster_ahead", cluster_ahead)
+    monkeypatch.setattr(app, "check", check)
+    assert cli.run(["--home", str(tmp_path / "home"), "run", _study_file(tmp_path)]) == 1
+    assert order == ["a cluster for ray", "check"]

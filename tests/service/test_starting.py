@@ -1,0 +1,105 @@
+"""What happens between a command and its first epoch: Ray starts beside all else, and what is waited for is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import ray
+
+from service.app import Options
+from service.app.running import FIRST_EPOCH, WORKERS, _watching
+from service.progress import Glimpse, Progress
+from service.ray_executor import Cluster
+from service.records import TrialState
+
+
+@dataclass
+class Workers:
+    """An executor, as far as it says which trials have none yet."""
+
+    pending: set[int] = field(default_factory=set)
+
+
+def progress(*epochs: int, settled: int = 0) -> Progress:
+    running = [Glimpse(number, TrialState.RUNNING, "RUNNING", epochs=at) for number, at in enumerate(epochs)]
+    done = [Glimpse(9 + number, TrialState.COMPLETE, "COMPLETE") for number in range(settled)]
+    return Progress("digits", 4, running=running, settled=done)
+
+
+def test_what_is_waited_for_is_told_once_each_until_the_first_epoch() -> None:
+    phases: list[str | None] = []
+    seen: list[Progress] = []
+    workers: Any = Workers({0, 1})
+    watch = _watching(Options(on_phase=phases.append), seen.append, workers)
+    watch(progress())
+    watch(progress(0, 0))
+    assert phases == [WORKERS]
+    workers.pending = {1}
+    watch(progress(0, 0))
+    watch(progress(0, 0))
+    assert phases == [WORKERS, FIRST_EPOCH]
+    watch(progress(0, 1))
+    watch(progress(2, 2))
+    assert phases == [WORKERS, FIRST_EPOCH, None]
+    assert len(seen) == 6
+
+
+def test_a_resumed_trial_is_waited_for_though_it_has_epochs_from_before() -> None:
+    phases: list[str | None] = []
+    workers: Any = Workers()
+    watch = _watching(Options(on_phase=phases.append), lambda _: None, workers)
+    watch(progress(5))
+    assert phases == [FIRST_EPOCH]
+    watch(progress(6))
+    assert phases == [FIRST_EPOCH, None]
+
+
+def test_a_study_that_ends_without_an_epoch_is_waited_for_no_more() -> None:
+    phases: list[str | None] = []
+    workers: Any = Workers()
+    _watching(Options(on_phase=phases.append), lambda _: None, workers)(progress(settled=1))
+    assert phases == [None]
+
+
+def test_a_cluster_that_is_closed_before_ray_was_started_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported, go, started = threading.Event(), threading.Event(), threading.Event()
+
+    def is_initialized() -> bool:
+        imported.set()
+        go.wait(30)
+        return False
+
+    monkeypatch.setattr(ray, "is_initialized", is_initialized)
+    monkeypatch.setattr(ray, "init", lambda **_: started.set())
+    cluster = Cluster()
+    assert imported.wait(30)
+    closing = threading.Thread(target=cluster.close)
+    closing.start()
+    while not cluster._closing.is_set():
+        time.sleep(0.001)
+    go.set()
+    closing.join()
+    assert not started.is_set()
+
+
+def test_a_start_that_takes_long_is_not_waited_for_by_who_needs_it_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, go = threading.Event(), threading.Event()
+
+    def init(**_: object) -> None:
+        starting.set()
+        go.wait(30)
+
+    monkeypatch.setattr("service.ray_executor.cluster.ABANDON_SECONDS", 0.01)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    cluster = Cluster("auto")
+    assert starting.wait(30)
+    cluster.close()
+    assert cluster._thread.is_alive()
+    go.set()
+    cluster._thread.join()
