@@ -30,9 +30,9 @@ from typing import NoReturn
 ROOT = Path(__file__).parents[2]
 LIBRARIES = (
     "service.cli.commands", "service.cli.running", "service.cli.tables", "service.client.local", "service.app.running",
-    "service.app.diagnosing", "service.local_executor", "service.runner", "service.sampler.importance",
+    "service.app.diagnosing", "service.local_executor", "service.runner", "service.diagnosis.ped_anova",
     "service.diagnosis.study", "service.report", "service.store", "service.store.migrations", "service.spec",
-    "trainers.worker", "trainers.training", "trainers.supervised", "trainers.data", "optuna.importance", "scipy.stats",
+    "trainers.worker", "trainers.training", "trainers.supervised", "trainers.data", "scipy.stats",
     "sklearn.datasets", "pandas", "psycopg", "torch._dynamo",
 )  # fmt: skip
 
