@@ -97,10 +97,7 @@ class Space:
 
     def cardinality(self) -> int | None:
         """How many configurations there are; None: a continuum, or more than can be counted in reasonable time."""
-        try:
-            return self._every.size if self._every is not None else None
-        except TooManyCases:
-            return None
+        return self._cardinality
 
     def configuration(self, index: int) -> dict[str, Value]:
         """The configuration at `index` of all that there are, of which `cardinality` says how many."""
@@ -110,6 +107,13 @@ class Space:
         if not 0 <= index < size:
             raise IndexError(f"the space has {size} configurations; there is no configuration {index}")
         return self._every.point(index)
+
+    @functools.cached_property
+    def _cardinality(self) -> int | None:
+        try:
+            return self._every.size if self._every is not None else None
+        except TooManyCases:
+            return None
 
     @functools.cached_property
     def _every(self) -> Grid | None:

@@ -53,6 +53,7 @@ def a_sampler(
         "metric": METRIC,
         "direction": "minimize",
         "epochs": EPOCHS,
+        "repeats": True,  # of long plays in a small space
     }
     return OptunaSampler(space=space, method=method, pruning=Pruning(pruning, options or {}), **{**given, **more})
 

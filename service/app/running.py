@@ -236,6 +236,8 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
         direction=spec.objective.direction,
         epochs=spec.reports,
         control=spec.control,
+        start_from=spec.search.start_from,
+        repeats=spec.search.repeats,
     )
 
 

@@ -1,18 +1,20 @@
 """A search space as Optuna's distributions: values there and back, and what TPE models together.
 
-Fixed parameters are no axes: Optuna never hears of them.
+Fixed parameters are no axes: Optuna never hears of them. Optuna's choices are single values among which true is 1, so
+choices that are lists or mappings, or true beside 1, have their JSON text there as a label.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.parameters import Choice, Fixed, Float, Int, same
+from search_spaces.parameters import Choice, Fixed, Float, Int
+from search_spaces.scalars import is_composed
 from search_spaces.space import Space
 
 Free = Float | Int | Choice
@@ -20,10 +22,11 @@ Free = Float | Int | Choice
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A searched parameter, and what Optuna has in its place."""
+    """A searched parameter, and what Optuna has in its place: of a choice, a label for each value."""
 
     parameter: Free
     distribution: BaseDistribution
+    labels: Mapping[Any, int] = field(default_factory=dict)  # label -> place among the choices
 
     def native(self, value: Any) -> Any:
         """A value of the parameter in its own type: 2 for 2.0, 0.3 for 0.30000000000000004 in steps of 0.1."""
@@ -34,22 +37,25 @@ class Axis:
                 return float(value)
             case Int():
                 return int(value)
-            case Choice(choices=choices):
-                return next(choice for choice in choices if same(choice, value))
+            case Choice(choices=choices) as choice:
+                return choices[choice.index(value)]
 
     def from_optuna(self, value: Any) -> Any:
         match self.parameter:
-            case Choice(choices=choices) as choice:
-                return next(one for one in choices if same(_label(choice, one), value))
+            case Choice(choices=choices):
+                return choices[self.labels[value]]
         return self.native(value)
 
     def to_optuna(self, value: Any) -> Any:
-        return _label(self.parameter, value) if isinstance(self.parameter, Choice) else value
+        match self.parameter, self.distribution:
+            case Choice() as choice, CategoricalDistribution(choices=labels):
+                return labels[choice.index(value)]
+        return value
 
 
 def axes_of(space: Space) -> dict[str, Axis]:
     """The space's axes by name, in its order."""
-    return {item.name: Axis(item, _distribution(item)) for item in space if not isinstance(item, Fixed)}
+    return {item.name: _axis(item) for item in space if not isinstance(item, Fixed)}
 
 
 def searched(axes: Mapping[str, Axis], params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
@@ -83,16 +89,19 @@ def groups_of(axes: Mapping[str, Axis]) -> dict[str, dict[str, BaseDistribution]
     return groups
 
 
-def _distribution(parameter: Free) -> BaseDistribution:
-    match parameter:
+def _axis(item: Free) -> Axis:
+    match item:
         case Float():
-            return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+            return Axis(item, FloatDistribution(item.low, item.high, log=item.log, step=item.step))
         case Int():
-            return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-        case Choice():
-            return CategoricalDistribution([_label(parameter, choice) for choice in parameter.choices])
+            return Axis(item, IntDistribution(item.low, item.high, log=item.log, step=item.step))
+        case Choice(choices=choices):
+            labels = _labels(choices)
+            return Axis(item, CategoricalDistribution(labels), {label: place for place, label in enumerate(labels)})
 
 
-def _label(choice: Choice, value: Any) -> Any:
-    """A choice as Optuna gets it: itself, or as JSON text where Optuna would take true for 1."""
-    return value if len(set(choice.choices)) == len(choice.choices) else json.dumps(value)
+def _labels(choices: Sequence[Any]) -> list[Any]:
+    """The choices as Optuna gets them: themselves, or their JSON texts where Optuna cannot tell them apart."""
+    if not any(map(is_composed, choices)) and len(set(choices)) == len(choices):
+        return list(choices)
+    return [json.dumps(choice, sort_keys=True, ensure_ascii=False) for choice in choices]

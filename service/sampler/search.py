@@ -29,6 +29,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as State
 
+from search_spaces.shuffle import Shuffle
 from search_spaces.space import Space
 from service.errors import InputError, did_you_mean
 from service.records import Failure, Report, Trial, is_control
@@ -56,8 +57,9 @@ class OptunaSampler:
     """Grid, random and Bayesian search (multivariate TPE with constant liar), with Optuna's pruners.
 
     No configuration is proposed twice while one is left that never was. Where the space is finite that
-    holds exactly, and once all are spent random and bayesian search go on with repetitions. In a
-    continuum a repetition (in a branch without continuous parameters) is drawn anew a few times.
+    holds exactly, and once all are spent there is no further proposal, unless repetitions are wanted. In a
+    continuum a repetition (in a branch without continuous parameters) is drawn anew a few times. A grid's
+    points come in an order that the seed draws, so that the first few of many are not all in one corner.
 
     One thread must make all calls: Optuna caches its trials by thread.
 
@@ -66,8 +68,12 @@ class OptunaSampler:
         space: what is searched.
         method: one of SEARCH_METHODS.
         seed: the study's.
-        try_defaults: trial 0 takes `defaults` as far as they lie in the space; never with grid.
+        try_defaults: the first trial, after those of `start_from`, takes `defaults` as far as they lie in the space;
+            never with grid.
         defaults: the trainer's.
+        start_from: configurations to begin with, each whole or in part; the defaults fill in what they leave open
+            if they are tried, else it is drawn.
+        repeats: whether to go on with repetitions when all configurations were proposed.
         pruning: the method and its options.
         metric: the objective's name in the reports.
         direction: "minimize" or "maximize".
@@ -93,16 +99,21 @@ class OptunaSampler:
         direction: str,
         epochs: int,
         control: float = 0.0,
+        start_from: Sequence[Mapping[str, Any]] = (),
+        repeats: bool = False,
     ) -> None:
         if method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
         self._name, self._metric, self._direction = name, metric, direction
         self._space, self._method, self._seed = space, method, seed
         self._control = control
-        self._grid_size = space.grid_size() if method == "grid" else 0
+        self._repeats = repeats
+        self._size = space.grid_size() if method == "grid" else space.cardinality()
         self._axes = axes_of(space)
         self._groups = groups_of(self._axes)
-        self._preset = usable(self._axes, defaults) if try_defaults else {}
+        known = usable(self._axes, defaults) if try_defaults else {}
+        own = [{**known, **usable(self._axes, given)} for given in start_from]
+        self._presets = [*own, known] if known else own
         self._pruner = make_pruner(pruning.method, pruning.options, epochs)
         self._reset()
 
@@ -116,13 +127,14 @@ class OptunaSampler:
         self._running: dict[int, _Running] = {}
         self._asked = 0
         self._seen: set[str] = set()
+        self._grid_place = 0  # in the order of the grid; all before it were proposed
         self._any_nan = False
         self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
             settle(self._pruner, self._study)
 
     def ask(self, number: int) -> dict[str, Any] | None:
-        """The parameters of trial `number`; None when the grid is exhausted."""
+        """The parameters of trial `number`; None when all configurations were proposed."""
         if number != self._asked:
             raise ValueError(f"trial {number} was asked for, but {self._asked} is next")
         params = self._propose(number)
@@ -227,18 +239,27 @@ class OptunaSampler:
 
     def _propose(self, number: int) -> dict[str, Any] | None:
         if self._method == "grid":
-            return self._space.grid_point(number) if number < self._grid_size else None
-        params = self._draw(number, 0)
+            return self._next_point()
+        params, size = self._draw(number, 0), self._size
         if _key(params) not in self._seen:
             return params
-        size = self._space.cardinality()
         if size is not None and len(self._seen) >= size:
-            return params
+            return params if self._repeats else None
         for draw in range(1, _OWN_DRAWS + _RANDOM_DRAWS):
             again = self._draw(number, draw)
             if _key(again) not in self._seen:
                 return again
         return self._unseen(number, size) if size is not None else params
+
+    def _next_point(self) -> dict[str, Any] | None:
+        """The next point of the grid that no trial has; an older version went through it in another order."""
+        order = Shuffle(self._size or 0, self._seed)
+        while self._grid_place < (self._size or 0):
+            point = self._space.grid_point(order[self._grid_place])
+            if _key(point) not in self._seen:
+                return point
+            self._grid_place += 1
+        return None
 
     def _draw(self, number: int, draw: int) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
@@ -247,7 +268,7 @@ class OptunaSampler:
         sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
         sketch = copy.copy(self._storage.get_trial(self._sketch))
         sketch.number = number
-        preset = self._preset if number == 0 else {}
+        preset = self._presets[number] if number < len(self._presets) and draw < _OWN_DRAWS else {}
         drawn: dict[str, Any] = {}
 
         def choose(parameter: Free) -> Any:

@@ -85,7 +85,7 @@ def _refused(text: str, problems: list[Problem]) -> bool:
 def _of_effect(before: StudySpec, spec: StudySpec) -> list[Problem]:
     """What a changed spec must not do: change by the way what is fixed, have no end, or no rows to confirm on."""
     problems = [_problem(key, why) for key, *_ in spec.changes(before.to_dict()) if (why := why_fixed(key)) is not None]
-    if endless := unending(spec.search, spec.budget):
+    if endless := unending(spec.search, spec.budget, spec.space):
         problems.append(Problem(0, "budget", f"needs {endless}"))
     if spec.confirm is not None and (wrong := unscored(spec.data)):
         problems.append(Problem(0, "confirm", wrong))

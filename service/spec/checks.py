@@ -100,10 +100,12 @@ def unscored(data: Data | None) -> str | None:
     return "is scored on the test split, and data.split.test is 0; give it rows, such as 0.2"
 
 
-def unending(search: Search, budget: Budget) -> str | None:
+def unending(search: Search, budget: Budget, space: Space) -> str | None:
     """What such a search needs of a budget to come to an end; None where it has it."""
     if search.method == "grid" or budget.trials is not None or budget.minutes is not None:
         return None
+    if not search.repeats and space.cardinality() is not None:
+        return None  # it ends when all configurations were tried
     return f"trials, minutes or both: a {search.method} search has no end of its own"
 
 
@@ -268,5 +270,8 @@ def _check_search(draft: Draft, say: Say) -> None:
         _check_grid_size(draft, say)
         if "try_defaults" in search.model_fields_set and search.try_defaults:
             say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
-    elif need := unending(search, budget):
+        for key in ("start_from", "repeats"):
+            if getattr(search, key):
+                say(("search", key), "a grid tries each of its points once; leave it out, or search at random")
+    elif need := unending(search, budget, draft.space):
         say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")

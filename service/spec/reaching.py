@@ -6,6 +6,7 @@ the study's `data:` says, for that trial.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -30,8 +31,8 @@ def reaches(name: str) -> bool:
 
 
 def for_trainer(params: Mapping[str, _V]) -> dict[str, _V]:
-    """A trial's parameters without those that reach into the data."""
-    return {name: value for name, value in params.items() if not reaches(name)}
+    """A trial's parameters without those that reach into the data; a trainer may change the lists among them."""
+    return {name: copy.deepcopy(value) for name, value in params.items() if not reaches(name)}
 
 
 def reaching(space: Space) -> list[Parameter]:

@@ -37,6 +37,7 @@ from service.spec.pruning import Pruning
 from service.spec.requirements import absent_packages, is_path, requirements
 from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from service.spec.sentences import TOP, sentences, unknown_key
+from service.spec.starting import read_start
 from service.spec.study import StudySpec
 from trainers.registry import Trainer
 
@@ -134,14 +135,14 @@ def look_for_modules(folders: Iterable[str]) -> None:
 class _Said(list[tuple[KeyPath, str]]):
     """The problems of a part of the study, each said as soon as it is found."""
 
-    def __init__(self, say: Callable[[KeyPath, str], None], section: str) -> None:
+    def __init__(self, say: Callable[[KeyPath, str], None], *section: str) -> None:
         super().__init__()
         self._say, self._section = say, section
 
     def append(self, problem: tuple[KeyPath, str]) -> None:
         super().append(problem)
         path, wrong = problem
-        self._say((self._section, *path), wrong)
+        self._say((*self._section, *path), wrong)
 
 
 class _Reading:
@@ -199,6 +200,7 @@ class _Reading:
         metric = self._written("objective", "metric", metric_name)
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
+        self._read_start(space)
         reference = self._parts.get("trainer", "")
         if ":" in reference and ".py:" not in reference:
             self._parts["modules"] = modules
@@ -221,6 +223,14 @@ class _Reading:
         place = self._base.joinpath(*self._parts.get("trainer", "").partition(":")[0].split("."))
         came_along = place.with_name(f"{place.name}.py").is_file() or (place / "__init__.py").is_file()
         return (str(self._base),) if came_along else ()
+
+    def _read_start(self, space: Space) -> None:
+        """The configurations to begin with, in the types of a space that is right."""
+        search: Search | None = self._parts.get("search")
+        if search is None or not search.start_from or self._problems:
+            return
+        start = read_start(search.start_from, space, _Said(self._say))
+        self._parts["search"] = search.model_copy(update={"start_from": start})
 
     def _say(self, path: KeyPath, wrong: str) -> None:
         if len(self._problems) >= MAX_FLAWS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -39,6 +39,16 @@ class Objective(Section):
 
     metric: Metric
     direction: Annotated[Literal["minimize", "maximize"], one_of("minimize", "maximize")]
+    intended: Flag = False  # says that a direction which is unusual for the metric is meant
+
+
+def _configurations(value: object) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise BadValue(f"is {described(value)}, not a list of configurations such as [{{learning_rate: 0.01}}]")
+    for index, one in enumerate(value):
+        if not isinstance(one, Mapping) or not one:
+            raise BadValue(f"its entry {index + 1} is {described(one)}, not a configuration {{name: value, ...}}")
+    return tuple({str(key): item for key, item in one.items()} for one in value)
 
 
 class Search(Section):
@@ -50,6 +60,8 @@ class Search(Section):
     ] = "bayesian"
     seed: Seed = 0
     try_defaults: Flag = True
+    start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = ()  # are tried first
+    repeats: Flag = False  # whether to go on when all configurations were tried
 
 
 class Training(Section):

@@ -78,9 +78,15 @@ class StudySpec(Section):
         """How many points the grid has; None where the search is no grid."""
         return self.space.grid_size() if self.search.method == "grid" else None
 
+    def different(self) -> int | None:
+        """How many configurations there are to try, each once; None where that sets no limit."""
+        if self.search.method == "grid":
+            return self.space.grid_size()
+        return None if self.search.repeats else self.space.cardinality()
+
     def planned_trials(self) -> int | None:
         """How many trials there will be at most; None: as many as the time allows."""
-        limits = [limit for limit in (self.grid_size(), self.budget.trials) if limit is not None]
+        limits = [limit for limit in (self.different(), self.budget.trials) if limit is not None]
         return min(limits, default=None)
 
     @property

@@ -134,7 +134,8 @@ def test_another_seed_gives_other_proposals(method: str) -> None:
 
 def test_the_grid_is_proposed_once_point_by_point_and_then_nothing() -> None:
     sampler = a_sampler(GRID, "grid")
-    assert [sampler.ask(number) for number in range(36)] == list(GRID.grid())
+    points = [sampler.ask(number) for number in range(36)]
+    assert sorted(points, key=str) == sorted(GRID.grid(), key=str)
     assert sampler.ask(36) is None
     assert sampler.ask(36) is None
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search_spaces.scalars import same
 from search_spaces.space import Choice, Fixed, Float, Int, Space
 from service.records import Report, Trial, TrialState
 from tests.sampling import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
@@ -52,7 +53,8 @@ def test_a_default_comes_in_the_parameters_own_type() -> None:
 def test_the_defaults_are_not_tried_in_a_grid_or_when_they_are_not_wanted() -> None:
     defaults = {"depth": 3, "bias": "1", "dropout": 0.2}
     assert first(FINITE, defaults) == defaults
-    assert a_sampler(FINITE, "grid", try_defaults=True, defaults=defaults).ask(0) == FINITE.grid_point(0)
+    grid = [a_sampler(FINITE, "grid", seed=seed, try_defaults=True, defaults=defaults).ask(0) for seed in range(20)]
+    assert any(params != defaults for params in grid)
     untried = [a_sampler(FINITE, seed=seed, try_defaults=False, defaults=defaults).ask(0) for seed in range(20)]
     assert any(params != defaults for params in untried)
 
@@ -105,6 +107,76 @@ def test_a_space_of_one_configuration_is_proposed_again_and_again() -> None:
 def test_a_space_with_nothing_to_choose_gives_what_is_fixed() -> None:
     sampler = a_sampler(Space((Fixed("batch_size", 64),)), "grid")
     assert [sampler.ask(0), sampler.ask(1)] == [{"batch_size": 64}, None]
+
+
+@pytest.mark.parametrize("method", ["random", "bayesian", "grid"])
+def test_when_all_configurations_were_proposed_there_is_no_other(method: str) -> None:
+    sampler = a_sampler(FINITE, method, repeats=False)
+    proposals = [repr(sampler.ask(number)) for number in range(27)]
+    assert len(set(proposals)) == 27
+    assert sampler.ask(27) is None
+
+
+def test_the_seed_draws_the_order_of_a_grid() -> None:
+    huge = Space((Int("a", 1, 10**6), Int("b", 1, 10**6), Float("c", 0, 1, step=1e-4)))
+    one, same, other = (a_sampler(huge, "grid", seed=seed) for seed in (1, 1, 2))
+    points = [one.ask(number) or {} for number in range(20)]
+    assert [same.ask(number) for number in range(20)] == points
+    assert other.ask(0) != points[0]
+    assert all(len({point[name] for point in points}) > 10 for name in "abc")
+
+
+def test_a_grid_that_an_older_version_began_in_order_is_finished_without_repetition() -> None:
+    begun = [Trial(number, FINITE.grid_point(number), 0, TrialState.COMPLETE, value=0.5) for number in range(20)]
+    sampler = a_sampler(FINITE, "grid")
+    sampler.rebuild(begun, [])
+    rest = [sampler.ask(number) for number in range(20, 27)]
+    assert sorted([*rest, *(trial.params for trial in begun)], key=str) == sorted(FINITE.grid(), key=str)
+    assert sampler.ask(27) is None
+
+
+def test_own_configurations_come_first_and_then_the_defaults() -> None:
+    own = [{"optimizer": "sgd", "momentum": 0.6, "nesterov": False, "dropout": 0.3}, {"dropout": 0.4}, {"dropout": 0.4}]
+    defaults = {"optimizer": "adam", "dropout": 0.1}
+    sampler = a_sampler(CONDITIONAL, start_from=own, try_defaults=True, defaults=defaults)
+    assert sampler.ask(0) == {"batch_size": 64, **own[0]}
+    assert sampler.ask(1) == {"batch_size": 64, "optimizer": "adam", "dropout": 0.4, "clip": 1.0}  # filled in
+    assert sampler.ask(2) != {"batch_size": 64, "optimizer": "adam", "dropout": 0.4, "clip": 1.0}  # not twice
+    assert sampler.ask(3) == {"batch_size": 64, "optimizer": "adam", "dropout": 0.1, "clip": 1.0}
+
+
+def test_what_own_configurations_leave_open_is_drawn_where_the_defaults_are_not_wanted() -> None:
+    drawn = [a_sampler(CONDITIONAL, seed=seed, start_from=[{"dropout": 0.4}]).ask(0) or {} for seed in range(20)]
+    assert {params["dropout"] for params in drawn} == {0.4}
+    assert {params["optimizer"] for params in drawn} == {"sgd", "adam"}
+
+
+def test_own_configurations_are_not_begun_anew_after_a_rebuild() -> None:
+    own = [{"depth": 1, "bias": "1", "dropout": 0.2}, {"depth": 3, "bias": True}]
+    live, resumed = (a_sampler(FINITE, "bayesian", start_from=own) for _ in range(2))
+    first = live.ask(0)
+    assert first is not None
+    resumed.rebuild([Trial(0, first, 0, TrialState.RUNNING)], [])
+    assert [resumed.ask(number) for number in (1, 2)] == [live.ask(number) for number in (1, 2)]
+
+
+@BOTH
+def test_choices_may_be_lists_and_mappings(method: str) -> None:
+    hidden = ([256, 256], [1024], [128, 64, 32])
+    space = Space((Choice("hidden", hidden), Choice("mixed", (False, 0, 0.1, {"a": [1]})), Float("rate", 0.0, 1.0)))
+    recorder = Recorder(a_sampler(space, method, start_from=[{"hidden": [1024], "mixed": {"a": [1]}}]))
+    for number in range(30):
+        params = recorder.ask()
+        assert params is not None
+        assert space.check(params) == []
+        recorder.report(number, float(len(params["hidden"])))
+        recorder.end(number, TrialState.COMPLETE)
+    assert (recorder.trials[0].params["hidden"], recorder.trials[0].params["mixed"]) == ([1024], {"a": [1]})
+    tried = [trial.params for trial in recorder.trials.values()]
+    assert all(any(same(params["hidden"], one) for params in tried) for one in hidden)
+    resumed = a_sampler(space, method)
+    resumed.rebuild(recorder.stored(), recorder.reports)
+    assert resumed.ask(30) == recorder.ask()
 
 
 def test_steps_come_out_as_the_user_wrote_them() -> None:
