@@ -53,6 +53,16 @@ class DataSpec:
     balance: str = "none"  # classes: none, weights, sampling
     ignore: tuple[str, ...] = ()  # columns that are not read
     categorical: tuple[str, ...] = ()  # columns of numbers that are names, such as postcodes
+    task: str | None = None  # classification or regression; None: as the target's values say
+    separator: str | None = None  # tables in text: between the values; None: as the file's name says
+    decimal: str | None = None  # tables in text: the mark before decimals; None: a point
+    gaps: tuple[str, ...] | None = (
+        None  # tables in text: words that are gaps; None: NA, null, ... (see table_format.py)
+    )
+    header: bool | None = None  # tables in text: whether the first line names the columns; None: it does
+    numbers: tuple[str, ...] = ()  # columns of numbers written with currency signs, percent signs, thousands separators
+    dates: tuple[str, ...] = ()  # columns of dates that become year, month, day, weekday and hour
+    day_first: bool | None = None  # whether 01/02/2026 is in February; None: as the whole column says
     split_column: str | None = None  # names each row's split: train, validation, test
     split_group: str | None = None  # a column; rows that share its value share their split
     split_time: str | None = None  # a column; validation comes after training, test after validation

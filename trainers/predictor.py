@@ -10,7 +10,7 @@ mlflow; `mlflow.pyfunc` loads a model folder through `_load_pyfunc`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,10 @@ from trainers.code import code_file, find_code, moved
 from trainers.data import Facts
 from trainers.data.facts import joined
 from trainers.data.image_folder import files_to_predict, image_paths
-from trainers.data.raw import as_images, check_values, table_values
+from trainers.data.raw import as_images, check_values
+from trainers.data.rows_to_predict import is_empty, table_rows
 from trainers.data.series import windows_to_predict
 from trainers.data.text import texts_to_predict
-from trainers.data.words import table_words
 from trainers.errors import BadTrainer, DataProblem
 from trainers.files import read_checkpoint, read_json, write_checkpoint, write_json
 from trainers.registry import resolve
@@ -59,7 +59,8 @@ class Predictor:
 
         Args:
             x: raw rows. A DataFrame with the training data's columns in any order (others are left
-                out of account), or an array: (rows, features), or images as trained on; of a model that
+                out of account), a list of dicts, one dict or Series for one row, or an array:
+                (rows, features), or images as trained on; of a model that
                 learned from a folder of images also paths of images, as a list. Of a series
                 the last window is taken; of windows (rows, window, features) each is. A forecast
                 is (rows, horizon). Of texts to a language model: bits a character of each, the less
@@ -69,6 +70,8 @@ class Predictor:
         Raises:
             DataProblem: the rows do not fit the model, or have values that it cannot take.
         """
+        if self.facts.kind in ("corpus", "pairs") and is_empty(x):
+            return np.empty(0, dtype=object if self.facts.kind == "pairs" else np.float64)
         if self.facts.kind == "corpus":
             from trainers.language_metrics import bits_of_texts
 
@@ -102,10 +105,10 @@ class Predictor:
         steps = self.facts.input_shape[0] if self.facts.kind == "series" else 1
         categories = self.facts.preparation.categories
         numbers = [name for name in self.facts.features if name not in categories]
-        frame = pd.DataFrame([shift] * steps, columns=pd.Index(numbers))
-        for name, words in categories.items():
-            frame[name] = words[0]
-        return frame[list(self.facts.features)]
+        row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
+        row |= {date.name: date.example for date in self.facts.cells.dates}
+        columns = self.facts.cells.raw_columns(self.facts.features)
+        return pd.DataFrame([{name: row[name] for name in columns}] * steps)
 
     def generate(self, prompt: str, characters: int, *, seed: int = 0, temperature: float = 1.0, top_k: int = 0) -> str:
         """What a language model writes after the prompt, without the prompt.
@@ -144,10 +147,9 @@ class Predictor:
 
     def _labels(self) -> np.ndarray:
         classes = self.facts.classes
-        if self.facts.preparation.labels == "integer":
-            return np.array([int(name) for name in classes])
-        if self.facts.preparation.labels == "boolean":
-            return np.array([name == "True" for name in classes])
+        read: dict[str, Callable[[str], object]] = {"integer": int, "float": float, "boolean": "True".__eq__}
+        if self.facts.preparation.labels in read:
+            return np.array([read[self.facts.preparation.labels](name) for name in classes])
         return np.array(classes, dtype=object)
 
     def _outputs(self, x: Any) -> Tensor:
@@ -155,6 +157,8 @@ class Predictor:
 
         from trainers.training import predict
 
+        if is_empty(x) and not (self.facts.kind == "series" and np.ndim(x) != 3):  # a series without steps is too short
+            return self._no_outputs()
         if self.facts.kind == "series":
             windows = self.facts.preparation.inputs(windows_to_predict(x, self.facts))
             return predict(self.module, torch.from_numpy(windows), self.facts)
@@ -165,7 +169,9 @@ class Predictor:
             from trainers.image_rows import ImageRows
 
             return predict(self.module, ImageRows(files_to_predict(paths, self.facts), torch.device("cpu")), self.facts)
-        rows, words = (self._images(x), None) if self.facts.kind == "image" else self._rows(x)
+        rows, words = (self._images(x), None) if self.facts.kind == "image" else table_rows(x, self.facts)
+        if not len(rows):
+            return self._no_outputs()
         fitted = self.facts.preparation
         missing = "error" if fitted.fill is None else "mean"
         numbers = [name for name in self.facts.features if name not in fitted.categories]
@@ -173,23 +179,11 @@ class Predictor:
         inputs = joined(fitted.inputs(rows, words), fitted.codes(words))
         return predict(self.module, torch.from_numpy(inputs), self.facts)
 
-    def _rows(self, x: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """The columns of numbers, and those of text where the data have them."""
-        features, text = self.facts.features, tuple(self.facts.preparation.categories)
-        if not hasattr(x, "columns"):
-            x = np.asarray(x, dtype=object if text else np.float64)
-            if x.ndim != 2 or x.shape[1] != len(features):
-                raise DataProblem(f"the rows to predict are (rows, {len(features)}), not {x.shape}")
-            if not text:
-                return x, None
-            import pandas as pd
+    def _no_outputs(self) -> Tensor:
+        import torch
 
-            x = pd.DataFrame(x, columns=pd.Index(features)).infer_objects()
-        absent = [name for name in features if name not in x.columns]
-        if absent:
-            raise DataProblem(f"the rows to predict lack the columns {', '.join(absent)}; give {', '.join(features)}")
-        numbers = table_values(x, [name for name in features if name not in text], "the rows to predict")
-        return numbers, table_words(x, text) if text else None
+        many = bool(self.facts.classes or self.facts.horizon)
+        return torch.zeros((0, self.facts.outputs) if many else (0,))
 
     def _images(self, x: Any) -> np.ndarray:
         images = np.asarray(x)

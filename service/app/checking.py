@@ -21,6 +21,9 @@ class Checked:
     spec: StudySpec
     trainer: Trainer
     rows: Mapping[str, int] | None = None  # split -> rows, where the data were loaded
+    task: str | None = None  # of the data
+    reason: str = ""  # why it is this task, and how to have another
+    notes: tuple[str, ...] = ()  # on how the data were read
 
 
 def check(spec: StudySpec) -> Checked:
@@ -30,7 +33,7 @@ def check(spec: StudySpec) -> Checked:
         StudyFileError, TrainerError, DataError: what is wrong, all of InputError.
     """
     from service.spec import absent_packages, check_metric
-    from trainers.data import DATASETS, look
+    from trainers.data import DATASETS, look_closely
     from trainers.data.varied import needs_rows
     from trainers.errors import DataProblem, TrainersError
     from trainers.registry import resolve
@@ -50,24 +53,31 @@ def check(spec: StudySpec) -> Checked:
         if known is not None:
             check_kind(spec, trainer, variants, known.kind, known.task)
         in_full = known is None or any(needs_rows(variant.data.augment) for variant in variants)
-        loaded = look(data) if in_full else None
+        loaded, notes = look_closely(data) if in_full else (None, [])
         found = known or loaded
         if found is not None:
             _suits(trainer, data.source, found.kind, found.task)
             check_metric(spec, trainer, found.task)
-        if spec.confirm is not None and loaded is not None and not loaded.facts.rows.get("test"):
-            raise errors.DataError(
-                f"{data.source}: no rows are kept for testing, and confirm is scored on them; "
-                "give `split: {test: 0.2}`, or leave confirm out"
-            )
         if loaded is not None:
+            _has_test_rows(spec, data.source, loaded.facts.rows)
             check_kind(spec, trainer, variants, loaded.kind, loaded.task)
             check_fit(spec, variants, loaded.kind, loaded.facts.input_shape)
     except DataProblem as error:
         raise errors.DataError(str(error)) from error
     except TrainersError as error:
         raise errors.TrainerError(str(error)) from error
-    return Checked(spec, trainer, None if known or loaded is None else loaded.facts.rows)
+    task = None if found is None else found.task
+    if known or loaded is None:
+        return Checked(spec, trainer, task=task)
+    return Checked(spec, trainer, loaded.facts.rows, task, loaded.facts.reason, tuple(notes))
+
+
+def _has_test_rows(spec: StudySpec, source: str, rows: Mapping[str, int]) -> None:
+    if spec.confirm is not None and not rows.get("test"):
+        raise errors.DataError(
+            f"{source}: no rows are kept for testing, and confirm is scored on them; "
+            "give `split: {test: 0.2}`, or leave confirm out"
+        )
 
 
 def _suited(spec: StudySpec, trainer: Trainer) -> StudySpec:

@@ -38,6 +38,8 @@ def print_report(report: Mapping[str, Any]) -> None:
         f"{report['source']}: {report['kind']} data for {report['task']}, {report['rows']} rows "
         f"({splits or 'not split'})"
     )
+    if reason := report.get("reason"):
+        print(f"{report['task']}, because {reason}")
     _print_columns(report["columns"])
     if images := report.get("images"):
         for what in ("sizes", "modes"):

@@ -19,7 +19,15 @@ def plan(spec: StudySpec) -> dict[str, Any]:
     return {
         "study": spec.name,
         "trainer": spec.trainer,
-        "data": None if spec.data is None else {"source": spec.data.source, "rows": checked.rows},
+        "data": None
+        if spec.data is None
+        else {
+            "source": spec.data.source,
+            "rows": checked.rows,
+            "task": checked.task,
+            "reason": checked.reason,
+            "notes": list(checked.notes),
+        },
         "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
         "space": [parameter.describe() for parameter in space.parameters],
         "configurations": space.cardinality(),
@@ -42,6 +50,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
         rows = planned["data"]["rows"]
         split = f"  ({', '.join(f'{count} {name}' for name, count in rows.items())})" if rows else ""
         lines.append(("data", f"{planned['data']['source']}{split}"))
+        lines += _task(planned["data"])
     lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
     size = planned["configurations"]
     lines.append(
@@ -61,6 +70,13 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     for label, text in lines:
         print(f"{label:<11}{text}")
     print(f"{file} is valid; run it with: goodfit run {file}")
+
+
+def _task(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is learned from the data and why, and what to look at in how they were read."""
+    because = f": {data['reason']}" if data["reason"] else ""
+    task = [("task", f"{data['task']}{because}")] if data["task"] else []
+    return [*task, *(("note", note) for note in data["notes"])]
 
 
 def _share(resources: Mapping[str, Any]) -> str:

@@ -11,14 +11,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from service.controller.queueing import Attempts, Row, decide
+from service.controller.queueing import Attempts, decide
 from service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
 from service.ports import Runners, Store
 from service.records import Lease, Study, StudyState
 
 PERIOD = 0.5  # seconds between looks at the queue
 START_SECONDS = 60.0  # that a claim lasts: for a runner to come up and take it over
-INSTALL_SECONDS = 600.0  # the same where packages are installed for it first
 NODES_SECONDS = 2.0  # between looks at the cluster
 MIRROR_SECONDS = 30.0  # between looks at what MLflow lacks
 MIRRORS = 50  # of them looked at
@@ -92,13 +91,13 @@ class Controller:
         now = self._ticks()
         self._give_back_failed()
         rows = self._store.waiting()
-        pauses = self._attempts.pauses([study.id for study, _ in rows], now)
+        pauses = dict(self._attempts.pauses([study.id for study, _ in rows], now))
+        pauses |= {study_id: reason for study_id, reason in self._failed.items() if study_id in pauses}
         decision = decide(
             rows, now=self._clock(), limit=self._limit, nodes=self._nodes_at(now), dead=self._dead, pauses=pauses
         )
         known = {study.id: study.waits_for for study, _ in rows}
-        waits = {**decision.waits, **self._not_started(rows)}
-        news = {study_id: reason for study_id, reason in waits.items() if reason != known[study_id]}
+        news = {study_id: reason for study_id, reason in decision.waits.items() if reason != known[study_id]}
         self._store.note_waits(news)
         for study in decision.start:
             self._start(study)
@@ -116,12 +115,6 @@ class Controller:
             if claim := self._claims.pop(study_id, None):
                 self._store.release(claim)
 
-    def _not_started(self, rows: Sequence[Row]) -> dict[int, str]:
-        """Why the runners of studies could not be started, until one is up and has taken the lease over."""
-        ours = {study.id for study, lease in rows if lease is None or lease.owner == self._owner}
-        self._failed = {study_id: reason for study_id, reason in self._failed.items() if study_id in ours}
-        return self._failed
-
     def _nodes_at(self, now: float) -> Sequence[Mapping[str, float]]:
         if now - self._nodes[0] >= NODES_SECONDS:
             self._nodes = (now, self._runners.nodes())
@@ -130,7 +123,7 @@ class Controller:
     def _start(self, study: Study) -> None:
         """Claim a study and start its runner, unless another controller or its user was quicker."""
         try:
-            lease = self._store.acquire(study.id, self._owner, self._clock(), _to_start(study), self._dead)
+            lease = self._store.acquire(study.id, self._owner, self._clock(), START_SECONDS, self._dead)
         except (StudyHeld, UnknownStudy):
             return
         try:
@@ -141,6 +134,7 @@ class Controller:
             self._attempts.note(study.id, self._ticks())
             self._runners.end_older(study.id, lease.fence)
             self._claims[study.id] = lease
+            self._failed.pop(study.id, None)
             self._runners.start(found, lease)
         except UnknownStudy:
             return
@@ -163,8 +157,3 @@ class Controller:
             first = min(idle, key=lambda study: self._mirrored.get(study.id, -math.inf))
             self._mirrored[first.id] = now
             self._runners.mirror(first)
-
-
-def _to_start(study: Study) -> float:
-    """How long its runner may take to come up."""
-    return INSTALL_SECONDS if study.spec.get("requirements") else START_SECONDS

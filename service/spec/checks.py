@@ -21,7 +21,8 @@ from trainers.registry import Trainer, resolve
 
 Say = Callable[[KeyPath, str], None]
 
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy")
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".xlsx")
+_PACKED = (".gz", ".zip")  # of which it is not known here what is in them
 _NOW = f"a {', '.join(_TABLES)} or .npz file"
 _LATER = {".ts": "time series files"}
 
@@ -210,7 +211,7 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
         )
     elif not _check_exists(path, say):
         return
-    elif path.suffix.lower() in _TABLES and target is None:
+    elif _is_table(path) and target is None:
         say(("data", "target"), "is missing; write the column to predict")
 
 
@@ -218,6 +219,12 @@ def _is_image(path: Path) -> bool:
     from trainers.data.pixels import SUFFIXES
 
     return path.suffix.lower() in SUFFIXES
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file's name says that it has columns."""
+    name = path.stem if path.suffix.lower() in _PACKED else path.name
+    return Path(name).suffix.lower() in _TABLES
 
 
 def _check_folder(path: Path, target: str | None, say: Say) -> None:

@@ -8,7 +8,21 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces.parameters import shown
 from search_spaces.values import BadValue, number, whole
-from service.spec.fields import Count, Flag, Names, Natural, NotNegative, Section, Seed, Share, Text, one_of, within
+from service.spec.fields import (
+    Count,
+    Flag,
+    Names,
+    Natural,
+    NotNegative,
+    Section,
+    Seed,
+    Share,
+    Text,
+    gap_words,
+    one_of,
+    separator_mark,
+    within,
+)
 
 
 class Split(Section):
@@ -115,6 +129,16 @@ class Data(Section):
     target: Text | None = None
     ignore: Names = ()  # columns that are not read
     categorical: Names = ()  # columns of numbers that are names, such as postcodes
+    task: Annotated[Literal["classification", "regression"], one_of("classification", "regression")] | None = (
+        None  # where the target's values do not say which
+    )
+    separator: Annotated[str, BeforeValidator(separator_mark)] | None = None  # tables in text, as are the next three
+    decimal: Annotated[Literal[".", ","], one_of(".", ",")] | None = None
+    gaps: Annotated[tuple[str, ...], BeforeValidator(gap_words)] | None = None  # words that stand for a missing value
+    header: Flag | None = None  # false: the first line is a row, and the columns are x0, x1, ...
+    numbers: Names = ()  # columns whose numbers are written with currency signs, percent signs, thousands separators
+    dates: Names = ()  # columns of dates that become year, month, day, weekday and hour
+    day_first: Flag | None = None  # whether 01/02/2026 is in February, where the dates do not say
     kind: Annotated[Literal["series", "pairs"], one_of("series", "pairs")] | None = (
         None  # where the source alone does not say
     )
@@ -127,3 +151,9 @@ class Data(Section):
     split: Split = Field(default_factory=Split)
     prepare: Prepare = Field(default_factory=Prepare)
     augment: Augment = Field(default_factory=Augment)
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Data:
+        if self.separator is not None and self.separator == self.decimal:
+            raise BadValue(f"separator and decimal are both {self.separator!r}; write two")
+        return self

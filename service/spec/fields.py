@@ -99,6 +99,26 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value) if isinstance(value, (list, tuple)) else (text(value),)
 
 
+def separator_mark(value: object) -> str:
+    """What stands between the values of a table: one character, or tab by its name."""
+    mark = {"tab": "\t", "\\t": "\t"}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(mark, str) or len(mark) != 1 or mark.isalnum() or mark in '"\r\n.':
+        raise BadValue(f'is {described(value)}; write one character in quotes, such as ";", or tab')
+    return mark
+
+
+def gap_words(value: object) -> tuple[str, ...]:
+    """A list of words; YAML's own null, and numbers such as -999, as they are written."""
+    if not isinstance(value, (list, tuple)):
+        raise BadValue(f"is {described(value)}; write a list of words, such as [NA, -999], or [] for empty cells alone")
+    words = []
+    for word in value:
+        if isinstance(word, bool) or not isinstance(word, (str, int, float, type(None))):
+            raise BadValue(f"has {described(word)}; write words, such as [NA, -999]")
+        words.append("null" if word is None else str(word))
+    return tuple(words)
+
+
 def study_name(value: object) -> str:
     """A name that also serves as a folder's and an experiment's."""
     name = text(value)

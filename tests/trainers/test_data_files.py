@@ -159,7 +159,7 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> N
     [
         ("walk.ts", "a time series file is not there yet"),
         ("cat.png", "is one image; give the folder that has a sub-folder of images for each class"),
-        ("sheet.xlsx", "data files of kind '.xlsx' are unknown; give one of .csv, .tsv, .parquet, .jsonl, .npy, .npz"),
+        ("sheet.ods", "kind '.ods' are unknown; give one of .csv, .tsv, .parquet, .jsonl, .npy, .xlsx, .npz"),
     ],
 )
 def test_what_cannot_be_read_yet_is_refused_by_name(tmp_path: Path, name: str, said: str) -> None:

@@ -14,26 +14,31 @@ scikit-learn are imported when a source needs them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from trainers.data.builtin import DATASETS, Dataset, read_builtin
+from trainers.data.cells import Cells
 from trainers.data.corpus import is_corpus, prepare_corpus
 from trainers.data.dividers import divider_key
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import read_file
 from trainers.data.image_folder import is_image_folder, prepare_images
-from trainers.data.kept import read_or_kept
+from trainers.data.kept import forget, read_or_kept
 from trainers.data.pairs import is_pairs, prepare_pairs
 from trainers.data.preparation import Preparation
 from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_values, complete_rows, encode_target
 from trainers.data.series import is_series, prepare_series
 from trainers.data.split import Rows, split_rows
+from trainers.data.table_format import check_keys
 from trainers.data.text import is_text, prepare_text
+from trainers.data.value_notes import value_notes
 from trainers.data.varied import asked, check_fit, check_kind
 from trainers.data.words import check_words
+from trainers.data.written import check_target, written_notes
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -49,7 +54,17 @@ __all__ = [
     "load_sealed",
     "load_test",
     "look",
+    "look_closely",
 ]
+
+
+_KINDS: tuple[tuple[str, Callable[[DataSpec], bool], Callable[[DataSpec], tuple[Data, Split]]], ...] = (
+    ("image", is_image_folder, prepare_images),
+    ("pairs", is_pairs, prepare_pairs),
+    ("series", is_series, prepare_series),
+    ("corpus", is_corpus, prepare_corpus),
+    ("text", is_text, prepare_text),
+)
 
 
 def is_path(source: str) -> bool:
@@ -76,6 +91,22 @@ def look(spec: DataSpec) -> Data:
     return load(replace(spec, scale="none") if is_image_folder(spec) else spec)
 
 
+def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
+    """As look, with notes on how a table was read: what reading alters, and what may be meant otherwise."""
+    kept = replace(spec, keep=True)
+    try:
+        data = look(kept)
+        return data, reading_notes(kept) if data.kind == "table" else []
+    finally:
+        forget()
+
+
+def reading_notes(spec: DataSpec, raw: Raw | None = None) -> list[str]:
+    """What reading a table alters, and what may be meant otherwise, each in a sentence."""
+    raw = raw or read_or_kept(read_raw, spec)
+    return [*value_notes(raw, spec), *written_notes(spec, raw)]
+
+
 def load_test(spec: DataSpec) -> Split:
     """The test split, prepared as fitted on the training split; DataProblem where there is none."""
     test = None if spec.test == 0 else _prepared(spec)[1]
@@ -90,21 +121,19 @@ def load_sealed(spec: DataSpec) -> Data:
 
 
 def _prepared(spec: DataSpec) -> tuple[Data, Split]:
-    if is_image_folder(spec):
-        return prepare_images(spec)
-    if is_pairs(spec):
-        return prepare_pairs(spec)
-    if is_series(spec):
-        return prepare_series(spec)
-    if is_corpus(spec):
-        return prepare_corpus(spec)
-    if is_text(spec):
-        return prepare_text(spec)
+    for kind, is_kind, prepare in _KINDS:
+        if is_kind(spec):
+            check_keys(spec, kind, is_path(spec.source))
+            return prepare(spec)
+    check_keys(spec, "table", is_path(spec.source))
     raw = read_or_kept(read_raw, spec)
+    check_target(raw, spec)
+    if raw.problems:
+        raise DataProblem(raw.problems[0])
     check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
     check_words(raw, spec.encode, spec.categorical)
     raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
-    target, values = encode_target(raw)
+    target, values = encode_target(raw, spec.task)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
     words = None if raw.words is None else raw.words[rows.train]
     preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train)
@@ -118,6 +147,8 @@ def _prepared(spec: DataSpec) -> tuple[Data, Split]:
         features=raw.features,
         rows=_counts(rows) if dropped is None else {**_counts(rows), "dropped": dropped},
         preparation=preparation,
+        cells=raw.cells or Cells(),
+        reason=target.reason,
     )
     return Data(train, validation, facts), test
 

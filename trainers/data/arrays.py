@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainers.data.content import Content, data_name
 from trainers.data.dividers import divider_key, divider_values
 from trainers.data.raw import Raw, as_images, nearest
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
 
-def read_npz(path: Path, spec: DataSpec) -> Raw:
+def read_npz(content: Content, spec: DataSpec) -> Raw:
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name); two dimensions are a table, more are images."""
+    path = content.path
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return array_data(str(path), path.stem, file, spec)
+        with np.load(content.seekable(), allow_pickle=False) as file:
+            return array_data(str(path), data_name(path), file, spec)
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
         raise DataProblem(f"{path} is not an .npz file of plain arrays: {error}") from error
 
@@ -28,8 +29,9 @@ def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: DataSpec
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name), and what the split goes by."""
     target = spec.target
     key, by = divider_key(spec)
-    if spec.ignore or spec.categorical:
-        raise DataProblem(f"{source}: data.ignore and data.categorical name columns, which arrays do not have")
+    for name in ("ignore", "categorical", "numbers", "dates"):
+        if getattr(spec, name):
+            raise DataProblem(f"{source}: data.ignore and data.{name} name columns, which arrays do not have")
     x, y = _array(source, arrays, ("x", "X")), _array(source, arrays, (target,) if target else ("y", "Y"))
     divider = _array(source, arrays, (by,)) if by else None
     if x.ndim < 2 or x.dtype.kind not in "fiub":

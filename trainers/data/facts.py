@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trainers.data.cells import Cells
 from trainers.data.images import Images
 from trainers.data.preparation import Preparation
 from trainers.data.varied import VariedTexts
@@ -60,6 +61,8 @@ class Facts:
         rows: split -> how many rows it has.
         horizon: steps that a forecast looks ahead; 0 for other tasks.
         period: steps of a season, where the series has one.
+        cells: how the values of a table were read, which is how rows to predict are read.
+        reason: why the task is this one, and how to have the other where that may be meant.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Facts:
     preparation: Preparation
     horizon: int = 0
     period: int | None = None
+    cells: Cells = field(default_factory=Cells)
+    reason: str = ""
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -102,7 +107,8 @@ class Facts:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Facts:
         lists = {name: tuple(values[name]) for name in ("input_shape", "classes", "features")}
-        return cls(**{**values, **lists, "preparation": Preparation.from_dict(values["preparation"])})
+        cells = {"cells": Cells.from_dict(values["cells"])} if "cells" in values else {}  # not of earlier versions
+        return cls(**{**values, **lists, **cells, "preparation": Preparation.from_dict(values["preparation"])})
 
     def write(self, path: Path) -> None:
         """Keep the facts as JSON; whole or not at all."""

@@ -1,7 +1,10 @@
-"""Data from files: .csv .tsv .parquet .jsonl tables and .npz arrays, with what can be wrong in them."""
+"""Data from files: .csv .tsv .parquet .jsonl .npy .xlsx tables and .npz arrays, with what can be wrong in them."""
 
 from __future__ import annotations
 
+import gzip
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -9,12 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from trainers.data.arrays import array_data, read_npz
+from trainers.data.cells import Cells
+from trainers.data.content import PACKED, SEPARATORS, Content, content_of, data_name, is_separated
 from trainers.data.dividers import divider_key, divider_values
 from trainers.data.functions import function_name, is_function, returned, returned_frame
+from trainers.data.headers import check_column as check_column
+from trainers.data.headers import check_columns, header_note
 from trainers.data.pixels import SUFFIXES
-from trainers.data.raw import Raw, nearest, taken_values
-from trainers.data.readers import TABLES, check_columns
-from trainers.data.readers import check_column as check_column
+from trainers.data.raw import Raw, is_numbers, nearest, taken_values
+from trainers.data.readers import TABLES
+from trainers.data.table_format import TableFormat, refuse_keys
 from trainers.data.words import named, table_words, text_columns
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
@@ -27,6 +34,9 @@ Read = TypeVar("Read")
 _LATER = {
     ".ts": "a time series file",
 }
+_PLAIN = TableFormat()
+MOST_INTEGER = 2**63 - 1
+LONGEST_CLASS = 1000  # characters of a class's name
 _KINDS = ", ".join([*TABLES, ".npz"])  # .txt is for language models alone: see corpus.py
 
 
@@ -38,35 +48,57 @@ def read_file(path: Path, spec: DataSpec) -> Raw:
     """
     if is_function(str(path)):
         found = returned(str(path))
+        refuse_keys(spec, f"{path} returns values that have types")
         if isinstance(found, dict):
             return array_data(str(path), function_name(str(path)), found, spec)
         return _table(path, _ignoring(path, found, spec.ignore), spec)
 
-    def read(suffix: str) -> Raw:
-        if suffix == ".txt":
+    def read(content: Content) -> Raw:
+        if content.suffix == ".txt":
             raise DataProblem(f"{path} is running text and has no columns; give one of {_KINDS}")
-        return read_npz(path, spec) if suffix == ".npz" else _table(path, TABLES[suffix](path, spec.ignore), spec)
+        if content.suffix not in (*SEPARATORS, ".xlsx"):
+            refuse_keys(spec, f"{path} holds values that have types")
+        if content.suffix == ".npz":
+            return read_npz(content, spec)
+        return _table(path, TABLES[content.suffix](content, spec.ignore, TableFormat.of(spec)), spec)
 
     return opened(path, read)
 
 
-def read_frame(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
+def read_frame(path: Path, ignore: Sequence[str], form: TableFormat = _PLAIN) -> pd.DataFrame:
     """The columns of a table file but those to `ignore`; DataProblem as in read_file."""
     import pandas as pd
 
     if is_function(str(path)):
         return _ignoring(path, returned_frame(str(path)), ignore)
 
-    def read(suffix: str) -> pd.DataFrame:
-        if suffix not in TABLES:
+    def read(content: Content) -> pd.DataFrame:
+        if content.suffix not in TABLES:
             raise DataProblem(f"{path} has no columns; give one of {', '.join(TABLES)}")
-        return pd.DataFrame(TABLES[suffix](path, ignore))
+        return pd.DataFrame(TABLES[content.suffix](content, ignore, form))
 
     return opened(path, read)
 
 
-def opened(path: Path, read: Callable[[str], Read]) -> Read:
-    """What `read` makes of a file, given its suffix; DataProblem where there is no such file or it is broken."""
+def opened(path: Path, read: Callable[[Content], Read]) -> Read:
+    """What `read` makes of a file; DataProblem where there is no such file or it is broken."""
+    _check_path(path)
+    try:
+        content = content_of(path)
+        _check_content(content)
+        return read(content)
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataProblem(f"{path} is no whole {path.suffix} file: {error}") from error
+    except OSError as error:
+        raise DataProblem(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataProblem(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except UnicodeEncodeError as error:  # JSON can name halves of characters, which no text can have
+        raise DataProblem(f"{path} has half a character in it ({error.object!r:.40}); save it as UTF-8 anew") from error
+
+
+def _check_path(path: Path) -> None:
+    """DataProblem where there is no such file, or it is known to be of another kind."""
     suffix = path.suffix.lower()
     if path.is_dir():
         raise DataProblem(f"{path} is a folder, and only images are read from folders; give one of {_KINDS}")
@@ -76,18 +108,17 @@ def opened(path: Path, read: Callable[[str], Read]) -> Read:
         raise DataProblem(f"{path} is one image; give the folder that has a sub-folder of images for each class")
     if suffix in _LATER:
         raise DataProblem(f"{path}: {_LATER[suffix]} is not there yet; give one of {_KINDS}")
-    if suffix not in (".npz", ".txt") and suffix not in TABLES:
-        raise DataProblem(f"{path}: data files of kind {suffix or 'no suffix'!r} are unknown; give one of {_KINDS}")
-    try:
-        if path.stat().st_size == 0:
-            raise DataProblem(f"{path} is empty")
-        return read(suffix)
-    except OSError as error:
-        raise DataProblem(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataProblem(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except UnicodeEncodeError as error:  # JSON can name halves of characters, which no text can have
-        raise DataProblem(f"{path} has half a character in it ({error.object!r:.40}); save it as UTF-8 anew") from error
+
+
+def _check_content(content: Content) -> None:
+    path, packed = content.path, content.path.suffix.lower() in PACKED
+    if content.suffix not in (".npz", ".txt") and content.suffix not in TABLES:
+        raise DataProblem(
+            f"{path}: data files {'in it ' if packed else ''}of kind {content.suffix or 'no suffix'!r} are unknown; "
+            f"give one of {_KINDS}"
+        )
+    if content.is_empty():
+        raise DataProblem(f"{path} is empty")
 
 
 def _ignoring(path: Path, frame: pd.DataFrame, ignore: Sequence[str]) -> pd.DataFrame:
@@ -113,30 +144,54 @@ def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
         raise DataProblem(f"{path} has no rows")
     columns = [str(column) for column in frame.columns]
     frame.columns = pd.Index(columns)
-    target = spec.target
-    if target is None:
-        raise DataProblem(
-            f"{path}: which column is to be predicted? give `data: {{target: COLUMN}}`; {nearest('', columns)}"
-        )
-    if target not in columns:
-        raise DataProblem(f"{path} has no column {target!r} to predict; {nearest(target, columns)}")
+    target, source = _checked_target(path, columns, spec), str(path)
     check_columns(path, columns)
-    for name in spec.categorical:
-        check_column(path, name, columns, "data.categorical")
     divider = divider_column(path, frame, spec)
-    features = tuple(column for column in columns if column not in (target, divider_key(spec)[1]))
-    if not features:
-        raise DataProblem(f"{path} has no column beside the target {target}; there is nothing to predict from")
-    y, source = target_column(path, frame[target]), str(path)
-    if target in spec.categorical:
-        y = named(y)
-    held = {str(name): column for name, column in frame.items()}
+    _check_named(path, columns, spec)
+    held = {str(name): column for name, column in frame.items() if name != divider_key(spec)[1]}
     del frame  # so that a column is freed once it has left `held`
-    text = text_columns(held, features, spec.categorical, source)
+    cells = Cells.fit(held, spec, source)
+    held = cells.expand(held, source)
+    held |= {name: named(held[name]) for name in spec.categorical if name in held}
+    y = target_column(path, held.pop(target))
+    if not held:
+        raise DataProblem(f"{path} has no column beside the target {target}; there is nothing to predict from")
+    features = tuple(held)
+    text, problems = text_columns(held, features, spec.categorical, source)
     words = table_words(held, text) if text else None
     categories = set(text)
     numbers = taken_values(held, len(y), [name for name in features if name not in categories])
-    return Raw(source, path.stem, "table", numbers, y, features, (), tuple(text), words, divider)
+    name = data_name(path)
+    return Raw(
+        source, name, "table", numbers, y, features, (), tuple(text), words, divider, None, cells, tuple(problems)
+    )
+
+
+def _checked_target(path: Path, columns: Sequence[str], spec: DataSpec) -> str:
+    """The target; DataProblem where the study names none, or one that is not there."""
+    if spec.target is not None and spec.target in columns:
+        return spec.target
+    first = header_note(content_of(path), TableFormat.of(spec)) if is_separated(path) else None
+    or_row = "" if first is None else f"; {first}"
+    if spec.target is None:
+        raise DataProblem(
+            f"{path}: which column is to be predicted? give `data: {{target: COLUMN}}`; {nearest('', columns)}{or_row}"
+        )
+    raise DataProblem(f"{path} has no column {spec.target!r} to predict; {nearest(spec.target, columns)}{or_row}")
+
+
+def _check_named(path: Path, columns: Sequence[str], spec: DataSpec) -> None:
+    """DataProblem where a column that the study names is not there, or is named for two ends."""
+    for key in ("categorical", "numbers", "dates"):
+        for name in getattr(spec, key):
+            check_column(path, name, columns, f"data.{key}")
+            if key == "dates" and name in (spec.target, divider_key(spec)[1]):
+                raise DataProblem(f"{path}: data.dates names {name}, which is no feature; take it out of the list")
+    twice = next((name for name in spec.categorical if name in (*spec.numbers, *spec.dates)), None) or next(
+        (name for name in spec.numbers if name in spec.dates), None
+    )
+    if twice is not None:
+        raise DataProblem(f"{path}: column {twice} is named as two of categorical, numbers and dates; name it once")
 
 
 def divider_column(path: Path, frame: pd.DataFrame, spec: DataSpec) -> np.ndarray | None:
@@ -151,18 +206,32 @@ def divider_column(path: Path, frame: pd.DataFrame, spec: DataSpec) -> np.ndarra
 
 
 def target_column(path: Path, column: pd.Series) -> np.ndarray:
-    """The target's values as a numpy array of integers, floats, booleans or text."""
+    """The target's values: integers, floats (NaN where one is missing), booleans or text.
+
+    Text and booleans with gaps are objects, None where one is missing.
+    """
     import pandas as pd
 
-    if gaps := int(column.isna().sum()):
-        raise DataProblem(f"{path}: {gaps} of {len(column)} rows have no value of the target {column.name}; drop them")
     types = pd.api.types
-    if types.is_bool_dtype(column):
-        return column.to_numpy(dtype=bool)
-    if types.is_integer_dtype(column):
-        return column.to_numpy(dtype=np.int64)
-    if types.is_float_dtype(column):
-        return column.to_numpy(dtype=np.float64)
     if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
         raise DataProblem(f"{path}: the target {column.name} is a date; give it as a number, or as text for classes")
-    return column.astype(str).to_numpy(dtype=str)
+    gaps = column.isna().to_numpy()
+    flags = types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean"
+    if is_numbers(column) and not flags:
+        if types.is_integer_dtype(column) and not gaps.any():
+            return np.asarray(column.to_numpy(dtype=np.uint64 if column.max() > MOST_INTEGER else np.int64))
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if flags and not gaps.any():
+        return np.asarray(column.to_numpy(dtype=bool))
+    known = column[~gaps].astype(bool if flags else str)
+    longest = 0 if flags else int(known.str.len().max() or 0)
+    if longest > LONGEST_CLASS:
+        raise DataProblem(
+            f"{path}: the target {column.name} has texts of up to {longest} characters, which are no class names; name "
+            "another column"
+        )
+    if not gaps.any():
+        return np.asarray(known.to_numpy(dtype=str))
+    y = np.full(len(column), None, dtype=object)
+    y[~gaps] = known.to_numpy(dtype=object)
+    return y

@@ -33,6 +33,11 @@ def _kept(read: Read, spec: DataSpec, _changed: int | None) -> Raw:
     return read(spec)
 
 
+def forget() -> None:
+    """Keep no source any longer."""
+    _kept.cache_clear()
+
+
 def _changed(spec: DataSpec) -> int | None:
     """When the file was last written, so that a changed one is read again; None of built-in data."""
     path = function_file(spec.source) if is_function(spec.source) else Path(spec.source)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainers.data.builtin import DATASETS
+from trainers.data.content import data_name
 from trainers.data.dates import read_dates
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import check_column, divider_column, read_frame
@@ -28,6 +29,7 @@ from trainers.data.kept import read_or_kept
 from trainers.data.preparation import Preparation
 from trainers.data.raw import Raw, nearest, one_of
 from trainers.data.split import Rows, split_rows
+from trainers.data.table_format import TableFormat
 from trainers.data.text import check_texts, is_blank
 from trainers.data.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from trainers.errors import DataProblem
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 TASK = "translation"
 BUILT_IN = {"dates": read_dates}
 TOKENIZERS = ("character", "bpe")
-_SEPARATED = {".csv": ",", ".tsv": "\t"}
 
 
 def is_pairs(spec: DataSpec) -> bool:
@@ -167,7 +168,7 @@ def _read_source(spec: DataSpec) -> Raw:
 
 def _read(path: Path, spec: DataSpec) -> Raw:
     """The two columns of a table file, and what the split goes by."""
-    frame = read_frame(path, spec.ignore)
+    frame = read_frame(path, spec.ignore, TableFormat.of(spec))
     frame.columns = frame.columns.astype(str)
     columns = list(frame.columns)
     source, target = str(spec.text), spec.target
@@ -183,18 +184,13 @@ def _read(path: Path, spec: DataSpec) -> Raw:
         raise DataProblem(f"{path}: data.text and data.target both name {target}; give two columns")
     divider = divider_column(path, frame, spec)
     x, y = _texts(path, frame, (source, target))
-    return Raw(str(path), path.stem, "pairs", x, y, (source,), divider=divider)
+    return Raw(str(path), data_name(path), "pairs", x, y, (source,), divider=divider)
 
 
 def _texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> list[np.ndarray]:
-    """Columns as texts, None where there is none; those of a separated file are read again, as they stand there."""
+    """Columns as texts, None where there is none."""
     import pandas as pd
 
-    separator = _SEPARATED.get(path.suffix.lower())
-    if separator is not None:
-        frame = pd.read_csv(
-            path, sep=separator, encoding="utf-8-sig", usecols=list(names), dtype=str, keep_default_na=False
-        )
     for name in names:
         column = frame[name]
         if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)) and column.notna().any():

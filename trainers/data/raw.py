@@ -17,9 +17,14 @@ from trainers.errors import DataProblem
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trainers.data.cells import Cells
+
 MOST_CLASSES = 20  # distinct values of an integer column that is taken for classes
+TASKS = ("classification", "regression")
 MISSING = ("error", "drop", "mean", "median", "most_frequent", "constant")
 NUMBERS_AT_ONCE = 2**20  # that are worked on: bounds the memory, changes no result
+_COMPARED, _COMPARED_TO = 100, 2000  # letters of a name, and how many names an unknown one is compared with
+_NUMBERS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")  # objects that are numbers
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -38,6 +43,8 @@ class Raw:
         words: their values, (rows, columns of text); None where a value is missing.
         divider: the values of the column that the split goes by, where it goes by one.
         times: of the rows of a series whose study names the column.
+        cells: how the values of a table were read, which is how rows to predict are read.
+        problems: what keeps columns from being trained on, in sentences.
     """
 
     source: str
@@ -51,6 +58,8 @@ class Raw:
     words: np.ndarray | None = None
     divider: np.ndarray | None = None
     times: Times | None = None
+    cells: Cells | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -66,40 +75,114 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is predicted: the task, and for classes their names and what they were before."""
+    """What is predicted: the task, for classes their names and what they were before, and why it is this task."""
 
     task: str
     classes: tuple[str, ...] = ()
     labels: str = "text"
+    reason: str = ""
 
 
-def encode_target(raw: Raw) -> tuple[Target, np.ndarray]:
+def encode_target(raw: Raw, task: str | None = None) -> tuple[Target, np.ndarray]:
     """The task, and the targets as int64 class indices or float64 numbers.
 
     Text and booleans are classes. Integers are classes for images, and for tables when they take
-    at most 20 distinct values; other integers, and all floats, are a regression.
+    at most 20 distinct values; other integers, and all floats, are a regression. Unless `task` says otherwise.
+
+    Raises:
+        DataProblem: a target is missing or infinite, there is one class alone, or text is to be a regression.
     """
+    one_of("data.task", task or TASKS[0], TASKS)
     y = raw.y
-    if y.dtype.kind == "f":
-        return Target("regression"), _finite_target(y, raw.source)
+    _check_target(raw)
+    if task == "regression" and y.dtype.kind not in "fiub":
+        raise DataProblem(
+            f"{raw.source}: data.task is regression, and the target holds text, such as {str(y[0])[:40]!r}; give "
+            "numbers"
+        )
+    if task == "regression" or (task is None and y.dtype.kind == "f"):
+        return Target("regression", reason=_why_numbers(y, task)), y.astype(np.float64)
     values, indices = np.unique(y, return_inverse=True)
-    if y.dtype.kind in "iu" and raw.kind == "table" and len(values) > MOST_CLASSES:
-        return Target("regression"), y.astype(np.float64)
+    if task is None and y.dtype.kind in "iu" and raw.kind == "table" and len(values) > MOST_CLASSES:
+        return Target("regression", reason=_why_numbers(y, task, len(values))), y.astype(np.float64)
     if len(values) < 2:
         only = f"one class, {values[0]}" if len(values) else "no rows"
         raise DataProblem(f"{raw.source}: the target has {only}; there is nothing to tell apart")
-    labels = {"i": "integer", "u": "integer", "b": "boolean"}.get(y.dtype.kind, "text")
     if raw.classes:
         return Target("classification", raw.classes, "text"), indices.astype(np.int64)
-    return Target("classification", tuple(str(value) for value in values), labels), indices.astype(np.int64)
+    names, labels = _classes(values)
+    return Target("classification", names, labels, _why_classes(raw, values, task)), indices.astype(np.int64)
 
 
-def _finite_target(y: np.ndarray, source: str) -> np.ndarray:
-    y = y.astype(np.float64)
-    for what, bad in (("missing", np.isnan(y)), ("infinite", np.isinf(y))):
-        if count := int(bad.sum()):
-            raise DataProblem(f"{source}: {count} of {len(y)} target values are {what}; take these rows out")
-    return y
+def _classes(values: np.ndarray) -> tuple[tuple[str, ...], str]:
+    """The names of classes, and what they were before."""
+    if values.dtype.kind == "f" and (values == np.floor(values)).all():
+        return tuple(str(int(value)) for value in values.tolist()), "integer"
+    labels = {"i": "integer", "u": "integer", "b": "boolean", "f": "float"}.get(values.dtype.kind, "text")
+    return tuple(str(value) for value in values.tolist()), labels
+
+
+def _why_numbers(y: np.ndarray, task: str | None, distinct: int | None = None) -> str:
+    """Why a target is a regression, and how to have classes where it may be meant so."""
+    if task is not None:
+        return "data.task says so"
+    or_classes = "; if they are classes: `data: {task: classification}`"
+    if distinct is not None:
+        return f"the target has {distinct} distinct whole numbers, more than {MOST_CLASSES}{or_classes}"
+    values = np.unique(y)
+    if len(values) > MOST_CLASSES:
+        return "the target has numbers with decimals" + ("" if (values != np.floor(values)).any() else or_classes)
+    shown = ", ".join(str(value) for value in values[:4].tolist()) + (", ..." if len(values) > 4 else "")
+    return f"the target has numbers with decimals ({shown}){or_classes}"
+
+
+def _why_classes(raw: Raw, values: np.ndarray, task: str | None) -> str:
+    """Why a target is classes, and how to have a regression where it may be meant so."""
+    kind = values.dtype.kind
+    if task is not None:
+        return "data.task says so"
+    if kind == "b":
+        return "the target has booleans"
+    if kind not in "iu":
+        return "the target has text"
+    if raw.kind == "table":
+        return (
+            f"the target has {len(values)} distinct whole numbers, no more than {MOST_CLASSES}; if they are "
+            "quantities: `data: {task: regression}`"
+        )
+    return "the target has whole numbers"
+
+
+def _check_target(raw: Raw) -> None:
+    """DataProblem if a target is missing or infinite."""
+    y = raw.y
+    if y.dtype.kind == "O" or y.dtype.kind == "f":
+        gaps = ~has_target(y)
+        if count := int(gaps.sum()):
+            raise DataProblem(f"{raw.source}: {count} of {len(y)} target values are missing; take these rows out")
+    if y.dtype.kind == "f" and (count := int(np.isinf(y).sum())):
+        raise DataProblem(f"{raw.source}: {count} of {len(y)} target values are infinite; take these rows out")
+
+
+def has_target(y: np.ndarray) -> np.ndarray:
+    """Which targets are there."""
+    import pandas as pd
+
+    return np.asarray(~pd.isna(y), dtype=bool)
+
+
+def known_target(raw: Raw) -> Raw:
+    """The rows with a target, which has the type that it would have without the others."""
+    known = has_target(raw.y)
+    if known.all():
+        return raw
+    rows = raw.take(np.flatnonzero(known))
+    y = rows.y
+    if y.dtype.kind == "O":
+        y = y.astype(bool if all(isinstance(value, bool) for value in y) else str)
+    elif y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
+        y = y.astype(np.int64)
+    return dataclasses.replace(rows, y=y)
 
 
 def check_values(
@@ -167,11 +250,19 @@ def _values(count: int) -> str:
     return f"{count} value{'s' if count != 1 else ''}"
 
 
-def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> np.ndarray:
-    """Columns of numbers as float64; DataProblem names those that hold none."""
+def is_numbers(column: pd.Series) -> bool:
+    """Whether a column holds numbers or booleans, with or without gaps, of whatever type."""
     import pandas as pd
 
-    text = [name for name in features if not pd.api.types.is_numeric_dtype(frame[name])]
+    types = pd.api.types
+    if types.is_numeric_dtype(column):
+        return True
+    return bool(column.dtype == object and types.infer_dtype(column, skipna=True) in _NUMBERS)
+
+
+def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> np.ndarray:
+    """Columns of numbers as float64; DataProblem names those that hold none."""
+    text = [name for name in features if not is_numbers(frame[name])]
     if text:
         told = ", ".join(f"{name} (such as {_example(frame[name])!r})" for name in text[:5])
         more = f" and {len(text) - 5} more" if len(text) > 5 else ""
@@ -226,7 +317,13 @@ def one_of(key: str, value: str, choices: Sequence[str]) -> None:
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest choice, then all of them."""
     known = list(choices)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+    near = difflib.get_close_matches(word[:_COMPARED], known[:_COMPARED_TO], n=1, cutoff=0.5)
+    hint = f"did you mean {quoted(near[0])}? " if near else ""
+    shown = ", ".join(map(quoted, known[:20])) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
     return f"{hint}choose from: {shown}"
+
+
+def quoted(name: str) -> str:
+    """A name in a message: in quotes where its spaces would not be seen, and cut where it is long."""
+    name = name if len(name) <= _COMPARED else f"{name[:_COMPARED]}..."
+    return repr(name) if name != name.strip() or not name.isprintable() or not name else name

@@ -1,4 +1,4 @@
-"""Tables as files hold them: .csv .tsv .parquet .jsonl .npy, each read into a data frame of separate columns.
+"""Tables as files hold them: .csv .tsv .parquet .jsonl .npy .xlsx, each read into a data frame of separate columns.
 
 Memory is what bounds the size of a file, so columns are read a few, or a part of their rows, at a
 time. What the columns mean, and which of them is the target, is in files.py.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainers.data.raw import nearest
+from trainers.data.content import Content
+from trainers.data.excel import read_excel
+from trainers.data.headers import Header, check_column, read_header
+from trainers.data.jsonl import read_jsonl
+from trainers.data.npy import read_npy
+from trainers.data.table_format import TableFormat
 from trainers.errors import DataProblem
 
 if TYPE_CHECKING:
@@ -27,43 +28,67 @@ ROWS_AT_ONCE = 100_000  # of a CSV; pandas needs 3 times the text of what it par
 GROUPS = 32  # of columns that a Parquet file is read in at most
 
 
-def check_column(path: Path, name: str, columns: Sequence[str], key: str) -> None:
-    """DataProblem if a column that the study names is not in the file."""
-    if name not in columns:
-        raise DataProblem(f"{path} has no column {name!r}, which {key} names; {nearest(name, columns)}")
-
-
-def check_columns(path: Path, columns: Sequence[str]) -> None:
-    """DataProblem if two columns have one name."""
-    twice = [name for name, count in Counter(columns).items() if count > 1]
-    if twice:
-        raise DataProblem(f"{path} has two columns named {twice[0]}; rename one")
-
-
-def _read_separated(path: Path, separator: str, ignore: Sequence[str]) -> pd.DataFrame:
+def read_separated(content: Content, ignore: Sequence[str], form: TableFormat) -> pd.DataFrame:
     """A CSV or TSV. Its lines are counted first: pandas pads short ones in silence."""
     import pandas as pd
 
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=separator)
-            header = _header(path, reader, separator)
-        if not _plain_and_even(path, reader.line_num, separator.encode(), len(header)):
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                _check_lines(path, csv.reader(file, delimiter=separator), len(header))
+        header = read_header(content, form)
+        if not _plain_and_even(content, header):
+            _check_lines(content, header)
         for name in ignore:
-            check_column(path, name, header, "data.ignore")
-        options: dict[str, Any] = {
-            "sep": separator,
-            "low_memory": False,
-            "encoding": "utf-8-sig",
-            "usecols": [name for name in header if name not in ignore] if ignore else None,
-        }
-        with pd.read_csv(path, **options, chunksize=ROWS_AT_ONCE) as chunks:
-            frame = _together(chunks)
-        return pd.DataFrame(pd.read_csv(path, **options)) if frame is None else frame
+            check_column(content.path, name, header.names, "data.ignore")
+        left_out = set(ignore)
+        wanted = [name for name in header.names if name not in left_out]
+        if (frame := _together(parse(content, header, form, wanted, ROWS_AT_ONCE))) is not None:
+            return frame
+        return next(parse(content, header, form, wanted, None))
     except (csv.Error, pd.errors.ParserError) as error:
-        raise DataProblem(f"{path} is not a table: {error}") from error
+        raise DataProblem(f"{content.path} is not a table: {error}") from error
+
+
+def parse(
+    content: Content, header: Header, form: TableFormat, wanted: Sequence[str], rows: int | None, **options: Any
+) -> Iterator[pd.DataFrame]:
+    """The rows of a table in text, some at a time, or all of them (None).
+
+    Args:
+        content: of the file.
+        header: its first lines.
+        form: how it is written.
+        wanted: the columns to read.
+        rows: how many at a time.
+        options: of pandas, in the place of our own.
+    """
+    import pandas as pd
+
+    names = set(header.names)
+    ours: dict[str, Any] = {
+        "sep": header.separator,
+        "decimal": form.decimal,
+        "names": list(header.names),
+        "header": 0 if form.header else None,
+        "skiprows": header.skipped,
+        "usecols": None if len(wanted) == len(header.names) else list(wanted),
+        "dtype": {name: str for name in form.texts if name in names},
+        "na_values": ["", *form.gaps],
+        "keep_default_na": False,
+        "low_memory": False,
+        "encoding": "utf-8-sig",
+        "iterator": True,
+        **options,
+    }
+    with content.open() as file, pd.read_csv(file, **ours) as chunks:
+        if rows is None:
+            yield chunks.read()
+            return
+        part = chunks.read(rows)
+        while True:
+            yield part
+            try:
+                part = chunks.read(rows)
+            except StopIteration:
+                return
 
 
 def _together(chunks: Iterable[pd.DataFrame]) -> pd.DataFrame | None:
@@ -102,69 +127,52 @@ def _one_column(parts: list[pd.Series]) -> pd.Series | None:
     return pd.concat(parts, ignore_index=True)
 
 
-def _header(path: Path, reader: Any, separator: str) -> list[str]:
-    header: list[str] | None = next((line for line in reader if line), None)
-    if header is None:
-        raise DataProblem(f"{path} is empty")
-    if len(header) == 1 and ";" in header[0]:
-        raise DataProblem(f"{path} is separated by semicolons; save it with {separator!r} between the values")
-    if "" in (name.strip() for name in header):
-        place = [name.strip() for name in header].index("") + 1
-        raise DataProblem(
-            f"{path}: column {place} has no name; name it, or take it out (a row number predicts nothing)"
-        )
-    check_columns(path, header)
-    return header
-
-
-def _plain_and_even(path: Path, above: int, separator: bytes, columns: int) -> bool:
-    """Whether each line under the header (`above` lines) has a value a column, seen without parsing.
+def _plain_and_even(content: Content, header: Header) -> bool:
+    """Whether each line under the header has a value a column, seen without parsing.
 
     Lines with quotes or zero bytes are left for the csv module to look at.
 
     590 MB take 1 s, and the csv module 3 to 9 s; that has the last word on what is not so plain.
     """
-    with path.open("rb") as file:
+    separator, marks = header.separator.encode(), len(header.names) - 1
+    with content.open() as file:
         return all(
-            line.count(separator) == columns - 1 and b'"' not in line and b"\0" not in line and b"\r" not in line[:-2]
-            for line in itertools.islice(file, above, None)
+            line.count(separator) == marks and b'"' not in line and b"\0" not in line and b"\r" not in line[:-2]
+            for line in itertools.islice(file, header.lines, None)
         )
 
 
-def _check_lines(path: Path, reader: Any, columns: int) -> None:
-    for line in reader:
-        if any("\0" in value for value in line):
-            raise DataProblem(f"{path}, line {reader.line_num}: a zero byte, which text has not; save it as UTF-8")
-        if line and len(line) != columns:
-            raise DataProblem(
-                f"{path}, line {reader.line_num}: {len(line)} values where the header names {columns} columns"
-            )
+def _check_lines(content: Content, header: Header) -> None:
+    path, columns = content.path, len(header.names)
+    with content.text() as file:
+        for _ in range(header.skipped):
+            file.readline()
+        reader = csv.reader(file, delimiter=header.separator)
+        for line in reader:
+            number = reader.line_num + header.skipped
+            if any("\0" in value for value in line):
+                raise DataProblem(f"{path}, line {number}: a zero byte, which text has not; save it as UTF-8")
+            if line and len(line) != columns:
+                raise DataProblem(f"{path}, line {number}: {len(line)} values where the header names {columns} columns")
 
 
-def _read_csv(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
-    return _read_separated(path, ",", ignore)
-
-
-def _read_tsv(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
-    return _read_separated(path, "\t", ignore)
-
-
-def _read_parquet(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
+def _read_parquet(content: Content, ignore: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
     from pyarrow import parquet, types
 
+    path, file = content.path, content.seekable()
     try:
-        schema = parquet.read_schema(path)
+        schema = parquet.read_schema(file)
         for name in ignore:
             check_column(path, name, schema.names, "data.ignore")
         wanted = [name for name in schema.names if name not in ignore]
         decimals = {field.name for field in schema if types.is_decimal(field.type)}  # objects to pandas, not numbers
         stored = [name for name in (schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
         if stored or not wanted or len(set(wanted)) < len(wanted):  # an index among the columns is for pandas to tell
-            frame = pd.read_parquet(path, columns=wanted if ignore else None)
+            frame = pd.read_parquet(file, columns=wanted if ignore else None)
             return frame.astype({name: np.float64 for name in decimals if name in frame.columns})
         groups = np.array_split(np.array(wanted, dtype=object), min(GROUPS, len(wanted)))
-        frames = (pd.read_parquet(path, columns=list(group)) for group in groups)
+        frames = (pd.read_parquet(file, columns=list(group)) for group in groups)
         # Copies, so that pyarrow, which gives little back, reads the next columns into the memory of these.
         copied = (column.copy() for frame in frames for _, column in frame.items())
         columns = {column.name: column.astype(np.float64) if column.name in decimals else column for column in copied}
@@ -173,86 +181,19 @@ def _read_parquet(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
         raise DataProblem(f"{path} is not a Parquet file: {error}") from error
 
 
-def _read_jsonl(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = []
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                rows.append(_json_row(path, number, line))
-    frame = pd.DataFrame(rows)
-    for name in ignore:
-        check_column(path, name, list(frame.columns), "data.ignore")
-    return frame.drop(columns=list(ignore))
+Read = Callable[[Content, Sequence[str], TableFormat], Any]
 
 
-def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataProblem(f"{path}, line {number}: not JSON: {error.msg} (column {error.colno})") from error
-    if not isinstance(row, dict):
-        raise DataProblem(f'{path}, line {number}: a row is an object such as {{"age": 41}}, not {line.strip()[:40]}')
-    return row
+def _typed(read: Callable[[Content, Sequence[str]], Any]) -> Read:
+    """A reader of files whose values have types of their own."""
+    return lambda content, ignore, form: read(content, ignore)  # noqa: ARG005
 
 
-def _read_npy(path: Path, ignore: Sequence[str]) -> pd.DataFrame:
-    """Two dimensions are the columns x0, x1, ...; of a structured array the fields are."""
-    import pandas as pd
-
-    try:
-        with path.open("rb") as file:
-            values = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataProblem(f"{path} is not an .npy file of plain values: {error}") from error
-    if not isinstance(values, np.ndarray):  # an .npz by another name
-        raise DataProblem(f"{path} holds several arrays; name it .npz")
-    columns = _fields(path, values) if values.dtype.names else _plain_columns(path, values)
-    for name in ignore:
-        check_column(path, name, list(columns), "data.ignore")
-    return pd.DataFrame({name: column for name, column in columns.items() if name not in ignore}, copy=False)
-
-
-def _fields(path: Path, values: np.ndarray) -> dict[str, np.ndarray]:
-    if values.ndim != 1:
-        raise DataProblem(f"{path}: a structured array has one dimension, a row an element, not {values.shape}")
-    fields = {name: values[name] for name in values.dtype.names or ()}
-    for name, column in fields.items():
-        if column.ndim != 1:
-            raise DataProblem(
-                f"{path}: field {name} holds {column.shape[1:]} values a row; give each a field of its own"
-            )
-    return {name: _native(path, name, column) for name, column in fields.items()}
-
-
-def _plain_columns(path: Path, values: np.ndarray) -> dict[str, np.ndarray]:
-    if values.ndim > 2:
-        raise DataProblem(
-            f"{path}: an array of {values.ndim} dimensions {values.shape} has no target; save an .npz file with the "
-            "arrays x (the images or sequences) and y (a target each)"
-        )
-    if values.ndim < 2:
-        raise DataProblem(f"{path}: a table has two dimensions, (rows, columns), not {values.shape}")
-    return {f"x{place}": _native(path, f"x{place}", values[:, place]) for place in range(values.shape[1])}
-
-
-def _native(path: Path, name: str, column: np.ndarray) -> np.ndarray:
-    """A column in this machine's byte order, and text as text."""
-    if column.dtype.kind == "S":
-        try:
-            return np.char.decode(column, "utf-8")
-        except UnicodeDecodeError as error:
-            raise DataProblem(f"{path}: field {name} is not UTF-8 text; save it as text") from error
-    if column.dtype.kind not in "fiubUMm":
-        raise DataProblem(f"{path}: {name} holds {column.dtype}, which no column can; give numbers or text")
-    return np.asarray(column, dtype=column.dtype.newbyteorder("="))
-
-
-TABLES: dict[str, Callable[[Path, Sequence[str]], Any]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".parquet": _read_parquet,
-    ".jsonl": _read_jsonl,
-    ".npy": _read_npy,
+TABLES: dict[str, Read] = {
+    ".csv": read_separated,
+    ".tsv": read_separated,
+    ".parquet": _typed(_read_parquet),
+    ".jsonl": _typed(read_jsonl),
+    ".npy": _typed(read_npy),
+    ".xlsx": read_excel,
 }

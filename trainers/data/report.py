@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from trainers.data import load, load_test, look, read_raw
+from trainers.data import load, load_test, look, read_raw, reading_notes
 from trainers.data.corpus import corpus_notes, is_corpus
 from trainers.data.facts import Data, Split
 from trainers.data.giveaways import giveaways
 from trainers.data.image_folder import class_indices, folder_rows, is_image_folder, list_folder
 from trainers.data.image_report import image_notes, look_through
+from trainers.data.kept import forget, read_or_kept
 from trainers.data.pairs import columns_told, is_pairs, pairs_notes
-from trainers.data.raw import Raw, complete_rows, encode_target
+from trainers.data.raw import Raw, complete_rows, encode_target, known_target
 from trainers.data.report_parts import (
     duplicates_of,
     hashes_of,
@@ -45,18 +46,25 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
     """The report on a study's data.
 
     Returns:
-        source, kind, task, rows; columns (name, type, missing, distinct, and min, mean, max or the
-        most frequent values; of texts the same of their characters); splits (rows by split; of a
-        series windows); target (name, and classes by split, or min, mean, max); duplicates (rows of
-        validation or test that training has as well); giveaways (columns that alone give the target
-        away); problem: what keeps the data from being trained on, or None; notes: what to look at, in
-        sentences. Of a folder of images also images: how many have which size and mode, which are
-        broken, and what is left out.
+        source, kind, task, reason (why it is this task), rows; columns (name, type, missing, distinct,
+        and min, mean, max or the most frequent values; of texts the same of their characters); splits
+        (rows by split; of a series windows); target (name, and classes by split, or min, mean, max);
+        duplicates (rows of validation or test that training has as well); giveaways (columns that alone
+        give the target away); problem: what keeps the data from being trained on, or None; notes: what
+        to look at, in sentences. Of a folder of images also images: how many have which size and mode,
+        which are broken, and what is left out.
 
     Raises:
         DataProblem: the data cannot be read at all.
     """
-    spec = replace(spec, validation_seed=None)
+    spec = replace(spec, validation_seed=None, keep=True)  # it is read once, for its splits and for its report
+    try:
+        return _report(spec)
+    finally:
+        forget()
+
+
+def _report(spec: DataSpec) -> dict[str, Any]:
     if is_image_folder(spec):
         return _of_images(spec)
     problem, data = None, None
@@ -77,11 +85,13 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
 
 def _of_table(spec: DataSpec, problem: str | None) -> dict[str, Any]:
     """The report on a table, or on images in arrays."""
-    raw = read_raw(spec)
+    raw = read_or_kept(read_raw, spec)
     columns, count = table_columns(raw), len(raw.y)
+    read = reading_notes(spec, raw) if raw.kind == "table" else []
     if spec.missing == "drop" and len(whole := complete_rows(raw)):
         raw = raw.take(whole)
-    return _of_rows(spec, raw, count, columns, problem)
+    report = _of_rows(spec, raw, count, columns, problem)
+    return {**report, "notes": [*read, *report["notes"]]}
 
 
 def _of_texts(spec: DataSpec, data: Data | None, problem: str | None) -> dict[str, Any]:
@@ -98,7 +108,8 @@ def _of_rows(
     spec: DataSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
 ) -> dict[str, Any]:
     """The report on rows that stand for themselves; `count` are read, and those of `raw` can be trained on."""
-    target, values = encode_target(raw)
+    raw = known_target(raw)
+    target, values = encode_target(raw, spec.task)
     try:
         rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.divider)
     except DataProblem:
@@ -107,6 +118,7 @@ def _of_rows(
         "source": raw.source,
         "kind": raw.kind,
         "task": target.task,
+        "reason": target.reason,
         "rows": count,
         "columns": columns,
         "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},

@@ -75,7 +75,7 @@ def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
     cut = _cut(spec)
     raw = read_whole(spec)
     check_series(raw, spec.target)
-    target, values = _target(raw, cut)
+    target, values = _target(raw, cut, spec.task)
     check_values(raw.x, raw.features, spec.missing, raw.source)
     spans = _spans(len(raw.x), cut, spec, raw.source)
     train = slice(*spans[0])
@@ -113,6 +113,7 @@ def _data(raw: Raw, target: Target, splits: Sequence[Split], preparation: Prepar
         preparation=preparation,
         horizon=cut.horizon,
         period=cut.period,
+        reason=target.reason,
     )
     return Data(train, validation, facts), test
 
@@ -160,8 +161,11 @@ def _cut(spec: DataSpec) -> Cut:
     return Cut(spec.window, spec.horizon or 0, spec.period)
 
 
-def _target(raw: Raw, cut: Cut) -> tuple[Target, np.ndarray]:
-    target, values = encode_target(raw if cut.horizon else replace(raw, kind="table"))  # whole numbers as in tables
+def _target(raw: Raw, cut: Cut, task: str | None) -> tuple[Target, np.ndarray]:
+    if cut.horizon and task is not None:
+        raise DataProblem(f"{raw.source}: data.task is {task}, and data.horizon forecasts; leave one of them out")
+    # Whole numbers are classes as in tables.
+    target, values = encode_target(raw if cut.horizon else replace(raw, kind="table"), task)
     if cut.horizon:
         return replace(target, task="forecasting"), values
     if target.task != "classification":
@@ -225,7 +229,7 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
     raw = read_whole(spec)
     check_values(_flat(raw.x), raw.features, spec.missing, raw.source)
-    target, values = encode_target(raw)
+    target, values = encode_target(raw, spec.task)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
     preparation = Preparation.fit(_flat(raw.x[rows.train]), values[rows.train], target, spec, raw)
     splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]

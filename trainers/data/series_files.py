@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainers.data.content import data_name
 from trainers.data.files import read_frame
 from trainers.data.raw import Raw, nearest, table_values
 from trainers.data.series_builtin import SERIES
+from trainers.data.table_format import TableFormat
 from trainers.data.times import Times, check_order, odd_time, read_times
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
@@ -25,7 +27,11 @@ def read_series(spec: DataSpec) -> Raw:
     Raises:
         DataProblem: a column is missing or holds no numbers, or a row has no time.
     """
-    frame = SERIES[spec.source].read() if spec.source in SERIES else read_frame(Path(spec.source), spec.ignore)
+    frame = (
+        SERIES[spec.source].read()
+        if spec.source in SERIES
+        else read_frame(Path(spec.source), spec.ignore, TableFormat.of(spec))
+    )
     columns = [str(column) for column in frame.columns]
     frame = frame.set_axis(columns, axis=1)
     if spec.target is None:
@@ -43,7 +49,7 @@ def read_series(spec: DataSpec) -> Raw:
         raise DataProblem(f"{spec.source} has no column beside the target {spec.target}; there is nothing to look at")
     x = table_values(frame, features, spec.source)
     y = x[:, 0] if spec.horizon else _classes(frame[spec.target])
-    return Raw(spec.source, Path(spec.source).stem, "series", x, y, features, times=times)
+    return Raw(spec.source, data_name(Path(spec.source)), "series", x, y, features, times=times)
 
 
 def check_series(raw: Raw, target: str | None) -> None:

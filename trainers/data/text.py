@@ -9,13 +9,14 @@ share of the training texts that cuts. Reading files is in files.py, tokenizing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainers.data.content import data_name
 from trainers.data.docstrings import read_docstrings
 from trainers.data.facts import Data, Facts, Split
 from trainers.data.files import check_column, divider_column, read_frame, target_column
@@ -23,8 +24,10 @@ from trainers.data.kept import read_or_kept
 from trainers.data.preparation import BALANCES, Preparation
 from trainers.data.raw import Raw, Target, encode_target, nearest, one_of
 from trainers.data.split import split_rows
+from trainers.data.table_format import TableFormat
 from trainers.data.tokens import SPECIAL, Tokenizer
 from trainers.data.varied import VariedTexts, asked, check_kind
+from trainers.data.written import check_target
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec, TokenSpec
 
@@ -52,7 +55,8 @@ def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
     _check_spec(spec)
     raw = read_texts(spec)
     raw, dropped = _usable(raw, spec.missing)
-    target, values = encode_target(raw)
+    check_target(raw, spec)
+    target, values = encode_target(raw, spec.task)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
     tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
     preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
@@ -67,6 +71,7 @@ def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
         features=raw.features,
         rows={**counts, "dropped": dropped} if dropped else counts,
         preparation=preparation,
+        reason=target.reason,
     )
     train, validation, test = splits
     texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
@@ -74,13 +79,16 @@ def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
 
 
 def texts_to_predict(x: Any, column: str) -> np.ndarray:
-    """Raw texts as given to a Predictor: a frame with the column, or a list, Series or array of str."""
+    """Raw texts as given to a Predictor: a frame, dicts or a dict with the column, or a list, Series, array of str."""
     if hasattr(x, "columns"):
         if column not in x.columns:
             raise DataProblem(f"{_TO_PREDICT} are in the column {column}, which is not there; {nearest(column, x)}")
         x = x[column]
     if isinstance(x, str):
         raise DataProblem(f"{_TO_PREDICT} are a list of them; put the one text into brackets")
+    if isinstance(x, Mapping):
+        x = [x]
+    x = [text[column] if isinstance(text, Mapping) and column in text else text for text in x]
     texts = np.empty(len(x), dtype=object)
     texts[:] = [str(text) if isinstance(text, str) else text for text in x]  # numpy's str_ becomes a plain one
     check_texts(texts, f"{_TO_PREDICT}: column {column}")
@@ -120,7 +128,7 @@ def _read_source(spec: DataSpec) -> Raw:
 
 def _read(path: Path, spec: DataSpec) -> Raw:
     """The text column and the target of a table file, and what the split goes by."""
-    frame = read_frame(path, spec.ignore)
+    frame = read_frame(path, spec.ignore, TableFormat.of(spec))
     columns = [str(column) for column in frame.columns]
     frame.columns = frame.columns.astype(str)
     column, target = str(spec.text), spec.target
@@ -135,7 +143,7 @@ def _read(path: Path, spec: DataSpec) -> Raw:
     if target == column:
         raise DataProblem(f"{path}: data.text and data.target both name {target}; give two columns")
     y, divider = target_column(path, frame[target]), divider_column(path, frame, spec)
-    return Raw(str(path), path.stem, "text", _texts(frame[column], str(path)), y, (column,), divider=divider)
+    return Raw(str(path), data_name(path), "text", _texts(frame[column], str(path)), y, (column,), divider=divider)
 
 
 def _texts(column: pd.Series, source: str) -> np.ndarray:

@@ -22,6 +22,7 @@ _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
 _SHORT_DAYS = ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _FORMATS = tuple(day + clock for day, clock in itertools.product((*_DAYS, *_SHORT_DAYS), _CLOCKS))
+_MONTH_FIRST, _DAY_FIRST = ("%m/", "%m-"), ("%d/", "%d-%m")
 _EPOCHS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # nanoseconds in one
 _FROM, _TO = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds since 1970
 _UNITS = (("d", 86_400 * 10**9), ("h", 3_600 * 10**9), ("min", 60 * 10**9), ("s", 10**9), ("ms", 10**6), ("us", 10**3))
@@ -59,10 +60,14 @@ class Times:
         return f"{difference / size:.4g} {unit}"
 
 
-def date_values(column: pd.Series) -> list[np.ndarray]:
+def date_values(column: pd.Series, day_first: bool | None = None) -> list[np.ndarray]:
     """A column of dates as nanoseconds since 1970 (UTC), in every way that all of its values can be read.
 
     Empty where they are no dates; two where the day might be the month.
+
+    Args:
+        column: without gaps.
+        day_first: whether the day stands before the month where both are numbers; None: both ways are tried.
     """
     import pandas as pd
 
@@ -73,7 +78,10 @@ def date_values(column: pd.Series) -> list[np.ndarray]:
     except (ValueError, TypeError):
         pass  # in no such way; the others are tried
     found: list[np.ndarray] = []
+    other = {True: _MONTH_FIRST, False: _DAY_FIRST, None: ()}[day_first]
     for form in _FORMATS:
+        if form.startswith(other):
+            continue
         if not pd.isna(pd.to_datetime(column.iloc[:1], utc=True, format=form, errors="coerce").iloc[0]):
             parsed = pd.to_datetime(column, utc=True, format=form, errors="coerce")
             if not parsed.isna().any():

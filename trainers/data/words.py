@@ -6,11 +6,14 @@ What a category becomes for a model is in preparation.py: that is fitted on the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainers.data.raw import Raw, no_words, one_of
+from trainers.data.amounts import Disguise, disguise_of, numbers_hint
+from trainers.data.cells import as_word, whole_words
+from trainers.data.raw import Raw, is_numbers, no_words, one_of
+from trainers.data.times import date_values
 from trainers.errors import DataProblem
 
 if TYPE_CHECKING:
@@ -23,37 +26,38 @@ MOST_CATEGORIES = {"onehot": 100, "embedding": 10_000}
 
 def text_columns(
     frame: Mapping[str, pd.Series], features: Sequence[str], categorical: Sequence[str], source: str
-) -> list[str]:
-    """The features that hold text, or that the study names as categories.
+) -> tuple[list[str], list[str]]:
+    """The features that hold text, or that the study names as categories; and what keeps some from being either.
 
-    Raises:
-        DataProblem: a column holds dates, lists, or numbers with a few texts between them.
+    Dates, lists, and numbers with a few texts between them cannot be trained on.
     """
     import pandas as pd
 
     types = pd.api.types
-    text, names = [], set(categorical)
+    text, problems, names = [], [], set(categorical)
     for name in features:
         column = frame[name]
         if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-            raise DataProblem(_dates(name, source))
-        if name in names:
-            text.append(name)
-        elif not types.is_numeric_dtype(column):
-            _check_text(column, name, source)
-            text.append(name)
-    return text
+            problems.append(_dates(name, source))
+        elif name in names:
+            pass
+        elif is_numbers(column):
+            continue
+        elif problem := _text_problem(column, name, source):
+            problems.append(problem)
+        text.append(name)
+    return text, problems
 
 
 def _dates(name: str, source: str) -> str:
     return (
-        f"{source}: column {name} holds dates; give what matters of them as numbers (the month, the days since), or "
-        f"leave it out: `data: {{ignore: [{name}]}}`"
+        f"{source}: column {name} holds dates; take their year, month, day and weekday: `data: {{dates: [{name}]}}`, "
+        f"give what matters of them as numbers (the days since), or leave it out: `data: {{ignore: [{name}]}}`"
     )
 
 
-def _check_text(column: pd.Series, name: str, source: str) -> None:
-    """DataProblem for what is no text, or means something else than its letters.
+def _text_problem(column: pd.Series, name: str, source: str) -> str | None:
+    """What is wrong with a column that is no text, or means something else than its letters.
 
     Dates would each be a category of its own. So would numbers with texts among them, such as "?".
     """
@@ -66,20 +70,24 @@ def _check_text(column: pd.Series, name: str, source: str) -> None:
         values = known.head(1)
     kind = pd.api.types.infer_dtype(values)
     if kind in ("date", "datetime", "time"):
-        raise DataProblem(_dates(name, source))
+        return _dates(name, source)
     if kind == "bytes" or not pd.api.types.is_hashable(next(iter(values), None)):
         held = type(values.iloc[0]).__name__
-        raise DataProblem(f"{source}: column {name} holds a {held} a row; leave it out: `data: {{ignore: [{name}]}}`")
+        return f"{source}: column {name} holds a {held} a row; leave it out: `data: {{ignore: [{name}]}}`"
     values = values.astype(str)
     or_names = f", or say that they are names: `data: {{categorical: [{name}]}}`"
     if len(values) and values.str.fullmatch(_DATE).all():
-        raise DataProblem(_dates(name, source) + or_names)
+        return _dates(name, source) + or_names
     odd = values[pd.to_numeric(values, errors="coerce").isna()]
-    if 0 < len(odd) <= len(values) / 2:
-        raise DataProblem(
-            f"{source}: column {name} holds numbers, and texts such as {str(odd.iloc[0])[:40]!r}; empty these cells "
-            f"(prepare.missing fills them){or_names}"
-        )
+    if not 0 < len(odd) <= len(values) / 2:
+        return None
+    if found := disguise_of(values.tolist()):
+        return f"{source}: column {name} holds {numbers_hint({name: found})}{or_names}"
+    example = str(odd.iloc[0])[:40]
+    return (
+        f"{source}: column {name} holds numbers, and texts such as {example!r}; empty these cells (prepare.missing "
+        f'fills them), say that they are gaps: `data: {{gaps: ["{example}"]}}`{or_names}'
+    )
 
 
 def table_words(frame: Mapping[str, pd.Series] | pd.DataFrame, text: Sequence[str]) -> np.ndarray:
@@ -88,24 +96,27 @@ def table_words(frame: Mapping[str, pd.Series] | pd.DataFrame, text: Sequence[st
 
     words = np.empty((len(frame[text[0]]), len(text)), dtype=object)
     for place, name in enumerate(text):
-        codes, values = pd.factorize(frame[name])
+        column = frame[name]
+        try:
+            codes, values = pd.factorize(column)
+        except TypeError:  # lists, say, which text_columns finds fault with
+            codes, values = pd.factorize(column.astype(str))
         names = np.empty(len(values) + 1, dtype=object)  # the last, None, is where the code is -1
-        names[:-1] = [_word(value) for value in values]
+        names[:-1] = [as_word(value) for value in values]
         words[:, place] = names[codes]
     return words
 
 
-def named(values: np.ndarray) -> np.ndarray:
-    """Numbers that are names, as text; text and booleans are names already."""
-    if values.dtype.kind not in "iuf":
-        return values
-    distinct, places = np.unique(values, return_inverse=True)
-    return np.array([_word(value) for value in distinct.tolist()])[places]
+def named(column: pd.Series) -> pd.Series:
+    """A column that the study names as categories, as text; booleans are names already."""
+    import pandas as pd
 
-
-def _word(value: Any) -> str:
-    """A value as text; 3.0 is "3", because a gap anywhere in a column of integers makes floats of them all."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if pd.api.types.is_bool_dtype(column):
+        return column
+    codes, values = pd.factorize(column)
+    texts = all(isinstance(value, str) for value in values)
+    words = whole_words(list(values)) if texts else [as_word(value) for value in values]
+    return pd.Series(np.array([*words, None], dtype=object)[codes], index=column.index, name=column.name)
 
 
 def check_words(raw: Raw, encode: str, categorical: Sequence[str]) -> None:
@@ -122,9 +133,30 @@ def check_words(raw: Raw, encode: str, categorical: Sequence[str]) -> None:
         distinct = len(set(known))
         if distinct <= most and (distinct * 2 <= len(known) or name in categorical):
             continue
-        embed = encode == "onehot" and distinct <= MOST_CATEGORIES["embedding"] and distinct * 2 <= len(known)
-        or_embed = ", or learn an embedding of it: `prepare: {encode: embedding}`" if embed else ""
-        raise DataProblem(
-            f"{raw.source}: column {name} has {distinct} distinct values in {len(known)} rows, an id or free text; "
-            f"leave it out: `data: {{ignore: [{name}]}}`{or_embed}"
-        )
+        raise DataProblem(_too_many(raw, name, known, distinct, encode))
+
+
+def _too_many(raw: Raw, name: str, known: np.ndarray, distinct: int, encode: str) -> str:
+    """What a column of so many distinct values is: numbers or dates in disguise, an id, or free text."""
+    import pandas as pd
+
+    values = pd.unique(known)
+    what = f"{raw.source}: column {name} has {distinct} distinct values in {len(known)} rows"
+    numbers = disguised(raw)
+    if name in numbers:
+        hint = numbers_hint({name: numbers[name], **numbers})
+        return f"{what}, {hint}; or leave it out: `data: {{ignore: [{name}]}}`"
+    if date_values(pd.Series(values)):
+        return _dates(name, raw.source)
+    embed = encode == "onehot" and distinct <= MOST_CATEGORIES["embedding"] and distinct * 2 <= len(known)
+    or_embed = ", or learn an embedding of it: `prepare: {encode: embedding}`" if embed else ""
+    return f"{what}, an id or free text; leave it out: `data: {{ignore: [{name}]}}`{or_embed}"
+
+
+def disguised(raw: Raw) -> dict[str, Disguise]:
+    """The columns of text whose texts are all numbers, and how these are written."""
+    if raw.words is None:
+        return {}
+    columns = {name: sorted({value for value in raw.words[:, place] if value}) for place, name in enumerate(raw.text)}
+    found = {name: disguise_of(values) for name, values in columns.items()}
+    return {name: disguise for name, disguise in found.items() if disguise is not None}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.controller import Controller
-from service.controller.controller import INSTALL_SECONDS, MIRROR_SECONDS, START_SECONDS
+from service.controller.controller import MIRROR_SECONDS, START_SECONDS
 from service.errors import ClusterLost, GoodfitError, HomeError
 from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
 from service.store import SqlStore, open_store
@@ -120,28 +120,18 @@ def test_a_queued_study_is_claimed_and_started(scene: Scene) -> None:
     assert scene.said == ["started study digits"]
 
 
-def test_why_a_runner_could_not_be_started_is_what_its_study_waits_for_until_one_is_up(scene: Scene) -> None:
-    study, reason = scene.queue("digits"), "its requirements cannot be installed: no such package"
+def test_why_a_runner_could_not_be_started_is_what_its_study_waits_for(scene: Scene) -> None:
+    study = scene.queue("digits")
     controller = scene.controller()
     controller.turn()
     for _ in range(2):
-        scene.puppets.not_started = {study.id: reason}
+        scene.puppets.not_started = {study.id: "its requirements cannot be installed: no such package"}
         controller.turn()
-        assert scene.store.study("digits").waits_for == reason
+    assert scene.store.study("digits").waits_for == "its requirements cannot be installed: no such package"
     scene.clock.now += 1000.0
     controller.turn()
     assert len(scene.puppets.started) == 3
-    assert scene.store.study("digits").waits_for == reason
-    scene.take_over("digits")
-    controller.turn()
     assert scene.store.study("digits").waits_for is None
-
-
-def test_a_runner_has_longer_to_start_where_packages_are_installed_first(scene: Scene) -> None:
-    scene.queue("digits", spec={"requirements": ["einops"]})
-    scene.controller().turn()
-    ((_, lease),) = scene.puppets.started
-    assert lease.until == scene.clock.now + INSTALL_SECONDS
 
 
 def test_a_study_of_the_foreground_is_not_the_controllers(scene: Scene) -> None:

@@ -1,0 +1,140 @@
+"""Numbers as people and spreadsheets write them: $77,200.00, 12%, 1 234, (500), 85,83.
+
+Read where the study names the column (`data: {numbers: [...]}`), recognized everywhere, so that messages can say
+what to write. A percentage is its hundredth. One column has one currency.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trainers.errors import DataProblem
+
+_CODES = "USD|EUR|GBP|JPY|CHF|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL|KRW|MXN|ZAR|TRY|NZD|SGD|HKD"
+_CODE = re.compile(rf"(?:{_CODES})(?![A-Za-z])|(?<![A-Za-z])(?:{_CODES})", re.IGNORECASE)
+_SPACES = r"\u0020\u00a0\u2009\u202f"  # the plain one, and those that are not broken at
+_QUOTE = "\u2019"  # which the Swiss group thousands with, beside the straight one
+_PATTERNS = {
+    ".": re.compile(
+        rf"(?:\d+|\d{{1,3}}(?:([,'{_QUOTE}_{_SPACES}])\d{{2,3}})(?:\1\d{{2,3}})*)?(?:\.\d*)?(?:[eE][+-]?\d+)?"
+    ),
+    ",": re.compile(
+        rf"(?:\d+|\d{{1,3}}(?:([.'{_QUOTE}_{_SPACES}])\d{{2,3}})(?:\1\d{{2,3}})*)?(?:,\d*)?(?:[eE][+-]?\d+)?"
+    ),
+}
+_MARKS = (",", "%", ".", "'", _QUOTE, "(", "_")  # that messages name
+_GROUPS = re.compile(rf"[,.'{_QUOTE}_{_SPACES}]")
+
+
+def read_amount(text: str, decimal: str = ".") -> tuple[float, str] | None:
+    """A number and its currency ("" where it has none); None where the text is no number.
+
+    Args:
+        text: of a cell.
+        decimal: the mark before decimals; the other of point and comma may group the thousands.
+    """
+    body = unicodedata.normalize("NFC", text).replace("\u2212", "-").strip()
+    negative = body.startswith("(") and body.endswith(")")
+    body, currency = _without_currency(body[1:-1] if negative else body)
+    hundredth = body.endswith("%")
+    body = body.removesuffix("%").strip()
+    if body[:1] in ("+", "-"):
+        negative, body = negative != (body[0] == "-"), body[1:].strip()
+    elif body[-1:] == "-":  # 5.00-, as some ledgers write it
+        negative, body = not negative, body[:-1].strip()
+    number = _plain(body, decimal)
+    if number is None:
+        return None
+    number = number / 100 if hundredth else number
+    return (-number if negative else number), currency
+
+
+def _without_currency(text: str) -> tuple[str, str]:
+    """A text without the currency sign or code at its beginning or end, and that."""
+    sign = next((letter for letter in text if unicodedata.category(letter) == "Sc"), None)
+    if sign is not None and text.count(sign) == 1:
+        return text.replace(sign, "", 1).strip(), sign
+    found = _CODE.search(text)
+    if found:
+        return (text[: found.start()] + text[found.end() :]).strip(), found[0].upper()
+    return text, ""
+
+
+def _plain(body: str, decimal: str) -> float | None:
+    """A number without signs; its last group has three digits."""
+    found = _PATTERNS[decimal].fullmatch(body)
+    if found is None or not any(letter.isdigit() for letter in body):
+        return None
+    whole, _, decimals = body.partition(decimal)
+    if found[1] and len(_GROUPS.split(whole)[-1]) != 3:
+        return None
+    return float(_GROUPS.sub("", whole) + ("." + decimals if decimals else ""))
+
+
+def amounts(values: Iterable[str], decimal: str, column: str, source: str) -> list[float]:
+    """The numbers of a column's distinct cells.
+
+    Raises:
+        DataProblem: a cell is no number, or the cells have several currencies.
+    """
+    found: list[float] = []
+    currencies: dict[str, str] = {}
+    for value in values:
+        amount = read_amount(value, decimal)
+        if amount is None:
+            raise DataProblem(
+                f"{source}: column {column} has {value[:40]!r}, which is no number with the decimal mark {decimal!r}; "
+                "correct it, or say that it is a gap: `data: {gaps: [...]}`"
+            )
+        found.append(amount[0])
+        currencies.setdefault(amount[1], value)
+    signs = [sign for sign in currencies if sign]
+    if len(signs) > 1:
+        one, other = (currencies[sign][:40] for sign in signs[:2])
+        raise DataProblem(
+            f"{source}: column {column} has several currencies, such as {one!r} and {other!r}; convert them to one"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """How numbers are written that are no plain ones.
+
+    Attributes:
+        marks: what stands between or beside their digits, such as "$" and ",".
+        decimal: the mark before their decimals.
+        example: one of them.
+    """
+
+    marks: tuple[str, ...]
+    decimal: str
+    example: str
+
+
+def disguise_of(values: Iterable[str]) -> Disguise | None:
+    """How a column's numbers are written; None where one of its values is no number, or all are plain."""
+    known = [value.strip() for value in values if value.strip()]
+    for decimal in (".", ","):
+        found = [read_amount(value, decimal) for value in known]
+        if not known or None in found:
+            continue
+        currencies = dict.fromkeys(amount[1] for amount in found if amount is not None and amount[1])
+        marks = (*currencies, *(mark for mark in _MARKS if mark != decimal and any(mark in value for value in known)))
+        odd = next((value for value in known if not re.fullmatch(r"[+-]?\d*\.?\d*", value)), None)
+        return Disguise(marks, decimal, odd[:40]) if odd is not None and (marks or decimal == ",") else None
+    return None
+
+
+def numbers_hint(columns: Mapping[str, Disguise]) -> str:
+    """What is written with columns' numbers, and the keys of `data:` that read them."""
+    marks = dict.fromkeys(mark for found in columns.values() for mark in found.marks)
+    named = ", ".join(name for name, found in columns.items() if found.marks)
+    comma = any(found.decimal == "," for found in columns.values())
+    keys = [*(['decimal: ","'] if comma else []), *([f"numbers: [{named}]"] if named else [])]
+    how = " ".join([*marks, *(["decimal commas"] if comma else [])])
+    example = next(iter(columns.values())).example
+    return f"numbers written with {how} (such as {example!r}); to read them as numbers: `data: {{{', '.join(keys)}}}`"
