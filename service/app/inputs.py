@@ -16,7 +16,6 @@ from service.records import Batch, Lease, Study
 
 if TYPE_CHECKING:
     from service.ports import Store
-    from service.settings import Settings
     from service.spec import StudySpec
     from trainers.code import Code
 
@@ -41,7 +40,7 @@ def inputs_of(spec: StudySpec, code: Code | None) -> dict[str, Any]:
 
 
 def settle_inputs(
-    settings: Settings,
+    hint: Callable[[str], str],
     store: Store,
     lease: Lease,
     study: Study,
@@ -53,7 +52,7 @@ def settle_inputs(
     """Note what a study is trained with from here on.
 
     Args:
-        settings: the home, for what to type next.
+        hint: makes a command for the user to type.
         store: where the study is.
         lease: the right to write it.
         study: as the store has it.
@@ -68,7 +67,7 @@ def settle_inputs(
     if before is not None and before.get("format") == FORMAT and _has_results(store, study):
         code, data = (_changes(before.get(part), found.get(part)) for part in ("code", "data"))
         if data and not accept:
-            resume, anew = settings.hint(f"resume {study.name} --changed"), "--new"
+            resume, anew = hint(f"resume {study.name} --changed"), "--new"
             raise errors.DataError(
                 f"the data of study {study.name} have changed since its trials were trained: {data}; put them back as "
                 f"they were, search anew under another name with `{anew}`, or go on with them by {resume}: "

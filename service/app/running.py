@@ -124,8 +124,9 @@ def _settled(
     served: bool,
 ) -> Study:
     """The study with what it is trained with from here on; one of the service rests where its data have changed."""
+    hint = (lambda words: f"`goodfit {words}`") if served else settings.hint  # its user is elsewhere
     try:
-        settle_inputs(settings, store, lease, study, inputs, accept=options.changed, say=options.on_trouble)
+        settle_inputs(hint, store, lease, study, inputs, accept=options.changed, say=options.on_trouble)
     except errors.DataError as error:
         if served:
             state = StudyState.STOPPED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.app.inputs import inputs_of, settle_inputs
+from service.app.running import Options, _settled
 from service.diagnosis.health.inputs import mixed_inputs, ranges
 from service.errors import DataError
 from service.records import Batch, Study, Trial, TrialState
@@ -40,7 +41,9 @@ class Scene:
 
     def settle(self, found: dict[str, Any], *, accept: bool = False) -> None:
         study = self.store.study("s")
-        settle_inputs(Settings(self.folder), self.store, self.lease, study, found, accept=accept, say=self.said.append)
+        settle_inputs(
+            Settings(self.folder).hint, self.store, self.lease, study, found, accept=accept, say=self.said.append
+        )
 
     @property
     def inputs(self) -> Any:
@@ -74,6 +77,23 @@ def test_changed_data_that_are_meant_are_noted_and_said(tmp_path: Path) -> None:
     (said,) = scene.said
     assert "e.csv is new" in said
     assert "cannot be compared" in said
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_study_of_the_service_rests_where_its_data_have_changed(tmp_path: Path, served: bool) -> None:
+    scene, after = Scene(tmp_path, COMPLETE), made({}, {"d.csv": "2"})
+    scene.settle(BEFORE)
+
+    def settled(**options: Any) -> Study:
+        study = scene.store.study("s")
+        return _settled(Settings(tmp_path), scene.store, scene.lease, study, after, Options(**options), served)
+
+    with pytest.raises(DataError, match="--changed"):
+        settled()
+    study = scene.store.study("s")
+    assert study.state == ("STOPPED" if served else "QUEUED")
+    assert ("d.csv was edited" in (study.message or "")) == served
+    assert settled(changed=True).inputs == after
 
 
 def test_changed_code_is_used_and_said(tmp_path: Path) -> None:
