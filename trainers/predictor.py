@@ -199,7 +199,7 @@ def save_model(
     folder: Path,
     trainer_ref: str,
     params: Mapping[str, Any],
-    facts: Facts,
+    facts: Facts | None,
     best_checkpoint: Path,
     modules: Sequence[str] = (),
 ) -> None:
@@ -231,7 +231,7 @@ def write_model(
     folder: Path,
     reference: str,
     params: Mapping[str, Any],
-    facts: Facts,
+    facts: Facts | None,
     best_checkpoint: Path,
     code: Mapping[str, bytes] | None = None,
 ) -> None:
@@ -242,7 +242,7 @@ def write_model(
         "format": FORMAT,
         "trainer": _write_code(folder, reference, code or {}),
         "params": dict(params),
-        "facts": facts.to_dict(),
+        "facts": None if facts is None else facts.to_dict(),
     }
     write_json(folder / "model.json", about, indent=1)
 
@@ -265,6 +265,11 @@ def read_facts(trial_folder: Path) -> Facts:
     return Facts.read(trial_folder / "facts.json")
 
 
+def facts_if_any(trial_folder: Path) -> Facts | None:
+    """The same; None where its study names no data."""
+    return read_facts(trial_folder) if (trial_folder / "facts.json").exists() else None
+
+
 def load_model(folder: Path) -> Predictor:
     """The model of a model folder, ready to predict.
 
@@ -282,12 +287,19 @@ def load_model(folder: Path) -> Predictor:
     trainer = resolve(f"{folder.absolute()}/{reference}" if ".py:" in reference else reference)
     if trainer.build is None:
         raise BadTrainer(f"trainer {reference} no longer declares build=; {folder} cannot be loaded with it")
-    facts = Facts.from_dict(about["facts"])
-    module = trainer.build(trainer.configure(about["params"]), facts)
+    facts = None if about["facts"] is None else Facts.from_dict(about["facts"])
+    try:
+        module = trainer.build(trainer.configure(about["params"]), facts)
+    except Exception as error:  # a user's own code
+        raise BadTrainer(f"build of trainer {reference} raises {type(error).__name__}: {error}") from error
     try:
         module.load_state_dict(read_checkpoint(folder / "weights.pt"))
     except RuntimeError as error:  # torch names every key that does not fit
         raise BadTrainer(f"the weights in {folder} do not fit what trainer {reference} builds now: {error}") from error
+    if facts is None:
+        from trainers.bare_predictor import BarePredictor
+
+        return BarePredictor(module, reference, about["params"])
     return Predictor(module, facts, reference, about["params"])
 
 

@@ -61,8 +61,8 @@ class Trainer:
         kinds: the kinds of data it takes ("table", "image"); empty: it brings its own.
         metrics: task ("classification", "regression") -> the metrics it reports for it, without
             the split: {"classification": ("loss", "accuracy")}. None: known at the first report.
-        build: config and data facts -> the model, where the model can be rebuilt from its
-            best checkpoint.
+        build: config and data facts (None where the study names no data) -> the model, where it can be
+            rebuilt from its best checkpoint.
         needs: the optional packages that it imports when it trains.
         prepares: what a study's `data.prepare` may ask of it, because it cannot be done to the data
             beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes),

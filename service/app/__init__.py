@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.app.checking import Checked, check
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
-    from service.app.models import load_model, model_folder
+    from service.app.models import load_model, model_folder, open_checkpoint
     from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from service.app.reopening import Reopened, Reopening, reopen
     from service.app.reporting import report_of
@@ -37,7 +37,7 @@ _PLACES = {
     "checking": ["Checked", "check"],
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
-    "models": ["load_model", "model_folder"],
+    "models": ["load_model", "model_folder", "open_checkpoint"],
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
@@ -77,6 +77,7 @@ __all__ = [
     "model_folder",
     "new_study",
     "open_access",
+    "open_checkpoint",
     "open_home",
     "queue_study",
     "read_log",

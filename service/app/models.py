@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from service import errors
 from service.app.opening import spec_here, spec_of
@@ -26,18 +26,21 @@ def export_model(
     from service.spec import for_trainer
     from service.tracker import ModelExport
     from trainers.errors import BadTrainer
+    from trainers.predictor import facts_if_any, save_model
     from trainers.predictor import load_model as load
-    from trainers.predictor import read_facts, save_model
 
     place = settings.trial_place(study, trial.number)
     with place.local("best.pt", "facts.json") as files:
         checkpoint = files / "best.pt"
         if not checkpoint.exists():
             return None
+        facts = facts_if_any(files)
         try:
             spec, params = spec_here(store, study), for_trainer(trial.params)
-            save_model(folder, spec.trainer, params, read_facts(files), checkpoint, spec.modules)
-        except (BadTrainer, FileNotFoundError):
+            save_model(folder, spec.trainer, params, facts, checkpoint, spec.modules)
+        except BadTrainer:
+            facts = None
+        if facts is None:  # without an example of its rows MLflow would not take the model itself
             return checkpoint if place.folder else Path(shutil.copy(checkpoint, folder))
     predictor = load(folder)
     example = predictor.example()
@@ -53,7 +56,7 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
     from service.spec import for_trainer
     from trainers.code import code_file
     from trainers.errors import TrainersError
-    from trainers.predictor import read_facts, save_model, write_model
+    from trainers.predictor import facts_if_any, save_model, write_model
 
     place = settings.trial_place(study, trial.number)
     _require(study, trial, place)
@@ -62,9 +65,9 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
     with place.local("best.pt", "facts.json") as files:
         try:
             if code_file(spec.trainer, brought) is not None:
-                write_model(folder, spec.trainer, params, read_facts(files), files / "best.pt", brought)
+                write_model(folder, spec.trainer, params, facts_if_any(files), files / "best.pt", brought)
             else:
-                save_model(folder, spec.trainer, params, read_facts(files), files / "best.pt", spec.modules)
+                save_model(folder, spec.trainer, params, facts_if_any(files), files / "best.pt", spec.modules)
         except TrainersError as error:
             raise errors.TrainerError(str(error)) from error
 
@@ -82,24 +85,30 @@ def _require(study: Study, trial: Trial, place: Place) -> str:
         raise errors.TrainerError(
             f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none"
         )
-    if not place.exists("facts.json"):
-        raise errors.TrainerError(f"study {study.name} names no data, so its model's weights alone are kept: {best}")
     return best
+
+
+def open_checkpoint(settings: Settings, study: Study, trial: Trial) -> IO[bytes]:
+    """A trial's best.pt, open for reading; TrainerError where it kept none."""
+    place = settings.trial_place(study, trial.number)
+    _require(study, trial, place)
+    with place.local("best.pt") as files:
+        return (files / "best.pt").open("rb")  # it can be read to its end, though a copy is removed here
 
 
 def load_model(settings: Settings, store: Store, study: Study, trial: Trial) -> Predictor:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
     from service.spec import for_trainer
     from trainers.errors import TrainersError
+    from trainers.predictor import facts_if_any, save_model
     from trainers.predictor import load_model as load
-    from trainers.predictor import read_facts, save_model
 
     place = settings.trial_place(study, trial.number)
     best = _require(study, trial, place)
     with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
             spec, params = spec_here(store, study), for_trainer(trial.params)
-            save_model(Path(folder), spec.trainer, params, read_facts(files), files / "best.pt", spec.modules)
+            save_model(Path(folder), spec.trainer, params, facts_if_any(files), files / "best.pt", spec.modules)
             return load(Path(folder))
         except TrainersError as error:
-            raise errors.TrainerError(f"{error}; its weights are in {best}") from error
+            raise errors.TrainerError(f"{error}; its weights are in {best}: see study.weights()") from error

@@ -138,14 +138,24 @@ def best(
     name: StudyName,
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print YAML.")] = False,
+    download: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the best model's checkpoint there, for torch.load.")
+    ] = None,
+    trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Download this trial's instead.")] = None,
     pareto: Annotated[bool, typer.Option("--pareto", hidden=True)] = False,
 ) -> None:
-    """Show the best configurations of a study."""
+    """Show the best configurations of a study, or download the best model."""
     from service.cli.tables import best_facts, print_best, to_yaml
 
     if pareto:
         raise InputError("--pareto: studies of several objectives are not there yet")
+    if trial is not None and download is None:
+        raise InputError(f"--trial {trial} goes with --download FILE; `goodfit show {name} {trial}` shows a trial")
     study = studies()[name]
+    if download is not None:
+        path = study.download(download, trial)
+        print_json({"path": str(path)}) if given.as_json else print(path)
+        return
     facts = best_facts(study, k)
     if given.as_json:
         print_json(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -10,7 +11,7 @@ from service import app
 from service.app.answering import Best
 from service.client.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
 from service.client.source import Listed, Source
-from service.errors import GoodfitError, InputError, UnknownStudy
+from service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from service.progress import Progress
 from service.records import Report, Study, StudyState, Trial
 
@@ -204,6 +205,49 @@ class StudyHandle:
             GoodfitError: no complete trial, or a trainer whose model cannot be rebuilt.
         """
         return self._source.model(self.name, self.best().trial if trial is None else trial, trust=trust_code)
+
+    def weights(self, trial: int | None = None) -> Any:
+        """The state of the best model, or of one trial's, at its best epoch: for `load_state_dict` of a model of yours.
+
+        It is that of the first object that the trainer gave to `trial.restore`: of a torch module its state_dict.
+
+        Args:
+            trial: its number; None: the best.
+
+        Raises:
+            GoodfitError: no complete trial, or one that kept no checkpoint.
+        """
+        from trainers.errors import Damaged
+        from trainers.files import read_checkpoint
+
+        number = self.best().trial if trial is None else trial
+        with tempfile.NamedTemporaryFile(prefix="goodfit-", suffix=".pt") as file:
+            self._source.checkpoint(self.name, number, file)
+            file.flush()
+            try:
+                return read_checkpoint(Path(file.name))["model"]
+            except Damaged as error:
+                raise TrainerError(f"the checkpoint of trial {number} of {self.name} is damaged: {error}") from error
+
+    def download(self, path: str | Path, trial: int | None = None) -> Path:
+        """Write the checkpoint of the best model, or of one trial's, to a file: {"epoch": ..., "model": state}.
+
+        Args:
+            path: of the file; one that is there is replaced.
+            trial: its number; None: the best.
+
+        Raises:
+            GoodfitError: no complete trial, or one that kept no checkpoint; InputError: the file cannot be written.
+        """
+        from trainers.files import replacing
+
+        number, file = self.best().trial if trial is None else trial, Path(path)
+        try:
+            with replacing(file) as part:
+                self._source.checkpoint(self.name, number, part)
+        except OSError as error:
+            raise InputError(f"cannot write the model to {file}: {error.strerror}; name another file") from error
+        return file
 
     def watch(self) -> Iterator[Progress]:
         """How far the study is, whenever that has changed, until it is over."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from service import app
 from service.app import catalog
@@ -130,6 +131,11 @@ class LocalSource:
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
         study = self.store.study(name)
         return app.load_model(self.settings, self.store, study, self._trial(study, number))
+
+    def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
+        study = self.store.study(name)
+        with app.open_checkpoint(self.settings, study, self._trial(study, number)) as kept:
+            shutil.copyfileobj(kept, file)
 
     def watch(self, name: str) -> Iterator[Progress]:
         watcher = app.Watcher(self.store, name)

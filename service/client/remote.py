@@ -7,7 +7,8 @@ import re
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -112,7 +113,8 @@ class RemoteSource:
         return [wire.to_report(one) for one in found["reports"]]
 
     def best(self, name: str, k: int) -> list[Best]:
-        return [wire.to_best(one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
+        found = [wire.to_best(one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
+        return [replace(one, model_uri=self._whole(one.model_uri)) for one in found]
 
     def diagnosis(self, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._get(_path(name, "diagnosis"))
@@ -133,6 +135,17 @@ class RemoteSource:
 
         answer = self._ask("GET", _path(name, "model"), {"trial": number})
         return unpacked(answer.content, trust=trust)
+
+    def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
+        try:
+            with self._client.stream("GET", _path(name, "checkpoint"), params={"trial": number}) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._raise(answer)
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        except AGAIN as error:
+            raise self._away(error) from error
 
     def watch(self, name: str) -> Iterator[Progress]:
         failed = 0
@@ -248,6 +261,10 @@ class RemoteSource:
         if not answer.is_success:
             self._raise(answer)
         return answer
+
+    def _whole(self, uri: str | None) -> str | None:
+        """A model's address with the server's, where it is one of the server's own."""
+        return f"{self.place}{uri}" if uri is not None and uri.startswith("/") else uri
 
     def _away(self, error: Exception) -> errors.ServerError:
         told = str(error) or type(error).__name__

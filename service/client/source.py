@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
 from service.app.answering import Best
 from service.app.logs import LogPiece
@@ -95,6 +95,10 @@ class Source(Protocol):
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:
         """A trial's model, ready to predict; `trust`: code that came with the study may be run for it."""
+        ...
+
+    def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
+        """Write the content of a trial's best.pt to a file; TrainerError where it kept none."""
         ...
 
     def watch(self, name: str) -> Iterator[Progress]:

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import HTMLResponse, Response
 
 from service import app
+from service.app.answering import Best
 from service.client import wire
 from service.client.source import Listed
 from service.errors import GoodfitError
-from service.records import StudyState, Token
+from service.records import Study, StudyState, Token, Trial
 from service.server.admission import Submitter, Viewer, bearer, check_owner
 from service.server.answers import JsonAnswer, tagged
 from service.server.downloads import download
@@ -112,9 +113,16 @@ def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -
     """The best configurations, the confirmed winner first."""
     found = shared.store.study(name)
     objective = found.spec["objective"]
-    rows = [wire.from_best(one) for one in app.best_of(shared.settings, shared.store, found, k)]
+    rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k)]
     told = {"study": name, "metric": objective["metric"], "direction": objective["direction"], "best": rows}
     return tagged(request, told)
+
+
+def _best(name: str, one: Best) -> dict[str, Any]:
+    """One of the best; the address of a model that lies in a folder here is this server's, where anybody can get it."""
+    here = one.model_uri is not None and one.model_uri.startswith("file:")
+    uri = f"/v1/studies/{name}/checkpoint?trial={one.trial}" if here else one.model_uri
+    return {**wire.from_best(one), "model_uri": uri}
 
 
 @router.get("/{name}/diagnosis", summary="What is known of a study")
@@ -142,7 +150,25 @@ async def model(
     return await shared.heavy.run(token.id, lambda: _model(shared, name, trial))
 
 
-def _model(shared: State, name: str, trial: int | None) -> Response:
+@router.get("/{name}/checkpoint", summary="A trial's weights", response_class=Response)
+async def checkpoint(
+    shared: Shared,
+    token: Viewer,
+    name: str,
+    trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
+) -> Response:
+    """A trial's best.pt, a file of torch: {"epoch": its best epoch, "model": the model's state then}."""
+    return await shared.heavy.run(token.id, lambda: _checkpoint(shared, name, trial))
+
+
+def _checkpoint(shared: State, name: str, trial: int | None) -> Response:
+    found, record = _wanted(shared, name, trial)
+    file = app.open_checkpoint(shared.settings, found, record)
+    return download(file, f"{name}-{record.number}.pt", "application/octet-stream")
+
+
+def _wanted(shared: State, name: str, trial: int | None) -> tuple[Study, Trial]:
+    """A study and one of its trials, the best unless another is named."""
     found = shared.store.study(name)
     number = trial
     if number is None:
@@ -150,7 +176,11 @@ def _model(shared: State, name: str, trial: int | None) -> Response:
         if not first:
             raise GoodfitError(f"study {name} has no complete trial yet")
         number = first[0].trial
-    record = shared.source.trial(name, number)
+    return found, shared.source.trial(name, number)
+
+
+def _model(shared: State, name: str, trial: int | None) -> Response:
+    found, record = _wanted(shared, name, trial)
     with contextlib.ExitStack() as closing:
         target = closing.enter_context(tempfile.TemporaryFile(prefix="goodfit-model-"))
         with tempfile.TemporaryDirectory(prefix="goodfit-model-") as folder:
@@ -159,7 +189,7 @@ def _model(shared: State, name: str, trial: int | None) -> Response:
                 for part in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
                     parts.write(part, part.relative_to(folder).as_posix())
         closing.pop_all()  # it is the answer's from here on
-    return download(target, f"{name}-{number}.zip", "application/zip")
+    return download(target, f"{name}-{record.number}.zip", "application/zip")
 
 
 @router.get("/{name}/events", summary="Watch a study", response_class=Response)

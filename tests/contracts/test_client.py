@@ -151,6 +151,31 @@ def test_a_catalog_says_what_it_does_not_have(studies: Studies) -> None:
             studies.source.described(kind, "nothing-such")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_everybody_gets_the_weights_of_a_trial(kind: str, at: Place, tmp_path: Path) -> None:
+    import torch
+
+    study = of(kind, at)["digits"]
+    with pytest.raises(TrainerError, match=r"trial 5 of digits kept no checkpoint"):
+        study.weights()
+    with pytest.raises(TrainerError, match=r"trial 5 of digits kept no checkpoint"):
+        study.download(tmp_path / "best.pt")
+    assert not list(tmp_path.glob("best.pt*"))
+    folder = at.settings.home / "studies" / "digits" / "trials" / "00001"
+    folder.mkdir(parents=True)
+    torch.save({"epoch": 2, "model": {"weight": torch.arange(3.0)}}, folder / "best.pt")
+    assert torch.equal(study.weights(1)["weight"], torch.arange(3.0))
+    assert study.download(tmp_path / "best.pt", 1) == tmp_path / "best.pt"
+    assert (tmp_path / "best.pt").read_bytes() == (folder / "best.pt").read_bytes()
+    with pytest.raises(InputError, match="has no trial 77"):
+        study.weights(77)
+    with pytest.raises(InputError, match=r"cannot write the model to .*No such file or directory; name another file"):
+        study.download(tmp_path / "none" / "best.pt", 1)
+    (folder / "best.pt").write_bytes((folder / "best.pt").read_bytes()[:200])
+    with pytest.raises(TrainerError, match="the checkpoint of trial 1 of digits is damaged"):
+        study.weights(1)
+
+
 def test_a_log_is_read_in_pieces(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
     study = studies["digits"]
     assert study.read_log(0).text == ""

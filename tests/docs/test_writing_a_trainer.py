@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import tomllib
@@ -106,6 +107,29 @@ def test_the_models_that_can_be_built_again_predict(folder: Path, study: str) ->
     save_model(folder / "model", spec.trainer, params, read_facts(folder / "trial"), folder / "trial" / "best.pt")
     predictor = load_model(folder / "model")
     assert predictor.predict(predictor.example()).shape == (1,)
+
+
+def test_the_weights_go_into_a_lightning_module(folder: Path) -> None:
+    pytest.importorskip("lightning", reason="lightning is not installed")
+    _, params = one_trial(read(folder / "my_lightning.yaml"), folder)
+    facts = read_facts(folder / "trial")
+    made = importlib.import_module("my_weights").lightning_net(
+        folder / "trial" / "best.pt", params, facts.inputs, facts.outputs
+    )
+    assert made(torch.zeros(1, facts.inputs)).shape == (1, 2)
+
+
+def test_the_weights_go_into_a_hugging_face_model(folder: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=2, num_channels=1, hidden_size=8, num_hidden_layers=1, num_attention_heads=4,
+        intermediate_size=16, num_labels=10,
+    )  # fmt: skip
+    model = transformers.ViTForImageClassification(config)
+    torch.save({"epoch": 1, "model": model.state_dict()}, folder / "best.pt")
+    importlib.import_module("my_weights").vision_transformer(folder / "best.pt", config, folder / "saved")
+    again = transformers.ViTForImageClassification.from_pretrained(folder / "saved")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
 
 
 def test_the_examples_are_the_files_of_the_page() -> None:

@@ -17,7 +17,7 @@ from tests.training import DIABETES, DIGITS, attempt
 from trainers.data import load, load_test
 from trainers.errors import BadTrainer, DataProblem
 from trainers.messages import DataSpec
-from trainers.predictor import Predictor, _load_pyfunc, load_model, read_facts, save_model
+from trainers.predictor import Predictor, _load_pyfunc, facts_if_any, load_model, read_facts, save_model
 from trainers.training import Tensors, evaluate
 
 CANCER = DataSpec("breast_cancer")
@@ -200,3 +200,52 @@ def test_the_test_rows_are_scored_as_they_were_prepared(tmp_path: Path) -> None:
     truth = np.array(predictor.facts.classes)[test.y]
     # Raw rows come back as float32, which can move a row that lies on the boundary.
     assert (predictor.predict(raw.x) == truth).mean() == pytest.approx(metrics["accuracy"], abs=0.02)
+
+
+NET = """
+import torch
+from trainers import register
+
+def build(config, facts):
+    assert facts is None
+    return torch.nn.Linear(2, 3)
+
+@register("bare", build=build)
+def train(trial):
+    model = build(trial.config, None)
+    trial.restore(model)
+    for epoch in trial.epochs():
+        trial.report(val={"loss": 1 / epoch})
+"""
+
+
+def test_a_model_of_a_study_without_data_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainers.registry._registered", {})
+    (tmp_path / "net.py").write_text(NET)
+    reference = f"{tmp_path}/net.py:train"
+    attempt(tmp_path / "trial", trainer=reference, metric="val/loss", direction="minimize")
+    assert facts_if_any(tmp_path / "trial") is None
+    save_model(tmp_path / "model", reference, {}, None, tmp_path / "trial" / "best.pt")
+    predictor = load_model(tmp_path / "model")
+    rows = torch.ones(4, 2)
+    with torch.no_grad():
+        assert np.array_equal(predictor.predict(rows), predictor.module(rows).numpy())
+    with pytest.raises(DataProblem, match="call its module yourself"):
+        predictor.predict(torch.ones(4, 5))
+    with pytest.raises(DataProblem, match="names no data"):
+        predictor.predict_proba(rows)
+    with pytest.raises(DataProblem, match="names no data"):
+        predictor.example()
+    with pytest.raises(AttributeError, match="has no 'facts': its study names no data"):
+        _ = predictor.facts
+    assert repr(predictor) == f"<Linear by {predictor.trainer}>"
+
+
+def test_a_build_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainers.registry._registered", {})
+    (tmp_path / "net.py").write_text(NET.replace("assert facts is None", "facts.inputs"))
+    checkpoint = tmp_path / "best.pt"
+    torch.save({"epoch": 1, "model": {}}, checkpoint)
+    save_model(tmp_path / "model", f"{tmp_path}/net.py:train", {}, None, checkpoint)
+    with pytest.raises(BadTrainer, match=r"build of trainer trainer\.py:train raises AttributeError: 'NoneType'"):
+        load_model(tmp_path / "model")

@@ -193,6 +193,25 @@ def test_a_model_is_loaded_from_afar_without_running_code(at: Place) -> None:
     assert sorted(parts.namelist()) == ["model.json", "weights.pt"]
 
 
+def test_a_checkpoint_is_sent_as_it_is(at: Place) -> None:
+    trained(at)
+    answer = at.http(role="viewer").get("/v1/studies/digits/checkpoint?trial=5")
+    file = at.settings.home / "studies" / "digits" / "trials" / "00005" / "best.pt"
+    assert answer.content == file.read_bytes()
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="digits-5.pt"'
+    assert at.http().get("/v1/studies/digits/checkpoint").content == file.read_bytes()
+    assert at.http().get("/v1/studies/digits/checkpoint?trial=99").status_code == 400
+    assert at.http("").get("/v1/studies/digits/checkpoint").status_code == 401
+
+
+def test_the_address_of_a_model_is_one_that_a_client_can_reach(at: Place) -> None:
+    trained(at)
+    path = "/v1/studies/digits/checkpoint?trial=5"
+    assert at.http().get("/v1/studies/digits/best").json()["best"][0]["model_uri"] == path
+    assert at.remote()["digits"].best().model_uri == f"http://testserver{path}"
+    assert str(at.local()["digits"].best().model_uri).startswith("file://")
+
+
 def test_downloads_leave_neither_handles_nor_files(at: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -204,6 +223,7 @@ def test_downloads_leave_neither_handles_nor_files(at: Place, tmp_path: Path, mo
     before = len(list(handles.iterdir()))
     for _ in range(5):
         assert http.get("/v1/studies/digits/model").status_code == 200
+        assert http.get("/v1/studies/digits/checkpoint").status_code == 200
         assert http.get("/v1/studies/digits/model?trial=1").status_code == 422  # it kept no checkpoint
     assert len(list(handles.iterdir())) <= before
     assert list(scratch.iterdir()) == []
