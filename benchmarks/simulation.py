@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmarks.rebuild import Median
 from search_spaces.parameters import Float
 from search_spaces.space import Space
+from service.ports import Sharing
 from service.records import Batch, Lease, Report, Study, Trial, TrialState
 from service.runner import Limits, Runner
 from service.sampler import OptunaSampler
@@ -57,7 +58,7 @@ class Simulation:
         """Every worker is there at once."""
         return frozenset()
 
-    def share_among(self, studies: int) -> None:
+    def share_among(self, sharing: Sharing) -> None:
         """All of it is one study's."""
 
     def launch(self, pack: Pack) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Set
 
+from service.ports import Sharing
 from trainers.messages import Ended, Message, Outcome, Pack
 from trainers.worker import Host, Setup
 
@@ -35,7 +36,7 @@ class LocalExecutor:
     def pending(self) -> Set[int]:
         return frozenset()
 
-    def share_among(self, studies: int) -> None:
+    def share_among(self, sharing: Sharing) -> None:
         """Does nothing: no other study has this process."""
 
     def launch(self, pack: Pack) -> None:

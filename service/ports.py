@@ -23,6 +23,49 @@ class Tally:
     verdicts: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one of the studies that share a cluster could use of it.
+
+    Attributes:
+        study: its id.
+        resources: of one worker, by Ray's names: CPU, GPU, and any of the cluster's own.
+        priority: the higher goes first.
+        since: when it came; among equals, who came first.
+        workers: at most so many are of use to it; None: any number.
+    """
+
+    study: int
+    resources: Mapping[str, float]
+    priority: int = 0
+    since: float = 0.0
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Who shares a cluster. No claims: the study has it for itself.
+
+    Attributes:
+        study: the one whose part is looked for.
+        claims: of all studies, that one among them.
+        turn: grows with time; decides who is next where there are fewer workers than equals.
+    """
+
+    study: int = 0
+    claims: tuple[Claim, ...] = ()
+    turn: int = 0
+
+    @property
+    def comes_later(self) -> bool:
+        """Whether another study has a higher priority."""
+        mine = next((claim.priority for claim in self.claims if claim.study == self.study), 0)
+        return any(claim.priority > mine for claim in self.claims)
+
+
+ALONE = Sharing()
+
+
 class Store(Protocol):
     """The one truth: studies, trials, curves, leases. Times are passed in, in seconds.
 
@@ -272,8 +315,11 @@ class Executor(Protocol):
         """The trials that were launched and whose worker is not there yet: their time has not begun."""
         ...
 
-    def share_among(self, studies: int) -> None:
-        """Take no more of the workers than a fair part among so many studies; never at the cost of a running trial."""
+    def share_among(self, sharing: Sharing) -> None:
+        """Have no more workers than the study's part among these; a running trial keeps its worker to its end.
+
+        Workers go to the studies of the highest priority, as many as they can use, and in fair turns among equals.
+        """
         ...
 
     def launch(self, pack: Pack) -> None:

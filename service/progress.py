@@ -57,7 +57,7 @@ class Progress:
     closing: bool = False
     state: StudyState = StudyState.RUNNING
     message: str | None = None  # how it ended
-    waits_for: str | None = None  # why the service has not started it yet
+    waits_for: str | None = None  # why the service has not started it yet, or what it lacks to go on
 
     @property
     def over(self) -> bool:

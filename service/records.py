@@ -167,7 +167,7 @@ class Study:
     queued: float | None = None  # since when it is the service's to run; None: `goodfit run` does, in the foreground
     submitter: str | None = None  # who submitted it
     priority: int = 0  # of the queue: the higher goes first
-    waits_for: str | None = None  # why the service has not started it yet
+    waits_for: str | None = None  # why the service has not started it yet, or what it lacks to go on
     inputs: Mapping[str, Any] | None = None  # the code and the data of its trials, with a digest of each file
     folder: str | None = None  # of its files, at their place; None before it first runs
     test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from service import scheduler as sc
 from service.diagnosis import Diagnosis, diagnose_trial
 from service.numbering import Numbered
-from service.ports import Executor, Sampler, Store, Tracker
+from service.ports import ALONE, Executor, Sampler, Sharing, Store, Tracker
 from service.progress import Glimpse, Progress
 from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, Verdict, better
 from trainers.messages import Assignment, Ended, Pack
@@ -48,7 +48,7 @@ class Runner:
         executor: with its workers.
         tracker: woken after each write.
         assign: makes a worker's assignment of a trial.
-        sharers: how many studies there are workers for, this one among them; asked at each renewal.
+        sharing: tells who shares the workers; asked at each renewal.
         note: called with each trial that has ended, once that is written.
         watch: called after each turn; None: nobody watches, and nothing is made ready for it.
         clock: seconds since the epoch, for stamps and leases.
@@ -68,7 +68,7 @@ class Runner:
         executor: Executor,
         tracker: Tracker,
         assign: Callable[[Trial], Assignment],
-        sharers: Callable[[], int] = lambda: 1,
+        sharing: Callable[[], Sharing] = lambda: ALONE,
         note: Callable[[Trial], None] = lambda _: None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -78,7 +78,7 @@ class Runner:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
         self._sampler, self._executor, self._tracker = Numbered(sampler), executor, tracker
-        self._assign, self._sharers, self._clock = assign, sharers, clock
+        self._assign, self._sharing, self._clock = assign, sharing, clock
         self._ticks = ticks or clock
         self._note, self._watch = note, watch
         self._lease_seconds = lease_seconds
@@ -92,6 +92,7 @@ class Runner:
         self._batch = Batch()
         self._renewed = -math.inf
         self._slots = 0
+        self._waits: str | None = study.waits_for
         self._looked = -math.inf
         self._seen: dict[int, Verdict] = {}  # running trial -> what its curve said at the last look
         trials = store.trials(study.id)
@@ -306,8 +307,18 @@ class Runner:
         if now - self._renewed >= self._lease_seconds / RENEWALS:
             self._renewed = now
             self._stop_asked = self._store.renew(self._lease, self._clock(), self._lease_seconds)
-            self._executor.share_among(self._sharers())
+            sharing = self._sharing()
+            self._executor.share_among(sharing)
+            self._note_waits(sharing)
             self._batch.study = self._study
+
+    def _note_waits(self, sharing: Sharing) -> None:
+        """Tell who looks from outside that there is no worker for it."""
+        higher = ": studies of a higher priority come first" if sharing.comes_later else ""
+        waits = None if self._slots else f"waits for workers{higher}"
+        if waits != self._waits:
+            self._store.note_waits({self._study.id: waits})
+            self._waits = waits
 
     def _timers(self, now: float) -> list[sc.Event]:
         events: list[sc.Event] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from search_spaces.parameters import Float
 from search_spaces.space import Space
+from service.ports import Sharing
 from service.progress import Progress
 from service.records import Study, StudyState, Trial
 from service.runner import Limits, Runner
@@ -61,7 +62,7 @@ class Puppet:
         self.killed: list[int] = []
         self.room = 1
         self.unplaced: set[int] = set()
-        self.shared: list[int] = []
+        self.shared: list[Sharing] = []
         self.shares: list[float] = []
         self.on_wait: Callable[[], None] = lambda: None
 
@@ -73,8 +74,8 @@ class Puppet:
     def pending(self) -> Set[int]:
         return self.unplaced
 
-    def share_among(self, studies: int) -> None:
-        self.shared.append(studies)
+    def share_among(self, sharing: Sharing) -> None:
+        self.shared.append(sharing)
 
     def launch(self, pack: Pack) -> None:
         (self.work,) = pack.assignments

@@ -20,11 +20,12 @@ from service.app.keeping import Keeping
 from service.app.logs import add_to_log
 from service.app.places import settle_place
 from service.app.tracking import CATCH_UP_SECONDS, tracking
+from service.ports import ALONE
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
-    from service.ports import Executor, Sampler, Store, Tracker
+    from service.ports import Executor, Sampler, Sharing, Store, Tracker
     from service.progress import Progress
     from service.ray_executor import Cluster
     from service.runner import Runner
@@ -49,7 +50,7 @@ class Options:
     changed: bool = False  # it goes on though its data have changed
     watch: Callable[[Progress], None] | None = None
     on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
-    sharers: Callable[[], int] = lambda: 1  # tells how many studies there are workers for, this one among them
+    sharing: Callable[[], Sharing] = lambda: ALONE  # tells who shares the workers
     on_catch_up: Callable[[int], None] = lambda _: None  # gets how many trials MLflow is behind
     on_trouble: Callable[[str], None] = lambda _: None  # gets what keeps MLflow behind
     on_phase: Callable[[str | None], None] = lambda _: None  # gets what is waited for; None: the first epoch is there
@@ -160,7 +161,7 @@ def _build_runner(
         executor=executor,
         tracker=tracker,
         assign=lambda trial: _assignment(settings, spec, study, trial),
-        sharers=options.sharers,
+        sharing=options.sharing,
         note=lambda trial: _note(settings, study, trial, keeping),
         watch=None if options.watch is None else _watching(options, options.watch, executor),
         clock=options.clock,
@@ -290,7 +291,8 @@ def _executor(
             # The service's runner has them already, and its workers with it; here they are checked to be installed.
             packages = spec.requirements if settings.ray_address is not None and not served else ()
             share_of_one = Share(share.cpus, share.gpus, share.custom, parallel, most)
-            executor = RayExecutor(cluster, setup, share_of_one, runtime_env=pip_environment(packages))
+            sharing = options.sharing()
+            executor = RayExecutor(cluster, setup, share_of_one, sharing, runtime_env=pip_environment(packages))
         stack.callback(executor.close)
         yield executor
 

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,17 @@ from service.app.checking import Checked, check
 from service.app.opening import PATIENCE, open_home, spec_here
 from service.app.running import Options, run_study
 from service.app.tracking import catch_up
-from service.records import Batch, Lease, Study, StudyState
+from service.controller.queueing import needs
+from service.ports import ALONE, Claim, Sharing
+from service.records import FINISHED, Batch, Lease, Study, StudyState, TrialState
 from service.runner import RENEWALS
 from service.settings import Settings, is_dead, make_folder, owner
+from service.spec import StudySpec
 
 if TYPE_CHECKING:
     from service.ports import Store
 
+TURN_SECONDS = 60.0  # that a worker stays with a study, where there are fewer workers than equals
 PREPARING_SECONDS = 900.0  # that a study's data and trainer may take to load
 
 
@@ -61,14 +65,47 @@ def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Call
             say(str(error))
             _refuse(store, lease, study, str(error))
             return
-        options = Options(on_runner=lambda _: ready(), on_trouble=say, sharers=lambda: sharers(store, time.time()))
+        options = Options(
+            on_runner=lambda _: ready(), on_trouble=say, sharing=lambda: sharing(store, study.id, time.time())
+        )
         run_study(settings, checked, store, study, options, lease=lease)
 
 
-def sharers(store: Store, now: float) -> int:
-    """How many studies of the service share the cluster."""
-    leases = [lease for _, lease in store.waiting() if lease is not None]
-    return max(1, sum(lease.until > now and not is_dead(lease.owner) for lease in leases))
+def sharing(store: Store, study_id: int, now: float) -> Sharing:
+    """The studies of the service that share the cluster with one of them, and what each could use."""
+    held = [
+        study
+        for study, lease in store.waiting()
+        if study.id == study_id or (lease is not None and lease.until > now and not is_dead(lease.owner))
+    ]
+    counts = store.counts([study.id for study in held])
+    claims = tuple(_claim(store, study, counts.get(study.id, {})) for study in held)
+    return (
+        Sharing(study_id, claims, int(now // TURN_SECONDS)) if any(one.study == study_id for one in claims) else ALONE
+    )
+
+
+def _claim(store: Store, study: Study, states: Mapping[str, int]) -> Claim:
+    spec = StudySpec.from_dict(study.spec)
+    left = _left(store, study, spec, states)
+    parallel = None if spec.resources.parallel == "auto" else spec.resources.parallel
+    useful = [number for number in (left, parallel) if number is not None]
+    since = study.created if study.queued is None else study.queued
+    return Claim(study.id, needs(study), study.priority, since, min(useful, default=None))
+
+
+def _left(store: Store, study: Study, spec: StudySpec, states: Mapping[str, int]) -> int | None:
+    """How many trials are still to be trained, those of the confirmation among them; None: there is no end of them."""
+    planned = spec.planned_trials()
+    if planned is None:
+        return None
+    unfinished = sum(states.get(str(state), 0) for state in (TrialState.QUEUED, TrialState.RUNNING))
+    left = max(0, planned - sum(states.values())) + unfinished
+    if spec.confirm is None:
+        return left
+    again = [trial for trial in store.confirming(study.id) if trial.confirms is not None]
+    expected = spec.confirm.top * spec.confirm.seeds if left or not again else 0
+    return left + max(expected, sum(trial.state not in FINISHED for trial in again))
 
 
 def _refuse(store: Store, lease: Lease, study: Study, message: str) -> None:

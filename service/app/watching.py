@@ -58,7 +58,7 @@ class Watcher:
             closing=study.stop_asked and study.state is StudyState.RUNNING,
             state=live_state(self._store, study, now),
             message=study.message,
-            waits_for=study.waits_for if study.state is StudyState.QUEUED else None,
+            waits_for=study.waits_for if study.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
         )
 
     def _trials(self, study: Study, known: int) -> tuple[list[Trial], list[Trial]]:

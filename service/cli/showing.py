@@ -34,7 +34,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "study": record.name,
         "state": str(listed.state),
         "message": record.message,
-        "waits_for": record.waits_for if listed.state is StudyState.QUEUED else None,
+        "waits_for": record.waits_for if listed.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
         "submitter": record.submitter,
         "priority": record.priority,
         "metric": spec.objective.metric,
@@ -102,6 +102,8 @@ def _print_state(facts: Mapping[str, Any]) -> None:
     line("study", f"{facts['study']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
     if facts["waits_for"]:
         line("", facts["waits_for"])
+    if facts["priority"]:
+        line("priority", str(facts["priority"]))
     if facts["go_on"]:
         line("go on", facts["go_on"])
     if facts["test_opened"]:

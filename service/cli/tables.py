@@ -43,7 +43,7 @@ def study_rows(studies: Studies, state: str | None = None, submitter: str | None
             "seconds": round(study.seconds, 1),
             "submitter": study.submitter,
             "priority": study.priority,
-            "waits_for": study.waits_for if listed.state is StudyState.QUEUED else None,
+            "waits_for": study.waits_for if listed.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
         }
         for listed in studies.listed(states, submitter)
         for study in (listed.study,)
@@ -64,7 +64,10 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
         return
     waiting = ["waits for"] if any(row["waits_for"] for row in rows) else []
     who = ["submitter"] if any(row["submitter"] for row in rows) else []
-    out = table("study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)", *who, *waiting)
+    first = ["priority"] if any(row["priority"] for row in rows) else []
+    out = table(
+        "study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)", *who, *first, *waiting
+    )
     for row in rows:
         states = row["trials"]
         failed = sum(count for label, count in states.items() if label.startswith("FAILED"))
@@ -72,7 +75,8 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
         complete, pruned = states.get("COMPLETE", 0), states.get("PRUNED", 0)
         created = str(row["created"])[:16].replace("T", " ")
         cells = (row["study"], row["state"], total, complete, pruned, failed, duration(row["seconds"]), created)
-        more = [row["submitter"] or "-"] * len(who) + [row["waits_for"] or ""] * len(waiting)
+        more = [row["submitter"] or "-"] * len(who) + [row["priority"]] * len(first)
+        more += [row["waits_for"] or ""] * len(waiting)
         out.add_row(*(str(cell) for cell in (*cells, *more)))
     show(out)
 

@@ -21,7 +21,7 @@ class Decision:
 
     Attributes:
         start: those to start now, the first one first.
-        waits: study id -> why the service does not start it yet; None: it runs, or is started.
+        waits: study id -> why the service does not start it yet; of one that runs what its runner says; None: nothing.
         missing: for each study that no node has room for, what one trial of it takes.
     """
 
@@ -55,7 +55,7 @@ def decide(
     """
     running = [study for study, lease in rows if _held(lease, now, dead)]
     free = [study for study, lease in rows if not _held(lease, now, dead)]
-    waits: dict[int, str | None] = dict.fromkeys((study.id for study in running), None)
+    waits: dict[int, str | None] = {study.id: study.waits_for for study in running}  # which its runner says
     missing: list[Amounts] = []
     ready: list[Study] = []
     for study in free:

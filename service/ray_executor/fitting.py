@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.errors import InputError
+from service.ports import Sharing
+from service.ray_executor.sharing import divided
 
 Resources = Mapping[str, float]  # by Ray's names: CPU, GPU, and any of the cluster's own
 _SLACK = 1e-9  # ten tenths are one
@@ -55,20 +57,20 @@ def _room_on(share: Share, node: Resources) -> int:
     return min((math.floor(node.get(name, 0.0) / amount + _SLACK) for name, amount in asked), default=0)
 
 
-def seats_wanted(share: Share, nodes: Sequence[Resources], studies: int) -> int:
+def seats_wanted(share: Share, nodes: Sequence[Resources], sharing: Sharing) -> int:
     """How many workers a study should have, or wait for: that is also what an autoscaler is asked for.
 
     Args:
         share: of one trial.
         nodes: all that the cluster has.
-        studies: how many share it; an explicit `parallel` is cut to a fair part.
+        sharing: the studies that share it, if any; then also an explicit `parallel` is cut to the study's part.
     """
-    part = math.ceil(room(share, nodes) / max(studies, 1))
-    wanted = part if share.parallel is None else share.parallel
-    if studies > 1:
-        wanted = min(wanted, part)
+    there = room(share, nodes)
+    wanted = there if share.parallel is None else share.parallel
     if share.most is not None:
         wanted = min(wanted, share.most)
+    if there and len(sharing.claims) > 1:
+        return min(wanted, divided(sharing.claims, nodes, sharing.turn)[sharing.study])
     return max(1, wanted)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.errors import GoodfitError
+from service.ports import ALONE, Sharing
 from service.ray_executor.cluster import Cluster
 from service.ray_executor.fitting import Resources, Share, require_room, room, seats_wanted
 from trainers.messages import Ended, Message, Outcome, Pack
@@ -61,6 +62,7 @@ class RayExecutor:
         cluster: where they live; this waits until it is ready.
         setup: what they import and load before the first pack comes.
         share: what one trial takes.
+        sharing: who shares the cluster.
         runtime_env: Ray's, for the workers; None: that of this process.
         clock: seconds, from anywhere.
         sleep: waits for so many seconds.
@@ -74,6 +76,7 @@ class RayExecutor:
         cluster: Cluster,
         setup: Setup,
         share: Share,
+        sharing: Sharing = ALONE,
         *,
         runtime_env: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -88,7 +91,7 @@ class RayExecutor:
         self._clock, self._sleep = clock, sleep
         self._runtime_env = {"runtime_env": dict(runtime_env)} if runtime_env else {}
         self._seats: list[_Seat] = []
-        self._studies = 1
+        self._sharing = sharing
         self._wanted = 0
         self._death: Exception | None = None  # of a worker that never came up, since the last look
         self._fruitless = 0
@@ -105,9 +108,9 @@ class RayExecutor:
     def pending(self) -> Set[int]:
         return {trial for seat in self._seats if not seat.there for trial in seat.trials}
 
-    def share_among(self, studies: int) -> None:
-        if studies != self._studies:
-            self._studies, self._fit_at = studies, -math.inf
+    def share_among(self, sharing: Sharing) -> None:
+        if sharing != self._sharing:
+            self._sharing, self._fit_at = sharing, -math.inf
 
     def launch(self, pack: Pack) -> None:
         if pack.share > 1:
@@ -203,7 +206,7 @@ class RayExecutor:
         """Have as many workers as there should be; the ends of trials that there can never be room for."""
         self._fit_at = self._clock() + FIT_SECONDS
         self._note_fruitless()
-        self._wanted = seats_wanted(self._share, nodes, self._studies)
+        self._wanted = seats_wanted(self._share, nodes, self._sharing)
         self._trim()
         self._grow()
         hopeless: list[Message] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from service.errors import InputError
 from service.local_executor import LocalExecutor
-from service.ports import Executor
+from service.ports import ALONE, Claim, Executor, Sharing
 from service.ray_executor import Cluster, RayExecutor, Share
 from tests import zoo
 from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
@@ -230,14 +231,19 @@ def test_a_part_among_studies_is_taken_and_never_from_a_running_trial(cluster: C
     until_there(executor, 2 * room)
     for trial in range(2 * room):
         executor.launch(Pack((assignment(tmp_path, "slow", trial, epochs=30),)))
-    executor.share_among(2)
+    mine, other = (Claim(study, {"CPU": 0.5}) for study in (1, 2))
+    executor.share_among(Sharing(1, (mine, other)))
     executor.wait(0.1)
     assert executor.slots == 2 * room  # all of them train
     executor.stop(0)
     messages = until_ended(executor, 0)
     assert executor.slots == 2 * room - 1  # that place is another study's now
     assert {message.outcome for message in messages if isinstance(message, Ended)} == {Outcome.STOPPED}
-    executor.share_among(1)
+    executor.share_among(Sharing(1, (mine, replace(other, priority=5))))
+    executor.stop(1)
+    until_ended(executor, 1)
+    assert executor.slots == 2 * room - 2  # the next goes to whoever comes first
+    executor.share_among(ALONE)
     while executor.slots < 2 * room:
         executor.wait(1.0)
     executor.close()
@@ -276,7 +282,7 @@ def test_more_than_any_node_has_is_out_of_memory_for_good(executor: Executor, tm
 
 
 def test_sharing_is_no_ones_business_where_there_is_one_worker(executor: Executor, tmp_path: Path) -> None:
-    executor.share_among(3)
+    executor.share_among(Sharing(1, tuple(Claim(study, {"CPU": 0.25}) for study in (1, 2, 3))))
     executor.wait(0.1)
     assert executor.slots == 1
     executor.launch(Pack((assignment(tmp_path, "curve"),)))

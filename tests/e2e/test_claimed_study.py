@@ -32,7 +32,7 @@ def test_a_runner_takes_over_the_services_claim_and_stays_until_mlflow_has_it_al
     study = store.add_study(Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now))
     claim = store.acquire(study.id, "controller:1:1", now, CLAIM_SECONDS, lambda _owner: False)
     checked, asked = app.check(spec), []
-    options = app.Options(executor="local", sharers=lambda: len(asked) + 1, watch=asked.append)
+    options = app.Options(executor="local", watch=asked.append)
     assert app.run_study(settings, checked, store, study, options, claim).state is StudyState.DONE
     assert store.fence(study.id) == claim.fence + 1
     assert store.holder(study.id) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.errors import InputError
+from service.ports import Claim, Sharing
 from service.ray_executor.fitting import Share, require_room, room, seats_wanted
 from service.settings import Settings
 
@@ -26,21 +27,28 @@ def test_room_is_counted_node_by_node(share: Share, expected: int) -> None:
     assert room(share, TWO) == expected
 
 
+def shared_by(share: Share, studies: int) -> Sharing:
+    """The last of so many studies alike."""
+    claims = tuple(Claim(number, share.bundle, since=float(number)) for number in range(studies))
+    return Sharing(studies - 1, claims)
+
+
 @pytest.mark.parametrize(
     ("share", "studies", "expected"),
     [
         (Share(), 1, 2),
-        (Share(cpus=0.1), 4, 8),  # its part, rounded up: one of them waits at most
+        (Share(cpus=0.1), 4, 7),  # of 30: 8, 8, 7, 7
         (Share(cpus=0.1, parallel=5), 4, 5),
-        (Share(cpus=0.1, parallel=20), 4, 8),
+        (Share(cpus=0.1, parallel=20), 4, 7),
         (Share(parallel=9), 1, 9),  # seven wait: an autoscaler sees them
         (Share(cpus=2), 1, 1),  # likewise
+        (Share(cpus=2), 4, 1),  # likewise
         (Share(cpus=0.1, most=3), 1, 3),
-        (Share(), 99, 1),
+        (Share(), 99, 0),  # it is not its turn
     ],
 )
 def test_a_study_wants_what_fits_or_what_it_asks_for(share: Share, studies: int, expected: int) -> None:
-    assert seats_wanted(share, TWO, studies) == expected
+    assert seats_wanted(share, TWO, shared_by(share, studies)) == expected
 
 
 @pytest.mark.parametrize(

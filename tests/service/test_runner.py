@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.errors import Fenced
+from service.ports import Claim, Sharing
 from service.records import StudyState, Trial, TrialState
 from service.runner import Limits, Runner
 from service.scheduler import Plan
@@ -97,11 +98,27 @@ def test_the_time_of_a_trial_begins_when_its_worker_is_there(tmp_path: Path) -> 
     assert [trial.label for trial in bench.trials()] == ["COMPLETE"]
 
 
-def test_workers_are_shared_among_the_studies_that_there_are(bench: Bench) -> None:
+def test_the_executor_hears_at_each_renewal_who_shares_the_workers(bench: Bench) -> None:
     puppet = Puppet(bench.clock)
-    answers = iter([1, 2, 3] + [2] * 100)
-    bench.runner(puppet, sharers=lambda: next(answers)).run()
-    assert puppet.shared[:4] == [1, 2, 3, 2]
+    turns = iter([*range(1, 4), *[2] * 100])
+    bench.runner(puppet, sharing=lambda: Sharing(turn=next(turns))).run()
+    assert [sharing.turn for sharing in puppet.shared[:4]] == [1, 2, 3, 2]
+
+
+def test_a_study_without_workers_says_so_until_it_has_some(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    puppet.room = 0
+    mine, higher = Claim(bench.study.id, {"CPU": 1.0}), Claim(99, {"CPU": 1.0}, priority=3)
+    seen: list[str | None] = []
+
+    def on_wait() -> None:
+        seen.append(bench.store.study("s").waits_for)
+        puppet.room = int(bench.clock.now > 1040)
+
+    puppet.on_wait = on_wait
+    bench.runner(puppet, sharing=lambda: Sharing(mine.study, (mine, higher))).run()
+    assert "waits for workers: studies of a higher priority come first" in seen
+    assert bench.store.study("s").waits_for is None
 
 
 def test_a_worker_that_dies_costs_an_attempt_and_nothing_else(tmp_path: Path, bench: Bench) -> None:
