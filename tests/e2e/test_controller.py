@@ -68,7 +68,7 @@ class Service:
         self.controllers.clear()
         assert codes <= {0 if with_signal is signal.SIGTERM else -with_signal}
 
-    def submit(self, name: str, files: dict[str, str] | None = None, **changes: Any) -> Study:
+    def submit(self, name: str, files: dict[str, str] | None = None, priority: int = 0, **changes: Any) -> Study:
         spec: dict[str, Any] = {
             "name": name,
             "trainer": zoo.named("resumable"),
@@ -82,7 +82,8 @@ class Service:
         file.write_text(json.dumps({**spec, **changes}))
         parsed, now = read(file), time.time()
         plain = parsed.to_dict() | ({"trainer": changes["trainer"]} if files else {})
-        return self.store.add_study(Study(name, plain, parsed.fingerprint(), now, queued=now, submitter="ana"), files)
+        fields: dict[str, Any] = {"queued": now, "submitter": "ana", "priority": priority}
+        return self.store.add_study(Study(name, plain, parsed.fingerprint(), now, **fields), files)
 
     def state(self, study: Study) -> StudyState:
         return self.store.study(study.name).state
@@ -212,6 +213,23 @@ def test_controllers_that_are_killed_and_started_again_disturb_no_study(service:
     service.assert_whole(another)
     assert service.runs(another) == 1
     assert second.fence == 2  # the claim, and the runner
+
+
+def test_freed_workers_go_to_the_study_of_the_higher_priority(service: Service) -> None:
+    def spec(step: float) -> dict[str, Any]:
+        space = {"x": {"type": "float", "low": 0, "high": 1, "step": step}}
+        return {"space": space, "training": {"epochs": 8}, "resources": {"parallel": "auto"}}
+
+    low = service.submit("low", priority=-1000, **spec(0.01))
+    service.await_reports(low, 8)
+    high = service.submit("high", priority=1000, **spec(0.05))
+    service.await_done(high)
+    starts = sorted(trial.started or 0.0 for trial in service.store.trials(high.id))
+    first, last = starts[4], starts[16]  # all four workers are its own, and all are of use to it
+    beside = [trial for trial in service.store.trials(low.id) if first < (trial.started or 0.0) < last]
+    assert beside == []
+    service.await_done(low)
+    assert {trial.attempts for trial in service.store.trials(low.id)} == {1}, "no running trial was given up"
 
 
 def test_a_controller_without_ray_says_so_in_one_line(tmp_path: Path) -> None:
