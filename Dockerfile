@@ -16,6 +16,12 @@ RUN --mount=type=cache,target=/root/.cache/uv \
       --extra cluster --extra s3 pyproject.toml -o /tmp/libraries.txt \
     && uv pip install --python /opt/goodfit/bin/python --torch-backend "$TORCH_BACKEND" \
       --compile-bytecode -r /tmp/libraries.txt
+# What the studies here import beside, separated by spaces; nothing of the above changes with it.
+ARG PACKAGES=""
+# hadolint ignore=SC2086
+RUN --mount=type=cache,target=/root/.cache/uv \
+    printf '%s\n' $PACKAGES > /tmp/packages.txt \
+    && uv pip install --python /opt/goodfit/bin/python --compile-bytecode -c /tmp/libraries.txt -r /tmp/packages.txt
 
 # Goodfit's own code, in a folder and so in a layer of its own: 4 MB beside the 2 GB of libraries.
 FROM libraries AS own
@@ -33,11 +39,12 @@ RUN groupadd --gid 10001 goodfit \
 COPY --from=libraries /opt/goodfit /opt/goodfit
 COPY --from=own /opt/own /opt/own
 COPY deploy /app/deploy
-# What libraries keep for themselves goes to /tmp: the image is read-only where it runs.
+# What libraries keep for themselves goes to /tmp: the image is read-only in a container.
 ENV PATH=/opt/own/bin:/opt/goodfit/bin:$PATH \
     PYTHONPATH=/app:/opt/own \
     PYTHONUNBUFFERED=1 \
     GOODFIT_HOME=/data/home \
+    HOME=/tmp \
     TMPDIR=/data/scratch \
     XDG_CACHE_HOME=/tmp/cache \
     XDG_CONFIG_HOME=/tmp/config \

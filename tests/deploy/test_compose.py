@@ -114,6 +114,7 @@ def test_the_containers_write_to_volumes_and_to_memory_alone(document: dict[str,
     assert "/var/run/postgresql" in document["services"]["postgres"]["tmpfs"]
     environment = " ".join(line for line in dockerfile() if line.startswith("ENV"))
     assert "TMPDIR=/data/scratch" in environment
+    assert re.search(r"\bHOME=/tmp\b", environment)
     for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
         assert f"{name}=/tmp/" in environment
 
@@ -161,7 +162,7 @@ def test_the_ray_nodes_know_what_the_service_knows_but_for_its_database(document
     )
     assert worker == gpu
     assert worker.items() <= goodfit.items()
-    own = {"GOODFIT_DATABASE", "GOODFIT_DATABASE_PASSWORD_FILE", "GOODFIT_ALLOW_CODE"}
+    own = {"GOODFIT_DATABASE", "GOODFIT_DATABASE_PASSWORD_FILE", "GOODFIT_ALLOW_CODE", "GOODFIT_TRUSTED_PROXIES"}
     assert goodfit.keys() - worker.keys() == own
     head = compose.service(document, "ray-head", {})
     assert "--num-cpus=0" in head.command
