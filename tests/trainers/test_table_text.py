@@ -173,6 +173,11 @@ def test_a_workbook_is_read_by_its_first_sheet(tmp_path: Path) -> None:
     assert data.facts.preparation.categories["code"] == ("007", "8")
     assert data.facts.preparation.categories["city"] == ("Lima", "NA", "Oslo")
     assert "has no column 'cost'" in said(path, target="cost")
+    with pd.ExcelWriter(path) as book:
+        table.to_excel(book, sheet_name="May", index=False)
+        table.to_excel(book, sheet_name="June", index=False)
+    notes = data_report(DataSpec(str(path), "bought", missing="median"))["notes"]
+    assert any(note.startswith("of 2 sheets the first is read, May") for note in notes)
     (tmp_path / "fake.xlsx").write_text("certainly not")
     assert "is not an .xlsx workbook" in said(tmp_path / "fake.xlsx")
 
@@ -198,6 +203,7 @@ def test_keys_for_tables_are_refused_where_they_would_do_nothing(tmp_path: Path,
     frame().to_parquet(tmp_path / "rows.parquet")
     if key in ("separator", "decimal", "gaps", "header"):
         assert f"data.{key} is for tables in text" in said(tmp_path / "rows.parquet", **given)
+        assert f"data.{key} is for tables in text" in said(tmp_path / "rows.parquet", text="city", **given)
 
 
 def test_a_semicolon_series_is_read_as_a_table_is(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from trainers.data.content import Content
 from trainers.data.headers import LOOKED_AT, check_column, check_names
+from trainers.data.raw import quoted
 from trainers.data.table_format import GAPS, TableFormat
 from trainers.errors import DataProblem
 
 if TYPE_CHECKING:
     import pandas as pd
+    from openpyxl import Workbook
 
 
 def read_excel(content: Content, ignore: Sequence[str], form: TableFormat) -> pd.DataFrame:
@@ -24,17 +26,8 @@ def read_excel(content: Content, ignore: Sequence[str], form: TableFormat) -> pd
     """
     import pandas as pd
 
-    try:
-        from openpyxl import load_workbook
-        from openpyxl.utils.exceptions import InvalidFileException
-    except ImportError as error:
-        raise DataProblem(
-            f"{content.path}: .xlsx files need the package openpyxl: pip install 'goodfit[excel]', or save it as .csv"
-        ) from error
-    try:
-        book = load_workbook(content.seekable(), read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise DataProblem(f"{content.path} is not an .xlsx workbook: {error}") from error
+    form.refuse(content.path, ("separator",))
+    book = _opened(content)
     try:
         names, rows = _rows(content, book.worksheets[0].iter_rows(values_only=True), form)
     finally:
@@ -45,6 +38,35 @@ def read_excel(content: Content, ignore: Sequence[str], form: TableFormat) -> pd
     cells = ([None if cell in gaps else cell for cell in column] for column in zip(*rows, strict=True))
     columns = dict(zip(names, cells, strict=True)) if rows else {}
     return pd.DataFrame({name: column for name, column in columns.items() if name not in ignore})
+
+
+def sheet_notes(content: Content) -> list[str]:
+    """A sentence where a workbook has more sheets than the one that is read."""
+    book = _opened(content)
+    try:
+        names = [str(sheet.title) for sheet in book.worksheets]
+    finally:
+        book.close()
+    if len(names) == 1:
+        return []
+    return [
+        f"of {len(names)} sheets the first is read, {quoted(names[0])}; to read another, save it as a file of its own"
+    ]
+
+
+def _opened(content: Content) -> Workbook:
+    """A workbook, read a row at a time; formulas have the values that were saved with them."""
+    try:
+        from openpyxl import load_workbook
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError as error:
+        raise DataProblem(
+            f"{content.path}: .xlsx files need the package openpyxl: pip install 'goodfit[excel]', or save it as .csv"
+        ) from error
+    try:
+        return load_workbook(content.seekable(), read_only=True, data_only=True)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise DataProblem(f"{content.path} is not an .xlsx workbook: {error}") from error
 
 
 def _rows(

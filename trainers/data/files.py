@@ -13,7 +13,7 @@ import numpy as np
 
 from trainers.data.arrays import array_data, read_npz
 from trainers.data.cells import Cells
-from trainers.data.content import PACKED, SEPARATORS, Content, content_of, data_name, is_separated
+from trainers.data.content import PACKED, Content, content_of, data_name, is_separated
 from trainers.data.dividers import divider_key, divider_values
 from trainers.data.functions import function_name, is_function, returned, returned_frame
 from trainers.data.headers import check_column as check_column
@@ -21,7 +21,7 @@ from trainers.data.headers import check_columns, header_note
 from trainers.data.pixels import SUFFIXES
 from trainers.data.raw import Raw, is_numbers, nearest, taken_values
 from trainers.data.readers import TABLES
-from trainers.data.table_format import TableFormat, refuse_keys
+from trainers.data.table_format import TableFormat
 from trainers.data.words import named, table_words, text_columns
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
@@ -48,7 +48,7 @@ def read_file(path: Path, spec: DataSpec) -> Raw:
     """
     if is_function(str(path)):
         found = returned(str(path))
-        refuse_keys(spec, f"{path} returns values that have types")
+        TableFormat.of(spec).refuse(path)
         if isinstance(found, dict):
             return array_data(str(path), function_name(str(path)), found, spec)
         return _table(path, _ignoring(path, found, spec.ignore), spec)
@@ -56,9 +56,8 @@ def read_file(path: Path, spec: DataSpec) -> Raw:
     def read(content: Content) -> Raw:
         if content.suffix == ".txt":
             raise DataProblem(f"{path} is running text and has no columns; give one of {_KINDS}")
-        if content.suffix not in (*SEPARATORS, ".xlsx"):
-            refuse_keys(spec, f"{path} holds values that have types")
         if content.suffix == ".npz":
+            TableFormat.of(spec).refuse(path)
             return read_npz(content, spec)
         return _table(path, TABLES[content.suffix](content, spec.ignore, TableFormat.of(spec)), spec)
 
@@ -70,6 +69,7 @@ def read_frame(path: Path, ignore: Sequence[str], form: TableFormat = _PLAIN) ->
     import pandas as pd
 
     if is_function(str(path)):
+        form.refuse(path)
         return _ignoring(path, returned_frame(str(path)), ignore)
 
     def read(content: Content) -> pd.DataFrame:

@@ -186,7 +186,12 @@ Read = Callable[[Content, Sequence[str], TableFormat], Any]
 
 def _typed(read: Callable[[Content, Sequence[str]], Any]) -> Read:
     """A reader of files whose values have types of their own."""
-    return lambda content, ignore, form: read(content, ignore)  # noqa: ARG005
+
+    def checked(content: Content, ignore: Sequence[str], form: TableFormat) -> Any:
+        form.refuse(content.path)
+        return read(content, ignore)
+
+    return checked
 
 
 TABLES: dict[str, Read] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainers.errors import DataProblem
@@ -31,6 +32,7 @@ class TableFormat:
         gaps: the words that stand for a missing value, beside the empty cell.
         header: whether the first line names the columns; else they are x0, x1, ...
         texts: the columns whose cells stay as they are written.
+        given: the keys that the study gives, beside the assumed ones.
     """
 
     separator: str | None = None
@@ -38,6 +40,7 @@ class TableFormat:
     gaps: tuple[str, ...] = GAPS
     header: bool = True
     texts: frozenset[str] = frozenset()
+    given: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: DataSpec) -> TableFormat:
@@ -46,14 +49,17 @@ class TableFormat:
         kept = {name for name in (*spec.categorical, *spec.numbers, *spec.dates, *pair) if name is not None}
         usual = () if spec.kind == "pairs" else GAPS  # the translation of "none" is a text
         gaps = usual if spec.gaps is None else spec.gaps
-        return cls(spec.separator, spec.decimal or ".", gaps, spec.header is not False, frozenset(kept))
+        given = tuple(key for key in KEYS if getattr(spec, key) is not None)
+        return cls(spec.separator, spec.decimal or ".", gaps, spec.header is not False, frozenset(kept), given)
 
-
-def refuse_keys(spec: DataSpec, what: str) -> None:
-    """DataProblem where a key for tables in text stands with data that are none."""
-    for key in KEYS:
-        if getattr(spec, key) is not None:
-            raise DataProblem(f"{spec.source}: data.{key} is for tables in text (.csv, .tsv), and {what}; leave it out")
+    def refuse(self, source: object, keys: Sequence[str] = KEYS) -> None:
+        """DataProblem where one of the keys is given for data that are no table in text."""
+        for key in self.given:
+            if key in keys:
+                raise DataProblem(
+                    f"{source}: data.{key} is for tables in text (.csv, .tsv), and these values have types of their "
+                    "own; leave it out"
+                )
 
 
 def check_keys(spec: DataSpec, kind: str, is_file: bool) -> None:

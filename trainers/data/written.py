@@ -16,6 +16,7 @@ import numpy as np
 
 import trainers.data.readers as readers
 from trainers.data.content import content_of, is_separated
+from trainers.data.excel import sheet_notes
 from trainers.data.headers import header_note, read_header
 from trainers.data.raw import Raw, has_target, quoted
 from trainers.data.table_format import TableFormat
@@ -136,6 +137,8 @@ def _keep(gaps: Counter[str]) -> str:
 def written_notes(spec: DataSpec, raw: Raw) -> list[str]:
     """What reading a table in text alters, each in a sentence."""
     path = Path(spec.source)
+    if path.suffix.lower() == ".xlsx":
+        return sheet_notes(content_of(path))
     if not is_separated(path):
         return []
     form = TableFormat.of(spec)
