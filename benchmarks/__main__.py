@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import api, commands, confirmation, diagnosis, engine, rebuild, startup
+from benchmarks import api, commands, confirmation, diagnosis, engine, mirror, rebuild, startup
 
 BENCHMARKS = {
     "start-up": startup,
@@ -8,6 +8,7 @@ BENCHMARKS = {
     "engine": engine,
     "service": api,
     "commands": commands,
+    "mirror": mirror,
     "diagnosis": diagnosis,
     "confirmation": confirmation,
 }

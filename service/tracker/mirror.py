@@ -21,12 +21,14 @@ from service.tracker import content
 from service.tracker.champion import ExportModel, publish
 from service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, shown, told
 from service.tracker.run import MirroredRun
+from service.tracker.transaction import one_transaction
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 MOST_AHEAD = 100_000  # trials asked of the store at once
+TOGETHER = 10  # trials in one transaction: it keeps other writers out for a quarter of a second
 TRIES = 2  # of a trial that MLflow refuses; then the others go on without it
 PAGE = 1000  # runs a page when listing an experiment
 
@@ -65,6 +67,20 @@ class _Session:
     described: bool = False
     concluded: float | None = None  # when the study had ended of which the last conclusion tells
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
+
+
+@dataclass(frozen=True, slots=True)
+class _Pushed:
+    """A trial whose run is up to date, and the curve that it has."""
+
+    trial: Trial
+    run: MirroredRun
+    reports: Sequence[Report]
+
+    @property
+    def epoch(self) -> int:
+        """The last that the run has."""
+        return max((report.epoch for report in self.reports), default=0)
 
 
 class Mirror:
@@ -126,7 +142,13 @@ class Mirror:
             ahead = self._ahead(session, study)
             session.finished.update({trial.number: trial for trial in ahead if trial.state in FINISHED})
             turn = [trial for trial in ahead if self._tries[trial.number] < TRIES][:limit]
-            confirmed = {trial.number: self._push(session, study, trial) for trial in turn}
+            confirmed: dict[int, tuple[str, int, str]] = {}
+            for first in range(0, len(turn), TOGETHER):
+                with one_transaction(self._uri):
+                    pushed = [self._push(session, study, trial) for trial in turn[first : first + TOGETHER]]
+                for one in pushed:
+                    self._attach(study, one)
+                    confirmed[one.trial.number] = (one.run.id, one.epoch, one.trial.mark)
             self._push_study(session, study)
             self._store.confirm_mirrored(study.id, confirmed)
             for number in confirmed:
@@ -216,8 +238,8 @@ class Mirror:
             del ahead[number]
         return list((session.backlog | ahead).values())
 
-    def _push(self, session: _Session, study: Study, trial: Trial) -> tuple[str, int, str]:
-        """Bring one trial's run up to date. Returns what to confirm."""
+    def _push(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
+        """Bring one trial's run up to date, but for its files."""
         try:
             return self._brought_up(session, study, trial)
         except Exception as error:
@@ -226,30 +248,35 @@ class Mirror:
                 self._refused[trial.number] = told(error)
             raise
 
-    def _brought_up(self, session: _Session, study: Study, trial: Trial) -> tuple[str, int, str]:
+    def _brought_up(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
         objective = content.Objective.of(study)
         reports = self._store.reports(study.id, trial.number)
         tags = content.trial_tags(study, trial)
         run = self._run(session, study, trial, tags)
         run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags)
         ended = trial.state in FINISHED
-        if ended:
-            files = {"diagnosis.json": content.diagnosis_json(trial)}
-            if reports:
-                title = f"{study.name}, trial {trial.number}"
-                files["learning_curve.svg"] = self._draw(
-                    reports, objective.metric, objective.direction, trial.diagnosis, title
-                )
-            run.attach(files)
-            if (folder := self._artifacts(trial)) is not None:
-                run.attach_folder(folder)
         run.set_status(content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None)
         session.run_ids[trial.number] = run.id
         if ended:
             session.open_runs.pop(trial.number, None)
         else:
             session.open_runs[trial.number] = run
-        return run.id, max((report.epoch for report in reports), default=0), trial.mark
+        return _Pushed(trial, run, reports)
+
+    def _attach(self, study: Study, pushed: _Pushed) -> None:
+        """Keep a finished trial's files with its run: outside of the transaction, for the run must be there first."""
+        trial, reports = pushed.trial, pushed.reports
+        if trial.state not in FINISHED:
+            return
+        files = {"diagnosis.json": content.diagnosis_json(trial)}
+        if reports:
+            objective, title = content.Objective.of(study), f"{study.name}, trial {trial.number}"
+            files["learning_curve.svg"] = self._draw(
+                reports, objective.metric, objective.direction, trial.diagnosis, title
+            )
+        pushed.run.attach(files)
+        if (folder := self._artifacts(trial)) is not None:
+            pushed.run.attach_folder(folder)
 
     def _run(self, session: _Session, study: Study, trial: Trial, tags: Mapping[str, str]) -> MirroredRun:
         """The trial's run: one that is there, else a new one. One from before the trial was trained anew is deleted."""

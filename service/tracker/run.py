@@ -11,6 +11,7 @@ from service.tracker.content import Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import RunInfo
 
 # A batch takes 1,000 things: 1,000 metrics, 100 params, 100 tags at most.
 METRICS_A_BATCH = 800
@@ -25,13 +26,14 @@ class MirroredRun:
     outlive a failed call: nobody knows whether that was written. Adopt the run again.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, tags: Mapping[str, str], status: str) -> None:
-        self.id = run_id
+    def __init__(self, client: MlflowClient, info: RunInfo, tags: Mapping[str, str]) -> None:
+        self.id: str = info.run_id
         self._client = client
+        self._folder = _folder_of(info.artifact_uri)
         self._tags = dict(tags)
         self._params: set[str] = set()
         self._places: set[tuple[str, int]] = set()
-        self._status = status
+        self._status: str = info.status
 
     @classmethod
     def make(
@@ -40,7 +42,7 @@ class MirroredRun:
         """A new run, started at `start` milliseconds."""
         given = {key: value for key, value in tags.items() if value}
         run = client.create_run(experiment_id, start_time=start, tags=given, run_name=name)
-        return cls(client, run.info.run_id, given, run.info.status)
+        return cls(client, run.info, given)
 
     @classmethod
     def adopt(cls, client: MlflowClient, run_id: str) -> MirroredRun:
@@ -48,7 +50,7 @@ class MirroredRun:
         run = client.get_run(run_id)
         if run.info.lifecycle_stage == "deleted":
             client.restore_run(run_id)
-        adopted = cls(client, run_id, run.data.tags, run.info.status)
+        adopted = cls(client, run.info, run.data.tags)
         adopted._params = set(run.data.params)
         for key in run.data.metrics:
             adopted._places.update((key, metric.step) for metric in client.get_metric_history(run_id, key))
@@ -78,9 +80,11 @@ class MirroredRun:
 
     def attach(self, files: Mapping[str, str]) -> None:
         """Keep texts as artifacts, by file name; one of the same name is replaced."""
+        if self._folder is not None:
+            _write(self._folder, files)
+            return
         with TemporaryDirectory(prefix="goodfit-") as folder:
-            for name, text in files.items():
-                Path(folder, name).write_text(text, encoding="utf-8")
+            _write(Path(folder), files)
             self._client.log_artifacts(self.id, folder)
 
     def attach_folder(self, folder: Path) -> None:
@@ -96,3 +100,19 @@ class MirroredRun:
         else:
             self._client.update_run(self.id, status)
         self._status = status
+
+
+def _folder_of(artifact_uri: str) -> Path | None:
+    """The folder of a run's artifacts, where it is one of this machine."""
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    if not is_local_uri(artifact_uri):  # type: ignore[no-untyped-call]
+        return None
+    return Path(local_file_uri_to_path(artifact_uri))  # type: ignore[no-untyped-call]
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")

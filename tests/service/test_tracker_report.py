@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 
 from service.errors import TrackingError
 from service.records import Batch, Study, StudyState
-from service.tracker import Mirror
+from service.tracker import Mirror, run
 from service.tracker.experiment import connect
-from tests.tracking import START, Fuse, Lab, mirror_of, new_mlflow
+from tests.tracking import START, Lab, mirror_of, new_mlflow
 
 
 @pytest.fixture
@@ -103,18 +104,23 @@ def test_nobody_waits_for_a_report_after_ctrl_c(lab: Lab, uri: str, tmp_path: Pa
     assert concluded.states == []
 
 
-def test_a_crash_while_it_is_attached_is_made_good_by_the_next_start(lab: Lab, uri: str, tmp_path: Path) -> None:
+def test_a_crash_while_it_is_attached_is_made_good_by_the_next_start(
+    lab: Lab, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.finish(0)
     lab.end()
     mirror_of(lab, uri, tmp_path / "art").sync()
-    counted = lambda name: name == "log_artifacts"  # noqa: E731
-    crash = Fuse(1)  # the first is of the study file
-    mirror = mirror_of(
-        lab, uri, tmp_path / "art", conclude=Concluded(), connect=lambda uri: crash.wrap(connect(uri), counted)
-    )
+    mirror = mirror_of(lab, uri, tmp_path / "art", conclude=Concluded())
     mirror.sync()
-    with pytest.raises(TrackingError):
-        mirror.close_study()
+
+    def full(folder: Path, files: Mapping[str, str]) -> None:
+        (folder / next(iter(files))).write_text("<p>")
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_write", full)
+        with pytest.raises(TrackingError, match="no space left"):
+            mirror.close_study()
     assert lab.study.champion is None  # so that whoever comes next knows that MLflow has not all
     closed(mirror_of(lab, uri, tmp_path / "art", conclude=Concluded()))
     assert attached(lab, uri, tmp_path) == "<p>DONE</p>"

@@ -1,0 +1,83 @@
+"""What MLflow's mirror costs: trials a second and CPU a trial, of trials of 5 reports, into SQLite.
+
+Wanted: 25 trials a second.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from service import app
+from service.diagnosis import diagnose_trial
+from service.diagnosis.picture import learning_curve_svg
+from service.records import Batch, Report, Study, StudyState, Trial, TrialState
+from service.settings import Settings
+from service.tracker import Mirror
+
+TRIALS, EPOCHS = 200, 5
+NAME = "mirrored"
+SPEC = {
+    "name": NAME,
+    "trainer": "nothing",
+    "objective": {"metric": "val/loss", "direction": "minimize"},
+    "budget": {"trials": TRIALS},
+}
+
+
+def fill(settings: Settings, trials: int = TRIALS) -> Study:
+    """A finished study in the home's store."""
+    store = app.open_home(settings, create=True)
+    study = store.add_study(Study(NAME, SPEC, "f" * 12, 1.7e9))
+    lease = store.acquire(study.id, "bench:1:1", 1.7e9, 1e9, lambda _: False)
+    running = study.to(StudyState.RUNNING, started=1.7e9)
+    batch = Batch(study=running)
+    for number in range(trials):
+        at = 1.7e9 + number
+        curve = [
+            Report(number, epoch, {"train/loss": 0.9 / epoch, "val/loss": 1.0 / epoch + number / 1e4}, at + epoch / 10)
+            for epoch in range(1, EPOCHS + 1)
+        ]
+        params = {f"p{index}": number / (index + 1) for index in range(8)}
+        told = diagnose_trial(curve, "val/loss", "minimize", reachable=0.1, params=params)
+        value = curve[-1].metrics["val/loss"]
+        batch.trials[number] = Trial(
+            number, params, number, TrialState.COMPLETE, attempts=1, epochs=EPOCHS, value=value, best_epoch=EPOCHS,
+            last_value=value, verdict=told.verdict, gap=told.gap, diagnosis=told.to_dict(), started=at, ended=at + 1,
+        )  # fmt: skip
+        batch.reports.extend(curve)
+    store.apply(lease, batch)
+    store.apply(lease, Batch(study=running.to(StudyState.STOPPED, ended=1.7e9 + trials)))
+    store.release(lease)
+    study = store.study(NAME)
+    store.close()
+    return study
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
+        settings = Settings(Path(folder))
+        study = fill(settings)
+        store = app.open_home(settings)
+        mirror = Mirror(
+            store,
+            study.id,
+            settings.tracking_uri,
+            settings.mlflow_artifacts,
+            draw=learning_curve_svg,
+            export_model=lambda _trial, _folder: None,
+        )
+        mirror.sync(1)  # makes MLflow's tables, the experiment and the study's run
+        wall, cpu = time.perf_counter(), time.process_time()
+        while mirror.sync():
+            pass
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        pushed = TRIALS - 1
+        each = 1e3 * cpu / pushed
+        print(f"  {pushed} trials of {EPOCHS} reports: {pushed / wall:5.1f} a second, {each:5.1f} ms of CPU each")
+        store.close()
+
+
+if __name__ == "__main__":
+    main()

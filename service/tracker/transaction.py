@@ -1,0 +1,56 @@
+"""Several calls to MLflow in one transaction, where its store is a database that this process writes.
+
+Each call of MLflow's client opens up to four sessions, each with a transaction and settings of its own: of a small
+trial that is most of what it costs. Here the store gets one session for the calls of some trials.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from service.errors import GoodfitError, TrackingError
+
+
+@contextlib.contextmanager
+def one_transaction(tracking_uri: str) -> Iterator[None]:
+    """All that is written meanwhile is there afterwards, or nothing of it; on an HTTP server each call is its own.
+
+    Raises:
+        MlflowException: the database refused.
+    """
+    store = _store(tracking_uri)
+    maker = getattr(store, "ManagedSessionMaker", None)
+    if maker is None:
+        yield
+        return
+    problem: GoodfitError | None = None
+    try:
+        with maker(read_only=False) as session:
+            session.commit, session.rollback = session.flush, _refuse_part
+            store.ManagedSessionMaker = lambda read_only=True: contextlib.nullcontext(session)  # noqa: ARG005 - MLflow's
+            try:
+                yield
+            except GoodfitError as error:
+                problem = error
+                raise
+            finally:
+                store.ManagedSessionMaker = maker
+                del session.commit, session.rollback
+    except Exception as error:
+        if problem is not None:  # MLflow would tell it as an error of its own
+            raise problem from error
+        raise
+
+
+def _store(tracking_uri: str) -> Any:
+    """The store that MLflow's clients of this URI share."""
+    from mlflow.tracking._tracking_service.utils import _get_store
+
+    return _get_store(tracking_uri)  # type: ignore[no-untyped-call]
+
+
+def _refuse_part() -> NoReturn:
+    """MLflow takes a part back to try it again; in one transaction that would take all before it back, too."""
+    raise TrackingError("a write was refused; all of this turn is written anew")

@@ -1,0 +1,111 @@
+"""Several trials in one transaction of MLflow's database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.errors import TrackingError
+from service.tracker.experiment import connect
+from service.tracker.mirror import TOGETHER
+from service.tracker.transaction import one_transaction
+from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
+
+
+def names(uri: str) -> set[str]:
+    return {run.info.run_name for run in connect(uri).search_runs(["1"])}
+
+
+def test_what_is_written_together_is_there_together_or_not_at_all(tmp_path: Path) -> None:
+    uri = new_mlflow(tmp_path)
+    client = connect(uri)
+    experiment = client.create_experiment("digits")
+
+    def cut_short() -> None:
+        with one_transaction(uri):
+            client.create_run(experiment, run_name="gone")
+            raise TrackingError("no")
+
+    with pytest.raises(TrackingError, match="no"):
+        cut_short()
+    with one_transaction(uri):
+        run = client.create_run(experiment, run_name="kept")
+        client.log_metric(run.info.run_id, "loss", 1.0)
+        assert connect(uri).get_run(run.info.run_id).data.metrics == {"loss": 1.0}
+    client.set_terminated(run.info.run_id)
+    assert names(uri) == {"kept"}
+
+
+def test_a_write_that_mlflow_would_take_back_takes_no_other_with_it(tmp_path: Path) -> None:
+    """MLflow meets a point that is there by a rollback of its session, and goes on."""
+    uri = new_mlflow(tmp_path)
+    client = connect(uri)
+    experiment = client.create_experiment("digits")
+    run = client.create_run(experiment, run_name="first")
+    client.log_metric(run.info.run_id, "loss", 1.0, timestamp=5, step=1)
+
+    def repeated() -> None:
+        with one_transaction(uri):
+            client.create_run(experiment, run_name="second")
+            client.log_metric(run.info.run_id, "loss", 1.0, timestamp=5, step=1)
+
+    with pytest.raises(TrackingError, match="written anew"):
+        repeated()
+    assert names(uri) == {"first"}
+    client.log_metric(run.info.run_id, "loss", 0.5, timestamp=6, step=2)
+
+
+def test_a_refused_trial_keeps_no_other_of_its_turn_out(tmp_path: Path) -> None:
+    uri = new_mlflow(tmp_path / "mlflow")
+    lab = Lab(tmp_path)
+    fuse = Fuse()
+    mirror = mirror_of(lab, uri, tmp_path / "art", connect=lambda uri: fuse.wrap(connect(uri)))
+    for number in range(TOGETHER + 3):
+        lab.finish(number)
+    real = mirror._brought_up
+
+    def picky(session: object, study: object, trial: object) -> object:
+        if trial.number == 4:  # type: ignore[attr-defined]
+            from mlflow.exceptions import MlflowException
+
+            raise MlflowException.invalid_parameter_value("not this one")
+        return real(session, study, trial)  # type: ignore[arg-type]
+
+    mirror._brought_up = picky  # type: ignore[assignment, method-assign]
+    for _ in range(2):
+        with pytest.raises(TrackingError, match="not this one"):
+            mirror.sync()
+    assert mirror.sync() == 1
+    assert list(mirror.refused) == [4]
+    assert len(seen(uri)) == 1 + TOGETHER + 2
+    assert doubles(uri) == {}
+
+
+def test_a_process_that_dies_within_a_turn_leaves_nothing_half_there(tmp_path: Path) -> None:
+    uri = new_mlflow(tmp_path / "mlflow")
+    lab = Lab(tmp_path)
+    for number in range(3):
+        lab.finish(number)
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom tests.tracking import Lab, draw, export_doubler\n"
+        "from service.store import open_store\nfrom service.tracker import Mirror\n"
+        f"store = open_store('sqlite:///{tmp_path / 'goodfit.db'}')\n"
+        f"mirror = Mirror(store, {lab.study.id}, {uri!r}, Path({str(tmp_path / 'art')!r}), draw=draw,"
+        " export_model=export_doubler)\n"
+        "real = mirror._brought_up\n"
+        "mirror._brought_up = lambda s, t, trial: os._exit(9) if trial.number == 2 else real(s, t, trial)\n"
+        "mirror.sync()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=Path(__file__).parents[2], env=dict(os.environ), check=False
+    )
+    assert done.returncode == 9
+    assert {name for name in seen(uri) if name.startswith("trial")} == set()
+    assert not list((tmp_path / "art").rglob("diagnosis.json"))
+    assert mirror_of(lab, uri, tmp_path / "art").sync() == 0
+    assert {name for name in seen(uri) if name.startswith("trial")} == {"trial 0", "trial 1", "trial 2"}
+    assert doubles(uri) == {}
