@@ -24,6 +24,7 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
     from service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
     from service.diagnosis.health.inputs import mixed_inputs
+    from service.diagnosis.health.reopened import searched_after_test
     from service.diagnosis.ped_anova import importances
     from service.diagnosis.study import diagnose_study
 
@@ -43,7 +44,7 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
         },
         confirmed=confirmed,
     )
-    return found.with_findings(mixed_inputs(everything))
+    return found.with_findings([*mixed_inputs(everything), *searched_after_test(study, everything)])
 
 
 def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[Report]:

@@ -27,6 +27,7 @@ FIXED: Mapping[str, str | None] = {
     "fixed": "its trials were trained with these parameters",
     "objective": "its trials were ranked and pruned by it",
     "search": "its trials were proposed so",
+    "search.repeats": None,
     "control": "its trials were proposed so",
     "modules": "its trainer was found there",
     "requirements": "its trials were trained with these packages",
