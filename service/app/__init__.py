@@ -8,6 +8,7 @@ reopening.py  a study that goes on, and what of it changes
 diagnosing.py what is known of a study      reporting.py it as a page
 answering.py  its state and its best        watching.py  its progress, from the store
 submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
+notes.py      what is odd about a study that is valid
 logs.py       trials' logs                  catalog.py   what can be named     tokens.py  tokens and their secrets
 
 Each name is imported when it is asked for: `goodfit ls` needs none of what trains.
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
     from service.app.models import load_model, model_folder, open_checkpoint
+    from service.app.notes import approximately, expected_complete, notes_of
     from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from service.app.reopening import Reopened, Reopening, reopen
     from service.app.reporting import report_of
     from service.app.running import Options, cluster_ahead, run_study
-    from service.app.studies import new_study, queue_study, remove_study, resume_study, stop_study
+    from service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
     from service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
     from service.app.tokens import make_token, token_digest
     from service.app.tracking import catch_up
@@ -38,11 +40,12 @@ _PLACES = {
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
+    "notes": ["approximately", "expected_complete", "notes_of"],
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
     "running": ["Options", "cluster_ahead", "run_study"],
-    "studies": ["new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
+    "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
     "tokens": ["make_token", "token_digest"],
     "tracking": ["catch_up"],
@@ -64,11 +67,14 @@ __all__ = [
     "Submission",
     "Watcher",
     "admitted",
+    "approximately",
     "best_of",
     "catch_up",
     "check",
     "cluster_ahead",
     "diagnose_of",
+    "expected_complete",
+    "forget_blank",
     "how_it_failed",
     "live_state",
     "load_model",
@@ -76,6 +82,7 @@ __all__ = [
     "make_token",
     "model_folder",
     "new_study",
+    "notes_of",
     "open_access",
     "open_checkpoint",
     "open_home",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from search_spaces.scalars import same
 from service.app.opening import spec_of
 from service.records import Report, Study, StudyState, Trial, is_control, ranked
 from service.settings import Settings
@@ -57,6 +58,7 @@ def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[R
 def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial], noise: float | None) -> Facts:
     from service.diagnosis.health import Facts
 
+    default_trial = _default_trial(spec, trials)
     diagnoses = [trial.diagnosis for trial in trials if trial.diagnosis is not None]
     trivial = [told["baseline"] for told in diagnoses if told.get("baseline") is not None]
     controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
@@ -68,7 +70,8 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         pruning=spec.pruning.method,
         patience=spec.training.patience,
         budget=spec.planned_trials() if study.state is not StudyState.DONE else len(trials),
-        tried_defaults=spec.search.try_defaults and spec.search.method != "grid",
+        tried_defaults=default_trial is not None,
+        default_trial=default_trial or 0,
         controls=controls if spec.search.method == "bayesian" else frozenset(),
         unpruned=controls,
         noise=noise,
@@ -76,6 +79,18 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         rows=_rows(settings, study, trials) if spec.data is not None else None,
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
     )
+
+
+def _default_trial(spec: StudySpec, trials: list[Trial]) -> int | None:
+    """The number of the trial that has the trainer's defaults, and nothing else; None where there is none."""
+    number, defaults = spec.defaults_trial, spec.defaults or {}
+    trial = next((one for one in trials if one.number == number), None)
+    free = {item.name for item in spec.space.free}
+    if trial is None or not all(
+        name in defaults and same(value, defaults[name]) for name, value in trial.params.items() if name in free
+    ):
+        return None
+    return number
 
 
 def _rows(settings: Settings, study: Study, trials: list[Trial]) -> int | None:

@@ -53,6 +53,12 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
     return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
 
 
+def forget_blank(store: Store, study: Study, now: float) -> None:
+    """Free the name of a study that was refused before its first trial."""
+    if _is_blank(store, study, now):
+        _remove_blank(store, study, now, BY_HERE)
+
+
 def _is_blank(store: Store, study: Study, now: float) -> bool:
     """Whether a study has no trials and nobody runs it: it was refused before it began."""
     return not is_held(store, study, now) and not store.tally(study.id).states

@@ -86,7 +86,7 @@ def check(file: StudyFile, overrides: Overrides = None) -> None:
     from service.cli.planning import plan, print_plan
     from service.spec import read
 
-    planned = plan(read(file, overrides or ()))
+    planned = plan(read(file, overrides or ()), settings_here("check") if server_url() is None else None)
     if given.as_json:
         print_json(planned)
     else:

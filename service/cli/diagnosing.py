@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,9 +35,13 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
 
 def print_health(facts: Mapping[str, Any], hint: str) -> None:
     """What must not be missed of a finished study: what is serious in full, the rest by its number."""
-    warnings = sum(finding["severity"] == "warning" for finding in facts["findings"])
-    if print_serious(facts) or warnings:
-        print(f"  {warnings} warning{'' if warnings == 1 else 's'} and advice: {hint}")
+    counts = Counter(finding["severity"] for finding in facts["findings"])
+    serious, warnings = counts["serious"], counts["warning"]
+    told = [f"{serious} serious finding{'' if serious == 1 else 's'}"] if serious else []
+    told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    print_serious(facts)
+    if told:
+        print(f"  {' and '.join(told)}, with advice: {hint}")
 
 
 def print_serious(facts: Mapping[str, Any]) -> bool:

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.scalars import shortened
 from service import app
 
 if TYPE_CHECKING:
+    from service.settings import Settings
     from service.spec import StudySpec
 
 
-def plan(spec: StudySpec) -> dict[str, Any]:
+def plan(spec: StudySpec, settings: Settings | None = None) -> dict[str, Any]:
     """The plan as `goodfit check --json` gives it; InputError for what cannot run."""
     checked = app.check(spec)
     space = spec.space
@@ -34,12 +36,14 @@ def plan(spec: StudySpec) -> dict[str, Any]:
         "search": {"method": spec.search.method, "seed": spec.search.seed},
         "pruning": spec.pruning.method,
         "trials": spec.planned_trials(),
+        "expected_complete": app.expected_complete(spec),
         "epochs": spec.training.epochs,
         "folds": spec.folds,
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
         "resources": spec.resources.model_dump(mode="json"),
         "fingerprint": spec.fingerprint(),
+        "notes": app.notes_of(spec, settings),
     }
 
 
@@ -53,10 +57,9 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
         lines += _task(planned["data"])
     lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
     size = planned["configurations"]
-    lines.append(
-        ("space", f"{len(planned['space'])} parameters, {f'{size:,}' if size else 'infinitely many'} configurations")
-    )
-    lines += [("", text) for text in planned["space"]]
+    count, many = len(planned["space"]), app.approximately(size) if size else "infinitely many"
+    lines.append(("space", f"{count} parameter{'' if count == 1 else 's'}, {many} configurations"))
+    lines += [("", shortened(text)) for text in planned["space"]]
     search = planned["search"]
     trials = f"{planned['trials']} trials" if planned["trials"] else "as many trials as fit"
     limits = [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
@@ -66,9 +69,13 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(
         ("", f"{trials} of {each}at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}")
     )
+    if planned["expected_complete"] is not None:
+        lines.append(("", f"about {planned['expected_complete']} of them train to their end, the others are pruned"))
     lines.append(("each trial", _share(planned["resources"])))
     for label, text in lines:
         print(f"{label:<11}{text}")
+    for note in planned["notes"]:
+        print(f"{'note':<11}{note}.")
     print(f"{file} is valid; run it with: goodfit run {file}")
 
 

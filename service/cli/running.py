@@ -19,7 +19,7 @@ from service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.client.local import LocalSource
-from service.errors import StudyFailed
+from service.errors import InputError, StudyFailed
 from service.records import Study, StudyState
 from service.settings import Settings
 from service.signals import heeding
@@ -46,7 +46,13 @@ def run_file(
         study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
         options = app.Options(executor, cluster=cluster)
         if study.state is StudyState.QUEUED:
-            _run(settings, store, study, checked, options, as_json=as_json)
+            for note in app.notes_of(spec, settings if executor == "ray" else None):
+                say(f"note: {note}")
+            try:
+                _run(settings, store, study, checked, options, as_json=as_json)
+            except InputError:
+                app.forget_blank(store, study, time.time())
+                raise
             return
         if study.state is StudyState.DONE:
             say(f"study {study.name} is done already; search anew with `--new`")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.scalars import is_composed, shortened, shown
 from service.client import iso, trial_row
 from service.errors import InputError, did_you_mean
 from service.records import StudyState, Trial
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from service.client import Source, Studies, StudyHandle
 
 LAID_OUT = 500  # rows that are laid out to the width of a terminal, in colours
+LONGEST_VALUE = 80  # characters of a parameter; --json has all of it
 VERDICT_STYLE = {
     "good_fit": "green",
     "overfit": "yellow",
@@ -273,12 +275,12 @@ def verdict_counts(verdicts: Mapping[str, int]) -> Text:
 
 
 def number(value: Any) -> str:
-    """A value as a person reads it: four significant digits."""
+    """A value as a person reads it: four significant digits; of a long text or list the beginning."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return shortened(shown(value) if is_composed(value) else str(value), LONGEST_VALUE)
 
 
 def duration(seconds: float) -> str:

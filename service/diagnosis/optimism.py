@@ -28,7 +28,7 @@ from service.diagnosis.curve import orientation
 from service.diagnosis.health.finding import Finding, Severity, number
 from service.diagnosis.health.luck import best_of
 from service.diagnosis.health.noise import Noise
-from service.diagnosis.health.table import Facts
+from service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
 
 CLEAR = 2.0  # standard errors, beyond which a difference is one
 LARGE = 0.5  # of the lead over the middle trial: then most of what ranked it was luck
@@ -201,15 +201,27 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
         yield Finding("overtuning", Severity.WARNING, text, None, None, asdict(over))
 
 
-def confirmed_against_defaults(choice: Choice | None, direction: str, defaults: int = 0) -> Iterator[Finding]:
-    """A finding if the confirmed winner is not better than the confirmed defaults."""
+def confirmed_against_defaults(
+    choice: Choice | None, direction: str, defaults: int = 0, complete: int = FEWEST_COMPLETE
+) -> Iterator[Finding]:
+    """A finding if the confirmed winner is not better than the confirmed defaults.
+
+    Args:
+        choice: among the confirmed; of fewer than two nothing is concluded.
+        direction: of the objective.
+        defaults: the number of the trial that has them.
+        complete: how many trials were trained to their end; of fewer than 5 nothing is concluded.
+    """
     standings = {standing.trial: standing for standing in choice.standings} if choice else {}
-    if choice is None or defaults not in standings:
+    if choice is None or defaults not in standings or len(standings) < 2 or complete < FEWEST_COMPLETE:
         return
     default, winner = standings[defaults], standings[choice.trial]
     sign = orientation(direction)
     if winner.trial == defaults:
-        text = f"Tuning won nothing: the defaults (trial {defaults}) are the confirmed winner, {winner.mean:.4g}."
+        text = (
+            f"Tuning won nothing: the defaults (trial {defaults}) are the confirmed winner, {winner.mean:.4g}, "
+            f"of {len(standings)} configurations that were trained again."
+        )
     elif math.isfinite(default.mean) and sign * (default.mean - winner.mean) <= CLEAR * _error(default, winner):
         text = (
             f"Tuning won nothing that can be told from luck: the winner's confirmed mean is {winner.mean:.4g}, "
@@ -220,6 +232,29 @@ def confirmed_against_defaults(choice: Choice | None, direction: str, defaults: 
         return
     numbers = {"winner": winner.mean, "default": default.mean, "error": _error(default, winner)}
     yield Finding("no_better_than_defaults", Severity.WARNING, text, None, None, numbers)
+
+
+def few_complete(choice: Choice | None, trials: int, complete: int, pruned: int, facts: Facts) -> Iterator[Finding]:
+    """A finding if pruning left fewer complete trials than a conclusion, or the confirmation, needs.
+
+    Args:
+        choice: among the confirmed; None where nothing was.
+        trials: how many ended.
+        complete: how many of them were trained to their end.
+        pruned: how many of them were stopped early.
+        facts: what else is known.
+    """
+    top = facts.confirm[0] if facts.confirm is not None and choice is not None else 0
+    confirmed = len(choice.standings) if choice else 0
+    text = f"Only {complete} of {trials} trials {'was' if complete == 1 else 'were'} trained to the end"
+    if confirmed < min(top, trials):
+        text += f", so {confirmed} and not {top} configurations were confirmed"
+    elif not (pruned and trials >= FEWEST and complete < FEWEST_COMPLETE):
+        return
+    text += f" ({pruned} pruned): " if pruned else ": "
+    text += "too few to tell the winner from luck. Prune later or less, or try more."
+    numbers = {"complete": complete, "trials": trials, "pruned": pruned, "confirmed": confirmed, "top": top}
+    yield Finding("few_complete", Severity.WARNING, text, None, None, numbers)
 
 
 def _error(one: Standing, other: Standing) -> float:

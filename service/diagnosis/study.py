@@ -25,8 +25,8 @@ from service.diagnosis.health.noise import Noise, measure_noise, noise_hides_eff
 from service.diagnosis.health.progress import search_progress
 from service.diagnosis.health.table import Facts, Table
 from service.diagnosis.importance import Direction, Interaction, directions, strongest_interaction
-from service.diagnosis.optimism import Optimism, confirmed_against_defaults, measure_optimism, too_good
-from service.records import Report, Trial
+from service.diagnosis.optimism import Optimism, confirmed_against_defaults, few_complete, measure_optimism, too_good
+from service.records import Report, Trial, TrialState
 
 _ORDER = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 
@@ -114,6 +114,7 @@ def diagnose_study(
         *_health(table, noise, early, importances or {}),
         *too_good(optimism, values, facts),
         *_defaults(table, noise, winner),
+        *few_complete(winner, len(table.trials), len(complete), _pruned(table), facts),
     ]
     return StudyDiagnosis(
         metric=facts.metric,
@@ -152,10 +153,15 @@ def _health(
     yield from without_effect(table, dict(importances.get("value", {})))
 
 
+def _pruned(table: Table) -> int:
+    return sum(trial.state is TrialState.PRUNED for trial in table.trials)
+
+
 def _defaults(table: Table, noise: Noise | None, winner: Choice | None) -> Iterator[Finding]:
     """By fresh seeds where the defaults were confirmed, too; else by the noise."""
     confirmed = {standing.trial for standing in winner.standings} if winner else set()
-    if table.facts.tried_defaults and 0 in confirmed:
-        yield from confirmed_against_defaults(winner, table.facts.direction)
+    facts = table.facts
+    if facts.tried_defaults and facts.default_trial in confirmed:
+        yield from confirmed_against_defaults(winner, facts.direction, facts.default_trial, int(np.sum(table.complete)))
     else:
         yield from no_better_than_defaults(table, noise)

@@ -29,6 +29,7 @@ FIXED: Mapping[str, str | None] = {
     "search": "its trials were proposed so",
     "search.repeats": None,
     "control": "its trials were proposed so",
+    "defaults": "they are its trainer's",
     "modules": "its trainer was found there",
     "requirements": "its trials were trained with these packages",
     "pruning": "its trials were pruned by these rules",

@@ -34,6 +34,7 @@ from service.spec.hyperparameters import suited
 from service.spec.origin import Origin
 from service.spec.overrides import override
 from service.spec.pruning import Pruning
+from service.spec.reaching import written
 from service.spec.requirements import absent_packages, is_path, requirements
 from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from service.spec.sentences import TOP, sentences, unknown_key
@@ -132,6 +133,12 @@ def look_for_modules(folders: Iterable[str]) -> None:
     sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
+def _defaults(trainer: Trainer | None, space: Space, data: Data | None) -> dict[str, Any]:
+    """What the trainer and the data say of the searched parameters themselves, as far as it lies in the space."""
+    known = {**(trainer.defaults() if trainer else {}), **(written(data) if data is not None else {})}
+    return {item.name: known[item.name] for item in space.free if item.contains(known.get(item.name, ...))}
+
+
 class _Said(list[tuple[KeyPath, str]]):
     """The problems of a part of the study, each said as soon as it is found."""
 
@@ -201,6 +208,7 @@ class _Reading:
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
         self._read_start(space)
+        self._parts["defaults"] = _defaults(trainer, space, self._parts.get("data"))
         reference = self._parts.get("trainer", "")
         if ":" in reference and ".py:" not in reference:
             self._parts["modules"] = modules

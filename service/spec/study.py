@@ -53,6 +53,7 @@ class StudySpec(Section):
     confirm: Confirm | None = None
     modules: tuple[str, ...] = ()  # folders where the trainer's module is found, after the installed ones
     requirements: tuple[str, ...] = ()  # packages that the workers need besides those of Goodfit, as pip takes them
+    defaults: dict[str, Any] | None = None  # the trainer's, as far as they lie in the space; None: not known
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -88,6 +89,13 @@ class StudySpec(Section):
         """How many trials there will be at most; None: as many as the time allows."""
         limits = [limit for limit in (self.different(), self.budget.trials) if limit is not None]
         return min(limits, default=None)
+
+    @property
+    def defaults_trial(self) -> int | None:
+        """The number of the trial that has the trainer's defaults; None where none has."""
+        if not self.search.try_defaults or self.search.method == "grid" or not self.defaults:
+            return None
+        return len(self.search.start_from)
 
     @property
     def folds(self) -> int | None:
@@ -204,7 +212,11 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
     resources = {key: value for key, value in values.get("resources", {}).items() if value != {}}
     plain: dict[str, Any] = _whole_alike(
         {
-            **{key: value for key, value in values.items() if key not in ("space", "modules", "requirements")},
+            **{
+                key: value
+                for key, value in values.items()
+                if key not in ("space", "modules", "requirements", "defaults")
+            },
             **({"requirements": values["requirements"]} if values.get("requirements") else {}),
             **({"resources": resources} if "resources" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},

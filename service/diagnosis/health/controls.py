@@ -14,7 +14,7 @@ from service.diagnosis.curve import Floats, late_noise
 from service.diagnosis.health.finding import Finding, Severity, number
 from service.diagnosis.health.luck import best_of, variance_of_best
 from service.diagnosis.health.noise import MOST_CURVES, Noise
-from service.diagnosis.health.table import FEWEST, Table
+from service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Table
 from service.diagnosis.statistics import binomial_ppf, ranks
 from service.records import TrialState
 
@@ -78,25 +78,31 @@ def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Findi
     """A finding if the best score leads that of the trainer's defaults by no more than luck would give."""
     facts, trials = table.facts, table.trials
     scored = table.scored
-    if not facts.tried_defaults or not trials or trials[0].number != 0 or not scored[0]:
+    at = next((index for index, trial in enumerate(trials) if trial.number == facts.default_trial), None)
+    if not facts.tried_defaults or at is None or not scored[at]:
         return
-    count = int(np.sum(scored))
-    if count < FEWEST or trials[0].state is not TrialState.COMPLETE:
+    count, complete = int(np.sum(scored)), int(np.sum(table.complete))
+    if count < FEWEST or complete < FEWEST_COMPLETE or trials[at].state is not TrialState.COMPLETE:
         return
-    best, default = float(np.min(table.loss[scored])), float(table.loss[0])
+    best, default = float(np.min(table.loss[scored])), float(table.loss[at])
     gain = default - best
     sigma = noise.sigma if noise else 0.0
     luck = (best_of(count - 1) + ONE_SIDED_95 * math.sqrt(1 + variance_of_best(count - 1))) * sigma
     if gain > luck:
         return
-    text = f"Tuning won nothing that luck would not give: the trainer's defaults (trial 0) got {table.shown(default)}, "
+    text = (
+        f"Tuning won nothing that luck would not give: the trainer's defaults (trial {facts.default_trial}) got "
+        f"{table.shown(default)}, "
+    )
     if gain > 0:
         text += (
             f"the best of {count} trials {table.shown(best)}, and with a noise of {number(sigma)} the best of as many "
             f"equal ones leads by up to {number(luck)}. Keep the defaults, or search where more can be won."
         )
     else:
-        text += f"and none of the other {count - 1} trials did better. Keep them, or search where more can be won."
+        early = f", {count - complete} of which were not trained to their end," if complete < count else ""
+        text += f"and none of the other {count - 1} trials{early} did better. "
+        text += "Keep them, or search where more can be won."
     edit = facts.confirm_more if gain > 0 else None
     numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}
     yield Finding("no_better_than_defaults", Severity.WARNING, text, None, edit, numbers)

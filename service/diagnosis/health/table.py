@@ -23,6 +23,7 @@ from service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
 ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+FEWEST_COMPLETE = 5  # trials trained to their end, of which a winner is told from luck
 FEWEST = 10  # scored trials that anything is concluded from: the best tenth of fewer is no trial
 
 
@@ -37,7 +38,8 @@ class Facts:
         pruning: the method; "none" where trials are not pruned.
         patience: of early stopping; None: off.
         budget: of trials; None: limited by time alone.
-        tried_defaults: whether trial 0 has the trainer's defaults.
+        tried_defaults: whether a trial has the trainer's defaults, and nothing else.
+        default_trial: its number.
         controls: numbers of the trials whose configuration was drawn at random beside a searching method.
         unpruned: numbers of the trials that pruning had to leave alone.
         noise: standard deviation of the objective between seeds of one configuration, where it was measured.
@@ -54,6 +56,7 @@ class Facts:
     patience: int | None = None
     budget: int | None = None
     tried_defaults: bool = False
+    default_trial: int = 0
     controls: frozenset[int] = frozenset()
     unpruned: frozenset[int] = frozenset()
     noise: float | None = None

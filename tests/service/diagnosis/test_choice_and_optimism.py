@@ -13,7 +13,14 @@ from service.diagnosis.choice import Candidate, choose
 from service.diagnosis.confirmation import winner_of
 from service.diagnosis.health.luck import best_of, variance_of_best
 from service.diagnosis.health.noise import Noise
-from service.diagnosis.optimism import measure_optimism, overtuning, winners_curse
+from service.diagnosis.health.table import Facts
+from service.diagnosis.optimism import (
+    confirmed_against_defaults,
+    few_complete,
+    measure_optimism,
+    overtuning,
+    winners_curse,
+)
 from service.diagnosis.study import diagnose_study
 from service.errors import InputError
 from service.records import Trial, TrialState
@@ -217,3 +224,27 @@ def test_confirmed_defaults_decide_whether_tuning_won_anything() -> None:
     assert "no_better_than_defaults" in codes[0]
     assert "no_better_than_defaults" not in codes[1]
     assert FACTS.tried_defaults
+
+
+def test_nothing_is_concluded_of_the_defaults_from_one_configuration_or_few_complete_trials() -> None:
+    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], "minimize")
+    alone = choose([Candidate(0, (0.1, 0.11))], "minimize")
+    (said,) = confirmed_against_defaults(both, "minimize", complete=12)
+    assert "of 2 configurations that were trained again" in said.text
+    assert list(confirmed_against_defaults(alone, "minimize", complete=12)) == []
+    assert list(confirmed_against_defaults(both, "minimize", complete=4)) == []
+
+
+def test_few_complete_trials_are_said_with_their_number() -> None:
+    facts = Facts(metric="val/loss", direction="minimize", epochs=9, pruning="asha", confirm=(2, 3))
+    alone = choose([Candidate(0, (0.1, 0.11))], "minimize")
+    (said,) = few_complete(alone, 12, 1, 11, facts)
+    assert said.text.startswith(
+        "Only 1 of 12 trials was trained to the end, so 1 and not 2 configurations were confirmed (11 pruned)"
+    )
+    (unconfirmed,) = few_complete(None, 12, 2, 10, facts)
+    assert unconfirmed.text.startswith("Only 2 of 12 trials were trained to the end (10 pruned)")
+    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], "minimize")
+    assert list(few_complete(both, 12, 8, 4, facts)) == []
+    assert list(few_complete(None, 8, 2, 6, facts)) == []  # a small study
+    assert list(few_complete(None, 12, 2, 0, facts)) == []  # failed, which is said elsewhere

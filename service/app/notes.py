@@ -1,0 +1,192 @@
+"""What is odd about a study that is valid: said before it runs, and never a reason to refuse it."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search_spaces.parameters import Choice
+from search_spaces.scalars import listed, shown
+from search_spaces.shuffle import Shuffle
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.spec import StudySpec
+
+FEW = 5  # complete trials: of fewer no winner can be told from luck
+LOOKED_AT = 200  # points of a grid
+_LESS = re.compile(
+    r"(loss|error|mse|rmse|mae|mape|msle|nll|perplexity|ppl|bits_per_\w+|wer|cer|fid|hinge|cross_?entropy)"
+)
+_MORE = re.compile(
+    r"(accuracy|acc|f1|auc|auroc|auprc|r2|precision|recall|bleu|rouge|iou|dice|map|ndcg|mcc|kappa|reward|return)"
+)
+
+
+def notes_of(spec: StudySpec, settings: Settings | None = None) -> list[str]:
+    """Sentences for people, each with what to do.
+
+    Args:
+        spec: the study.
+        settings: where it is to run; None: that is not known here.
+    """
+    return [
+        *_direction(spec),
+        *_ends(spec),
+        *_begins(spec),
+        *_grid(spec),
+        *_complete(spec),
+        *_mixed(spec),
+        *(_resources(spec) if settings is not None and settings.ray_address is None else ()),
+    ]
+
+
+def usual_direction(metric: str) -> str | None:
+    """The direction that is usual for a metric; None where its name does not tell."""
+    words = metric.rpartition("/")[2].lower()
+    last = re.split(r"[_\W]+", words)[-1] if words else ""
+    for pattern, direction in ((_LESS, "minimize"), (_MORE, "maximize")):
+        if pattern.fullmatch(words) or pattern.fullmatch(last):
+            return direction
+    return None
+
+
+def expected_complete(spec: StudySpec) -> int | None:
+    """About how many trials asha or hyperband let train to their end; None where pruning has no rungs, or no end.
+
+    The k-th trial at a rung goes on if it is among the best k / eta so far, or the best: for trials that come in any
+    order with the chance max(1, k // eta) / k. Controls are never pruned.
+    """
+    trials = spec.planned_trials()
+    if trials is None or spec.pruning.method not in ("asha", "hyperband"):
+        return None
+    free = math.floor(trials * spec.control)
+    brackets = _brackets(spec)
+    weights = sum(weight for weight, _ in brackets)
+    return free + round(sum(_through((trials - free) * weight / weights, *rungs) for weight, rungs in brackets))
+
+
+def _brackets(spec: StudySpec) -> list[tuple[float, tuple[int, int]]]:
+    """Of each bracket its share of the trials, and its rungs: how many before the last epoch, and eta."""
+    options, epochs = spec.pruning.options, spec.reports
+    eta = int(options["reduction_factor"])
+    if spec.pruning.method == "asha":
+        least = options["min_resource"]
+        first = max(epochs // 100, 1) if least == "auto" else int(least)
+        return [(1.0, (_rungs(first * eta ** int(options["min_early_stopping_rate"]), epochs, eta), eta))]
+    first = int(options["min_resource"])
+    most = epochs if options["max_resource"] == "auto" else int(options["max_resource"])
+    count = 1 + math.floor(math.log(max(most / first, 1), eta) + 1e-9)
+    weights = [math.ceil(count * eta ** (count - 1 - index) / (count - index)) for index in range(count)]
+    return [(weight, (_rungs(first * eta**index, epochs, eta), eta)) for index, weight in enumerate(weights)]
+
+
+def _rungs(first: int, epochs: int, eta: int) -> int:
+    count = 0
+    while first < epochs:
+        count, first = count + 1, first * eta
+    return count
+
+
+def _through(trials: float, rungs: int, eta: int) -> float:
+    """How many of so many trials are expected past all rungs."""
+    for _ in range(rungs):
+        whole = math.floor(trials)
+        passed = sum(max(1, place // eta) / place for place in range(1, min(whole, 10_000) + 1))
+        passed += (whole - 10_000) / eta if whole > 10_000 else 0.0
+        trials = passed if whole else trials
+    return trials
+
+
+def _direction(spec: StudySpec) -> Iterator[str]:
+    objective = spec.objective
+    usual = usual_direction(objective.metric)
+    if usual is not None and usual != objective.direction and not objective.intended:
+        worst = "largest" if objective.direction == "maximize" else "smallest"
+        yield (
+            f"{objective.metric} is usually {usual}d, and this study would {objective.direction} it: the {worst} wins. "
+            f"Write `direction: {usual}`, or `objective: {{intended: true}}` if that is meant"
+        )
+
+
+def _ends(spec: StudySpec) -> Iterator[str]:
+    different, budget = spec.different(), spec.budget.trials
+    if different is not None and budget is not None and different < budget:
+        what = "the grid has" if spec.search.method == "grid" else "the space has"
+        again = "" if spec.search.method == "grid" else "; `search: {repeats: true}` tries them again, with other seeds"
+        yield f"{what} {different} configurations: the study ends after {different} of the {budget} trials{again}"
+
+
+def _begins(spec: StudySpec) -> Iterator[str]:
+    own, planned = len(spec.search.start_from), spec.planned_trials()
+    if planned is not None and own > planned:
+        yield f"search.start_from has {own} configurations: only the first {planned} are tried; raise budget.trials"
+
+
+def _grid(spec: StudySpec) -> Iterator[str]:
+    size, trials = spec.grid_size(), spec.planned_trials()
+    if size is None or trials is None or trials >= size:
+        return
+    order = Shuffle(size, spec.search.seed)
+    points = [spec.space.grid_point(order[index]) for index in range(min(trials, LOOKED_AT))]
+    still = [item.name for item in spec.space.free if len({shown(point.get(item.name)) for point in points}) == 1]
+    never = [name for name in still if spec.space[name].grid_length != 1]
+    text = f"the grid has {approximately(size)} points: only {trials} are tried, drawn by the seed"
+    if never and trials <= LOOKED_AT:
+        text += f"; {listed(never)} never var{'ies' if len(never) == 1 else 'y'} among them"
+    yield f"{text}. A random or bayesian search covers such a space better, or give `points`"
+
+
+def _complete(spec: StudySpec) -> Iterator[str]:
+    complete, trials = expected_complete(spec), spec.planned_trials()
+    if complete is None or trials is None or spec.reports < 2:
+        return
+    wanted = max(FEW, spec.confirm.top if spec.confirm else 0)
+    if complete < min(wanted, trials):
+        confirmed = f", and confirm.top is {spec.confirm.top}" if spec.confirm and complete < spec.confirm.top else ""
+        yield (
+            f"{spec.pruning.method} lets about {max(1, complete)} of {trials} trials train to their end{confirmed}: "
+            "too few to tell a winner from luck. Raise budget.trials or pruning.min_resource, or prune by median"
+        )
+
+
+def _mixed(spec: StudySpec) -> Iterator[str]:
+    for item in spec.space:
+        if not isinstance(item, Choice):
+            continue
+        kinds = {isinstance(choice, bool) for choice in item.choices if choice is not None}
+        if len(kinds) == 2:
+            yield f"{item.name}: true or false stands beside other values and is a boolean; quote it to mean the text"
+
+
+def _resources(spec: StudySpec) -> Iterator[str]:
+    """What a trial takes that this machine, which is the only node, does not have."""
+    share = spec.resources
+    cpus, gpus = os.cpu_count() or 1, len(list(Path("/dev").glob("nvidia[0-9]*")))
+    lacking = []
+    if share.cpus > cpus:
+        lacking.append(f"{share.cpus:g} CPUs, of which it has {cpus}")
+    if share.gpus > gpus:
+        lacking.append(f"{share.gpus:g} GPUs, of which it has {gpus}")
+    lacking += [f"{amount:g} {name}, of which it has none" for name, amount in share.custom.items()]
+    if lacking:
+        yield (
+            f"no trial has room on this machine: each takes {' and '.join(lacking)}. "
+            "Ask for less under `resources:`, or name a cluster with RAY_ADDRESS"
+        )
+    elif share.parallel != "auto" and share.parallel * share.cpus > cpus:
+        yield (
+            f"resources.parallel: {share.parallel} trials at once take {share.parallel * share.cpus:g} CPUs, and this "
+            f"machine has {cpus}. Lower it, or name a cluster with RAY_ADDRESS"
+        )
+
+
+def approximately(size: int) -> str:
+    """A count for people: of a very large one its magnitude."""
+    if size < 10**9:
+        return f"{size:,}"
+    return f"about 10^{(size.bit_length() - 1) * 0.30103:.0f}"

@@ -1,0 +1,81 @@
+"""What a finished study prints of its health: each sentence with the condition that it is true under."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.app.diagnosing import _default_trial
+from service.cli.diagnosing import print_health
+from service.cli.tables import number
+from service.records import Trial, TrialState
+from service.spec import StudySpec
+
+
+@pytest.mark.parametrize(
+    ("severities", "said"),
+    [
+        ([], ""),
+        (["info"], ""),
+        (["serious"], "1 serious finding, with advice: see"),
+        (["serious", "serious", "info"], "2 serious findings, with advice: see"),
+        (["warning"], "1 warning, with advice: see"),
+        (["serious", "warning", "warning"], "1 serious finding and 2 warnings, with advice: see"),
+    ],
+)
+def test_every_severity_is_counted(capsys: pytest.CaptureFixture[str], severities: list[str], said: str) -> None:
+    print_health({"findings": [{"severity": severity, "text": "a fault"} for severity in severities]}, "see")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("a fault" in line for line in lines) == severities.count("serious")
+    assert [line.strip() for line in lines if "a fault" not in line] == ([said] if said else [])
+
+
+def spec_of(defaults: dict[str, Any] | None, **search: Any) -> StudySpec:
+    return StudySpec.from_dict(
+        {
+            "name": "a",
+            "trainer": "/net.py:train",
+            "space": [
+                {"name": "scale", "type": "fixed", "value": 1},
+                {"name": "depth", "type": "int", "low": 1, "high": 4},
+                {"name": "opt", "type": "choice", "choices": ["sgd", "adam"]},
+            ],
+            "objective": {"metric": "val/loss", "direction": "minimize"},
+            "training": {"epochs": 2},
+            "search": search,
+            "defaults": defaults,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("defaults", "search", "expected"),
+    [
+        ({"depth": 2, "opt": "sgd"}, {}, 0),
+        ({"depth": 2, "opt": "sgd"}, {"start_from": [{"depth": 3}]}, None),  # trial 1 has others
+        ({"depth": 3, "opt": "sgd"}, {"start_from": [{"depth": 2}]}, 1),
+        ({"depth": 2, "opt": "sgd"}, {"try_defaults": False}, None),
+        ({"depth": 2, "opt": "sgd"}, {"method": "grid"}, None),
+        ({"depth": 2}, {}, None),  # the rest was drawn
+        ({"depth": 1, "opt": "sgd"}, {}, None),
+        ({}, {}, None),  # a trainer without defaults
+        (None, {}, None),  # from an older version
+    ],
+)
+def test_a_trial_is_called_the_defaults_only_if_it_has_them(
+    defaults: dict[str, Any] | None, search: dict[str, Any], expected: int | None
+) -> None:
+    trials = [
+        Trial(0, {"scale": 1, "depth": 2, "opt": "sgd"}, 0, TrialState.COMPLETE),
+        Trial(1, {"scale": 1, "depth": 3, "opt": "sgd"}, 0, TrialState.COMPLETE),
+    ]
+    assert _default_trial(spec_of(defaults, **search), trials) == expected
+
+
+def test_long_values_are_shortened_for_people() -> None:
+    assert number("x" * 8000) == "x" * 80 + "... (8,000 characters)"
+    assert number(list(range(100))).endswith("... (390 characters)")
+    assert [number(value) for value in (None, 0.12345, "sgd", [256, 256], True)] == [
+        "-", "0.1235", "sgd", "[256, 256]", "True"
+    ]  # fmt: skip
