@@ -87,3 +87,32 @@ def test_a_trial_that_needed_more_memory_keeps_its_share_wherever_the_study_is_k
         assert [trial.share for trial in bench.trials()] == [1.0, 2.0, 1.0], f"killed at write {write}"
         assert bench.trials()[1].attempts in (2, 3)
     assert write > 15
+
+
+def test_a_study_that_is_reopened_and_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    plan = replace(CONFIRMED, trials=2, epochs=3, prune=False, confirm=(1, 1))
+    longer = replace(plan, trials=4)
+
+    def reopened(folder: Path) -> Bench:
+        folder.mkdir()
+        bench = Bench(folder, plan)
+        bench.runner(Puppet(bench.clock)).run()
+        bench.reopen(longer)
+        return bench
+
+    whole = reopened(tmp_path / "whole")
+    whole.runner(Puppet(whole.clock)).run()
+    expected, openings = whole.outcome(), whole.store.study("s").test_openings
+    write, survived = 0, False
+    while not survived:
+        write += 1
+        bench = reopened(tmp_path / f"{write}")
+        try:
+            bench.runner(Puppet(bench.clock), Mortal(bench.store, write, after=write % 2 == 0)).run()
+            survived = True
+        except Killed:
+            if bench.store.study("s").state is not StudyState.DONE:
+                bench.runner(Puppet(bench.clock)).run()
+        assert bench.outcome() == expected, f"killed at write {write}"
+        assert bench.store.study("s").test_openings == openings
+    assert write > 10
