@@ -8,12 +8,13 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from service import errors
+from trainers.withheld import KEYS, PRIVATE, take
 
 if TYPE_CHECKING:
     from service.records import Study
@@ -34,6 +35,7 @@ class Settings:
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
     artifacts: Path | str | None = None  # GOODFIT_ARTIFACTS: a folder, or the URL of an object store
     lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
+    private: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # not for the code of studies
 
     @classmethod
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -46,6 +48,7 @@ class Settings:
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=_root(artifacts) if artifacts else None,
             lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
+            private=take(dict(environ), (*PRIVATE, *KEYS)),
         )
 
     def hint(self, words: str) -> str:

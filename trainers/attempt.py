@@ -25,6 +25,7 @@ from trainers.baseline import trivial_scores
 from trainers.errors import BadTrainer, Damaged
 from trainers.files import make_folder, read_json, replacing, until_there, write_json
 from trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
+from trainers.mlflow_calls import noted
 from trainers.seeding import sow
 from trainers.trial import Channel, Trial
 
@@ -153,7 +154,8 @@ class Attempt:
         data = None if part.data is None else self.load(part.data, test=test)
         trial = Trial(part, config, data, channel, self.clock, self.keep, self.notice, ticks=self.ticks)
         sow(part.seed, 0)
-        self.trainer(trial)
+        with noted(trial.artifacts):
+            self.trainer(trial)
         trial.save()
         if not trial.finished and channel.stop_asked(part.trial):
             return None

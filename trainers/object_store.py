@@ -6,11 +6,12 @@ import contextlib
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trainers.errors import PlaceAway, UnknownPlace
+from trainers.withheld import KEYS
 
 ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # protocols: an object is there whole or not at all
 PROBE = ".can-be-written"
@@ -18,6 +19,8 @@ TRIES = 5
 PAUSE = 0.5  # seconds after a first failure; doubled with each
 
 T = TypeVar("T")
+_KEYS = dict(zip(("key", "secret", "token"), KEYS, strict=True))  # as s3fs calls them
+_keys: dict[str, str] = {}
 
 
 class RemotePlace:
@@ -163,13 +166,18 @@ class RemotePlace:
             raise PlaceAway(f"{self._url} does not answer: {type(error).__name__}: {error}") from error
 
 
+def use_keys(environ: Mapping[str, str]) -> None:
+    """Use the keys of s3 that an environment has, where this process's own has none."""
+    _keys.update({name: environ[variable] for name, variable in _KEYS.items() if environ.get(variable)})
+
+
 def _opened(url: str) -> tuple[Any, str]:
     """A URL's file system, and the path in it."""
     import fsspec
 
     protocol = url.partition("://")[0]
     try:
-        files, root = fsspec.core.url_to_fs(url)
+        files, root = fsspec.core.url_to_fs(url, **(_keys if protocol in ("s3", "s3a") else {}))
     except ImportError as error:
         wanted = f"pip install 'goodfit[{protocol}]'" if protocol == "s3" else str(error)
         raise UnknownPlace(f"{url}: the library for {protocol}:// is not installed: {wanted}") from error

@@ -55,12 +55,18 @@ def when_imported(listener: Callable[[], None]) -> Iterator[None]:
         _latecomers.listeners.remove(listener)
 
 
+def after_import(module: str, act: Callable[[ModuleType], object]) -> None:
+    """Call it with a module when that has been imported, before anybody can use it."""
+    _latecomers.acts[module] = act
+
+
 class _Latecomers(importlib.abc.MetaPathFinder):
     """Finds the libraries above as Python would, and seeds them when they have loaded."""
 
     def __init__(self) -> None:
         self.seed = 0
         self.listeners: list[Callable[[], None]] = []
+        self.acts: dict[str, Callable[[ModuleType], object]] = {}
         self._asking = False
 
     def find_spec(
@@ -69,7 +75,7 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        if fullname not in _SEEDERS or self._asking:
+        if (fullname not in _SEEDERS and fullname not in self.acts) or self._asking:
             return None
         self._asking = True
         try:
@@ -77,17 +83,20 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         finally:
             self._asking = False
         if spec is not None and spec.loader is not None:
-            self._seed_after(spec.loader, _SEEDERS[fullname])
+            self._act_after(spec.loader, fullname)
         return spec
 
-    def _seed_after(self, loader: Any, seeder: Callable[[Any, int], object]) -> None:
+    def _act_after(self, loader: Any, name: str) -> None:
         load = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             load(module)
-            seeder(module, self.seed)
-            for listener in self.listeners:
-                listener()
+            if name in self.acts:
+                self.acts[name](module)
+            if name in _SEEDERS:
+                _SEEDERS[name](module, self.seed)
+                for listener in self.listeners:
+                    listener()
 
         loader.exec_module = exec_module
 

@@ -16,8 +16,8 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pac
 from trainers.place import place_of
 from trainers.registry import Trainer, not_installed, not_sent, resolve, use_packages_of
 from trainers.trial import Channel, NotANumber
+from trainers.withheld import PRIVATE, take
 
 if TYPE_CHECKING:
     from trainers.data import Data
@@ -53,6 +54,8 @@ class Setup:
     paths: tuple[str, ...] = ()  # where a user's own modules are found
     code: Code | None = None  # what the study brings of its own
     elsewhere: bool = False  # the worker may be on a machine that is not its user's
+    withheld: tuple[str, ...] = PRIVATE  # how the names of variables begin that trainers do not get
+    keys: Mapping[str, str] = field(default_factory=dict)  # of the object store, for the trials' own files
 
 
 class Host:
@@ -140,6 +143,7 @@ class Worker:
         self._capture = capture
         self._data: _Loaded | None = None
         self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
+        self._own_process = own_process
         self._isolation = Isolation(own_process=own_process)
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
@@ -148,6 +152,12 @@ class Worker:
 
         What is wrong with it is left for that assignment to find and to report.
         """
+        if self._own_process:
+            take(os.environ, setup.withheld)
+        if setup.keys:
+            from trainers.object_store import use_keys
+
+            use_keys(setup.keys)
         limit(setup.threads, setup.gpus)
         if setup.elsewhere:
             use_packages_of("the workers")

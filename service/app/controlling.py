@@ -16,6 +16,7 @@ from service.app.opening import open_home
 from service.app.serving import serve_mirror, serve_study
 from service.settings import Settings, is_dead, owner
 from service.signals import heed
+from trainers.withheld import KEYS, PRIVATE
 
 STUDIES = 8  # that run at once, unless told otherwise
 HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
@@ -77,7 +78,7 @@ def _with_database(environ: Mapping[str, str], settings: Settings) -> dict[str, 
 def _connected(settings: Settings) -> Iterator[None]:
     from service.ray_executor import Cluster
 
-    cluster = Cluster(settings.ray_address)
+    cluster = Cluster(settings.ray_address, withheld=(*PRIVATE, *KEYS))
     try:
         cluster.ready()
         yield

@@ -23,6 +23,7 @@ from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.ports import ALONE
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, owner
+from trainers.withheld import KEYS, PRIVATE
 
 if TYPE_CHECKING:
     from service.ports import Executor, Sampler, Sharing, Store, Tracker
@@ -273,6 +274,8 @@ def _executor(
         paths,
         code=code,
         elsewhere=served or settings.ray_address is not None,
+        withheld=(*PRIVATE, *KEYS) if served else PRIVATE,
+        keys=_keys(settings),
     )
     with contextlib.ExitStack() as stack:
         executor: Executor
@@ -295,6 +298,13 @@ def _executor(
             executor = RayExecutor(cluster, setup, share_of_one, sharing, runtime_env=pip_environment(packages))
         stack.callback(executor.close)
         yield executor
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    """The object store's keys that workers need; none where files are kept in a folder."""
+    if settings.artifacts is None or isinstance(settings.artifacts, Path):
+        return {}
+    return {name: settings.private[name] for name in KEYS if name in settings.private}
 
 
 def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import errors
@@ -22,6 +24,7 @@ from service.records import FINISHED, Batch, Lease, Study, StudyState, TrialStat
 from service.runner import RENEWALS
 from service.settings import Settings, is_dead, make_folder, owner
 from service.spec import StudySpec
+from trainers.withheld import KEYS, PRIVATE, take
 
 if TYPE_CHECKING:
     from service.ports import Store
@@ -35,6 +38,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
 
     How it ends stands in the store; what went wrong on the way, in the runner's log.
     """
+    take(os.environ, (*PRIVATE, *KEYS))  # before anything of the study is imported
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         try:
@@ -65,6 +69,10 @@ def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Call
             say(str(error))
             _refuse(store, lease, study, str(error))
             return
+        if not isinstance(settings.artifacts, Path | None):
+            from trainers.object_store import use_keys
+
+            use_keys(settings.private)
         options = Options(
             on_runner=lambda _: ready(), on_trouble=say, sharing=lambda: sharing(store, study.id, time.time())
         )

@@ -50,7 +50,9 @@ def tracking(
     make_folder(settings.log_folder)
     command = [sys.executable, "-P", "-m", "service.app", "mirror", "--home", str(settings.home)]
     command += ["--fence", str(fence), str(study.id)]
-    tracker = MlflowTracker(command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS)
+    tracker = MlflowTracker(
+        command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS, private=settings.private
+    )
     hurry = True
     try:
         yield tracker

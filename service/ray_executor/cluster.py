@@ -9,11 +9,12 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.errors import GoodfitError
 from service.ray_executor.fitting import Resources
+from trainers.withheld import PRIVATE, take
 
 CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
 ABANDON_SECONDS = 1.0  # that a start which nobody needs any more is waited for
@@ -26,10 +27,15 @@ class Cluster:
     A process that has joined a cluster stays in it, and stays when this closes. Starting takes seconds,
     so it begins in the background; `ready` waits for it. One that is closed while Ray is still being imported
     starts nothing. Ray's processes end with the thread that started them, so that thread lives until `close`.
+
+    Args:
+        address: of a cluster that is there.
+        withheld: how the names of variables begin that the processes of our own do not get, nor what runs in them.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, *, withheld: Sequence[str] = PRIVATE) -> None:
         self._address = address
+        self._withheld = withheld
         self._folder: str | None = None
         self._joined = False  # by whoever started this process, before us
         self._running = False  # it has been started here, and must be ended here
@@ -75,12 +81,16 @@ class Cluster:
             "object_store_memory": OBJECT_STORE_BYTES,
             "_temp_dir": self._folder,
         }
-        ray.init(
-            address=self._address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({} if self._address else local),
-        )
+        ours = take(os.environ, self._withheld)
+        try:
+            ray.init(
+                address=self._address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **({} if self._address else local),
+            )
+        finally:
+            os.environ.update(ours)
         self._running = True
         _hush()
 

@@ -13,10 +13,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.diagnosis.confirmation import best_first
 from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
+from trainers.mlflow_calls import FILE
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
 NAME_LENGTH = 250
@@ -208,6 +210,17 @@ def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) 
         for key, value in {**report.metrics, **_gaps(report.metrics, objective)}.items():
             points.append(Point(safe_name(key), report.epoch, value, at))
     return points
+
+
+def logged_by_trainer(artifacts: Path) -> tuple[list[Point], dict[str, str], dict[str, str]]:
+    """The metrics, params and tags that a trainer has logged by MLflow's own calls; none where it has not."""
+    file = artifacts / FILE
+    if not file.is_file():
+        return [], {}, {}
+    found = json.loads(file.read_text(encoding="utf-8"))
+    points = [Point(safe_name(name), step, value, at) for name, step, value, at in found["points"]]
+    tags = {safe_name(name): cut(text, TAG_LENGTH) for name, text in found["tags"].items()}
+    return points, params(found["params"]), tags
 
 
 def _gaps(metrics: Mapping[str, float], objective: Objective) -> dict[str, float]:

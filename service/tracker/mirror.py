@@ -276,6 +276,7 @@ class Mirror:
             )
         pushed.run.attach(files)
         if (folder := self._artifacts(trial)) is not None:
+            pushed.run.log(*content.logged_by_trainer(folder))
             pushed.run.attach_folder(folder)
 
     def _run(self, session: _Session, study: Study, trial: Trial, tags: Mapping[str, str]) -> MirroredRun:

@@ -227,6 +227,7 @@ class MlflowTracker:
         command: starts a process that calls run_mirror.
         log: gets whatever the process prints.
         away_seconds: how long close() waits on while MLflow is in trouble.
+        private: variables that the process gets beside those of this one.
         clock: seconds, from anywhere.
     """
 
@@ -236,9 +237,10 @@ class MlflowTracker:
         log: Path,
         *,
         away_seconds: float = 5.0,
+        private: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._command, self._log = list(command), log
+        self._command, self._log, self._private = list(command), log, dict(private or {})
         self._away_seconds, self._clock = away_seconds, clock
         self._changed = threading.Condition()
         self._behind = 0
@@ -294,7 +296,7 @@ class MlflowTracker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**ENVIRONMENT, "OMP_NUM_THREADS": "1", **os.environ},
+                env={**ENVIRONMENT, "OMP_NUM_THREADS": "1", **os.environ, **self._private},
                 start_new_session=True,
             )
         if self._process.stdin is None or self._process.stdout is None:
