@@ -72,6 +72,8 @@ class Host:
         self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stops: set[int] = set()
         self._setup = setup
+        if capture:  # another process needs its own environment
+            take(os.environ, setup.withheld)
         self._worker = Worker(self, clock, time.monotonic, capture=capture, own_process=capture)
         threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
 
@@ -143,7 +145,6 @@ class Worker:
         self._capture = capture
         self._data: _Loaded | None = None
         self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
-        self._own_process = own_process
         self._isolation = Isolation(own_process=own_process)
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
@@ -152,8 +153,6 @@ class Worker:
 
         What is wrong with it is left for that assignment to find and to report.
         """
-        if self._own_process:
-            take(os.environ, setup.withheld)
         if setup.keys:
             from trainers.object_store import use_keys
 
