@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from trainers.errors import BadTrainer, Damaged, MetricMissing
 from trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
 from trainers.messages import Assignment, Message, Reported
+from trainers.readable import readable
 from trainers.seeding import sow
 
 if TYPE_CHECKING:
@@ -359,9 +360,8 @@ class Trial:
 
 def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a split under their full names, without those that are None: not measured."""
-    return {
-        f"{split}/{name}": _number(f"{split}/{name}", value) for name, value in metrics.items() if value is not None
-    }
+    full = {readable(f"{split}/{name}"): value for name, value in metrics.items()}
+    return {name: _number(name, value) for name, value in full.items() if value is not None}
 
 
 def _number(name: str, value: Any) -> float:

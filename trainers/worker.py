@@ -31,6 +31,7 @@ from trainers.isolation import Isolation, fingerprint
 from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.place import place_of
+from trainers.readable import readable
 from trainers.registry import Trainer, not_installed, not_sent, resolve, use_packages_of
 from trainers.trial import Channel, NotANumber
 from trainers.withheld import PRIVATE, take
@@ -375,7 +376,7 @@ def _text(error: BaseException) -> str:
     except Exception as worse:  # noqa: BLE001 - the trial has failed; how it is told must not fail, too
         text = f"({type(worse).__name__} in its __str__)"
     text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+    return readable(text)
 
 
 class _LazyFile:

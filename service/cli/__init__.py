@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 import tempfile
@@ -26,6 +27,9 @@ GARBAGE = 50_000
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of `goodfit`."""
     gc.set_threshold(GARBAGE)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a lone surrogate in a name must not end a listing
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -9,6 +9,7 @@ from service.app import spec_of
 from service.cli.tables import cause, duration, gap_note, number, verdict_counts, verdict_text
 from service.client import iso, trial_row
 from service.records import StudyState
+from trainers.readable import readable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -169,4 +170,5 @@ def line(label: str, *parts: str | Text) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(soft_wrap=True, highlight=False).print(Text.assemble((f"{label:<14}", "bold"), *parts))
+    shown = [readable(part) if isinstance(part, str) else part for part in parts]
+    Console(soft_wrap=True, highlight=False).print(Text.assemble((f"{readable(label):<14}", "bold"), *shown))

@@ -12,6 +12,7 @@ from search_spaces.scalars import is_composed, shortened, shown
 from service.client import iso, trial_row
 from service.errors import InputError, did_you_mean
 from service.records import StudyState, Trial
+from trainers.readable import readable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -293,4 +294,5 @@ def duration(seconds: float) -> str:
 
 def cause(message: str | None, log: str | None) -> str:
     """Why a trial failed, and its log where it has one: on a full disk, say, it has none."""
-    return f"{message}; log: {log}" if log else str(message)
+    told = readable(str(message))
+    return f"{told}; log: {log}" if log else told

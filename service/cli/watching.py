@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +13,14 @@ from service.app import how_it_failed
 from service.cli.live import Live, Plain, Scale, say
 from service.errors import GoodfitError, Interrupted, StudyFailed
 from service.records import StudyState, TrialState
+from trainers.readable import readable
 
 if TYPE_CHECKING:
     from service.client import StudyHandle
     from service.progress import Glimpse, Progress
 
 LOOK_SECONDS = 1.0
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 TRIALS = 10  # whose logs are told where no trial runs
 
 
@@ -123,8 +126,13 @@ class _Reader:
     def _print(self, line: str) -> None:
         self.printed = True
         before = f"trial {self._number}: " if self._prefixed else ""
-        sys.stdout.write(f"{before}{line}\n")
+        sys.stdout.write(f"{before}{readable(_plain(line))}\n")
         sys.stdout.flush()
+
+
+def _plain(line: str) -> str:
+    """A line without colours, and what a progress bar wrote over itself as it was last."""
+    return _COLOURS.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
 @contextlib.contextmanager

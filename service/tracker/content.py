@@ -19,13 +19,14 @@ from typing import Any
 from service.diagnosis.confirmation import best_first
 from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
 from trainers.mlflow_calls import FILE
+from trainers.readable import readable
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
 NAME_LENGTH = 250
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 
-_REFUSED = re.compile(r"[^\w/.\- :]")
+_REFUSED = re.compile(r"[^\w/.\- :]|[\ud800-\udfff]")
 # fmt: off
 _MORE_IS_BETTER = frozenset({
     "acc", "accuracy", "ap", "auc", "auprc", "auroc", "bleu", "correlation", "dice", "f1", "fbeta", "iou", "jaccard",
@@ -101,12 +102,13 @@ def safe_name(name: str) -> str:
     path = posixpath.normpath(_REFUSED.sub("_", name)).lstrip("./") or "_"
     if path == name and len(path) <= NAME_LENGTH:
         return name
-    digest = hashlib.blake2b(name.encode(), digest_size=3).hexdigest()
+    digest = hashlib.blake2b(name.encode("utf-8", "backslashreplace"), digest_size=3).hexdigest()
     return f"{path[: NAME_LENGTH - 7]}-{digest}"
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, or as much of it as fits with a note of how long it was."""
+    """The text made safe, or as much of it as fits with a note of how long it was."""
+    text = readable(text)
     if len(text) <= limit:
         return text
     note = f"... (cut: {len(text)} characters)"
