@@ -38,6 +38,15 @@ _EXAMPLES: dict[KeyPath, str] = {
     ("data", "source"): "write a data set's name or a file's path",
 }
 
+_START = "search.start_from: [{name: value, ...}] holds the configurations that are tried first"
+_OTHER_NAMES = dict.fromkeys(
+    (
+        "enqueue", "enqueue_trial", "enqueue_trials", "initial", "initial_points", "initial_trials", "initial_configs",
+        "initial_configurations", "points_to_evaluate", "seed_trials", "start", "start_with", "startfrom", "warm_start", "x0",
+    ),
+    _START,
+)  # fmt: skip
+
 
 def sentences(error: ValidationError, values: object, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Each error's key path and text.
@@ -59,6 +68,8 @@ def unknown_key(path: KeyPath, known: Iterable[str]) -> str:
     if later:
         return f"{later} is not there yet; leave {key} out"
     homes = [dotted(home) for home, model in SECTIONS.items() if key in model.model_fields and list(home) != section]
+    if key in _OTHER_NAMES:
+        return f"unknown key; {_OTHER_NAMES[key]}"
     if section and key in TOP:
         return f"unknown key; {key} goes at the top level"
     if homes:

@@ -82,3 +82,12 @@ def test_a_finite_space_ends_a_study_unless_repeats_are_wanted(tmp_path: Path) -
     assert planned("budget: {trials: 20}\nsearch: {repeats: true}") == 20
     with pytest.raises(StudyFileError, match="a bayesian search has no end of its own"):
         planned("search: {repeats: true}")
+
+
+@pytest.mark.parametrize("written", ["enqueue: [{rate: 0.01}]\n", "search: {initial: [{rate: 0.01}]}\n"])
+def test_other_names_of_it_get_an_error_that_names_it(tmp_path: Path, written: str) -> None:
+    (tmp_path / "net.py").write_text("def train(trial): pass\n")
+    (tmp_path / "study.yaml").write_text(STUDY.partition("search:")[0] + written)
+    with pytest.raises(StudyFileError, match=r"unknown key; search\.start_from: \[\{name: value, \.\.\.\}\]") as caught:
+        read(tmp_path / "study.yaml")
+    assert [problem.line for problem in caught.value.problems] == [STUDY[: STUDY.index("search:")].count("\n") + 1]
