@@ -46,7 +46,7 @@ def rows(part: str) -> dict[str, str]:
     """Of each key in the first column of a part's table its default, in the last."""
     found: dict[str, str] = {}
     for first, default in re.findall(r"^\| (`.+?`) \|.*\| (.*?) ?\|$", PARTS[part], re.MULTILINE):
-        found |= {key: default for key in re.findall(r"`(\w+)`", first)}
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", first), default)
     return found
 
 
