@@ -12,7 +12,8 @@ from search_spaces.document import MAX_CHARACTERS
 from service.errors import StudyFileError
 from service.spec import StudySpec, read, read_foreign
 
-SECONDS = 2.0  # of this thread's own time, whatever else the machine does
+SECONDS = 2.0  # of this thread's own time
+RATIO = 20  # to an ordinary long text read in the same moment: what 2 s are on a machine that is slow or busy
 SIZE = 1_000_000
 STUDY = """\
 name: a
@@ -82,6 +83,14 @@ def answer(reading: Callable[[], StudySpec]) -> tuple[str, float]:
     return said, time.thread_time() - start
 
 
+def in_bounded_time(seconds: float, folder: Path) -> bool:
+    """Whether a reading took no longer than it may, on this machine as busy as it is."""
+    if seconds < SECONDS:
+        return True
+    (folder / "ordinary.yaml").write_text(OWN + f"space: {{a: {choices(lambda i: f'v{i}', 20_000)}}}")
+    return seconds < RATIO * answer(lambda: read(folder / "ordinary.yaml"))[1]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "net.py").write_text("def train(trial): pass\n")
@@ -97,7 +106,7 @@ def test_any_text_has_its_answer_in_bounded_time(folder: Path, name: str):
     assert len(text) <= MAX_CHARACTERS
     (folder / "study.yaml").write_text(text)
     said, seconds = answer(lambda: read(folder / "study.yaml"))
-    assert seconds < SECONDS
+    assert in_bounded_time(seconds, folder)
     assert len(said) < 100_000  # an answer for people
 
 
@@ -107,14 +116,14 @@ def test_any_text_has_its_answer_in_bounded_time(folder: Path, name: str):
 )
 def test_whatever_is_set_has_its_answer_in_bounded_time(folder: Path, override: str):
     said, seconds = answer(lambda: read(folder / "small.yaml", [override] * 100))
-    assert seconds < SECONDS
+    assert in_bounded_time(seconds, folder)
     assert len(said) < 100_000
 
 
 def test_a_text_from_the_network_has_its_answer_in_bounded_time(folder: Path):
     text = TEXTS["conditions that never hold"]
     said, seconds = answer(lambda: read_foreign(text, "the study", folder, (), lambda _values, _say: None))
-    assert seconds < SECONDS
+    assert in_bounded_time(seconds, folder)
     assert "more than 100 things are wrong" in said
 
 
