@@ -96,9 +96,9 @@ class LocalSource:
     def _trial(self, study: Study, number: int) -> Trial:
         found = self.store.trial(study.id, number)
         if found is None:
-            raise InputError(
-                f"study {study.name} has no trial {number}; {self.hint(f'trials {study.name}')} lists them"
-            )
+            count = sum(self.store.tally(study.id).states.values()) + len(self.confirmations(study.name))
+            known = f"it has 0 to {count - 1}" if count else "it has none yet"
+            raise InputError(f"study {study.name} has no trial {number}; {known}")
         return found
 
     def confirmations(self, name: str) -> list[Trial]:

@@ -66,7 +66,7 @@ def test_the_report_tells_of_sizes_modes_and_what_is_left_out(tmp_path: Path) ->
     home = home_of(tmp_path)
     (tmp_path / "photos" / ".DS_Store").write_bytes(b"finder")
     page = home.ok("data", "sides.yaml")
-    for line in ("sizes: 60 are 12x12", "modes: 60 are gray", "1 file whose names begin with a dot are left out"):
+    for line in ("sizes: 60 are 12x12", "modes: 60 are gray", "1 hidden file is left out"):
         assert line in page
     assert home.json("data", "sides.yaml")["images"]["sizes"] == {"12x12": 60}
 
