@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 from tests.training import IRIS, Line, assign, clock
 from trainers.isolation import Isolation, fingerprint
+from trainers.isolation.modules import is_users
 from trainers.isolation.settings import Snapshot
 from trainers.messages import Ended, Pack
 from trainers.worker import Worker
@@ -195,6 +197,17 @@ def test_a_module_that_cannot_be_imported_twice_costs_the_worker(tmp_path: Path)
     assert trials.run(0).worn
     log = (tmp_path / "t0" / "log.txt").read_text()
     assert "the worker is replaced after it: BadTrainer when the trainer's modules were imported a second" in log
+
+
+def test_modules_that_an_installed_package_makes_are_not_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = types.ModuleType("torch.made_up")
+    made.__file__ = "_made_up.py"  # as torch.ops and torch.classes say of themselves
+    mine = types.ModuleType("theirs")
+    mine.__file__ = "/home/ada/theirs.py"
+    monkeypatch.setitem(sys.modules, "torch.made_up", made)
+    monkeypatch.setitem(sys.modules, "theirs", mine)
+    assert not any(is_users(module) for module in (made, sys.modules["torch.ops"], sys.modules["torch.classes"]))
+    assert is_users(mine)
 
 
 def test_a_thread_that_still_runs_costs_the_worker_and_one_of_a_library_does_not(tmp_path: Path) -> None:

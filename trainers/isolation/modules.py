@@ -68,12 +68,13 @@ class UsersModules:
         by_name = [name for name in forgotten if not registry.is_of_file(name)]
         for name in forgotten:
             self._forget(name)
+        name = trainer
         try:
             registry.resolve(trainer)
             for name in by_name:
                 importlib.import_module(name)
         except BaseException as error:  # noqa: BLE001 - whatever a user's module does when it is imported
-            return f"{type(error).__name__} when the trainer's modules were imported a second time"
+            return f"{type(error).__name__} when the trainer's modules were imported a second time ({Path(name).name})"
         self.note_new()
         return None
 
@@ -89,7 +90,11 @@ def is_users(module: Any) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or not file or module.__name__ == "__main__":
         return False
-    return module.__name__.partition(".")[0] not in _OURS and is_users_file(file)
+    package = module.__name__.partition(".")[0]
+    if package in _OURS:
+        return False
+    # What an installed package makes at run time is its own, wherever it says that it lies: torch.ops in "_ops.py".
+    return all(is_users_file(one) for one in (file, getattr(sys.modules.get(package), "__file__", None)) if one)
 
 
 def is_users_file(file: str) -> bool:
