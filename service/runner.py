@@ -247,6 +247,7 @@ class Runner:
             reachable=self._best.value if self._best is not None else None,
             baselines=baselines,
             params=trial.params,
+            pruned=trial.state is TrialState.PRUNED,
         )
 
     def _judged(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Trial:

@@ -70,6 +70,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         pruning=spec.pruning.method,
         patience=spec.training.patience,
         budget=spec.planned_trials() if study.state is not StudyState.DONE else len(trials),
+        different=spec.different(),
         tried_defaults=default_trial is not None,
         default_trial=default_trial or 0,
         controls=controls if spec.search.method == "bayesian" else frozenset(),

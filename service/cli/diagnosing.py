@@ -10,6 +10,7 @@ from typing import Any
 from service.cli.showing import line
 from service.cli.tables import number, show, table, verdict_counts
 
+FEWEST = 10  # trials: of fewer most checks conclude nothing
 SEVERITY_STYLE = {"serious": "red", "warning": "yellow", "info": "cyan"}
 
 
@@ -17,7 +18,8 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
     """The page of `goodfit diagnose NAME`."""
     from rich.text import Text
 
-    trials = f"{facts['study']}  {facts['trials']} trials, {facts['complete']} complete: "
+    count = facts["trials"]
+    trials = f"{facts['study']}  {count} trial{'' if count == 1 else 's'}, {facts['complete']} complete: "
     line("study", trials, verdict_counts(facts["verdicts"]))
     for label, text in answer(facts):
         line(label, text)
@@ -25,7 +27,8 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
     if pair := facts["interaction"]:
         line("together", f"{' and '.join(pair['parameters'])} act together: choose one with the other in sight")
     if not facts["findings"]:
-        line("health", "nothing amiss was found")
+        few = f"too few trials to tell: most checks need {FEWEST}"
+        line("health", few if facts["trials"] < FEWEST else "nothing amiss was found")
     for finding in facts["findings"]:
         line(finding["severity"], Text(finding["text"], SEVERITY_STYLE[finding["severity"]]))
         if finding["edit"]:
@@ -60,21 +63,22 @@ def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "caution", "do not rely on it: see what is serious below"
     if winner is not None:
         error = f" ± {number(winner['error'])}" if winner["error"] is not None else ""
+        split = "the test split" if winner["tested"] else "fresh seeds"
         yield (
             "winner",
-            f"trial {winner['trial']}, confirmed: {metric} {number(winner['mean'])}{error} on the test split",
+            f"trial {winner['trial']}, confirmed: {metric} {number(winner['mean'])}{error} on {split}",
         )
         yield "", f"{winner['reason']}"
     elif facts["best"] is not None and optimism is not None:
         yield "best", f"trial {facts['best']}, not confirmed: {metric} {number(optimism['validation'])} on validation"
     else:
-        yield "best", "no trial was trained to its end"
+        yield "best", "no trial that was trained to its end has a score"
     if optimism is None:
         return
     if optimism["found_on_test"] is not None:
         error = f" ± {number(optimism['test_error'])}" if optimism["test_error"] is not None else ""
         found = optimism["found_on_test"]
-        way = f"{number(found)} too good" if found > 0 else f"no worse, by {number(-found)} better"
+        way = f"{number(found)} too good" if found > 0 else f"{number(-found)} better" if found else "just as good"
         yield (
             "optimism",
             f"the best by validation (trial {optimism['trial']}) had {number(optimism['validation'])} there and "

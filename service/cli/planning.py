@@ -47,6 +47,11 @@ def plan(spec: StudySpec, settings: Settings | None = None) -> dict[str, Any]:
     }
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: 1 trial, 20 trials, about 10^16 trials."""
+    return f"{app.approximately(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     """The page of `goodfit check`."""
     lines = [("study", planned["study"]), ("trainer", planned["trainer"])]
@@ -57,20 +62,19 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
         lines += _task(planned["data"])
     lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
     size = planned["configurations"]
-    count, many = len(planned["space"]), app.approximately(size) if size else "infinitely many"
-    lines.append(("space", f"{count} parameter{'' if count == 1 else 's'}, {many} configurations"))
+    many = "infinitely many configurations" if size is None else counted(size, "configuration")
+    lines.append(("space", f"{counted(len(planned['space']), 'parameter')}, {many}"))
     lines += [("", shortened(text)) for text in planned["space"]]
     search = planned["search"]
-    trials = f"{planned['trials']} trials" if planned["trials"] else "as many trials as fit"
+    trials = counted(planned["trials"], "trial") if planned["trials"] else "as many trials as fit"
     limits = [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
-    each = f"{planned['folds']} folds of " if planned["folds"] else ""
-    lines.append(
-        ("", f"{trials} of {each}at most {planned['epochs']} epochs{''.join(f', {limit}' for limit in limits)}")
-    )
+    each = f"{counted(planned['folds'], 'fold')} of " if planned["folds"] else ""
+    length = f"{each}at most {counted(planned['epochs'], 'epoch')}"
+    lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
     if planned["expected_complete"] is not None:
-        lines.append(("", f"about {planned['expected_complete']} of them train to their end, the others are pruned"))
+        lines.append(("", f"about {planned['expected_complete']} of them will train to the end, the others are pruned"))
     lines.append(("each trial", _share(planned["resources"])))
     for label, text in lines:
         print(f"{label:<11}{text}")

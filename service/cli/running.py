@@ -16,6 +16,7 @@ from service.app.studies import BY_HERE
 from service.cli.base import NOT_BEGUN, explained
 from service.cli.diagnosing import print_health
 from service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
+from service.cli.planning import counted
 from service.cli.tables import best_facts, print_best
 from service.client import Studies
 from service.client.local import LocalSource
@@ -130,7 +131,7 @@ def _run(
 
 def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
     trials = spec.planned_trials()
-    budget = [f"{trials} trials"] if trials else []
+    budget = [counted(trials, "trial")] if trials else []
     budget += [f"{spec.budget.minutes:g} minutes"] if spec.budget.minutes else []
     budget += [f"until {spec.objective.metric} {spec.budget.target:g}"] if spec.budget.target is not None else []
     return (
@@ -141,7 +142,7 @@ def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
 
 def _length(spec: StudySpec) -> str:
     """How long a trial trains at most."""
-    epochs = f"{spec.training.epochs} epochs"
+    epochs = counted(spec.training.epochs, "epoch")
     return f"{spec.folds} folds of {epochs}" if spec.folds else epochs
 
 

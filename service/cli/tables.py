@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -179,7 +180,7 @@ def _cell(value: Any) -> Any:
     """
     if not isinstance(value, (str, list, tuple, dict)):
         return value
-    text = str(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 

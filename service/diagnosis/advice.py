@@ -33,12 +33,15 @@ Params = Mapping[str, Any]
 MOST = 3  # sentences; more is a list to skip
 CHOICES = 4  # in one of them
 LONG_WASTE = 0.5  # of the epochs after the best one, before a good fit is worth shortening
+SPARE = 5  # epochs after the best one that are worth training
 FEWEST = 5  # epochs; as in the rule
 CLASSES = {"val/accuracy", "val/balanced_accuracy", "val/f1"}  # that a loss can part from
 STOP = "training: {stop_on: overfit}"
 
 
-def advise(diagnosis: Diagnosis, params: Params, metric: str, direction: str) -> tuple[str, ...]:
+def advise(
+    diagnosis: Diagnosis, params: Params, metric: str, direction: str, *, pruned: bool = False
+) -> tuple[str, ...]:
     """At most three sentences, the most promising first.
 
     Args:
@@ -46,6 +49,7 @@ def advise(diagnosis: Diagnosis, params: Params, metric: str, direction: str) ->
         params: the trial's hyperparameters.
         metric: the objective.
         direction: of the metric that it was judged by.
+        pruned: whether the trial was stopped because others did better.
     """
     loss = direction == "minimize"
     match diagnosis.verdict:
@@ -56,7 +60,7 @@ def advise(diagnosis: Diagnosis, params: Params, metric: str, direction: str) ->
         case Verdict.DIVERGED:
             told = _against_divergence(diagnosis, params)
         case Verdict.UNFINISHED:
-            told = _to_finish(diagnosis, params, loss=loss)
+            told = _of_pruned(diagnosis) if pruned else _to_finish(diagnosis, params, loss=loss)
         case Verdict.GOOD_FIT:
             told = _to_save_time(diagnosis)
     return tuple(told[:MOST])
@@ -108,14 +112,16 @@ def _against_underfitting(diagnosis: Diagnosis, params: Params, *, loss: bool) -
     if not strong and (weaker := lowered(regularizers(params), params)):
         told.append(f"regularize less: {either(weaker)}")
     if value is not None and rate.low <= value <= rate.high:
-        told.append(f"try learning_rate {shown(value * 10)} and {shown(value / 10)} in place of {shown(value)}")
+        others = [shown(other) for other in (value * 10, value / 10) if rate.low <= other <= rate.high]
+        if others:
+            told.append(f"try learning_rate {' and '.join(others)} in place of {shown(value)}")
     if not told:
         told = ["none of this trial's hyperparameters gives a net more room: add learning_rate or width to the space"]
     return _sentences(happened, told)
 
 
 def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
-    since = f"Training came apart at epoch {diagnosis.onset}"
+    since = f"The trial diverged at epoch {diagnosis.onset}"
     told: list[str] = []
     rate = learning_rate(params)
     value = rate.value(params)
@@ -129,7 +135,7 @@ def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
     if params.get("prepare.scale") == "none":
         told.append("scale the inputs: prepare.scale standard in place of none")
     if params.get("optimizer", "sgd") == "sgd" and (lower := lowered([MOMENTUM], params)):
-        told.append(f"if that is not enough: {lower[0]}")
+        told.append(f"if that is not enough: {lower[0]}" if told else f"lower the step: {lower[0]}")
     if value is not None and value <= rate.low:
         told.append(
             f"learning_rate {shown(value)} is too small to do this alone: look for NaN and huge values in the data"
@@ -156,12 +162,19 @@ def _to_finish(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]
     return told
 
 
+def _of_pruned(diagnosis: Diagnosis) -> list[str]:
+    epochs = diagnosis.epochs
+    return [f"It was pruned after {epochs} epoch{'' if epochs == 1 else 's'}: others did better by then."]
+
+
 def _to_save_time(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.best_epoch is None or diagnosis.wasted < LONG_WASTE * diagnosis.epochs:
         return []
+    if diagnosis.best_epoch + SPARE >= diagnosis.epochs:
+        return []
     return [
         f"{diagnosis.wasted} of {diagnosis.epochs} epochs came after the best one, at {diagnosis.best_epoch}: "
-        f"fewer epochs or a smaller patience would do (training: {{epochs: {diagnosis.best_epoch + 5}}})."
+        f"fewer epochs or a smaller patience would do (training: {{epochs: {diagnosis.best_epoch + SPARE}}})."
     ]
 
 

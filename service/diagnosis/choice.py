@@ -72,6 +72,7 @@ class Choice:
     error: float | None
     reason: str
     standings: tuple[Standing, ...]
+    tested: bool = True  # whether on the test split; else on the validation split of the fresh seeds
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -121,26 +122,43 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
         _told(standing, standing.failed == best.failed and sign * (standing.mean - best.mean) <= reach)
         for standing in standings
     )
-    winner, reason = _tie_break([standing for standing in ranked if standing.tied], reach)
-    return Choice(winner.trial, winner.mean, winner.error, reason, ranked)
+    tied, others = ([one for one in ranked if one.tied is wanted] for wanted in (True, False))
+    winner, reason = _tie_break(tied, reach, others)
+    tested = any(candidate.tests for candidate in candidates)
+    return Choice(winner.trial, winner.mean, winner.error, reason, ranked, tested)
 
 
-def _tie_break(tied: Sequence[Standing], reach: float) -> tuple[Standing, str]:
+def _alone(best: Standing, others: Sequence[Standing]) -> str:
+    """Why the only candidate that is as good as the best wins."""
+    mean = f"{best.mean:.4g}"
+    if not others:
+        return f"is the only configuration that was confirmed; its mean is {mean}"
+    if any(other.failed > best.failed for other in others):
+        return f"has the best mean, {mean}, of those that failed on the fewest seeds"
+    within = "no other is within its error" if best.error is not None else "the error of it is not known"
+    return f"has the best mean, {mean}, and {within}"
+
+
+def _tie_break(tied: Sequence[Standing], reach: float, others: Sequence[Standing]) -> tuple[Standing, str]:
     """The best fitting of equals, then the cheapest, then the best mean."""
     best = tied[0]
     if len(tied) == 1:
-        return best, f"trial {best.trial} has the best mean, {best.mean:.4g}, and no other is within its error"
-    among = f"{len(tied)} candidates are within one standard error ({reach:.2g}) of the best mean"
+        return best, f"trial {best.trial} {_alone(best, others)}"
+    among = f"{len(tied)} candidates have the same mean"
+    if reach > 0:
+        among = f"{len(tied)} candidates are within one standard error ({reach:.2g}) of the best mean"
     gaps = [max(0.0, standing.gap) if standing.gap is not None else math.inf for standing in tied]
     least = min(gaps)
     fitting = [standing for standing, gap in zip(tied, gaps, strict=True) if gap <= least + reach or math.isinf(least)]
     if len(fitting) == 1:
-        return fitting[0], f"{among}; trial {fitting[0].trial} has the smallest gap, {least:.2g}"
+        known = "known " if math.inf in gaps else ""
+        return fitting[0], f"{among}; trial {fitting[0].trial} has the smallest {known}gap, {least:.2g}"
     costs = [_cost(standing, fitting) for standing in fitting]
     cheapest = min(costs)
     cheap = [standing for standing, cost in zip(fitting, costs, strict=True) if cost <= cheapest]
     if len(cheap) == 1:
-        return cheap[0], f"{among}; {len(fitting)} have as small a gap, and trial {cheap[0].trial} is the cheapest"
+        alike = "their gaps are not known" if math.isinf(least) else f"{len(fitting)} have as small a gap"
+        return cheap[0], f"{among}; {alike}, and trial {cheap[0].trial} is the cheapest"
     return cheap[0], f"{among}; gap and cost decide nothing, and trial {cheap[0].trial} has the best mean of them"
 
 

@@ -185,7 +185,7 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
             f"Trial {optimism.trial} scored {optimism.validation:.4g} and gets {optimism.confirmed:.4g} "
             f"(standard error {number(error)}) on fresh seeds: {number(found)} of it was luck"
         )
-        if optimism.expected is not None:
+        if optimism.expected:
             text += (
                 f"; {number(optimism.expected)} is what the best of {optimism.trials} trials is expected to owe to it"
             )
@@ -194,10 +194,9 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
         yield Finding("optimism", severity, text + ".", None, edit, {"found": found, "expected": optimism.expected})
     over = optimism.overtuning
     if over is not None and over.worse_than_first:
-        text = (
-            f"Overtuning: on the test split the winner by validation is {number(over.amount)} worse than the best of "
-            f"{over.incumbents} earlier winners, and worse than the first of them."
-        )
+        earlier = over.incumbents - 1
+        best = "the earlier one" if earlier == 1 else f"the best of {earlier} earlier ones, and worse than the first"
+        text = f"Overtuning: on the test split the winner by validation is {number(over.amount)} worse than {best}."
         yield Finding("overtuning", Severity.WARNING, text, None, None, asdict(over))
 
 
@@ -218,15 +217,17 @@ def confirmed_against_defaults(
     default, winner = standings[defaults], standings[choice.trial]
     sign = orientation(direction)
     if winner.trial == defaults:
+        best = choice.standings[0].trial == defaults  # else another has a better mean, within its error
         text = (
-            f"Tuning won nothing: the defaults (trial {defaults}) are the confirmed winner, {winner.mean:.4g}, "
+            f"Tuning won nothing{'' if best else ' that can be told from luck'}: the defaults "
+            f"(trial {defaults}) are the confirmed winner, {winner.mean:.4g}, "
             f"of {len(standings)} configurations that were trained again."
         )
     elif math.isfinite(default.mean) and sign * (default.mean - winner.mean) <= CLEAR * _error(default, winner):
         text = (
             f"Tuning won nothing that can be told from luck: the winner's confirmed mean is {winner.mean:.4g}, "
             f"that of the defaults (trial {defaults}) {default.mean:.4g}, and the standard error of the difference "
-            f"{number(_error(default, winner))}."
+            f"{'is not known' if None in (default.error, winner.error) else number(_error(default, winner))}."
         )
     else:
         return
@@ -247,12 +248,14 @@ def few_complete(choice: Choice | None, trials: int, complete: int, pruned: int,
     top = facts.confirm[0] if facts.confirm is not None and choice is not None else 0
     confirmed = len(choice.standings) if choice else 0
     text = f"Only {complete} of {trials} trials {'was' if complete == 1 else 'were'} trained to the end"
-    if confirmed < min(top, trials):
+    text = text if complete else f"None of {trials} trials was trained to the end"
+    if confirmed <= complete < min(top, trials):
         text += f", so {confirmed} and not {top} configurations were confirmed"
     elif not (pruned and trials >= FEWEST and complete < FEWEST_COMPLETE):
         return
     text += f" ({pruned} pruned): " if pruned else ": "
-    text += "too few to tell the winner from luck. Prune later or less, or try more."
+    text += "too few to tell the winner from luck. " if complete else "there is no winner. "
+    text += "Prune later or less, or try more." if pruned else "Try more."
     numbers = {"complete": complete, "trials": trials, "pruned": pruned, "confirmed": confirmed, "top": top}
     yield Finding("few_complete", Severity.WARNING, text, None, None, numbers)
 

@@ -69,6 +69,7 @@ def diagnose_trial(
     reachable: float | None = None,
     baselines: Mapping[str, float] | None = None,
     params: Mapping[str, Any] | None = None,
+    pruned: bool = False,
 ) -> Diagnosis:
     """Diagnose a trial from its reports.
 
@@ -83,6 +84,7 @@ def diagnose_trial(
         reachable: the best objective of the study so far.
         baselines: what a trivial model gets, by metric: of the objective and of val/loss.
         params: the trial's hyperparameters, for the advice.
+        pruned: whether it was stopped because others did better, for the advice.
     """
     orientation(direction)
     series = _series(reports)
@@ -109,7 +111,7 @@ def diagnose_trial(
             found = _ruled(found, ruling)
         found = _joined(found, losses, broken=broken, baseline_known=metric in trivial)
         judged_direction = "minimize" if found.judged_by == LOSSES[1] else direction
-    return replace(found, advice=advise(found, params or {}, metric, judged_direction))
+    return replace(found, advice=advise(found, params or {}, metric, judged_direction, pruned=pruned))
 
 
 def _told(measured: Measured, ruling: Ruling) -> Diagnosis:

@@ -205,7 +205,8 @@ def poor(evidence: Evidence) -> Ruling | None:
         needed = max(NO_BETTER * abs(evidence.baseline), 2 * curve.noise)
         if lead <= needed:
             trivial = evidence.value(evidence.baseline)
-            told = f"{names[1]} ({evidence.value(best)}) is no better than the baseline {trivial}"
+            how = "hardly" if lead > 0 else "no"
+            told = f"{names[1]} ({evidence.value(best)}) is {how} better than the baseline {trivial}"
             return Ruling(Verdict.UNDERFIT, 1.0, _sure(ratio(needed, max(0.0, lead)), curve), told)
     if evidence.reachable is not None:
         ruling = _short_of_reachable(evidence, best)

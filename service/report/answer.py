@@ -10,6 +10,7 @@ from typing import Any
 
 from service.records import Params, Study, StudyState, Trial, TrialState
 from service.spec import StudySpec
+from service.spec.checks import unscored
 
 CONFIRM = "confirm={top: 3, seeds: 3}"
 FEWEST_TO_CONFIRM = 2  # complete trials: of one there is no choice that luck could have made
@@ -57,9 +58,13 @@ def _headline(study: Study, trials: Sequence[Trial], chosen: Trial | None) -> st
         return "No trial has started yet"
     failed = [trial for trial in searched if trial.state is TrialState.FAILED]
     if len(failed) == len(searched):
-        reason, _ = Counter(trial.message or trial.label for trial in failed).most_common(1)[0]
-        return f"All {len(failed)} trials failed; most often: {reason}"
+        reason, count = Counter(trial.message or trial.label for trial in failed).most_common(1)[0]
+        if len(failed) == 1:
+            return f"The only trial failed: {reason}"
+        return f"All {len(failed)} trials failed; {'most often' if count > 1 else 'one of them'}: {reason}"
     still = " yet" if study.state in {StudyState.QUEUED, StudyState.RUNNING} else ""
+    if len(searched) == 1:
+        return f"The only trial was not trained to its end{still}"
     return f"None of {len(searched)} trials was trained to its end{still}"
 
 
@@ -79,8 +84,10 @@ def _sure(found: Mapping[str, Any], split: str) -> Iterator[str]:
     if optimism is not None:
         yield from _luck(optimism, confirmed=winner is not None, split=split)
     if noise is not None and noise["tied"]:
+        others = noise["trials"] - 1
+        which = f"{noise['tied']} of the {others} other complete trials" if others > 1 else "the other complete trial"
         yield (
-            f"By validation alone {noise['tied']} of the {noise['trials'] - 1} other complete trials cannot be told "
+            f"By validation alone {which} cannot be told "
             f"from the best: the noise of a score is {_number(noise['sigma'])} (from {noise['source']})."
         )
 
@@ -94,7 +101,7 @@ def _luck(optimism: Mapping[str, Any], *, confirmed: bool, split: str) -> Iterat
     found = optimism["found_on_test"] if optimism["found_on_test"] is not None else optimism["found"]
     judged = optimism["test"] if optimism["found_on_test"] is not None else optimism["confirmed"]
     if confirmed and found is not None:
-        way = f"{_number(found)} too good" if found > 0 else f"no worse: by {_number(-found)} better"
+        way = f"{_number(found)} too good" if found > 0 else f"{_number(-found)} better" if found else "just as good"
         yield (
             f"Optimism: the best by validation, {best}, had {_number(optimism['validation'])} there and "
             f"{_number(judged)} on {split}, {way}."
@@ -104,7 +111,7 @@ def _luck(optimism: Mapping[str, Any], *, confirmed: bool, split: str) -> Iterat
             f"Luck alone is expected to have given it {_number(optimism['expected'])}; "
             f"without that it would be {_number(optimism['deflated'])}."
         )
-    elif not confirmed and optimism["trials"] > 1:
+    elif not confirmed and optimism["trials"] > 1 and optimism["expected"] is None:
         yield "How much of its lead is luck is not known: nothing was trained twice."
 
 
@@ -123,8 +130,9 @@ def _next(study: Study, spec: StudySpec, found: Mapping[str, Any]) -> Iterator[d
             taken |= {change.partition("=")[0] for change in changes}
             yield {"text": finding["text"], "set": changes, "command": None}
     if found["winner"] is None and spec.confirm is None and found["complete"] >= FEWEST_TO_CONFIRM:
-        if "confirm" not in taken:
-            text = "Confirm the best configurations on fresh seeds and the untouched test split."
+        if "confirm" not in taken and (spec.data is None or unscored(spec.data) is None):
+            where = "" if spec.data is None else f" and the {'' if study.test_opened else 'untouched '}test split"
+            text = f"Confirm the best configurations on fresh seeds{where}."
             yield {"text": text, "set": [CONFIRM], "command": None}
     elif not taken and found["best"] is not None and study.state is StudyState.DONE:
         text = "No finding calls for an edit of the study file. The configuration, for programs:"

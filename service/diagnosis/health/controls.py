@@ -21,6 +21,7 @@ from service.records import TrialState
 FEWEST_CONTROLS = 5
 WINS = 0.75  # chance that a searched trial beats a random one; of TPE late on it was 0.85 and more on a smooth bowl
 ONE_SIDED_95 = 1.645
+HALF = 0.5  # of the pairs are won by what is as good as the others
 SURE = 0.95  # that the luckiest of all goes reaches no further
 NO_BETTER = 0.02  # of the baseline (of an accuracy: of its distance to 0 or 1): less is nothing, however steady
 
@@ -40,10 +41,11 @@ def no_better_than_random(table: Table) -> Iterator[Finding]:
     if wins + ONE_SIDED_95 * error >= WINS:
         return
     low, high = (min(max(wins + side * 1.96 * error, 0.0), 1.0) for side in (-1, 1))
+    verdict = "no better" if low <= HALF else "little better"
     text = (
-        f"The search did no better than random: its later {len(later)} trials beat one of {int(np.sum(controls))} "
+        f"The search did {verdict} than random: its later {len(later)} trials beat one of {int(np.sum(controls))} "
         f"random ones in {100 * wins:.0f}% of the pairs ({100 * low:.0f}% to {100 * high:.0f}%). "
-        "The scores may not depend on the space as it is, or there were too few trials to learn from."
+        "The scores may hardly depend on the space as it is, or there were too few trials to learn from."
     )
     numbers = {"wins": wins, "low": low, "high": high, "controls": int(np.sum(controls)), "searched": len(later)}
     yield Finding("no_better_than_random", Severity.WARNING, text, None, None, numbers)
@@ -67,9 +69,13 @@ def no_better_than_chance(table: Table) -> Iterator[Finding]:
         return
     text = (
         f"No better than chance: the best {table.facts.metric} is {table.shown(best)}, and a trivial model gets "
-        f"{number(baseline)}; the best of {goes} scores reaches {table.shown(table.sign * baseline - reach)} by luck "
-        "alone. Do not use the winner: look at the data, the labels and the split first."
+        f"{number(baseline)}"
     )
+    if lead > reach:
+        text += ", which is less of a lead than means anything"
+    elif lead > 0:
+        text += f"; the best of {goes} scores reaches {table.shown(table.sign * baseline - reach)} by luck alone"
+    text += ". Do not use the winner: look at the data, the labels and the split first."
     numbers = {"best": table.sign * best, "baseline": baseline, "lead": lead, "luck": reach, "goes": goes}
     yield Finding("no_better_than_chance", Severity.SERIOUS, text, None, None, numbers)
 
@@ -100,8 +106,9 @@ def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Findi
             f"equal ones leads by up to {number(luck)}. Keep the defaults, or search where more can be won."
         )
     else:
-        early = f", {count - complete} of which were not trained to their end," if complete < count else ""
-        text += f"and none of the other {count - 1} trials{early} did better. "
+        early, were = count - complete, "was" if count - complete == 1 else "were"
+        aside = f", {early} of which {were} not trained to the end," if early else ""
+        text += f"and none of the other {count - 1} trials with a score{aside} did better. "
         text += "Keep them, or search where more can be won."
     edit = facts.confirm_more if gain > 0 else None
     numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}

@@ -103,6 +103,8 @@ def pruning_trust(early: EarlyScores | None, table: Table) -> Iterator[Finding]:
 
 def _misled(early: EarlyScores, epoch: int, method: str) -> Iterator[Finding]:
     score = early.at(epoch)
+    if score.epoch != epoch:  # too few trials have a score there, or it is the last epoch
+        return
     if score.high >= (TRUSTED_SURVIVORS if early.biased else TRUSTED):
         return
     text = (
@@ -111,19 +113,21 @@ def _misled(early: EarlyScores, epoch: int, method: str) -> Iterator[Finding]:
     )
     if early.biased:
         text += " These are survivors of pruning, which lowers tau; trials that are never pruned would tell."
-    later = next((item.epoch for item in early.epochs if item.epoch > epoch and item.low >= TRUSTED), None)
+    later = _from_there_on(early, epoch + 1, TRUSTED)
     change: dict[str, Any] = {"pruning": {"method": "none"}}
     if later is not None:
         option = {"asha": "min_resource", "hyperband": "min_resource"}.get(method, "n_warmup_steps")
-        change = {f"pruning.{option}": later}
-        text += f" From epoch {later} on it can be trusted."
+        change = {f"pruning.{option}": later.epoch}
+        if method == "patient":  # which has no such option itself
+            change = {"pruning": {"method": "median", "n_warmup_steps": later.epoch}}
+        text += f" From epoch {later.epoch} on it can be trusted."
     yield Finding("early_scores_mislead", Severity.WARNING, text, None, Edit(change), early.to_dict())
 
 
 def _could_prune(early: EarlyScores, table: Table) -> Iterator[Finding]:
     latest = max(1, math.floor(EARLY * table.facts.epochs))
-    safe = next((score for score in early.epochs if score.epoch <= latest and score.low >= SAFE), None)
-    if safe is None or table.facts.epochs < 6:
+    safe = _from_there_on(early, 1, SAFE)
+    if safe is None or safe.epoch > latest or table.facts.epochs < 6:
         return
     text = (
         f"Pruning would have been safe from epoch {safe.epoch} of {table.facts.epochs}: the ranks then and at the end "
@@ -132,6 +136,16 @@ def _could_prune(early: EarlyScores, table: Table) -> Iterator[Finding]:
     )
     edit = Edit({"pruning": {"method": "median", "n_warmup_steps": safe.epoch}})
     yield Finding("could_prune", Severity.INFO, text, None, edit, early.to_dict())
+
+
+def _from_there_on(early: EarlyScores, first: int, trusted: float) -> EarlyScore | None:
+    """The first score from an epoch on after which no later one, nor itself, is below what is trusted."""
+    found = None
+    for score in reversed(early.epochs):
+        if score.epoch < first or score.low < trusted:
+            break
+        found = score
+    return found
 
 
 def _best_so_far(curves: list[Floats], longest: int) -> Floats:

@@ -118,8 +118,11 @@ def _finding(table: Table, column: Column, item: Range, upper: bool, best: list[
     values = [table.trials[index].params[item.name] for index in best if not math.isnan(column.unit[index])]
     told = f"{number(min(values))} to {number(max(values))}" if min(values) < max(values) else number(values[0])
     end = item.high if upper else item.low
+    which = f"the best {len(best)} trials have"
+    if len(values) < len(best):
+        which = f"{len(values)} of the best {len(best)} trials have it, at"
     text = (
-        f"The best is at the {'upper' if upper else 'lower'} end of {item.name}: the best {len(values)} trials have "
+        f"The best is near the {'upper' if upper else 'lower'} end of {item.name}: {which} "
         f"{told} of {item}, and the score still improves towards {shown(end)} (p = {number(p)}). "
         f"A better one may lie beyond: widen the range to {shown(new)}."
     )

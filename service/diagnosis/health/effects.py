@@ -66,13 +66,15 @@ def _matters_with_another(surface: Surface, name: str) -> bool:
 def _finding(table: Table, column: Column, judged: Flags, effect: Effect, best: int) -> Finding:
     count = int(np.sum(judged & column.active))
     trial = table.trials[best]
+    others = len(table.columns) > 1
+    left = "what the other parameters leave" if others else "the variation"
     text = (
         f"{column.name} has no effect on {table.facts.metric} that {count} trials would show: it explains "
-        f"{100 * effect.share:.1f}% of what the other parameters leave, at most {100 * effect.most:.0f}% (95%)"
+        f"{100 * effect.share:.1f}% of {left}, at most {100 * effect.most:.0f}% (95%)."
     )
     edit = None
-    if column.name in trial.params:
+    if others and column.name in trial.params:
         edit = Edit({f"fixed.{column.name}": trial.params[column.name]})
-        text += ". Fix it, and the trials go to what matters."
+        text += " Fix it, and the trials go to what matters."
     numbers = {"share": effect.share, "most": effect.most, "p": effect.p, "trials": count}
     return Finding("no_effect", Severity.INFO, text, column.name, edit, numbers)

@@ -91,8 +91,11 @@ def number(value: float) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A share in whole percent."""
-    return f"{100 * part / whole:.0f}%"
+    """A share in whole percent; 0% and 100% are said of none and all alone."""
+    percent = round(100 * part / whole)
+    if percent == 0 and part > 0:
+        return "less than 1%"
+    return "more than 99%" if percent == 100 and part < whole else f"{percent}%"
 
 
 def _path(key: str) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from service.diagnosis.health.finding import Edit, Finding, Severity, share
 from service.diagnosis.health.table import FEWEST, Table, top_count
 from service.diagnosis.statistics import binomial_sf
+from service.diagnosis.verdict import FEWEST as FEWEST_EPOCHS
 from service.records import Verdict
 
 HALF = 0.5  # of the trials: from there on it is the study that overfits, not a trial of it
@@ -30,15 +31,14 @@ def overfit_trials(table: Table) -> Iterator[Finding]:
     in_best = counts[1] > HALF * len(best) and _beyond(counts[1], len(best), TOLERATED)
     if not (in_all or in_best):
         return
-    text = (
-        f"{counts[0]} of {len(judged)} trials ({share(counts[0], len(judged))}) overfit, "
-        f"and {counts[1]} of the best {len(best)}: "
-    )
+    text = f"{counts[0]} of {len(judged)} trials ({share(counts[0], len(judged))}) overfit"
+    text += f", and {counts[1]} of the best {len(best)}: " if len(best) > 1 else ": "
     edit = _more_regularization(table, best)
     if in_best:
-        text += "the best are overfit models, stopped in time. Regularize more, or take more data or a smaller net."
+        text += "most of the best went on past their best epoch. Regularize more, or take more data or a smaller net."
     else:
-        text += "most of the budget trains on after the best epoch, though the best models do not."
+        text += "most trials went on past their best epoch"
+        text += ", though most of the best did not." if counts[1] < HALF * len(best) else "."
         if table.facts.patience is None:
             edit = Edit({"training.patience": max(3, table.facts.epochs // 5)})
     numbers = {"overfit": counts[0], "judged": len(judged), "best_overfit": counts[1], "best": len(best)}
@@ -51,7 +51,9 @@ def cut_short(table: Table) -> Iterator[Finding]:
     best = best[: top_count(len(table.trials))]
     if int(np.sum(table.scored)) < FEWEST or len(best) < 5 or table.facts.folds:
         return
-    count = _count(table, best, Verdict.UNFINISHED)
+    # A trial of fewer epochs is unfinished because nothing can be said of its trend.
+    whole = [index for index in best if table.trials[index].epochs >= max(table.facts.epochs, FEWEST_EPOCHS)]
+    count = _count(table, whole, Verdict.UNFINISHED)
     if count <= HALF * len(best) or not _beyond(count, len(best), TOLERATED):
         return
     text = (

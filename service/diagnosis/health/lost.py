@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces.parameters import Float, Int, shown
+from search_spaces.scalars import shortened
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.finding import Edit, Finding, Severity, share
 from service.diagnosis.health.table import Column, Flags, Table
@@ -26,7 +27,7 @@ _WORDS = {
     Failure.NAN: "diverged",
     Failure.OOM: "ran out of memory",
     Failure.TIMEOUT: "ran out of time",
-    Failure.LOST: "lost their worker",
+    Failure.LOST: "lost the worker",
     Failure.ERROR: "raised an error",
 }
 
@@ -59,7 +60,9 @@ class Split:
     def text(self) -> str:
         """learning_rate above 0.03."""
         if self.threshold is None:
-            return f"{self.column.name} {shown(self.column.value(self.choice or 0))}"
+            return f"{self.column.name} {shortened(shown(self.column.value(self.choice or 0)))}"
+        if isinstance(self.column.parameter, Int):  # the threshold itself is on the lower side
+            return f"{self.column.name} {'above' if self.above else 'up to'} {int(self.threshold)}"
         return f"{self.column.name} {'above' if self.above else 'below'} {shown(self.threshold)}"
 
 
@@ -70,7 +73,7 @@ def lost_trials(table: Table) -> Iterator[Finding]:
         return
     kinds = Counter(_WORDS[_kind(trial)] for trial, broken in zip(table.trials, table.broken, strict=True) if broken)
     told = ", ".join(f"{number} {words}" for words, number in kinds.most_common())
-    text = f"{lost} of {count} trials ({share(lost, count)}) were lost: {told}."
+    text = f"{lost} of {count} trials ({share(lost, count)}) failed or diverged: {told}."
     split = best_split(table, table.broken)
     numbers: dict[str, Any] = {"lost": lost, "trials": count, "kinds": dict(kinds)}
     edit = _other_remedy(table, kinds)
@@ -81,8 +84,8 @@ def lost_trials(table: Table) -> Iterator[Finding]:
         )
         edit = _without(split) or edit
         numbers["where"] = {"text": split.text, "lost": split.lost, "tried": split.tried, "p": split.p}
-    elif (first := _most_common_message(table)) is not None:
-        text += f" The most common message: {first}"
+    elif (message := _message(table)) is not None:
+        text += message
     severity = Severity.SERIOUS if lost > HALF * count else Severity.WARNING
     yield Finding("lost_trials", severity, text, split.column.name if split else None, edit, numbers)
 
@@ -187,6 +190,10 @@ def _kind(trial: Trial) -> Failure | str:
     return trial.failure or "diverged" if trial.state is TrialState.FAILED else "diverged"
 
 
-def _most_common_message(table: Table) -> str | None:
+def _message(table: Table) -> str | None:
     said = Counter(trial.message for trial in table.trials if trial.state is TrialState.FAILED and trial.message)
-    return said.most_common(1)[0][0] if said else None
+    if not said:
+        return None
+    first, count = said.most_common(1)[0]
+    which = "The message" if len(said) == 1 else "The most common message" if count > 1 else "One of the messages"
+    return f" {which}: {first}"

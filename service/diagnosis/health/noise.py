@@ -72,9 +72,10 @@ def noise_hides_effect(noise: Noise | None, facts: Facts) -> Iterator[Finding]:
         return
     least = " at least" if noise.source == "late epochs" else ""
     text = (
-        f"The trials cannot be told apart: the scores spread by {number(noise.spread)}, and{least} "
-        f"{number(noise.sigma)} of it is noise (between {noise.source}); {noise.tied} of {noise.trials - 1} others "
-        "are within it of the best. Average over folds, validate on more data, or search a wider space."
+        "Most of what sets the trials apart is noise: the standard deviation of the scores is "
+        f"{number(noise.spread)}, that of one score between {noise.source} is{least} {number(noise.sigma)}; "
+        f"{noise.tied} of {noise.trials - 1} others cannot be told from the best. "
+        f"{'Validate' if facts.folds else 'Average over folds, validate'} on more data, or search a wider space."
     )
     edit = None if facts.folds else Edit({"data.split.folds": 5})
     yield Finding("noise", Severity.WARNING, text, None, edit, noise.to_dict())

@@ -41,7 +41,9 @@ def search_progress(table: Table, noise: Noise | None) -> Iterator[Finding]:
 
 
 def _still_improving(table: Table, loss: Floats, sigma: float) -> Iterator[Finding]:
-    count = len(loss)
+    count, different = len(loss), table.facts.different
+    if different is not None and len(table.trials) >= different:
+        return  # there is nothing more to try
     before = count - math.ceil(LAST * count)
     gain = float(np.min(loss[:before]) - np.min(loss))
     if gain <= max(CLEAR * sigma, MATERIAL * float(np.std(loss))):
@@ -51,13 +53,12 @@ def _still_improving(table: Table, loss: Floats, sigma: float) -> Iterator[Findi
     late = int(np.sum(records[count // 2 :]))
     if min(falling_p(half), _chance_of_records(count // 2, count, late)) > CHANCE:
         return
-    planned = table.facts.budget or len(table.trials)
     text = (
         f"The search was still improving when it ended: the last third of {count} trials won "
-        f"{number(gain)} (to {table.shown(float(np.min(loss)))}), with {late} new bests in the last half. "
-        "More trials are likely to win more."
+        f"{number(gain)} (to {table.shown(float(np.min(loss)))}), with {late} new "
+        f"{'best' if late == 1 else 'bests'} in the last half. More trials are likely to win more."
     )
-    edit = Edit({"budget.trials": 2 * planned})
+    edit = Edit({"budget.trials": 2 * (table.facts.budget or len(table.trials))})
     yield Finding("still_improving", Severity.WARNING, text, None, edit, {"gain": gain, "records": late})
 
 

@@ -38,6 +38,7 @@ class Facts:
         pruning: the method; "none" where trials are not pruned.
         patience: of early stopping; None: off.
         budget: of trials; None: limited by time alone.
+        different: how many configurations the space has, each tried once; None: no limit.
         tried_defaults: whether a trial has the trainer's defaults, and nothing else.
         default_trial: its number.
         controls: numbers of the trials whose configuration was drawn at random beside a searching method.
@@ -55,6 +56,7 @@ class Facts:
     pruning: str = "none"
     patience: int | None = None
     budget: int | None = None
+    different: int | None = None
     tried_defaults: bool = False
     default_trial: int = 0
     controls: frozenset[int] = frozenset()

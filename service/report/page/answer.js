@@ -117,14 +117,19 @@ function optimismFacts(optimism) {
   const { noise } = DATA.diagnosis;
   const error = (value) => (value === null ? "" : ` ± ${fmt(value)}`);
   const facts = [
-    ["best by validation", `trial ${optimism.trial}: ${fmt(optimism.validation)}, the best of ${optimism.trials}`],
+    ["best by validation", `trial ${optimism.trial}: ${fmt(optimism.validation)}, ${optimism.trials === 1 ? "the only one" : `the best of ${optimism.trials}`}`],
     ["luck expected in it", optimism.expected === null ? null : `${fmt(optimism.expected)}; without it ${fmt(optimism.deflated)}`],
-    ["on fresh seeds", optimism.confirmed === null ? null : `${fmt(optimism.confirmed)}${error(optimism.confirmed_error)}: ${fmt(optimism.found)} too good`],
-    ["on the test split", optimism.test === null ? null : `${fmt(optimism.test)}${error(optimism.test_error)}: ${fmt(optimism.found_on_test)} too good`],
+    ["on fresh seeds", optimism.confirmed === null ? null : `${fmt(optimism.confirmed)}${error(optimism.confirmed_error)}: ${tooGood(optimism.found)}`],
+    ["on the test split", optimism.test === null ? null : `${fmt(optimism.test)}${error(optimism.test_error)}: ${tooGood(optimism.found_on_test)}`],
     ["overtuning", optimism.overtuning && `${fmt(optimism.overtuning.amount)} over ${optimism.overtuning.incumbents} incumbents`],
     ["noise of a score", noise && `${fmt(noise.sigma)} (from ${noise.source}); spread of the scores ${fmt(noise.spread)}, reliability ${fmt(Number(noise.reliability.toFixed(2)))}`],
   ];
   return numbers(facts.filter(([, text]) => text));
+}
+
+function tooGood(found) {
+  if (found > 0) return `the score was ${fmt(found)} too good`;
+  return found < 0 ? `${fmt(-found)} better` : "just as good";
 }
 
 function numbers(pairs) {
@@ -133,7 +138,7 @@ function numbers(pairs) {
 
 function drawHealth() {
   const { findings } = DATA.diagnosis;
-  const none = TRIALS.length ? "Nothing amiss was found." : "There is nothing to look at yet.";
+  const none = TRIALS.length ? TRIALS.length < 10 ? "Too few trials to tell: most checks need 10." : "Nothing amiss was found." : "There is nothing to look at yet.";
   body("health").append(...(findings.length ? findings.map(findingBox) : [empty(none)]));
 }
 

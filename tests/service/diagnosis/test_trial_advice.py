@@ -108,12 +108,12 @@ def test_against_divergence_the_step_is_lowered_and_gradients_are_clipped() -> N
     curve = reports(train__loss=[2.3, 1.9, math.nan], val__loss=[2.3, 2.0, math.nan])
 
     assert advice(curve, {"learning_rate": 10.0, "clip_norm": 0.0, "momentum": 0.9, "optimizer": "adamw"}) == (
-        "Training came apart at epoch 3: "
+        "The trial diverged at epoch 3: "
         "lower the step: learning_rate below 10 (adamw usually learns between 1e-4 and 0.01).",
         "Clip the gradients: clip_norm is off, 1.0 is a usual start.",
     )
     assert advice(curve, {"momentum": 0.9, "optimizer": "sgd"}) == (
-        "Training came apart at epoch 3: if that is not enough: momentum below 0.9.",
+        "The trial diverged at epoch 3: lower the step: momentum below 0.9.",
     )
     assert "look for NaN and huge values in the data" in advice(curve, {"learning_rate": 1e-6})[0]
 
@@ -151,3 +151,29 @@ def test_hyperparameters_that_are_no_numbers_are_never_advised(params: dict[str,
         assert "None" not in told.replace("None of this trial's", "")
         assert "wide" not in told
         assert "True" not in told
+
+
+def test_a_learning_rate_is_never_advised_beyond_its_usual_range() -> None:
+    assert advice(flat(2.3), {"learning_rate": 5e-3, "optimizer": "adamw"}) == (
+        "val/loss fell no further than 2.3: try learning_rate 5e-4 in place of 0.005.",
+    )
+
+
+def test_no_saving_is_advised_that_would_take_longer() -> None:
+    early = [2.0, 1.0, 0.5, 0.3, *[0.29] * 6]  # the best is at epoch 5 of 10, and five epochs after it are spared
+    assert advice(reports(train__loss=early, val__loss=early), {"dropout": 0.1}) == ()
+
+
+def test_a_pruned_trial_is_not_advised_to_train_longer_than_it_was_let() -> None:
+    curve = reports(train__loss=[2 - 0.02 * epoch for epoch in range(6)], val__loss=[2 - 0.02 * e for e in range(6)])
+    found = diagnose_trial(curve, "val/loss", "minimize", params={"learning_rate": 1e-5}, pruned=True)
+    assert found.advice == ("It was pruned after 6 epochs: others did better by then.",)
+
+
+def test_a_small_lead_over_the_baseline_is_called_small() -> None:
+    def reason(value: float) -> str:
+        return diagnose_trial(flat(value), "val/loss", "minimize", baselines={"val/loss": 1.0}).reason
+
+    assert reason(1.0) == "val/loss (1) is no better than the baseline 1"
+    assert reason(0.97) == "val/loss (0.97) is hardly better than the baseline 1"
+    assert "better than the baseline" not in reason(0.9)
