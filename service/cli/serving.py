@@ -36,18 +36,23 @@ def submit(
     new: Annotated[bool, typer.Option("--new", help="Search anew, under a new name if this one is taken.")] = False,
 ) -> None:
     """Queue a study for the service; `goodfit serve` runs it."""
+    from service import app
     from service.cli.live import say
 
     found = studies(create=True)
     if server_url() is not None:
         _say_what_travels(file, overrides or ())
     study = found.submit(file, overrides=overrides or (), priority=priority, new=new)
+    # What a server's cluster has is not known here.
+    notes = app.notes_of(study.spec, None if server_url() is not None else settings())
+    for note in notes:
+        say(f"note: {note}")
     if wait:
         say(f"study {study.name} is in the queue")
         _follow(study)
         return
     if given.as_json:
-        print_json({"study": study.name, "state": study.state})
+        print_json({"study": study.name, "state": study.state, "notes": notes})
     else:
         print(f"study {study.name} is in the queue; {found.source.hint(f'watch {study.name}')} follows it")
 

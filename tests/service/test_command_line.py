@@ -187,3 +187,26 @@ def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(app, "check", check)
     assert cli.run(["--home", str(tmp_path / "home"), "run", _study_file(tmp_path)]) == 1
     assert order == ["a cluster for ray", "check"]
+
+
+def test_csv_has_lists_and_mappings_as_json() -> None:
+    params = {"hidden": [256, True, None], "head": {"kind": "mlp", "rate": 0.1}, "name": "[x]"}
+    [row] = csv.DictReader(io.StringIO(trials_csv([Trial(0, params, 0, TrialState.COMPLETE)]), newline=""))
+    assert json.loads(row["params.hidden"]) == params["hidden"]
+    assert json.loads(row["params.head"]) == params["head"]
+    assert row["params.name"] == "[x]"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_submit_prints_the_notes_of_check(as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(_study_file(tmp_path))
+    spec = json.loads(file.read_text())
+    file.write_text(json.dumps({**spec, "space": {"x": [0.1, 0.2]}, "budget": {"trials": 9}}))
+    flags = ["--json"] if as_json else []
+    assert cli.run(["--home", str(tmp_path / "home"), *flags, "submit", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert "note: the space has 2 configurations: the study ends after 2 of the 9 trials" in err
+    if as_json:
+        submitted = json.loads(out)
+        assert cli.run(["--home", str(tmp_path / "home"), "--json", "check", str(file)]) == 0
+        assert submitted["notes"] == json.loads(capsys.readouterr().out)["notes"]
