@@ -61,7 +61,7 @@ def write_json(path: Path, content: Any, indent: int | None = None) -> None:
 def write_text(path: Path, text: str) -> None:
     """A text, whole or not at all."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def write_checkpoint(path: Path, content: Any) -> None:

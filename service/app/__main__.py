@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service.app.opening import open_home
 from service.settings import Settings
+from trainers.readable import readable_streams
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.command == "mirror":
         _mirror(options.home, options.study, options.fence)
     else:
-        sys.exit(_control(options.home, options.studies))
+        with readable_streams():
+            sys.exit(_control(options.home, options.studies))
 
 
 def _mirror(home: Path, study_id: int, fence: int) -> None:

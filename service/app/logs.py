@@ -11,6 +11,7 @@ from service.records import Study
 from service.settings import LOG, Settings
 from trainers.errors import PlaceAway
 from trainers.files import make_folder
+from trainers.readable import readable
 
 PIECE = 256 * 1024  # bytes at a time
 
@@ -33,7 +34,7 @@ def log_place(settings: Settings, study: Study, trial: int) -> str | None:
 
 def add_to_log(settings: Settings, study: Study, trial: int, text: str) -> None:
     """Write to the end of a trial's log; not where it cannot be kept, such as on a full disk."""
-    place = settings.trial_place(study, trial)
+    text, place = readable(text), settings.trial_place(study, trial)
     with contextlib.suppress(OSError, PlaceAway):
         if place.folder is not None:
             make_folder(place.folder, settings.study_place(study).folder)

@@ -24,6 +24,7 @@ from service.records import FINISHED, Batch, Lease, Study, StudyState, TrialStat
 from service.runner import RENEWALS
 from service.settings import Settings, is_dead, make_folder, owner
 from service.spec import StudySpec
+from trainers.readable import readable
 from trainers.withheld import KEYS, PRIVATE, take
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _log_of(settings: Settings, study: Study) -> Callable[[str], None]:
     path = settings.runner_log(study.name)
 
     def say(text: str) -> None:
-        with path.open("a") as log:
-            log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {readable(text)}\n")
 
     return say

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.errors import GoodfitError
+from trainers.readable import readable_streams
 
 _WITH_VALUE = ("--home", "--server")
 _FLAGS = ("--json",)
@@ -29,12 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(GARBAGE)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a lone surrogate in a name must not end a listing
+            stream.reconfigure(errors="backslashreplace")  # for a terminal that has not all letters
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code; whatever it prints is readable."""
+    with readable_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str]) -> int:
     import typer
 
     from service.cli.base import cli, load_commands

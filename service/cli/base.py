@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.errors import InputError, Interrupted
+from trainers.readable import json_text
 
 if TYPE_CHECKING:
     from service.client import Studies
@@ -130,7 +130,7 @@ def studies(*, create: bool = False) -> Studies:
 
 def print_json(value: Mapping[str, Any] | Iterable[Any]) -> None:
     """Strict JSON: what is no number there (NaN, infinity) is null."""
-    print(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    print(json_text(_finite(value)))
 
 
 def _finite(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from service.cli.tables import cause, duration, number, verdict_text
 from service.records import TrialState
+from trainers.readable import readable_stream
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -75,6 +76,8 @@ class Live:
         self._scale, self._log, self._console = scale, log, console
         self._live = RichLive(Text(starting), console=console, auto_refresh=False, transient=True)
         self._live.start(refresh=True)
+        # What is printed beside the picture comes to Rich as text, in which it would read escapes.
+        sys.stdout, sys.stderr = readable_stream(sys.stdout), readable_stream(sys.stderr)
         self._phase: str | None = None
         self._started = time.monotonic()
         self._first_done: int | None = None
@@ -160,9 +163,9 @@ def waiting_for(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console
+    from service.cli.console import SafeConsole
 
-    with Console(stderr=True).status(f"{text} ..."):
+    with SafeConsole(stderr=True).status(f"{text} ..."):
         yield
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from service import app
 from service.app.studies import BY_HERE
-from service.cli.base import NOT_BEGUN, explained
+from service.cli.base import NOT_BEGUN, explained, print_json
 from service.cli.diagnosing import print_health
 from service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
 from service.cli.planning import counted
@@ -170,7 +169,7 @@ def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
     study = Studies(LocalSource(settings, app.open_home(settings)))[name]
     facts = best_facts(study, 5)
     if as_json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        print_json(facts)
         return
     print_best(study, facts)
     print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))
@@ -178,6 +177,6 @@ def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    from service.cli.console import SafeConsole
 
-    return Console(stderr=True)
+    return SafeConsole(stderr=True)

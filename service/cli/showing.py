@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.scalars import shortened
 from service.app import spec_of
-from service.cli.tables import cause, duration, gap_note, number, verdict_counts, verdict_text
+from service.cli.tables import LONGEST_VALUE, cause, duration, gap_note, number, verdict_counts, verdict_text
 from service.client import iso, trial_row
 from service.records import StudyState
-from trainers.readable import readable
+from trainers.readable import one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -157,18 +158,19 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     for sentence in diagnosis.get("advice", ()):
         line("advice", sentence)
     names = list(dict.fromkeys(name for row in facts["curve"] for name in row if name != "epoch"))
-    width = max([13, *map(len, names)]) + 1
+    shown = {name: shortened(one_line(name), LONGEST_VALUE) for name in names}
+    width = max([13, *map(len, shown.values())]) + 1
     for name in names:
         values = [row[name] for row in facts["curve"] if name in row]
-        line(f"{name:<{width}}", f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
+        line(f"{shown[name]:<{width}}", f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
     if facts["log"]:
         line("log", facts["log"])
 
 
 def line(label: str, *parts: str | Text) -> None:
     """One line of a page, its label in bold."""
-    from rich.console import Console
     from rich.text import Text
 
-    shown = [readable(part) if isinstance(part, str) else part for part in parts]
-    Console(soft_wrap=True, highlight=False).print(Text.assemble((f"{readable(label):<14}", "bold"), *shown))
+    from service.cli.console import SafeConsole
+
+    SafeConsole(soft_wrap=True, highlight=False).print(Text.assemble((f"{label:<14}", "bold"), *parts))

@@ -13,7 +13,7 @@ from search_spaces.scalars import is_composed, shortened, shown
 from service.client import iso, trial_row
 from service.errors import InputError, did_you_mean
 from service.records import StudyState, Trial
-from trainers.readable import readable
+from trainers.readable import one_line, readable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -151,6 +151,11 @@ def to_yaml(facts: Mapping[str, Any]) -> str:
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.dump(dict(facts), stream)
+    if (text := stream.getvalue()) == readable(text):
+        return text
+    stream = io.StringIO()
+    yaml.allow_unicode = False  # all escaped, so that nothing is lost
+    yaml.dump(dict(facts), stream)
     return stream.getvalue()
 
 
@@ -237,14 +242,14 @@ def table(*columns: str) -> Table:
 
 def show(out: Table) -> None:
     """Print to standard output; as wide as it needs to be where that is no terminal. Brackets are the user's own."""
-    from rich.console import Console
-
     if out.row_count > LAID_OUT:
         sys.stdout.writelines(_lines(out))
         return
-    console = Console(soft_wrap=False, markup=False)
+    from service.cli.console import SafeConsole
+
+    console = SafeConsole(soft_wrap=False, markup=False)
     if not console.is_terminal:
-        console = Console(width=240, no_color=True, markup=False)
+        console = SafeConsole(width=240, no_color=True, markup=False)
     console.print(out)
 
 
@@ -252,7 +257,7 @@ def _lines(out: Table) -> Iterator[str]:
     """A long table as plain lines, as wide as it needs to be: Rich takes a second to lay out a thousand rows."""
     from rich.cells import cell_len
 
-    columns = [[str(column.header), *map(str, column.cells)] for column in out.columns]
+    columns = [[readable(str(cell)) for cell in (column.header, *column.cells)] for column in out.columns]
     widths = [max(map(cell_len, cells)) for cells in columns]
     for row, cells in enumerate(zip(*columns, strict=True)):
         padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
@@ -282,7 +287,7 @@ def number(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return shortened(shown(value) if is_composed(value) else str(value), LONGEST_VALUE)
+    return shortened(one_line(shown(value) if is_composed(value) else str(value)), LONGEST_VALUE)
 
 
 def duration(seconds: float) -> str:
@@ -295,5 +300,4 @@ def duration(seconds: float) -> str:
 
 def cause(message: str | None, log: str | None) -> str:
     """Why a trial failed, and its log where it has one: on a full disk, say, it has none."""
-    told = readable(str(message))
-    return f"{told}; log: {log}" if log else told
+    return f"{message}; log: {log}" if log else str(message)

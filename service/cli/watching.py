@@ -13,7 +13,6 @@ from service.app import how_it_failed
 from service.cli.live import Live, Plain, Scale, say
 from service.errors import GoodfitError, Interrupted, StudyFailed
 from service.records import StudyState, TrialState
-from trainers.readable import readable
 
 if TYPE_CHECKING:
     from service.client import StudyHandle
@@ -26,9 +25,9 @@ TRIALS = 10  # whose logs are told where no trial runs
 
 def watch(study: StudyHandle) -> Progress:
     """Show a study until it is over; its last progress."""
-    from rich.console import Console
+    from service.cli.console import SafeConsole
 
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     view = _view(study, console.is_terminal)(console)
     last: Progress | None = None
     waits: str | None = None
@@ -126,7 +125,7 @@ class _Reader:
     def _print(self, line: str) -> None:
         self.printed = True
         before = f"trial {self._number}: " if self._prefixed else ""
-        sys.stdout.write(f"{before}{readable(_plain(line))}\n")
+        sys.stdout.write(f"{before}{_plain(line)}\n")
         sys.stdout.flush()
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files
 
 from service.report.facts import ReportFacts
+from trainers.readable import readable
 
 # In this order they make one script, in one scope.
 SCRIPTS = (
@@ -67,4 +68,4 @@ def _hash(text: str) -> str:
 
 def _text(text: str) -> str:
     """Text that HTML and UTF-8 can hold."""
-    return html.escape(text.encode(errors="replace").decode())
+    return html.escape(readable(text))

@@ -134,6 +134,7 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        use_colors=False,  # standard error has no control characters
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
     )

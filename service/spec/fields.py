@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from search_spaces.parameters import shown
 from search_spaces.values import BadValue, described, flag, number, whole
 from service.errors import did_you_mean
+from trainers.readable import readable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LONGEST_TEXT = 4096  # characters of a name or a path
@@ -133,7 +134,7 @@ def study_name(value: object) -> str:
 
 def metric_name(value: object) -> str:
     """A metric with its split: val/accuracy."""
-    metric = text(value)
+    metric = readable(text(value))  # as a trial reports it
     split, _, name = metric.partition("/")
     if split in _SPLITS and name:
         return metric

@@ -19,7 +19,7 @@ from typing import Any
 from service.diagnosis.confirmation import best_first
 from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
 from trainers.mlflow_calls import FILE
-from trainers.readable import readable
+from trainers.readable import json_text, readable
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
 NAME_LENGTH = 250
@@ -313,12 +313,12 @@ def diagnosis_json(trial: Trial) -> str:
         "message": trial.message,
         **(trial.diagnosis or {}),
     }
-    return json.dumps(_plain(found), indent=2, ensure_ascii=False)
+    return json_text(_plain(found))
 
 
 def study_json(study: Study) -> str:
     """The study file as it was validated."""
-    return json.dumps(_plain(study.spec), indent=2, ensure_ascii=False)
+    return json_text(_plain(study.spec))
 
 
 def _plain(value: Any) -> Any:
