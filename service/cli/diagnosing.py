@@ -70,7 +70,10 @@ def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
         yield "", f"{winner['reason']}"
     elif facts["best"] is not None and optimism is not None:
-        yield "best", f"trial {facts['best']}, not confirmed: {metric} {number(optimism['validation'])} on validation"
+        equal = facts["equal"]
+        also = f"; {equal} other{' has' if equal == 1 else 's have'} the same" if equal else ""
+        value = number(optimism["validation"])
+        yield "best", f"trial {facts['best']}, not confirmed: {metric} {value} on validation{also}"
     else:
         yield "best", "no trial that was trained to its end has a score"
     if optimism is None:

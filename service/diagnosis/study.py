@@ -39,6 +39,7 @@ class StudyDiagnosis:
         trials: ended ones; complete: those of them that were trained to their end and have a score.
         verdicts: how many trials have each.
         best: the best complete trial by validation alone; None where there is none.
+        equal: how many other complete trials have the same score as the best.
         winner: the choice among the confirmed; None where nothing was confirmed.
         optimism: how much too good the best score is.
         noise: how far scores can be trusted.
@@ -55,6 +56,7 @@ class StudyDiagnosis:
     complete: int
     verdicts: Mapping[str, int]
     best: int | None
+    equal: int
     winner: Choice | None
     optimism: Optimism | None
     noise: Noise | None
@@ -70,7 +72,7 @@ class StudyDiagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = {name: getattr(self, name) for name in ("metric", "direction", "trials", "complete", "best")}
+        told = {name: getattr(self, name) for name in ("metric", "direction", "trials", "complete", "best", "equal")}
         parts = {name: getattr(self, name) for name in ("winner", "optimism", "noise", "early", "interaction")}
         return {
             **told,
@@ -123,6 +125,7 @@ def diagnose_study(
         complete=len(complete),
         verdicts=Counter(str(trial.verdict) for trial in table.trials if trial.verdict is not None),
         best=optimism.trial if optimism else None,
+        equal=values.count(optimism.validation) - 1 if optimism else 0,
         winner=winner,
         optimism=optimism,
         noise=noise,

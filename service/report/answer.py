@@ -81,6 +81,9 @@ def _sure(found: Mapping[str, Any], split: str) -> Iterator[str]:
         yield f"Why this one: {winner['reason']}."
     elif optimism is not None:
         yield f"Not confirmed: {_of(optimism['trials'])}, measured on the same validation data that chose it."
+        if equal := found["equal"]:
+            trials = "trial has" if equal == 1 else "trials have"
+            yield f"{equal} other complete {trials} the same score: the first of them stands here."
     if optimism is not None:
         yield from _luck(optimism, confirmed=winner is not None, split=split)
     if noise is not None and noise["tied"]:

@@ -35,7 +35,7 @@ from service.diagnosis.health.progress import search_progress
 from service.diagnosis.health.reopened import searched_after_test
 from service.diagnosis.health.table import Table
 from service.diagnosis.optimism import confirmed_against_defaults, few_complete, measure_optimism, too_good
-from service.records import Failure, Study, StudyState, Trial, TrialState, Verdict
+from service.records import Failure, Study, Trial, TrialState, Verdict
 
 Params = Sequence[dict[str, Any]]
 X, Y = Float("x", 0.0, 10.0), Float("y", 0.0, 10.0)
@@ -159,7 +159,7 @@ def by_inputs(**marks: Sequence[str | None]) -> Iterator[Finding]:
 
 
 def by_time(started: float) -> Iterator[Finding]:
-    study = Study("id", "q", {}, StudyState.DONE, 0.0, test_opened=100.0, test_openings=1)
+    study = Study("q", {}, "", 0.0, test_opened=100.0, test_openings=1)
     return searched_after_test(study, [Trial(0, {}, 0, TrialState.COMPLETE, started=started)])
 
 
