@@ -41,14 +41,17 @@ class Settings:
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
         """The settings of the environment; `home` wins over GOODFIT_HOME, which wins over .goodfit here."""
         artifacts = environ.get("GOODFIT_ARTIFACTS")
+        database, private = _database(environ), take(dict(environ), (*PRIVATE, *KEYS))
+        if database is not None and private.pop("GOODFIT_DATABASE_PASSWORD_FILE", ""):
+            private["GOODFIT_DATABASE"] = database  # whole: processes on other nodes have no such file
         return cls(
             home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
-            database=_database(environ),
+            database=database,
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=_root(artifacts) if artifacts else None,
             lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
-            private=take(dict(environ), (*PRIVATE, *KEYS)),
+            private=private,
         )
 
     def hint(self, words: str) -> str:

@@ -6,7 +6,8 @@ from the runner to its workers beside the environment, to be used for the trials
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
 
 PRIVATE = ("GOODFIT_", "MLFLOW_")
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # of s3; regions and endpoints stay
@@ -17,3 +18,13 @@ def take(environ: MutableMapping[str, str], prefixes: Sequence[str]) -> dict[str
     """Take the variables whose names begin so out of an environment."""
     names = [name for name in environ if name.startswith(tuple(prefixes)) and name not in _OPEN]
     return {name: environ.pop(name) for name in names}
+
+
+@contextlib.contextmanager
+def without(environ: MutableMapping[str, str], names: Collection[str]) -> Iterator[None]:
+    """Have an environment lack these variables for a while."""
+    taken = {name: environ.pop(name) for name in names if name in environ}
+    try:
+        yield
+    finally:
+        environ.update(taken)

@@ -7,6 +7,7 @@ python -m service.app controller --home DIR [--studies N]    the service's
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -34,13 +35,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _mirror(home: Path, study_id: int, fence: int) -> None:
     from service.app.tracking import mirror_of
-    from service.tracker import run_mirror
+    from service.tracker import read_private, run_mirror
 
+    private = {name: value for name, value in read_private(sys.stdin.fileno()).items() if name not in os.environ}
+    os.environ.update(private)  # MLflow's client reads them there
     settings = Settings.from_environment(home)
+    if not isinstance(settings.artifacts, Path | None):
+        from trainers.object_store import use_keys
+
+        use_keys(settings.private)
     store = open_home(settings)
     study = store.study_by_id(study_id)
     run_mirror(
-        mirror_of(settings, store, study),
+        mirror_of(settings, store, study, private),
         lambda: store.lone_mirror(study.id),
         lambda: store.fence(study.id) > fence,
     )

@@ -55,6 +55,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
 
 def serve_mirror(settings: Settings, study: Study) -> None:
     """Send MLflow what it lacks of a study at rest."""
+    take(os.environ, (*PRIVATE, *KEYS))  # the mirror's process gets them apart from its environment
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         catch_up(settings, store, store.study_by_id(study.id), lambda _: None, say, math.inf)

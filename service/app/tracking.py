@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from service.app.reporting import load_report_modules, report_of
 from service.errors import TrackingError
 from service.records import Study, StudyState, Trial
 from service.settings import ARTIFACTS, Settings, make_folder
+from trainers.withheld import without
 
 if TYPE_CHECKING:
     from service.ports import Store, Tracker
-    from service.tracker import Mirror
+    from service.tracker import Mirror, ModelExport
 
 CATCH_UP_SECONDS = 600.0  # how long the end of a run waits for MLflow while it gets on
 AWAY_SECONDS = 10.0  # and while it does not
@@ -82,8 +84,15 @@ def catch_up(
             pass
 
 
-def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
-    """What pushes a study to MLflow."""
+def mirror_of(settings: Settings, store: Store, study: Study, private: Collection[str] = ()) -> Mirror:
+    """What pushes a study to MLflow.
+
+    Args:
+        settings: the home.
+        store: its store.
+        study: to push.
+        private: variables that the study's own code does not get, which builds its models and reads its data.
+    """
     from service.diagnosis.picture import learning_curve_svg
     from service.tracker import Mirror
     from trainers.errors import PlaceAway
@@ -91,7 +100,12 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
 
     def describe() -> dict[str, str]:
         load_report_modules()
-        return _data_files(store, study)
+        with without(os.environ, private):
+            return _data_files(store, study)
+
+    def export(trial: Trial, folder: Path) -> ModelExport | Path | None:
+        with without(os.environ, private):
+            return export_model(settings, store, study, trial, folder)
 
     fetched: list[tempfile.TemporaryDirectory[str]] = []  # of the trial that is being sent
 
@@ -115,7 +129,7 @@ def mirror_of(settings: Settings, store: Store, study: Study) -> Mirror:
         settings.tracking_uri,
         settings.mlflow_artifacts,
         draw=learning_curve_svg,
-        export_model=lambda trial, folder: export_model(settings, store, study, trial, folder),
+        export_model=export,
         artifacts=artifacts,
         describe=describe,
         conclude=lambda ended: {"report.html": report_of(settings, store, ended)},

@@ -207,10 +207,13 @@ def stop(shared: Shared, token: Submitter, name: str) -> Response:
 
 
 @router.post("/{name}/resume", summary="Resume a study")
-def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
+async def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
     """Put it back into the queue, with what is to change of it."""
+    return await shared.submitting.run(token.id, lambda: _resumed(shared, token, name, given or Changes()))
+
+
+def _resumed(shared: State, token: Token, name: str, how: Changes) -> Response:
     check_owner(token, shared.store.study(name))
-    how = given or Changes()
     wanted = app.Reopening(how.overrides, how.retry_failed, how.priority, how.changed)
     return _told(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
 

@@ -8,7 +8,17 @@ mirror beside the training, ui.py opens MLflow's pages.
 from service.tracker.champion import ModelExport
 from service.tracker.experiment import prepare, remove_study
 from service.tracker.mirror import Mirror
-from service.tracker.process import MlflowTracker, run_mirror
+from service.tracker.process import MlflowTracker, read_private, run_mirror
 from service.tracker.ui import ui_command, ui_link
 
-__all__ = ["Mirror", "MlflowTracker", "ModelExport", "prepare", "remove_study", "run_mirror", "ui_command", "ui_link"]
+__all__ = [
+    "Mirror",
+    "MlflowTracker",
+    "ModelExport",
+    "prepare",
+    "read_private",
+    "remove_study",
+    "run_mirror",
+    "ui_command",
+    "ui_link",
+]

@@ -1,12 +1,13 @@
 """The mirror beside the training: its loop, its process, and the Tracker that owns the process.
 
-The two talk in lines over pipes. To the mirror: `wake`, `close`; the end of the pipe means that
-the parent is gone. From it: `behind N`, `trouble TEXT`, `well`, and at the end `done N`.
+The two talk in lines over pipes. To the mirror: first its private variables, then `wake`, `close`; the end of the pipe
+means that the parent is gone. From it: `behind N`, `trouble TEXT`, `well`, and at the end `done N`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -190,6 +191,15 @@ class PipeInbox:
             self._changed.notify_all()
 
 
+def read_private(pipe: int) -> dict[str, str]:
+    """The parent's first line: variables that are not in the environment that the process was started with."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(pipe, 1)):  # no more than the line: the rest is the inbox's
+        line += byte
+    found: dict[str, str] = json.loads(line or b"{}")
+    return found
+
+
 def run_mirror(
     mirror: Pushes,
     alone: Alone = lambda: contextlib.nullcontext(lambda: True),
@@ -227,7 +237,7 @@ class MlflowTracker:
         command: starts a process that calls run_mirror.
         log: gets whatever the process prints.
         away_seconds: how long close() waits on while MLflow is in trouble.
-        private: variables that the process gets beside those of this one.
+        private: variables that the process reads from its first line: whoever looks at it from outside sees none.
         clock: seconds, from anywhere.
     """
 
@@ -296,11 +306,13 @@ class MlflowTracker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**ENVIRONMENT, "OMP_NUM_THREADS": "1", **os.environ, **self._private},
+                env={**ENVIRONMENT, "OMP_NUM_THREADS": "1", **os.environ},
                 start_new_session=True,
             )
         if self._process.stdin is None or self._process.stdout is None:
             raise TrackingError("the process that writes to MLflow has no pipes")
+        with contextlib.suppress(BrokenPipeError):  # it has ended already, which trouble() says
+            os.write(self._process.stdin.fileno(), json.dumps(self._private).encode() + b"\n")
         os.set_blocking(self._process.stdin.fileno(), False)
         self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._listener.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from trainers.withheld import KEYS, PRIVATE, take
+from service.tracker import MlflowTracker
+from trainers.withheld import KEYS, PRIVATE, take, without
 from trainers.worker import Host, Setup
 
 SECRETS = {
@@ -25,6 +27,35 @@ def test_settings_keep_them_and_do_not_show_them() -> None:
     settings = Settings.from_environment(Path("h"), {**SECRETS, "PATH": "/bin", "GOODFIT_HOME": "h"})
     assert settings.private == SECRETS
     assert "gf_secret" not in repr(settings)
+
+
+def test_processes_on_other_nodes_get_the_databases_password_and_not_its_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p w\n")
+    file = str(tmp_path / "password")
+    environ = {"GOODFIT_DATABASE": "postgresql://ada@db/x", "GOODFIT_DATABASE_PASSWORD_FILE": file}
+    settings = Settings.from_environment(Path("h"), environ)
+    assert settings.database == "postgresql://ada:p%20w@db/x"
+    assert settings.private == {"GOODFIT_DATABASE": settings.database}
+
+
+def test_an_environment_is_without_some_variables_for_a_while() -> None:
+    environ = {**SECRETS, "PATH": "/bin"}
+    with without(environ, [*SECRETS, "ABSENT"]):
+        assert environ == {"PATH": "/bin"}
+    assert environ == {**SECRETS, "PATH": "/bin"}
+
+
+def test_the_mirrors_process_gets_its_private_variables_apart_from_its_environment(tmp_path: Path) -> None:
+    child = (
+        "import os; from service.tracker import read_private; found = read_private(0);"
+        "own = open('/proc/self/environ').read() + str(dict(os.environ));"
+        "print('trouble', found['MLFLOW_X'], 'MLFLOW_X' in own, os.read(0, 5), flush=True);"
+        "print('done 0', flush=True)"
+    )
+    tracker = MlflowTracker([sys.executable, "-c", child], tmp_path / "log", private={"MLFLOW_X": "s"})
+    tracker.wake()
+    tracker.close(30.0)
+    assert tracker.trouble() == "s False b'wake\\n'", (tmp_path / "log").read_text()
 
 
 @pytest.fixture
