@@ -44,7 +44,8 @@ def print_health(facts: Mapping[str, Any], hint: str) -> None:
     told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
     print_serious(facts)
     if told:
-        print(f"  {' and '.join(told)}, with advice: {hint}")
+        advised = any(finding["edit"] for finding in facts["findings"] if finding["severity"] != "info")
+        print(f"  {' and '.join(told)}{', with advice' if advised else ''}: {hint}")
 
 
 def print_serious(facts: Mapping[str, Any]) -> bool:

@@ -25,10 +25,17 @@ from service.spec import StudySpec
     ],
 )
 def test_every_severity_is_counted(capsys: pytest.CaptureFixture[str], severities: list[str], said: str) -> None:
-    print_health({"findings": [{"severity": severity, "text": "a fault"} for severity in severities]}, "see")
+    edit = {"set": ["budget.trials=2"]}
+    print_health({"findings": [{"severity": one, "text": "a fault", "edit": edit} for one in severities]}, "see")
     lines = capsys.readouterr().out.splitlines()
     assert sum("a fault" in line for line in lines) == severities.count("serious")
     assert [line.strip() for line in lines if "a fault" not in line] == ([said] if said else [])
+
+
+def test_advice_is_announced_only_where_there_is_some(capsys: pytest.CaptureFixture[str]) -> None:
+    advised = {"severity": "info", "text": "a hint", "edit": {"set": ["budget.trials=2"]}}
+    print_health({"findings": [{"severity": "warning", "text": "a fault", "edit": None}, advised]}, "see")
+    assert capsys.readouterr().out.strip() == "1 warning: see"
 
 
 def spec_of(defaults: dict[str, Any] | None, **search: Any) -> StudySpec:
