@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from search_spaces.scalars import same
+from service.app.notes import usual_direction
 from service.app.opening import spec_of
 from service.records import Report, Study, StudyState, Trial, is_control, ranked
 from service.settings import Settings
@@ -59,8 +60,6 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
     from service.diagnosis.health import Facts
 
     default_trial = _default_trial(spec, trials)
-    diagnoses = [trial.diagnosis for trial in trials if trial.diagnosis is not None]
-    trivial = [told["baseline"] for told in diagnoses if told.get("baseline") is not None]
     controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
     return Facts(
         metric=spec.objective.metric,
@@ -76,10 +75,20 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         controls=controls if spec.search.method == "bayesian" else frozenset(),
         unpruned=controls,
         noise=noise,
-        baseline=sorted(trivial)[len(trivial) // 2] if trivial else None,
+        baseline=_baseline(spec, trials),
         rows=_rows(settings, study, trials) if spec.data is not None else None,
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
     )
+
+
+def _baseline(spec: StudySpec, trials: Sequence[Trial]) -> float | None:
+    """What a trivial model gets; None where it is not known, or where the objective is to be bad: see the notes."""
+    objective = spec.objective
+    if usual_direction(objective.metric) not in (None, objective.direction):
+        return None
+    diagnoses = [trial.diagnosis for trial in trials if trial.diagnosis is not None]
+    trivial = [told["baseline"] for told in diagnoses if told.get("baseline") is not None]
+    return float(sorted(trivial)[len(trivial) // 2]) if trivial else None
 
 
 def _default_trial(spec: StudySpec, trials: list[Trial]) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.app.diagnosing import _default_trial
+from service.app.diagnosing import _baseline, _default_trial
 from service.cli.diagnosing import print_health
 from service.cli.tables import number
 from service.records import Trial, TrialState
@@ -86,3 +86,20 @@ def test_long_values_are_shortened_for_people() -> None:
     assert [number(value) for value in (None, 0.12345, "sgd", [256, 256], True)] == [
         "-", "0.1235", "sgd", "[256, 256]", "True"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "expected"),
+    [
+        ("val/accuracy", "maximize", 0.3),
+        ("val/accuracy", "minimize", None),
+        ("val/loss", "maximize", None),
+        ("val/own", "minimize", 0.3),
+    ],
+)
+def test_chance_is_no_measure_of_an_objective_that_is_to_be_bad(
+    metric: str, direction: str, expected: float | None
+) -> None:
+    trials = [Trial(0, {}, 0, TrialState.COMPLETE, diagnosis={"baseline": 0.3})]
+    spec = StudySpec.from_dict({**spec_of(None).to_dict(), "objective": {"metric": metric, "direction": direction}})
+    assert _baseline(spec, trials) == expected
