@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.document import MAX_CHARACTERS
 from service import errors
 from service.app.code import renamed
+from trainers.withheld import KEYS, PRIVATE, take
 
 if TYPE_CHECKING:
     from search_spaces.document import KeyPath
@@ -260,7 +261,8 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
             (code / name).write_bytes(text.encode("utf-8", "backslashreplace"))
         question = {"submission": asdict(submission), "roots": [str(root) for root in rules.roots]}
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GOODFIT_", "MLFLOW_"))}
+        kept = dict(os.environ)
+        take(kept, (*PRIVATE, *KEYS))
         command = [sys.executable, "-P", "-m", "service.app.foreign", str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command line

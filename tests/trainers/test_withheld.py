@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.app.submission import Rules, Submission, admitted
 from service.settings import Settings
 from service.tracker import MlflowTracker
 from trainers.withheld import KEYS, PRIVATE, take, without
@@ -56,6 +57,16 @@ def test_the_mirrors_process_gets_its_private_variables_apart_from_its_environme
     tracker.wake()
     tracker.close(30.0)
     assert tracker.trouble() == "s False b'wake\\n'", (tmp_path / "log").read_text()
+
+
+def test_the_code_of_a_study_that_is_handed_in_gets_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    text = "name: s\ntrainer: t.py:train\nspace: {x: {type: int, low: 1, high: 2}}\nbudget: {trials: 1}\n"
+    code = f"import os\nassert not {set(SECRETS)} & set(os.environ)\ndef train(trial): ...\n"
+    objective = "objective: {metric: val/loss, direction: minimize}\ntraining: {epochs: 1}\n"
+    spec = admitted(Submission(text + objective, files={"t.py": code}), Rules(allow_code=True))
+    assert spec.trainer == "t.py:train"
 
 
 @pytest.fixture
