@@ -259,3 +259,11 @@ def test_a_list_in_a_cell_keeps_the_data_from_training_and_not_from_a_report(tmp
     assert len(report["columns"]) == 4
     with pytest.raises(DataProblem):
         read(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
+def test_numbers_grouped_by_spaces_alone_are_recognized(space: str) -> None:
+    found = disguise_of([f"364{space}692", f"1{space}179{space}463", "825"])
+    assert found is not None
+    assert found.marks == ("spaces",)
+    assert disguise_of([f"Oslo{space}1", f"12{space}3"]) is None

@@ -12,7 +12,7 @@ import pytest
 
 from trainers.data import load
 from trainers.data.report import data_report
-from trainers.data.times import Times, date_values, read_times, times_notes
+from trainers.data.times import _FORMATS, Times, date_values, read_times, times_notes
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -168,3 +168,14 @@ def test_the_report_tells_of_a_target_with_gaps(tmp_path: Path) -> None:
     report = data_report(spec)
     assert "the target load is missing in 1 of 200 rows" in report["problem"]
     assert set(report["target"]["classes"]) == {"up", "down"}
+
+
+def test_text_that_is_no_date_is_known_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(pd, "to_datetime")
+    assert date_values(pd.Series(["Oslo", "Lima"])) == []
+
+
+@pytest.mark.parametrize("form", _FORMATS)
+def test_dates_in_each_format_are_still_read(form: str) -> None:
+    days = pd.date_range("2024-05-13 21:05", periods=3, freq="D")
+    assert date_values(pd.Series(days.strftime(form)))

@@ -26,6 +26,7 @@ _PATTERNS = {
     ),
 }
 _MARKS = (",", "%", ".", "'", _QUOTE, "(", "_")  # that messages name
+_SPACED = re.compile(rf"\d[{_SPACES}]\d")
 _GROUPS = re.compile(rf"[,.'{_QUOTE}_{_SPACES}]")
 
 
@@ -124,6 +125,7 @@ def disguise_of(values: Iterable[str]) -> Disguise | None:
             continue
         currencies = dict.fromkeys(amount[1] for amount in found if amount is not None and amount[1])
         marks = (*currencies, *(mark for mark in _MARKS if mark != decimal and any(mark in value for value in known)))
+        marks += ("spaces",) if any(_SPACED.search(value) for value in known) else ()
         odd = next((value for value in known if not re.fullmatch(r"[+-]?\d*\.?\d*", value)), None)
         return Disguise(marks, decimal, odd[:40]) if odd is not None and (marks or decimal == ",") else None
     return None

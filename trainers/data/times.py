@@ -8,6 +8,7 @@ are taken as they are; those that are times since 1970 are described as dates.
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
 _SHORT_DAYS = ("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _FORMATS = tuple(day + clock for day, clock in itertools.product((*_DAYS, *_SHORT_DAYS), _CLOCKS))
+_DAY_LIKE = re.compile(r"\s*(\d{1,4}[-/. ]|[^\W\d]+ \d)")  # how each of them begins
 _MONTH_FIRST, _DAY_FIRST = ("%m/", "%m-"), ("%d/", "%d-%m")
 _EPOCHS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # nanoseconds in one
 _FROM, _TO = 946_684_800, 4_102_444_800  # 2000 and 2100, in seconds since 1970
@@ -73,10 +75,15 @@ def date_values(column: pd.Series, day_first: bool | None = None) -> list[np.nda
 
     if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
         return [_nanoseconds(pd.to_datetime(column, utc=True))]
+    first = str(column.iloc[0]) if len(column) else ""
+    if not any(letter.isdigit() for letter in first):
+        return []  # most texts, without pandas trying each format on each of thousands of columns
     try:
         return [_nanoseconds(pd.to_datetime(column, utc=True, format="ISO8601"))]
     except (ValueError, TypeError):
         pass  # in no such way; the others are tried
+    if not _DAY_LIKE.match(first):
+        return []
     found: list[np.ndarray] = []
     other = {True: _MONTH_FIRST, False: _DAY_FIRST, None: ()}[day_first]
     for form in _FORMATS:

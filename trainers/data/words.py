@@ -74,6 +74,8 @@ def _text_problem(column: pd.Series, name: str, source: str) -> str | None:
     if kind == "bytes" or not pd.api.types.is_hashable(next(iter(values), None)):
         held = type(values.iloc[0]).__name__
         return f"{source}: column {name} holds a {held} a row; leave it out: `data: {{ignore: [{name}]}}`"
+    if not any(letter.isdigit() for value in values for letter in str(value)):
+        return None  # neither dates nor numbers, found without pandas: a table may have thousands of such columns
     values = values.astype(str)
     or_names = f", or say that they are names: `data: {{categorical: [{name}]}}`"
     if len(values) and values.str.fullmatch(_DATE).all():
