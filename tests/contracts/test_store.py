@@ -172,6 +172,14 @@ def test_a_message_may_hold_anything(store: Store) -> None:
     assert kept.params == {"path": "a\x00\udcffb"}
 
 
+def test_a_spec_and_metrics_may_hold_anything(store: Store) -> None:
+    study = store.add_study(replace(a_study(), spec={"choice\ud800": ["nul\x00", "\x1b[31m", "\u202e"]}))
+    lease = store.acquire(study.id, "here:1:1", 0.0, 30.0, lambda owner: False)
+    store.apply(lease, Batch(trials={0: Trial(0, {}, 1)}, reports=[Report(0, 1, {"val/\ud800\x00": 0.5}, 1.0)]))
+    assert store.study(study.name).spec == {"choice\ud800": ["nul\x00", "\x1b[31m", "\u202e"]}
+    assert [report.metrics for report in store.reports(study.id)] == [{"val/\ud800\x00": 0.5}]
+
+
 def test_a_batch_replaces_trials_and_adds_reports(store: Store) -> None:
     study, lease = held(store)
     store.apply(lease, Batch(trials={0: Trial(0, {"a": 1}, 9, TrialState.RUNNING, attempts=1)}))
