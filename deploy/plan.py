@@ -144,6 +144,8 @@ def _shuffled(chance: random.Random) -> Iterator[int]:
 def _is_free(port: int) -> bool:
     for host in (LOCALHOST, "0.0.0.0"):  # noqa: S104 - asked, not listened at: Ray binds all addresses
         with socket.socket() as probe:
+            # As servers do: connections that have just ended hold a port for a minute, and keep none from listening.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError:

@@ -113,3 +113,14 @@ def test_ports_are_free_and_different() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", found[0]))
         assert found[0] not in plan.free_ports(8, random.Random(0))
+
+
+def test_a_port_whose_last_connections_have_just_ended_is_kept() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = server.accept()
+            assert plan.free_ports(1, random.Random(0), [port]) != [port]  # somebody listens there
+            accepted.close()  # the server's side ends first, and waits
+            client.recv(1)
+    assert plan.free_ports(1, random.Random(0), [port]) == [port]
