@@ -59,6 +59,10 @@ def test_the_order_of_rows_tells_the_day_from_the_month() -> None:
     first_days = pd.Series([f"{day:02}/01/2024" for day in range(5, 12)], name="when")
     with pytest.raises(DataProblem, match="day might be the month"):  # days of January, or the first of months
         read_times(first_days, ordered=True)
+    for first, days in ((True, "2024-01-05"), (False, "2024-05-01")):
+        times = read_times(first_days, ordered=True, day_first=first)
+        assert times is not None
+        assert times.written(0) == days
 
 
 @pytest.mark.parametrize("values", [["soon", "late"], ["2024-01-31", "soon"], ["31/01/2024", "01/31/2024"]])
@@ -152,6 +156,17 @@ def test_the_report_tells_of_times_also_where_they_cannot_be_trained_on(tmp_path
     report = data_report(series_of(tmp_path, HOURS.insert(3, HOURS[3])[:-1], load_curve))
     assert "1 row has the time of the row before" in report["notes"][0]
     assert "(where clocks were put back an hour, write the times in UTC or with their offset" in report["problem"]
+
+
+def test_a_study_says_what_is_day_and_what_month_where_its_dates_do_not(tmp_path: Path) -> None:
+    days = pd.DatetimeIndex(
+        [f"{year}-01-{day:02}" for year in range(2000, 2010) for day in range(1, 13)]  # or twelve months of ten years
+    )
+    spec = series_of(tmp_path, days.strftime("%d/%m/%Y"), np.sin(np.arange(120)))
+    with pytest.raises(DataProblem, match=r"say which: `data: \{day_first: true\}` or `false`"):
+        load(spec)
+    assert "gap" in data_report(replace(spec, day_first=True))["notes"][0]
+    assert not any("gap" in note for note in data_report(replace(spec, day_first=False))["notes"])
 
 
 def test_the_report_tells_of_a_target_with_gaps(tmp_path: Path) -> None:

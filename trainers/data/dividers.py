@@ -40,8 +40,14 @@ def divider_key(spec: DataSpec) -> tuple[str, str | None]:
     return named[0] if named else ("split", None)
 
 
-def divider_values(column: pd.Series, key: str, source: str) -> np.ndarray:
+def divider_values(column: pd.Series, key: str, source: str, day_first: bool | None = None) -> np.ndarray:
     """What a split can go by: the split's number in SPLITS, a number for each group, or a time that sorts.
+
+    Args:
+        column: that the split goes by.
+        key: of the study file, that names it.
+        source: how messages name the data.
+        day_first: whether the day of a time stands before its month, where the times do not say it.
 
     Raises:
         DataProblem: a value is missing, or is no split or no time.
@@ -57,7 +63,7 @@ def divider_values(column: pd.Series, key: str, source: str) -> np.ndarray:
         import pandas as pd
 
         return np.asarray(pd.factorize(column, sort=False)[0], dtype=np.int64)
-    return _times(column, source)
+    return _times(column, source, day_first)
 
 
 def _given(column: pd.Series, source: str) -> np.ndarray:
@@ -75,10 +81,10 @@ def _given(column: pd.Series, source: str) -> np.ndarray:
     return given
 
 
-def _times(column: pd.Series, source: str) -> np.ndarray:
+def _times(column: pd.Series, source: str, day_first: bool | None) -> np.ndarray:
     """Dates as nanoseconds, numbers as they are."""
     try:
-        times = read_times(column)
+        times = read_times(column, day_first=day_first)
     except DataProblem as error:
         raise DataProblem(f"{source}: split.time: {error}") from error
     if times is None:

@@ -202,7 +202,7 @@ def divider_column(path: Path, frame: pd.DataFrame, spec: DataSpec) -> np.ndarra
     check_column(path, name, list(frame.columns), key)
     if name == spec.target:
         raise DataProblem(f"{path}: {key} names the target {name}; give a column of its own")
-    return divider_values(frame[name], key, str(path))
+    return divider_values(frame[name], key, str(path), spec.day_first)
 
 
 def target_column(path: Path, column: pd.Series) -> np.ndarray:

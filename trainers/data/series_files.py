@@ -41,7 +41,7 @@ def read_series(spec: DataSpec) -> Raw:
             raise DataProblem(f"{spec.source} has no column {name!r} (data.{key}); {nearest(name, columns)}")
     if spec.target == spec.time:
         raise DataProblem(f"{spec.source}: data.target and data.time are both {spec.time}; they are two columns")
-    times = None if spec.time is None else _times(frame[spec.time], spec.source)
+    times = None if spec.time is None else _times(frame[spec.time], spec.source, spec.day_first)
     others = [column for column in columns if column not in (spec.target, spec.time)]
     _check_text(frame, others, spec)
     features = (spec.target, *others) if spec.horizon else tuple(others)
@@ -76,12 +76,12 @@ def _classes(column: pd.Series) -> np.ndarray:
     return np.array([None if missing else str(value) for value, missing in zip(y, column.isna(), strict=True)], object)
 
 
-def _times(column: pd.Series, source: str) -> Times:
+def _times(column: pd.Series, source: str, day_first: bool | None) -> Times:
     """The times of all rows, in whatever order; DataProblem where one has none, or something else."""
     if gaps := int(column.isna().sum()):
         raise DataProblem(f"{source}: {gaps} of {len(column)} rows have no time in column {column.name}; take them out")
     try:
-        times = read_times(column, ordered=True)
+        times = read_times(column, ordered=True, day_first=day_first)
     except DataProblem as error:
         raise DataProblem(f"{source}: {error}") from error
     if times is None:

@@ -17,7 +17,8 @@ KEYS = ("separator", "decimal", "gaps", "header")  # of a study file, for tables
 
 _KINDS = {
     **dict.fromkeys(KEYS, ("table", "text", "pairs", "series")),
-    **dict.fromkeys(("numbers", "dates", "day_first"), ("table",)),
+    **dict.fromkeys(("numbers", "dates"), ("table",)),
+    "day_first": ("table", "series"),
     "task": ("table", "text", "series"),
 }
 

@@ -102,12 +102,13 @@ def _nanoseconds(parsed: pd.Series) -> np.ndarray:
     return values
 
 
-def read_times(column: pd.Series, ordered: bool = False) -> Times | None:
+def read_times(column: pd.Series, ordered: bool = False, day_first: bool | None = None) -> Times | None:
     """The times of a column without gaps; None where it holds neither numbers nor dates.
 
     Args:
         column: of numbers or dates.
         ordered: whether its rows are to be in the order of their times, which settles what is day and what month.
+        day_first: whether the day stands before the month, where the dates do not say it.
 
     Raises:
         DataProblem: the day might be the month.
@@ -117,13 +118,13 @@ def read_times(column: pd.Series, ordered: bool = False) -> Times | None:
     name = str(column.name)
     if pd.api.types.is_numeric_dtype(column):
         return Times(name, column.to_numpy(), dates=False)
-    readings = date_values(column)
+    readings = date_values(column, day_first)
     if ordered and len(readings) > 1:
         readings = [values for values in readings if (np.diff(values) > 0).all()] or readings
     if len(readings) > 1:
         raise DataProblem(
             f"column {name} has dates whose day might be the month, such as {str(column.iloc[0])[:40]!r}; "
-            "write them as 2026-01-31"
+            "say which: `data: {day_first: true}` or `false`"
         )
     return Times(name, readings[0], dates=True) if readings else None
 
