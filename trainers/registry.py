@@ -296,6 +296,8 @@ def _enter(path: Path) -> None:
         return
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
+        if top in OURS:
+            continue
         strange = any(_lies_at(module, name, other) for other in _folders if other not in folders)
         if strange and any(Path(folder, f"{top}.py").is_file() or Path(folder, top).is_dir() for folder in folders):
             del sys.modules[name]

@@ -155,6 +155,19 @@ def test_studies_with_modules_of_one_name_have_each_its_own(tmp_path: Path, monk
     assert resolve(f"{tmp_path}/a/late.py:train").doc == "a"
 
 
+def test_goodfits_own_modules_stay_whatever_lies_beside_a_trainer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainers import messages, registry
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(registry, "_folders", [str(Path(registry.__file__).parents[1])])  # one that Goodfit lies in
+    for name, text in {"net.py": "def train(trial): ...", "trainers.py": "raise SystemExit", "service.py": ""}.items():
+        (tmp_path / name).write_text(text)
+    assert resolve(f"{tmp_path}/net.py:train")
+    assert sys.modules["trainers.messages"] is messages
+
+
 TRAVELLER = {
     "tune.py": "import shapes_far_away\nfrom trainers import register\n"
     "def train(trial):\n    import service_of_mine.late\n    for epoch in trial.epochs():\n"

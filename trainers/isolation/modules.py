@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from trainers import registry
+from trainers.code import OURS
 from trainers.isolation.fingerprint import fingerprint
 
-_OURS = frozenset({"trainers", "service", "search_spaces", "goodfit"})
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-_HERE = tuple(str(Path(__file__).parents[2] / name) for name in _OURS)
+_HERE = tuple(str(Path(__file__).parents[2] / name) for name in OURS)
 
 
 class UsersModules:
@@ -91,7 +91,7 @@ def is_users(module: Any) -> bool:
     if not isinstance(module, ModuleType) or not file or module.__name__ == "__main__":
         return False
     package = module.__name__.partition(".")[0]
-    if package in _OURS:
+    if package in OURS:
         return False
     # What an installed package makes at run time is its own, wherever it says that it lies: torch.ops in "_ops.py".
     return all(is_users_file(one) for one in (file, getattr(sys.modules.get(package), "__file__", None)) if one)
