@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 import warnings
@@ -32,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ[SHARED], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def packages_of_this_machine() -> Iterator[None]:
+    """What a worker has said of whose packages it has ends with its test: elsewhere, a worker has its own process."""
+    yield
+    if registry := sys.modules.get("trainers.registry"):
+        registry._elsewhere.clear()
 
 
 @pytest.fixture(scope="session")
