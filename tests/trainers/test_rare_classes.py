@@ -72,7 +72,7 @@ def recall_of_the_rare(folder: Path, balance: str) -> float:
     frame["left"] = np.where(y, "yes", "no")
     folder.mkdir()
     spec = spec_of(folder, frame, balance=balance)
-    line = attempt(folder, data=spec, epochs=8, metric="val/balanced_accuracy")
+    line = attempt(folder / "trial", data=spec, epochs=8, metric="val/balanced_accuracy")
     assert line.ended.outcome is Outcome.COMPLETE
     return line.reports[-1].metrics["val/balanced_accuracy"]
 

@@ -29,9 +29,9 @@ def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: DataSpec
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name), and what the split goes by."""
     target = spec.target
     key, by = divider_key(spec)
-    for name in ("ignore", "categorical", "numbers", "dates"):
-        if getattr(spec, name):
-            raise DataProblem(f"{source}: data.ignore and data.{name} name columns, which arrays do not have")
+    for given in ("ignore", "categorical", "numbers", "dates"):
+        if getattr(spec, given):
+            raise DataProblem(f"{source}: data.{given} names columns, which arrays do not have")
     x, y = _array(source, arrays, ("x", "X")), _array(source, arrays, (target,) if target else ("y", "Y"))
     divider = _array(source, arrays, (by,)) if by else None
     if x.ndim < 2 or x.dtype.kind not in "fiub":
