@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -294,14 +295,14 @@ def _enter(path: Path) -> None:
     folders = list(dict.fromkeys([str(path.parent), str(package_root(path))]))
     if _folders[: len(folders)] == folders:
         return
+    others = [other for other in _folders if other not in folders]
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        if top in OURS:
+        if top in OURS or _folder(module, name) not in others:
             continue
-        strange = any(_lies_at(module, name, other) for other in _folders if other not in folders)
-        if strange and any(Path(folder, f"{top}.py").is_file() or Path(folder, top).is_dir() for folder in folders):
+        if any(Path(folder, f"{top}.py").is_file() or Path(folder, top).is_dir() for folder in folders):
             del sys.modules[name]
-    _folders[:] = [*folders, *(other for other in _folders if other not in folders)]
+    _folders[:] = [*folders, *others]
     ours = [place for place in sys.path if place in _folders]
     missing = [folder for folder in folders if folder not in ours]
     order = iter(sorted([*ours, *missing], key=_folders.index))
@@ -309,11 +310,14 @@ def _enter(path: Path) -> None:
     importlib.invalidate_caches()
 
 
-def _lies_at(module: ModuleType, name: str, folder: str) -> bool:
-    """Whether a module was found by its name in a folder."""
-    file = getattr(module, "__file__", None)
-    place = Path(folder, *name.split("."))
-    return file is not None and Path(file) in (place.with_name(f"{place.name}.py"), place / "__init__.py")
+def _folder(module: ModuleType, name: str) -> str | None:
+    """The folder that a module was found in by its name; None where it was not found so."""
+    file = str(getattr(module, "__file__", None) or "")
+    inner = os.sep + name.replace(".", os.sep)
+    for end in (f"{inner}.py", f"{inner}{os.sep}__init__.py"):
+        if file.endswith(end):
+            return file.removesuffix(end)
+    return None
 
 
 def use_packages_of(whose: str) -> None:
