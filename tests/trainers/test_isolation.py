@@ -110,11 +110,62 @@ CHANGES = [
     ("NET.state_dict()['weight'].sum().item() == 0", "torch.nn.init.zeros_(NET.weight)"),
     ("hasattr(train, 'calls')", "train.calls = 1"),
     ("helper()", "helper(3)"),
+    ("(SPACE.seen, ARGS.seen)", "SPACE.seen = ARGS.seen = 1"),
+    ("int(SCALER.n_samples_seen_)", "SCALER.partial_fit([[2.0]])"),
+    ("OPTIMIZER.param_groups[0]['lr']", "OPTIMIZER.param_groups[0]['lr'] = 7.0"),
+    ("counter()", "counter()"),
+    ("PARTIAL()", "PARTIAL.args[0].append(1)"),
+    ("(next(CYCLE), next(ITERATOR), next(GENERATOR))", "None"),
+    ("__private", "globals()['__private'] = 1"),
+    ("Slotted.one.kept", "Slotted.one.kept = 1"),
+    ("TALLY.note", "TALLY.note = 1"),
+    ("METHOD()", "METHOD.__self__.append(1)"),
+    ("helper.__code__.co_name", "helper.__code__ = (lambda value=None, kept=None: 7).__code__"),
+    ("__import__('math').pi", "__import__('math').pi = 3"),
+    ("(np.pi, torch.float32, torch.pi)", "np.pi = 3; torch.float32 = torch.float64; torch.pi = 3"),
+    ("torch.distributions.Distribution._validate_args",
+     "torch.distributions.Distribution.set_default_validate_args(False)"),
+    ("torch.backends.opt_einsum.enabled", "torch.backends.opt_einsum.enabled = False"),
+    ("torch.multiprocessing.get_sharing_strategy()", "torch.multiprocessing.set_sharing_strategy('file_system')"),
+    ("torch.hub.get_dir()", "torch.hub.set_dir('/mine')"),
+    ("__import__('csv').field_size_limit()", "__import__('csv').field_size_limit(7)"),
+    ("__import__('resource').getrlimit(4)",
+     "__import__('resource').setrlimit(4, (0, __import__('resource').getrlimit(4)[1]))"),
+    ("sys.unraisablehook is sys.__unraisablehook__", "sys.unraisablehook = print"),
 ]
 # fmt: on
 GLOBALS = """
 STORE, COUNT, WEIGHTS, RANDOM = [], 0, torch.ones(3), np.random.default_rng(0)
 NET = torch.nn.Linear(2, 1)
+import argparse, collections, functools, itertools, types
+from sklearn.preprocessing import StandardScaler
+SPACE, ARGS = types.SimpleNamespace(seen=0), argparse.Namespace(seen=0)
+SCALER = StandardScaler().fit([[1.0]])
+OPTIMIZER = torch.optim.Adam([WEIGHTS.clone().requires_grad_()])
+def made():
+    count = [0]
+    def counter():
+        count[0] += 1
+        return count[0]
+    return counter
+counter = made()
+PARTIAL = functools.partial(list, [])
+CYCLE, ITERATOR, GENERATOR = itertools.cycle([1, 2, 3]), iter([1, 2, 3]), (i for i in range(9))
+__private = 0
+class Base:
+    __slots__ = "kept"
+class Slotted(Base):
+    __slots__ = ()
+Slotted.one = Slotted()
+Slotted.one.kept = 0
+class Tally(dict):
+    note = 0
+TALLY = Tally()
+class Bag:
+    def __init__(self): self.items = []
+    def append(self, item): self.items.append(item)
+    def __call__(self): return len(self.items)
+METHOD = Bag().__call__
 class Net:
     made = 0
 def helper(value=None, kept=[]):
@@ -189,6 +240,30 @@ def test_a_module_beside_the_trainers_is_imported_anew_too(tmp_path: Path) -> No
     for number in range(3):
         trials.run(number)
     assert trials.notes() == ["{'a': [1, 2]}"] * 3
+
+
+def test_a_trainers_installed_package_is_its_own_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (package := tmp_path / "their_installed").mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "state.py").write_text("SEEN = []\n")
+    (package / "models.py").write_text(
+        f"from their_installed.state import SEEN\ndef train(trial):\n{note(tmp_path, 'SEEN')}    SEEN.append(1)\n{LOOP}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("trainers.isolation.modules._INSTALLED", (str(tmp_path),))
+    line = Line()
+    worker = Worker(line, clock(), capture=False)
+    for number in range(3):
+        reference = "their_installed.models:train"
+        worker.run(Pack((assign(tmp_path / f"t{number}", trial=number, trainer=reference, epochs=1),)))
+    assert (tmp_path / "notes.txt").read_text().splitlines() == ["[]"] * 3
+
+
+def test_a_process_group_that_a_trainer_leaves_is_ended(tmp_path: Path) -> None:
+    group = f"torch.distributed.init_process_group('gloo', init_method='file://{tmp_path}/group' + str(trial.number), "
+    trials = Trials(tmp_path, f"{HEAD}def train(trial):\n    {group}rank=0, world_size=1)\n{LOOP}")
+    for number in range(2):
+        assert not trials.run(number).worn
 
 
 def test_a_module_that_cannot_be_imported_twice_costs_the_worker(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Functions and classes of libraries that a trainer has replaced by others ("monkey patches"): put back after a trial.
+"""Functions, classes and constants of libraries that a trainer has replaced ("monkey patches"): put back after a trial.
 
 Watched are the modules that trainers use most, and the classes of torch whose methods are replaced most.
 """
@@ -21,6 +21,7 @@ MODULES = (
 )  # fmt: skip
 CLASSES_OF = ("torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data")  # their classes, too
 _DESCRIPTORS = (classmethod, staticmethod, property)
+_CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 Owner = Any  # a module or a class
 
 
@@ -61,8 +62,15 @@ def _owners(name: str, module: types.ModuleType) -> Iterator[Owner]:
 
 
 def _content(owner: Owner) -> tuple[list[Any], dict[str, Any]]:
-    """All values, for a quick comparison, and the functions and classes among them."""
+    """All values, for a quick comparison, and what is put back: functions, classes, and constants with public names.
+
+    Names that begin with _ are a library's own to change.
+    """
     inside = dict(vars(owner))
-    return list(inside.values()), {
-        name: value for name, value in inside.items() if callable(value) or isinstance(value, _DESCRIPTORS)
-    }
+    return list(inside.values()), {name: value for name, value in inside.items() if _is_kept(name, value)}
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    if callable(value) or isinstance(value, _DESCRIPTORS):
+        return True
+    return not name.startswith("_") and (isinstance(value, _CONSTANTS) or type(value).__module__ == "torch")

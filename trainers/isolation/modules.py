@@ -1,10 +1,12 @@
 """The user's own modules in a worker: whether a trial has changed them, and how they are imported anew.
 
-They are those that lie in no folder of installed packages, of Python or of Goodfit.
+They are those that lie in no folder of installed packages, of Python or of Goodfit; and the trainer's own package,
+wherever that lies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import sysconfig
@@ -14,6 +16,7 @@ from typing import Any
 
 from trainers import registry
 from trainers.code import OURS
+from trainers.errors import TrainersError
 from trainers.isolation.fingerprint import fingerprint
 
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -33,11 +36,24 @@ class UsersModules:
         self._known: set[str] = set()  # modules of all kinds that were looked at
         self._count = 0
         self._prints: dict[str, int] = {}
+        self._trainers: dict[str, str] = {}  # trainer, as studies name it -> the package that it lies in
 
-    def note_new(self) -> None:
-        """Take the fingerprints of modules that have been imported since the last call; no trial has used them."""
+    def note_new(self, trainer: str) -> None:
+        """Take the fingerprints of modules that have been imported since the last call; no trial has used them.
+
+        Args:
+            trainer: as the study names it; its package is the user's own, installed or not.
+        """
+        if trainer not in self._trainers:
+            with contextlib.suppress(TrainersError):  # its trial says so
+                self._trainers[trainer] = registry.resolve(trainer).train.__module__.partition(".")[0]
+                self._known.clear()
+                self._count = 0
+        self._note_new()
+
+    def _note_new(self) -> None:
         for name in self._new():
-            self._prints[name] = _print(sys.modules[name])
+            self._prints[name] = self._print(sys.modules[name])
 
     def _new(self) -> list[str]:
         """The user's modules that have come since the last call."""
@@ -46,7 +62,7 @@ class UsersModules:
         self._count = len(sys.modules)
         names = sys.modules.keys() - self._known
         self._known |= names
-        users = [name for name in names if is_users(sys.modules.get(name))]
+        users = [name for name in names if name not in self._prints and self._is_users(sys.modules.get(name))]
         return [name for name in users if registry.is_of_file(name) or (self._own_process and name not in self._before)]
 
     def renew(self, trainer: str) -> str | None:
@@ -61,7 +77,7 @@ class UsersModules:
             What cannot be imported a second time, and why; None where all is as it was.
         """
         late = self._new()
-        changed = [name for name, was in self._prints.items() if _print(sys.modules.get(name)) != was]
+        changed = [name for name, was in self._prints.items() if self._print(sys.modules.get(name)) != was]
         if not late and not changed:
             return None
         forgotten = [*self._prints, *late] if changed else late
@@ -75,8 +91,21 @@ class UsersModules:
                 importlib.import_module(name)
         except BaseException as error:  # noqa: BLE001 - whatever a user's module does when it is imported
             return f"{type(error).__name__} when the trainer's modules were imported a second time ({Path(name).name})"
-        self.note_new()
+        self._note_new()
         return None
+
+    def _print(self, module: ModuleType | None) -> int:
+        """Of a module's globals; its functions, its classes and their objects are looked into."""
+        if module is None:
+            return -1
+        inside = {name: value for name, value in list(vars(module).items()) if not _is_dunder(name)}
+        return fingerprint(inside, lambda kind: self._is_users(sys.modules.get(kind.__module__)))
+
+    def _is_users(self, module: Any) -> bool:
+        if is_users(module):
+            return True
+        package = getattr(module, "__name__", "").partition(".")[0]
+        return isinstance(module, ModuleType) and package not in OURS and package in self._trainers.values()
 
     def _forget(self, name: str) -> None:
         self._count = 0
@@ -102,13 +131,5 @@ def is_users_file(file: str) -> bool:
     return not file.startswith((*_INSTALLED, *_HERE, "<"))
 
 
-def _print(module: ModuleType | None) -> int:
-    """Of a module's globals; its functions, its classes and their objects are looked into."""
-    if module is None:
-        return -1
-    inside = {name: value for name, value in list(vars(module).items()) if not name.startswith("__")}
-    return fingerprint(inside, _is_users_class)
-
-
-def _is_users_class(kind: type) -> bool:
-    return is_users(sys.modules.get(kind.__module__))
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -6,6 +6,7 @@ libraries): each trial has a thread of its own, so these are not here.
 
 from __future__ import annotations
 
+import csv
 import gc
 import locale
 import logging
@@ -182,9 +183,10 @@ PYTHON: list[Setting] = [
     Setting("the working folder", _folder, lambda folder: None if folder is None else os.chdir(folder)),
     _environment(),
     Setting("the umask", _umask, os.umask),
-    *(_limit(getattr(resource, name), name) for name in ("RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_CPU", "RLIMIT_STACK")),
+    *(_limit(getattr(resource, name), name) for name in dir(resource) if name.startswith("RLIMIT_")),
     *_scheduling(),
-    *(_attribute(sys, name) for name in ("argv", "excepthook", "displayhook", "dont_write_bytecode", "tracebacklimit")),
+    *(_attribute(sys, name) for name in ("argv", "dont_write_bytecode", "tracebacklimit")),
+    *(_attribute(sys, name) for name in ("excepthook", "displayhook", "unraisablehook", "breakpointhook")),
     _list("the arguments", sys.argv),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     Setting("the switch interval", sys.getswitchinterval, sys.setswitchinterval),
@@ -193,6 +195,7 @@ PYTHON: list[Setting] = [
     Setting("the thresholds of gc", gc.get_threshold, lambda value: gc.set_threshold(*value)),
     _list("gc.callbacks", gc.callbacks),
     Setting("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)),
+    Setting("the longest field of csv", csv.field_size_limit, csv.field_size_limit),
     Setting("the timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _attribute(tempfile, "tempdir"),
     _attribute(threading, "excepthook"),
@@ -240,11 +243,18 @@ def _torch() -> Iterator[Setting]:
     yield Setting(
         "torch's precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
     )
+    sharing = torch.multiprocessing
+    yield Setting("torch's sharing of tensors", sharing.get_sharing_strategy, sharing.set_sharing_strategy)
+    yield Setting("torch's process group", _has_process_group, lambda _: _end_process_group())
     yield Setting("torch's warnings", torch.is_warn_always_enabled, torch.set_warn_always)
     for owner, names in (
         (torch.backends.cudnn, ("enabled", "benchmark", "deterministic", "allow_tf32", "benchmark_limit")),
         (torch.backends.cuda.matmul, ("allow_tf32", "allow_fp16_reduced_precision_reduction")),
         (torch.backends.mkldnn, ("enabled",)),
+        (torch.backends.opt_einsum, ("enabled", "strategy")),
+        (torch.backends.quantized, ("engine",)),
+        (torch.distributions.Distribution, ("_validate_args",)),
+        (torch.hub, ("_hub_dir",)),
         (torch.utils.deterministic, ("fill_uninitialized_memory",)),
     ):
         yield from (_attribute(owner, name) for name in names)
@@ -253,6 +263,19 @@ def _torch() -> Iterator[Setting]:
         for name, hooks in vars(owner).items():
             if name.startswith("_global_") and isinstance(hooks, dict):
                 yield _dict(f"torch's {name}", hooks)
+
+
+def _has_process_group() -> bool:
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _end_process_group() -> None:
+    from torch import distributed
+
+    if _has_process_group():
+        distributed.destroy_process_group()
 
 
 def _numpy() -> Iterator[Setting]:

@@ -42,7 +42,7 @@ class Isolation:
             What only a new process would take back; empty for nearly all trainers.
         """
         self._originals.note_new()
-        self._modules.note_new()
+        self._modules.note_new(trainer)
         snapshot = Snapshot(own_process=self._own_process)
         before = set(threading.enumerate())
 
