@@ -25,23 +25,19 @@ from typing import TYPE_CHECKING
 
 from trainers.attempt import Attempt, Trained
 from trainers.code import Code, moved, placed
-from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
-from trainers.files import FULL, make_folder, os_error, probe, until_there
+from trainers.errors import TrainersError
+from trainers.failures import describe, judge, outcome_of
+from trainers.files import make_folder, until_there
 from trainers.isolation import Isolation, fingerprint
 from trainers.keeper import Keeper
 from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from trainers.place import place_of
-from trainers.readable import readable
-from trainers.registry import Trainer, not_installed, not_sent, resolve, use_packages_of
-from trainers.trial import Channel, NotANumber
+from trainers.registry import Trainer, resolve, use_packages_of
+from trainers.trial import Channel
 from trainers.withheld import PRIVATE, take
 
 if TYPE_CHECKING:
     from trainers.data import Data
-
-
-PRUNED = ("optuna.exceptions", "TrialPruned")  # by name: a worker imports Optuna where its trainer does
-LONGEST_TEXT = 500  # of an error in the store and in one line; its log has all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +200,7 @@ class Worker:
                     ended = self._train(own, keeper.push)
                 until_there(keeper.push)  # the log, to its last line
             except (TrainersError, OSError) as error:
-                return Ended(assignment.trial, assignment.attempt, _outcome(error), _told(error))
+                return Ended(assignment.trial, assignment.attempt, outcome_of(error), describe(error))
             return ended
 
     def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
@@ -238,7 +234,7 @@ class Worker:
                 trained = Attempt(trainer, assignment, self._load, self._channel, *clocks, keep, notice).run()
             outcome, message = trained.outcome, "; ".join(notices) or None
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
-            outcome, message = _judged(error, assignment)
+            outcome, message = judge(error, assignment)
             if outcome not in (Outcome.NAN, Outcome.PRUNED):
                 stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
                 with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
@@ -287,42 +283,6 @@ def limit(threads: int, gpus: float) -> None:
         torch.set_num_threads(threads)
 
 
-def _outcome(error: BaseException) -> Outcome:
-    if isinstance(error, NotANumber):
-        return Outcome.NAN
-    if any((kind.__module__, kind.__name__) == PRUNED for kind in type(error).__mro__):
-        return Outcome.PRUNED
-    fault = os_error(error)
-    if isinstance(error, PlaceAway) or (fault is not None and fault.errno in FULL):
-        return Outcome.NO_DISK
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Outcome.OOM
-    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
-        return Outcome.UNUSABLE
-    return Outcome.ERROR
-
-
-def _judged(error: BaseException, assignment: Assignment) -> tuple[Outcome, str]:
-    """How an attempt ended that raised, and why: what the file system did is no fault of the trial's.
-
-    A library may hide its error, or leave a file system that has just come back; so the folder itself is tried.
-    """
-    outcome, message, fault = _outcome(error), _told(error), os_error(error)
-    if outcome is not Outcome.ERROR and not (outcome is Outcome.UNUSABLE and fault is not None):
-        return outcome, message
-    try:
-        until_there(partial(probe, assignment.folder, assignment.root))
-    except (PlaceAway, OSError) as worse:
-        return Outcome.NO_DISK, _told(worse)
-    mine = fault is not None and (fault.errno != errno.EROFS or _is_in(fault.filename, assignment.folder))
-    return (Outcome.AWAY if mine else outcome), message
-
-
-def _is_in(file: object, folder: Path) -> bool:
-    """Whether an error is about a file in a folder; one that names no file may be."""
-    return file is None or Path(os.fsdecode(str(file))).is_relative_to(folder)
-
-
 def _begin(assignment: Assignment) -> None:
     """Let an attempt from the start begin in an empty folder, and another without what a killed one had half written.
 
@@ -343,40 +303,6 @@ def _begin(assignment: Assignment) -> None:
                 entry.unlink()
     for part in folder.rglob("*.part"):
         part.unlink(missing_ok=True)
-
-
-def _told(error: BaseException) -> str:
-    """The error in one line: its type, its first line, and where in the user's code it rose."""
-    fault = os_error(error)
-    if fault is not None and fault.errno in FULL:
-        return f"no room is left on the disk: {_text(fault)}"
-    first = (_text(error).strip().splitlines() or [""])[0]
-    if isinstance(error, (TrainersError, NotANumber)):
-        return first
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        text = f"the trainer needs {not_installed(error)}"
-    frame = _users_frame(error)
-    place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
-    return f"{text}{place}{not_sent(error)}"
-
-
-def _users_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """Where an error rose: the innermost line of the user's own code, else of a built-in trainer."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
-    libraries = (str(Path(__file__).parent), str(Path(os.__file__).parent), "<")
-    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
-    return next(iter((own or frames)[-1:]), None)
-
-
-def _text(error: BaseException) -> str:
-    """An error's own words, such as every database takes, whatever a user's class or bytes made of them."""
-    try:
-        text = str(error)
-    except Exception as worse:  # noqa: BLE001 - the trial has failed; how it is told must not fail, too
-        text = f"({type(worse).__name__} in its __str__)"
-    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
-    return readable(text)
 
 
 class _LazyFile:

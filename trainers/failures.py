@@ -1,0 +1,90 @@
+"""How an attempt ended that raised: its outcome, and the error in one line, as the store and its users get it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+from functools import partial
+from pathlib import Path
+
+from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
+from trainers.files import FULL, os_error, probe, until_there
+from trainers.messages import Assignment, Outcome
+from trainers.readable import readable
+from trainers.registry import not_installed, not_sent
+from trainers.trial import NotANumber
+
+PRUNED = ("optuna.exceptions", "TrialPruned")  # by name: a worker imports Optuna where its trainer does
+LONGEST_TEXT = 500  # of an error in the store and in one line; its log has all of it
+
+
+def judge(error: BaseException, assignment: Assignment) -> tuple[Outcome, str]:
+    """How an attempt ended that raised, and why: what the file system did is no fault of the trial's.
+
+    A library may hide its error, or leave a file system that has just come back; so the folder itself is tried.
+    """
+    outcome, message, fault = outcome_of(error), describe(error), os_error(error)
+    if outcome is not Outcome.ERROR and not (outcome is Outcome.UNUSABLE and fault is not None):
+        return outcome, message
+    try:
+        until_there(partial(probe, assignment.folder, assignment.root))
+    except (PlaceAway, OSError) as worse:
+        return Outcome.NO_DISK, describe(worse)
+    mine = fault is not None and (fault.errno != errno.EROFS or _is_in(fault.filename, assignment.folder))
+    return (Outcome.AWAY if mine else outcome), message
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What an error means for its trial, by the error alone."""
+    if isinstance(error, NotANumber):
+        return Outcome.NAN
+    if any((kind.__module__, kind.__name__) == PRUNED for kind in type(error).__mro__):
+        return Outcome.PRUNED
+    fault = os_error(error)
+    if isinstance(error, PlaceAway) or (fault is not None and fault.errno in FULL):
+        return Outcome.NO_DISK
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Outcome.OOM
+    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
+        return Outcome.UNUSABLE
+    return Outcome.ERROR
+
+
+def _is_in(file: object, folder: Path) -> bool:
+    """Whether an error is about a file in a folder; one that names no file may be."""
+    return file is None or Path(os.fsdecode(str(file))).is_relative_to(folder)
+
+
+def describe(error: BaseException) -> str:
+    """The error in one line: its type, its first line, and where in the user's code it rose."""
+    fault = os_error(error)
+    if fault is not None and fault.errno in FULL:
+        return f"no room is left on the disk: {_text(fault)}"
+    first = (_text(error).strip().splitlines() or [""])[0]
+    if isinstance(error, (TrainersError, NotANumber)):
+        return first
+    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        text = f"the trainer needs {not_installed(error)}"
+    frame = _users_frame(error)
+    place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
+    return f"{text}{place}{not_sent(error)}"
+
+
+def _users_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Where an error rose: the innermost line of the user's own code, else of a built-in trainer."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
+    libraries = (str(Path(__file__).parent), str(Path(os.__file__).parent), "<")
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    return next(iter((own or frames)[-1:]), None)
+
+
+def _text(error: BaseException) -> str:
+    """An error's own words, such as every database takes, whatever a user's class or bytes made of them."""
+    try:
+        text = str(error)
+    except Exception as worse:  # noqa: BLE001 - the trial has failed; how it is told must not fail, too
+        text = f"({type(worse).__name__} in its __str__)"
+    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return readable(text)
