@@ -22,7 +22,7 @@ from trainers.registry import Trainer, resolve
 Say = Callable[[KeyPath, str], None]
 
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".xlsx")
-_PACKED = (".gz", ".zip")  # of which it is not known here what is in them
+_PACKED = (".gz", ".bz2", ".xz", ".zip")  # of which it is not known here what is in them
 _NOW = f"a {', '.join(_TABLES)} or .npz file"
 _LATER = {".ts": "time series files"}
 

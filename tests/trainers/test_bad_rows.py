@@ -85,7 +85,7 @@ def test_a_series_without_a_test_split_is_validated_on_its_end(tmp_path: Path) -
         load_test(spec)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_a_text_file_of_another_encoding_is_refused(tmp_path: Path, suffix: str, encoding: str) -> None:
     rows = frame(False).assign(words="déjà vu")

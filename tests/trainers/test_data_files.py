@@ -200,7 +200,7 @@ def test_a_ragged_line_is_named_with_both_counts(tmp_path: Path, line: str, valu
 def test_the_line_of_a_ragged_row_counts_the_lines_within_quotes(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text('a,label\n1,"two\nlines"\n\n2\n')
-    assert "line 5: 1 values" in problem(path)
+    assert "line 5: 1 value where the header names 2 columns" in problem(path)
 
 
 def test_without_a_target_the_columns_are_listed(tmp_path: Path) -> None:
@@ -283,7 +283,9 @@ def test_a_date_to_predict_is_refused(tmp_path: Path) -> None:
 def test_column_names_that_are_not_there_or_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "index.csv"
     table().to_csv(path)
-    assert "column 1 has no name" in problem(path)
+    assert "column 1 has no name; name it, or leave it out" in problem(path)
+    assert '`data: {ignore: ["Unnamed: 0"]}`' in problem(path)
+    assert load(DataSpec(str(path), "label", ignore=("Unnamed: 0",))).features == ("a", "b")
     path.write_text("a,a,label\n1,2,ham\n")
     assert "two columns named a" in problem(path)
 

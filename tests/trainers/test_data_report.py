@@ -122,7 +122,7 @@ def test_of_a_series_rows_and_columns_are_told_as_they_are_in_the_file(tmp_path:
     assert report["target"]["name"] == "load"
     assert report["splits"] == {"train": 29, "validation": 11, "test": 11}
     assert report["notes"] == [
-        "column unit never changes and predicts nothing; leave it out",
+        "column unit never changes and predicts nothing; leave it out: `data: {ignore: [unit]}`",
         "the splits count windows of 6 rows each",
     ]
 

@@ -30,7 +30,7 @@ from trainers.data.image_folder import is_image_folder, prepare_images
 from trainers.data.kept import forget, read_or_kept
 from trainers.data.pairs import is_pairs, prepare_pairs
 from trainers.data.preparation import Preparation
-from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_values, complete_rows, encode_target
+from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_any_value, check_values, complete_rows, encode_target
 from trainers.data.series import is_series, prepare_series
 from trainers.data.split import Rows, split_rows
 from trainers.data.table_format import check_keys
@@ -38,7 +38,7 @@ from trainers.data.text import is_text, prepare_text
 from trainers.data.value_notes import value_notes
 from trainers.data.varied import asked, check_fit, check_kind
 from trainers.data.words import check_words
-from trainers.data.written import check_target, written_notes
+from trainers.data.written import check_target, gap_hint, written_notes
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -130,7 +130,12 @@ def _prepared(spec: DataSpec) -> tuple[Data, Split]:
     check_target(raw, spec)
     if raw.problems:
         raise DataProblem(raw.problems[0])
-    check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
+    if spec.missing == "error":
+        check_any_value(raw.x, raw.numeric, raw.source)
+    try:
+        check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
+    except DataProblem as error:
+        raise DataProblem(f"{error}{gap_hint(spec, raw) if spec.missing == 'error' else ''}") from error
     check_words(raw, spec.encode, spec.categorical)
     raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
     target, values = encode_target(raw, spec.task)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from trainers.data.hints import in_yaml
 from trainers.errors import DataProblem
 
 _CODES = "USD|EUR|GBP|JPY|CHF|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL|KRW|MXN|ZAR|TRY|NZD|SGD|HKD"
@@ -26,6 +27,9 @@ _PATTERNS = {
     ),
 }
 _MARKS = (",", "%", ".", "'", _QUOTE, "(", "_")  # that messages name
+_SIGNED = (("a minus behind them", re.compile(r"\d\s*-\W*")), ("the minus sign \u2212", re.compile(r".*\u2212.*")))
+_OTHER = {".": ",", ",": "."}
+_UNIT = re.compile(r"[+-]?\d[\d.,]*\s*([^\W\d_][\w/.\u00b2\u00b3]*|\u00b0\w?)")
 _SPACED = re.compile(rf"\d[{_SPACES}]\d")
 _GROUPS = re.compile(rf"[,.'{_QUOTE}_{_SPACES}]")
 
@@ -75,7 +79,7 @@ def _plain(body: str, decimal: str) -> float | None:
     return float(_GROUPS.sub("", whole) + ("." + decimals if decimals else ""))
 
 
-def amounts(values: Iterable[str], decimal: str, column: str, source: str) -> list[float]:
+def amounts(values: Collection[str], decimal: str, column: str, source: str) -> list[float]:
     """The numbers of a column's distinct cells.
 
     Raises:
@@ -85,6 +89,8 @@ def amounts(values: Iterable[str], decimal: str, column: str, source: str) -> li
     currencies: dict[str, str] = {}
     for value in values:
         amount = read_amount(value, decimal)
+        if amount is None and read_amount(value, _OTHER[decimal]) is not None:
+            raise DataProblem(f"{source}: column {column} {two_marks(values) or _one_mark(decimal, value)}")
         if amount is None:
             raise DataProblem(
                 f"{source}: column {column} has {value[:40]!r}, which is no number with the decimal mark {decimal!r}; "
@@ -101,12 +107,54 @@ def amounts(values: Iterable[str], decimal: str, column: str, source: str) -> li
     return found
 
 
+def mark_of(values: Collection[str], decimal: str) -> str:
+    """The decimal mark of a column's numbers: the other one where only that reads them all, else the given one."""
+    other = _OTHER[decimal]
+    if all(read_amount(value, decimal) is not None for value in values):
+        return decimal
+    return other if all(read_amount(value, other) is not None for value in values) else decimal
+
+
+def two_marks(values: Iterable[str]) -> str | None:
+    """What is wrong with a column whose numbers have decimal points here and decimal commas there; None: nothing."""
+    first: dict[str, str] = {}
+    for value in values:
+        marks = [mark for mark in _OTHER if read_amount(value, mark) is not None]
+        if not marks:
+            return None
+        if len(marks) == 1:
+            first.setdefault(marks[0], value)
+    if len(first) < 2:
+        return None
+    return (
+        f"has numbers with decimal points and such with decimal commas, as {first['.'][:40]!r} and "
+        f"{first[','][:40]!r}; write them with one mark"
+    )
+
+
+def _one_mark(decimal: str, value: str) -> str:
+    return f"has {value[:40]!r} among numbers with the decimal mark {decimal!r}; write them with one mark"
+
+
+def unit_hint(values: Iterable[str]) -> str | None:
+    """What to do with numbers that have a unit behind them; None where the values are no such numbers."""
+    known = [value.strip() for value in values]
+    found = [_UNIT.fullmatch(value) for value in known]
+    if not known or not all(found):
+        return None
+    units = sorted({match[1] for match in found if match})
+    if len(units) > max(3, len(known) / 10):
+        return None
+    named = ", ".join(units[:3]) + (", ..." if len(units) > 3 else "")
+    return f"numbers with {named[:60]} behind them (such as {known[0][:40]!r}); write the numbers alone, in one unit"
+
+
 @dataclass(frozen=True, slots=True)
 class Disguise:
     """How numbers are written that are no plain ones.
 
     Attributes:
-        marks: what stands between or beside their digits, such as "$" and ",".
+        marks: what stands between or beside their digits, such as "$" and ","; empty where they are plain.
         decimal: the mark before their decimals.
         example: one of them.
     """
@@ -126,17 +174,35 @@ def disguise_of(values: Iterable[str]) -> Disguise | None:
         currencies = dict.fromkeys(amount[1] for amount in found if amount is not None and amount[1])
         marks = (*currencies, *(mark for mark in _MARKS if mark != decimal and any(mark in value for value in known)))
         marks += ("spaces",) if any(_SPACED.search(value) for value in known) else ()
+        marks += tuple(name for name, sign in _SIGNED if any(sign.search(value) for value in known))
+        marks += ("decimal commas",) if decimal == "," and any("," in value for value in known) else ()
         odd = next((value for value in known if not re.fullmatch(r"[+-]?\d*\.?\d*", value)), None)
-        return Disguise(marks, decimal, odd[:40]) if odd is not None and (marks or decimal == ",") else None
+        return Disguise(marks, decimal, odd[:40]) if odd is not None and marks else None
     return None
 
 
-def numbers_hint(columns: Mapping[str, Disguise]) -> str:
-    """What is written with columns' numbers, and the keys of `data:` that read them."""
+def numbers_in_text(values: Iterable[str], decimal: str) -> Disguise | None:
+    """Plain numbers that stand as text where texts are not taken for numbers; codes with leading zeros are none."""
+    known = [value.strip() for value in values if value.strip()]
+    plain = all(re.fullmatch(r"[+-]?(?:0|[1-9]\d*|(?=\.))(?:\.\d*)?", value) for value in known)
+    if not known or not plain:
+        return None
+    marks = ("decimal points",) if decimal == "," else ()
+    return Disguise(marks, ".", next((value for value in known if "." in value), known[0])[:40])
+
+
+def numbers_hint(columns: Mapping[str, Disguise], points: bool = False) -> str:
+    """How the numbers of columns are written, and the keys of `data:` that read them.
+
+    Args:
+        columns: by name.
+        points: whether other columns have decimal points, so that `decimal` cannot be a comma.
+    """
     marks = dict.fromkeys(mark for found in columns.values() for mark in found.marks)
-    named = ", ".join(name for name, found in columns.items() if found.marks)
-    comma = any(found.decimal == "," for found in columns.values())
-    keys = [*(['decimal: ","'] if comma else []), *([f"numbers: [{named}]"] if named else [])]
-    how = " ".join([*marks, *(["decimal commas"] if comma else [])])
+    comma = not points and any(found.decimal == "," for found in columns.values())
+    plain = ("decimal commas",) if comma else ()
+    named = [in_yaml(name) for name, found in columns.items() if not found.marks or found.marks != plain]
+    keys = [*(['decimal: ","'] if comma else []), *([f"numbers: [{', '.join(named)}]"] if named else [])]
+    how = f"written with {' '.join(marks)}" if marks else "that stand as text"
     example = next(iter(columns.values())).example
-    return f"numbers written with {how} (such as {example!r}); to read them as numbers: `data: {{{', '.join(keys)}}}`"
+    return f"numbers {how} (such as {example!r}); to read them as numbers: `data: {{{', '.join(keys)}}}`"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainers.data.amounts import amounts
+from trainers.data.amounts import amounts, mark_of
 from trainers.data.date_parts import DateColumn, fit_dates
 from trainers.data.raw import is_numbers
 from trainers.data.table_format import GAPS
@@ -23,7 +23,7 @@ from trainers.messages import DataSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-_BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case, as pandas reads them
+BOOLEANS = {"true": 1.0, "false": 0.0}  # in any case, as pandas reads them
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+")
 
 
@@ -36,24 +36,29 @@ class Cells:
         decimal: the mark before a number's decimals, in text.
         numbers: the columns whose numbers may have currency signs, percent signs and thousands separators.
         dates: the columns that become parts of their dates.
+        marks: the decimal marks of those of `numbers` that are written with another one.
     """
 
     gaps: tuple[str, ...] = GAPS
     decimal: str = "."
     numbers: tuple[str, ...] = ()
     dates: tuple[DateColumn, ...] = ()
+    marks: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, columns: Mapping[str, pd.Series], spec: DataSpec, source: str) -> Cells:
         """Decide how columns are read; DataProblem where a date is none, or its day might be the month."""
         dates = tuple(fit_dates(columns[name], spec.day_first, source) for name in spec.dates)
-        return cls(GAPS if spec.gaps is None else spec.gaps, spec.decimal or ".", spec.numbers, dates)
+        cells = cls(GAPS if spec.gaps is None else spec.gaps, spec.decimal or ".", spec.numbers, dates)
+        marks = {name: cells._mark(columns[name]) for name in spec.numbers if not is_numbers(columns[name])}
+        return replace(cells, marks={name: mark for name, mark in marks.items() if mark != cells.decimal})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Cells:
         """The inverse of dataclasses.asdict, also after JSON."""
         dates = tuple(DateColumn(**{**date, "parts": tuple(date["parts"])}) for date in values["dates"])
-        return cls(tuple(values["gaps"]), values["decimal"], tuple(values["numbers"]), dates)
+        marks = dict(values.get("marks", {}))
+        return cls(tuple(values["gaps"]), values["decimal"], tuple(values["numbers"]), dates, marks)
 
     def raw_columns(self, features: Sequence[str]) -> tuple[str, ...]:
         """The columns of the file that the features come from: a date in the place of its parts."""
@@ -81,10 +86,20 @@ class Cells:
 
         if is_numbers(column):
             return column
-        codes, values = pd.factorize(self.without_gaps(column).astype(object))
-        texts = [value if isinstance(value, str) else repr(value) for value in values]
-        numbers = amounts(texts, self.decimal, str(column.name), source)
+        codes, texts = self._texts(column)
+        numbers = amounts(texts, self.marks.get(str(column.name), self.decimal), str(column.name), source)
         return pd.Series(np.array([*numbers, np.nan])[codes], index=column.index, name=column.name)
+
+    def _texts(self, column: pd.Series) -> tuple[np.ndarray, list[str]]:
+        """The distinct values of a column as text, and which of them each row has; -1 where it has none."""
+        import pandas as pd
+
+        codes, values = pd.factorize(self.without_gaps(column).astype(object))
+        return codes, [value if isinstance(value, str) else repr(value) for value in values]
+
+    def _mark(self, column: pd.Series) -> str:
+        """The decimal mark of a column's numbers, which may not be that of the others."""
+        return mark_of(self._texts(column)[1], self.decimal)
 
     def without_gaps(self, column: pd.Series) -> pd.Series:
         """A column where the words for a missing value are one, if it holds text."""
@@ -108,8 +123,8 @@ class Cells:
             return None
         if text in ("", *self.gaps):
             return float("nan")
-        if text.lower() in _BOOLEANS:
-            return _BOOLEANS[text.lower()]
+        if text.lower() in BOOLEANS:
+            return BOOLEANS[text.lower()]
         try:
             return float(text.replace(",", ".") if self.decimal == "," and "." not in text else text)
         except ValueError:
@@ -163,7 +178,7 @@ def _by_number(known: Collection[str | None]) -> dict[float, list[str]]:
     """The categories by the number that they are written as; true and false are 1 and 0, as in all columns."""
     found: dict[float, list[str]] = {}
     for name in known:
-        number = _BOOLEANS.get(name.lower()) if name is not None else None
+        number = BOOLEANS.get(name.lower()) if name is not None else None
         if number is None and name is not None:
             try:
                 number = float(name)

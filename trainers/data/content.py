@@ -1,24 +1,37 @@
 """What is in a data file: its kind by its suffix, and its bytes, also where they are compressed.
 
     rows.csv      read as it is
-    rows.csv.gz   the same, decompressed as it is read
+    rows.csv.gz   the same, decompressed as it is read; also .bz2 and .xz
     rows.zip      one table in it, decompressed as it is read
 
-Nothing is unpacked onto the disk, and no more than a part of a text is in memory at once.
+Nothing is unpacked onto the disk, and no more than a part of a text is in memory at once, unless it is UTF-16 or
+UTF-32: such a text, which its byte order mark tells, is decoded as a whole.
 """
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import io
+import lzma
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from trainers.errors import DataProblem
 
-PACKED = (".gz", ".zip")
+STREAMS: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED = (*STREAMS, ".zip")
+TEXTS = (".csv", ".tsv", ".jsonl", ".txt")
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".npz", ".xlsx")  # what is looked for in a zip
 _SEVERAL = 5  # names of files in a zip that a message lists
 
 
@@ -37,12 +50,25 @@ class Content:
     member: str | None = None
 
     def open(self) -> IO[bytes]:
-        """The bytes from the beginning; to be closed by the caller."""
+        """The bytes from the beginning, of a text in UTF-8; to be closed by the caller."""
+        file = self._stored()
+        if self.suffix not in TEXTS:
+            return file
+        start = file.read(4)
+        file.seek(0)
+        encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+        if encoding is None:
+            return file
+        with file:
+            return io.BytesIO(file.read().decode(encoding).encode())
+
+    def _stored(self) -> IO[bytes]:
+        """The bytes as they are in the file, decompressed."""
         if self.member is not None:
             with zipfile.ZipFile(self.path) as archive:  # stays open as long as the member is
                 return archive.open(self.member)
-        if self.path.suffix.lower() == ".gz":
-            return cast(IO[bytes], gzip.open(self.path))
+        if stream := STREAMS.get(self.path.suffix.lower()):
+            return cast(IO[bytes], stream(self.path))
         return self.path.open("rb")
 
     def text(self) -> io.TextIOWrapper:
@@ -69,7 +95,7 @@ def content_of(path: Path) -> Content:
         DataProblem: a zip file has no file or several, or is none.
     """
     suffix = path.suffix.lower()
-    if suffix == ".gz":
+    if suffix in STREAMS:
         return Content(path, Path(path.stem).suffix.lower())
     if suffix != ".zip":
         return Content(path, suffix)
@@ -78,6 +104,8 @@ def content_of(path: Path) -> Content:
             entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_hidden(entry.filename)]
     except zipfile.BadZipFile as error:
         raise DataProblem(f"{path} is not a zip file: {error}") from error
+    tables = [entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in _TABLES]
+    entries = tables if len(tables) == 1 else entries  # a README beside the table is none
     if len(entries) != 1:
         names = ", ".join(entry.filename for entry in entries[:_SEVERAL]) + (", ..." if len(entries) > _SEVERAL else "")
         raise DataProblem(
@@ -91,7 +119,7 @@ def content_of(path: Path) -> Content:
 
 def data_name(path: Path) -> str:
     """How data are called: by their file's name without suffixes."""
-    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+    return Path(path.stem).stem if path.suffix.lower() in STREAMS else path.stem
 
 
 def is_separated(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainers.data.hints import data_key
 from trainers.data.times import date_values, odd_time
 from trainers.errors import DataProblem
 
@@ -50,7 +51,7 @@ def fit_dates(column: pd.Series, day_first: bool | None, source: str) -> DateCol
     """How a column of dates is read; DataProblem where a value is no date, or its day might be the month."""
     name, known = str(column.name), column.dropna()
     if not len(known):
-        raise DataProblem(f"{source}: column {name} has no value; leave it out: `data: {{ignore: [{name}]}}`")
+        raise DataProblem(f"{source}: column {name} has no value; leave it out: {data_key('ignore', [name])}")
     if day_first is None:
         day_first = _order(known, source)
     hours = _part(_moments(known, day_first, source), "hour")

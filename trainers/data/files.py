@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -35,6 +36,11 @@ _LATER = {
     ".ts": "a time series file",
 }
 _PLAIN = TableFormat()
+_CONTAINERS = {
+    b"\x1f\x8b": ("compressed by gzip", ".gz"), b"BZh": ("compressed by bzip2", ".bz2"),
+    b"\xfd7zXZ": ("compressed by xz", ".xz"), b"PK\x03\x04": ("a zip file or a workbook", ".zip or .xlsx"),
+    b"PAR1": ("a Parquet file", ".parquet"),
+}  # fmt: skip
 MOST_INTEGER = 2**63 - 1
 LONGEST_CLASS = 1000  # characters of a class's name
 _KINDS = ", ".join([*TABLES, ".npz"])  # .txt is for language models alone: see corpus.py
@@ -87,14 +93,24 @@ def opened(path: Path, read: Callable[[Content], Read]) -> Read:
         content = content_of(path)
         _check_content(content)
         return read(content)
-    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataProblem(f"{path} is no whole {path.suffix} file: {error}") from error
     except OSError as error:
         raise DataProblem(f"{path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise DataProblem(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        raise DataProblem(_not_text(path, error)) from error
     except UnicodeEncodeError as error:  # JSON can name halves of characters, which no text can have
         raise DataProblem(f"{path} has half a character in it ({error.object!r:.40}); save it as UTF-8 anew") from error
+
+
+def _not_text(path: Path, error: UnicodeDecodeError) -> str:
+    """What a file is that is no text."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    held, suffix = next((found for mark, found in _CONTAINERS.items() if start.startswith(mark)), (None, None))
+    if held is None or path.suffix.lower() == suffix:
+        return f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
+    return f"{path} is {held}, not text; name it as such, {suffix}, or save it as UTF-8 text"
 
 
 def _check_path(path: Path) -> None:

@@ -7,12 +7,13 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from trainers.data.content import SEPARATORS, Content
+from trainers.data.hints import data_key
 from trainers.data.raw import nearest
 from trainers.data.table_format import TableFormat
 from trainers.errors import DataProblem
@@ -69,9 +70,9 @@ def read_header(content: Content, form: TableFormat) -> Header:
         rows = list(itertools.islice((line for line in reader if line), LOOKED_AT))
         if len(first) == 1:
             _check_separator(content.path, separator, first[0], rows)
-    names = first if form.header else [f"x{place}" for place in range(len(first))]
+    names = list(map(_name, range(len(first)), first)) if form.header else [f"x{place}" for place in range(len(first))]
     if form.header:
-        check_names(content.path, first, rows)
+        check_names(content.path, first, rows, form.ignored)
     return Header(tuple(names), separator, skipped, above)
 
 
@@ -99,22 +100,30 @@ def _check_separator(path: Path, separator: str, line: str, rows: Sequence[Seque
     )
 
 
-def check_names(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """DataProblem where a column has no name, or that of another."""
+def _name(place: int, name: str) -> str:
+    """The name of a column; what pandas calls it where it has none, as the row numbers that pandas writes."""
+    return name if name.strip() else f"Unnamed: {place}"
+
+
+def check_names(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], ignored: Collection[str] = ()
+) -> None:
+    """DataProblem where a column that is not ignored has no name, or one has that of another."""
     try:
-        _check_named(path, header)
-        check_columns(path, header)
+        _check_named(path, header, ignored)
+        check_columns(path, list(map(_name, range(len(header)), header)))
     except DataProblem as error:
         or_data = f"; {_no_header(header)}" if looks_like_data(header, rows) else ""
         raise DataProblem(f"{error}{or_data}") from error
 
 
-def _check_named(path: Path, header: Sequence[str]) -> None:
-    stripped = [name.strip() for name in header]
-    if "" in stripped:
-        place = stripped.index("") + 1
+def _check_named(path: Path, header: Sequence[str], ignored: Collection[str]) -> None:
+    unnamed = {place: _name(place, name) for place, name in enumerate(header) if not name.strip()}
+    if set(unnamed.values()) - set(ignored):
+        place = next(place for place, name in unnamed.items() if name not in ignored)
         raise DataProblem(
-            f"{path}: column {place} has no name; name it, or take it out (a row number predicts nothing)"
+            f"{path}: column {place + 1} has no name; name it, or leave it out (a row number predicts nothing): "
+            f"{data_key('ignore', unnamed.values())}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trainers.data.hints import data_key
 from trainers.data.pixels import Reading
 from trainers.data.raw import Raw, Target, one_of
 from trainers.data.tokens import Tokenizer
@@ -246,9 +247,13 @@ def _categories(words: np.ndarray | None, raw: Raw) -> dict[str, tuple[Category,
         values = set(words[:, place])
         known = sorted(values - {None})
         if not known:
-            raise DataProblem(f"{raw.source}: column {name} has no value in the training rows; take it out of the file")
+            raise DataProblem(f"{raw.source}: column {name} has no value in the training rows; {_leave_out(name)}")
         found[name] = (*known, None) if None in values else tuple(known)
     return found
+
+
+def _leave_out(name: str) -> str:
+    return f"leave it out: {data_key('ignore', [name])}"
 
 
 def _fill(x: np.ndarray, missing: str, raw: Raw, first: int) -> np.ndarray | None:
@@ -258,7 +263,7 @@ def _fill(x: np.ndarray, missing: str, raw: Raw, first: int) -> np.ndarray | Non
     empty = np.flatnonzero(np.isnan(columns).all(axis=1))
     if len(empty):
         name = raw.numeric[first + empty[0]] if raw.features else f"channel {empty[0]}"
-        raise DataProblem(f"{raw.source}: column {name} has no value in the training rows; take it out of the file")
+        raise DataProblem(f"{raw.source}: column {name} has no value in the training rows; {_leave_out(name)}")
     if missing == "constant":
         return np.zeros(len(columns))
     if missing == "most_frequent":

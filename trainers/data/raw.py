@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trainers.data.hints import data_key
 from trainers.data.times import Times
 from trainers.errors import DataProblem
 
@@ -171,8 +172,13 @@ def has_target(y: np.ndarray) -> np.ndarray:
     return np.asarray(~pd.isna(y), dtype=bool)
 
 
-def known_target(raw: Raw) -> Raw:
-    """The rows with a target, which has the type that it would have without the others."""
+def known_target(raw: Raw, whole: bool) -> Raw:
+    """The rows with a target, which has the type that it would have without the others.
+
+    Args:
+        raw: with gaps in the target.
+        whole: whether its numbers are whole where they come from, 1 and not 1.0: beside a gap, both are floats.
+    """
     known = has_target(raw.y)
     if known.all():
         return raw
@@ -180,7 +186,7 @@ def known_target(raw: Raw) -> Raw:
     y = rows.y
     if y.dtype.kind == "O":
         y = y.astype(bool if all(isinstance(value, bool) for value in y) else str)
-    elif y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
+    elif whole and y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
         y = y.astype(np.int64)
     return dataclasses.replace(rows, y=y)
 
@@ -212,6 +218,15 @@ def check_values(
             empty |= _counts(words, no_words, text)
         if gaps := _told(empty):
             raise DataProblem(f"{source}: {gaps} missing; fill them in, or give `prepare: {{missing: median}}`")
+
+
+def check_any_value(x: np.ndarray, features: Sequence[str], source: str) -> None:
+    """DataProblem names a column without any value, which nothing fills."""
+    if features and len(x) and (gaps := np.isnan(x[0])).any():
+        names = [features[place] for place in np.flatnonzero(gaps).tolist() if np.isnan(x[:, place]).all()]
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise DataProblem(f"{source}: column {names[0]}{more} has no value; leave out: {data_key('ignore', names)}")
 
 
 def no_words(words: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from trainers.data.excel import read_excel
 from trainers.data.headers import Header, check_column, read_header
 from trainers.data.jsonl import read_jsonl
 from trainers.data.npy import read_npy
+from trainers.data.raw import quoted
 from trainers.data.table_format import TableFormat
 from trainers.errors import DataProblem
 
@@ -153,7 +155,15 @@ def _check_lines(content: Content, header: Header) -> None:
             if any("\0" in value for value in line):
                 raise DataProblem(f"{path}, line {number}: a zero byte, which text has not; save it as UTF-8")
             if line and len(line) != columns:
-                raise DataProblem(f"{path}, line {number}: {len(line)} values where the header names {columns} columns")
+                raise DataProblem(_uneven(path, number, len(line), header))
+
+
+def _uneven(path: Path, number: int, values: int, header: Header) -> str:
+    """A line has other values than the header, or the header is none."""
+    columns = len(header.names)
+    named = f"{columns} columns" if columns != 1 else f"1 column ({quoted(header.names[0])}), as if it were a title"
+    held = f"{values} value{'s' if values != 1 else ''}"
+    return f"{path}, line {number}: {held} where the header names {named}"
 
 
 def _read_parquet(content: Content, ignore: Sequence[str]) -> pd.DataFrame:

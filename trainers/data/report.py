@@ -22,7 +22,7 @@ from trainers.data.image_folder import class_indices, folder_rows, is_image_fold
 from trainers.data.image_report import image_notes, look_through
 from trainers.data.kept import forget, read_or_kept
 from trainers.data.pairs import columns_told, is_pairs, pairs_notes
-from trainers.data.raw import Raw, complete_rows, encode_target, known_target
+from trainers.data.raw import Raw, complete_rows, encode_target, has_target, known_target
 from trainers.data.report_parts import (
     duplicates_of,
     hashes_of,
@@ -38,6 +38,7 @@ from trainers.data.series import is_series, read_whole
 from trainers.data.split import Rows, split_rows
 from trainers.data.text import is_text, read_texts, rows_with_text
 from trainers.data.times import times_notes
+from trainers.data.written import whole_target
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
 
@@ -108,7 +109,8 @@ def _of_rows(
     spec: DataSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
 ) -> dict[str, Any]:
     """The report on rows that stand for themselves; `count` are read, and those of `raw` can be trained on."""
-    raw = known_target(raw)
+    if not has_target(raw.y).all():
+        raw = known_target(raw, whole_target(spec))
     target, values = encode_target(raw, spec.task)
     try:
         rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.divider)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trainers.data.facts import Data
+from trainers.data.hints import data_key
 from trainers.data.raw import Raw
 from trainers.data.split import Rows
 from trainers.data.text import is_blank
@@ -111,7 +112,7 @@ def notes_of(report: Mapping[str, Any]) -> list[str]:
     """What to look at, each in a sentence."""
     notes = [
         f"column {found['column']} alone predicts the target ({found['measure']} {found['score']:.3f}): if it is not "
-        f"known when the model is used, leave it out: `data: {{ignore: [{found['column']}]}}`"
+        f"known when the model is used, leave it out: {data_key('ignore', [found['column']])}"
         for found in report["giveaways"]
     ]
     splits = report["splits"]
@@ -133,7 +134,9 @@ def notes_of(report: Mapping[str, Any]) -> list[str]:
         notes.append(f"{which}: {missing[worst]} of {report['rows']}")
     constant = [column["name"] for column in report["columns"] if column["distinct"] <= 1 and not column["missing"]]
     if constant:
-        notes.append(f"column {constant[0]} never changes and predicts nothing; leave it out")
+        notes.append(
+            f"column {constant[0]} never changes and predicts nothing; leave it out: {data_key('ignore', constant[:1])}"
+        )
     if classes := report["target"].get("classes"):
         rare = min(classes, key=lambda label: classes[label]["all"])
         share = classes[rare]["all"] / report["rows"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from trainers.data.content import data_name
 from trainers.data.files import read_frame
+from trainers.data.hints import in_yaml
 from trainers.data.raw import Raw, nearest, table_values
 from trainers.data.series_builtin import SERIES
 from trainers.data.table_format import TableFormat
@@ -99,5 +100,6 @@ def _check_text(frame: pd.DataFrame, names: Sequence[str], spec: DataSpec) -> No
     if text and spec.time is None:
         raise DataProblem(
             f"{spec.source}: column {text[0]} holds no numbers (such as {str(frame[text[0]].iloc[0])[:40]!r}); if it "
-            f"is the time of the rows, give `data: {{time: {text[0]}}}`, else encode it as numbers, or take it out"
+            f"is the time of the rows, give `data: {{time: {in_yaml(text[0])}}}`, else encode it as numbers, or take "
+            "it out"
         )

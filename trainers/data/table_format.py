@@ -34,6 +34,7 @@ class TableFormat:
         header: whether the first line names the columns; else they are x0, x1, ...
         texts: the columns whose cells stay as they are written.
         given: the keys that the study gives, beside the assumed ones.
+        ignored: the columns that the study leaves out, which need no names.
     """
 
     separator: str | None = None
@@ -42,6 +43,7 @@ class TableFormat:
     header: bool = True
     texts: frozenset[str] = frozenset()
     given: tuple[str, ...] = ()
+    ignored: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, spec: DataSpec) -> TableFormat:
@@ -51,7 +53,8 @@ class TableFormat:
         usual = () if spec.kind == "pairs" else GAPS  # the translation of "none" is a text
         gaps = usual if spec.gaps is None else spec.gaps
         given = tuple(key for key in KEYS if getattr(spec, key) is not None)
-        return cls(spec.separator, spec.decimal or ".", gaps, spec.header is not False, frozenset(kept), given)
+        header, ignored = spec.header is not False, frozenset(spec.ignore)
+        return cls(spec.separator, spec.decimal or ".", gaps, header, frozenset(kept), given, ignored)
 
     def refuse(self, source: object, keys: Sequence[str] = KEYS) -> None:
         """DataProblem where one of the keys is given for data that are no table in text."""

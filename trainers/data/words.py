@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainers.data.amounts import Disguise, disguise_of, numbers_hint
-from trainers.data.cells import as_word, whole_words
+from trainers.data.amounts import Disguise, disguise_of, numbers_hint, numbers_in_text, two_marks, unit_hint
+from trainers.data.cells import BOOLEANS, as_word, whole_words
+from trainers.data.hints import data_key
 from trainers.data.raw import Raw, is_numbers, no_words, one_of
 from trainers.data.times import date_values
 from trainers.errors import DataProblem
@@ -51,8 +52,8 @@ def text_columns(
 
 def _dates(name: str, source: str) -> str:
     return (
-        f"{source}: column {name} holds dates; take their year, month, day and weekday: `data: {{dates: [{name}]}}`, "
-        f"give what matters of them as numbers (the days since), or leave it out: `data: {{ignore: [{name}]}}`"
+        f"{source}: column {name} holds dates; take their year, month, day and weekday: {data_key('dates', [name])}, "
+        f"give what matters of them as numbers (the days since), or leave it out: {data_key('ignore', [name])}"
     )
 
 
@@ -73,12 +74,12 @@ def _text_problem(column: pd.Series, name: str, source: str) -> str | None:
         return _dates(name, source)
     if kind == "bytes" or not pd.api.types.is_hashable(next(iter(values), None)):
         held = type(values.iloc[0]).__name__
-        return f"{source}: column {name} holds a {held} a row; leave it out: `data: {{ignore: [{name}]}}`"
+        return f"{source}: column {name} holds a {held} a row; leave it out: {data_key('ignore', [name])}"
     if not any(letter.isdigit() for value in values for letter in str(value)):
         return None  # neither dates nor numbers, found without pandas: a table may have thousands of such columns
     values = values.astype(str)
-    or_names = f", or say that they are names: `data: {{categorical: [{name}]}}`"
-    if len(values) and values.str.fullmatch(_DATE).all():
+    or_names = f", or say that they are names: {data_key('categorical', [name])}"
+    if len(values) and values.str.fullmatch(_DATE).all() and date_values(values):
         return _dates(name, source) + or_names
     odd = values[pd.to_numeric(values, errors="coerce").isna()]
     if not 0 < len(odd) <= len(values) / 2:
@@ -86,9 +87,14 @@ def _text_problem(column: pd.Series, name: str, source: str) -> str | None:
     if found := disguise_of(values.tolist()):
         return f"{source}: column {name} holds {numbers_hint({name: found})}{or_names}"
     example = str(odd.iloc[0])[:40]
+    if mixed := two_marks(values.tolist()):
+        return f"{source}: column {name} {mixed}{or_names}"
+    if odd.str.strip().str.casefold().isin(BOOLEANS).all():
+        return f"{source}: column {name} holds numbers, and booleans such as {example!r}; write them alike{or_names}"
     return (
         f"{source}: column {name} holds numbers, and texts such as {example!r}; empty these cells (prepare.missing "
-        f'fills them), say that they are gaps: `data: {{gaps: ["{example}"]}}`{or_names}'
+        f"fills them), say that they are gaps: {data_key('gaps', [example])} "
+        f"(in the place of the usual words, NA and so on){or_names}"
     )
 
 
@@ -145,20 +151,33 @@ def _too_many(raw: Raw, name: str, known: np.ndarray, distinct: int, encode: str
     values = pd.unique(known)
     what = f"{raw.source}: column {name} has {distinct} distinct values in {len(known)} rows"
     numbers = disguised(raw)
+    leave_out = f"leave it out: {data_key('ignore', [name])}"
     if name in numbers:
-        hint = numbers_hint({name: numbers[name], **numbers})
-        return f"{what}, {hint}; or leave it out: `data: {{ignore: [{name}]}}`"
+        hint = numbers_hint({name: numbers[name], **numbers}, has_decimals(raw))
+        return f"{what}, {hint}; or {leave_out}"
+    if mixed := two_marks(values):
+        return f"{raw.source}: column {name} {mixed}"
+    if unit := unit_hint(values):
+        return f"{what}, {unit}; or {leave_out}"
     if date_values(pd.Series(values)):
         return _dates(name, raw.source)
     embed = encode == "onehot" and distinct <= MOST_CATEGORIES["embedding"] and distinct * 2 <= len(known)
     or_embed = ", or learn an embedding of it: `prepare: {encode: embedding}`" if embed else ""
-    return f"{what}, an id or free text; leave it out: `data: {{ignore: [{name}]}}`{or_embed}"
+    names = distinct <= MOST_CATEGORIES[encode]
+    or_names = f", or say that its values are names: {data_key('categorical', [name])}" if names else ""
+    return f"{what}, an id or free text; {leave_out}{or_embed}{or_names}"
+
+
+def has_decimals(raw: Raw) -> bool:
+    """Whether a column of numbers has decimals, which stand behind the decimal mark of the file."""
+    return bool(np.any(np.mod(raw.x[np.isfinite(raw.x)], 1)))
 
 
 def disguised(raw: Raw) -> dict[str, Disguise]:
     """The columns of text whose texts are all numbers, and how these are written."""
     if raw.words is None:
         return {}
+    decimal = raw.cells.decimal if raw.cells is not None else "."
     columns = {name: sorted({value for value in raw.words[:, place] if value}) for place, name in enumerate(raw.text)}
-    found = {name: disguise_of(values) for name, values in columns.items()}
+    found = {name: disguise_of(values) or numbers_in_text(values, decimal) for name, values in columns.items()}
     return {name: disguise for name, disguise in found.items() if disguise is not None}

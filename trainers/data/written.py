@@ -18,7 +18,8 @@ import trainers.data.readers as readers
 from trainers.data.content import content_of, is_separated
 from trainers.data.excel import sheet_notes
 from trainers.data.headers import header_note, read_header
-from trainers.data.raw import Raw, has_target, quoted
+from trainers.data.hints import data_key, in_yaml
+from trainers.data.raw import Raw, has_target, no_words, quoted
 from trainers.data.table_format import TableFormat
 from trainers.errors import DataProblem
 from trainers.messages import DataSpec
@@ -35,6 +36,10 @@ _ALTERED = {
 }
 
 
+_GROUPED = r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}"  # 1.234, which is a thousand and more where commas are decimal
+_FIRST_DATE, _LAST_DATE = 19000101, 21001231
+
+
 @dataclass(slots=True)
 class Written:
     """What is written in one column that reading alters.
@@ -42,11 +47,13 @@ class Written:
     Attributes:
         gaps: the words that are read as gaps -> how many cells have them.
         altered: "with leading zeros", ... -> how many cells are written so.
+        grouped: how many cells have three digits behind a point, as thousands have.
         examples: one of them each.
     """
 
     gaps: Counter[str] = field(default_factory=Counter)
     altered: Counter[str] = field(default_factory=Counter)
+    grouped: int = 0
     examples: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,7 +66,7 @@ def look_at(path: Path, form: TableFormat, columns: Sequence[str]) -> dict[str, 
     if not wanted:
         return found
     words = "|".join(map(re.escape, form.gaps))
-    odd = rf"^\s*(?:{'|'.join(_ALTERED.values())}{f'|{words}' if words else ''})\s*$"
+    odd = rf"^\s*(?:{'|'.join([*_ALTERED.values(), _GROUPED])}{f'|{words}' if words else ''})\s*$"
     rows = max(1, min(readers.ROWS_AT_ONCE, CELLS_AT_ONCE // len(wanted)))
     plain = {"dtype": str, "na_filter": False, "na_values": None}
     for chunk in readers.parse(content, header, form, wanted, rows, **plain):
@@ -99,6 +106,9 @@ def _note(written: Written, cells: Counter[str], form: TableFormat) -> None:
         if cell in form.gaps:
             written.gaps[cell] += count
             continue
+        if re.fullmatch(_GROUPED, text):
+            written.grouped += count
+            written.examples.setdefault("grouped", text)
         for how, pattern in _ALTERED.items():
             if re.fullmatch(pattern, text):
                 written.altered[how] += count
@@ -134,6 +144,28 @@ def _keep(gaps: Counter[str]) -> str:
     return f"to keep {it} list the words that are gaps without it, such as `data: {{gaps: []}}` (empty cells alone)"
 
 
+def gap_hint(spec: DataSpec, raw: Raw) -> str:
+    """Which words in columns of text were taken for gaps, at the end of a message on missing values."""
+    path = Path(spec.source)
+    if raw.words is None or not is_separated(path):
+        return ""
+    columns = [name for place, name in enumerate(raw.text) if no_words(raw.words[:, place]).any()]
+    found = look_at(path, TableFormat.of(spec), columns)
+    gaps = {name: written.gaps for name, written in found.items() if written.gaps}
+    return "".join(f"; {note}" for note in _gap_notes(gaps))
+
+
+def whole_target(spec: DataSpec) -> bool:
+    """Whether the numbers of a table's target are written as whole ones, without a decimal mark."""
+    path = Path(spec.source)
+    if spec.target is None or not is_separated(path):
+        return path.suffix.lower() == ".jsonl"
+    content, form = content_of(path), TableFormat.of(spec)
+    plain = {"dtype": str, "na_filter": False, "na_values": None}
+    chunks = readers.parse(content, read_header(content, form), form, [spec.target], readers.ROWS_AT_ONCE, **plain)
+    return not any(chunk[spec.target].str.contains(form.decimal, regex=False).any() for chunk in chunks)
+
+
 def written_notes(spec: DataSpec, raw: Raw) -> list[str]:
     """What reading a table in text alters, each in a sentence."""
     path = Path(spec.source)
@@ -144,7 +176,8 @@ def written_notes(spec: DataSpec, raw: Raw) -> list[str]:
     form = TableFormat.of(spec)
     content = content_of(path)
     first = header_note(content, form)
-    found = look_at(path, form, _columns_to_look_at(raw, spec))
+    grouped = _maybe_thousands(raw) if form.decimal == "." and read_header(content, form).separator != "," else []
+    found = look_at(path, form, [*_columns_to_look_at(raw, spec), *grouped])
     text = {*raw.text, *([spec.target] if raw.y.dtype.kind not in "iuf" else [])}
     notes = [] if first is None else [first]
     # A target with gaps is a problem, which names them.
@@ -154,6 +187,51 @@ def written_notes(spec: DataSpec, raw: Raw) -> list[str]:
     for how in _ALTERED:
         columns = {name: written for name, written in numbers.items() if written.altered[how]}
         notes += _altered_notes(how, columns)
+    return [*notes, *_thousands_notes(raw, numbers), *_date_notes(raw)]
+
+
+def _maybe_thousands(raw: Raw) -> list[str]:
+    """The columns whose numbers may be thousands with points between: 1.234 is written so where commas are decimal."""
+    found = []
+    for place, name in enumerate(raw.numeric):
+        known = raw.x[np.isfinite(raw.x[:, place]), place]
+        if len(known) and (np.abs(known) < 1000).all() and (np.abs(known) >= 1).all() and np.mod(known, 1).any():
+            found.append(name)
+    return found
+
+
+def _thousands_notes(raw: Raw, columns: dict[str, Written]) -> list[str]:
+    """Columns of a file without commas between the values in which every number has a point and three digits."""
+    counts = dict(zip(raw.numeric, np.isfinite(raw.x).sum(axis=0).tolist(), strict=True))
+    names = [name for name, written in columns.items() if written.grouped and written.grouped == counts.get(name)]
+    if not names:
+        return []
+    example = columns[names[0]].examples["grouped"]
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+    return [
+        f"column {quoted(names[0])}{more}: every value has three digits behind its point, such as {example!r}, which "
+        f'is read as {float(example)}; if the points group thousands: `data: {{decimal: ",", numbers: '
+        f"[{', '.join(map(in_yaml, names))}]}}`"
+    ]
+
+
+def _date_notes(raw: Raw) -> list[str]:
+    """Columns of whole numbers that are all dates, such as 20260131."""
+    import pandas as pd
+
+    notes = []
+    for place, name in enumerate(raw.numeric):
+        known = raw.x[np.isfinite(raw.x[:, place]), place]
+        if len(known) < 2 or known.min() < _FIRST_DATE or known.max() > _LAST_DATE or np.mod(known, 1).any():
+            continue
+        dates = pd.to_datetime(
+            pd.Series(np.unique(known)).astype(np.int64).astype(str), format="%Y%m%d", errors="coerce"
+        )
+        if len(dates) > 1 and dates.notna().all():
+            notes.append(
+                f"column {quoted(name)} has numbers that are dates, such as {int(known[0])}, and is read as numbers; "
+                f"to take their year, month, day and weekday: {data_key('dates', [name])}"
+            )
     return notes
 
 
@@ -185,7 +263,7 @@ def _altered_notes(how: str, columns: dict[str, Written]) -> list[str]:
         example = written.examples[how]
         notes.append(
             f"column {quoted(name)}: {written.altered[how]} values are written {how}, such as {example!r}, and are "
-            f"read as numbers ({_as_read(example)}); to keep them as written: `data: {{categorical: [{name}]}}`"
+            f"read as numbers ({_as_read(example)}); to keep them as written: {data_key('categorical', [name])}"
         )
     if len(columns) > _SHOWN:
         notes.append(f"{len(columns) - _SHOWN} more columns have numbers that are written {how}")
