@@ -8,6 +8,7 @@ installed packages, Python's own modules and Goodfit's rooms are not the study's
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -50,16 +51,23 @@ class Found:
         files: in the order in which they were found.
         folders: where Python looks for what the study itself names.
         named: files beside it that are no modules, which it names and which therefore it may read.
+        named_alike: files beside it whose names Python's own modules or installed packages have, which go first.
     """
 
     files: dict[Path, None] = field(default_factory=dict)
     folders: dict[Path, None] = field(default_factory=dict)
     named: dict[Path, None] = field(default_factory=dict)
+    named_alike: dict[Path, None] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
         """The folder that all files lie in."""
         return Path(os.path.commonpath([*self.folders, *(file.parent for file in self.files)]))
+
+    @property
+    def hidden(self) -> list[Path]:
+        """Files beside it that no import gives, because an installed package or a module of Python's own goes first."""
+        return [file for file in self.named_alike if file not in self.files]
 
     def code(self) -> Code:
         """With the files' contents; OSError where one cannot be read."""
@@ -72,7 +80,7 @@ def find_code(references: Iterable[str], folders: Sequence[str] = ()) -> Found:
 
     Args:
         references: `/path/to/file.py:name`, or `module:name` of a module in one of the folders; others are left out.
-        folders: where modules are found.
+        folders: where modules are found, after those beside a file.
     """
     found = Found()
     for reference in references:
@@ -81,7 +89,7 @@ def find_code(references: Iterable[str], folders: Sequence[str] = ()) -> Found:
             file = Path(os.path.abspath(place))  # noqa: PTH100 - a link keeps its name, beside its neighbours
             if file.is_file():
                 found.folders[package_root(file)] = None
-                _add(found, file, tuple(dict.fromkeys((file.parent, package_root(file)))))
+                _add(found, file, tuple(dict.fromkeys((file.parent, package_root(file), *map(Path, folders)))))
         elif colon:
             folder = _add_module(found, place, tuple(Path(folder) for folder in folders))
             if folder is not None:
@@ -97,15 +105,18 @@ def _add(found: Found, file: Path, folders: tuple[Path, ...]) -> None:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError, OSError, RecursionError):
         return  # the import says what is wrong with it
+    if _changes_path(tree):
+        folders = tuple(dict.fromkeys((*folders, *_folders_added(file, tree))))
     for level, name in _imports(tree):
-        if level:
+        if level and level <= len(file.parents):
             package = file.parents[level - 1]
             _add_packages(found, package, folders)
             _add_module(found, name, (package,), relative=True)
-        else:
+        elif not level:
             _add_module(found, name, folders)
     if _computes_imports(tree):
         _add_neighbours(found, file, folders)
+        _add_named_packages(found, tree, folders)
     for text in _texts(tree):
         beside = _beside(file.parent, text)
         if beside is not None:
@@ -122,7 +133,8 @@ def _add_packages(found: Found, package: Path, folders: tuple[Path, ...]) -> Non
 def _add_module(found: Found, name: str, folders: tuple[Path, ...], *, relative: bool = False) -> Path | None:
     """A module with the packages that it lies in; the one of the folders that has it, None where it is not theirs."""
     first, *_ = parts = name.split(".") if name else [""]
-    if not relative and (first in OURS or first in sys.stdlib_module_names or _installed(first)):
+    if not relative and (first in OURS or _goes_first(first)):
+        _note_named_alike(found, first, folders)
         return None
     for folder in folders:
         place = folder
@@ -146,6 +158,24 @@ def _add_neighbours(found: Found, file: Path, folders: tuple[Path, ...]) -> None
     package = (file.parent / "__init__.py").is_file()
     for beside in sorted(file.parent.rglob("*.py") if package else file.parent.glob("*.py")):
         _add(found, beside, folders)
+
+
+def _add_named_packages(found: Found, tree: ast.Module, folders: tuple[Path, ...]) -> None:
+    """All modules of the packages that a file names, in an import or in a text such as `"nets." + name`."""
+    names = {name.partition(".")[0] for level, name in _imports(tree) if not level}
+    names |= {first for text in _texts(tree) if (first := text.partition(".")[0]).isidentifier()}
+    for name in sorted(names - OURS):
+        package = next((folder / name for folder in folders if (folder / name).is_dir()), None)
+        if package is not None and not _goes_first(name):
+            for module in sorted(package.rglob("*.py")):
+                _add(found, module, (*folders, package.parent))
+
+
+def _note_named_alike(found: Found, name: str, folders: tuple[Path, ...]) -> None:
+    """Note a file beside the code that is not what `import name` gives."""
+    places = (folder / end for folder in folders for end in (f"{name}.py", f"{name}/__init__.py"))
+    if name not in OURS and (file := next((place for place in places if place.is_file()), None)) is not None:
+        found.named_alike[file] = None
 
 
 def package_root(file: Path) -> Path:
@@ -197,6 +227,23 @@ def _computes_imports(tree: ast.Module) -> bool:
     return any(_called(call) in _COMPUTED and _literal_import(call) is None for call in calls)
 
 
+def _changes_path(tree: ast.Module) -> bool:
+    """Whether a file has Python look for modules in further folders."""
+    attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "path")
+    return any(isinstance(node.value, ast.Name) and node.value.id == "sys" for node in attributes)
+
+
+def _folders_added(file: Path, tree: ast.Module) -> Iterator[Path]:
+    """The folders that a file may add to sys.path: those that it lies in, and those that its texts name there."""
+    above = file.parents[:3]
+    yield from above
+    for text in _texts(tree):
+        for folder in above:
+            with contextlib.suppress(OSError, ValueError):
+                if (place := Path(os.path.normpath(folder / text))).is_dir():
+                    yield place
+
+
 def _texts(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) <= 200:
@@ -211,6 +258,11 @@ def _beside(folder: Path, text: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return path if is_data else None
+
+
+def _goes_first(name: str) -> bool:
+    """Whether Python finds a module of this name before one beside a trainer."""
+    return name in sys.stdlib_module_names or _installed(name)
 
 
 @functools.lru_cache(maxsize=1024)

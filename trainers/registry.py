@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -257,7 +258,8 @@ def _forget_changed(path: Path) -> None:
 @functools.lru_cache(maxsize=256)
 def _module_name(path: Path) -> str:
     """The name that a user's file is imported by; within its package where it imports from there."""
-    name = f"goodfit_trainer_{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
+    stem = re.sub(r"\W", "_", path.stem)  # a dot would make a package of it
+    name = f"goodfit_trainer_{stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
     if not imports_relatively(path):
         return name
     return ".".join([*path.parent.relative_to(package_root(path)).parts, name])
@@ -366,13 +368,25 @@ def not_installed(error: ModuleNotFoundError) -> str:
     package = (error.name or "").partition(".")[0]
     if package in OURS and "." in (error.name or ""):
         return f"the module {error.name}; the name {package} is Goodfit's own: rename the user's {package}"
+    if "." in (error.name or "") and (place := _place_of(package)) is not None:
+        return f"the module {error.name}, which is not in the package {package} ({place})"
     if _elsewhere:
         return (
             f"the package {package}, which {_elsewhere[0]} lack, and no module of that name came with the study; "
             "name it under `requirements:`, or have it installed there"
         )
     wanted = f"'goodfit[{EXTRAS[package]}]'" if package in EXTRAS else package
-    return f"the package {package}, which is not installed: pip install {wanted}"
+    own = "" if package in EXTRAS else f"; if {package} is a module of your own, put it beside the file that imports it"
+    return f"the package {package}, which is not installed: pip install {wanted}{own}"
+
+
+def _place_of(package: str) -> str | None:
+    """The folder of a package that can be imported."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    return next(iter(spec.submodule_search_locations or ()), None) if spec is not None else None
 
 
 def not_sent(error: BaseException) -> str:

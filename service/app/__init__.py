@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
     from service.app.models import load_model, model_folder, open_checkpoint
-    from service.app.notes import approximately, expected_complete, notes_of
+    from service.app.notes import approximately, expected_complete, hidden_modules, notes_of
     from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from service.app.reopening import Reopened, Reopening, reopen
     from service.app.reporting import report_of
@@ -40,7 +40,7 @@ _PLACES = {
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
-    "notes": ["approximately", "expected_complete", "notes_of"],
+    "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
@@ -75,6 +75,7 @@ __all__ = [
     "diagnose_of",
     "expected_complete",
     "forget_blank",
+    "hidden_modules",
     "how_it_failed",
     "live_state",
     "load_model",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,17 @@ def notes_of(spec: StudySpec, settings: Settings | None = None) -> list[str]:
         *_grid(spec),
         *_complete(spec),
         *_mixed(spec),
+        *_hidden(spec),
         *(_resources(spec) if settings is not None and settings.ray_address is None else ()),
     ]
+
+
+def hidden_modules(files: Iterable[str]) -> str:
+    """What to say of modules beside a study's code that an import of their names does not give."""
+    return (
+        f"{', '.join(files)}: an import of this name gives Python's own module or the installed package, which go "
+        "before files beside a trainer; give the file another name"
+    )
 
 
 def usual_direction(metric: str) -> str | None:
@@ -100,6 +109,14 @@ def _through(trials: float, rungs: int, eta: int) -> float:
         passed += (whole - 10_000) / eta if whole > 10_000 else 0.0
         trials = passed if whole else trials
     return trials
+
+
+def _hidden(spec: StudySpec) -> Iterator[str]:
+    from service.app.code import find_own_code
+
+    lies_here = any(Path(place).is_absolute() for place in (spec.trainer, *spec.modules))
+    if lies_here and (hidden := find_own_code(spec).hidden):
+        yield hidden_modules(sorted(os.path.relpath(file) for file in hidden))
 
 
 def _direction(spec: StudySpec) -> Iterator[str]:

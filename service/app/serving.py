@@ -25,6 +25,7 @@ from service.runner import RENEWALS
 from service.settings import Settings, is_dead, make_folder, owner
 from service.spec import StudySpec
 from trainers.readable import readable
+from trainers.registry import use_packages_of
 from trainers.withheld import KEYS, PRIVATE, take
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
     How it ends stands in the store; what went wrong on the way, in the runner's log.
     """
     take(os.environ, (*PRIVATE, *KEYS))  # before anything of the study is imported
+    use_packages_of("the workers")
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         try:

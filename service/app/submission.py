@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -32,7 +31,7 @@ FILES = 200
 CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone
 CODE_SECONDS = 120.0  # that a study's own code has to be imported
 
-_FILE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_. -]{0,99}/){0,20}[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.py")
+DEPTH, NAME_BYTES = 20, 200  # of the folders in a file's path, and of each name in it
 _NO_CODE = (
     "{!r} is code of the study's own, and this server runs none; use an installed trainer, "
     "or ask for a server that was started with --allow-code"
@@ -51,6 +50,7 @@ class Submission:
     fresh: bool = False
     file: str = "the study"  # how messages name it
     left: tuple[str, ...] = ()  # files beside its code that the code names and that do not come along
+    hidden: tuple[str, ...] = ()  # modules beside its code whose names installed packages or Python's own modules have
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ def read_submission(submission: Submission, rules: Rules, folder: Path) -> Study
     from service.app.checking import check
     from service.spec import read_foreign
 
+    _check_names(folder, submission.files)
     gate = _Gate(rules, frozenset(submission.files))
     spec = read_foreign(submission.spec, submission.file, folder, submission.overrides, gate.admit)
     if _is_checked(spec) and not spec.requirements:
@@ -227,10 +228,36 @@ def _check_files(submission: Submission, rules: Rules) -> None:
     if submission.files and not rules.allow_code:
         raise errors.InputError("files came with the study, and this server runs no code of a study's own")
     for name in submission.files:
-        if not _FILE.fullmatch(name):
+        if not _is_plain(name):
             raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py or nets/blocks.py")
     if sum(map(len, submission.files.values())) > FILES_CHARACTERS:
         raise errors.InputError(f"the files that came with the study have more than {FILES_CHARACTERS} characters")
+
+
+def _check_names(folder: Path, files: Iterable[str]) -> None:
+    """Refuse files that would not be used: an import would give the installed package of their name."""
+    from trainers.code import find_code
+
+    places = {folder / name for name in files}
+    hidden = places & find_code(f"{place}:" for place in places).named_alike.keys()
+    used = find_code(f"{place}:" for place in places - hidden).files.keys()
+    if sent := sorted(file.relative_to(folder).as_posix() for file in hidden - used):
+        raise errors.InputError(
+            f"{', '.join(sent)}: a package of that name is installed on the server's workers and goes before it; "
+            "give the file another name"
+        )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is that of a Python file below the study's own folder, as any file system takes it."""
+    parts = name.split("/")
+    return (
+        name.endswith(".py")
+        and len(parts) <= DEPTH + 1
+        and name.isprintable()
+        and "\\" not in name
+        and all(part and not part.startswith(".") and len(part.encode()) <= NAME_BYTES for part in parts)
+    )
 
 
 def _is_checked(spec: StudySpec) -> bool:

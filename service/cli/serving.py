@@ -59,6 +59,7 @@ def submit(
 
 def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
     """Name the modules that go with a study to the server, and the files that its code names and that do not."""
+    from service import app
     from service.cli.live import say
     from service.client.sending import packed, submission_of
 
@@ -67,6 +68,8 @@ def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
         say(f"sent with the study: {', '.join(sorted(sent.files))}")
     if sent.left:
         say(f"not sent: {', '.join(sent.left)}; the code names it, but only modules travel: see `data:` for data")
+    if sent.hidden:
+        say(f"not sent: {app.hidden_modules(sent.hidden)}")
 
 
 @cli.command()

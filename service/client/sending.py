@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from trainers.code import find_code
 
 if TYPE_CHECKING:
     from service.spec import StudySpec
-    from trainers.code import Found
 
 StudyFile = str | Path | Mapping[str, Any]
 
@@ -90,7 +89,8 @@ def packed(submission: Submission) -> Submission:
     if space.suffix and space.is_file():
         changes.append(f"space={json.dumps(_document(_text(space), str(space)))}")
     overrides = (*submission.overrides, *changes)
-    return replace(submission, overrides=overrides, files=files, left=_left(found))
+    left, hidden = _relative(found.named), _relative(found.hidden)
+    return replace(submission, overrides=overrides, files=files, left=left, hidden=hidden)
 
 
 def _located(folder: Path, reference: str) -> str:
@@ -103,9 +103,9 @@ def _located(folder: Path, reference: str) -> str:
     return f"{os.path.abspath(place)}:{attribute}"  # noqa: PTH100 - a link keeps its name, beside its neighbours
 
 
-def _left(found: Found) -> tuple[str, ...]:
-    """What the code names beside itself and is not sent: files that are no modules."""
-    return tuple(sorted(os.path.relpath(file) for file in found.named))
+def _relative(files: Iterable[Path]) -> tuple[str, ...]:
+    """Files as they are named from here."""
+    return tuple(sorted(os.path.relpath(file) for file in files))
 
 
 def _check_size(files: Mapping[str, str]) -> None:
@@ -154,5 +154,9 @@ def _document(text: str, name: str) -> object:
 def _text(place: Path) -> str:
     try:
         return place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{place} cannot be sent with the study: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except OSError as error:
         raise InputError(f"{place} cannot be sent with the study: {error}") from error

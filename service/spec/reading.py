@@ -209,8 +209,7 @@ class _Reading:
         check_draft(draft, self._say)
         self._read_start(space)
         self._parts["defaults"] = _defaults(trainer, space, self._parts.get("data"))
-        reference = self._parts.get("trainer", "")
-        if ":" in reference and ".py:" not in reference:
+        if ":" in self._parts.get("trainer", "") or ".py:" in str(source):
             self._parts["modules"] = modules
         return space
 
@@ -228,9 +227,10 @@ class _Reading:
         """Where modules that the study names are found, after the installed ones."""
         if not self._foreign:
             return str(self._base), str(Path.cwd())
-        place = self._base.joinpath(*self._parts.get("trainer", "").partition(":")[0].split("."))
-        came_along = place.with_name(f"{place.name}.py").is_file() or (place / "__init__.py").is_file()
-        return (str(self._base),) if came_along else ()
+        from trainers.code import package_root
+
+        came_along = [self._base, *(package_root(file) for file in sorted(self._base.rglob("*.py")))]
+        return tuple(dict.fromkeys(map(str, came_along))) if len(came_along) > 1 else ()
 
     def _read_start(self, space: Space) -> None:
         """The configurations to begin with, in the types of a space that is right."""

@@ -59,6 +59,27 @@ def test_what_the_code_names_and_is_not_sent_is_known(tmp_path: Path, monkeypatc
     assert packed(submission_of(study(tmp_path, trainer="tune.py:train"))).left == ("weights.json",)
 
 
+def test_modules_that_would_not_be_imported_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, tune="import calendar, shapes", shapes="import numpy", calendar="", numpy="")
+    sent = packed(submission_of(study(tmp_path, trainer="tune.py:train")))
+    assert sorted(sent.files) == ["shapes.py", "tune.py"]
+    assert sent.hidden == ("calendar.py", "numpy.py")
+
+
+@pytest.mark.parametrize("place", ["study", "working folder"])
+def test_modules_beside_the_study_and_here_travel_with_a_trainer_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "studies").mkdir()
+    lay(tmp_path, studies__code__tune="import shapes")
+    lay(tmp_path / "studies" if place == "study" else tmp_path, shapes="")
+    monkeypatch.chdir(tmp_path)
+    sent = packed(submission_of(study(tmp_path / "studies", trainer="code/tune.py:train")))
+    beside = {"code/tune.py", "shapes.py"} if place == "study" else {"studies/code/tune.py", "shapes.py"}
+    assert set(sent.files) == beside
+
+
 def test_more_than_can_be_sent_is_said_with_the_largest_file(tmp_path: Path) -> None:
     lay(tmp_path, tune="import weights", weights=f"W = '{'x' * 2**20}'")
     with pytest.raises(InputError, match=r"2 files of .* can be sent: make a package .* the largest: weights\.py"):

@@ -51,6 +51,61 @@ def test_what_a_trainer_imports_from_beside_it_belongs_to_it(tmp_path: Path, lin
     assert ("pkg/__init__.py" in found) == ("pkg" in line)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import importlib\ndef load(name):\n    return importlib.import_module('nets.' + name)",
+        "import importlib\ndef load(name):\n    return importlib.import_module(f'nets.{name}')",
+        "import importlib\nFROM = 'nets'\ndef load(name):\n    return importlib.import_module(FROM + '.' + name)",
+        "import importlib\ndef load(name):\n    return importlib.import_module('.' + name, package='nets')",
+        "import pkgutil, importlib, nets\nALL = [importlib.import_module(f'nets.{m.name}') for m in "
+        "pkgutil.iter_modules(nets.__path__)]",
+    ],
+)
+@pytest.mark.parametrize("first", ["nets/__init__.py", "nets/notes.py"])
+def test_modules_of_a_package_that_are_imported_by_names_made_up_travel(tmp_path: Path, line: str, first: str) -> None:
+    lay(tmp_path, {"tune.py": line, first: "", "nets/small.py": "", "nets/parts/big.py": "import leaf", "leaf.py": ""})
+    lay(tmp_path, {"other/small.py": ""})
+    found = names(tmp_path, "tune.py:train")
+    assert {"nets/small.py", "nets/parts/big.py", "leaf.py"} <= set(found)
+    assert "other/small.py" not in found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))",
+        "sys.path.append(str(Path(__file__).parent / 'lib'))",
+        "sys.path.append('code/lib')",
+        "sys.path.append('../code/lib')",
+    ],
+)
+def test_modules_of_a_folder_that_a_trainer_adds_to_the_path_travel(tmp_path: Path, line: str) -> None:
+    text = f"import os, sys\nfrom pathlib import Path\n{line}\nimport shapes"
+    lay(tmp_path, {"code/tune.py": text, "code/lib/shapes.py": "import parts", "code/lib/parts.py": ""})
+    assert names(tmp_path, "code/tune.py:train") == ["lib/parts.py", "lib/shapes.py", "tune.py"]
+
+
+def test_modules_above_a_trainer_that_adds_their_folder_to_the_path_travel(tmp_path: Path) -> None:
+    text = "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parents[1]))\nimport shapes"
+    lay(tmp_path, {"code/tune.py": text, "shapes.py": ""})
+    assert names(tmp_path, "code/tune.py:train") == ["code/tune.py", "shapes.py"]
+
+
+def test_modules_beside_the_study_file_travel_with_a_trainer_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    lay(tmp_path, {"code/tune.py": "import shapes", "shapes.py": ""})
+    assert names(tmp_path, "code/tune.py:train", tmp_path) == ["code/tune.py", "shapes.py"]
+
+
+def test_modules_whose_names_are_taken_are_known(tmp_path: Path) -> None:
+    lay(tmp_path, {"tune.py": "import yaml, calendar, torch.nn", "calendar.py": "", "torch/__init__.py": ""})
+    found = find_code([f"{tmp_path}/tune.py:train"])
+    assert sorted(file.relative_to(tmp_path).as_posix() for file in found.hidden) == [
+        "calendar.py",
+        "torch/__init__.py",
+    ]
+
+
 def test_what_nobody_imports_stays_where_it_is(tmp_path: Path) -> None:
     lay(tmp_path, {"tune.py": "import torch, os, no_such_module", "other.py": "", "torch.py": "", "os.py": ""})
     assert names(tmp_path, "tune.py:train") == ["tune.py"]

@@ -129,7 +129,7 @@ def test_a_file_that_lacks_a_package_says_what_to_install(
 ) -> None:
     def refuse(name: str, *rest: Any, **more: Any) -> Any:
         if name.partition(".")[0] == package:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         return imported(name, *rest, **more)
 
     imported = builtins.__import__
@@ -137,9 +137,30 @@ def test_a_file_that_lacks_a_package_says_what_to_install(
     file = on_path / "needs_more.py"
     file.write_text(f"import {package}.callbacks")
     told = f"{file} needs the package {package}, which is not installed: pip install {install}"
+    if package == "flax":  # which may be anything
+        told += "; if flax is a module of your own, put it beside the file that imports it"
     with pytest.raises(BadTrainer) as caught:
         resolve(f"{file}:train")
     assert str(caught.value) == told
+
+
+def test_a_module_that_its_package_lacks_is_named_and_nothing_to_install(on_path: Path) -> None:
+    (on_path / "blocks").mkdir()
+    (on_path / "blocks" / "__init__.py").write_text("")
+    file = on_path / "needs_more.py"
+    file.write_text("from blocks.gone import f")
+    with pytest.raises(BadTrainer) as caught:
+        resolve(f"{file}:train")
+    assert (
+        str(caught.value)
+        == f"{file} needs the module blocks.gone, which is not in the package blocks ({on_path}/blocks)"
+    )
+
+
+@pytest.mark.parametrize("name", ["tune.v2 (1).py", "größe 2.py", "-.py"])
+def test_a_file_may_be_called_anything(on_path: Path, name: str) -> None:
+    (on_path / name).write_text("def train(trial): ...")
+    assert resolve(f"{on_path}/{name}:train").name == "train"
 
 
 def test_installed_packages_add_trainers_by_entry_points(on_path: Path) -> None:

@@ -200,13 +200,43 @@ def test_code_that_cannot_be_imported_is_said(open_minded: Place, text: str, sai
     "name",
     [
         *("../x.py", "/tmp/x.py", "x", "x.pyc", "a/../b.py", "a//b.py", "./b.py", "a\\b.py", ".a/b.py", "a/"),
-        *(".py", "x.py\n", "", "con\x00.py", "ü.py"),
+        *(".py", "x.py\n", "", "con\x00.py", "x\u202e.py", f"{'x' * 200}.py", "a/" * 30 + "b.py"),
     ],
 )
 def test_files_have_plain_names(open_minded: Place, name: str) -> None:
     answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files={name: NET}))
     assert answer.status_code == 400, answer.text
     assert "plain file name" in answer.text
+
+
+@pytest.mark.parametrize("name", ["my net.py", "größe.py", "net.v2 (1).py", "模型/my_net.py"])
+def test_files_may_be_called_as_people_call_them(open_minded: Place, name: str) -> None:
+    answer = open_minded.http().post("/v1/studies", json=own(trainer=f"{name}:my-net", files={name: NET}))
+    assert answer.status_code == 201, answer.text
+
+
+def test_code_finds_what_lies_beside_the_study_file(open_minded: Place) -> None:
+    files = {"code/my_net.py": f"import shapes\n{NET}", "shapes.py": "import leaf", "lib/leaf.py": ""}
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="code/my_net.py:my-net", files=files))
+    assert answer.status_code == 201, answer.text
+
+
+def test_files_that_an_installed_package_would_take_the_place_of_are_named(open_minded: Place) -> None:
+    files = {"my_net.py": f"import yaml, numpy\n{NET}", "numpy.py": "", "unused.py": ""}
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="my_net.py:my-net", files=files))
+    assert answer.status_code == 400, answer.text
+    assert "numpy.py: a package of that name is installed on the server's workers" in answer.text
+
+
+def test_a_module_of_a_package_may_have_the_name_of_an_installed_one(open_minded: Place) -> None:
+    files = {
+        "nets/__init__.py": "",
+        "nets/my_net.py": f"import numpy, yaml\nfrom .numpy import x\nfrom nets.yaml import y\n{NET}",
+        "nets/numpy.py": "x = 1",
+        "nets/yaml.py": "y = 1",
+    }
+    answer = open_minded.http().post("/v1/studies", json=own(trainer="nets/my_net.py:my-net", files=files))
+    assert answer.status_code == 201, answer.text
 
 
 PACKAGE = {
