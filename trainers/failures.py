@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import traceback
@@ -67,6 +68,8 @@ def describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     if isinstance(error, ModuleNotFoundError) and error.name:
         text = f"the trainer needs {not_installed(error)}"
+    if isinstance(error, AttributeError) and dataclasses.is_dataclass(error.obj):
+        text += f"; it has: {', '.join(field.name for field in dataclasses.fields(error.obj))}"
     frame = _users_frame(error)
     place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
     return f"{text}{place}{not_sent(error)}"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trainers.errors import BadTrainer, Damaged, MetricMissing
+from trainers.familiar import no_attribute, report_problem
 from trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
 from trainers.messages import Assignment, Message, Reported
 from trainers.readable import readable
@@ -128,6 +129,11 @@ class Trial:
         self._saved_at = -math.inf
         self._save_cost = 0.0
 
+    if not TYPE_CHECKING:  # a checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(no_attribute(name), name=name, obj=self)
+
     @property
     def artifacts(self) -> Path:
         """Where it may leave files for people, such as pictures of samples; they go to MLflow when it has ended."""
@@ -234,7 +240,9 @@ class Trial:
                     "an epoch without validation is reported by trial.report(train=...)"
                 )
 
-    def report(self, train: Mapping[str, Any] | None = None, val: Mapping[str, Any] | None = None) -> None:
+    def report(
+        self, train: Mapping[str, Any] | None = None, val: Mapping[str, Any] | None = None, **others: object
+    ) -> None:
         """Send the epoch's metrics. Does not wait for anyone.
 
         An epoch without validation has no `val`; one metric that was not measured may be None.
@@ -242,11 +250,14 @@ class Trial:
         Args:
             train: metrics on the training split, by plain names: {"loss": 0.3, "accuracy": 0.9}.
             val: the same on the validation split.
+            others: nothing; what other libraries' reports take is refused with what to write instead.
 
         Raises:
             BadTrainer: called outside `for epoch in trial.epochs()`, or a metric is no number.
             MetricMissing: the first validation lacks the study's objective.
         """
+        if problem := report_problem(train, val, others):
+            raise BadTrainer(problem)
         epoch = self._epoch + 1
         if epoch != self._training:
             twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"

@@ -160,6 +160,39 @@ def test_a_parameter_that_is_not_there_names_those_that_are_and_the_nearest(ask:
     assert not hasattr(config, "lr")
 
 
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda trial: trial.suggest_float("lr", 0, 1), "declared in the study file under `space:`.*trial.config"),
+        (lambda trial: trial.params["lr"], "'params': its hyperparameters are in trial.config"),
+        (lambda trial: trial.should_prune(), "`for epoch in trial.epochs\\(\\)` ends when the trial is pruned"),
+        (lambda trial: trial.set_user_attr("a", 1), "trial.artifacts"),
+        (lambda trial: trial.numbre, "Goodfit's trial has no 'numbre'$"),
+    ],
+)
+def test_what_other_libraries_trials_have_names_what_takes_its_place(tmp_path: Path, ask: Any, told: str) -> None:
+    trial = handle(tmp_path, Line())
+    with pytest.raises(AttributeError, match=told):
+        ask(trial)
+    assert not hasattr(trial, "suggest_int")
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (lambda trial: trial.report(0.5, 1), "by name, such as trial.report.*; got float 0.5"),
+        (lambda trial: trial.report(val={"accuracy": 0.5}, step=3), "does not take step: the epochs are counted by"),
+        (lambda trial: trial.report(eval_loss=0.5, epoch=1), "does not take eval_loss, epoch$"),
+        (lambda trial: trial.report(val=[0.5]), "got list"),
+    ],
+)
+def test_a_report_as_other_libraries_have_it_says_how_it_is_written(tmp_path: Path, report: Any, told: str) -> None:
+    trial = handle(tmp_path, Line())
+    next(trial.epochs())
+    with pytest.raises(BadTrainer, match=told):
+        report(trial)
+
+
 def test_a_metric_that_is_no_number_is_refused_by_name(tmp_path: Path) -> None:
     trial = handle(tmp_path, Line())
     next(trial.epochs())

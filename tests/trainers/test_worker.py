@@ -101,6 +101,24 @@ def test_a_missing_parameter_points_to_the_users_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_missing_field_of_a_config_dataclass_names_those_that_are_there(tmp_path: Path) -> None:
+    text = """
+from dataclasses import dataclass
+from trainers import register
+
+@dataclass(frozen=True)
+class Config:
+    width: int = 8
+    learning_rate: float = 0.1
+
+@register("theirs", config=Config)
+def train(trial):
+    print(trial.config.lr)
+"""
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text))
+    assert "no attribute 'lr'; it has: width, learning_rate (theirs.py:12)" in str(line.ended.message)
+
+
 def test_optunas_trial_pruned_is_pruned_and_leaves_no_traceback(tmp_path: Path) -> None:
     text = f"import optuna\nclass Mine(optuna.TrialPruned): ...\n{LOOP}{REPORT}\n        raise Mine"
     line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text))
