@@ -35,6 +35,7 @@ CHOICES = 4  # in one of them
 LONG_WASTE = 0.5  # of the epochs after the best one, before a good fit is worth shortening
 SPARE = 5  # epochs after the best one that are worth training
 FEWEST = 5  # epochs; as in the rule
+LATE = 2 / 3  # of the epochs: where the best one is earlier, the objective has settled
 CLASSES = {"val/accuracy", "val/balanced_accuracy", "val/f1"}  # that a loss can part from
 STOP = "training: {stop_on: overfit}"
 
@@ -49,7 +50,7 @@ def advise(
         params: the trial's hyperparameters.
         metric: the objective.
         direction: of the metric that it was judged by.
-        pruned: whether the trial was stopped because others did better.
+        pruned: whether the trial was stopped by the study's pruning, or gave itself up.
     """
     loss = direction == "minimize"
     match diagnosis.verdict:
@@ -60,7 +61,7 @@ def advise(
         case Verdict.DIVERGED:
             told = _against_divergence(diagnosis, params)
         case Verdict.UNFINISHED:
-            told = _of_pruned(diagnosis) if pruned else _to_finish(diagnosis, params, loss=loss)
+            told = _of_pruned(diagnosis) if pruned else _to_finish(diagnosis, params, metric, loss=loss)
         case Verdict.GOOD_FIT:
             told = _to_save_time(diagnosis)
     return tuple(told[:MOST])
@@ -92,7 +93,7 @@ def _against_overfitting(diagnosis: Diagnosis, params: Params, metric: str, *, l
 def _no_lever(spent: bool) -> str:
     if spent:
         return "What regularizes is as strong as it helps already: more training rows are left, or a smaller net."
-    return "None of this trial's hyperparameters regularizes: add dropout or weight_decay to the space."
+    return "None of this trial's hyperparameters is known to regularize: add dropout or weight_decay to the space."
 
 
 def _against_underfitting(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]:
@@ -114,9 +115,11 @@ def _against_underfitting(diagnosis: Diagnosis, params: Params, *, loss: bool) -
     if value is not None and rate.low <= value <= rate.high:
         others = [shown(other) for other in (value * 10, value / 10) if rate.low <= other <= rate.high]
         if others:
-            told.append(f"try learning_rate {' and '.join(others)} in place of {shown(value)}")
+            told.append(f"try {rate.key(params)} {' and '.join(others)} in place of {shown(value)}")
     if not told:
-        told = ["none of this trial's hyperparameters gives a net more room: add learning_rate or width to the space"]
+        missing = [lever.name for lever in (rate, CAPACITY[0]) if not has([lever], params)]
+        add = f": add {either(missing)} to the space" if missing else ""
+        told = [f"none of this trial's hyperparameters is known to give a net more room{add}"]
     return _sentences(happened, told)
 
 
@@ -126,7 +129,7 @@ def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
     rate = learning_rate(params)
     value = rate.value(params)
     if value is not None and value > rate.low:
-        told.append(f"lower the step: learning_rate below {shown(value)} ({usual(params)})")
+        told.append(f"lower the step: {rate.key(params)} below {shown(value)} ({usual(params)})")
     clip = params.get("clip_norm", ...)
     if clip is None or clip == 0:
         told.append("clip the gradients: clip_norm is off, 1.0 is a usual start")
@@ -138,33 +141,45 @@ def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
         told.append(f"if that is not enough: {lower[0]}" if told else f"lower the step: {lower[0]}")
     if value is not None and value <= rate.low:
         told.append(
-            f"learning_rate {shown(value)} is too small to do this alone: look for NaN and huge values in the data"
+            f"{rate.key(params)} {shown(value)} is too small to do this alone: look for NaN and huge values in the data"
         )
     if not told:
-        told = ["none of this trial's hyperparameters sets the step: add learning_rate or clip_norm to the space"]
+        told = [
+            "none of this trial's hyperparameters is known to set the step: add learning_rate or clip_norm to the space"
+        ]
     return _sentences(since, told)
 
 
-def _to_finish(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]:
+def _to_finish(diagnosis: Diagnosis, params: Params, metric: str, *, loss: bool) -> list[str]:
     epochs, slope = diagnosis.epochs, diagnosis.slope
     if epochs < FEWEST:
         return [f"A trend needs {FEWEST} epochs, and there {'was' if epochs == 1 else 'were'} {epochs or 'none'}."]
     if slope is None or slope >= 0:
         return [f"Train longer than {epochs} epochs (training: {{epochs: {2 * epochs}}})."]
     way = "falling" if loss else "rising"
+    told = f"{diagnosis.judged_by} was still {way} by {-slope:.2g} an epoch"
+    best = diagnosis.best_epoch
+    if diagnosis.judged_by != metric and best and best < LATE * epochs:
+        return [f"{told}, yet {metric} was best at epoch {best} of {epochs}: more epochs need not make it better."]
     more = max(1, epochs // 5)
-    told = [
-        f"{diagnosis.judged_by} was still {way} by {-slope:.2g} an epoch, so {more} more would win up to "
-        f"{-slope * more:.2g}: train longer than {epochs} (training: {{epochs: {2 * epochs}}})."
-    ]
+    if not _impossible(-slope * more, diagnosis.level, loss=loss):
+        told += f", so {more} more would win up to {-slope * more:.2g}"
+    advice = [f"{told}: train longer than {epochs} (training: {{epochs: {2 * epochs}}})."]
     if faster := learning_rate(params).raised(params):
-        told.append(f"Or learn faster: {faster}.")
-    return told
+        advice.append(f"Or learn faster: {faster}.")
+    return advice
+
+
+def _impossible(gain: float, level: float | None, *, loss: bool) -> bool:
+    """Whether a gain would take a loss below 0, or a share such as an accuracy above 1."""
+    if level is None:
+        return False
+    return 0 < level < gain if loss else 0 < level <= 1 < level + gain
 
 
 def _of_pruned(diagnosis: Diagnosis) -> list[str]:
     epochs = diagnosis.epochs
-    return [f"It was pruned after {epochs} epoch{'' if epochs == 1 else 's'}: others did better by then."]
+    return [f"It was pruned after {epochs} epoch{'' if epochs == 1 else 's'}: how it would have ended is not known."]
 
 
 def _to_save_time(diagnosis: Diagnosis) -> list[str]:

@@ -1,7 +1,8 @@
 """The hyperparameters that advice may turn, each with the range in which turning it makes sense.
 
-Names and kinds are those that Goodfit's trainers share. The ranges are common practice for nets of the
-sizes that are searched here; advice never points beyond them. Only what the trial has is spoken of.
+Names and kinds are those that Goodfit's trainers share, and other common names of the same things. The ranges
+are common practice for nets of the sizes that are searched here; advice never points beyond them. Only what the
+trial has is spoken of.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.spec.hyperparameters import OTHER_NAMES
+
 Params = Mapping[str, Any]
+
+_UNCLEAR = {"step_size", "decay"}  # also of a schedule
+_ALSO = {
+    name: tuple(other for other, meant in OTHER_NAMES.items() if meant == name and other not in _UNCLEAR)
+    for name in set(OTHER_NAMES.values())
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +31,13 @@ class Lever:
     low: float
     high: float
 
+    def key(self, params: Params) -> str:
+        """The name that the trial has for it: its own, or another that the field uses, such as lr."""
+        return next((key for key in (self.name, *_ALSO.get(self.name, ())) if key in params), self.name)
+
     def value(self, params: Params) -> float | None:
         """The trial's; None where it has none, or it is no number."""
-        value = params.get(self.name)
+        value = params.get(self.key(params))
         return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
     def raised(self, params: Params) -> str | None:
@@ -32,19 +45,19 @@ class Lever:
         value = self.value(params)
         if value is None or value >= self.high:
             return None
-        return f"{self.name} above {shown(value)}" + ("" if value else f" ({shown(self.low)} is a usual start)")
+        return f"{self.key(params)} above {shown(value)}" + ("" if value else f" ({shown(self.low)} is a usual start)")
 
     def lowered(self, params: Params) -> str | None:
         """The words for less of it."""
         value = self.value(params)
-        return None if value is None or value <= self.low else f"{self.name} below {shown(value)}"
+        return None if value is None or value <= self.low else f"{self.key(params)} below {shown(value)}"
 
     def excessive(self, params: Params) -> str | None:
         """The words for less of it where it is beyond its range."""
         value = self.value(params)
         if value is None or value <= self.high:
             return None
-        return f"{self.name} from {shown(value)} to {shown(self.high)} or less"
+        return f"{self.key(params)} from {shown(value)} to {shown(self.high)} or less"
 
 
 LABEL_SMOOTHING = Lever("label_smoothing", 0.05, 0.2)
@@ -100,7 +113,7 @@ def excessive(levers: Sequence[Lever], params: Params) -> list[str]:
 
 def has(levers: Sequence[Lever], params: Params) -> bool:
     """Whether the trial has any of them."""
-    return any(lever.name in params for lever in levers)
+    return any(lever.key(params) in params for lever in levers)
 
 
 def either(choices: Sequence[str]) -> str:

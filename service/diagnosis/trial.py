@@ -84,7 +84,7 @@ def diagnose_trial(
         reachable: the best objective of the study so far.
         baselines: what a trivial model gets, by metric: of the objective and of val/loss.
         params: the trial's hyperparameters, for the advice.
-        pruned: whether it was stopped because others did better, for the advice.
+        pruned: whether it was pruned, for the advice.
     """
     orientation(direction)
     series = _series(reports)

@@ -36,12 +36,13 @@ benchmarks/curves.py (seeds 0 to 19; it prints seeds 20 to 39), and on flat curv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from service.diagnosis.confidence import MOST, confidence, margin, trust
-from service.diagnosis.curve import Curve, ratio
+from service.diagnosis.curve import MEDIAN_ERROR, Curve, ratio
 from service.diagnosis.evidence import Evidence, Ruling
 from service.records import Verdict
 
@@ -241,7 +242,9 @@ def _never_moved(evidence: Evidence) -> Ruling | None:
     learned = max(NEVER_MOVED * max(abs(curve.start), abs(curve.best)), curve.chance_rise + 2 * curve.noise)
     best = float(evidence.validation.values[evidence.validation.lowest_at])
     perfect = best * evidence.scale in {0.0, -1.0}  # a loss of 0 or an accuracy of 1, from the first epoch on
-    if perfect or curve.span > learned:
+    # The end against the start, which were not chosen as the lowest: less of a difference shows that it moved.
+    away = curve.start - curve.end > SURE * curve.noise * math.sqrt(1 + MEDIAN_ERROR**2 / curve.tail)
+    if perfect or curve.span > learned or (away and curve.span > NEVER_MOVED * max(abs(curve.start), abs(curve.best))):
         return None
     told = (
         f"{name} never moved off its first epoch: {evidence.value(curve.start)}, at best {evidence.value(curve.best)}"

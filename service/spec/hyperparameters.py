@@ -22,7 +22,7 @@ from trainers.registry import Trainer
 _MOST_TRIED = 1000  # choices, one after the other
 _EVERY_VALUE = 64  # of a whole-number range are tried, or else its ends
 
-_OTHER_NAMES = {  # what the field also calls them
+OTHER_NAMES = {  # what the field also calls them
     **dict.fromkeys(("lr", "eta", "step_size"), "learning_rate"),
     **dict.fromkeys(("bs", "batch", "minibatch_size"), "batch_size"),
     **dict.fromkeys(("l2", "wd", "decay"), "weight_decay"),
@@ -70,7 +70,7 @@ def _needed(config: type[Any]) -> list[str]:
 def _nearest(name: str, known: Collection[str]) -> str:
     if name in Training.model_fields:
         return f"{name} goes in `training:`"
-    other = _OTHER_NAMES.get(name, "")
+    other = OTHER_NAMES.get(name, "")
     return f"did you mean {other}?" if other in known else did_you_mean(name, known)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from service.diagnosis.advice import LATE
 from service.diagnosis.health.finding import Edit, Finding, Severity, share
 from service.diagnosis.health.table import FEWEST, Table, top_count
 from service.diagnosis.statistics import binomial_sf
 from service.diagnosis.verdict import FEWEST as FEWEST_EPOCHS
-from service.records import Verdict
+from service.records import Trial, Verdict
 
 HALF = 0.5  # of the trials: from there on it is the study that overfits, not a trial of it
 TOLERATED = 0.2  # of the best trials: a search for the best of many finds some that trained a little too long
@@ -53,7 +54,7 @@ def cut_short(table: Table) -> Iterator[Finding]:
         return
     # A trial of fewer epochs is unfinished because nothing can be said of its trend.
     whole = [index for index in best if table.trials[index].epochs >= max(table.facts.epochs, FEWEST_EPOCHS)]
-    count = _count(table, whole, Verdict.UNFINISHED)
+    count = _count(table, [index for index in whole if _best_late(table.trials[index])], Verdict.UNFINISHED)
     if count <= HALF * len(best) or not _beyond(count, len(best), TOLERATED):
         return
     text = (
@@ -62,6 +63,11 @@ def cut_short(table: Table) -> Iterator[Finding]:
     )
     edit = Edit({"training.epochs": 2 * table.facts.epochs})
     yield Finding("cut_short", Severity.WARNING, text, None, edit, {"unfinished": count, "best": len(best)})
+
+
+def _best_late(trial: Trial) -> bool:
+    """Whether its objective was best near its end: a loss may go on falling where an accuracy has settled."""
+    return trial.best_epoch is None or trial.best_epoch >= LATE * trial.epochs
 
 
 def _count(table: Table, indices: list[int], verdict: Verdict) -> int:

@@ -120,6 +120,19 @@ def test_reports_out_of_order_and_epochs_left_out_are_put_in_their_place() -> No
     assert seldom.best_epoch == 13
 
 
+def test_an_accuracy_that_rose_and_stayed_has_moved_however_few_its_epochs() -> None:
+    losses = {
+        "train__loss": [0.507, 0.169, 0.061, 0.038, 0.019, 0.013, 0.010, 0.008],
+        "val__loss": [0.237, 0.063, 0.047, 0.041, 0.027, 0.030, 0.032, 0.027],
+    }
+
+    def verdict(*accuracies: float) -> Verdict:
+        return diagnose_trial(reports(**losses, val__acc=accuracies), "val/acc", "maximize").verdict
+
+    assert verdict(0.93, 0.98, 0.98, 0.99, 0.98, 0.99, 0.98, 0.99) is Verdict.GOOD_FIT
+    assert verdict(0.9, 0.91, 0.9, 0.9, 0.89, 0.9, 0.9, 0.91) is Verdict.UNDERFIT  # the same class for all rows
+
+
 def test_no_reports_at_all_are_unfinished() -> None:
     found = diagnose_trial([], "val/accuracy", "maximize")
 

@@ -100,7 +100,9 @@ def by_effect(count: int, alone: bool = False) -> Iterator[Finding]:
     return (item for item in without_effect(table(values, params, space)) if item.parameter == "x")
 
 
-def by_verdict(verdicts: str, epochs: int = 12, complete: int | None = None, **facts: Any) -> Table:
+def by_verdict(
+    verdicts: str, epochs: int = 12, complete: int | None = None, best_epoch: int | None = None, **facts: Any
+) -> Table:
     """Trials with verdicts by their first letters, the best first; the first so many are complete."""
     names = {"o": Verdict.OVERFIT, "g": Verdict.GOOD_FIT, "u": Verdict.UNFINISHED}
     done = len(verdicts) if complete is None else complete
@@ -113,6 +115,7 @@ def by_verdict(verdicts: str, epochs: int = 12, complete: int | None = None, **f
             value=float(n),
             verdict=names[letter],
             epochs=epochs,
+            best_epoch=best_epoch,
         )
         for n, letter in enumerate(verdicts)
     ]
@@ -232,6 +235,8 @@ CASES: list[tuple[str, str | None, Iterator[Finding]]] = [
     ("overfit", None, overfit_trials(by_verdict("oogggooggg"))),
     ("overfit", None, overfit_trials(by_verdict("o" * 9))),
     ("cut_short", "5 of the best 5 trials were still improving", cut_short(by_verdict("u" * 10))),
+    ("cut_short", "5 of the best 5 trials were still improving", cut_short(by_verdict("u" * 10, best_epoch=9))),
+    ("cut_short", None, cut_short(by_verdict("u" * 10, best_epoch=3))),  # its loss went on falling, its accuracy did not rise
     ("cut_short", None, cut_short(by_verdict("u" * 10, epochs=4))),
     ("cut_short", None, cut_short(by_verdict("uuggg" * 2))),
     ("cut_short", None, cut_short(replace(by_verdict("u" * 10), facts=facts(epochs=30)))),

@@ -56,7 +56,7 @@ def test_a_regularizer_that_is_at_its_sensible_end_is_not_raised() -> None:
 
 def test_a_trial_without_a_regularizer_is_told_which_its_space_lacks() -> None:
     assert advice(overfit(), {"learning_rate": 1e-3})[1] == (
-        "None of this trial's hyperparameters regularizes: add dropout or weight_decay to the space."
+        "None of this trial's hyperparameters is known to regularize: add dropout or weight_decay to the space."
     )
 
 
@@ -128,6 +128,35 @@ def test_what_was_cut_off_is_told_what_more_epochs_would_win_at_most() -> None:
     )
 
 
+def test_no_gain_is_promised_that_no_loss_or_accuracy_can_have() -> None:
+    losses = [0.02 - 0.0006 * epoch for epoch in range(30)]
+    assert advice(reports(train__loss=losses, val__loss=losses), {}) == (
+        "val/loss was still falling by 0.0006 an epoch: train longer than 30 (training: {epochs: 60}).",
+    )
+    shares = [0.7 + 0.01 * epoch for epoch in range(30)]
+    assert diagnose(shares, shares, "maximize").advice == (
+        "validation was still rising by 0.01 an epoch: train longer than 30 (training: {epochs: 60}).",
+    )
+
+
+def test_longer_training_is_not_advised_where_the_objective_has_settled_before_the_loss() -> None:
+    losses = [2 - 0.02 * epoch for epoch in range(30)]
+    curve = reports(train__loss=losses, val__loss=losses, val__acc=[1.0] * 30)
+    assert diagnose_trial(curve, "val/acc", "maximize", params={"lr": 1e-5}).advice == (
+        "val/loss was still falling by 0.02 an epoch, yet val/acc was best at epoch 1 of 30: "
+        "more epochs need not make it better.",
+    )
+
+
+def test_hyperparameters_are_known_by_other_common_names_and_called_as_the_trial_calls_them() -> None:
+    assert advice(flat(2.3), {"lr": 1e-3, "hidden": 16, "num_layers": 2}) == (
+        "val/loss fell no further than 2.3: give the net more to learn with: hidden above 16 or num_layers above 2.",
+        "Try lr 0.01 and 1e-4 in place of 0.001.",
+    )
+    assert "is known to give a net more room: add learning_rate or width" in advice(flat(2.3), {"kernel": 3})[0]
+    assert "is known to give a net more room: add learning_rate to" in advice(flat(2.3), {"hidden": 9999})[0]
+
+
 @pytest.mark.parametrize(("epochs", "told"), [(0, "were none"), (1, "was 1"), (3, "were 3")])
 def test_too_few_epochs_are_counted(epochs: int, told: str) -> None:
     assert diagnose(None, [1.0, 0.9, 0.8][:epochs]).advice == (f"A trend needs 5 epochs, and there {told}.",)
@@ -167,7 +196,7 @@ def test_no_saving_is_advised_that_would_take_longer() -> None:
 def test_a_pruned_trial_is_not_advised_to_train_longer_than_it_was_let() -> None:
     curve = reports(train__loss=[2 - 0.02 * epoch for epoch in range(6)], val__loss=[2 - 0.02 * e for e in range(6)])
     found = diagnose_trial(curve, "val/loss", "minimize", params={"learning_rate": 1e-5}, pruned=True)
-    assert found.advice == ("It was pruned after 6 epochs: others did better by then.",)
+    assert found.advice == ("It was pruned after 6 epochs: how it would have ended is not known.",)
 
 
 def test_a_small_lead_over_the_baseline_is_called_small() -> None:
