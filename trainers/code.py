@@ -186,6 +186,12 @@ def package_root(file: Path) -> Path:
     return folder
 
 
+def module_folders(folder: Path) -> list[str]:
+    """Where modules are found of code that was laid down in a folder: there, and where its files and packages lie."""
+    files = sorted(folder.rglob("*.py"))
+    return [str(place) for place in dict.fromkeys([folder, *map(package_root, files)])] if files else []
+
+
 def imports_relatively(file: Path) -> bool:
     """Whether a file imports from the package that it lies in by `from . import ...`."""
     if not (file.parent / "__init__.py").is_file():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainers.code import code_file, find_code, moved
+from trainers.code import code_file, find_code, module_folders, moved
 from trainers.data import Facts
 from trainers.data.facts import joined
 from trainers.data.image_folder import files_to_predict, image_paths
@@ -26,7 +26,7 @@ from trainers.data.series import windows_to_predict
 from trainers.data.text import texts_to_predict
 from trainers.errors import BadTrainer, DataProblem
 from trainers.files import read_checkpoint, read_json, write_checkpoint, write_json
-from trainers.registry import resolve
+from trainers.registry import resolve, use_folders
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -284,6 +284,7 @@ def load_model(folder: Path) -> Predictor:
     if about["format"] != FORMAT:
         raise BadTrainer(f"{folder} is a model folder of format {about['format']}; this version reads {FORMAT}")
     reference = about["trainer"]
+    use_folders(module_folders(folder.absolute() / CODE))
     trainer = resolve(f"{folder.absolute()}/{reference}" if ".py:" in reference else reference)
     if trainer.build is None:
         raise BadTrainer(f"trainer {reference} no longer declares build=; {folder} cannot be loaded with it")

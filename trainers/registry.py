@@ -294,8 +294,12 @@ def _import_file(path: Path) -> ModuleType:
 
 def _enter(path: Path) -> None:
     """Have modules beside a user's file found: there, and not beside the file of another study."""
-    folders = list(dict.fromkeys([str(path.parent), str(package_root(path))]))
-    if _folders[: len(folders)] == folders:
+    use_folders(list(dict.fromkeys([str(path.parent), str(package_root(path))])))
+
+
+def use_folders(folders: Sequence[str]) -> None:
+    """Have modules found in these folders before those of other studies."""
+    if _folders[: len(folders)] == list(folders):
         return
     others = [other for other in _folders if other not in folders]
     for name, module in list(sys.modules.items()):

@@ -228,7 +228,7 @@ def _check_files(submission: Submission, rules: Rules) -> None:
     if submission.files and not rules.allow_code:
         raise errors.InputError("files came with the study, and this server runs no code of a study's own")
     for name in submission.files:
-        if not _is_plain(name):
+        if not is_plain(name):
             raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py or nets/blocks.py")
     if sum(map(len, submission.files.values())) > FILES_CHARACTERS:
         raise errors.InputError(f"the files that came with the study have more than {FILES_CHARACTERS} characters")
@@ -248,7 +248,7 @@ def _check_names(folder: Path, files: Iterable[str]) -> None:
         )
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """Whether a name is that of a Python file below the study's own folder, as any file system takes it."""
     parts = name.split("/")
     return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -15,7 +14,7 @@ from service.errors import TrainerError
 if TYPE_CHECKING:
     from trainers.predictor import Predictor
 
-_PART = re.compile(r"model\.json|weights\.pt|trainer\.py|code/([A-Za-z0-9_][A-Za-z0-9_. -]*/)*[A-Za-z0-9_][\w-]*\.py")
+_PARTS = ("model.json", "weights.pt", "trainer.py")
 
 
 def unpacked(content: bytes, *, trust: bool) -> Predictor:
@@ -33,7 +32,7 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as parts:
                 found = parts.namelist()
-                if strange := sorted({part for part in found if not _PART.fullmatch(part)}):
+                if strange := sorted({part for part in found if not _is_part(part)}):
                     raise TrainerError(f"the model has parts that no model has: {', '.join(strange)}")
                 for part in found:
                     (folder / part).parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +52,13 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
             return load_model(folder)
         except TrainersError as error:
             raise TrainerError(str(error)) from error
+
+
+def _is_part(name: str) -> bool:
+    from service.app.submission import is_plain
+
+    folder, _, file = name.partition("/")
+    return name in _PARTS or (folder == "code" and is_plain(file))
 
 
 def _is_installed(reference: str) -> bool:

@@ -227,10 +227,9 @@ class _Reading:
         """Where modules that the study names are found, after the installed ones."""
         if not self._foreign:
             return str(self._base), str(Path.cwd())
-        from trainers.code import package_root
+        from trainers.code import module_folders
 
-        came_along = [self._base, *(package_root(file) for file in sorted(self._base.rglob("*.py")))]
-        return tuple(dict.fromkeys(map(str, came_along))) if len(came_along) > 1 else ()
+        return tuple(module_folders(self._base))
 
     def _read_start(self, space: Space) -> None:
         """The configurations to begin with, in the types of a space that is right."""

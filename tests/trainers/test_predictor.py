@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,25 @@ def test_a_model_of_a_study_without_data_is_built_again(tmp_path: Path, monkeypa
     with pytest.raises(AttributeError, match="has no 'facts': its study names no data"):
         _ = predictor.facts
     assert repr(predictor) == f"<Linear by {predictor.trainer}>"
+
+
+def test_a_model_finds_what_its_trainer_imported_from_beside_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("trainers.registry._registered", {})
+    monkeypatch.setattr("trainers.registry._folders", [])
+    (tmp_path / "study" / "code").mkdir(parents=True)
+    file = tmp_path / "study" / "code" / "größe 1.py"
+    file.write_text(NET.replace("import torch", "import beside_the_study, torch", 1))
+    (tmp_path / "study" / "beside_the_study.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "study"))
+    checkpoint = tmp_path / "best.pt"
+    torch.save({"epoch": 1, "model": torch.nn.Linear(2, 3).state_dict()}, checkpoint)
+    save_model(tmp_path / "model", f"{file}:train", {}, None, checkpoint, [str(tmp_path / "study")])
+    shutil.rmtree(tmp_path / "study")
+    del sys.modules["beside_the_study"]
+    assert load_model(tmp_path / "model").trainer == "code/code/größe 1.py:train"
 
 
 def test_a_build_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,6 +262,7 @@ def zipped(**parts: str) -> bytes:
         zipped(model_json='{"trainer": "trainer.py:net"}', trainer_py="raise SystemExit"),
         zipped(model_json='{"trainer": "trainer.py:net"}'),
         zipped(model_json="{}", evil_py=""),
+        zipped(model_json="{}", **{"code__..__evil_py": ""}),
     ],
 )
 def test_what_is_no_model_is_refused(content: bytes) -> None:
@@ -269,6 +270,26 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
 
     with pytest.raises(TrainerError):
         unpacked(content, trust=False)
+
+
+@pytest.mark.parametrize("name", ["my_net.py", "größe netz.py", "nets.v2/a (1).py"])
+def test_a_model_from_afar_may_bring_files_of_any_name(name: str, tmp_path: Path) -> None:
+    import torch
+
+    from service.client.models import unpacked
+
+    parts = {
+        "model.json": json.dumps({"format": 1, "trainer": f"code/{name}:net", "params": {}, "facts": None}),
+        f"code/{name}": "import torch\nfrom trainers import register\n\n\n"
+        "@register('net', build=lambda config, facts: torch.nn.Linear(2, 1))\ndef net(trial): ...\n",
+    }
+    torch.save(torch.nn.Linear(2, 1).state_dict(), tmp_path / "weights.pt")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as content:
+        content.write(tmp_path / "weights.pt", "weights.pt")
+        for part, text in parts.items():
+            content.writestr(part, text)
+    assert unpacked(stream.getvalue(), trust=True).predict([[0.0, 0.0]]).shape == (1, 1)
 
 
 def test_no_call_of_the_api_is_a_fault(tmp_path: Path) -> None:
