@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from service import app
@@ -14,16 +14,15 @@ from service.errors import InputError
 from service.records import Role
 from service.server.admission import Admin
 from service.server.answers import JsonAnswer
+from service.server.bodies import Body
 from service.server.faults import Missing
-from service.server.state import Shared
+from service.server.state import InTurn, Shared
 
-router = APIRouter(prefix="/v1", tags=["admin"])
+router = APIRouter(route_class=InTurn, prefix="/v1", tags=["admin"])
 
 
-class NewToken(BaseModel):
+class NewToken(Body):
     """A token to make."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(max_length=100, description="Whose it is: the submitter of studies, the who of the audit log.")
     role: Role

@@ -1,17 +1,38 @@
-"""How large a request's body may be and how long it may take: counted as it comes, whatever its head says."""
+"""How large a request's body may be, how long it may take, and how many entries its content may have.
+
+Bytes and seconds are counted as they come, whatever the request's head says.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.app.submission import FILES
 from service.server.answers import JsonAnswer
 
 MOST = 1024 * 1024  # bytes
 SECONDS = 60.0  # from the head to the end of the body
 LARGE = 64 * 1024  # bytes: so much is discarded where nobody reads it
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Body(BaseModel):
+    """A body's content. Of thousands of wrong entries one problem is made: describing each would take seconds."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_entries(cls, given: Any) -> Any:
+        parts = {"the body": given, **given} if isinstance(given, dict) else {}
+        for name, part in parts.items():
+            if isinstance(part, dict | list) and len(part) > FILES:
+                raise ValueError(f"{name} has {len(part)} entries; at most {FILES} are taken")
+        return given
 
 
 class BodyLimit:

@@ -14,8 +14,9 @@ from service.errors import InputError
 from service.server.admission import Viewer
 from service.server.answers import tagged
 from service.server.faults import Missing
+from service.server.state import InTurn
 
-router = APIRouter(prefix="/v1", tags=["catalog"])
+router = APIRouter(route_class=InTurn, prefix="/v1", tags=["catalog"])
 
 
 @router.get("/trainers", summary="List trainers")

@@ -14,10 +14,12 @@ from service.app.submission import Rules
 from service.client.local import LocalSource
 from service.server import admin, catalog, studies, system, trials
 from service.server.admission import ASKING, FAILING, Doorman, Gate
+from service.server.connections import MOST
 from service.server.faults import add_handlers
+from service.server.lanes import Lane
 from service.server.limits import Rate
 from service.server.metrics import Measured, Metrics
-from service.server.state import State
+from service.server.state import State, streams
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     asking: Rate = ASKING,
     failing: Rate = FAILING,
+    connections: int = MOST,
 ) -> FastAPI:
     """The HTTP API on a store.
 
@@ -63,6 +66,7 @@ def create_app(
         clock: seconds since the epoch.
         asking: how often a token may ask.
         failing: how often an address may come with a token that is none.
+        connections: how many the server takes at once.
     """
     app = FastAPI(
         title="Goodfit",
@@ -75,6 +79,7 @@ def create_app(
     settings = Served.of(settings)
     doorman = Doorman(access, clock, asking, failing)
     shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock), doorman)
+    shared.watching = Lane(streams(connections), "watchers", retry=10)
     app.state.shared = shared
     app.state.metrics = Metrics(store, lambda: shared.watching.active, clock)
     add_handlers(app)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from service import errors
 from service.server.answers import JsonAnswer
 
+PROBLEMS = 20  # of a request that are written out
 RETRY_SECONDS = "5"  # while the database is away
 
 _LOG = logging.getLogger("goodfit.server")
@@ -73,8 +74,11 @@ async def _ours(_request: Request, error: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'the body'}: {problem['msg']}" for problem in problems
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'the body'}: {problem['msg']}"
+        for problem in problems[:PROBLEMS]
     )
+    if len(problems) > PROBLEMS:
+        told += f"; and {len(problems) - PROBLEMS} more"
     return JsonAnswer({"error": "InputError", "message": told or "the request cannot be read"}, 422)
 
 

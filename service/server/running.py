@@ -21,7 +21,7 @@ import uvicorn
 from service import app as goodfit
 from service.app.submission import Rules
 from service.errors import InputError
-from service.server.connections import Connection, most_connections
+from service.server.connections import BACKLOG, Connection, Entrance, most_connections
 from service.server.factory import create_app
 from service.server.supervisor import Supervisor
 from service.signals import heeding
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 10  # for requests under way, when the server is to end
 KEEP_ALIVE_SECONDS = 30
-BACKLOG = 2048
+FEW = 300  # connections: the streams that may be watched, and some more
+SWITCH_SECONDS = 0.001  # that a thread computes while others wait: /health has five waits between threads that do
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +116,20 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
     rules = rules_of(options, os.environ.get("GOODFIT_DATA_ROOTS"))
     proxies = trusted_proxies(os.environ.get("GOODFIT_TRUSTED_PROXIES"))
     access = goodfit.open_access(store)
-    api = create_app(settings, store, access, rules=rules)
+    Connection.most = most_connections()
+    api = create_app(settings, store, access, rules=rules, connections=Connection.most)
     host, port = listening.getsockname()[:2]
     where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"goodfit serves {store.place} at {where}", flush=True)
     if not access.tokens():
         print(f"there is no token yet; make one by {settings.hint('token create --role admin')}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    Connection.most = most_connections()
+    if Connection.most < FEW:
+        print(
+            f"this process may open so few files that it takes {Connection.most} connections at once, and lets others "
+            "wait; raise the limit: `ulimit -n 8256`",
+            file=sys.stderr,
+        )
     config = uvicorn.Config(
         api,
         http=Connection,
@@ -130,7 +137,6 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
@@ -138,6 +144,7 @@ def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
     )
+    sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     server = _Server(config, api.state.shared)
     with heeding(server.handle_exit):  # uvicorn itself knows no SIGHUP
@@ -150,6 +157,23 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, shared: State) -> None:
         super().__init__(config)
         self._shared = shared
+        self._entrances: list[Entrance] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections: by an entrance of our own, which uvicorn's is not asked for."""
+        await super().startup(sockets=[])
+        connections = self.server_state.connections
+
+        def protocol() -> Connection:
+            return Connection(self.config, self.server_state, self.lifespan.state)
+
+        self._entrances = [Entrance(one, protocol, lambda: len(connections)) for one in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and let end what is under way."""
+        for entrance in self._entrances:
+            entrance.close()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """A signal has come."""

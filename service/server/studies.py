@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import HTMLResponse, Response
 
 from service import app
@@ -21,11 +21,12 @@ from service.errors import GoodfitError
 from service.records import Study, StudyState, Token, Trial
 from service.server.admission import Submitter, Viewer, bearer, check_owner
 from service.server.answers import JsonAnswer, tagged
-from service.server.downloads import download
+from service.server.bodies import Body
+from service.server.downloads import Download, File
 from service.server.events import Stream
-from service.server.state import Shared, State
+from service.server.state import InTurn, Shared, State
 
-router = APIRouter(prefix="/v1/studies", tags=["studies"])
+router = APIRouter(route_class=InTurn, prefix="/v1/studies", tags=["studies"])
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to leave out.")]
@@ -35,10 +36,8 @@ REPORT_POLICY = (
 )
 
 
-class NewStudy(BaseModel):
+class NewStudy(Body):
     """A study to submit."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     spec: str = Field(max_length=app.SPEC_CHARACTERS, description="The text of the study file, in YAML.")
     overrides: list[Annotated[str, Field(max_length=app.SPEC_CHARACTERS)]] = Field(
@@ -51,10 +50,8 @@ class NewStudy(BaseModel):
     new: bool = Field(default=False, description="Under a new name, if this one is taken.")
 
 
-class Changes(BaseModel):
+class Changes(Body):
     """What is to change of a study that goes on."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     overrides: list[Annotated[str, Field(max_length=1000)]] = Field(
         default=[], alias="set", max_length=100, description="KEY=VALUE each, of what alters no past decision."
@@ -147,7 +144,7 @@ async def model(
     trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
 ) -> Response:
     """A zip of model.json and weights.pt: no pickle, and no code but what came with the study."""
-    return await shared.heavy.run(token.id, lambda: _model(shared, name, trial))
+    return Download(shared.downloads, token.id, lambda: shared.heavy.run(token.id, lambda: _model(shared, name, trial)))
 
 
 @router.get("/{name}/checkpoint", summary="A trial's weights", response_class=Response)
@@ -158,13 +155,15 @@ async def checkpoint(
     trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
 ) -> Response:
     """A trial's best.pt, a file of torch: {"epoch": its best epoch, "model": the model's state then}."""
-    return await shared.heavy.run(token.id, lambda: _checkpoint(shared, name, trial))
+    return Download(
+        shared.downloads, token.id, lambda: shared.heavy.run(token.id, lambda: _checkpoint(shared, name, trial))
+    )
 
 
-def _checkpoint(shared: State, name: str, trial: int | None) -> Response:
+def _checkpoint(shared: State, name: str, trial: int | None) -> File:
     found, record = _wanted(shared, name, trial)
     file = app.open_checkpoint(shared.settings, found, record)
-    return download(file, f"{name}-{record.number}.pt", "application/octet-stream")
+    return File(file, f"{name}-{record.number}.pt", "application/octet-stream")
 
 
 def _wanted(shared: State, name: str, trial: int | None) -> tuple[Study, Trial]:
@@ -179,7 +178,7 @@ def _wanted(shared: State, name: str, trial: int | None) -> tuple[Study, Trial]:
     return found, shared.source.trial(name, number)
 
 
-def _model(shared: State, name: str, trial: int | None) -> Response:
+def _model(shared: State, name: str, trial: int | None) -> File:
     found, record = _wanted(shared, name, trial)
     with contextlib.ExitStack() as closing:
         target = closing.enter_context(tempfile.TemporaryFile(prefix="goodfit-model-"))
@@ -189,7 +188,7 @@ def _model(shared: State, name: str, trial: int | None) -> Response:
                 for part in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
                     parts.write(part, part.relative_to(folder).as_posix())
         closing.pop_all()  # it is the answer's from here on
-    return download(target, f"{name}-{record.number}.zip", "application/zip")
+    return File(target, f"{name}-{record.number}.zip", "application/zip")
 
 
 @router.get("/{name}/events", summary="Watch a study", response_class=Response)

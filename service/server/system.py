@@ -14,9 +14,9 @@ from service.server.admission import Viewer
 from service.server.answers import JsonAnswer
 from service.server.documentation import POLICY, documentation_html
 from service.server.metrics import Metrics
-from service.server.state import Shared
+from service.server.state import InTurn, Shared
 
-router = APIRouter(tags=["system"])
+router = APIRouter(route_class=InTurn, tags=["system"])
 PROBE_SECONDS = 5.0  # that the database may take for an answer
 
 

@@ -15,9 +15,9 @@ from service.records import Trial
 from service.server.admission import Viewer
 from service.server.answers import JsonAnswer, tagged
 from service.server.faults import Missing
-from service.server.state import Shared, State
+from service.server.state import InTurn, Shared, State
 
-router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+router = APIRouter(route_class=InTurn, prefix="/v1/studies/{name}", tags=["trials"])
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 After = Annotated[int, Query(ge=-1, le=2**31 - 1, description="Only those with a larger number.")]

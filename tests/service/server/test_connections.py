@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +14,16 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from service.server import connections
-from service.server.connections import HEAD_SECONDS, UNFINISHED, WRITE_SECONDS, Connection, most_connections
+from service.server.connections import (
+    FULL_SECONDS,
+    HEAD_SECONDS,
+    PATIENCE_SECONDS,
+    UNFINISHED,
+    WRITE_SECONDS,
+    Connection,
+    Entrance,
+    most_connections,
+)
 
 REQUEST = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -31,6 +42,9 @@ class Loop:
     def __init__(self) -> None:
         self.now = 0.0
         self.timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self.now
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
         self.timers.append(Timer(self.now + seconds, call))
@@ -107,6 +121,7 @@ def clean() -> Iterator[None]:
     yield
     Connection.unfinished.clear()
     Connection.idle.clear()
+    Connection.slow.clear()
 
 
 def scene(play: Callable[[Server], Any]) -> None:
@@ -156,7 +171,10 @@ def test_a_request_under_way_is_left_alone_and_an_idle_connection_is_closed() ->
 
 def test_of_too_many_unfinished_requests_the_oldest_goes_first() -> None:
     async def play(server: Server) -> None:
-        made = [server.connect() for _ in range(900)]
+        made = []
+        for _ in range(900):
+            made.append(server.connect())
+            server.loop.go(2 * PATIENCE_SECONDS / UNFINISHED)
         left = [transport for _, transport in made if not transport.aborted]
         assert len(left) == UNFINISHED
         assert not made[-1][1].aborted
@@ -168,32 +186,71 @@ def test_of_too_many_unfinished_requests_the_oldest_goes_first() -> None:
     scene(play)
 
 
-def test_of_too_many_connections_one_that_does_nothing_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "most", 3)
-
+def test_many_who_come_at_once_are_not_late() -> None:
     async def play(server: Server) -> None:
-        server.hold.clear()
-        busy, under_way = server.connect()
-        busy.data_received(REQUEST)
-        server.hold.set()
+        made = [server.connect() for _ in range(3 * UNFINISHED)]
+        for one, _ in made:
+            one.data_received(REQUEST)
         await settle()
-        server.hold.clear()
-        busy.data_received(REQUEST)
-        server.hold.set()
-        idle, resting = server.connect()
-        idle.data_received(REQUEST)
-        await settle()
-        server.hold.clear()
-        busy.data_received(REQUEST)
-        server.connect()
+        assert all(transport.written.endswith(b"ok") for _, transport in made)
+
+    scene(play)
+
+
+def test_whoever_does_nothing_makes_room_first_then_whoever_reads_slowly_then_who_is_late_with_a_head() -> None:
+    async def play(server: Server) -> None:
+        _, late = server.connect()
+        server.loop.go(PATIENCE_SECONDS)
         _, newest = server.connect()
-        assert resting.aborted
-        assert not under_way.aborted
+        slow, reading = server.connect()
+        idle, resting = server.connect()
+        for one in (slow, idle):
+            one.data_received(REQUEST)
+            await settle()
+        server.hold.clear()
+        slow.data_received(REQUEST)
+        reading.unread = 500_000
+        slow.pause_writing()
+        for transport in (resting, reading, late):
+            assert not transport.closing
+            Connection.make_room()
+            assert transport.closing
+        Connection.make_room()
         assert not newest.aborted
+        slow.resume_writing()
         server.hold.set()
         await settle()
 
     scene(play)
+
+
+def test_whoever_finds_no_room_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "most", 2)
+
+    async def play() -> None:
+        taken: list[asyncio.Transport] = []
+
+        class Taken(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                assert isinstance(transport, asyncio.Transport)
+                taken.append(transport)
+
+        with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as clients:
+            entrance = Entrance(listening, Taken, lambda: sum(not one.is_closing() for one in taken))
+            for _ in range(5):
+                clients.enter_context(socket.create_connection(listening.getsockname()))
+            async with asyncio.timeout(30):
+                while len(taken) < 2:
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(3 * FULL_SECONDS)
+                assert len(taken) == 2
+                for index in range(5):
+                    while len(taken) <= index:
+                        await asyncio.sleep(0.001)
+                    taken[index].abort()
+            entrance.close()
+
+    asyncio.run(play())
 
 
 def test_an_answer_that_nobody_reads_ends_the_connection_and_a_slow_reader_may_go_on() -> None:
@@ -239,9 +296,11 @@ def test_a_connection_that_is_closed_does_not_wait_for_its_reader() -> None:
 @pytest.mark.parametrize(
     ("limits", "most", "raised"),
     [
-        ((1024, 524288), 4096, 4096 + connections.SPARE_FILES),
-        ((1024, 1024), 768, None),
-        ((80, 80), 40, None),
+        ((1024, 524288), 4096, 2 * 4096 + connections.SPARE_FILES),
+        ((1024, 1024), 480, None),
+        ((256, 256), 96, None),
+        ((80, 80), 8, None),
+        ((20, 20), 8, None),
         ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), 4096, None),
     ],
 )

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from service.errors import TooMany
 from service.records import StudyState
 from service.server import bodies, events, system
 from service.server.admission import address
-from service.server.state import HEAVY, STREAMS
+from service.server.downloads import Download, File
+from service.server.lanes import Lane
+from service.server.state import DOWNLOADS, HEAVY, QUICK, STREAMS, streams
 from tests.serving import NOW, Answer, Place, asgi_scope, filled, never
 
+SIZE = 1 << 20  # bytes of a download
 Receive = Callable[[], Awaitable[Any]]
 REPORT = "/v1/studies/digits/report"
+
+
+def open_file() -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
+    file.write(b"x" * SIZE)
+    return file
 
 
 @pytest.fixture
@@ -195,6 +207,106 @@ def test_streams_of_one_token_leave_room_for_others_and_end_with_it(at: Place, m
         assert at.app.state.shared.watching.active == 0
 
     asyncio.run(scene())
+
+
+def test_a_client_that_leaves_a_download_leaves_no_handle(at: Place) -> None:
+    left = open_file()
+    reading = asyncio.Event()
+
+    async def make() -> File:
+        return File(left, "model.zip", "application/zip")
+
+    async def leaves() -> Any:
+        await reading.wait()
+        return {"type": "http.disconnect"}
+
+    async def stalls(_message: Any) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    async def scene() -> None:
+        lane = Lane(DOWNLOADS, "downloads", retry=5)
+        task = asyncio.create_task(Download(lane, "greedy", make)(asgi_scope("/", ""), leaves, stalls))
+        await task
+        assert left.closed
+        assert lane.active == 0
+
+    gc.disable()
+    try:
+        asyncio.run(scene())
+    finally:
+        gc.enable()
+
+
+def test_downloads_that_nobody_reads_keep_no_other_token_out() -> None:
+    files: list[IO[bytes]] = []
+
+    async def make() -> File:
+        files.append(open_file())
+        return File(files[-1], "model.zip", "application/zip")
+
+    async def stalls(_message: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def scene() -> None:
+        lane = Lane(DOWNLOADS, "downloads", retry=5)
+        begun = [
+            asyncio.create_task(Download(lane, "greedy", make)(asgi_scope("/", ""), never, stalls)) for _ in range(100)
+        ]
+        await until(lambda: lane.active == DOWNLOADS.a_token)
+        refused = [task for task in begun if task.done() and isinstance(task.exception(), TooMany)]
+        assert len(refused) == 100 - DOWNLOADS.a_token - DOWNLOADS.waiting
+        answer = Answer()
+        await Download(lane, "other", make)(asgi_scope("/", ""), never, answer.take)
+        assert len(answer.body) == SIZE
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+        assert all(file.closed for file in files)
+
+    asyncio.run(scene())
+
+
+def test_quick_requests_of_one_token_leave_threads_for_others(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = threading.Event()
+    monkeypatch.setattr(at.store, "studies", lambda *_, **__: ready.wait(30) and [])
+
+    async def scene() -> None:
+        greedy, other = at.token("viewer", "greedy"), at.token("viewer", "other")
+        asked = [asyncio.create_task(answered(at, "/v1/studies", greedy)) for _ in range(40)]
+        await until(lambda: at.app.state.shared.quick.active == QUICK.a_token)
+        assert (await answered(at, "/v1/studies/digits/trials", other)).status == 200
+        ready.set()
+        await asyncio.gather(*asked)
+
+    asyncio.run(scene())
+
+
+def test_streams_leave_places_where_there_are_few_connections() -> None:
+    assert streams(4096) == STREAMS
+    assert (streams(8).at_once, streams(8).a_token) == (4, 2)
+    assert streams(1).at_once == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {f"k{index}": 1 for index in range(50_000)},
+        {"spec": "name: a", "set": [1] * 50_000},
+        {"spec": "name: a", "files": {str(index): 1 for index in range(50_000)}},
+    ],
+)
+def test_a_body_of_thousands_of_wrong_entries_gets_one_short_answer(at: Place, given: dict[str, Any]) -> None:
+    answer = at.http(role="submitter").post("/v1/studies", json=given)
+    assert answer.status_code == 422
+    assert "50000 entries; at most 200" in answer.json()["message"].replace("50002", "50000")
+    assert len(answer.content) < 2000
+
+
+def test_of_many_problems_of_a_request_some_are_written_out(at: Place) -> None:
+    answer = at.http(role="submitter").post("/v1/studies", json={"spec": "name: a", **{f"k{i}": 1 for i in range(100)}})
+    assert answer.status_code == 422
+    assert answer.json()["message"].endswith("; and 80 more")
 
 
 @pytest.mark.parametrize(
