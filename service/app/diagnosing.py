@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.scalars import same
 from service.app.notes import usual_direction
@@ -14,9 +16,11 @@ from service.settings import Settings
 
 PLACES = 8  # trials whose folders are looked into
 PAGE = 200  # trials whose curves are read at once
+FOLDED = ("table", "image", "text", "pairs")  # kinds of data whose rows stand for themselves
+FEWEST_FOLDED = 50  # rows, of which each of five folds validates ten
 
 if TYPE_CHECKING:
-    from service.diagnosis.health import Facts
+    from service.diagnosis.health import Facts, Finding
     from service.diagnosis.study import StudyDiagnosis
     from service.ports import Store
     from service.spec import StudySpec
@@ -46,7 +50,19 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
         },
         confirmed=confirmed,
     )
-    return found.with_findings([*mixed_inputs(everything), *searched_after_test(study, everything)])
+    found = found.with_findings([*mixed_inputs(everything), *searched_after_test(study, everything)])
+    return replace(found, findings=tuple(_usable(spec, found.findings)))
+
+
+def _usable(spec: StudySpec, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """The findings without edits that the study would not take; one that is about a range that cannot be wider goes."""
+    from service.spec.proposing import would_be_taken
+
+    for finding in findings:
+        if finding.edit is None or would_be_taken(spec, finding.edit.sets):
+            yield finding
+        elif finding.code != "edge":
+            yield replace(finding, edit=None)
 
 
 def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[Report]:
@@ -60,6 +76,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
     from service.diagnosis.health import Facts
 
     default_trial = _default_trial(spec, trials)
+    facts = _data_facts(settings, study, trials) if spec.data is not None else None
     controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
     return Facts(
         metric=spec.objective.metric,
@@ -76,7 +93,8 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
         unpruned=controls,
         noise=noise,
         baseline=_baseline(spec, trials),
-        rows=_rows(settings, study, trials) if spec.data is not None else None,
+        rows=facts["rows"]["validation"] if facts is not None else None,
+        foldable=_foldable(spec, facts),
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
     )
 
@@ -103,11 +121,30 @@ def _default_trial(spec: StudySpec, trials: list[Trial]) -> int | None:
     return number
 
 
-def _rows(settings: Settings, study: Study, trials: list[Trial]) -> int | None:
-    """Of the validation split, as one of the trials kept it; None where none of the first and best did."""
+def _foldable(spec: StudySpec, facts: Mapping[str, Any] | None) -> bool:
+    """Whether the study's data can be validated fold by fold: rows enough, in no given splits, in no order of time."""
+    if spec.data is None or facts is None or facts.get("kind") not in FOLDED:
+        return False
+    split = spec.data.split
+    usual = type(split)()
+    if split.column is not None or split.reshuffle or split.validation != usual.validation:
+        return False
+    rows = facts["rows"]
+    return rows["train"] + rows["validation"] >= FEWEST_FOLDED and not _is_split_folder(Path(spec.data.source))
+
+
+def _is_split_folder(path: Path) -> bool:
+    """Whether a folder of images has its own validation images."""
+    from trainers.data.dividers import SPLITS, split_number
+
+    return path.is_dir() and any(split_number(place.name) == SPLITS.index("validation") for place in path.iterdir())
+
+
+def _data_facts(settings: Settings, study: Study, trials: list[Trial]) -> dict[str, Any] | None:
+    """What one of the trials kept of its data; None where none of the first and best did."""
     looked_at = [*trials[:PLACES], *ranked(trials, study.spec["objective"]["direction"])[:PLACES]]
     for trial in looked_at:
         facts = settings.trial_place(study, trial.number).read("facts.json")
         if facts is not None:
-            return int(json.loads(facts)["rows"]["validation"])
+            return dict(json.loads(facts))
     return None

@@ -115,8 +115,22 @@ def _begun(load: Callable[[], Document], name: str, base: Path, overrides: Seque
         wrong = f"is {described(document.value)}, not a mapping of keys: {', '.join(TOP)}"
         raise StudyFileError(name, [Problem(0, "", wrong)])
     problems: list[Problem] = []
-    values, given = override(document.value, overrides, problems)
+    written = _with_library_space(document.value) if any(_is_of_space(text) for text in overrides) else document.value
+    values, given = override(written, overrides, problems)
     return _Reading(values, base, Origin(name, document, given), problems)
+
+
+def _is_of_space(text: str) -> bool:
+    return text.lstrip().startswith("space.")
+
+
+def _with_library_space(values: dict[str, Any]) -> dict[str, Any]:
+    """A study that names a space of the library, with its parameters in the place of the name, to be overridden."""
+    source = values.get("space")
+    if not isinstance(source, str) or source not in search_spaces.library():
+        return values
+    found = read_file(library_file(source)).value
+    return {**values, "space": found} if isinstance(found, dict) else values
 
 
 def from_mapping(values: Mapping[str, Any], base: Path) -> StudySpec:

@@ -188,3 +188,36 @@ def test_sizes_and_modes_of_other_data_are_refused(tmp_path: Path, change: dict[
     for source in ("digits", "eeg", str(tmp_path / "a.npz")):
         with pytest.raises(DataProblem, match=rf"prepare.{next(iter(change))} is for a folder of images"):
             load(DataSpec(source, **change))
+
+
+def splits(folder: Path, *names: str) -> None:
+    for name in names:
+        for label in ("left", "right"):
+            for number in range(4):
+                path = folder / name / label / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"")
+
+
+def test_splits_beside_something_else_or_further_down_are_explained(tmp_path: Path) -> None:
+    splits(tmp_path / "beside", "train", "val", "unlabelled")
+    assert "has unlabelled beside the splits train and val; folders that give the splits" in problem(
+        tmp_path / "beside"
+    )
+    splits(tmp_path / "deep" / "data" / "images", "train", "val", "test")
+    place = tmp_path / "deep" / "data" / "images"
+    assert f"the splits lie in its folder data/images; give `source: {place}`" in problem(tmp_path / "deep")
+    splits(tmp_path / "yolo" / "images", "train", "val")
+    (tmp_path / "yolo" / "labels" / "train").mkdir(parents=True)
+    assert "the splits lie in its folder images" in problem(tmp_path / "yolo")
+    splits(tmp_path / "lone", "photos")
+    assert f"the classes lie in its folder photos; give `source: {tmp_path / 'lone' / 'photos'}`" in problem(
+        tmp_path / "lone"
+    )
+
+
+def test_folders_named_like_splits_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train", "val"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"")
+    assert f"train and val in {tmp_path} are named like splits and have no classes in them" in problem(tmp_path)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainers.data import load
+from trainers.data import load, look_closely
 from trainers.data.report import data_report
 from trainers.data.times import _FORMATS, Times, date_values, read_times, times_notes
 from trainers.errors import DataProblem
@@ -194,3 +194,12 @@ def test_text_that_is_no_date_is_known_without_pandas(monkeypatch: pytest.Monkey
 def test_dates_in_each_format_are_still_read(form: str) -> None:
     days = pd.date_range("2024-05-13 21:05", periods=3, freq="D")
     assert date_values(pd.Series(days.strftime(form)))
+
+
+def test_check_tells_of_a_gap_as_the_report_does(tmp_path: Path) -> None:
+    hours = pd.date_range("2026-01-01", periods=80, freq="h").delete(range(40, 50))
+    pd.DataFrame({"time": hours, "load": np.random.default_rng(0).normal(size=70)}).to_csv(
+        tmp_path / "s.csv", index=False
+    )
+    spec = DataSpec(str(tmp_path / "s.csv"), "load", kind="series", time="time", window=5, horizon=1)
+    assert "1 gap in time: 10 steps of 1 h missing" in look_closely(spec)[1][0]

@@ -31,10 +31,11 @@ from trainers.data.kept import forget, read_or_kept
 from trainers.data.pairs import is_pairs, prepare_pairs
 from trainers.data.preparation import Preparation
 from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_any_value, check_values, complete_rows, encode_target
-from trainers.data.series import is_series, prepare_series
+from trainers.data.series import is_series, prepare_series, read_whole
 from trainers.data.split import Rows, split_rows
 from trainers.data.table_format import check_keys
 from trainers.data.text import is_text, prepare_text
+from trainers.data.times import times_notes
 from trainers.data.value_notes import value_notes
 from trainers.data.varied import asked, check_fit, check_kind
 from trainers.data.words import check_words
@@ -92,10 +93,13 @@ def look(spec: DataSpec) -> Data:
 
 
 def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
-    """As look, with notes on how a table was read: what reading alters, and what may be meant otherwise."""
+    """As look, with notes on how a table was read, and on the times of a series."""
     kept = replace(spec, keep=True)
     try:
         data = look(kept)
+        if data.kind == "series":
+            times = read_whole(kept).times
+            return data, [] if times is None else times_notes(times, spec.window)
         return data, reading_notes(kept) if data.kind == "table" else []
     finally:
         forget()

@@ -36,6 +36,7 @@ from trainers.messages import DataSpec, TokenSpec
 
 MODES = ("gray", "rgb")
 _SIDE = 64  # a size to suggest at most
+_SHOWN = 4  # folders that a message names
 _LAYOUT = "a folder of images has a sub-folder for each class, and the images in it"
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}  # by Windows, and by archives made on macOS
 
@@ -126,12 +127,44 @@ class _Walk:
         places = self._folders(self.folder)
         splits = [split_number(place.name) for place in places]
         named = [number for number in splits if number is not None]
-        if len(named) == len(splits) and 0 in named and any(self._has_folders(place) for place in places):
+        deep = [place for place in places if self._has_folders(place)]
+        if 0 in named and len(named) == len(splits):
+            if not deep:
+                raise DataProblem(
+                    f"{_names(places)} in {self.folder} are named like splits and have no classes in them; {_LAYOUT}, "
+                    "also within splits"
+                )
             self._splits(zip(named, places, strict=True))
             return
+        if deep:
+            self._explain(places, deep)
         for place in places:
             if not self._class(place):
                 raise DataProblem(f"{place} is a class without images; put some into it, or take the folder out")
+
+    def _explain(self, places: list[Path], deep: list[Path]) -> None:
+        """DataProblem where splits lie beside something else, or the classes or splits one folder deeper."""
+        splits = [place for place in places if split_number(place.name) is not None]
+        others = [place for place in places if place not in splits]
+        if len(splits) > 1 and any(place in deep for place in splits):
+            raise DataProblem(
+                f"{self.folder} has {_names(others)} beside the splits {_names(splits)}; folders that give the splits are "
+                "named train, validation and test: take out what is none"
+            )
+        for place in map(self._down, deep):
+            within = [item for item in self._visible(place, []) if item.is_dir()]
+            has_splits = any(split_number(item.name) == 0 for item in within)
+            if has_splits and not any(self._has_folders(item) for item in within):
+                continue
+            if has_splits or (len(places) == 1 and len(within) > 1):
+                what, where = "splits" if has_splits else "classes", place.relative_to(self.folder)
+                raise DataProblem(f"{self.folder}: the {what} lie in its folder {where}; give `source: {place}`")
+
+    def _down(self, place: Path) -> Path:
+        """The folder itself, or the one that is reached where there is no choice."""
+        while len(within := self._visible(place, [])) == 1 and within[0].is_dir():
+            place = within[0]
+        return place
 
     def _folders(self, place: Path) -> list[Path]:
         """The folders in a folder that holds nothing else."""
@@ -184,6 +217,12 @@ class _Walk:
             name = file.relative_to(self.folder).as_posix()
             self.files.append((place.name, name, about.st_size, about.st_mtime_ns))
         return len(self.files) - before
+
+
+def _names(places: Sequence[Path]) -> str:
+    names = [place.name for place in places[:_SHOWN]]
+    more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
+    return " and ".join([", ".join([*names, *more][:-1]), [*names, *more][-1]]).removeprefix(" and ")
 
 
 def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], spec: DataSpec) -> Rows:

@@ -70,14 +70,15 @@ def noise_hides_effect(noise: Noise | None, facts: Facts) -> Iterator[Finding]:
     """A finding if more than half of the scores' variance is noise."""
     if noise is None or noise.trials < FEWEST or noise.reliability >= UNRELIABLE or noise.sigma <= 0:
         return
+    by_folds = facts.foldable and not facts.folds
     least = " at least" if noise.source == "late epochs" else ""
     text = (
         "Most of what sets the trials apart is noise: the standard deviation of the scores is "
         f"{number(noise.spread)}, that of one score between {noise.source} is{least} {number(noise.sigma)}; "
         f"{noise.tied} of {noise.trials - 1} others cannot be told from the best. "
-        f"{'Validate' if facts.folds else 'Average over folds, validate'} on more data, or search a wider space."
+        f"{'Average over folds, validate' if by_folds else 'Validate'} on more data, or search a wider space."
     )
-    edit = None if facts.folds else Edit({"data.split.folds": 5})
+    edit = Edit({"data.split.folds": 5}) if by_folds else None
     yield Finding("noise", Severity.WARNING, text, None, edit, noise.to_dict())
 
 

@@ -47,6 +47,7 @@ class Facts:
         baseline: the objective of a trivial model: the majority class, the mean.
         rows: of the validation split; with an accuracy it tells how far luck alone goes.
         confirm: how many configurations the study trains again, on how many seeds; None: none.
+        foldable: whether the study could average over folds.
     """
 
     metric: str
@@ -65,6 +66,7 @@ class Facts:
     baseline: float | None = None
     rows: int | None = None
     confirm: tuple[int, int] | None = None
+    foldable: bool = True
 
     @property
     def confirm_more(self) -> Edit:
