@@ -148,8 +148,8 @@ class _Walk:
         others = [place for place in places if place not in splits]
         if len(splits) > 1 and any(place in deep for place in splits):
             raise DataProblem(
-                f"{self.folder} has {_names(others)} beside the splits {_names(splits)}; folders that give the splits are "
-                "named train, validation and test: take out what is none"
+                f"{self.folder} has {_names(others)} beside the splits {_names(splits)}; folders that give the splits "
+                "are named train, validation and test: take out what is none"
             )
         for place in map(self._down, deep):
             within = [item for item in self._visible(place, []) if item.is_dir()]
