@@ -19,15 +19,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trainers.baseline import trivial_scores
-from trainers.errors import BadTrainer, Damaged
+from trainers.errors import BadTrainer, Damaged, Mismatch
 from trainers.files import make_folder, read_json, replacing, until_there, write_json
 from trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
-from trainers.mlflow_calls import noted
+from trainers.mlflow_calls import FILE, Notes, noted
 from trainers.seeding import sow
-from trainers.trial import Channel, Trial
+from trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 
 if TYPE_CHECKING:
     from trainers.data import Data
@@ -97,13 +97,17 @@ class FoldResult:
     def read(cls, folder: Path) -> FoldResult | None:
         """None where the fold has not been trained to its end; Damaged where the file says nothing of use."""
         path = folder / RESULT
-        if not path.exists():
-            return None
-        kept = read_json(path)
         try:
-            return cls(kept["best"], tuple(kept["curve"]), kept["test"], kept["baseline"], kept.get("size"))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Damaged(f"{path} is damaged: {error}") from error
+            kept = read_json(path)
+        except FileNotFoundError:
+            return None
+        try:
+            curve = tuple(_numbers(metrics) for metrics in kept["curve"])
+            found = cls(kept["best"], curve, kept["test"], kept["baseline"], kept.get("size"))
+            found.metrics  # noqa: B018 - its best epoch is one that it has
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise Damaged(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        return found
 
 
 class _Listener:
@@ -152,16 +156,32 @@ class Attempt:
         """Train one model; None where it was stopped before its end."""
         config = self.trainer.configure(part.params)
         data = None if part.data is None else self.load(part.data, test=test)
-        trial = Trial(part, config, data, channel, self.clock, self.keep, self.notice, ticks=self.ticks)
-        sow(part.seed, 0)
-        with noted(trial.artifacts):
-            self.trainer(trial)
-        trial.save()
+        try:
+            trial = self._trained(part, config, data, channel)
+        except Mismatch as error:  # found when the trainer had begun: what it has built may be half restored
+            self.notice(f"{error}; {AGAIN}")
+            trial = self._trained(replace(part, began=part.attempt), config, data, channel)
         if not trial.finished and channel.stop_asked(part.trial):
             return None
         if not trial.epoch:
             raise BadTrainer("the trainer ended without one trial.report(train=..., val=...)")
         trial._require_objective()  # noqa: SLF001 - not for trainers
+        return trial
+
+    def _trained(self, part: Assignment, config: Any, data: Data | None, channel: Channel) -> Trial:
+        """Run the trainer to its end; the handle that it had."""
+        notes = Notes(lambda: trial.artifacts)
+
+        def keep() -> None:
+            notes.write()
+            self.keep()
+
+        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks)
+        until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
+        sow(part.seed, 0)
+        with noted(notes):
+            self.trainer(trial)
+        trial.save()
         return trial
 
     def _scored(self, part: Assignment, best_epoch: int) -> Metrics | None:
@@ -228,6 +248,10 @@ class Attempt:
             return None
 
 
+def _numbers(metrics: Mapping[str, Any]) -> Metrics:
+    return {name: float(number) for name, number in metrics.items()}
+
+
 def _keep_result(part: Assignment, result: FoldResult) -> None:
     make_folder(part.folder, part.root)
     result.write(part.folder)
@@ -244,8 +268,8 @@ def _take_over(assignment: Assignment, results: Sequence[FoldResult]) -> None:
     """Put the last fold's artifacts, and its model if it is the best so far, where a trial's are."""
     make_folder(assignment.folder, assignment.root)
     folder = assignment.folder / f"fold-{len(results)}"
-    if (artifacts := folder / "artifacts").is_dir():
-        shutil.copytree(artifacts, assignment.folder / "artifacts" / folder.name, dirs_exist_ok=True)
+    if (artifacts := folder / ARTIFACTS).is_dir():
+        shutil.copytree(artifacts, assignment.folder / ARTIFACTS / folder.name, dirs_exist_ok=True)
     if _best([result.metrics[assignment.metric] for result in results], assignment) == len(results) - 1:
         for name in ("best.pt", "facts.json"):
             if (folder / name).exists():

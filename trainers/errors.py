@@ -7,6 +7,7 @@ TrainersError
 ├── UnknownPlace       files cannot be kept there: no such kind of store, or its library is missing
 ├── PlaceAway          the store or the folder that keeps files does not answer
 └── Damaged            a file of a trial is cut off or overwritten
+    └── Mismatch       a checkpoint does not fit what its trainer restores now
 """
 
 from __future__ import annotations
@@ -42,3 +43,7 @@ class PlaceAway(TrainersError):
 
 class Damaged(TrainersError):
     """A file of a trial is cut off or overwritten."""
+
+
+class Mismatch(Damaged):
+    """A checkpoint does not fit what its trainer restores now: one of the two has changed."""

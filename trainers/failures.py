@@ -6,7 +6,6 @@ import dataclasses
 import errno
 import os
 import traceback
-from functools import partial
 from pathlib import Path
 
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
@@ -28,12 +27,20 @@ def judge(error: BaseException, assignment: Assignment) -> tuple[Outcome, str]:
     outcome, message, fault = outcome_of(error), describe(error), os_error(error)
     if outcome is not Outcome.ERROR and not (outcome is Outcome.UNUSABLE and fault is not None):
         return outcome, message
+    tries = 0
+
+    def attempt() -> None:
+        nonlocal tries
+        tries += 1
+        probe(assignment.folder, assignment.root)
+
     try:
-        until_there(partial(probe, assignment.folder, assignment.root))
+        until_there(attempt)
     except (PlaceAway, OSError) as worse:
         return Outcome.NO_DISK, describe(worse)
     mine = fault is not None and (fault.errno != errno.EROFS or _is_in(fault.filename, assignment.folder))
-    return (Outcome.AWAY if mine else outcome), message
+    was_away = tries > 1  # and whatever the trainer raised came of that
+    return (Outcome.AWAY if mine or was_away else outcome), message
 
 
 def outcome_of(error: BaseException) -> Outcome:

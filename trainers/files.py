@@ -10,6 +10,8 @@ import contextlib
 import errno
 import json
 import os
+import shutil
+import stat
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -45,11 +47,24 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             _sync(file.fileno())
-        part.replace(path)
+        _move(part, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None:  # of a write, which knows no name
+            error.filename = str(path)
+        raise
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _move(part: Path, path: Path) -> None:
+    """Rename, also onto a folder that somebody has put in the file's place."""
+    try:
+        part.replace(path)
+    except IsADirectoryError:
+        shutil.rmtree(path)
+        part.replace(path)
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
@@ -79,12 +94,13 @@ def read_checkpoint(path: Path) -> Any:
     """What write_checkpoint wrote, on the CPU.
 
     Raises:
-        Damaged: the file is cut off or overwritten, in its content too, which torch would not notice.
+        Damaged: the file is cut off or overwritten, in its content too, which torch would not notice; or unreadable.
         FileNotFoundError: there is none.
     """
     import torch
 
     try:
+        require_file(path)
         _require_whole(path)
         return torch.load(path, weights_only=True, map_location="cpu")
     except (Damaged, FileNotFoundError, MemoryError):
@@ -98,11 +114,36 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """What write_json wrote; Damaged where the file is cut off or overwritten."""
+    """What write_json wrote.
+
+    Raises:
+        Damaged: the file is cut off or overwritten, or cannot be read.
+        FileNotFoundError: there is none.
+    """
+    require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are such
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise Damaged(f"{path} is damaged: {error}") from error
+
+
+def require_file(path: Path) -> None:
+    """Make sure that there is a file that can be read, before it is opened.
+
+    Raises:
+        Damaged: something else is in its place, or its rights forbid it.
+        FileNotFoundError: there is nothing.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if not path.is_symlink():
+            raise
+        raise Damaged(f"{path} is a link to a file that is not there") from None
+    if not stat.S_ISREG(mode):
+        raise Damaged(f"{path} is not a file")
+    if not os.access(path, os.R_OK):  # not the folder's rights: those do for stat
+        raise Damaged(f"{path} cannot be read: its permissions do not allow it")
 
 
 def make_folder(folder: Path, root: Path | None) -> None:

@@ -123,7 +123,7 @@ class Gallery:
     """
 
     def __init__(self, trial: Trial, setting: Setting, judge: Judge) -> None:
-        self._folder = trial.artifacts
+        self._trial = trial
         self._every, self._last = trial.config.frechet_epochs, trial.epochs_total
         self._judge = judge
         self._labels = setting.train.some(judge.count).y  # the classes as often as in training
@@ -137,7 +137,7 @@ class Gallery:
         if epoch % self._every == 0 or epoch in (1, self._last):
             self._found = self._judge.distances(samples(generator, self._labels, seed=1))
             pictures = samples(generator, self._shown, seed=2).cpu().numpy()
-            write_grid(self._folder / f"samples_epoch_{epoch:04d}.png", pictures, SHOWN)
+            write_grid(self._trial.artifacts / f"samples_epoch_{epoch:04d}.png", pictures, SHOWN)
         return self._found
 
     def state_dict(self) -> Metrics:

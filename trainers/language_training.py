@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -78,7 +77,7 @@ class Samples:
 
     def __init__(self, trial: Trial, model: Decoder, tokens: Tokenizer, validation: Split) -> None:
         config = trial.config
-        self._file: Path = trial.artifacts / "samples.txt"
+        self._trial = trial
         self._model, self._tokens, self._seed = model, tokens, trial.seed
         self._temperature, self._top_k = config.temperature, config.top_k
         whole = max(1, len(validation) - 1)  # the last window may be filled up
@@ -97,8 +96,7 @@ class Samples:
         told = [f"epoch {epoch}: {val['bits_per_character']:.3f} bits a character on validation text\n"]
         for prompt, text in zip(self._prompts.tolist(), written, strict=True):
             told.append(f"--- validation text:\n{self._tokens.decode(prompt)}\n--- the model goes on:\n{text}\n")
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self._file, "\n".join(told))
+        write_text(self._trial.artifacts / "samples.txt", "\n".join(told))
 
     def state_dict(self) -> dict[str, float]:
         return {"best": self._best}

@@ -10,14 +10,15 @@ The store is in mlflow_store.py, which alone in this room knows MLflow, and is i
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from trainers.errors import Damaged
+from trainers.files import read_json, write_json
 from trainers.seeding import after_import
 
 MODULE = "mlflow.tracking._tracking_service.utils"  # has the stores by scheme, and the URI that is used
@@ -27,13 +28,14 @@ FILE, FOLDER = "mlflow.json", "mlflow"  # of a trial's artifacts
 
 @dataclass(slots=True)
 class Notes:
-    """What a trial has logged.
+    """What a trial has logged, in all its attempts.
 
     Attributes:
+        folder: gives the folder of the trial's artifacts, made if it is not there.
         points: (metric, step) -> (value, milliseconds since the epoch); the last of a step counts.
     """
 
-    folder: Path
+    folder: Callable[[], Path]
     points: dict[tuple[str, int], tuple[float, int]] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -44,19 +46,37 @@ class Notes:
         if not (self.points or self.params or self.tags):
             return
         points = [[name, step, value, at] for (name, step), (value, at) in self.points.items()]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / FILE).write_text(
-            json.dumps({"points": points, "params": self.params, "tags": self.tags}), encoding="utf-8"
-        )
+        write_json(self.folder() / FILE, {"points": points, "params": self.params, "tags": self.tags})
+
+    def go_on(self, file: Path) -> None:
+        """Begin with what an earlier attempt kept; without it where that cannot be used."""
+        with contextlib.suppress(Damaged, FileNotFoundError):
+            points, self.params, self.tags = read_notes(file)
+            self.points = {(name, step): (value, at) for name, step, value, at in points}
+
+
+def read_notes(file: Path) -> tuple[list[tuple[str, int, float, int]], dict[str, str], dict[str, str]]:
+    """The points (metric, step, value, milliseconds since the epoch), params and tags of a file of notes.
+
+    Raises:
+        Damaged: it is none.
+        FileNotFoundError: there is none.
+    """
+    kept = read_json(file)
+    try:
+        points = [(str(name), int(step), float(value), int(at)) for name, step, value, at in kept["points"]]
+        params, tags = ({str(name): str(text) for name, text in kept[kind].items()} for kind in ("params", "tags"))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise Damaged(f"{file} is damaged: {type(error).__name__}: {error}") from error
+    return points, params, tags
 
 
 _current: list[Notes] = []
 
 
 @contextlib.contextmanager
-def noted(artifacts: Path) -> Iterator[None]:
+def noted(notes: Notes) -> Iterator[None]:
     """While a trial trains, note what it logs among its artifacts."""
-    notes = Notes(artifacts)
     _current.append(notes)
     after_import(MODULE, _direct)
     if MODULE in sys.modules:

@@ -28,7 +28,7 @@ class TrialStore(AbstractStore):
         return self._present()
 
     def _location(self, part: str = "") -> str:
-        return str(self._notes.folder / FOLDER / part)
+        return str(self._notes.folder() / FOLDER / part)
 
     def get_experiment(self, experiment_id: str) -> Any:
         return Experiment(str(experiment_id), "trial", self._location(), LifecycleStage.ACTIVE)

@@ -8,12 +8,18 @@ Either way a reader sees a file whole or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from trainers.files import replacing
+
+# What a file system says that has no hard links.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
 
 
 class Place(Protocol):
@@ -117,11 +123,18 @@ class FolderPlace:
             shutil.copyfileobj(source, copy)
 
     def claim(self, name: str, content: bytes) -> bool:
+        target = self._folder / name
+        if target.exists():
+            return False
+        part = target.with_name(f"{name}.{uuid.uuid4().hex}.part")
         try:
-            with (self._folder / name).open("xb") as file:
+            with replacing(part) as file:
                 file.write(content)
+            _link(part, target)
         except FileExistsError:
             return False
+        finally:
+            part.unlink(missing_ok=True)
         return True
 
     def take(self, name: str, file: Path) -> None:
@@ -140,6 +153,17 @@ class FolderPlace:
     @contextlib.contextmanager
     def local(self, *names: str) -> Iterator[Path]:  # noqa: ARG002 - they are all here
         yield self._folder
+
+
+def _link(file: Path, target: Path) -> None:
+    """Give a file a second name: the target is there whole or not at all, and of two claims one gets it."""
+    try:
+        os.link(file, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with target.open("xb") as copy:
+            copy.write(file.read_bytes())
 
 
 def place_of(root: str | Path) -> Place:

@@ -19,12 +19,11 @@ def write_grid(path: Path, images: np.ndarray, columns: int) -> None:
     """Write images in rows of `columns`; the file is there whole or not at all.
 
     Args:
-        path: of the file; its folder is made.
+        path: of the file; its folder is there.
         images: (rows, channels, height, width) in [-1, 1]; what is outside is cut off. Three
             channels are RGB; of any other number the first is shown in grey.
         columns: tiles side by side.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(encode(grid(images, columns)))
 

@@ -128,7 +128,6 @@ def write_samples(path: Path, model: Seq2Seq, pairs: Pairs, facts: Facts) -> Non
     given = [sources.decode(row) for row in pairs.x.tolist()]
     rows = zip(given, texts_of(targets, pairs.y.cpu().numpy()), _written(model, pairs, facts), strict=True)
     told = [f"source   {one}\nwanted   {two}\nwritten  {three}\n" for one, two, three in rows]
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(told))
 
 

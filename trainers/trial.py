@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainers.errors import BadTrainer, Damaged, MetricMissing
+from trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
 from trainers.familiar import no_attribute, report_problem
 from trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
 from trainers.messages import Assignment, Message, Reported
@@ -27,6 +27,8 @@ from trainers.seeding import sow
 if TYPE_CHECKING:
     from trainers.data import Data
 
+ARTIFACTS = "artifacts"  # in a trial's folder
+AGAIN = "the trial is trained again from its start"
 CHECKPOINT_SHARE = 0.05  # of the training time that checkpoints may cost
 
 
@@ -91,7 +93,6 @@ class Trial:
         data: the training and validation splits, or None where the study names no data.
         seed: 31 bits, the trial's own.
         number: its number in the study.
-        folder: where it may leave files of its own.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Trial:
         self.data = data
         self.seed = assignment.seed
         self.number = assignment.trial
-        self.folder = assignment.folder
+        self._folder = assignment.folder
         self._assignment = assignment
         self._channel = channel
         self._clock = clock  # seconds since the epoch, which may be set back
@@ -135,9 +136,14 @@ class Trial:
             raise AttributeError(no_attribute(name), name=name, obj=self)
 
     @property
+    def folder(self) -> Path:
+        """Where it may leave files of its own; made when it is read, and waited for while its disk is away."""
+        return self._made(self._folder)
+
+    @property
     def artifacts(self) -> Path:
-        """Where it may leave files for people, such as pictures of samples; they go to MLflow when it has ended."""
-        return self.folder / "artifacts"
+        """The same for files for people, such as pictures of samples; they go to MLflow when it has ended."""
+        return self._made(self._folder / ARTIFACTS)
 
     @property
     def size(self) -> int | None:
@@ -182,44 +188,57 @@ class Trial:
 
         Returns:
             The epochs that are already trained: 0 on a first attempt.
+
+        Raises:
+            Mismatch: the checkpoint does not fit these objects; the trial is trained again from its start.
         """
         self._objects = objects
         saved = self._saved() if objects and not self._assignment.fresh else None
         if saved is None:
             return 0
-        if len(saved["objects"]) != len(objects):
-            path = self.folder / "last.pt"
-            raise BadTrainer(f"restore() got {len(objects)} objects, the checkpoint {path} has {len(saved['objects'])}")
         until_there(self._write_facts, self._sleep)
-        for item, state in zip(objects, saved["objects"], strict=True):
-            item.load_state_dict(state)
-        self._curve = [(epoch, dict(metrics), at) for epoch, metrics, at in saved["curve"]]
-        self._best = saved["best"]
-        self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
-        self._epoch = self._saved_epoch = saved["epoch"]
-        self._over = saved["over"]
+        try:
+            self._adopt(saved)
+        except Exception as error:  # of a file that was changed, or a trainer that was
+            first = (str(error).strip().splitlines() or [""])[0]
+            raise Mismatch(
+                f"{self._folder / 'last.pt'} does not fit what the trainer restores: {type(error).__name__}: {first}"
+            ) from error
         for epoch, metrics, at in self._curve:
             if epoch > self._assignment.reported:
                 final = self._over and epoch == self._epoch
                 self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, final))
         return self._epoch
 
+    def _adopt(self, saved: Mapping[str, Any]) -> None:
+        """Go on as a checkpoint says; any error where it is none, or of other objects."""
+        for item, state in zip(self._objects, saved["objects"], strict=True):
+            item.load_state_dict(state)
+        self._curve = [(int(epoch), _named_numbers(metrics), float(at)) for epoch, metrics, at in saved["curve"]]
+        self._best = None if saved["best"] is None else (int(saved["best"][0]), float(saved["best"][1]))
+        self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
+        self._epoch = self._saved_epoch = int(saved["epoch"])
+        self._over = bool(saved["over"])
+
     def _saved(self) -> dict[str, Any] | None:
         """What an earlier attempt saved; None where there is nothing, or nothing that can be used."""
         try:
             return until_there(self._read, self._sleep)
         except Damaged as error:
-            self._notice(f"{error}; the trial is trained again from its start")
+            self._notice(f"{error}; {AGAIN}")
             return None
 
     def _read(self) -> dict[str, Any] | None:
-        path = self.folder / "last.pt"
-        if not path.exists():
-            return None
-        saved = read_checkpoint(path)
+        path = self._folder / "last.pt"
+        try:
+            saved = read_checkpoint(path)
+        except FileNotFoundError:
+            if self._folder.is_dir() or self._assignment.root is None or self._assignment.root.is_dir():
+                return None
+            raise  # the study's folder is away
         if not isinstance(saved, dict) or not set(saved) >= {"epoch", "objects", "curve", "best", "over"}:
             raise Damaged(f"{path} is no checkpoint of a trial")
-        best = self.folder / "best.pt"  # that of a better epoch is not written again
+        best = self._folder / "best.pt"  # that of a better epoch is not written again
         if saved["best"] is not None:
             try:
                 read_checkpoint(best)
@@ -279,6 +298,11 @@ class Trial:
         self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, self._over))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
+
+    def _made(self, folder: Path) -> Path:
+        """A folder of the trial's that its trainer writes to. The study's is not made: its disk may be away."""
+        until_there(lambda: make_folder(folder, self._assignment.root), self._sleep)
+        return folder
 
     def _stop_asked(self) -> bool:
         return self._channel.stop_asked(self.number)
@@ -347,10 +371,10 @@ class Trial:
         self._save_cost = self._saved_at - start
 
     def _write(self) -> None:
-        make_folder(self.folder, self._assignment.root)
+        make_folder(self._folder, self._assignment.root)
         self._write_facts()
         if self._best_state is not None and self._best is not None:
-            write_checkpoint(self.folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
+            write_checkpoint(self._folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
             self._best_state = None
         last = {
             "epoch": self._epoch,
@@ -359,14 +383,18 @@ class Trial:
             "best": self._best,
             "over": self._over,
         }
-        write_checkpoint(self.folder / "last.pt", last)
+        write_checkpoint(self._folder / "last.pt", last)
         self._keep()
 
     def _write_facts(self) -> None:
         """With best.pt, all that a Predictor needs; once an attempt, so that a damaged file does not stay."""
         if self.data is not None and not self._facts_written:
-            self.data.facts.write(self.folder / "facts.json")
+            self.data.facts.write(self._folder / "facts.json")
             self._facts_written = True
+
+
+def _named_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(number) for name, number in metrics.items()}
 
 
 def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:

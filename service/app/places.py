@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import errors
@@ -30,11 +31,21 @@ def settle_place(settings: Settings, store: Store, lease: Lease, study: Study) -
     """
     from trainers.errors import PlaceAway
 
+    root = settings.artifacts
+    if study.folder is not None and isinstance(root, Path) and not root.is_dir():
+        raise errors.HomeError(
+            f"the folder {root} (GOODFIT_ARTIFACTS), which has the files of study {study.name!r}, is not there; "
+            f"bring it back, or if its files are lost, make it again by `mkdir -p {root}`: unfinished trials are "
+            "then trained from their start"
+        )
     try:
         own = (name for name in _names(study) if _has_marked(settings, replace(study, folder=name), study.folder))
         folder = next(own, None)
     except (PlaceAway, OSError) as error:
-        raise errors.HomeError(f"files cannot be kept there: {error}") from error
+        where, again = settings.study_place(study).uri(), settings.hint(f"resume {study.name}")
+        raise errors.HomeError(
+            f"the files of study {study.name!r} cannot be kept at {where}: {error}; mend that, then {again} goes on"
+        ) from error
     if folder is None:
         raise errors.HomeError(
             f"the folders {' and '.join(_names(study))} among the files of studies belong to other studies; "
@@ -50,7 +61,7 @@ def remove_files(settings: Settings, study: Study) -> None:
     """Remove a study's files, where they are its own; PlaceAway or OSError where they cannot be removed."""
     place = settings.study_place(study)
     owner = place.read(MARK)
-    if owner == _mark(study) or (owner is None and study.folder is not None):
+    if owner == _mark(study) or (study.folder is not None and not _is_mark(owner)):
         place.remove()
 
 
@@ -66,6 +77,8 @@ def _has_marked(settings: Settings, study: Study, had: str | None) -> bool:
     _make(place)
     if study.folder != had and place.read(MARK) is None and place.names():
         return False  # left there by a study that marked no folders
+    if study.folder == had and not _is_mark(place.read(MARK)):
+        place.drop(MARK)  # a damaged one of a folder that the store knows to be this study's
     return place.claim(MARK, _mark(study)) or place.read(MARK) == _mark(study)
 
 
@@ -74,6 +87,14 @@ def _make(place: Place) -> None:
         place.check()
     else:
         make_folder(place.folder)
+
+
+def _is_mark(content: bytes | None) -> bool:
+    """Whether it says whose a folder is; a file that is cut off or overwritten does not."""
+    try:
+        return content is not None and set(json.loads(content)) >= {"study", "created"}
+    except (ValueError, TypeError):
+        return False
 
 
 def _mark(study: Study) -> bytes:

@@ -6,7 +6,6 @@ All of it follows from the store alone, times included, so that pushing it twice
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import posixpath
 import re
@@ -18,7 +17,8 @@ from typing import Any
 
 from service.diagnosis.confirmation import best_first
 from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
-from trainers.mlflow_calls import FILE
+from trainers.errors import Damaged
+from trainers.mlflow_calls import FILE, read_notes
 from trainers.readable import json_text, readable
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
@@ -216,13 +216,15 @@ def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) 
 
 def logged_by_trainer(artifacts: Path) -> tuple[list[Point], dict[str, str], dict[str, str]]:
     """The metrics, params and tags that a trainer has logged by MLflow's own calls; none where it has not."""
-    file = artifacts / FILE
-    if not file.is_file():
+    try:
+        found, logged, texts = read_notes(artifacts / FILE)
+    except FileNotFoundError:
         return [], {}, {}
-    found = json.loads(file.read_text(encoding="utf-8"))
-    points = [Point(safe_name(name), step, value, at) for name, step, value, at in found["points"]]
-    tags = {safe_name(name): cut(text, TAG_LENGTH) for name, text in found["tags"].items()}
-    return points, params(found["params"]), tags
+    except Damaged as error:  # the run has all else; it says what it lacks
+        return [], {}, {"goodfit.damaged": cut(str(error), TAG_LENGTH)}
+    points = [Point(safe_name(name), step, value, at) for name, step, value, at in found]
+    tags = {safe_name(name): cut(text, TAG_LENGTH) for name, text in texts.items()}
+    return points, params(logged), tags
 
 
 def _gaps(metrics: Mapping[str, float], objective: Objective) -> dict[str, float]:

@@ -14,9 +14,17 @@ from pathlib import Path
 
 from service.errors import TrackingError
 
+FULL = "database or disk is full"  # what SQLite says
+NO_ROOM = "no room is left on its disk; what is missing is sent once there is room again"
 _SQLITE = "sqlite:///"
 # In a process of its own: MLflow keeps connections to a file that it failed to fill, and there may be another try.
 MAKE_TABLES = (sys.executable, "-P", "-W", "ignore", "-m", "service.tracker")
+
+
+def _why(done: subprocess.CompletedProcess[str]) -> str:
+    """What the command said last."""
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return NO_ROOM if FULL in last else last
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
@@ -55,8 +63,7 @@ def make_sqlite(file: Path, make_tables: Sequence[str] = MAKE_TABLES) -> None:
                 pass_fds=(lock.fileno(),),
             )
             if done.returncode != 0:
-                last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-                raise TrackingError(f"the database {file} cannot be made: {last}")
+                raise TrackingError(f"the database {file} cannot be made: {_why(done)}")
             part.replace(file)
         finally:
             for left in parts:

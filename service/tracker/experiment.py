@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from service.errors import TrackingError
 from service.records import Study
 from service.tracker.content import identity
-from service.tracker.database import make_sqlite, sqlite_file
+from service.tracker.database import FULL, NO_ROOM, make_sqlite, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -142,6 +142,8 @@ def _tagged(client: MlflowClient, study: Study) -> MlflowExperiment | None:
 
 def told(error: Exception) -> str:
     """An error in one line."""
+    if FULL in str(error):
+        return NO_ROOM
     lines: list[Any] = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

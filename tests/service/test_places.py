@@ -106,7 +106,7 @@ def test_a_study_from_before_there_were_marks_keeps_its_folder(tmp_path: Path) -
 def test_a_folder_that_somebody_else_took_meanwhile_is_left_to_them(tmp_path: Path) -> None:
     at = home(tmp_path)
     study = settled(at)
-    (tmp_path / "home" / "studies" / "digits" / MARK).write_text("another's")
+    (tmp_path / "home" / "studies" / "digits" / MARK).write_text('{"study": "digits", "created": 1.0}')
     assert settled(at).folder != study.folder
 
 
@@ -123,8 +123,33 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
         raise OSError(30, "Read-only file system", "study.json")
 
     monkeypatch.setattr(FolderPlace, "claim", refuse)
-    with pytest.raises(HomeError, match=r"files cannot be kept there: \[Errno 30\] Read-only file system"):
+    with pytest.raises(
+        HomeError, match=r"Read-only file system: 'study.json'; mend that, then .* resume digits"
+    ) as told:
         settled(home(tmp_path))
+    assert f"'digits' cannot be kept at {(tmp_path / 'home' / 'studies' / 'digits').as_uri()}: " in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"study": "digits", "crea', b"\0" * 40, b"\xff\xfe", b"[]", b"null", b"3"])
+def test_a_study_keeps_its_folder_though_its_mark_is_damaged(tmp_path: Path, content: bytes) -> None:
+    at = home(tmp_path)
+    left(at, settled(at), "weights")
+    mark = tmp_path / "home" / "studies" / "digits" / MARK
+    whole = mark.read_bytes()
+    mark.write_bytes(content)
+    study = settled(at)
+    assert (study.folder, model(at, study), mark.read_bytes()) == ("digits", b"weights", whole)
+
+
+def test_artifacts_that_are_away_are_not_made_anew(tmp_path: Path) -> None:
+    at = home(tmp_path, artifacts=tmp_path / "big")
+    settled(at)
+    (tmp_path / "big").rename(tmp_path / "away")
+    with pytest.raises(HomeError, match=f"the folder {tmp_path / 'big'} .* 'digits', is not there; bring it back"):
+        settled(at)
+    assert not (tmp_path / "big").exists()
+    (tmp_path / "away").rename(tmp_path / "big")
+    assert settled(at).folder == "digits"
 
 
 def test_two_folders_of_others_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

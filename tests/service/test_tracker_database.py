@@ -59,6 +59,12 @@ def test_one_that_cannot_be_made_leaves_nothing_and_is_made_at_the_next_try(tmp_
     assert file.read_text() == "whole"
 
 
+def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    text = "sqlite3.OperationalError: (sqlite3.OperationalError) database or disk is full"
+    with pytest.raises(TrackingError, match=f"{tmp_path / 'm.db'} cannot be made: no room is left on its disk"):
+        make_sqlite(tmp_path / "m.db", [sys.executable, "-c", f"import sys; sys.exit('{text}')"])
+
+
 @pytest.mark.parametrize("uri", ["http://localhost:5000", "postgresql://u@h/d", "sqlite:///a.db?timeout=9"])
 def test_runs_that_go_elsewhere_need_no_file(uri: str) -> None:
     assert sqlite_file(uri) is None

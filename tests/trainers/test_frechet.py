@@ -106,8 +106,8 @@ def test_chosen_rows_have_every_class_by_its_share() -> None:
 
 def test_a_picture_of_samples_is_a_whole_png(tmp_path: Path) -> None:
     tiles = np.stack([np.full((1, 8, 8), value) for value in (-1.0, 0.0, 1.0, 9.0)])
-    write_grid(tmp_path / "artifacts" / "a.png", tiles, columns=2)
-    data = (tmp_path / "artifacts" / "a.png").read_bytes()
+    write_grid(tmp_path / "a.png", tiles, columns=2)
+    data = (tmp_path / "a.png").read_bytes()
     pixels = np.frombuffer(zlib.decompress(data[41 : 41 + int.from_bytes(data[33:37], "big")]), dtype=np.uint8)
     side = 2 * 32 + 3 * 2
     assert data.startswith(b"\x89PNG\r\n\x1a\n")

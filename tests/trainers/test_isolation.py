@@ -364,3 +364,17 @@ def test_a_fingerprint_changes_with_what_is_inside_and_else_not() -> None:
     itself.append(itself)
     assert changed(itself, lambda value: value.append(1))
     assert not changed([open, {1, 2}, threading.Lock(), Thing], lambda _: None)
+
+
+def test_what_a_library_installs_to_find_modules_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """importlib_metadata takes the place of Python's own finder of packages as it is imported, once."""
+    library, own = types.ModuleType("a_library"), types.ModuleType("my_own")
+    library.__file__, own.__file__ = pytest.__file__, "/home/me/my_own.py"
+    finders = [type("Finder", (), {"__module__": one.__name__})() for one in (library, own)]
+    for one in (library, own):
+        monkeypatch.setitem(sys.modules, one.__name__, one)
+    before = list(sys.meta_path)
+    Isolation().run(lambda: sys.meta_path.extend(finders), "mlp")
+    after = list(sys.meta_path)
+    sys.meta_path[:] = before
+    assert after == [*before, finders[0]]

@@ -47,5 +47,36 @@ def test_what_a_trainer_logs_is_noted_for_the_trials_own_run(tmp_path: Path, mon
     }
 
 
+LOOP = """
+import mlflow, torch
+def train(trial):
+    trial.restore(torch.nn.Linear(2, 2))
+    for epoch in trial.epochs():
+        mlflow.log_metric("inside", epoch, step=epoch)
+        trial.report(train={"loss": 1.0}, val={"accuracy": 0.5})
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_logged_before_an_interruption_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs.py").write_text(LOOP)
+    settings = {"trainer": f"{tmp_path / 'theirs.py'}:train", "epochs": 4, "checkpoint_epochs": 1}
+    attempt(tmp_path / "t", **settings, stop_after=2)
+    attempt(tmp_path / "t", **settings, attempt=2, reported=2)
+    points, *_ = logged_by_trainer(tmp_path / "t" / "artifacts")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", '{"points": [["a"]], "params": {}, "tags": {}}', '{"points": 1}']
+)
+def test_damaged_notes_are_told_and_stop_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mlflow.json").write_text(content)
+    points, params, tags = logged_by_trainer(tmp_path)
+    assert (points, params) == ([], {})
+    assert "mlflow.json is damaged" in tags["goodfit.damaged"]
+
+
 def test_a_trainer_that_logs_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert logged_by_trainer(tmp_path) == ([], {}, {})

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.training import Line, assign, fill_disk, handle, needs_full_disk
-from trainers.errors import BadTrainer, MetricMissing
+from trainers.errors import BadTrainer, MetricMissing, Mismatch
 from trainers.files import write_checkpoint
 from trainers.messages import Reported
 from trainers.seeding import mixed_seed, sow
@@ -362,12 +362,12 @@ def test_checkpoints_cost_at_most_a_twentieth_of_the_time(tmp_path: Path) -> Non
     assert saves == 6
 
 
-def test_restoring_other_objects_than_were_saved_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_objects_than_are_restored_does_not_fit(tmp_path: Path) -> None:
     first = handle(tmp_path, Line(), epochs=1)
     first.restore(Counter())
     for _ in first.epochs():
         first.report(val={"accuracy": 0.5})
-    with pytest.raises(BadTrainer, match=r"restore\(\) got 2 objects"):
+    with pytest.raises(Mismatch, match=r"last\.pt does not fit what the trainer restores"):
         handle(tmp_path, Line(), attempt=2).restore(Counter(), Counter())
 
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers import registry
+from trainers.isolation.modules import is_users_file
 
 _ABSENT = object()
 Read = Callable[[], Any]
@@ -95,6 +97,26 @@ def _list(name: str, items: list[Any]) -> Setting:
         items[:] = value
 
     return Setting(name, lambda: list(items), write)
+
+
+def _finders(name: str, items: list[Any]) -> Setting:
+    """What finds modules. One that a library has installed stays: it is imported once, and needs it from then on."""
+
+    def write(value: list[Any]) -> None:
+        items[:] = [*(item for item in items if item in value or not _is_users(item)), *_without(value, items)]
+
+    return Setting(name, lambda: list(items), write)
+
+
+def _is_users(item: Any) -> bool:
+    """Whether code of the user's made it."""
+    kind = item if isinstance(item, (type, types.FunctionType)) else type(item)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is not None and is_users_file(file)
+
+
+def _without(items: list[Any], others: list[Any]) -> list[Any]:
+    return [item for item in items if item not in others]
 
 
 def _dict(name: str, items: Any) -> Setting:
@@ -211,7 +233,8 @@ PYTHON: list[Setting] = [
 
 OWN_PROCESS: list[Setting] = [  # what threads of others may set at any time, where a process is shared
     *(_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "path", "meta_path", "path_hooks")),
-    *(_list(f"sys.{name}", getattr(sys, name)) for name in ("path", "meta_path", "path_hooks")),
+    _list("sys.path", sys.path),
+    *(_finders(f"sys.{name}", getattr(sys, name)) for name in ("meta_path", "path_hooks")),
     _list("the folders of trainers", registry._folders),  # noqa: SLF001 - it goes with sys.path
     _filters(),
     _attribute(warnings, "showwarning"),
