@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from service import errors
-from trainers.withheld import KEYS, PRIVATE, take
+from trainers.withheld import SERVICE, take
 
 if TYPE_CHECKING:
     from service.records import Study
@@ -41,9 +41,10 @@ class Settings:
     def from_environment(cls, home: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
         """The settings of the environment; `home` wins over GOODFIT_HOME, which wins over .goodfit here."""
         artifacts = environ.get("GOODFIT_ARTIFACTS")
-        database, private = _database(environ), take(dict(environ), (*PRIVATE, *KEYS))
-        if database is not None and private.pop("GOODFIT_DATABASE_PASSWORD_FILE", ""):
-            private["GOODFIT_DATABASE"] = database  # whole: processes on other nodes have no such file
+        database, private = _database(environ), take(dict(environ), SERVICE)
+        private.pop("GOODFIT_DATABASE_PASSWORD_FILE", None)
+        if database is not None:
+            private["GOODFIT_DATABASE"] = database  # whole: processes on other nodes have neither file nor PGPASSWORD
         return cls(
             home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
             database=database,
@@ -102,13 +103,19 @@ class Settings:
 def _database(environ: Mapping[str, str]) -> str | None:
     """The database's URL; with the password from a file if one is named, as for containers with secrets."""
     url, file = environ.get("GOODFIT_DATABASE") or None, environ.get("GOODFIT_DATABASE_PASSWORD_FILE")
-    if url is None or not file:
+    password = environ.get("PGPASSWORD")  # libpq's, which would not find it in the processes of the service
+    if url is None or url.startswith("sqlite:"):
         return url
-    try:
-        password = Path(file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise errors.InputError(f"GOODFIT_DATABASE_PASSWORD_FILE={file} cannot be read: {error.strerror}") from error
     parts = urlsplit(url)
+    if file:
+        try:
+            password = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise errors.InputError(
+                f"GOODFIT_DATABASE_PASSWORD_FILE={file} cannot be read: {error.strerror}"
+            ) from error
+    elif not password or parts.password or "@" not in parts.netloc:
+        return url
     user, _, place = parts.netloc.rpartition("@")
     return parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{place}").geturl()
 

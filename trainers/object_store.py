@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import time
 import uuid
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainers.errors import PlaceAway, UnknownPlace
-from trainers.withheld import KEYS
+from trainers.withheld import KEYS, STORES
 
 ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # protocols: an object is there whole or not at all
 PROBE = ".can-be-written"
@@ -167,7 +168,10 @@ class RemotePlace:
 
 
 def use_keys(environ: Mapping[str, str]) -> None:
-    """Use the keys of s3 that an environment has, where this process's own has none."""
+    """Use the keys of s3 that an environment has, and its place, where this process's own has none."""
+    for name in STORES:
+        if environ.get(name):
+            os.environ.setdefault(name, environ[name])
     _keys.update({name: environ[variable] for name, variable in _KEYS.items() if environ.get(variable)})
 
 

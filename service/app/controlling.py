@@ -16,7 +16,7 @@ from service.app.opening import open_home
 from service.app.serving import serve_mirror, serve_study
 from service.settings import Settings, is_dead, owner
 from service.signals import heed
-from trainers.withheld import KEYS, PRIVATE
+from trainers.withheld import SERVICE, hide
 
 STUDIES = 8  # that run at once, unless told otherwise
 HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
@@ -33,6 +33,7 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
         HomeError: the store cannot be used.
         GoodfitError: Ray is not to be had, or not any more; a new process may have more luck.
     """
+    hide()
     ended = _ending()
     with contextlib.closing(open_home(settings, create=True)) as store, _connected(settings):
         _heed_signals(ended)  # once more: Ray has put handlers of its own in their place
@@ -78,7 +79,7 @@ def _with_database(environ: Mapping[str, str], settings: Settings) -> dict[str, 
 def _connected(settings: Settings) -> Iterator[None]:
     from service.ray_executor import Cluster
 
-    cluster = Cluster(settings.ray_address, withheld=(*PRIVATE, *KEYS))
+    cluster = Cluster(settings.ray_address, withheld=SERVICE)
     try:
         cluster.ready()
         yield

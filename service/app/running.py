@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ from service.app.tracking import CATCH_UP_SECONDS, tracking
 from service.ports import ALONE
 from service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from service.settings import Settings, is_dead, owner
-from trainers.withheld import KEYS, PRIVATE
+from trainers.withheld import KEYS, PRIVATE, SERVICE, STORES
 
 if TYPE_CHECKING:
     from service.ports import Executor, Sampler, Sharing, Store, Tracker
@@ -274,7 +275,7 @@ def _executor(
         paths,
         code=code,
         elsewhere=served or settings.ray_address is not None,
-        withheld=(*PRIVATE, *KEYS) if served else PRIVATE,
+        withheld=SERVICE if served else PRIVATE,
         keys=_keys(settings),
     )
     with contextlib.ExitStack() as stack:
@@ -301,10 +302,11 @@ def _executor(
 
 
 def _keys(settings: Settings) -> dict[str, str]:
-    """The object store's keys that workers need; none where files are kept in a folder."""
+    """What workers need for the object store, its keys and where it is; nothing where files are kept in a folder."""
     if settings.artifacts is None or isinstance(settings.artifacts, Path):
         return {}
-    return {name: settings.private[name] for name in KEYS if name in settings.private}
+    known = {**os.environ, **settings.private}
+    return {name: known[name] for name in (*KEYS, *STORES) if name in known}
 
 
 def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:

@@ -26,7 +26,7 @@ from service.settings import Settings, is_dead, make_folder, owner
 from service.spec import StudySpec
 from trainers.readable import readable
 from trainers.registry import use_packages_of
-from trainers.withheld import KEYS, PRIVATE, take
+from trainers.withheld import SERVICE, take
 
 if TYPE_CHECKING:
     from service.ports import Store
@@ -40,7 +40,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
 
     How it ends stands in the store; what went wrong on the way, in the runner's log.
     """
-    take(os.environ, (*PRIVATE, *KEYS))  # before anything of the study is imported
+    take(os.environ, SERVICE)  # before anything of the study is imported
     use_packages_of("the workers")
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
@@ -57,7 +57,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
 
 def serve_mirror(settings: Settings, study: Study) -> None:
     """Send MLflow what it lacks of a study at rest."""
-    take(os.environ, (*PRIVATE, *KEYS))  # the mirror's process gets them apart from its environment
+    take(os.environ, SERVICE)  # the mirror's process gets them apart from its environment
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         catch_up(settings, store, store.study_by_id(study.id), lambda _: None, say, math.inf)

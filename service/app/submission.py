@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from search_spaces.document import MAX_CHARACTERS
 from service import errors
 from service.app.code import renamed
-from trainers.withheld import KEYS, PRIVATE, take
+from trainers.withheld import SERVICE, take
 
 if TYPE_CHECKING:
     from search_spaces.document import KeyPath
@@ -289,7 +289,7 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
         question = {"submission": asdict(submission), "roots": [str(root) for root in rules.roots]}
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         kept = dict(os.environ)
-        take(kept, (*PRIVATE, *KEYS))
+        take(kept, SERVICE)
         command = [sys.executable, "-P", "-m", "service.app.foreign", str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command line

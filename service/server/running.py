@@ -25,6 +25,7 @@ from service.server.connections import BACKLOG, Connection, Entrance, most_conne
 from service.server.factory import create_app
 from service.server.supervisor import Supervisor
 from service.signals import heeding
+from trainers.withheld import hide
 
 if TYPE_CHECKING:
     from service.server.state import State
@@ -62,6 +63,7 @@ def serve(settings: Settings, options: Serving, command: Sequence[str] | None = 
     """
     if not options.api and not options.controller:
         raise InputError("--no-api and --no-controller leave nothing to serve; leave one out")
+    hide()
     store = goodfit.open_home(settings, create=True)  # refuses an older or newer database, and one that is away
     listening = _listening(options.host, options.port) if options.api else None
     supervisor = None

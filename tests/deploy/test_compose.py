@@ -186,6 +186,7 @@ def test_secrets_are_files_that_each_container_gets_only_if_it_needs_them(docume
             if re.search("PASSWORD|TOKEN", variable):
                 assert value.removeprefix("/run/secrets/") in given[name], (name, variable)
         assert not re.search("://[^/]*:[^/]*@", " ".join([*service.command, *service.environment.values()])), name
+    assert {name for name, one in document["services"].items() if "env_file" in one} == {"goodfit", "mlflow"}
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert {".env", "s3.env", "secrets/", ".stack/"} <= set(ignored)
 

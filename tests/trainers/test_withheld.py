@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,8 @@ import pytest
 from service.app.submission import Rules, Submission, admitted
 from service.settings import Settings
 from service.tracker import MlflowTracker
-from trainers.withheld import KEYS, PRIVATE, take, without
+from trainers import object_store
+from trainers.withheld import KEYS, PRIVATE, SERVICE, take, without
 from trainers.worker import Host, Setup
 
 SECRETS = {
@@ -67,6 +69,53 @@ def test_the_code_of_a_study_that_is_handed_in_gets_none_of_them(monkeypatch: py
     objective = "objective: {metric: val/loss, direction: minimize}\ntraining: {epochs: 1}\n"
     spec = admitted(Submission(text + objective, files={"t.py": code}), Rules(allow_code=True))
     assert spec.trainer == "t.py:train"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_process_that_hides_shows_them_to_no_other_and_keeps_them_for_itself() -> None:
+    child = (
+        "import os, subprocess, sys; from trainers.withheld import hide; hide();"
+        "print(os.environ['GOODFIT_TOKEN'], subprocess.check_output('echo $GOODFIT_TOKEN', shell=True, text=True),"
+        "flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", child],
+        env={**os.environ, **SECRETS, "OTHER": "shown"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "gf_secret gf_secret\n"
+    try:
+        seen = Path(f"/proc/{process.pid}/environ").read_text()
+    except PermissionError:  # it is nobody's but root's
+        seen = "OTHER=shown"
+    process.communicate()
+    assert "OTHER=shown" in seen
+    assert not any(value in seen for value in SECRETS.values())
+
+
+def test_the_password_of_libpq_goes_with_the_databases_address_and_to_no_code_of_the_service() -> None:
+    environ = {"GOODFIT_DATABASE": "postgresql://ada@db/x", "PGPASSWORD": "p w"}
+    settings = Settings.from_environment(Path("h"), environ)
+    assert settings.private == {**environ, "GOODFIT_DATABASE": "postgresql://ada:p%20w@db/x"}
+    assert take(dict(environ), SERVICE) == environ
+    assert (
+        Settings.from_environment(Path("h"), {**environ, "GOODFIT_DATABASE": "sqlite:///x"}).database == "sqlite:///x"
+    )
+    own = {**environ, "GOODFIT_DATABASE": "postgresql://ada:mine@db/x"}
+    assert Settings.from_environment(Path("h"), own).database == own["GOODFIT_DATABASE"]
+
+
+def test_workers_of_an_object_store_are_told_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "here")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+    monkeypatch.setattr(object_store, "_keys", {})
+    object_store.use_keys({"AWS_ENDPOINT_URL_S3": "http://s3", "AWS_REGION": "there", "AWS_ACCESS_KEY_ID": "id"})
+    assert (os.environ["AWS_ENDPOINT_URL_S3"], os.environ["AWS_REGION"]) == ("http://s3", "here")
+    assert object_store._keys == {"key": "id"}
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
 
 
 @pytest.fixture
