@@ -121,6 +121,7 @@ class Trial:
         self._curve: list[tuple[int, dict[str, float], float]] = []
         self._best: tuple[int, float] | None = None
         self._measured = False  # whether the objective has been reported
+        self._not_measured = False  # whether it was given as None
         self._best_state: list[Any] | None = None  # not yet on disk
         self._over = False
         self._epoch = 0
@@ -308,7 +309,11 @@ class Trial:
         return self._channel.stop_asked(self.number)
 
     def _require_objective(self) -> None:
-        """MetricMissing where the objective has not been in any report: there is nothing to rank the trial by."""
+        """An error where no report has the objective: of the trial where it was None, else of the whole study."""
+        if not self._measured and self._not_measured:
+            raise BadTrainer(
+                f"the objective {self._assignment.metric} was None in every epoch: nothing ranks the trial"
+            )
         if not self._measured:
             reported = dict.fromkeys(name for _, metrics, _ in self._curve for name in metrics)
             raise self._missing(reported)
@@ -324,6 +329,7 @@ class Trial:
         if objective in metrics:
             self._measured = True
             return metrics[objective]
+        self._not_measured |= objective in names
         split = objective.partition("/")[0]
         if not self._measured and objective not in names and any(name.startswith(f"{split}/") for name in names):
             raise self._missing(names)  # misspelt in the study, most likely; not to be found out at the last epoch
@@ -404,10 +410,12 @@ def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _number(name: str, value: Any) -> float:
-    """A metric as a number: also of an array or a tensor that holds one."""
+    """A metric as a number: also of an array, a tensor or a list that holds one."""
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        return _number(name, value[0])
     shape = getattr(value, "shape", None)
     count = math.prod(shape) if isinstance(shape, tuple) else len(value) if isinstance(value, (list, tuple)) else 1
-    if count != 1 or isinstance(value, (list, tuple)):
+    if count != 1:
         kind = f"{type(value).__name__}, shape {tuple(shape)}" if shape is not None else type(value).__name__
         raise BadTrainer(
             f"metric {name} is not one number but {count} ({kind}); report its mean, "

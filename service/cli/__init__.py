@@ -16,8 +16,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.errors import GoodfitError
-from trainers.readable import readable_streams
+# What takes time to import is imported in functions: so a Ctrl-C in the first tenths of a second is caught, too.
 
 _WITH_VALUE = ("--home", "--server")
 _FLAGS = ("--json",)
@@ -31,11 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for a terminal that has not all letters
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    try:
+        code = run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        print("goodfit: interrupted before anything was begun", file=sys.stderr)
+        code = 130
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever it prints is readable."""
+    from trainers.readable import readable_streams
+
     with readable_streams():
         return _run(arguments)
 
@@ -44,6 +50,7 @@ def _run(arguments: list[str]) -> int:
     import typer
 
     from service.cli.base import cli, load_commands
+    from service.errors import GoodfitError
 
     load_commands()
 

@@ -7,6 +7,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from service import app, cli
+from service.cli import base
 from service.cli.live import Live, Plain, Scale
 from service.cli.tables import cause, gap_note, trials_csv
 from service.errors import GoodfitError
@@ -37,6 +40,25 @@ def test_a_ctrl_c_in_any_command_ends_with_130(
     _raising(monkeypatch, KeyboardInterrupt())
     assert cli.run(["--home", str(tmp_path), "best", "any"]) == 130
     assert capsys.readouterr().err == "goodfit: interrupted\n"
+
+
+def test_a_ctrl_c_while_the_commands_are_imported_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load_commands() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(base, "load_commands", load_commands)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["ls"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "goodfit: interrupted before anything was begun\n"
+
+
+def test_the_entry_point_imports_little_before_it_can_catch_a_ctrl_c() -> None:
+    script = "import sys, service.cli; print(*{'yaml', 'typer', 'pydantic', 'service.errors'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_an_error_of_ours_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def test_an_array_of_several_numbers_is_refused_with_its_shape_and_what_to_do(
     [
         torch.tensor(0.25), torch.tensor([0.25]), torch.tensor([[0.25]], requires_grad=True), np.float32(0.25),
         np.array(0.25), np.full((1, 1), 0.25), torch.tensor(0.25, dtype=torch.bfloat16), pd.Series([0.25]),
+        [0.25], (np.float64(0.25),),
     ],
 )  # fmt: skip
 def test_an_array_of_one_number_is_that_number(tmp_path: Path, value: Any) -> None:

@@ -93,6 +93,14 @@ def test_an_objective_in_no_report_makes_the_study_unusable_at_the_end(tmp_path:
     assert [report.metrics for report in line.reports] == [{"train/loss": 1.0}] * 3
 
 
+def test_an_objective_that_is_none_in_every_epoch_fails_its_trial_alone(tmp_path: Path) -> None:
+    line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + "trial.report(val={'accuracy': None})"))
+    assert (line.ended.outcome, line.ended.message) == (
+        Outcome.ERROR,
+        "the objective val/accuracy was None in every epoch: nothing ranks the trial",
+    )
+
+
 def test_a_missing_parameter_points_to_the_users_line(tmp_path: Path) -> None:
     text = "def train(trial):\n    lr = 1\n    lr = trial.config['lr']\n"
     line = attempt(tmp_path / "t", trainer=a_trainer(tmp_path, text), params={"learning_rate": 0.1})
