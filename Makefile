@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench soak examples clean setup up down logs engine .env stack stack-down stack-status
+.PHONY: demo test check bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -66,7 +66,10 @@ stack: $(READY)  ## Start the service as plain processes in $(STACK), with $(WOR
 stack-down: $(READY)  ## End exactly what `make stack` started; its data stay in $(STACK)
 	@$(BIN)/python -m deploy.stack down --folder $(STACK)
 
-stack-status: $(READY)
+stack-upgrade: $(READY)  ## Bring the databases of a stack that is down to the version of this code
+	@$(BIN)/python -m deploy.stack upgrade --folder $(STACK)
+
+stack-status: $(READY)  ## Say which parts are up, where they answer, and what a user sets
 	@$(BIN)/python -m deploy.stack status --folder $(STACK)
 
 clean:  ## Take out what the other targets made

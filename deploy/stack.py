@@ -1,4 +1,4 @@
-"""`make stack`: the service without a container engine. `python -m deploy.stack up|down|status|restart`.
+"""`make stack`: the service without a container engine. `python -m deploy.stack up|down|status|restart|upgrade`.
 
 Starts the commands of docker-compose.yml as plain processes, in its order, each when those before it are
 healthy by its own health checks. Nobody starts a part again when it ends: that is what containers are for,
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,11 @@ from deploy.state import Running, State
 
 LEAVE_SECONDS = 15.0  # for services that were asked to end
 TOKEN_SECONDS = 60.0
+UPGRADE_SECONDS = 600.0
+UPGRADES = {  # service -> the command of docs/operations.md that upgrades its database
+    "goodfit": ("goodfit", "upgrade"),
+    "mlflow": ("python", "-m", "deploy.with_password", "sh", "-c", 'mlflow db upgrade "$MLFLOW_BACKEND_STORE_URI"'),
+}
 TOKEN_COMMAND = ("goodfit", "token", "create", "--role", "admin", "--name", "first-admin")
 
 
@@ -64,6 +69,9 @@ def up(
         except (postgres.NoPostgres, OSError) as error:
             _end(folder, starting.state, say)
             raise StackError(str(error)) from error
+        except StackError as error:
+            _end(folder, starting.state, say)
+            raise StackError(f"{error}{_hint(folder, str(error))}") from error
         except BaseException:
             _end(folder, starting.state, say)
             raise
@@ -82,6 +90,44 @@ def down(folder: Path, say: Callable[[str], None] = print) -> bool:
         if found is not None:
             _end(folder, found, say)
         return found is not None
+
+
+def upgrade(folder: Path, say: Callable[[str], None] = print, chance: random.Random | None = None) -> None:
+    """Bring the databases of a stack that is down to the version of this code.
+
+    Raises:
+        StackError: it is up, or a database cannot be upgraded.
+    """
+    folder = folder.absolute()
+    with _alone(folder):
+        found = state.read(folder)
+        if found is not None:
+            raise StackError(f"the stack in {folder} is up: end it ({_make(folder, 'stack-down')}), then upgrade it")
+        try:
+            starting = prepare(folder, plan.SERVICES, 0, say, chance or random.SystemRandom())
+        except (postgres.NoPostgres, compose.ComposeError, OSError) as error:
+            raise StackError(str(error)) from error
+        services = {service.name: service for service in starting.services}
+        starting.services = [services["postgres"]]
+        state.write(folder, starting.state)
+        try:
+            starting.run()
+            for name, command in UPGRADES.items():
+                _upgrade(name, command, plan.environment(services[name], starting.programs, {}), say)
+        finally:
+            _end(folder, starting.state, say)
+
+
+def _upgrade(name: str, command: Sequence[str], environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            command, env=environment, capture_output=True, text=True, timeout=UPGRADE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise StackError(f"the upgrade of {name}'s database does not end") from None
+    if done.returncode:
+        raise StackError(f"{name}'s database cannot be upgraded: {(done.stderr or done.stdout).strip()}")
+    say(f"  the database of {name} is up to date")
 
 
 def restart(folder: Path, name: str, say: Callable[[str], None] = print) -> Running:
@@ -128,17 +174,29 @@ def _await_health(running: Running, say: Callable[[str], None]) -> None:
     say(f"{running.name} is up again")
 
 
+def _hint(folder: Path, text: str) -> str:
+    """What to do about a database of an older version: the commands that its server names are for other places."""
+    last = " ".join(text.splitlines()[-3:])  # above it are the words of earlier starts
+    old = "goodfit upgrade" in last or "mlflow db upgrade" in last
+    return f"\nits data are of an older version: back {folder} up, then {_make(folder, 'stack-upgrade')}" if old else ""
+
+
 def _alone(folder: Path) -> state.Alone:
     return state.Alone(folder, StackError(f"another command is at work on the stack in {folder}; wait for it"))
 
 
 def _already(folder: Path, found: State) -> str:
     dead = [running.name for running in found.services if not running.process.alive]
+    end = _make(folder, "stack-down")
     if dead:
-        return (
-            f"the stack in {folder} is up, but for {', '.join(dead)}: end it (`make stack-down`), then start it again"
-        )
-    return f"the stack in {folder} is up already: {found.urls['api']}; end it with `make stack-down`"
+        return f"the stack in {folder} is up, but for {', '.join(dead)}: end it ({end}), then start it again"
+    status = _make(folder, "stack-status")
+    return f"the stack in {folder} is up already: {found.urls['api']}; {status} shows how to use it, {end} ends it"
+
+
+def _make(folder: Path, target: str) -> str:
+    """The command of the Makefile for this folder."""
+    return f"`make {target}`" if folder == Path(".stack").absolute() else f"`make {target} STACK={folder}`"
 
 
 def _token(starting: Starting, say: Callable[[str], None]) -> str | None:
@@ -198,8 +256,9 @@ def _exports(found: State) -> str:
     return f"GOODFIT_SERVER={found.urls['api']}{token}"
 
 
-def _told(folder: Path, found: State, seconds: float) -> str:
-    lines = [f"the stack is up after {seconds:.0f} s; end it with `make stack-down`"]
+def _told(folder: Path, found: State) -> str:
+    """Where it answers, and what a user sets."""
+    lines = []
     names = {"goodfit": "api", "mlflow": "mlflow", "ray-head": "ray"}
     lines += [f"  {url:<9}{found.urls[url]}" for name, url in names.items() if found.service(name)]
     lines.append(f"  logs     {folder / 'logs'}")
@@ -216,13 +275,34 @@ def _status(folder: Path) -> int:
     for running in found.services:
         word = "up" if running.process.alive else "ended"
         print(f"{running.name:<14} {word:<6} pid {running.process.pid:<8} {running.log}")
+    print(_told(folder, found))
     return 0 if all(running.process.alive for running in found.services) else 1
+
+
+def _do(options: argparse.Namespace, folder: Path, only: Sequence[str]) -> int:
+    started_at = time.monotonic()
+    match options.command:
+        case "up":
+            print(f"starting {', '.join(only)} in {folder}", flush=True)
+            found = up(folder, only=only, workers=options.workers)
+            end = _make(folder, "stack-down")
+            print(f"the stack is up after {time.monotonic() - started_at:.0f} s; end it with {end}")
+            print(_told(folder, found))
+        case "down":
+            print("the stack is down" if down(folder) else f"no stack is up in {folder}")
+        case "status":
+            return _status(folder)
+        case "restart":
+            restart(folder, options.name)
+        case "upgrade":
+            upgrade(folder)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: done; 1: it could not be."""
     parser = argparse.ArgumentParser(prog="deploy.stack", description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "status", "restart"])
+    parser.add_argument("command", choices=["up", "down", "status", "restart", "upgrade"])
     parser.add_argument("name", nargs="?", help="of the service to restart")
     parser.add_argument("--folder", type=Path, default=Path(".stack"))
     parser.add_argument("--only", default=",".join(plan.SERVICES), help="services to start, comma-separated")
@@ -235,26 +315,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("restart which? give the name of a service, such as mlflow or ray-worker-1")
     if options.workers < 0:
         parser.error("--workers is at least 0")
-    folder = options.folder.absolute()
-    started_at = time.monotonic()
     try:
-        match options.command:
-            case "up":
-                print(f"starting {', '.join(only)} in {folder}", flush=True)
-                print(_told(folder, up(folder, only=only, workers=options.workers), time.monotonic() - started_at))
-            case "down":
-                print("the stack is down" if down(folder) else f"no stack is up in {folder}")
-            case "status":
-                return _status(folder)
-            case "restart":
-                restart(folder, options.name)
+        return _do(options, options.folder.absolute(), only)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what had been started is ended\n")
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ PROTECTED = "/v1/"  # every path below needs a token
 LOOKUPS_AT_ONCE = 4  # of tokens, in threads of their own
 UNDER_WAY = Limits(at_once=1000, a_token=16, waiting=64)  # requests, until their answer begins
 
-_HOW = "send `Authorization: Bearer gf_...`; an admin makes tokens by `goodfit token create`"
+_HOW = "set GOODFIT_TOKEN, or send `Authorization: Bearer gf_...`; an admin makes tokens by `goodfit token create`"
 _bearer = HTTPBearer(auto_error=False, description="A token from `goodfit token create`.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -14,13 +15,20 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deploy import plan, postgres, stack
+from deploy import compose, plan, postgres, stack
 from deploy.state import Running, State
 from service.records import Study
 from service.store import open_store
 
 TEXT = (plan.ROOT / "docs" / "operations.md").read_text()
 COMMANDS = re.findall(r"^docker compose exec -T postgres sh -c '(.*)' ([<>]) (\w+\.dump)$", TEXT, re.MULTILINE)
+PACKED = re.findall(r"^docker compose exec -T (\w+) (tar -C (/data/\w+) .*) > (\w+\.tar)$", TEXT, re.MULTILINE)
+UNPACKED = re.findall(
+    r"^docker compose run --rm --no-deps -T --entrypoint tar (\w+) (-C (/data/\w+) .*) < (\w+\.tar)$",
+    TEXT,
+    re.MULTILINE,
+)
+RUN = r"^docker compose run --rm --no-deps (?:--entrypoint (\w+) )?(\w+) (.*)$"
 
 
 @pytest.fixture
@@ -61,6 +69,35 @@ def mlflow_rows(at: Path, known: State, *statements: str) -> list[tuple[object, 
 
 def _plain(known: State) -> str:
     return known.urls["database"].replace("+psycopg", "")
+
+
+def test_the_files_that_were_packed_are_there_once_they_are_unpacked(tmp_path: Path) -> None:
+    document = compose.load(plan.COMPOSE)
+    assert [(name, place, file) for name, _, place, file in PACKED] == [
+        ("goodfit", "/data/artifacts", "artifacts.tar"),
+        ("mlflow", "/data/mlflow", "mlflow.tar"),
+    ]
+    assert [(one[0], *one[2:]) for one in UNPACKED] == [(one[0], *one[2:]) for one in PACKED]
+    for number, ((name, pack, place, _), (_, unpack, _, _)) in enumerate(zip(PACKED, UNPACKED, strict=True)):
+        assert any(str(volume).endswith(f":{place}") for volume in document["services"][name]["volumes"])
+        old, new, archive = (tmp_path / f"{word}{number}" for word in ("old", "new", "archive"))
+        (old / "digits größe" / "00001").mkdir(parents=True)
+        new.mkdir()
+        (old / "digits größe" / "00001" / "best.pt").write_bytes(b"weights")
+        with archive.open("wb") as stream:
+            subprocess.run(shlex.split(pack.replace(place, str(old))), stdout=stream, check=True)
+        with archive.open("rb") as stream:
+            subprocess.run(["tar", *shlex.split(unpack.replace(place, str(new)))], stdin=stream, check=True)
+        assert (new / "digits größe" / "00001" / "best.pt").read_bytes() == b"weights"
+
+
+def test_the_upgrade_of_the_containers_and_that_of_a_stack_are_the_same() -> None:
+    upgrades = TEXT[TEXT.index("## Upgrade") :]
+    found = {service: (program, words) for program, service, words in re.findall(RUN, upgrades, re.MULTILINE)}
+    commands = {name: (*([one[0]] if one[0] else []), *shlex.split(one[1])) for name, one in found.items()}
+    assert commands == dict(stack.UPGRADES)
+    environment = compose.service(compose.load(plan.COMPOSE), "mlflow", {}).environment
+    assert {"MLFLOW_BACKEND_STORE_URI", "PGPASSWORD_FILE"} <= environment.keys()
 
 
 @pytest.mark.e2e

@@ -220,9 +220,34 @@ def test_two_commands_at_once_on_one_stack_are_refused(tmp_path: Path) -> None:
         stack.up(tmp_path)
 
 
+def test_data_of_an_older_version_are_said_with_the_command_that_upgrades_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    def prepared(found: Path, *_: object) -> Starting:
+        (found / "logs").mkdir(exist_ok=True)
+        ends = (sys.executable, "-c", f"raise SystemExit({words[0]!r})")
+        return starting(found, mark, service("goodfit", ends, health=("false",)))
+
+    monkeypatch.setattr(stack, "prepare", prepared)
+    words = ["this Goodfit needs version 0007: back it up, then `goodfit upgrade`"]
+    with pytest.raises(StackError, match=rf"`make stack-upgrade STACK={tmp_path}`$"):
+        stack.up(tmp_path)
+    words = ["the port is taken"]  # and the log still has the words of the start before
+    with pytest.raises(StackError, match=r"the port is taken$"):
+        stack.up(tmp_path)
+    assert state.read(tmp_path) is None
+
+
+def test_commands_are_named_for_the_folder_of_the_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = State("mark", "short", urls={"api": "http://127.0.0.1:1"})
+    assert "`make stack-down` ends it" in stack._already(tmp_path / ".stack", found)
+    assert "`make stack-status STACK=/srv/one` shows how to use it" in stack._already(Path("/srv/one"), found)
+
+
 @pytest.mark.e2e
 def test_postgresql_comes_up_keeps_what_it_has_and_lives_beside_another(
-    open_folder: Path,
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import psycopg
 
@@ -253,9 +278,20 @@ def test_postgresql_comes_up_keeps_what_it_has_and_lives_beside_another(
         assert run("restart", one, "postgres").returncode == 0
         with psycopg.connect(url(one)) as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        with pytest.raises(StackError, match="is up: end it"):
+            stack.upgrade(one)
         assert run("down", one).returncode == 0
         assert run("status", one).returncode == 1
-        assert run("status", two).returncode == 0
+        assert "export" not in (status := run("status", two)).stdout
+        assert status.returncode == 0
+        said: list[str] = []
+        monkeypatch.setattr(stack, "UPGRADES", {"goodfit": stack.UPGRADES["goodfit"], "mlflow": ("true",)})
+        stack.upgrade(one, said.append)
+        assert said[-2:] == ["  the database of goodfit is up to date", "  the database of mlflow is up to date"]
+        monkeypatch.setattr(stack, "UPGRADES", {"goodfit": ("sh", "-c", "echo no disk >&2; exit 1")})
+        with pytest.raises(StackError, match="goodfit's database cannot be upgraded: no disk"):
+            stack.upgrade(one, said.append)
+        assert state.read(one) is None
         assert run("up", one, "--only", "postgres").returncode == 0
         with psycopg.connect(url(one)) as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
