@@ -176,8 +176,7 @@ def _await_health(running: Running, say: Callable[[str], None]) -> None:
 
 def _hint(folder: Path, text: str) -> str:
     """What to do about a database of an older version: the commands that its server names are for other places."""
-    last = " ".join(text.splitlines()[-3:])  # above it are the words of earlier starts
-    old = "goodfit upgrade" in last or "mlflow db upgrade" in last
+    old = "goodfit upgrade" in text or "mlflow db upgrade" in text
     return f"\nits data are of an older version: back {folder} up, then {_make(folder, 'stack-upgrade')}" if old else ""
 
 

@@ -40,6 +40,7 @@ class Starting:
     uid: int | None
     say: Callable[[str], None]
     healthy: set[str] = field(default_factory=set)
+    earlier: dict[str, int] = field(default_factory=dict)  # service -> bytes in its log from earlier starts
 
     def run(self) -> None:
         """Start all services; StackError names the one that does not come up."""
@@ -70,6 +71,7 @@ class Starting:
             environment["PGDATA"] = str(data)
             command = (*command, "-c", f"unix_socket_directories={self.folders.short / 'postgres'}")
         log = self.folders.logs / f"{service.name}.log"
+        self.earlier[service.name] = log.stat().st_size if log.exists() else 0
         process = started(service.name, command, environment, log, uid)
         running = Running(service.name, process, str(log), command, environment, service.health, uid)
         self.state = self.state.with_service(running)
@@ -102,7 +104,8 @@ class Starting:
         return (self.folders.secrets / "postgres_password").read_text(encoding="utf-8")
 
     def _tail(self, name: str) -> str:
-        return f"; the end of {self.folders.logs / name}.log:\n{tail(self.folders.logs / f'{name}.log')}"
+        log = self.folders.logs / f"{name}.log"
+        return f"; the end of {log}:\n{tail(log, self.earlier.get(name, 0))}"
 
 
 def prepare(
@@ -179,7 +182,8 @@ def is_healthy(running: Running) -> bool:
     return done.returncode == 0
 
 
-def tail(log: Path) -> str:
-    """The last lines of a log, indented."""
-    lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:] if log.exists() else []
+def tail(log: Path, earlier: int = 0) -> str:
+    """The last lines of a log, indented; without its first bytes, which are of earlier starts."""
+    content = log.read_bytes()[earlier:] if log.exists() else b""
+    lines = content.decode(errors="replace").splitlines()[-TAIL_LINES:]
     return "\n".join(f"  {line}" for line in lines)
