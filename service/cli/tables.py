@@ -100,13 +100,10 @@ def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
     """Why a trial with a value has no gap; empty where there is nothing to explain."""
     if row is None or row["value"] is None or row["gap"] is not None:
         return ""
-    metric = study.record.spec["objective"]["metric"]
-    split, _, name = metric.partition("/")
-    if split != "val" or not name:
-        return f"no gap: {metric} is not a validation metric (val/...)"
+    from service.report.answer import why_no_gap  # with the diagnosis, which `goodfit ls` can do without
+
     reported = {key for report in study.reports(row["trial"]) for key in report.metrics}
-    when = " at the best epoch" if f"train/{name}" in reported else ""
-    return f"no gap: the trainer does not report train/{name}{when}"
+    return why_no_gap(study.record.spec["objective"]["metric"], reported)
 
 
 def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from service.records import Params, Study, StudyState, Trial, TrialState
@@ -13,6 +13,11 @@ from service.spec import StudySpec
 from service.spec.checks import unscored
 
 CONFIRM = "confirm={top: 3, seeds: 3}"
+_ENDED_EARLY = {
+    StudyState.INTERRUPTED: "was interrupted",
+    StudyState.STOPPED: "was stopped",
+    StudyState.FAILED: "has failed",
+}
 FEWEST_TO_CONFIRM = 2  # complete trials: of one there is no choice that luck could have made
 
 
@@ -32,7 +37,7 @@ def answer_of(study: Study, spec: StudySpec, trials: Sequence[Trial], found: Map
     winner, best = found["winner"], found["best"]
     number = winner["trial"] if winner else best
     chosen = next((trial for trial in trials if trial.number == number), None)
-    steps = list(_next(study, spec, found))
+    steps = list(_next(study, spec, trials, found))
     return {
         "trial": number,
         "headline": _headline(study, trials, chosen),
@@ -43,6 +48,20 @@ def answer_of(study: Study, spec: StudySpec, trials: Sequence[Trial], found: Map
         "command": _command(study.name, [change for step in steps for change in step["set"]]),
         "yaml": _yaml(spec, chosen.params) if chosen else "",
     }
+
+
+def why_no_gap(metric: str, reported: Collection[str]) -> str:
+    """Why a trial with a value has no gap.
+
+    Args:
+        metric: the objective.
+        reported: the metrics of the trial, of any epoch.
+    """
+    split, _, name = metric.partition("/")
+    if split != "val" or not name:
+        return f"no gap: {metric} is not a validation metric (val/...)"
+    when = " at the best epoch" if f"train/{name}" in reported else ""
+    return f"no gap: the trainer does not report train/{name}{when}"
 
 
 def judged_on(trials: Sequence[Trial]) -> str:
@@ -118,12 +137,24 @@ def _luck(optimism: Mapping[str, Any], *, confirmed: bool, split: str) -> Iterat
         yield "How much of its lead is luck is not known: nothing was trained twice."
 
 
-def _next(study: Study, spec: StudySpec, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _going_on(study: Study, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]:
+    """How to go on with a study that ended before its time; what failed is trained again only where that is said."""
+    if study.state not in _ENDED_EARLY:
+        return
+    why = f" ({study.message})" if study.message else ""
+    text = f"The study {_ENDED_EARLY[study.state]}{why}. "
+    command = f"goodfit resume {shlex.quote(study.name)}"
+    if study.state is StudyState.FAILED and any(trial.state is TrialState.FAILED for trial in trials):
+        text += "Once the cause is mended, train again what failed:"
+        command += " --retry-failed"
+    else:
+        text += "Everything is saved; go on with:"
+    yield {"text": text, "set": [], "command": command}
+
+
+def _next(study: Study, spec: StudySpec, trials: Sequence[Trial], found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Steps, the most urgent first; each `--set` key once."""
-    if study.state in {StudyState.INTERRUPTED, StudyState.STOPPED, StudyState.FAILED}:
-        why = f" ({study.message})" if study.message else ""
-        text = f"The study is {study.state.lower()}{why}. Everything is saved; go on with:"
-        yield {"text": text, "set": [], "command": f"goodfit resume {shlex.quote(study.name)}"}
+    yield from _going_on(study, trials)
     taken: set[str] = set()
     for finding in found["findings"]:
         changes = [

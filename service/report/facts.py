@@ -15,7 +15,7 @@ from search_spaces.parameters import Choice, Fixed, Parameter
 from service.diagnosis.confirmation import candidates_of
 from service.diagnosis.study import StudyDiagnosis
 from service.records import Params, Report, Study, Trial
-from service.report.answer import answer_of
+from service.report.answer import answer_of, why_no_gap
 from service.report.curves import curves_of
 from service.spec import StudySpec
 
@@ -31,7 +31,7 @@ class ReportFacts:
 
     Attributes:
         study: name, state, trainer, objective, method, times.
-        answer: see service.report.answer.
+        answer: see service.report.answer; and why its trial has no gap.
         diagnosis: of the study; see StudyDiagnosis.
         confirmation: one row a confirmed configuration, the winner first; empty where none ran.
         space: the searched parameters: name, type, low, high, log, choices.
@@ -67,15 +67,23 @@ def facts_of(
     searched = [trial for trial in trials if trial.confirms is None]
     found = diagnosis.to_dict()
     metric, direction = spec.objective.metric, spec.objective.direction
+    answer = answer_of(study, spec, trials, found)
     return ReportFacts(
         study=_study(study, spec),
-        answer=answer_of(study, spec, trials, found),
+        answer={**answer, "no_gap": _no_gap(metric, answer["trial"], searched, reports)},
         diagnosis=found,
         confirmation=_confirmation(trials, metric, found),
         space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
         trials=_columns(searched),
         curves=curves_of(searched, reports, metric, direction),
     )
+
+
+def _no_gap(metric: str, number: int | None, trials: Sequence[Trial], reports: Sequence[Report]) -> str:
+    """Why the trial of the answer has no gap; empty where it has one, or no value."""
+    if not any(trial.number == number and trial.value is not None and trial.gap is None for trial in trials):
+        return ""
+    return why_no_gap(metric, {name for report in reports if report.trial == number for name in report.metrics})
 
 
 def _study(study: Study, spec: StudySpec) -> Json:

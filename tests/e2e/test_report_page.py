@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from search_spaces import Choice
+from service.diagnosis import diagnose_trial
+from service.records import Report, StudyState, Trial, TrialState, Verdict
 from service.report import report_html
 from service.tracker import ui_command
-from tests.reporting import EVIL, simulate
+from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
 from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:
@@ -55,12 +58,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "study": simulate(COUNT),
         "none": simulate(0),
         "one": simulate(1, confirm=False),
-        "failed": simulate(12, failing=True),
+        "failed": simulate(12, failing=True, state=StudyState.FAILED),
+        "lone": _lone(),
         "evil": simulate(12, name=f"n{EVIL}", extra=[evil], failing=True),
     }
     for name, made in studies.items():
         (folder / f"{name}.html").write_text(report_html(made.facts), encoding="utf-8")
     return folder
+
+
+def _lone() -> Simulated:
+    """Counts of one: a trial of one epoch without training metrics, confirmed on one seed."""
+    curve = [Report(0, 1, {METRIC: 0.5}, 0.0)]
+    trial = Trial(
+        0, {"dropout": 0.1}, 0, TrialState.COMPLETE, epochs=1, value=0.5, last_value=0.5, best_epoch=1,
+        verdict=Verdict.UNFINISHED, diagnosis=diagnose_trial(curve, METRIC, "maximize").to_dict(),
+    )  # fmt: skip
+    again = replace(trial, number=1, confirms=0, test={"accuracy": 0.4})
+    return gathered(spec_of("lone", 1, 1), [trial, again], curve)
 
 
 class Opened:
@@ -260,6 +275,43 @@ def test_studies_with_little_in_them_say_so(opened: Opened, name: str, headline:
     assert page.locator("#answer-title").inner_text() == headline
     assert "undefined" not in page.locator("main").inner_text()
     assert "NaN" not in page.locator("main").inner_text()
+
+
+def test_the_sentences_that_the_page_makes_are_true_of_counts_of_one(opened: Opened) -> None:
+    page = opened("lone")
+    assert "1 trial of 1 epoch · " in page.locator("#about").inner_text()
+    tiles = page.locator("#answer .tile").all_inner_texts()
+    assert tiles[0].split("\n")[-1].endswith("0.4 1 seed")
+    assert tiles[1].endswith("epoch 1 of 1")
+    assert tiles[-1].endswith(" no gap: the trainer does not report train/accuracy")
+    assert "the only one" in page.locator("#confirmation").inner_text()
+    assert page.locator("#health").inner_text().endswith("Too few trials to tell: most checks need 10.")
+    page.get_by_role("button", name="Show trial 0").click()
+    assert "no gap: the trainer does not report train/accuracy" in page.locator("#details").inner_text()
+
+
+def test_the_sentences_that_the_page_makes_of_a_whole_study(opened: Opened) -> None:
+    page = opened("study")
+    assert f"{COUNT} trials of 30 epochs" in page.locator("#about").inner_text()
+    gap = page.locator("#answer .tile").last.inner_text()
+    assert ("validation is worse" in gap) == (float(gap.split()[3]) > 0)
+    confirmed = page.locator("#confirmation").inner_text()
+    for said in (
+        "too good|better|just as good",
+        r"the best of \d+",
+        r"luck expected in it\n.*; without it",
+        "incumbents?",
+    ):
+        assert re.search(said, confirmed), said
+    assert "Nothing amiss" not in page.locator("#health").inner_text()
+
+
+def test_a_failed_study_says_how_to_train_again_what_failed(opened: Opened) -> None:
+    page = opened("failed")
+    told = page.locator("#answer").inner_text()
+    assert "The study has failed. Once the cause is mended, train again what failed:" in told
+    assert "--retry-failed" in told
+    assert "No trial has a value." in page.locator("#history").inner_text()
 
 
 def test_markup_in_names_and_values_is_shown_as_text(opened: Opened) -> None:

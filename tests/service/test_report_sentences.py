@@ -93,6 +93,36 @@ def test_a_confirmation_on_the_test_split_is_proposed_only_where_there_is_one() 
     assert proposed({"source": "iris", "split": {"test": 0}}) == []
 
 
+@pytest.mark.parametrize(
+    ("state", "trials", "text", "command"),
+    [
+        (
+            StudyState.FAILED, failed("a", "a"),
+            "The study has failed (why). Once the cause is mended, train again what failed:",
+            "goodfit resume q --retry-failed",
+        ),
+        (
+            StudyState.FAILED, complete(0.5),
+            "The study has failed (why). Everything is saved; go on with:", "goodfit resume q",
+        ),
+        (
+            StudyState.INTERRUPTED, failed("a"),
+            "The study was interrupted (why). Everything is saved; go on with:", "goodfit resume q",
+        ),
+        (
+            StudyState.STOPPED, complete(0.5),
+            "The study was stopped (why). Everything is saved; go on with:", "goodfit resume q",
+        ),
+    ],
+)  # fmt: skip
+def test_a_study_that_ended_early_says_how_to_go_on(
+    state: StudyState, trials: list[Trial], text: str, command: str
+) -> None:
+    study = replace(STUDY, state=state, message="why")
+    step = answer_of(study, SPEC, trials, found_of(trials))["next"][0]
+    assert (step["text"], step["command"]) == (text, command)
+
+
 @pytest.mark.parametrize(("found", "said"), [(0.25, "0.25 too good"), (0.0, "just as good"), (-0.25, "0.25 better")])
 def test_the_optimism_on_the_test_split_has_its_direction(found: float, said: str) -> None:
     facts = found_of(complete(0.5, 0.6))

@@ -2,7 +2,7 @@
 
 function drawAbout() {
   const what = [STUDY.state.toLowerCase(), `${STUDY.trainer} on ${STUDY.source ?? "its own data"}`, `${STUDY.direction} ${STUDY.metric}`];
-  const how = [`${STUDY.method} search, pruning ${STUDY.pruning}`, `${counted(TRIALS.length)}${planned()} of ${STUDY.length} ${STUDY.unit}s`];
+  const how = [`${STUDY.method} search, pruning ${STUDY.pruning}`, `${counted(TRIALS.length)}${planned()} of ${counted(STUDY.length, STUDY.unit)}`];
   const when = [STUDY.started && `started ${STUDY.started}`, STUDY.seconds ? `ran ${duration(STUDY.seconds)}` : null];
   document.getElementById("about").textContent = [...what, ...how, ...when].filter(Boolean).join(" · ");
 }
@@ -22,13 +22,13 @@ function drawAnswer() {
 
 function tiles(trial) {
   const row = DATA.confirmation.find((one) => one.winner);
-  const confirmed = row && tile(`${STUDY.metric} on ${DATA.answer.split}`, fmt(row.mean), row.error === null ? `${row.seeds} seeds` : `± ${fmt(row.error)}, ${row.seeds} seeds`);
+  const confirmed = row && tile(`${STUDY.metric} on ${DATA.answer.split}`, fmt(row.mean), `${row.error === null ? "" : `± ${fmt(row.error)}, `}${counted(row.seeds, "seed")}`);
   const verdict = el("span", { class: `badge v-${trial.verdict}` }, glyph(trial.verdict), verdictText(trial.verdict));
   const found = [
     confirmed,
     tile(`${STUDY.metric}, the search's`, fmt(trial.value), `${STUDY.unit} ${fmt(trial.best_epoch)} of ${trial.epochs}`),
     tile("fit", verdict, trial.confidence === null ? "" : `confidence ${fmt(Number(trial.confidence.toFixed(2)))}`),
-    tile("gap to training", fmt(trial.gap), trial.gap > 0 ? "validation is worse" : ""),
+    tile("gap to training", fmt(trial.gap), trial.gap > 0 ? "validation is worse" : DATA.answer.no_gap),
   ];
   const show = el("button", { type: "button", onclick: () => select(trial) }, `Show trial ${trial.number}`);
   return el("div", { class: "head" }, el("dl", { class: "tiles" }, found), show);
@@ -121,7 +121,7 @@ function optimismFacts(optimism) {
     ["luck expected in it", optimism.expected === null ? null : `${fmt(optimism.expected)}; without it ${fmt(optimism.deflated)}`],
     ["on fresh seeds", optimism.confirmed === null ? null : `${fmt(optimism.confirmed)}${error(optimism.confirmed_error)}: ${tooGood(optimism.found)}`],
     ["on the test split", optimism.test === null ? null : `${fmt(optimism.test)}${error(optimism.test_error)}: ${tooGood(optimism.found_on_test)}`],
-    ["overtuning", optimism.overtuning && `${fmt(optimism.overtuning.amount)} over ${optimism.overtuning.incumbents} incumbents`],
+    ["overtuning", optimism.overtuning && `${fmt(optimism.overtuning.amount)} over ${counted(optimism.overtuning.incumbents, "incumbent")}`],
     ["noise of a score", noise && `${fmt(noise.sigma)} (from ${noise.source}); spread of the scores ${fmt(noise.spread)}, reliability ${fmt(Number(noise.reliability.toFixed(2)))}`],
   ];
   return numbers(facts.filter(([, text]) => text));

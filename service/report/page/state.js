@@ -33,8 +33,8 @@ function ranking() {
   return [...AXES].sort((a, b) => weight(b.name) - weight(a.name));
 }
 
-function counted(count) {
-  return count === 1 ? "1 trial" : `${count} trials`;
+function counted(count, noun = "trial") {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function verdictText(verdict) {
