@@ -48,6 +48,8 @@ _WORDS: Final[Mapping[str, object]] = {
 }
 _INT = re.compile(r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+# What JSON writes for a character past U+FFFF, and libyaml refuses; after an even number of backslashes.
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2}))")
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     _TAG + "null": (type(None),),
     _TAG + "bool": (bool,),
@@ -153,8 +155,9 @@ def read_text(text: str) -> Document:
     if len(re.findall(r"^%", text, re.MULTILINE)) > _MAX_DIRECTIVES:
         raise DocumentError([Flaw(0, "", f"has more than {_MAX_DIRECTIVES} directives (%...); leave them out")])
     builder = _Builder()
+    text, pairs = _without_pairs(text)
     try:
-        root = _compose(text)
+        root = _compose(text, pairs)
         if root is None:
             return Document(None)
         value = builder.value(root, ())
@@ -167,6 +170,26 @@ def read_text(text: str) -> Document:
     if builder.flaws:
         raise DocumentError(builder.flaws)
     return Document(value, builder.lines)
+
+
+def _without_pairs(text: str) -> tuple[str, dict[str, str]]:
+    """A text whose pairs of surrogates are one escape each, and what was written for each of these.
+
+    JSON is YAML, and writes an emoji as two escapes. Where a text has long escapes of its own, or writes one pair in
+    two ways, it is left as it is: outside of double quotes they could not be told apart.
+    """
+    pairs: dict[str, str] = {}
+    written = {found[2] for found in _PAIR.finditer(text)}
+    if "\\U" in text or len({pair.lower() for pair in written}) < len(written):
+        return text, pairs
+
+    def joined(found: re.Match[str]) -> str:
+        code = 0x10000 + ((int(found[3], 16) - 0xD800) << 10) + int(found[4], 16) - 0xDC00
+        escape = f"\\U{code:08X}"
+        pairs.setdefault(escape, found[2])
+        return found[1] + escape
+
+    return _PAIR.sub(joined, text), pairs
 
 
 class _TooMuch(Exception):
@@ -192,8 +215,9 @@ class _Composer:
     yaml's own composer is recursive.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pairs: Mapping[str, str]) -> None:
         self.root: _Node | None = None
+        self._pairs = pairs
         self._open: list[_Node] = []
         self._anchors: dict[str, _Node] = {}
         self._count = 0
@@ -208,6 +232,8 @@ class _Composer:
                 self._put(self._anchors[event.anchor], event)
             case yaml.NodeEvent():
                 node = _node(event)
+                if self._pairs and isinstance(event, yaml.ScalarEvent) and event.style != '"':  # where escapes are none
+                    node.text = re.sub(r"\\U[0-9A-F]{8}", lambda found: self._pairs[found[0]], node.text)
                 if event.anchor:
                     self._anchors[event.anchor] = node
                 self._put(node, event)
@@ -231,9 +257,9 @@ class _Composer:
             raise _TooMuch(0, (), f"is nested too deeply, in more than {MAX_DEPTH} lists and mappings")
 
 
-def _compose(text: str) -> _Node | None:
+def _compose(text: str, pairs: Mapping[str, str]) -> _Node | None:
     parser = _PARSER(text)
-    composer = _Composer()
+    composer = _Composer(pairs)
     try:
         while (event := parser.get_event()) is not None:
             composer.take(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,13 @@ def test_a_file_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path):
     (tmp_path / "bom.yaml").write_bytes("\ufeffname: a".encode())
     assert read_file(tmp_path / "bom.yaml").value == {"name": "a"}
+
+
+def test_json_is_yaml_with_characters_past_the_first_plane() -> None:
+    values = {"name": "\U0001f600 x", "list": ["a\\b", "\\ud83d\\ude00", "\U0001f600\U0001f601", "\u00e9"]}
+    assert read_text(json.dumps(values)).value == values
+    kept = "plain: \\ud83d\\ude00\nquoted: '\\ud83d\\ude00'\nread: \"\\ud83d\\ude00\"\n"
+    assert read_text(kept).value == {"plain": "\\ud83d\\ude00", "quoted": "\\ud83d\\ude00", "read": "\U0001f600"}
+    for half in ('a: "\\ud83d"', 'a: "\\ude00\\ud83d"', 'a: "\\ud83dx\\ude00"'):
+        with pytest.raises(DocumentError, match="invalid Unicode character"):
+            read_text(half)
