@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search_spaces.scalars import same
-from service.app.notes import usual_direction
+from service.app.directions import usual_direction
 from service.app.opening import spec_of
 from service.records import Report, Study, StudyState, Trial, is_control, ranked
 from service.settings import Settings

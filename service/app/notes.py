@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from search_spaces.parameters import Choice
 from search_spaces.scalars import listed, shown
 from search_spaces.shuffle import Shuffle
+from service.app.directions import usual_direction
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 FEW = 5  # complete trials: of fewer no winner can be told from luck
 LOOKED_AT = 200  # points of a grid
-_LESS = re.compile(
-    r"(loss|error|mse|rmse|mae|mape|msle|nll|perplexity|ppl|bits_per_\w+|wer|cer|fid|hinge|cross_?entropy)"
-)
-_MORE = re.compile(
-    r"(accuracy|acc|f1|auc|auroc|auprc|r2|precision|recall|bleu|rouge|iou|dice|map|ndcg|mcc|kappa|reward|return)"
-)
 
 
 def notes_of(spec: StudySpec, settings: Settings | None = None) -> list[str]:
@@ -52,16 +46,6 @@ def hidden_modules(files: Iterable[str]) -> str:
         f"{', '.join(files)}: an import of this name gives Python's own module or the installed package, which go "
         "before files beside a trainer; give the file another name"
     )
-
-
-def usual_direction(metric: str) -> str | None:
-    """The direction that is usual for a metric; None where its name does not tell."""
-    words = metric.rpartition("/")[2].lower()
-    last = re.split(r"[_\W]+", words)[-1] if words else ""
-    for pattern, direction in ((_LESS, "minimize"), (_MORE, "maximize")):
-        if pattern.fullmatch(words) or pattern.fullmatch(last):
-            return direction
-    return None
 
 
 def expected_complete(spec: StudySpec) -> int | None:

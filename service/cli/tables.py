@@ -102,8 +102,12 @@ def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
         return ""
     from service.report.answer import why_no_gap  # with the diagnosis, which `goodfit ls` can do without
 
+    metric = study.record.spec["objective"]["metric"]
+    if row["verdict"] is None and metric.startswith("val/"):
+        failed = str(row.get("state")).startswith("FAILED")
+        return "no gap: a failed trial is not judged" if failed else "no gap yet: a trial is judged when it has ended"
     reported = {key for report in study.reports(row["trial"]) for key in report.metrics}
-    return why_no_gap(study.record.spec["objective"]["metric"], reported)
+    return why_no_gap(metric, reported)
 
 
 def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
@@ -214,8 +218,8 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
         out.add_row(*cells, *(number(trial.params.get(key)) for key in varying))
     show(out)
     valued = [trial for trial in trials if trial.value is not None]
-    if valued and all(trial.gap is None for trial in valued):
-        print(gap_note(study, trial_row(valued[0])))
+    if valued and all(trial.gap is None for trial in valued):  # of the judged ones there is more to say
+        print(gap_note(study, trial_row(next((trial for trial in valued if trial.verdict is not None), valued[0]))))
 
 
 def varying_keys(configurations: Sequence[Mapping[str, Any]]) -> list[str]:

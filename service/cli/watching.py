@@ -86,7 +86,10 @@ def logs(study: StudyHandle, trial: int | None, *, follow: bool, sleep: Callable
         reader.end()
     if not any(reader.printed for reader in readers.values()):
         what = f"trial {trial}" if trial is not None else "its trials"
-        say(f"study {study.name}: {what} printed nothing, and raised nothing")
+        say(
+            f"study {study.name}: nothing is logged of {what}; with `--executor local`, what trainers print goes to "
+            "the terminal of `goodfit run`"
+        )
 
 
 def _shown(study: StudyHandle, *, first: bool) -> list[int]:

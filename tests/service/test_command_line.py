@@ -114,9 +114,19 @@ def test_a_failure_names_its_log_only_where_there_is_one() -> None:
 def test_a_gap_that_is_missing_is_explained(metric: str, reported: dict[str, float], told: str) -> None:
     record = SimpleNamespace(spec={"objective": {"metric": metric}})
     study: Any = SimpleNamespace(record=record, reports=lambda trial: [Report(trial, 1, reported, 0.0)])
-    assert gap_note(study, {"trial": 3, "value": 0.5, "gap": None}) == told
-    assert gap_note(study, {"trial": 3, "value": 0.5, "gap": 0.0}) == ""
-    assert gap_note(study, {"trial": 3, "value": None, "gap": None}) == ""
+    judged = {"trial": 3, "value": 0.5, "gap": None, "verdict": "good_fit", "state": "COMPLETE"}
+    assert gap_note(study, judged) == told
+    assert gap_note(study, {**judged, "gap": 0.0}) == ""
+    assert gap_note(study, {**judged, "value": None}) == ""
+
+
+def test_a_trial_that_was_not_judged_has_a_gap_later_or_never() -> None:
+    record = SimpleNamespace(spec={"objective": {"metric": "val/loss"}})
+    study: Any = SimpleNamespace(record=record, reports=lambda trial: [Report(trial, 1, {"train/loss": 0.1}, 0.0)])
+    row = {"trial": 3, "value": 0.5, "gap": None, "verdict": None}
+    for state in ("RUNNING", "INTERRUPTED", "QUEUED"):
+        assert gap_note(study, {**row, "state": state}) == "no gap yet: a trial is judged when it has ended"
+    assert gap_note(study, {**row, "state": "FAILED(error)"}) == "no gap: a failed trial is not judged"
 
 
 @pytest.mark.parametrize(

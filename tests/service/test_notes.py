@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.app.notes import approximately, expected_complete, notes_of, usual_direction
+from service.app.directions import usual_direction
+from service.app.notes import approximately, expected_complete, notes_of
 from service.settings import Settings
 from service.spec import StudySpec, read
 
@@ -88,7 +89,11 @@ def test_a_cluster_elsewhere_may_have_what_this_machine_has_not(tmp_path: Path) 
 def test_metrics_have_their_usual_direction() -> None:
     less = ["val/loss", "train/mse", "val/bits_per_character", "val/cross_entropy", "val/huber_loss"]
     more = ["val/accuracy", "val/balanced_accuracy", "val/f1", "val/r2", "val/macro_auc"]
-    unknown = ["val/score", "val/lossy", "val/value", "val/latency"]
+    less += ["val/neg_log_likelihood", "val/error_rate", "val/kl_divergence", "val/brier_score", "val/nll_loss_mean"]
+    more += ["val/f1_macro", "val/r2_score", "val/neg_mean_squared_error", "val/mAP50", "val/mIoU", "val/ep_rew_mean"]
+    more += ["val/acc@5", "val/success_rate", "val/elbo"]
+    unknown = ["val/score", "val/lossy", "val/value", "val/latency", "val/1-accuracy", "val/one_minus_accuracy"]
+    unknown += ["val/accuracy_std", "val/0", "val/"]
     assert {usual_direction(metric) for metric in less} == {"minimize"}
     assert {usual_direction(metric) for metric in more} == {"maximize"}
     assert {usual_direction(metric) for metric in unknown} == {None}
