@@ -111,13 +111,14 @@ def _add(found: Found, file: Path, folders: tuple[Path, ...]) -> None:
         if level and level <= len(file.parents):
             package = file.parents[level - 1]
             _add_packages(found, package, folders)
-            _add_module(found, name, (package,), relative=True)
+            _add_module(found, name, (package,), within=folders)
         elif not level:
             _add_module(found, name, folders)
     if _computes_imports(tree):
         _add_neighbours(found, file, folders)
         _add_named_packages(found, tree, folders)
     for text in _texts(tree):
+        _add_file(found, file.parent, text, folders)
         beside = _beside(file.parent, text)
         if beside is not None:
             found.named[beside] = None
@@ -130,27 +131,45 @@ def _add_packages(found: Found, package: Path, folders: tuple[Path, ...]) -> Non
         package = package.parent
 
 
-def _add_module(found: Found, name: str, folders: tuple[Path, ...], *, relative: bool = False) -> Path | None:
-    """A module with the packages that it lies in; the one of the folders that has it, None where it is not theirs."""
+def _add_module(
+    found: Found, name: str, folders: tuple[Path, ...], *, within: tuple[Path, ...] | None = None
+) -> Path | None:
+    """A module with the packages that it lies in; the one of the folders that has it, None where it is not theirs.
+
+    `within`: where it finds modules itself, if it is imported relatively.
+    """
+    relative = within is not None
     first, *_ = parts = name.split(".") if name else [""]
     if not relative and (first in OURS or _goes_first(first)):
         _note_named_alike(found, first, folders)
         return None
     for folder in folders:
         place = folder
-        within = folders if relative else (folder, *folders)
+        looks = (folder, *folders) if within is None else within
         for part in parts:
             if part and (file := place / f"{part}.py").is_file() and not (place / part / "__init__.py").is_file():
-                _add(found, file, within)
+                _add(found, file, looks)
                 break
             place = place / part
             if (init := place / "__init__.py").is_file():
-                _add(found, init, within)
+                _add(found, init, looks)
             elif not place.is_dir():
                 break
         if (folder / first).is_dir() or (folder / f"{first}.py").is_file():
             return folder
     return None
+
+
+def _add_file(found: Found, folder: Path, text: str, folders: tuple[Path, ...]) -> None:
+    """A Python file beside a module that a text in it names, such as `spec_from_file_location("a", "parts/a.py")`."""
+    if not text.endswith(".py"):
+        return
+    with contextlib.suppress(OSError, ValueError):
+        places = [folder / text, *(sub / text for sub in sorted(folder.iterdir()) if sub.is_dir())]
+        for place in places:
+            if place.is_file() and not Path(text).is_absolute():
+                _add(found, Path(os.path.normpath(place)), folders)
+                return
 
 
 def _add_neighbours(found: Found, file: Path, folders: tuple[Path, ...]) -> None:

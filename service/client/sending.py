@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from service.app.submission import FILES, FILES_CHARACTERS, Submission
 from service.errors import InputError, Problem, StudyFileError
-from trainers.code import find_code
+from trainers.code import code_file, find_code
 
 if TYPE_CHECKING:
     from service.spec import StudySpec
+    from trainers.code import Found
 
 StudyFile = str | Path | Mapping[str, Any]
 
@@ -81,16 +82,23 @@ def packed(submission: Submission) -> Submission:
             if Path(place) in found.files:
                 name = Path(place).relative_to(root).as_posix()
                 changes.append(f"{key}={json.dumps(f'{name}:{attribute}')}")
-            elif key == "trainer" and ":" in reference and root not in found.folders:
-                raise InputError(
-                    f"{reference} is a module, and other code of the study lies outside its folder: name it by its file"
-                )
+            elif key == "trainer" and root not in found.folders and (file := _module_file(reference, found)):
+                changes.append(f"{key}={json.dumps(f'{file}:{attribute}')}")
     space = folder / named.get("space", "")
     if space.suffix and space.is_file():
         changes.append(f"space={json.dumps(_document(_text(space), str(space)))}")
     overrides = (*submission.overrides, *changes)
     left, hidden = _relative(found.named), _relative(found.hidden)
     return replace(submission, overrides=overrides, files=files, left=left, hidden=hidden)
+
+
+def _module_file(reference: str, found: Found) -> str | None:
+    """The file of a module that a study names, from the root of all that is sent."""
+    for folder in found.folders:
+        names = [file.relative_to(folder).as_posix() for file in found.files if file.is_relative_to(folder)]
+        if (name := code_file(reference, names)) is not None:
+            return (folder / name).relative_to(found.root).as_posix()
+    return None
 
 
 def _located(folder: Path, reference: str) -> str:

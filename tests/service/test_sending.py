@@ -47,6 +47,21 @@ def test_a_file_that_is_found_from_here_alone_travels(tmp_path: Path, monkeypatc
     assert sorted(sent.files) == ["tune.py"]
 
 
+@pytest.mark.parametrize("module", ["nets", "nets.models"])
+def test_a_module_with_code_outside_of_its_folder_is_named_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    (tmp_path / "studies").mkdir()
+    lay(tmp_path, shapes="")
+    lay(tmp_path / "studies", nets__models="import shapes")
+    (tmp_path / "studies" / "nets" / "__init__.py").write_text("import shapes")
+    monkeypatch.chdir(tmp_path)
+    sent = packed(submission_of(study(tmp_path / "studies", trainer=f"{module}:train")))
+    file = "studies/nets/models.py" if "." in module else "studies/nets/__init__.py"
+    assert {file, "shapes.py"} <= set(sent.files)
+    assert list(sent.overrides) == [f'trainer="{file}:train"']
+
+
 def test_installed_trainers_bring_nothing(tmp_path: Path) -> None:
     for trainer in ("mlp", "trainers.mlp:mlp", "os:system", "absent.py:train", "absent:train"):
         assert packed(submission_of(study(tmp_path, trainer=trainer))).files == {}

@@ -97,6 +97,25 @@ def test_modules_beside_the_study_file_travel_with_a_trainer_in_a_folder_of_its_
     assert names(tmp_path, "code/tune.py:train", tmp_path) == ["code/tune.py", "shapes.py"]
 
 
+def test_a_module_that_is_imported_relatively_finds_what_its_importer_does(tmp_path: Path) -> None:
+    lay(tmp_path, {"study/nets/__init__.py": "from .models import train", "study/nets/models.py": "import shapes"})
+    lay(tmp_path, {"shapes.py": ""})
+    found = names(tmp_path, "nets.models:train", tmp_path / "study", tmp_path)
+    assert found == ["shapes.py", "study/nets/__init__.py", "study/nets/models.py"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "runpy.run_path('parts/blocks.py')",
+        "importlib.util.spec_from_file_location('blocks', Path(__file__).parent / 'parts' / 'blocks.py')",
+    ],
+)
+def test_a_file_that_is_imported_by_its_path_travels(tmp_path: Path, line: str) -> None:
+    lay(tmp_path, {"tune.py": line, "parts/blocks.py": "import shapes", "shapes.py": "", "parts/unused.py": ""})
+    assert {"tune.py", "parts/blocks.py", "shapes.py"} <= set(names(tmp_path, "tune.py:train"))
+
+
 def test_modules_whose_names_are_taken_are_known(tmp_path: Path) -> None:
     lay(tmp_path, {"tune.py": "import yaml, calendar, torch.nn", "calendar.py": "", "torch/__init__.py": ""})
     found = find_code([f"{tmp_path}/tune.py:train"])
