@@ -33,7 +33,8 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
             make_folder(settings.home)
         elif not (settings.home / "goodfit.db").exists():
             raise errors.HomeError(
-                f"no studies in {settings.home}: run one with `goodfit run FILE`, or name another home with --home"
+                f"no studies in {settings.home}: run one with `goodfit run FILE`, "
+                "or name another home with --home (in Python: connect(FOLDER))"
             )
     return open_store(settings.database_url, patience if settings.database else 0.0)
 

@@ -121,7 +121,9 @@ def test_no_rows_have_an_empty_answer_of_any_kind(tmp_path: Path) -> None:
         (pd.concat([frame(), frame()], axis=1), "two columns named age"),
         (frame(age="old"), r"these columns are not numbers: age \(such as 'old'\)"),
         ([[1, 2]], r"are \(rows, 3\), not \(1, 2\)"),
-        ("a.csv", r"are \(rows, 3\), not \(\)"),
+        ([1, 2, 3], r"are \(rows, 3\), not \(3,\); put the one row into brackets"),
+        ("a.csv", r"are a DataFrame, a dict, a list of dicts or an array of \(rows, 3\), not 'a.csv'"),
+        (None, "a list of dicts or an array of .*, not None"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_by_name(plain: Predictor, rows: Any, wrong: str) -> None:

@@ -5,6 +5,7 @@ A DataFrame, an array, a list of dicts, one dict or one Series; columns in any o
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,9 +87,19 @@ def _frame(x: Any, wanted: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame([dict(row) for row in x])
     values = np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x, dtype=object)
     if values.ndim != 2 or values.shape[1] != len(wanted):
-        raise DataProblem(f"{_WHAT} are (rows, {len(wanted)}), not {values.shape}")
+        raise DataProblem(_misshapen(x, values.shape, len(wanted)))
     frame = pd.DataFrame(values, columns=pd.Index(list(wanted)))
     return frame.infer_objects() if values.dtype == object else frame
+
+
+def _misshapen(x: Any, shape: tuple[int, ...], columns: int) -> str:
+    """How rows are given that are no table."""
+    if not shape:
+        return (
+            f"{_WHAT} are a DataFrame, a dict, a list of dicts or an array of (rows, {columns}), not {reprlib.repr(x)}"
+        )
+    row = "; put the one row into brackets" if shape == (columns,) else ""
+    return f"{_WHAT} are (rows, {columns}), not {shape}{row}"
 
 
 def _lacking(absent: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> str:
