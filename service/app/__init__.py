@@ -18,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.app.answering import Best, best_of, how_it_failed, live_state
+    from service.app.answering import Best, best_of, how_it_failed, how_it_was_lost, live_state
     from service.app.checking import Checked, check
     from service.app.diagnosing import diagnose_of
     from service.app.logs import LogPiece, log_place, read_log
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from service.app.watching import Watcher
 
 _PLACES = {
-    "answering": ["Best", "best_of", "how_it_failed", "live_state"],
+    "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state"],
     "checking": ["Checked", "check"],
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
@@ -77,6 +77,7 @@ __all__ = [
     "forget_blank",
     "hidden_modules",
     "how_it_failed",
+    "how_it_was_lost",
     "live_state",
     "load_model",
     "log_place",

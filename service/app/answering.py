@@ -105,6 +105,19 @@ def is_held(store: Store, study: Study, now: float) -> bool:
     return lease is not None and lease.until >= now and not is_dead(lease.owner)
 
 
+def how_it_was_lost(store: Store, study: Study, now: float) -> str | None:
+    """That the process which ran a study here ended without saving, and what may be why; None where it did not."""
+    if study.state is not StudyState.RUNNING or live_state(store, study, now) is not StudyState.INTERRUPTED:
+        return None
+    lost = store.page_of_trials(study.id, labels=("RUNNING",), limit=3, told=())
+    at = f" while it trained trial {lost[0].number}" if len(lost) == 1 else ""
+    return (
+        f"the process that ran study {study.name} ended{at} without saving: it was killed, or a trainer ended it "
+        "(os._exit, a crash of a library). With --executor local trainers run in the command's own process; without "
+        "it, in processes of theirs"
+    )
+
+
 def how_it_failed(study: Study, states: Mapping[str, int], hint: Callable[[str], str]) -> str:
     """That a study failed, why, and how to go on with it.
 

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
@@ -83,7 +84,7 @@ def read_submission(submission: Submission, rules: Rules, folder: Path) -> Study
 
     _check_names(folder, submission.files)
     gate = _Gate(rules, frozenset(submission.files))
-    spec = read_foreign(submission.spec, submission.file, folder, submission.overrides, gate.admit)
+    spec = read_foreign(submission.spec, submission.file, folder, submission.overrides, gate.admit, _moved(submission))
     if _is_checked(spec) and not spec.requirements:
         check(spec)
     return _without(spec, folder.resolve())
@@ -246,6 +247,13 @@ def _check_names(folder: Path, files: Iterable[str]) -> None:
             f"{', '.join(sent)}: a package of that name is installed on the server's workers and goes before it; "
             "give the file another name"
         )
+
+
+def _moved(submission: Submission) -> set[str]:
+    """The keys of code that came with the study, as the client writes them anew; not those that --set gave as well."""
+    given = [text.partition("=")[::2] for text in submission.overrides]
+    times = Counter(key for key, _ in given)
+    return {key for key, value in given if times[key] == 1 and value.strip('"').rpartition(":")[0] in submission.files}
 
 
 def is_plain(name: str) -> bool:

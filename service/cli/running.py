@@ -46,10 +46,11 @@ def run_file(
         study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
         options = app.Options(executor, cluster=cluster)
         if study.state is StudyState.QUEUED:
-            for note in app.notes_of(spec, settings if executor == "ray" else None):
+            notes = app.notes_of(spec, settings if executor == "ray" else None)
+            for note in notes:
                 say(f"note: {note}")
             try:
-                _run(settings, store, study, checked, options, as_json=as_json)
+                _run(settings, store, study, checked, options, as_json=as_json, notes=notes)
             except InputError:
                 app.forget_blank(store, study, time.time())
                 raise
@@ -84,6 +85,8 @@ def _go_on(
 
     if study.state is StudyState.FAILED:
         say(f"study {study.name} has failed: {study.message}")
+    if lost := app.how_it_was_lost(store, study, time.time()):
+        say(lost)
     opened = app.reopen(store, study.name, wanted, time.time(), BY_HERE, settings.hint, queue=False, vet=vet)
     for line in opened.said:
         say(line)
@@ -100,7 +103,14 @@ def _go_on(
 
 
 def _run(
-    settings: Settings, store: Any, study: Study, checked: app.Checked, options: app.Options, *, as_json: bool
+    settings: Settings,
+    store: Any,
+    study: Study,
+    checked: app.Checked,
+    options: app.Options,
+    *,
+    as_json: bool,
+    notes: Sequence[str] = (),
 ) -> None:
     say(_opening(checked.spec, study, settings))
     console = _console()
@@ -125,7 +135,7 @@ def _run(
                 app.run_study(settings, checked, store, study, watched)
         finally:
             view.close()
-    _answer(settings, study.name, as_json=as_json)
+    _answer(settings, study.name, as_json=as_json, notes=notes)
 
 
 def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
@@ -164,12 +174,12 @@ def _interruptible() -> Iterator[list[Runner]]:
         yield runners
 
 
-def _answer(settings: Settings, name: str, *, as_json: bool) -> None:
-    """The best configurations, and where to look further."""
+def _answer(settings: Settings, name: str, *, as_json: bool, notes: Sequence[str] = ()) -> None:
+    """The best configurations, and where to look further; as JSON with what was noted of the study at its start."""
     study = Studies(LocalSource(settings, app.open_home(settings)))[name]
     facts = best_facts(study, 5)
     if as_json:
-        print_json(facts)
+        print_json({**facts, "notes": list(notes)})
         return
     print_best(study, facts)
     print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))

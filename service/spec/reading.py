@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from search_spaces.document import (
     DocumentError,
     KeyPath,
     TooManyProblems,
+    dotted,
     read_file,
     read_text,
 )
@@ -84,7 +85,9 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     return _begun(lambda: read_file(path), str(path), path.resolve().parent, overrides).spec()
 
 
-def read_foreign(text: str, name: str, base: Path, overrides: Sequence[str], admit: Admit) -> StudySpec:
+def read_foreign(
+    text: str, name: str, base: Path, overrides: Sequence[str], admit: Admit, moved: Collection[str] = ()
+) -> StudySpec:
     """Read the text of a study file that somebody else wrote.
 
     Args:
@@ -94,16 +97,19 @@ def read_foreign(text: str, name: str, base: Path, overrides: Sequence[str], adm
         overrides: as for read.
         admit: looks at what the file says before a path in it is followed or a trainer imported; may
             change it, and says with which key it does not agree, and why.
+        moved: keys among the overrides that name files anew which were sent along: the user wrote them in the file.
 
     Raises:
         StudyFileError: with every problem, its line and key.
     """
-    reading = _begun(lambda: read_text(text), name, base.resolve(), overrides)
+    reading = _begun(lambda: read_text(text), name, base.resolve(), overrides, moved)
     reading.admitted_by(admit)
     return reading.spec()
 
 
-def _begun(load: Callable[[], Document], name: str, base: Path, overrides: Sequence[str]) -> _Reading:
+def _begun(
+    load: Callable[[], Document], name: str, base: Path, overrides: Sequence[str], moved: Collection[str] = ()
+) -> _Reading:
     """The reading of a document with the overrides in it."""
     try:
         document = load()
@@ -117,7 +123,8 @@ def _begun(load: Callable[[], Document], name: str, base: Path, overrides: Seque
     problems: list[Problem] = []
     written = _with_library_space(document.value) if any(_is_of_space(text) for text in overrides) else document.value
     values, given = override(written, overrides, problems)
-    return _Reading(values, base, Origin(name, document, given), problems)
+    said = frozenset(path for path in given if dotted(path) not in moved)
+    return _Reading(values, base, Origin(name, document, said), problems)
 
 
 def _is_of_space(text: str) -> bool:

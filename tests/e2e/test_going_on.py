@@ -54,6 +54,7 @@ def test_a_study_that_failed_says_so_and_goes_on_once_its_trainer_is_mended(tmp_
     more = home.run("resume", "broken", "--set", "budget.trials=5", "--executor", "local", "--json")
     assert more.returncode == 0, more.stderr
     assert len(json.loads(more.stdout)["best"]) == 5
+    assert json.loads(more.stdout)["notes"] == []
     trials = home.json("trials", "broken")
     assert [(trial["state"], trial["attempts"]) for trial in trials] == [("COMPLETE", 2)] * 3 + [("COMPLETE", 1)] * 2
     refused = home.run("resume", "broken", "--set", "training.epochs=9")

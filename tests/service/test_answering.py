@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.app.answering import enough_for_best
+from service.app.answering import enough_for_best, how_it_was_lost
 from service.diagnosis.confirmation import best_first
-from service.records import Failure, Trial, TrialState, ranked
+from service.records import Failure, StudyState, Trial, TrialState, ranked
 
 METRIC = "val/accuracy"
 VALUES = st.sampled_from([0.1, 0.5, 0.5, 0.7, 0.9, float("inf"), -1.0, None])
@@ -71,3 +71,18 @@ def test_the_store_gives_what_that_needs(tmp_path: Path) -> None:
         assert [one.number for one in best_first(some, METRIC, "maximize")[:k]] == [
             one.number for one in best_first(everything, METRIC, "maximize")[:k]
         ]
+
+
+def test_a_study_whose_process_ended_without_saving_says_so(tmp_path: Path) -> None:
+    from tests.serving import NOW, place
+
+    at = place(tmp_path)
+    study = at.study("lost")
+    assert how_it_was_lost(at.store, study, NOW) is None
+    at.write(study, [Trial(0, {}, 0, TrialState.RUNNING, attempts=1, started=NOW)], [], StudyState.RUNNING)
+    said = how_it_was_lost(at.store, at.store.study("lost"), NOW)
+    assert said is not None
+    assert "ended while it trained trial 0 without saving" in said
+    assert "--executor local" in said
+    at.store.acquire(study.id, "elsewhere:1:1", NOW, 30.0, lambda _: False)
+    assert how_it_was_lost(at.store, at.store.study("lost"), NOW) is None

@@ -197,6 +197,23 @@ def test_code_that_cannot_be_imported_is_said(open_minded: Place, text: str, sai
 
 
 @pytest.mark.parametrize(
+    ("sets", "place"),
+    [
+        (['trainer="my_net.py:my-net"'], "trainer: my_net.py has no 'my-net'"),
+        (["trainer=../my_net.py:my-net", 'trainer="my_net.py:my-net"'], "--set trainer: my_net.py has no 'my-net'"),
+        (["budget.trials=2", 'trainer="my_net.py:my-net"'], "trainer: my_net.py has no 'my-net'"),
+    ],
+)
+def test_a_key_that_the_client_wrote_anew_is_the_files(open_minded: Place, sets: list[str], place: str) -> None:
+    given = own(trainer="../my_net.py:my-net", files={"my_net.py": "def other(trial): pass"}, set=sets)
+    answer = open_minded.http().post("/v1/studies", json=given)
+    assert answer.status_code == 422, answer.text
+    message = answer.json()["message"]
+    assert place in message
+    assert ("--set" in message) == place.startswith("--set")
+
+
+@pytest.mark.parametrize(
     "name",
     [
         *("../x.py", "/tmp/x.py", "x", "x.pyc", "a/../b.py", "a//b.py", "./b.py", "a\\b.py", ".a/b.py", "a/"),
