@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.util
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -46,13 +46,16 @@ def sow(seed: int, epoch: int) -> None:
 
 
 @contextlib.contextmanager
-def when_imported(listener: Callable[[], None]) -> Iterator[None]:
-    """Call it when one of the libraries above has been imported, before anybody can use it."""
+def when_imported(listener: Callable[[], None], modules: Iterable[str] = ()) -> Iterator[None]:
+    """Call it when one of the libraries above, or of these modules, has been imported, before anybody can use it."""
+    before = _latecomers.heard
+    _latecomers.heard = before.union(modules)
     _latecomers.listeners.append(listener)
     try:
         yield
     finally:
         _latecomers.listeners.remove(listener)
+        _latecomers.heard = before
 
 
 def after_import(module: str, act: Callable[[ModuleType], object]) -> None:
@@ -67,6 +70,7 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         self.seed = 0
         self.listeners: list[Callable[[], None]] = []
         self.acts: dict[str, Callable[[ModuleType], object]] = {}
+        self.heard = frozenset(_SEEDERS)  # of whose import the listeners hear
         self._asking = False
 
     def find_spec(
@@ -75,7 +79,7 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        if (fullname not in _SEEDERS and fullname not in self.acts) or self._asking:
+        if (fullname not in self.heard and fullname not in self.acts) or self._asking:
             return None
         self._asking = True
         try:
@@ -95,6 +99,7 @@ class _Latecomers(importlib.abc.MetaPathFinder):
                 self.acts[name](module)
             if name in _SEEDERS:
                 _SEEDERS[name](module, self.seed)
+            if name in self.heard:
                 for listener in self.listeners:
                     listener()
 

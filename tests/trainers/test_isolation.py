@@ -132,6 +132,27 @@ CHANGES = [
     ("__import__('resource').getrlimit(4)",
      "__import__('resource').setrlimit(4, (0, __import__('resource').getrlimit(4)[1]))"),
     ("sys.unraisablehook is sys.__unraisablehook__", "sys.unraisablehook = print"),
+    ("__import__('signal').getitimer(0)[0] > 0", "__import__('signal').alarm(900)"),
+    ("__import__('signal').getitimer(1)[0] > 0", "__import__('signal').setitimer(1, 900)"),
+    ("__import__('gc').get_debug()", "__import__('gc').set_debug(32)"),
+    ("__import__('tracemalloc').is_tracing()", "__import__('tracemalloc').start()"),
+    ("__import__('decimal').DefaultContext.prec", "__import__('decimal').DefaultContext.prec = 3"),
+    ("type(__import__('asyncio').get_event_loop_policy()).__name__",
+     "__import__('asyncio').set_event_loop_policy(type('M', (__import__('asyncio').DefaultEventLoopPolicy,), {})())"),
+    ("torch.backends.cuda.math_sdp_enabled()", "torch.backends.cuda.enable_math_sdp(False)"),
+    ("torch.backends.cuda.cudnn_sdp_enabled()", "torch.backends.cuda.enable_cudnn_sdp(False)"),
+    ("torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction",
+     "torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False"),
+    ("torch._C._get_nnpack_enabled()", "torch.backends.nnpack.set_flags(False)"),
+    ("torch.backends.mha.get_fastpath_enabled()", "torch.backends.mha.set_fastpath_enabled(False)"),
+    ("torch.__future__.get_swap_module_params_on_conversion()",
+     "torch.__future__.set_swap_module_params_on_conversion(True)"),
+    ("__import__('json').JSONEncoder.default.__name__",
+     "__import__('json').JSONEncoder.default = lambda *_: 1"),
+    ("__import__('socket').getaddrinfo.__name__", "__import__('socket').getaddrinfo = lambda *_: []"),
+    ("__import__('sklearn').get_config()['transform_output']",
+     "__import__('sklearn').set_config(transform_output='pandas')"),
+    ("torch.default_generator is torch.random.default_generator", "torch.default_generator = torch.Generator()"),
 ]
 # fmt: on
 GLOBALS = """
@@ -378,3 +399,24 @@ def test_what_a_library_installs_to_find_modules_stays(monkeypatch: pytest.Monke
     after = list(sys.meta_path)
     sys.meta_path[:] = before
     assert after == [*before, finders[0]]
+
+
+LATE = """
+def train(trial):
+    import transformers.utils.logging, mlflow.sklearn
+    from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
+    found = (transformers.utils.logging.is_progress_bar_enabled(), AUTOLOGGING_INTEGRATIONS.get("sklearn"))
+    transformers.utils.logging.disable_progress_bar()
+    mlflow.sklearn.autolog(silent=True)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_libraries_that_are_imported_while_a_trial_trains_are_put_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trials = Trials(tmp_path, LATE + note(tmp_path, "found") + LOOP)
+    for number in range(2):
+        trials.run(number)
+    assert trials.notes() == ["(True, {})"] * 2

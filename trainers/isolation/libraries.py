@@ -11,15 +11,23 @@ from collections.abc import Iterator
 from typing import Any
 
 MODULES = (
-    "builtins", "collections", "copy", "csv", "datetime", "functools", "glob", "io", "itertools", "json", "logging",
-    "math", "multiprocessing", "os", "os.path", "pathlib", "pickle", "random", "shutil", "statistics", "subprocess",
+    "builtins", "collections", "copy", "csv", "datetime", "functools", "glob", "hashlib", "io", "itertools", "json",
+    "logging", "math", "multiprocessing", "os", "os.path", "pathlib", "pickle", "random", "re", "shutil", "signal",
+    "socket", "ssl", "statistics", "subprocess",
     "tempfile", "threading", "time", "warnings",
     "numpy", "numpy.linalg", "numpy.random", "pandas",
     "torch", "torch.autograd", "torch.cuda", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.init",
     "torch.nn.utils", "torch.optim", "torch.optim.lr_scheduler", "torch.random", "torch.utils.data",
     "sklearn.metrics", "sklearn.model_selection", "sklearn.preprocessing", "scipy.special", "scipy.stats",
 )  # fmt: skip
-CLASSES_OF = ("torch.nn", "torch.optim", "torch.optim.lr_scheduler", "torch.utils.data")  # their classes, too
+CLASSES_OF = (
+    "json",
+    "random",
+    "torch.nn",
+    "torch.optim",
+    "torch.optim.lr_scheduler",
+    "torch.utils.data",
+)  # their classes, too
 _DESCRIPTORS = (classmethod, staticmethod, property)
 _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 Owner = Any  # a module or a class
@@ -73,4 +81,6 @@ def _content(owner: Owner) -> tuple[list[Any], dict[str, Any]]:
 def _is_kept(name: str, value: Any) -> bool:
     if callable(value) or isinstance(value, _DESCRIPTORS):
         return True
-    return not name.startswith("_") and (isinstance(value, _CONSTANTS) or type(value).__module__ == "torch")
+    return not name.startswith("_") and (
+        isinstance(value, _CONSTANTS) or type(value).__module__ in ("torch", "torch._C")
+    )

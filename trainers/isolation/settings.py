@@ -13,11 +13,13 @@ import logging
 import multiprocessing
 import os
 import resource
+import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -231,11 +233,31 @@ PYTHON: list[Setting] = [
     ),
 ]
 
+
+def _timers() -> Setting:
+    """Those that send signals: one that a trainer left would end the worker in the midst of another trial."""
+    timers = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+
+    def running() -> list[int]:
+        return [timer for timer in timers if signal.getitimer(timer)[0] > 0]
+
+    def write(before: list[int]) -> None:
+        for timer in running():
+            if timer not in before:
+                signal.setitimer(timer, 0)
+
+    return Setting("the timers", running, write)
+
+
 OWN_PROCESS: list[Setting] = [  # what threads of others may set at any time, where a process is shared
     *(_attribute(sys, name) for name in ("stdin", "stdout", "stderr", "path", "meta_path", "path_hooks")),
     _list("sys.path", sys.path),
     *(_finders(f"sys.{name}", getattr(sys, name)) for name in ("meta_path", "path_hooks")),
     _list("the folders of trainers", registry._folders),  # noqa: SLF001 - it goes with sys.path
+    _timers(),
+    Setting("the debugging of gc", gc.get_debug, gc.set_debug),
+    Setting("frozen objects", lambda: gc.get_freeze_count() > 0, lambda frozen: None if frozen else gc.unfreeze()),
+    Setting("tracemalloc", tracemalloc.is_tracing, lambda on: tracemalloc.start() if on else tracemalloc.stop()),
     _filters(),
     _attribute(warnings, "showwarning"),
     _attribute(warnings, "formatwarning"),
@@ -282,10 +304,30 @@ def _torch() -> Iterator[Setting]:
     ):
         yield from (_attribute(owner, name) for name in names)
     yield _dict("torch's print options", vars(PRINT_OPTS))
+    yield from _torch_switches()
     for owner in (modules, optimizers):
         for name, hooks in vars(owner).items():
             if name.startswith("_global_") and isinstance(hooks, dict):
                 yield _dict(f"torch's {name}", hooks)
+
+
+def _torch_switches() -> Iterator[Setting]:
+    """Which kernels torch takes, and how it loads and converts."""
+    import torch
+
+    cuda, backends = torch.backends.cuda, torch.backends
+    for kind in ("flash", "mem_efficient", "math", "cudnn"):
+        yield Setting(
+            f"torch's {kind} attention", getattr(cuda, f"{kind}_sdp_enabled"), getattr(cuda, f"enable_{kind}_sdp")
+        )
+    yield _attribute(cuda.matmul, "allow_bf16_reduced_precision_reduction")
+    yield Setting("torch's linear algebra", cuda.preferred_linalg_library, cuda.preferred_linalg_library)
+    yield Setting("NNPACK", torch._C._get_nnpack_enabled, backends.nnpack.set_flags)  # noqa: SLF001 - no other way
+    yield Setting("torch's fast path", backends.mha.get_fastpath_enabled, backends.mha.set_fastpath_enabled)
+    yield Setting("torch's threads between operations", torch.get_num_interop_threads, torch.set_num_interop_threads)
+    future = torch.__future__
+    for name in ("overwrite_module_params_on_conversion", "swap_module_params_on_conversion"):
+        yield Setting(f"torch's {name}", getattr(future, f"get_{name}"), getattr(future, f"set_{name}"))
 
 
 def _has_process_group() -> bool:
@@ -342,6 +384,49 @@ def _images() -> Iterator[Setting]:
     yield _attribute(ImageFile, "LOAD_TRUNCATED_IMAGES")
 
 
+def _decimal() -> Iterator[Setting]:
+    import decimal
+
+    names = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+    yield from (_attribute(decimal.DefaultContext, name) for name in names)  # of threads to come
+
+
+def _asyncio() -> Iterator[Setting]:
+    from asyncio import events
+
+    yield _attribute(events, "_event_loop_policy")  # get_event_loop_policy would make one
+
+
+def _transformers() -> Iterator[Setting]:
+    module = sys.modules["transformers.utils.logging"]
+    yield from (_attribute(module, name) for name in ("_tqdm_active", "_default_handler"))
+
+
+def _autologging() -> Iterator[Setting]:
+    """Which libraries MLflow logs by itself: without a configuration, what it has put around their functions rests."""
+    found: dict[str, Any] = vars(sys.modules["mlflow.utils.autologging_utils"])["AUTOLOGGING_INTEGRATIONS"]
+
+    def write(value: Mapping[str, Any]) -> None:
+        for name in found:  # MLflow enters each library's once
+            found[name] = dict(value.get(name, {}))
+
+    yield Setting("MLflow's autologging", lambda: _copied(found), write)
+
+
+def _import_hooks() -> Iterator[Setting]:
+    """What MLflow does to a library as soon as that is imported."""
+    found: dict[str, Any] = vars(sys.modules["mlflow.utils.import_hooks"])["_post_import_hooks"]
+
+    def waiting() -> dict[str, list[Any]]:
+        return {name: list(hooks) for name, hooks in found.items() if hooks}  # none is left of an imported library
+
+    def write(value: Mapping[str, list[Any]]) -> None:
+        for name in waiting():
+            found[name][:] = value.get(name, [])
+
+    yield Setting("MLflow's import hooks", waiting, write)
+
+
 LIBRARIES: Mapping[str, Callable[[], Iterator[Setting]]] = {
     "torch.optim.optimizer": _torch,
     "numpy": _numpy,
@@ -349,4 +434,11 @@ LIBRARIES: Mapping[str, Callable[[], Iterator[Setting]]] = {
     "matplotlib": _matplotlib,
     "matplotlib.pyplot": _pyplot,
     "PIL.ImageFile": _images,
+    "decimal": _decimal,
+    "asyncio.events": _asyncio,
+    "transformers.utils.logging": _transformers,
+    "mlflow.utils.autologging_utils": _autologging,
+    "mlflow.utils.import_hooks": _import_hooks,
 }
+# Those that a trainer may import while it trains; torch's are read when all of torch has been imported.
+LATE = LIBRARIES.keys() - {"torch.optim.optimizer"}

@@ -13,7 +13,7 @@ from typing import Any
 
 from trainers.isolation.libraries import Originals
 from trainers.isolation.modules import UsersModules, is_users_file
-from trainers.isolation.settings import Snapshot
+from trainers.isolation.settings import LATE, Snapshot
 from trainers.seeding import when_imported
 
 LINGER_SECONDS = 0.2  # for what a trainer has started to end after it
@@ -50,7 +50,7 @@ class Isolation:
             snapshot.note_new()
             self._originals.note_new()
 
-        with when_imported(note_new):
+        with when_imported(note_new, LATE):
             _in_thread(work)
         _end_processes()
         self._originals.restore()
