@@ -94,6 +94,6 @@ def _share(resources: Mapping[str, Any]) -> str:
     """What a trial takes of the cluster, and how many run at once."""
     taken = [f"{resources['cpus']:g} CPU{'s' if resources['cpus'] != 1 else ''}"]
     taken += [f"{resources['gpus']:g} GPU{'s' if resources['gpus'] != 1 else ''}"] if resources["gpus"] else []
-    taken += [f"{amount:g} {name}" for name, amount in resources["custom"].items()]
+    taken += [f"{amount:g} {shortened(name)}" for name, amount in resources["custom"].items()]
     parallel = resources["parallel"]
     return f"{', '.join(taken)}; {'as many at once as fit' if parallel == 'auto' else f'{parallel} at once'}"

@@ -135,7 +135,8 @@ class Attempts:
 
     def pauses(self, studies: Sequence[int], now: float) -> dict[int, str]:
         """Which studies are not to be tried yet, and why; forgets those that are not among them."""
-        self._started = {study_id: found for study_id, found in self._started.items() if study_id in set(studies)}
+        known = set(studies)
+        self._started = {study_id: found for study_id, found in self._started.items() if study_id in known}
         waits = {}
         for study_id, (times, last) in self._started.items():
             left = last + self._pause(times) - now

@@ -8,13 +8,18 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from search_spaces.scalars import listed
 from search_spaces.values import BadValue
 from service.spec.fields import names
+
+MOST = 500  # of them
 
 
 def requirements(value: object) -> tuple[str, ...]:
     """Packages as pip takes them: `einops>=0.8`, or the path of a wheel or of a project's folder."""
     found = names(value)
+    if len(found) > MOST:
+        raise BadValue(f"has {len(found):,} packages; no more than {MOST} are taken: name a project that requires them")
     for item in found:
         if not is_path(item):
             _check_requirement(item)
@@ -39,7 +44,7 @@ def _check_requirement(item: str) -> None:
 def absent_packages(requirements: Iterable[str]) -> str | None:
     """Which of them are not installed here, or in another version, with the command; None where all are."""
     absent = [one for one in requirements if not _installed(one)]
-    return f"{', '.join(absent)} is not installed here: pip install {shlex.join(absent)}" if absent else None
+    return f"{listed(absent)} is not installed here: pip install {shlex.join(absent)}" if absent else None
 
 
 def _installed(requirement: str) -> bool:

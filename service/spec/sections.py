@@ -99,9 +99,14 @@ def _lone(value: object) -> int:
     return 1
 
 
+MOST_CUSTOM = 100  # resources that nodes name themselves
+
+
 def _custom(value: object) -> dict[str, float]:
     if not isinstance(value, Mapping):
         raise BadValue(f"is {described(value)}; write {{name: amount}}, as the cluster's nodes name what they have")
+    if len(value) > MOST_CUSTOM:
+        raise BadValue(f"names {len(value):,} resources; no more than {MOST_CUSTOM} are taken")
     return {text(key): _amount(key, amount) for key, amount in value.items()}
 
 

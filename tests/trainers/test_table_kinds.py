@@ -210,3 +210,11 @@ def test_what_is_proposed_is_read_back_as_it_is(name: str) -> None:
 
 def test_a_name_that_is_too_long_to_copy_is_not_repeated() -> None:
     assert in_yaml("x" * 10_000) == "COLUMN"
+
+
+def test_a_name_of_thousands_of_characters_is_refused_and_a_long_text_is_read(tmp_path: Path) -> None:
+    assert "the name of column 1 has 200,000 characters (xxx" in said(
+        as_csv(tmp_path, table=frame().rename(columns={"age": "x" * 200_000}))
+    )
+    long = frame(city=["x" * 200_000, "Oslo", "Lima"] * 20)
+    assert read(as_csv(tmp_path, table=long)).facts.preparation.categories["city"][-1] == "x" * 200_000

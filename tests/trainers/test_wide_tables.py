@@ -5,7 +5,7 @@ from __future__ import annotations
 import cProfile
 import functools
 import pstats
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import pytest
 from trainers.data import giveaways, load
 from trainers.data.report import data_report
 from trainers.data.split import split_rows
+from trainers.data.table_format import TableFormat
+from trainers.data.written import look_at
 from trainers.messages import DataSpec
 
 ROWS = 60
@@ -43,6 +45,20 @@ def test_the_work_grows_with_the_columns_and_not_with_their_square(
     work(wide(tmp_path, 20))  # imports what it needs
     few, many = (calls(functools.partial(work, wide(tmp_path, columns))) for columns in (150, 600))
     assert many < 5 * few
+
+
+def test_the_columns_to_look_at_are_gone_through_once(tmp_path: Path) -> None:
+    class Counted(list[str]):
+        times = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.times += 1
+            return super().__iter__()
+
+    spec = wide(tmp_path, 50)
+    columns = Counted(f"c{place}" for place in range(50))
+    look_at(Path(spec.source), TableFormat(), columns)
+    assert columns.times <= 2
 
 
 def test_trees_are_fitted_to_few_columns_and_the_one_that_gives_the_target_away_is_found(

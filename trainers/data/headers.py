@@ -14,14 +14,17 @@ from typing import IO
 
 from trainers.data.content import SEPARATORS, Content
 from trainers.data.hints import data_key
-from trainers.data.raw import nearest
+from trainers.data.raw import nearest, quoted
 from trainers.data.table_format import TableFormat
 from trainers.errors import DataProblem
 
 LOOKED_AT = 200  # rows below the header
+LONGEST_NAME = 1000  # characters of a column's name
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # as Excel writes it
 _NAMES = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ",": "commas"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters that the module takes by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,12 @@ def check_column(path: Path, name: str, columns: Sequence[str], key: str) -> Non
 
 
 def check_columns(path: Path, columns: Sequence[str]) -> None:
-    """DataProblem if two columns have one name."""
+    """DataProblem if two columns have one name, or one has a name that is none."""
+    for place, name in enumerate(columns, start=1):
+        if len(name) > LONGEST_NAME:
+            raise DataProblem(
+                f"{path}: the name of column {place} has {len(name):,} characters ({quoted(name)}); shorten it"
+            )
     twice = [name for name, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataProblem(f"{path} has two columns named {twice[0]}; rename one")

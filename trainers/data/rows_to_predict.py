@@ -104,7 +104,8 @@ def _misshapen(x: Any, shape: tuple[int, ...], columns: int) -> str:
 
 def _lacking(absent: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> str:
     """Which columns are missing, and which are there that the model does not know: one may be meant for the other."""
-    others = [name for name in names if name not in set(wanted)]
+    known = set(wanted)
+    others = [name for name in names if name not in known]
     beside = f" ({_listed(others)} {'is' if len(others) == 1 else 'are'} unknown)" if others else ""
     near = nearest(absent[0], others).split("? ")[0] if others else ""
     hint = f"; {absent[0]}: {near}?" if near.startswith("did you mean") else ""

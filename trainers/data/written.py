@@ -61,7 +61,8 @@ def look_at(path: Path, form: TableFormat, columns: Sequence[str]) -> dict[str, 
     """What reading alters in columns of a table in text; nothing of a column where it alters nothing."""
     content = content_of(path)
     header = read_header(content, form)
-    wanted = [name for name in header.names if name in set(columns)]
+    chosen = set(columns)
+    wanted = [name for name in header.names if name in chosen]
     found: dict[str, Written] = {}
     if not wanted:
         return found
