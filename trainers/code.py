@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OURS = frozenset({"goodfit", "service", "trainers", "search_spaces"})  # no module beside a trainer takes their place
-_COMPUTED = frozenset({"import_module", "__import__", "iter_modules", "walk_packages", "run_path", "run_module"})
+_LISTING = frozenset({"iter_modules", "walk_packages"})
+_COMPUTED = _LISTING | {"import_module", "__import__", "run_path", "run_module"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _add(found: Found, file: Path, folders: tuple[Path, ...]) -> None:
             _add_module(found, name, (package,), within=folders)
         elif not level:
             _add_module(found, name, folders)
-    if _computes_imports(tree):
+    if _calls(tree, _COMPUTED):
         _add_neighbours(found, file, folders)
         _add_named_packages(found, tree, folders)
     for text in _texts(tree):
@@ -180,9 +181,10 @@ def _add_neighbours(found: Found, file: Path, folders: tuple[Path, ...]) -> None
 
 
 def _add_named_packages(found: Found, tree: ast.Module, folders: tuple[Path, ...]) -> None:
-    """All modules of the packages that a file names, in an import or in a text such as `"nets." + name`."""
-    names = {name.partition(".")[0] for level, name in _imports(tree) if not level}
-    names |= {first for text in _texts(tree) if (first := text.partition(".")[0]).isidentifier()}
+    """All modules of the packages that a file names in texts such as `"nets." + name`, or imports to list them."""
+    names = {first for text in _texts(tree) if (first := text.partition(".")[0]).isidentifier()}
+    if _calls(tree, _LISTING):
+        names |= {name.partition(".")[0] for level, name in _imports(tree) if not level}
     for name in sorted(names - OURS):
         package = next((folder / name for folder in folders if (folder / name).is_dir()), None)
         if package is not None and not _goes_first(name):
@@ -247,9 +249,10 @@ def _literal_import(node: ast.Call) -> str | None:
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
-def _computes_imports(tree: ast.Module) -> bool:
+def _calls(tree: ast.Module, functions: frozenset[str]) -> bool:
+    """Whether a file calls one of these functions, with another argument than the name of one module."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(_called(call) in _COMPUTED and _literal_import(call) is None for call in calls)
+    return any(_called(call) in functions and _literal_import(call) is None for call in calls)
 
 
 def _changes_path(tree: ast.Module) -> bool:

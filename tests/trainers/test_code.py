@@ -65,7 +65,8 @@ def test_what_a_trainer_imports_from_beside_it_belongs_to_it(tmp_path: Path, lin
 @pytest.mark.parametrize("first", ["nets/__init__.py", "nets/notes.py"])
 def test_modules_of_a_package_that_are_imported_by_names_made_up_travel(tmp_path: Path, line: str, first: str) -> None:
     lay(tmp_path, {"tune.py": line, first: "", "nets/small.py": "", "nets/parts/big.py": "import leaf", "leaf.py": ""})
-    lay(tmp_path, {"other/small.py": ""})
+    lay(tmp_path, {"other/small.py": "", "other/used.py": ""})
+    lay(tmp_path, {"tune.py": f"from other import used\n{line}"} if "pkgutil" not in line else {})
     found = names(tmp_path, "tune.py:train")
     assert {"nets/small.py", "nets/parts/big.py", "leaf.py"} <= set(found)
     assert "other/small.py" not in found

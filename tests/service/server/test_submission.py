@@ -226,7 +226,7 @@ def test_files_have_plain_names(open_minded: Place, name: str) -> None:
     assert "plain file name" in answer.text
 
 
-@pytest.mark.parametrize("name", ["my net.py", "größe.py", "net.v2 (1).py", "模型/my_net.py"])
+@pytest.mark.parametrize("name", ["größe netz.v2 (1).py", "模型/my_net.py"])
 def test_files_may_be_called_as_people_call_them(open_minded: Place, name: str) -> None:
     answer = open_minded.http().post("/v1/studies", json=own(trainer=f"{name}:my-net", files={name: NET}))
     assert answer.status_code == 201, answer.text
