@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SPEC_CHARACTERS = MAX_CHARACTERS  # of a study file
 FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
-FILES = 1000
+FILES = 200
 CHECKED_BYTES = 50 * 1024 * 1024  # larger data are looked at by the runner alone
 CODE_SECONDS = 120.0  # that a study's own code has to be imported
 
