@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
-import traceback
 from pathlib import Path
 
 from trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
 from trainers.files import FULL, os_error, probe, until_there
+from trainers.lines import users_line
 from trainers.messages import Assignment, Outcome
 from trainers.readable import readable
 from trainers.registry import not_installed, not_sent
@@ -77,17 +77,7 @@ def describe(error: BaseException) -> str:
         text = f"the trainer needs {not_installed(error)}"
     if isinstance(error, AttributeError) and dataclasses.is_dataclass(error.obj):
         text += f"; it has: {', '.join(field.name for field in dataclasses.fields(error.obj))}"
-    frame = _users_frame(error)
-    place = f" ({Path(frame.filename).name}:{frame.lineno})" if frame else ""
-    return f"{text}{place}{not_sent(error)}"
-
-
-def _users_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """Where an error rose: the innermost line of the user's own code, else of a built-in trainer."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
-    libraries = (str(Path(__file__).parent), str(Path(os.__file__).parent), "<")
-    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
-    return next(iter((own or frames)[-1:]), None)
+    return f"{text}{users_line(error)}{not_sent(error)}"
 
 
 def _text(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 
 from trainers.code import OURS, imports_relatively, package_root
 from trainers.errors import BadTrainer, UnknownTrainer
+from trainers.lines import users_line
 from trainers.trial import Trial
 
 Train = Callable[[Trial], None]
@@ -205,6 +207,10 @@ def resolve(reference: str) -> Trainer:
     for point in entry_points(group=ENTRY_POINTS):
         if point.name == reference:
             return _from_module(f"{point.module}:{point.attr}")
+    if reference.endswith(".py"):
+        raise UnknownTrainer(
+            f"trainer {reference!r} names no function of the file; write {reference}:train, for example"
+        )
     near = difflib.get_close_matches(reference, names(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UnknownTrainer(
@@ -364,7 +370,26 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
         return found
     if not callable(found):
         raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
+    _check_callable(reference, found)
     return Trainer(attribute, found)
+
+
+def _check_callable(reference: str, train: Callable[..., Any]) -> None:
+    """BadTrainer where train(trial) could not be called, or would do nothing."""
+    kinds = {"async": inspect.iscoroutinefunction(train), "a generator": inspect.isgeneratorfunction(train)}
+    for kind, is_kind in kinds.items():
+        if is_kind:
+            raise BadTrainer(f"{reference} is {kind}, and would not run: make it a plain function train(trial)")
+    try:
+        taken = inspect.signature(train)
+    except ValueError:  # of a builtin
+        return
+    try:
+        taken.bind(None)
+    except TypeError as error:
+        raise BadTrainer(
+            f"{reference} takes {taken}; a trainer is called as train(trial), with one argument"
+        ) from error
 
 
 def not_installed(error: ModuleNotFoundError) -> str:
@@ -405,4 +430,5 @@ def not_sent(error: BaseException) -> str:
 
 def _told(error: BaseException) -> str:
     text = str(error).strip().splitlines()
-    return (f"{type(error).__name__}: {text[0]}" if text else type(error).__name__) + not_sent(error)
+    line = "" if isinstance(error, SyntaxError) else users_line(error)  # a SyntaxError says it itself
+    return (f"{type(error).__name__}: {text[0]}" if text else type(error).__name__) + line + not_sent(error)

@@ -86,7 +86,9 @@ def test_a_missing_function_gets_the_nearest_suggested(tmp_path: Path) -> None:
 def test_a_file_that_fails_on_import_says_why(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text("import math\nmath.nothing\n")
-    with pytest.raises(BadTrainer, match=r"importing .*broken\.py failed: AttributeError: .*nothing"):
+    with pytest.raises(
+        BadTrainer, match=r"importing .*broken\.py failed: AttributeError: .*nothing.* \(broken\.py:2\)$"
+    ):
         resolve(f"{file}:train")
 
 
@@ -102,6 +104,45 @@ def test_what_cannot_be_called_is_no_trainer(tmp_path: Path) -> None:
     file.write_text("train = 3\n")
     with pytest.raises(BadTrainer, match="is int, not a function"):
         resolve(f"{file}:train")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def train(): ...", r"takes \(\); a trainer is called as train\(trial\), with one argument"),
+        ("def train(trial, model): ...", r"takes \(trial, model\)"),
+        ("def train(*, trial): ...", r"takes \(\*, trial\)"),
+        ("class train: ...", r"takes \(\)"),
+        ("async def train(trial): ...", "is async, and would not run"),
+        ("def train(trial):\n    yield 1", "is a generator, and would not run"),
+    ],
+)
+def test_a_function_that_cannot_be_called_with_a_trial_is_no_trainer(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"{text}\n")
+    with pytest.raises(BadTrainer, match=told):
+        resolve(f"{file}:train")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def train(trial, epochs=3, **more): ...",
+        "def train(*words): ...",
+        "class Mine:\n    def __call__(self, trial): ...\ntrain = Mine()",
+        "from functools import partial\ndef other(model, trial): ...\ntrain = partial(other, 3)",
+        "train = print",
+    ],
+)
+def test_whatever_takes_one_argument_is_a_trainer(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"{text}\n")
+    assert callable(resolve(f"{file}:train").train)
+
+
+def test_a_file_without_a_function_says_how_to_name_one() -> None:
+    with pytest.raises(UnknownTrainer, match=r"names no function of the file; write my_net\.py:train, for example"):
+        resolve("my_net.py")
 
 
 def test_a_module_and_a_name_are_a_trainer(on_path: Path) -> None:
