@@ -56,7 +56,9 @@ class Controller:
         self._store, self._runners = store, runners
         self._owner, self._dead, self._limit = owner, dead, limit
         self._say, self._clock, self._ticks = say, clock, ticks or clock
-        self._attempts = Attempts(patience)
+        self._attempts, self._patience = Attempts(patience), patience
+        self._leases: dict[int, tuple[Lease | None, float]] = {}  # study -> its lease, and since when it is so
+        self._silent: set[int] = set()  # studies whose leases nobody renews
         self._nodes: tuple[float, Sequence[Mapping[str, float]]] = (-math.inf, [])
         self._requested: Sequence[Mapping[str, float]] = ()
         self._mirrored: dict[int, float] = {}  # study -> when its mirror was started last
@@ -90,7 +92,8 @@ class Controller:
         """Look once, and start what may start."""
         now = self._ticks()
         self._give_back_failed()
-        rows = self._store.waiting()
+        rows = [(study, self._renewed(study.id, lease, now)) for study, lease in self._store.waiting()]
+        self._leases = {study.id: self._leases[study.id] for study, _ in rows}
         pauses = dict(self._attempts.pauses([study.id for study, _ in rows], now))
         pauses |= {study_id: reason for study_id, reason in self._failed.items() if study_id in pauses}
         decision = decide(
@@ -100,13 +103,28 @@ class Controller:
         news = {study_id: reason for study_id, reason in decision.waits.items() if reason != known[study_id]}
         self._store.note_waits(news)
         for study in decision.start:
-            self._start(study)
+            self._start(study, silent=study.id in self._silent)
         if decision.missing != self._requested:
             self._runners.request(decision.missing)
             self._requested = decision.missing
         if now - self._looked >= MIRROR_SECONDS:
             self._looked = now
             self._mirror(now)
+
+    def _renewed(self, study_id: int, lease: Lease | None, now: float) -> Lease | None:
+        """A study's lease; None where nobody has renewed it for long.
+
+        When a lease ends is a time of its holder's clock. One that has not changed for longer than any lease
+        lasts is over, though it may seem to have an hour left where a clock was set back.
+        """
+        if self._leases.get(study_id, (None, now))[0] != lease:
+            self._leases.pop(study_id, None)
+        _, since = self._leases.setdefault(study_id, (lease, now))
+        self._silent.discard(study_id)
+        if lease is None or now - since <= max(START_SECONDS, self._patience):
+            return lease
+        self._silent.add(study_id)
+        return None
 
     def _give_back_failed(self) -> None:
         """Let go of the studies whose runners could not be started; why is what they wait for."""
@@ -120,10 +138,16 @@ class Controller:
             self._nodes = (now, self._runners.nodes())
         return self._nodes[1]
 
-    def _start(self, study: Study) -> None:
-        """Claim a study and start its runner, unless another controller or its user was quicker."""
+    def _start(self, study: Study, *, silent: bool) -> None:
+        """Claim a study and start its runner, unless another controller or its user was quicker.
+
+        Args:
+            study: of the queue.
+            silent: whoever has its lease has not renewed it for long.
+        """
+        dead = (lambda _: True) if silent else self._dead
         try:
-            lease = self._store.acquire(study.id, self._owner, self._clock(), START_SECONDS, self._dead)
+            lease = self._store.acquire(study.id, self._owner, self._clock(), START_SECONDS, dead)
         except (StudyHeld, UnknownStudy):
             return
         try:

@@ -134,6 +134,33 @@ def test_why_a_runner_could_not_be_started_is_what_its_study_waits_for(scene: Sc
     assert scene.store.study("digits").waits_for is None
 
 
+def test_a_lease_that_nobody_renews_ends_though_the_clock_was_set_back(scene: Scene) -> None:
+    study = scene.queue("digits")
+    scene.store.acquire(study.id, "elsewhere:1:1", scene.clock.now, 30.0, lambda _: False)
+    scene.clock.now -= 3600.0
+    ticks = Clock()
+    controller = scene.controller(ticks=ticks)
+    controller.turn()
+    ticks.now += START_SECONDS
+    controller.turn()
+    assert scene.puppets.names == []
+    ticks.now += 1.0
+    controller.turn()
+    assert scene.puppets.names == ["digits"]
+
+
+def test_a_lease_that_is_renewed_by_another_clock_is_left_alone(scene: Scene) -> None:
+    study = scene.queue("digits")
+    lease = scene.store.acquire(study.id, "elsewhere:1:1", scene.clock.now + 3600.0, 30.0, lambda _: False)
+    ticks = Clock()
+    controller = scene.controller(ticks=ticks)
+    for turn in range(10):
+        ticks.now += START_SECONDS / 2
+        scene.store.renew(lease, scene.clock.now + 3600.0 + turn, 30.0)
+        controller.turn()
+    assert scene.puppets.names == []
+
+
 def test_a_study_of_the_foreground_is_not_the_controllers(scene: Scene) -> None:
     scene.queue("mine", queued=None)
     scene.controller().turn()
