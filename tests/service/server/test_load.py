@@ -315,6 +315,7 @@ def test_of_many_problems_of_a_request_some_are_written_out(at: Place) -> None:
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
         ("test", "test"),
     ],
 )
