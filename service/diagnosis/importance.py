@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.parameters import shown
+from search_spaces.parameters import Int, shown
 from service.diagnosis.curve import Floats
 from service.diagnosis.health.surface import Surface
 from service.diagnosis.health.table import FEWEST, Column, Table
@@ -105,7 +105,11 @@ def strongest_interaction(table: Table) -> Interaction | None:
 def _direction(table: Table, column: Column, unit: Floats, loss: Floats, target: str) -> Iterator[Direction]:
     if float(np.ptp(ranks(loss))) <= 0 or float(np.ptp(unit)) <= 0:
         return
-    name, worse = column.name, {"score": f"worse {table.facts.metric}", "gap": "larger gap"}[target]
+    name, metric = column.name, table.facts.metric
+    worse, better, good = {
+        "score": (f"worse {metric}", f"better {metric}", f"best {metric}"),
+        "gap": ("larger gap", "smaller gap", "smallest gap"),
+    }[target]
     if column.is_choice:
         groups = {int(code): loss[unit == code] for code in np.unique(unit)}
         p = kruskal_p(list(groups.values()))
@@ -113,19 +117,18 @@ def _direction(table: Table, column: Column, unit: Floats, loss: Floats, target:
         best = min(groups, key=lambda code: float(np.mean(placed[unit == code])))
         value = column.value(best)
         clear = p < CLEAR
-        good = worse.replace("worse", "best").replace("larger", "smallest")
         text = f"{name} {shown(value)}: {good}" if clear else f"{name}: no clear effect on the {target}"
         yield Direction(name, target, "choice" if clear else "unclear", None, value if clear else None, p, text)
         return
     correlation, p = _spearman(unit, loss)
     vertex = _vertex(unit, loss)
     if target == "score" and vertex is not None and abs(correlation) < 0.5:
-        value = float(f"{column.value(vertex):.2g}")
-        text = f"{name} near {shown(value)}: best {table.facts.metric}"
-        yield Direction(name, target, "middle", _signed(table, correlation, target), value, CLEAR, text)
+        middle = column.value(vertex)
+        middle = round(middle) if isinstance(column.parameter, Int) else float(f"{middle:.2g}")
+        text = f"{name} near {shown(middle)}: {good}"
+        yield Direction(name, target, "middle", _signed(table, correlation, target), middle, CLEAR, text)
     elif p < CLEAR:
         shape = "lower" if correlation > 0 else "higher"
-        better = worse.replace("worse", "better").replace("larger", "smaller")
         text = f"higher {name}: {worse if correlation > 0 else better}"
         yield Direction(name, target, shape, _signed(table, correlation, target), None, p, text)
     else:

@@ -265,7 +265,8 @@ def _good_fit(evidence: Evidence) -> Ruling:
     if worse > 1 and curve.wanders:
         told += "; worse, but it has risen and come back as far before"
     elif worse > 1:
-        told += "; worse, but not while training got better, or not for long"
+        briefly = evidence.train is None or not curve.rise_lasts
+        told += "; worse, but not for long" if briefly else "; worse, but not while training got better"
     else:
         told += "; level, as far as noise lets one see" if curve.rise <= curve.chance_rise else "; nearly level"
     known = evidence.baseline is not None or evidence.reachable is not None

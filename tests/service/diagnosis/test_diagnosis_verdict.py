@@ -340,3 +340,11 @@ def test_the_onset_is_after_the_best_epoch_however_early_that_was() -> None:
 
     assert found.verdict is Verdict.OVERFIT
     assert (found.best_epoch, found.onset) == (2, 3)
+
+
+def test_a_good_fit_that_ends_worse_says_of_training_only_what_is_known() -> None:
+    curve = [*fall(40, 12, 0.35)[:-1], 4.0]
+    for train in (None, fall(40, 12, 0.3)):
+        found = diagnose(train, curve)
+        assert found.verdict is Verdict.GOOD_FIT
+        assert "training got better" not in found.reason
