@@ -25,6 +25,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 
 # Goodfit's own code, in a folder and so in a layer of its own: 4 MB beside the 2 GB of libraries.
 FROM libraries AS own
+COPY goodfit goodfit
 COPY service service
 COPY trainers trainers
 COPY search_spaces search_spaces

@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
+.PHONY: demo test check docs wheel lowest bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -33,6 +33,18 @@ check: $(READY)  ## Formatting, lint, types, imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## The pages of docs/ as a site in build/site, with references from the code; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+wheel:  ## Build the wheel, install it into an empty environment, and run a study outside the repository
+	$(PYTHON) -m deploy.wheel
+
+lowest:  ## The tests with the oldest versions of the libraries that pyproject.toml allows, in .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct -e '.[test]'
+	.venv-lowest/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 soak: $(READY)  ## The long tests; among them every part of the service is killed, SOAK_ROUNDS (10) times or for SOAK_MINUTES
 	$(BIN)/python -m pytest tests -m soak -s
@@ -82,11 +94,11 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Goodfit needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv || echo "uv is not to be had; pip does it, more slowly"
+	$(BIN)/python -m pip install --quiet uv || echo "uv cannot be installed; pip takes its place, more slowly"
 	if test -x $(BIN)/uv; then \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[test]'; \
 	else \
 	  $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'; \
 	fi
-	$(BIN)/python -m compileall -q service trainers search_spaces deploy
+	$(BIN)/python -m compileall -q goodfit deploy
 	touch $(READY)

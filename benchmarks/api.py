@@ -24,14 +24,14 @@ import psycopg
 import uvicorn
 
 from benchmarks.simulation import simulate
-from service import app
-from service.records import Batch, Failure, Study, StudyState, Trial, TrialState, Verdict
-from service.server.factory import create_app
-from service.server.limits import Rate
-from service.server.running import warm_up
-from service.settings import Settings
-from service.spec import from_mapping
-from service.store import SqlStore
+from goodfit.service import app
+from goodfit.service.records import Batch, Failure, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.server.factory import create_app
+from goodfit.service.server.limits import Rate
+from goodfit.service.server.running import warm_up
+from goodfit.service.settings import Settings
+from goodfit.service.spec import from_mapping
+from goodfit.service.store import SqlStore
 
 STUDIES, EACH = 500, 200
 WORKERS = 2000  # whose epochs take a second: as many reports come in one, and what comes within 10 ms is one batch

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.curves import CASES, Made
-from service.diagnosis import confidence, diagnose
-from service.records import Verdict
+from goodfit.service.diagnosis import confidence, diagnose
+from goodfit.service.records import Verdict
 
 Floats = NDArray[np.float64]
 EVERY = (1, 20, 50, 100, 200)  # epochs: the labelled curves have 1,000

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.api import served
-from service import app
-from service.diagnosis import diagnose_trial
-from service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState
-from service.settings import Settings
-from service.spec import StudySpec, from_mapping
-from service.store import SqlStore
+from goodfit.service import app
+from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.settings import Settings
+from goodfit.service.spec import StudySpec, from_mapping
+from goodfit.service.store import SqlStore
 
 TRIALS, EPOCHS = 10_000, 10
 NAME = "large"
@@ -124,7 +124,7 @@ def fill(store: SqlStore, trials: int = TRIALS) -> None:
 # A process inherits the peak memory of the one that started it; its own is in /proc.
 _MEASURED = """
 import sys
-from service.cli import run
+from goodfit.service.cli import run
 code = run(sys.argv[1:])
 with open("/proc/self/status") as status:
     peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))

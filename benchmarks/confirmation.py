@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service import connect
+from goodfit import connect
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from trainers.predictor import Predictor
+    from goodfit.trainers.prediction.predictor import Predictor
 
 STUDY = Path(__file__).parents[1] / "examples" / "overfit.yaml"
 PARTS = {"train": 57, "validation": 57, "test": 228}
@@ -48,7 +48,7 @@ def loss(model: Predictor, rows: pd.DataFrame) -> float:
 
 def measure(seed: int) -> tuple[float, float, float]:
     """Losses on the rows apart: of the winner by validation, of the confirmed one; and what validation promised."""
-    from service.records import ranked
+    from goodfit.service.records import ranked
 
     study, apart = tables(seed)
     with tempfile.TemporaryDirectory(prefix="goodfit-confirmation-") as name:
@@ -56,7 +56,7 @@ def measure(seed: int) -> tuple[float, float, float]:
         study.to_csv(folder / "rows.csv", index=False)
         data = f"data={{source: {folder / 'rows.csv'}, target: target, split: {{column: part}}}}"
         words = ["run", str(STUDY), "--executor", "local", "--set", data, "--set", f"search.seed={seed}"]
-        command = [sys.executable, "-m", "service.cli", "--home", str(folder / "home"), *words]
+        command = [sys.executable, "-m", "goodfit.service.cli", "--home", str(folder / "home"), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr)

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.diagnosis import Diagnosis, diagnose_trial
-from service.records import Report, Verdict, better
-from trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack, Reported
-from trainers.worker import Worker
+from goodfit.service.diagnosis import Diagnosis, diagnose_trial
+from goodfit.service.records import Report, Verdict, better
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.worker.worker import Worker
 
 SEEDS = range(20, 40)  # the rule was last changed on the curves of seeds 0 to 19
 NEEDED = 19  # of them

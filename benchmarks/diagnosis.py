@@ -29,10 +29,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.calibration import calibration, of_constructed, of_labelled
 from benchmarks.curves import main as constructed
-from service.diagnosis import diagnose, verdict
-from service.diagnosis.picture import learning_curve_svg
-from service.diagnosis.trial import diagnose_trial
-from service.records import Report, Verdict
+from goodfit.service.diagnosis import diagnose, verdict
+from goodfit.service.diagnosis.picture import learning_curve_svg
+from goodfit.service.diagnosis.trial import diagnose_trial
+from goodfit.service.records import Report, Verdict
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]

@@ -61,7 +61,7 @@ def goodfit(trials: int, method: str) -> Cost:
 
 _MEASURED = """
 import json, pathlib, sys, time
-from service.cli import run
+from goodfit.service.cli import run
 code = run(sys.argv[1:])
 # Not getrusage: its peak is at least what the process that started this one had in memory.
 (peak,) = (int(line.split()[1]) / 1024 for line in pathlib.Path("/proc/self/status").open() if line.startswith("VmHWM"))
@@ -71,7 +71,7 @@ sys.exit(code)
 
 
 def _goodfit(home: Path, *words: str) -> Any:
-    command = [sys.executable, "-m", "service.cli", "--home", str(home), *words, "--json"]
+    command = [sys.executable, "-m", "goodfit.service.cli", "--home", str(home), *words, "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service import connect
-from service.client import StudyHandle
+from goodfit import connect
+from goodfit.service.client import StudyHandle
 
 if TYPE_CHECKING:
-    from trainers.data import Split
-    from trainers.predictor import Predictor
+    from goodfit.trainers.data import Split
+    from goodfit.trainers.prediction.predictor import Predictor
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -29,7 +29,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def run(file: Path, home: Path) -> float:
     """Run one study as a user would; the seconds it took."""
     begun = time.monotonic()
-    command = [sys.executable, "-m", "service.cli", "--home", str(home), "run", str(file)]
+    command = [sys.executable, "-m", "goodfit.service.cli", "--home", str(home), "run", str(file)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return time.monotonic() - begun
 
@@ -42,8 +42,8 @@ def figures(study: StudyHandle) -> Mapping[str, float]:
     if spec.trainer in ("gan", "diffusion"):
         distance = study.best().value
         return {"frechet (validation)": distance, "of a Gaussian's": distance / _gaussian_distance(study)}
-    from trainers.data import load_test
-    from trainers.training import Tensors, evaluate
+    from goodfit.trainers.data import load_test
+    from goodfit.trainers.training.loop import Tensors, evaluate
 
     predictor = study.model()
     data = spec.data_spec(study.best().params)
@@ -61,8 +61,8 @@ def _cpu() -> Any:
 
 def _test_translations(predictor: Predictor, test: Split) -> Mapping[str, float]:
     """As in training, but all rows are written out."""
-    from trainers.seq2seq_nets import Seq2Seq
-    from trainers.seq2seq_training import Pairs, evaluate, exact_match
+    from goodfit.trainers.builtin.seq2seq.nets import Seq2Seq
+    from goodfit.trainers.builtin.seq2seq.training import Pairs, evaluate, exact_match
 
     model, pairs, facts = predictor.module, Pairs.of(test, _cpu()), predictor.facts
     assert isinstance(model, Seq2Seq)
@@ -74,8 +74,8 @@ def _gaussian_distance(study: StudyHandle) -> float:
     import numpy as np
     import torch
 
-    from trainers.data import load
-    from trainers.frechet import frechet_distance, learn_features
+    from goodfit.trainers.builtin.generative.frechet import frechet_distance, learn_features
+    from goodfit.trainers.data import load
 
     spec = study.spec.data_spec()
     assert spec is not None
@@ -97,8 +97,8 @@ def _gaussian_distance(study: StudyHandle) -> float:
 def _test_return(study: StudyHandle) -> float:
     import torch
 
-    from trainers.rl import RLConfig
-    from trainers.rl_training import play_test
+    from goodfit.trainers.builtin.rl.config import RLConfig
+    from goodfit.trainers.builtin.rl.training import play_test
 
     best = study.best()
     known = {field.name for field in dataclasses.fields(RLConfig)}

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 
 from benchmarks.texts import Silent
-from trainers.data import load, load_test
-from trainers.data.corpus import read_corpus
-from trainers.data.tokens import Tokenizer
-from trainers.messages import Assignment, DataSpec, Pack, TokenSpec
-from trainers.predictor import read_facts
-from trainers.registry import resolve
-from trainers.training import Tensors, evaluate
-from trainers.worker import Worker
+from goodfit.trainers.data import load, load_test
+from goodfit.trainers.data.kinds.corpus import read_corpus
+from goodfit.trainers.data.preparing.tokens import Tokenizer
+from goodfit.trainers.messages import Assignment, DataSpec, Pack, TokenSpec
+from goodfit.trainers.prediction.model_folder import read_facts
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.training.loop import Tensors, evaluate
+from goodfit.trainers.worker.worker import Worker
 
 EPOCHS = 8
 ORDER = 3  # characters of context

@@ -9,12 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from service import app
-from service.diagnosis import diagnose_trial
-from service.diagnosis.picture import learning_curve_svg
-from service.records import Batch, Report, Study, StudyState, Trial, TrialState
-from service.settings import Settings
-from service.tracker import Mirror
+from goodfit.service import app
+from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.diagnosis.picture import learning_curve_svg
+from goodfit.service.records import Batch, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.settings import Settings
+from goodfit.service.tracker import Mirror
 
 TRIALS, EPOCHS = 200, 5
 NAME = "mirrored"

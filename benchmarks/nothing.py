@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainers import Trial, register
+from goodfit import Trial, register
 
 EPOCHS = 5
 

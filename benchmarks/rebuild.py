@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search_spaces.parameters import Float
-from search_spaces.space import Space
-from service.app import open_home
-from service.records import Batch, Report, Study, Trial, TrialState
-from service.sampler import OptunaSampler
-from service.settings import Settings
+from goodfit.search_spaces.parameters import Float
+from goodfit.search_spaces.space import Space
+from goodfit.service.app import open_home
+from goodfit.service.records import Batch, Report, Study, Trial, TrialState
+from goodfit.service.sampler import OptunaSampler
+from goodfit.service.settings import Settings
 
 TRIALS, EPOCHS = 1000, 20
 

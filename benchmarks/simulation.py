@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.rebuild import Median
-from search_spaces.parameters import Float
-from search_spaces.space import Space
-from service.ports import Sharing
-from service.records import Batch, Lease, Report, Study, Trial, TrialState
-from service.runner import Limits, Runner
-from service.sampler import OptunaSampler
-from service.scheduler import Plan
-from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+from goodfit.search_spaces.parameters import Float
+from goodfit.search_spaces.space import Space
+from goodfit.service.ports import Sharing
+from goodfit.service.records import Batch, Lease, Report, Study, Trial, TrialState
+from goodfit.service.runner import Limits, Runner
+from goodfit.service.sampler import OptunaSampler
+from goodfit.service.scheduler import Plan
+from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
 
 if TYPE_CHECKING:
-    from service.ports import Store, Tracker
+    from goodfit.service.ports import Store, Tracker
 
 EPOCHS = 5
 TOGETHER = 0.01  # virtual seconds: what comes so close together is one batch, as in a real poll

@@ -24,8 +24,8 @@ def seconds(*words: str, runs: int = 5) -> float:
 
 def first_epoch(home: Path) -> float:
     """From `goodfit run` to the first report in the store, with nothing warm."""
-    from service.app import open_home
-    from service.settings import Settings
+    from goodfit.service.app import open_home
+    from goodfit.service.settings import Settings
 
     begun = time.time()
     command = [str(Path(sys.executable).with_name("goodfit")), "--home", str(home), "run", str(EXAMPLE)]

@@ -15,14 +15,14 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from trainers.data import load, load_test
-from trainers.data.docstrings import read_docstrings
-from trainers.data.split import split_rows
-from trainers.messages import Assignment, DataSpec, Ended, Message, Pack, TokenSpec
-from trainers.predictor import read_facts
-from trainers.registry import resolve
-from trainers.training import Tensors, evaluate
-from trainers.worker import Worker
+from goodfit.trainers.data import load, load_test
+from goodfit.trainers.data.datasets.docstrings import read_docstrings
+from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Pack, TokenSpec
+from goodfit.trainers.prediction.model_folder import read_facts
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.training.loop import Tensors, evaluate
+from goodfit.trainers.worker.worker import Worker
 
 SEEDS, EPOCHS = 5, 20
 TOKENS = TokenSpec(length=64)  # as in examples/transformer.yaml

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 
-from search_spaces.scalars import shortened
+from goodfit.search_spaces.scalars import shortened
 
 KeyPath = tuple[str | int, ...]
 

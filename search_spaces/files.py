@@ -6,11 +6,11 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from search_spaces.document import MORE, DocumentError, Flaw, Problems, TooManyProblems, dotted, read_file
-from search_spaces.parse import parse_space
-from search_spaces.scalars import Value, shortened
-from search_spaces.space import Space
-from search_spaces.values import nearest
+from goodfit.search_spaces.document import MORE, DocumentError, Flaw, Problems, TooManyProblems, dotted, read_file
+from goodfit.search_spaces.parse import parse_space
+from goodfit.search_spaces.scalars import Value, shortened
+from goodfit.search_spaces.space import Space
+from goodfit.search_spaces.values import nearest
 
 FOLDER = Path(__file__).parent
 

@@ -7,8 +7,8 @@ import functools
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-from search_spaces.parameters import Choice, Fixed, Parameter, Requirement, Value
-from search_spaces.scalars import identity
+from goodfit.search_spaces.parameters import Choice, Fixed, Parameter, Requirement, Value
+from goodfit.search_spaces.scalars import identity
 
 MOST_WORK = 200_000  # steps of counting, about half a second
 

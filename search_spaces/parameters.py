@@ -13,8 +13,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from search_spaces.ranges import Problems, exact, range_problems, range_text, spaced
-from search_spaces.scalars import Value, identity, listed, same, shown
+from goodfit.search_spaces.ranges import Problems, exact, range_problems, range_text, spaced
+from goodfit.search_spaces.scalars import Value, identity, listed, same, shown
 
 __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Requirement", "Value", "When", "meets", "same", "shown"]
 

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from search_spaces.conditions import BAD, Conditions, Problem, take
-from search_spaces.document import KeyPath, dotted
-from search_spaces.parameters import (
+from goodfit.search_spaces.conditions import BAD, Conditions, Problem, take
+from goodfit.search_spaces.document import KeyPath, dotted
+from goodfit.search_spaces.parameters import (
     Choice,
     Fixed,
     Float,
@@ -34,9 +34,9 @@ from search_spaces.parameters import (
     repeats,
     shown,
 )
-from search_spaces.ranges import range_problems
-from search_spaces.space import Space
-from search_spaces.values import BadValue, any_value, described, flag, nearest, number, whole
+from goodfit.search_spaces.ranges import range_problems
+from goodfit.search_spaces.space import Space
+from goodfit.search_spaces.values import BadValue, any_value, described, flag, nearest, number, whole
 
 _KEYS = {
     "float": ("low", "high", "log", "step", "points"),

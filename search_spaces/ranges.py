@@ -6,7 +6,7 @@ import decimal
 import functools
 import math
 
-from search_spaces.scalars import shown
+from goodfit.search_spaces.scalars import shown
 
 MAX_POINTS = 10_000  # of one parameter: they are listed
 MAX_STEPS = 2**53  # these are only counted

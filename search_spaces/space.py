@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from search_spaces.grid import Grid, TooManyCases
-from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, shown
+from goodfit.search_spaces.grid import Grid, TooManyCases
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, shown
 
 __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Space", "Value"]
 

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search_spaces.values import nearest
+from goodfit.search_spaces.values import nearest
 
 
 class GoodfitError(Exception):

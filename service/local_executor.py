@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Set
 
-from service.ports import Sharing
-from trainers.messages import Ended, Message, Outcome, Pack
-from trainers.worker import Host, Setup
+from goodfit.service.ports import Sharing
+from goodfit.trainers.messages import Ended, Message, Outcome, Pack
+from goodfit.trainers.worker.worker import Host, Setup
 
 
 class LocalExecutor:

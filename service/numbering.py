@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.ports import Sampler
-from service.records import Report, Trial
+from goodfit.service.ports import Sampler
+from goodfit.service.records import Report, Trial
 
 
 class Numbered:

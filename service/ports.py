@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.records import AuditEntry, Batch, Lease, Report, Study, StudyState, Token, Trial, Verdict
-from trainers.messages import Message, Pack
+from goodfit.service.records import AuditEntry, Batch, Lease, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.trainers.messages import Message, Pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +293,35 @@ class Sampler(Protocol):
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
         """Stand as if all this had been asked, reported and told, in the order of the numbers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A configuration that has been proposed, as a search method sees it.
+
+    Attributes:
+        number: the trial's.
+        params: its configuration.
+        value: the objective of a trial that was trained to its end; None of any other.
+        state: running, complete, pruned or fail.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    value: float | None
+    state: str
+
+
+class Search(Protocol):
+    """A search method that an installed package adds (docs/extending.md); pruning stays Goodfit's."""
+
+    def propose(self, number: int, tried: Sequence[Tried]) -> Mapping[str, Any] | None:
+        """The configuration of trial `number`, or a part of it; None ends the search.
+
+        What it leaves open is drawn at random. It may depend on the arguments and on what the method was made with,
+        and on nothing else: a study that was interrupted goes on with a new object.
+        """
         ...
 
 

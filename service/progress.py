@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.records import StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import StudyState, Trial, TrialState, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from service.errors import ClusterLost
-from service.records import Lease, Study
+from goodfit.service.errors import ClusterLost
+from goodfit.service.records import Lease, Study
 
 NAMESPACE = "goodfit"
 RUNNER, MIRROR = "runner", "mirror"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from service.errors import IllegalChange
+from goodfit.service.errors import IllegalChange
 
 Params = Mapping[str, Any]
 

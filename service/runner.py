@@ -13,13 +13,24 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service import scheduler as sc
-from service.diagnosis import Diagnosis, diagnose_trial
-from service.numbering import Numbered
-from service.ports import ALONE, Executor, Sampler, Sharing, Store, Tracker
-from service.progress import Glimpse, Progress
-from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, TrialState, Verdict, better
-from trainers.messages import Assignment, Ended, Pack
+from goodfit.service import scheduler as sc
+from goodfit.service.diagnosis import Diagnosis, diagnose_trial
+from goodfit.service.numbering import Numbered
+from goodfit.service.ports import ALONE, Executor, Sampler, Sharing, Store, Tracker
+from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.records import (
+    FINISHED,
+    Batch,
+    Lease,
+    Report,
+    Study,
+    StudyState,
+    Trial,
+    TrialState,
+    Verdict,
+    better,
+)
+from goodfit.trainers.messages import Assignment, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
 RENEWALS = 6  # in one lease time

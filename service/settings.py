@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from service import errors
-from trainers.withheld import SERVICE, take
+from goodfit.service import errors
+from goodfit.trainers.environment import SERVICE, take
 
 if TYPE_CHECKING:
-    from service.records import Study
-    from trainers.place import Place
+    from goodfit.service.records import Study
+    from goodfit.trainers.artifacts.places import Place
 
 LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
 LOG = "log.txt"  # of a trial: what its trainer printed, and the traceback it ended with
@@ -80,8 +80,8 @@ class Settings:
 
     def study_place(self, study: Study) -> Place:
         """Where a study's files are kept: a folder, or a prefix of an object store."""
-        from trainers.errors import UnknownPlace
-        from trainers.place import place_of
+        from goodfit.trainers.artifacts.places import place_of
+        from goodfit.trainers.errors import UnknownPlace
 
         try:
             return place_of(self.artifacts or self.home / "studies") / (study.folder or study.name)

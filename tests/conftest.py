@@ -39,8 +39,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def packages_of_this_machine() -> Iterator[None]:
     """What a worker has said of whose packages it has ends with its test: elsewhere, a worker has its own process."""
     yield
-    if registry := sys.modules.get("trainers.registry"):
-        registry._elsewhere.clear()
+    if importing := sys.modules.get("goodfit.trainers.importing"):
+        importing._elsewhere.clear()
 
 
 @pytest.fixture(scope="session")

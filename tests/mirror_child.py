@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service.store import open_store
-from service.tracker import Mirror, run_mirror
+from goodfit.service.store import open_store
+from goodfit.service.tracker import Mirror, run_mirror
 
 
 def main(database: str, study: str, tracking_uri: str, artifacts: str) -> None:

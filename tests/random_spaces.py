@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from search_spaces import Choice, Fixed, Float, Int, Parameter, Space
+from goodfit.search_spaces import Choice, Fixed, Float, Int, Parameter, Space
 
 WORDS = ("sgd", "adam", "relu", "no", "true", "1")
 

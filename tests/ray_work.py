@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from service.records import Lease, Study
+from goodfit.service.records import Lease, Study
 
 
 def serve(folder: Path, study: Study, lease: Lease) -> None:

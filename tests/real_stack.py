@@ -19,8 +19,8 @@ import psycopg
 
 from deploy import processes, stack, state
 from deploy.state import Running, State
-from service.client import Studies, connect
-from service.store import SqlStore, open_store
+from goodfit.service.client import Studies, connect
+from goodfit.service.store import SqlStore, open_store
 
 PATIENCE = 240.0  # seconds that the store waits for its database
 LEASE = 5.0
@@ -81,7 +81,7 @@ class RealStack:
 
     def controller(self) -> int:
         """The controller's process."""
-        return next(one.pid for one in self.tree("goodfit") if _titled(one, "service.app controller"))
+        return next(one.pid for one in self.tree("goodfit") if _titled(one, "goodfit.service.app controller"))
 
     def send(self, pid: int, number: signal.Signals) -> None:
         """A signal to one process of this stack; to no other."""

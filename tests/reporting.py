@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces import Parameter, Space
-from service.diagnosis.confirmation import candidates_of, seed_noise
-from service.diagnosis.health import Facts
-from service.diagnosis.study import diagnose_study
-from service.diagnosis.trial import diagnose_trial
-from service.records import Failure, Report, Study, StudyState, Trial, TrialState
-from service.report import ReportFacts, facts_of
-from service.spec import StudySpec
+from goodfit.search_spaces import Parameter, Space
+from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise
+from goodfit.service.diagnosis.health import Facts
+from goodfit.service.diagnosis.study import diagnose_study
+from goodfit.service.diagnosis.trial import diagnose_trial
+from goodfit.service.records import Failure, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.report import ReportFacts, facts_of
+from goodfit.service.spec import StudySpec
 
 METRIC, DIRECTION = "val/accuracy", "maximize"
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

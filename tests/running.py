@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from search_spaces.parameters import Float
-from search_spaces.space import Space
-from service.ports import Sharing
-from service.progress import Progress
-from service.records import Study, StudyState, Trial
-from service.runner import Limits, Runner
-from service.sampler import OptunaSampler
-from service.scheduler import Plan
-from service.store import open_store
-from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+from goodfit.search_spaces.parameters import Float
+from goodfit.search_spaces.space import Space
+from goodfit.service.ports import Sharing
+from goodfit.service.progress import Progress
+from goodfit.service.records import Study, StudyState, Trial
+from goodfit.service.runner import Limits, Runner
+from goodfit.service.sampler import OptunaSampler
+from goodfit.service.scheduler import Plan
+from goodfit.service.store import open_store
+from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
 
 SPACE = Space((Float("x", 0.0, 1.0),))
 

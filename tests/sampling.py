@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from search_spaces.space import Choice, Fixed, Float, Int, Space
-from service.ports import Sampler
-from service.records import Failure, Report, Trial, TrialState, better
-from service.sampler import OptunaSampler
+from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
+from goodfit.service.ports import Sampler
+from goodfit.service.records import Failure, Report, Trial, TrialState, better
+from goodfit.service.sampler import OptunaSampler
 
 METRIC = "val/loss"
 EPOCHS = 9

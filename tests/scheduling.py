@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from service import scheduler as sc
-from service.records import Trial
-from trainers.messages import Ended, Outcome, Reported
+from goodfit.service import scheduler as sc
+from goodfit.service.records import Trial
+from goodfit.trainers.messages import Ended, Outcome, Reported
 
 PLAN = sc.Plan(metric="val/loss", direction="minimize", epochs=4, trials=3)
 

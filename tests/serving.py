@@ -10,17 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from service import app
-from service.app.submission import Rules
-from service.client import Studies
-from service.client.local import LocalSource
-from service.client.remote import RemoteSource
-from service.ports import Access
-from service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState, Verdict
-from service.server.factory import create_app
-from service.settings import LOG, Settings
-from service.spec import StudySpec
-from service.store import SqlStore
+from goodfit.service import app
+from goodfit.service.app.submission import Rules
+from goodfit.service.client import Studies
+from goodfit.service.client.local import LocalSource
+from goodfit.service.client.remote import RemoteSource
+from goodfit.service.ports import Access
+from goodfit.service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.server.factory import create_app
+from goodfit.service.settings import LOG, Settings
+from goodfit.service.spec import StudySpec
+from goodfit.service.store import SqlStore
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

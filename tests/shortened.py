@@ -15,14 +15,15 @@ import pytest
 
 from benchmarks.examples import EXAMPLES as EXAMPLES
 from benchmarks.examples import figures
-from service import app, connect
-from service.client import StudyHandle
-from service.settings import Settings
-from service.spec import read
+from goodfit import connect
+from goodfit.service import app
+from goodfit.service.client import StudyHandle
+from goodfit.service.settings import Settings
+from goodfit.service.spec import read
+from goodfit.trainers.data import load_sealed
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.worker.baseline import trivial_scores
 from tests.running import NoTracker
-from trainers.baseline import trivial_scores
-from trainers.data import load_sealed
-from trainers.registry import resolve
 
 
 @contextlib.contextmanager
@@ -37,7 +38,7 @@ def searched(example: str, home: Path, *changes: str) -> StudyHandle:
     store = app.open_home(settings, create=True)
     study = app.new_study(settings, spec, store, time.time())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.app.running.tracking", no_mirror)
+        patch.setattr("goodfit.service.app.running.tracking", no_mirror)
         app.run_study(settings, app.check(spec), store, study, app.Options(executor="local"))
     handle = connect(home)[study.name]
     assert handle.state == "DONE"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.ports import Store
+from goodfit.service.ports import Store
 
 
 def remove(store: Store, name: str, by: str = "local") -> None:

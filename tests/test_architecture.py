@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
-import search_spaces
-import service
-import trainers
-from service import app
+import pytest
+from setuptools import find_packages
 
-ROOT = Path(service.__file__).parents[1]
+import goodfit
+
+ROOT = Path(goodfit.__file__).parents[1]
+ROOMS = ("service", "trainers", "search_spaces")
 
 
 def test_every_room_imports_only_what_it_may() -> None:
@@ -20,15 +23,42 @@ def test_every_room_imports_only_what_it_may() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_public_surface_is_what_the_documentation_says() -> None:
-    assert service.__all__ == ["connect"]
-    assert sorted(trainers.__all__) == ["Trainer", "Trial", "register", "resolve"]
-    assert sorted(search_spaces.__all__) == [
-        "Choice", "Fixed", "Float", "Int", "Parameter", "Space", "SpaceFileError", "library", "load",
+def test_goodfit_lists_what_users_need() -> None:
+    assert goodfit.__all__ == [
+        "DataError", "GoodfitError", "HomeError", "InputError", "NameTaken", "NotAllowed", "NotSignedIn", "ServerError",
+        "StudyFailed", "StudyFileError", "StudyHeld", "SupervisedConfig", "TooMany", "TrainerError", "Trial",
+        "UnknownStudy", "Unreachable", "connect", "diagnose", "number", "register", "supervised",
     ]  # fmt: skip
-    for module in (service, trainers, search_spaces, app):
-        for name in module.__all__:
-            assert getattr(module, name) is not None
+    for name in goodfit.__all__:
+        assert getattr(goodfit, name).__module__.startswith("goodfit.")
+    assert set(goodfit.__all__) <= set(dir(goodfit))
+    with pytest.raises(AttributeError, match="'goodfit' has no attribute 'conect'"):
+        goodfit.conect  # noqa: B018
+
+
+@pytest.mark.parametrize("module", ["lightning", "hugging_face", "scikit"])
+def test_the_modules_for_other_libraries_lead_to_ours(module: str) -> None:
+    users = importlib.import_module(f"goodfit.{module}")
+    assert all(getattr(users, name).__module__ == f"goodfit.trainers.integrations.{module}" for name in users.__all__)
+
+
+def test_nothing_is_imported_by_another_name_than_goodfit() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for file in listed.stdout.split():
+        for node in ast.walk(ast.parse((ROOT / file).read_bytes())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not {name.partition(".")[0] for name in names} & set(ROOMS), file
+
+
+def test_the_wheel_holds_goodfit_alone_and_all_of_it() -> None:
+    found = find_packages(str(ROOT), include=["goodfit*"])
+    modules = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert {f"goodfit.{folder.relative_to(ROOT).as_posix().replace('/', '.')}" for folder in modules} == set(found) - {
+        "goodfit"
+    }
 
 
 def imported_by(code: str) -> set[str]:
@@ -43,14 +73,15 @@ def test_the_command_line_starts_without_the_heavy_libraries(tmp_path: Path) -> 
         "torch", "ray", "mlflow", "optuna", "pandas", "sklearn", "alembic", "fastapi", "uvicorn", "httpx2",
         "prometheus_client",
     }  # fmt: skip
-    assert not imported_by("from service.cli import run\nrun(['--help'])") & heavy
+    assert not imported_by("from goodfit.service.cli import run\nrun(['--help'])") & heavy
     made = (
-        "from service.app import open_home\nfrom service.settings import Settings\nfrom pathlib import Path\n"
+        "from pathlib import Path\nfrom goodfit.service.app import open_home\n"
+        "from goodfit.service.settings import Settings\n"
         f"open_home(Settings(Path({str(tmp_path)!r})), create=True)"
     )
     imported_by(made)
-    assert not imported_by(f"from service.cli import run\nrun(['--home', {str(tmp_path)!r}, 'ls'])") & heavy
+    assert not imported_by(f"from goodfit.service.cli import run\nrun(['--home', {str(tmp_path)!r}, 'ls'])") & heavy
 
 
 def test_trainers_are_listed_without_torch() -> None:
-    assert "torch" not in imported_by("from service.cli import run\nrun(['trainers'])")
+    assert "torch" not in imported_by("from goodfit.service.cli import run\nrun(['trainers'])")

@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
-from service.store import SqlStore, open_store
-from service.tracker import Mirror, ModelExport
-from service.tracker.database import make_sqlite
-from service.tracker.experiment import connect
+from goodfit.service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.store import SqlStore, open_store
+from goodfit.service.tracker import Mirror, ModelExport
+from goodfit.service.tracker.database import make_sqlite
+from goodfit.service.tracker.experiment import connect
 from tests import SHARED
 
 SPEC = {

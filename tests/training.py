@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from trainers.data import Data
-from trainers.messages import Assignment, DataSpec, Ended, Message, Pack, Reported
-from trainers.trial import Config, Trial
-from trainers.worker import Worker
+from goodfit.trainers.data import Data
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Pack, Reported
+from goodfit.trainers.trial import Config, Trial
+from goodfit.trainers.worker.worker import Worker
 
 Curve = list[tuple[int, Mapping[str, float]]]
 

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from trainers import Trial
+from goodfit.trainers.trial import Trial
 
 HERE = Path(__file__).absolute()
 

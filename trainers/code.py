@@ -21,7 +21,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-OURS = frozenset({"goodfit", "service", "trainers", "search_spaces"})  # no module beside a trainer takes their place
+OURS = "goodfit"  # no module beside a trainer takes its place
 _LISTING = frozenset({"iter_modules", "walk_packages"})
 _COMPUTED = _LISTING | {"import_module", "__import__", "run_path", "run_module"}
 
@@ -141,7 +141,7 @@ def _add_module(
     """
     relative = within is not None
     first, *_ = parts = name.split(".") if name else [""]
-    if not relative and (first in OURS or _goes_first(first)):
+    if not relative and (first == OURS or _goes_first(first)):
         _note_named_alike(found, first, folders)
         return None
     for folder in folders:
@@ -185,7 +185,7 @@ def _add_named_packages(found: Found, tree: ast.Module, folders: tuple[Path, ...
     names = {first for text in _texts(tree) if (first := text.partition(".")[0]).isidentifier()}
     if _calls(tree, _LISTING):
         names |= {name.partition(".")[0] for level, name in _imports(tree) if not level}
-    for name in sorted(names - OURS):
+    for name in sorted(names - {OURS}):
         package = next((folder / name for folder in folders if (folder / name).is_dir()), None)
         if package is not None and not _goes_first(name):
             for module in sorted(package.rglob("*.py")):

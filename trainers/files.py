@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from trainers.errors import Damaged, PlaceAway
+from goodfit.trainers.errors import Damaged, PlaceAway
 
 PATIENCE = 60.0  # seconds that a trial waits for a folder that is away
 FIRST_PAUSE = 0.25  # seconds between two tries; doubled with each, up to LONGEST_PAUSE

@@ -17,15 +17,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
-from trainers.familiar import no_attribute, report_problem
-from trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
-from trainers.messages import Assignment, Message, Reported
-from trainers.readable import readable
-from trainers.seeding import sow
+from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
+from goodfit.trainers.familiar import no_attribute, report_problem
+from goodfit.trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
+from goodfit.trainers.messages import Assignment, Message, Reported
+from goodfit.trainers.readable import readable
+from goodfit.trainers.seeding import sow
 
 if TYPE_CHECKING:
-    from trainers.data import Data
+    from goodfit.trainers.data import Data
 
 ARTIFACTS = "artifacts"  # in a trial's folder
 AGAIN = "the trial is trained again from its start"

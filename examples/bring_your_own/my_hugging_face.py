@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import torch
 from transformers import Trainer, ViTConfig, ViTForImageClassification
 
-from trainers import register
-from trainers.hugging_face import arguments, fit
+from goodfit import register
+from goodfit.hugging_face import arguments, fit
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from trainers import register
-from trainers.lightning import fit
+from goodfit import register
+from goodfit.lightning import fit
 
 
 @dataclass(frozen=True)

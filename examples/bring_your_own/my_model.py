@@ -3,8 +3,7 @@ from typing import Literal
 
 from torch import nn
 
-from trainers.config import number
-from trainers.supervised import SupervisedConfig, supervised
+from goodfit import SupervisedConfig, number, supervised
 
 
 @dataclass(frozen=True)

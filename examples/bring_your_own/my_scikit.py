@@ -1,7 +1,7 @@
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import SGDClassifier
 
-from trainers.scikit import fit, grow
+from goodfit.scikit import fit, grow
 
 
 def linear(trial):

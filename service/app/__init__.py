@@ -18,21 +18,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.app.answering import Best, best_of, how_it_failed, how_it_was_lost, live_state
-    from service.app.checking import Checked, check
-    from service.app.diagnosing import diagnose_of
-    from service.app.logs import LogPiece, log_place, read_log
-    from service.app.models import load_model, model_folder, open_checkpoint
-    from service.app.notes import approximately, expected_complete, hidden_modules, notes_of
-    from service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
-    from service.app.reopening import Reopened, Reopening, reopen
-    from service.app.reporting import report_of
-    from service.app.running import Options, cluster_ahead, run_study
-    from service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
-    from service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
-    from service.app.tokens import make_token, token_digest
-    from service.app.tracking import catch_up
-    from service.app.watching import Watcher
+    from goodfit.service.app.answering import Best, best_of, how_it_failed, how_it_was_lost, live_state
+    from goodfit.service.app.checking import Checked, check
+    from goodfit.service.app.diagnosing import diagnose_of
+    from goodfit.service.app.logs import LogPiece, log_place, read_log
+    from goodfit.service.app.models import load_model, model_folder, open_checkpoint
+    from goodfit.service.app.notes import approximately, expected_complete, hidden_modules, notes_of
+    from goodfit.service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
+    from goodfit.service.app.reopening import Reopened, Reopening, reopen
+    from goodfit.service.app.reporting import report_of
+    from goodfit.service.app.running import Options, cluster_ahead, run_study
+    from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
+    from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
+    from goodfit.service.app.tokens import make_token, token_digest
+    from goodfit.service.app.tracking import catch_up
+    from goodfit.service.app.watching import Watcher
 
 _PLACES = {
     "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state"],

@@ -11,14 +11,14 @@ import os
 import sys
 from pathlib import Path
 
-from service.app.opening import open_home
-from service.settings import Settings
-from trainers.readable import readable_streams
+from goodfit.service.app.opening import open_home
+from goodfit.service.settings import Settings
+from goodfit.trainers.readable import readable_streams
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Do what the first word says."""
-    parser = argparse.ArgumentParser(prog="service.app")
+    parser = argparse.ArgumentParser(prog="goodfit.service.app")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("mirror", "controller"):
         commands.add_parser(name).add_argument("--home", type=Path, required=True)
@@ -34,14 +34,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _mirror(home: Path, study_id: int, fence: int) -> None:
-    from service.app.tracking import mirror_of
-    from service.tracker import read_private, run_mirror
+    from goodfit.service.app.tracking import mirror_of
+    from goodfit.service.tracker import read_private, run_mirror
 
     private = {name: value for name, value in read_private(sys.stdin.fileno()).items() if name not in os.environ}
     os.environ.update(private)  # MLflow's client reads them there
     settings = Settings.from_environment(home)
     if not isinstance(settings.artifacts, Path | None):
-        from trainers.object_store import use_keys
+        from goodfit.trainers.artifacts.object_store import use_keys
 
         use_keys(settings.private)
     store = open_home(settings)
@@ -54,7 +54,7 @@ def _mirror(home: Path, study_id: int, fence: int) -> None:
 
 
 def _control(home: Path, studies: int | None) -> int:
-    from service.app.controlling import STUDIES, control, exit_code
+    from goodfit.service.app.controlling import STUDIES, control, exit_code
 
     return exit_code(lambda: control(Settings.from_environment(home), studies or STUDIES))
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.records import Study, StudyState, Trial
-from service.settings import Settings, is_dead
+from goodfit.service.records import Study, StudyState, Trial
+from goodfit.service.settings import Settings, is_dead
 
 if TYPE_CHECKING:
-    from service.diagnosis.confirmation import Confirmed
-    from service.ports import Store
+    from goodfit.service.diagnosis.confirmation import Confirmed
+    from goodfit.service.ports import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def best_of(settings: Settings, store: Store, study: Study, k: int) -> list[Best
 
     Where the best were confirmed, the confirmed winner comes first, whatever its own value.
     """
-    from service.diagnosis.confirmation import Confirmed, best_first, candidates_of
+    from goodfit.service.diagnosis.confirmation import Confirmed, best_first, candidates_of
 
     objective = study.spec["objective"]
     trials = enough_for_best(store, study.id, objective["direction"], k)

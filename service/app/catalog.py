@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.errors import InputError, TrainerError, did_you_mean
+from goodfit.service.errors import InputError, TrainerError, did_you_mean
 
 
 def trainer_rows() -> list[dict[str, Any]]:
     """The registered trainers as `goodfit trainers --json` gives them."""
-    from trainers.registry import names
+    from goodfit.trainers.registry import names
 
     return [trainer_facts(name) for name in names()]
 
 
 def trainer_facts(name: str) -> dict[str, Any]:
     """One trainer, with its hyperparameters and their defaults."""
-    import search_spaces
-    from trainers.errors import TrainersError
-    from trainers.registry import resolve
+    from goodfit import search_spaces
+    from goodfit.trainers.errors import TrainersError
+    from goodfit.trainers.registry import resolve
 
     try:
         trainer = resolve(name)
@@ -36,7 +36,7 @@ def trainer_facts(name: str) -> dict[str, Any]:
 
 def installed_trainer(name: str) -> dict[str, Any]:
     """As trainer_facts, of an installed trainer alone: no other module is imported, whatever the name says."""
-    from trainers.registry import names
+    from goodfit.trainers.registry import names
 
     if name not in names():
         raise TrainerError(f"no installed trainer {name!r}; {did_you_mean(name, names())}")
@@ -45,14 +45,14 @@ def installed_trainer(name: str) -> dict[str, Any]:
 
 def space_rows() -> list[dict[str, Any]]:
     """The library of search spaces as `goodfit spaces --json` gives it."""
-    import search_spaces
+    from goodfit import search_spaces
 
     return [space_facts(name) for name in search_spaces.library()]
 
 
 def space_facts(name: str) -> dict[str, Any]:
     """One space of the library with its parameters."""
-    import search_spaces
+    from goodfit import search_spaces
 
     if name not in search_spaces.library():
         raise InputError(f"no search space {name!r}; {did_you_mean(name, search_spaces.library())}")
@@ -66,14 +66,14 @@ def space_facts(name: str) -> dict[str, Any]:
 
 def dataset_rows() -> list[dict[str, Any]]:
     """The built-in data sets as `goodfit datasets --json` gives them."""
-    from trainers.data import DATASETS
+    from goodfit.trainers.data import DATASETS
 
     return [dataset_facts(name) for name in DATASETS]
 
 
 def dataset_facts(name: str) -> dict[str, Any]:
     """One built-in data set."""
-    from trainers.data import DATASETS
+    from goodfit.trainers.data import DATASETS
 
     if name not in DATASETS:
         raise InputError(f"no built-in data set {name!r}; {did_you_mean(name, DATASETS)}")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service import errors
-from service.app.varying import check_fit, check_kind, takes_part, variants_of
+from goodfit.service import errors
+from goodfit.service.app.varying import check_fit, check_kind, takes_part, variants_of
 
 if TYPE_CHECKING:
-    from service.spec import StudySpec
-    from trainers.registry import Trainer
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.registry import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ def check(spec: StudySpec) -> Checked:
     Raises:
         StudyFileError, TrainerError, DataError: what is wrong, all of InputError.
     """
-    from service.spec import absent_packages, check_metric
-    from trainers.data import DATASETS, look_closely
-    from trainers.data.varied import needs_rows
-    from trainers.errors import DataProblem, TrainersError
-    from trainers.registry import resolve
+    from goodfit.service.spec import absent_packages, check_metric
+    from goodfit.trainers.data import DATASETS, look_closely
+    from goodfit.trainers.data.augmenting.variations import needs_rows
+    from goodfit.trainers.errors import DataProblem, TrainersError
+    from goodfit.trainers.registry import resolve
 
     if absent := absent_packages(spec.requirements):
         raise errors.TrainerError(f"requirements: {absent}")
@@ -84,7 +84,7 @@ def _suited(spec: StudySpec, trainer: Trainer) -> StudySpec:
     """The spec of a study whose trainer could not be imported before its requirements were installed."""
     if not spec.requirements:
         return spec
-    from service.spec.hyperparameters import check_hyperparameters, suited
+    from goodfit.service.spec.hyperparameters import check_hyperparameters, suited
 
     space = suited(spec.space, trainer)
     problems = [f"{name}: {wrong}" for name, wrong in check_hyperparameters(trainer, space)]

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service import errors
+from goodfit.service import errors
 
 if TYPE_CHECKING:
-    from service.spec import StudySpec
-    from trainers.code import Code, Found
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.code import Code, Found
 
 
 def find_own_code(spec: StudySpec) -> Found:
     """The files of the code that a study names."""
-    from trainers.code import find_code
+    from goodfit.trainers.code import find_code
 
     references = [spec.trainer]
     if spec.data is not None:
@@ -36,8 +36,8 @@ def own_code(spec: StudySpec) -> Code | None:
 
 def with_code(spec: StudySpec, files: Mapping[str, str]) -> StudySpec:
     """The spec of a study on this machine: what travelled with it is laid down here, and named where it lies."""
-    from service.spec import look_for_modules
-    from trainers.code import Code, placed
+    from goodfit.service.spec import look_for_modules
+    from goodfit.trainers.code import Code, placed
 
     if not files:
         return spec

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from service import errors
-from service.app.code import pip_environment
-from service.app.opening import open_home
-from service.app.serving import serve_mirror, serve_study
-from service.settings import Settings, is_dead, owner
-from service.signals import heed
-from trainers.withheld import SERVICE, hide
+from goodfit.service import errors
+from goodfit.service.app.code import pip_environment
+from goodfit.service.app.opening import open_home
+from goodfit.service.app.serving import serve_mirror, serve_study
+from goodfit.service.settings import Settings, is_dead, owner
+from goodfit.service.signals import heed
+from goodfit.trainers.environment import SERVICE, hide
 
 STUDIES = 8  # that run at once, unless told otherwise
 HANDED_ON = ("GOODFIT_", "MLFLOW_", "AWS_", "OMP_")  # variables that runners get
@@ -31,14 +31,14 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
 
     Raises:
         HomeError: the store cannot be used.
-        GoodfitError: Ray is not to be had, or not any more; a new process may have more luck.
+        GoodfitError: Ray cannot be reached; a new process connects anew.
     """
     hide()
     ended = _ending()
     with contextlib.closing(open_home(settings, create=True)) as store, _connected(settings):
         _heed_signals(ended)  # once more: Ray has put handlers of its own in their place
-        from service.controller import Controller
-        from service.ray_runners import RayRunners
+        from goodfit.service.controller import Controller
+        from goodfit.service.ray_runners import RayRunners
 
         runners = RayRunners(
             functools.partial(serve_study, settings),
@@ -77,7 +77,7 @@ def _with_database(environ: Mapping[str, str], settings: Settings) -> dict[str, 
 
 @contextlib.contextmanager
 def _connected(settings: Settings) -> Iterator[None]:
-    from service.ray_executor import Cluster
+    from goodfit.service.ray_executor import Cluster
 
     cluster = Cluster(settings.ray_address, withheld=SERVICE)
     try:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.scalars import same
-from service.app.directions import usual_direction
-from service.app.opening import spec_of
-from service.records import Report, Study, StudyState, Trial, is_control, ranked
-from service.settings import Settings
+from goodfit.search_spaces.scalars import same
+from goodfit.service.app.directions import usual_direction
+from goodfit.service.app.opening import spec_of
+from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
+from goodfit.service.settings import Settings
 
 PLACES = 8  # trials whose folders are looked into
 PAGE = 200  # trials whose curves are read at once
@@ -20,19 +20,19 @@ FOLDED = ("table", "image", "text", "pairs")  # kinds of data whose rows stand f
 FEWEST_FOLDED = 50  # rows, of which each of five folds validates ten
 
 if TYPE_CHECKING:
-    from service.diagnosis.health import Facts, Finding
-    from service.diagnosis.study import StudyDiagnosis
-    from service.ports import Store
-    from service.spec import StudySpec
+    from goodfit.service.diagnosis.health import Facts, Finding
+    from goodfit.service.diagnosis.study import StudyDiagnosis
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
 
 
 def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosis:
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
-    from service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
-    from service.diagnosis.health.inputs import mixed_inputs
-    from service.diagnosis.health.reopened import searched_after_test
-    from service.diagnosis.ped_anova import importances
-    from service.diagnosis.study import diagnose_study
+    from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
+    from goodfit.service.diagnosis.health.inputs import mixed_inputs
+    from goodfit.service.diagnosis.health.reopened import searched_after_test
+    from goodfit.service.diagnosis.ped_anova import importances
+    from goodfit.service.diagnosis.study import diagnose_study
 
     spec = spec_of(study)
     metric, direction = spec.objective.metric, spec.objective.direction
@@ -56,7 +56,7 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
 
 def _usable(spec: StudySpec, findings: Sequence[Finding]) -> Iterator[Finding]:
     """The findings without edits that the study would not take; one that is about a range that cannot be wider goes."""
-    from service.spec.proposing import would_be_taken
+    from goodfit.service.spec.proposing import would_be_taken
 
     for finding in findings:
         if finding.edit is None or would_be_taken(spec, finding.edit.sets):
@@ -73,7 +73,7 @@ def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[R
 
 
 def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial], noise: float | None) -> Facts:
-    from service.diagnosis.health import Facts
+    from goodfit.service.diagnosis.health import Facts
 
     default_trial = _default_trial(spec, trials)
     facts = _data_facts(settings, study, trials) if spec.data is not None else None
@@ -135,7 +135,7 @@ def _foldable(spec: StudySpec, facts: Mapping[str, Any] | None) -> bool:
 
 def _is_split_folder(path: Path) -> bool:
     """Whether a folder of images has its own validation images."""
-    from trainers.data.dividers import SPLITS, split_number
+    from goodfit.trainers.data.reading.split_columns import SPLITS, split_number
 
     return path.is_dir() and any(split_number(place.name) == SPLITS.index("validation") for place in path.iterdir())
 

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service import errors
-from service.app.submission import Rules, Submission, read_submission
-from trainers.registry import use_packages_of
+from goodfit.service import errors
+from goodfit.service.app.submission import Rules, Submission, read_submission
+from goodfit.trainers.importing import use_packages_of
 
 
 def main(folder: Path) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service import errors
-from service.records import Batch, Lease, Study
+from goodfit.service import errors
+from goodfit.service.records import Batch, Lease, Study
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from service.spec import StudySpec
-    from trainers.code import Code
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.code import Code
 
 FORMAT = 1  # of Study.inputs; of another one nothing can be said
 SHOWN = 3  # files that a message names
@@ -25,8 +25,8 @@ SHOWN = 3  # files that a message names
 
 def inputs_of(spec: StudySpec, code: Code | None) -> dict[str, Any]:
     """What a study would be trained with now: `code` and `data`, each a digest and those of its files, or None."""
-    from trainers.data.fingerprint import fingerprint
-    from trainers.data.fingerprint import to_dict as plain
+    from goodfit.trainers.data.fingerprint import fingerprint
+    from goodfit.trainers.data.fingerprint import to_dict as plain
 
     data = spec.data_spec()
     found = None if data is None else fingerprint(data)

@@ -12,15 +12,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from service.diagnosis.confirmation import best_first
-from service.records import FINISHED, Study, StudyState, Trial, ranked
-from service.settings import Settings
-from trainers.errors import PlaceAway
+from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.records import FINISHED, Study, StudyState, Trial, ranked
+from goodfit.service.settings import Settings
+from goodfit.trainers.errors import PlaceAway
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from service.spec import StudySpec
-    from trainers.place import Place
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.artifacts.places import Place
 
 CLOSE_SECONDS = 30.0  # for what is left to remove when a study ends
 _CONTINUED = re.compile(r"(fold-\d+/)?(test/)?last\.pt|fold-\d+/(test/)?best\.pt")  # what only another attempt needs

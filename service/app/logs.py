@@ -7,11 +7,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.records import Study
-from service.settings import LOG, Settings
-from trainers.errors import PlaceAway
-from trainers.files import make_folder
-from trainers.readable import readable
+from goodfit.service.records import Study
+from goodfit.service.settings import LOG, Settings
+from goodfit.trainers.errors import PlaceAway
+from goodfit.trainers.files import make_folder
+from goodfit.trainers.readable import readable
 
 PIECE = 256 * 1024  # bytes at a time
 

@@ -7,27 +7,27 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from service import errors
-from service.app.opening import spec_here, spec_of
-from service.records import Study, Trial
-from service.settings import Settings
+from goodfit.service import errors
+from goodfit.service.app.opening import spec_here, spec_of
+from goodfit.service.records import Study, Trial
+from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from service.tracker import ModelExport
-    from trainers.place import Place
-    from trainers.predictor import Predictor
+    from goodfit.service.ports import Store
+    from goodfit.service.tracker import ModelExport
+    from goodfit.trainers.artifacts.places import Place
+    from goodfit.trainers.prediction.predictor import Predictor
 
 
 def export_model(
     settings: Settings, store: Store, study: Study, trial: Trial, folder: Path
 ) -> ModelExport | Path | None:
     """A trial's model as MLflow is to keep it; its bare checkpoint where the trainer says not how to rebuild it."""
-    from service.spec import for_trainer
-    from service.tracker import ModelExport
-    from trainers.errors import BadTrainer
-    from trainers.predictor import facts_if_any, save_model
-    from trainers.predictor import load_model as load
+    from goodfit.service.spec import for_trainer
+    from goodfit.service.tracker import ModelExport
+    from goodfit.trainers.errors import BadTrainer
+    from goodfit.trainers.prediction.model_folder import facts_if_any, save_model
+    from goodfit.trainers.prediction.model_folder import load_model as load
 
     place = settings.trial_place(study, trial.number)
     with place.local("best.pt", "facts.json") as files:
@@ -53,10 +53,10 @@ def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, f
     Raises:
         TrainerError: it kept no checkpoint, or its trainer says not how to rebuild it.
     """
-    from service.spec import for_trainer
-    from trainers.code import code_file
-    from trainers.errors import TrainersError
-    from trainers.predictor import facts_if_any, save_model, write_model
+    from goodfit.service.spec import for_trainer
+    from goodfit.trainers.code import code_file
+    from goodfit.trainers.errors import TrainersError
+    from goodfit.trainers.prediction.model_folder import facts_if_any, save_model, write_model
 
     place = settings.trial_place(study, trial.number)
     _require(study, trial, place)
@@ -98,10 +98,10 @@ def open_checkpoint(settings: Settings, study: Study, trial: Trial) -> IO[bytes]
 
 def load_model(settings: Settings, store: Store, study: Study, trial: Trial) -> Predictor:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
-    from service.spec import for_trainer
-    from trainers.errors import TrainersError
-    from trainers.predictor import facts_if_any, save_model
-    from trainers.predictor import load_model as load
+    from goodfit.service.spec import for_trainer
+    from goodfit.trainers.errors import TrainersError
+    from goodfit.trainers.prediction.model_folder import facts_if_any, save_model
+    from goodfit.trainers.prediction.model_folder import load_model as load
 
     place = settings.trial_place(study, trial.number)
     best = _require(study, trial, place)

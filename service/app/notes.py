@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search_spaces.parameters import Choice
-from search_spaces.scalars import listed, shown
-from search_spaces.shuffle import Shuffle
-from service.app.directions import usual_direction
+from goodfit.search_spaces.parameters import Choice
+from goodfit.search_spaces.scalars import listed, shown
+from goodfit.search_spaces.shuffle import Shuffle
+from goodfit.service.app.directions import usual_direction
 
 if TYPE_CHECKING:
-    from service.settings import Settings
-    from service.spec import StudySpec
+    from goodfit.service.settings import Settings
+    from goodfit.service.spec import StudySpec
 
 FEW = 5  # complete trials: of fewer no winner can be told from luck
 LOOKED_AT = 200  # points of a grid
@@ -96,7 +96,7 @@ def _through(trials: float, rungs: int, eta: int) -> float:
 
 
 def _hidden(spec: StudySpec) -> Iterator[str]:
-    from service.app.code import find_own_code
+    from goodfit.service.app.code import find_own_code
 
     lies_here = any(Path(place).is_absolute() for place in (spec.trainer, *spec.modules))
     if lies_here and (hidden := find_own_code(spec).hidden):

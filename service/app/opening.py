@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service import errors
-from service.app.code import with_code
-from service.settings import Settings, make_folder
+from goodfit.service import errors
+from goodfit.service.app.code import with_code
+from goodfit.service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
-    from service.ports import Access, Store
-    from service.records import Study
-    from service.spec import StudySpec
-    from service.store import SqlStore
+    from goodfit.service.ports import Access, Store
+    from goodfit.service.records import Study
+    from goodfit.service.spec import StudySpec
+    from goodfit.service.store import SqlStore
 
 
 PATIENCE = 600.0  # seconds that a run waits for a database that is away
@@ -26,7 +26,7 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
         create: make it where there is none.
         patience: seconds that each later call waits for a database server that is away.
     """
-    from service.store import open_store
+    from goodfit.service.store import open_store
 
     if settings.database is None:
         if create:
@@ -41,14 +41,14 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
 
 def open_access(store: SqlStore) -> Access:
     """Tokens and the audit log, in the database of a store."""
-    from service.store import SqlAccess
+    from goodfit.service.store import SqlAccess
 
     return SqlAccess(store)
 
 
 def upgrade_home(settings: Settings) -> tuple[str, str | None, str]:
     """Bring the database to this version: its place, the version it had (None: it was empty), the one it has."""
-    from service.store import upgrade_database
+    from goodfit.service.store import upgrade_database
 
     if settings.database is None:
         make_folder(settings.home)
@@ -57,7 +57,7 @@ def upgrade_home(settings: Settings) -> tuple[str, str | None, str]:
 
 def spec_of(study: Study) -> StudySpec:
     """The spec that a study was made with; modules that it names are found from here on."""
-    from service.spec import StudySpec, look_for_modules
+    from goodfit.service.spec import StudySpec, look_for_modules
 
     spec = StudySpec.from_dict(study.spec)
     look_for_modules(spec.modules)

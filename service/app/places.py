@@ -12,13 +12,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service import errors
-from service.records import Batch, Lease, Study
-from service.settings import Settings, make_folder
+from goodfit.service import errors
+from goodfit.service.records import Batch, Lease, Study
+from goodfit.service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from trainers.place import Place
+    from goodfit.service.ports import Store
+    from goodfit.trainers.artifacts.places import Place
 
 MARK = "study.json"  # in a study's folder: whose it is
 
@@ -29,7 +29,7 @@ def settle_place(settings: Settings, store: Store, lease: Lease, study: Study) -
     Raises:
         HomeError: files cannot be kept there.
     """
-    from trainers.errors import PlaceAway
+    from goodfit.trainers.errors import PlaceAway
 
     root = settings.artifacts
     if study.folder is not None and isinstance(root, Path) and not root.is_dir():

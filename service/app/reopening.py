@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from service.app.running import plan_of
-from service.records import FINISHED, Study, StudyState, Trial, TrialState
-from service.settings import is_dead, owner
+from goodfit.service.app.running import plan_of
+from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState
+from goodfit.service.settings import is_dead, owner
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from service.spec import StudySpec
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
 
 LEASE_SECONDS = 30.0  # for what is written here; a check of data may take longer, and then must still hold the lease
 Hint = Callable[[str], str]  # a command as the user has to type it
@@ -106,8 +106,8 @@ def reopen(
 
 
 def _draft(store: Store, study: Study, wanted: Reopening) -> _Draft:
-    from service.scheduler import is_over
-    from service.spec import StudySpec, changed
+    from goodfit.service.scheduler import is_over
+    from goodfit.service.spec import StudySpec, changed
 
     spec = changed(study.spec, wanted.overrides) if wanted.overrides else StudySpec.from_dict(study.spec)
     changes = spec.changes(study.spec)
@@ -135,7 +135,7 @@ def _again(
     Failed ones where that is asked for; those that the end of a smaller budget cancelled; and of an unfinished
     confirmation, where another is asked for, what is not part of that one.
     """
-    from service.scheduler import again, confirmations_due, reaches_target
+    from goodfit.service.scheduler import again, confirmations_due, reaches_target
 
     plan = plan_of(spec)
     searched = [trial for trial in trials if trial.confirms is None]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from service.app.diagnosing import curves_of, diagnose_of
-from service.app.opening import spec_of
-from service.records import Study
-from service.settings import Settings
+from goodfit.service.app.diagnosing import curves_of, diagnose_of
+from goodfit.service.app.opening import spec_of
+from goodfit.service.records import Study
+from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.ports import Store
+    from goodfit.service.ports import Store
 
-NEEDED = ("service.diagnosis.study", "service.diagnosis.ped_anova", "service.report")
+NEEDED = ("goodfit.service.diagnosis.study", "goodfit.service.diagnosis.ped_anova", "goodfit.service.report")
 
 
 def load_report_modules() -> None:
@@ -24,7 +24,7 @@ def load_report_modules() -> None:
 
 def report_of(settings: Settings, store: Store, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
-    from service.report import TOLD, drawn_of, facts_of, report_html
+    from goodfit.service.report import TOLD, drawn_of, facts_of, report_html
 
     found = diagnose_of(settings, store, study)
     trials, direction = store.trials(study.id, told=TOLD), spec_of(study).objective.direction

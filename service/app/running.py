@@ -12,30 +12,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service import errors
-from service.app.answering import how_it_failed
-from service.app.checking import Checked
-from service.app.code import own_code, pip_environment
-from service.app.inputs import inputs_of, settle_inputs
-from service.app.keeping import Keeping
-from service.app.logs import add_to_log
-from service.app.places import settle_place
-from service.app.tracking import CATCH_UP_SECONDS, tracking
-from service.ports import ALONE
-from service.records import Batch, Failure, Lease, Study, StudyState, Trial
-from service.settings import Settings, is_dead, owner
-from trainers.withheld import KEYS, PRIVATE, SERVICE, STORES
+from goodfit.service import errors
+from goodfit.service.app.answering import how_it_failed
+from goodfit.service.app.checking import Checked
+from goodfit.service.app.code import own_code, pip_environment
+from goodfit.service.app.inputs import inputs_of, settle_inputs
+from goodfit.service.app.keeping import Keeping
+from goodfit.service.app.logs import add_to_log
+from goodfit.service.app.places import settle_place
+from goodfit.service.app.tracking import CATCH_UP_SECONDS, tracking
+from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
+from goodfit.service.ports import ALONE
+from goodfit.service.records import Batch, Failure, Lease, Study, StudyState, Trial
+from goodfit.service.settings import Settings, is_dead, owner
+from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, STORES
 
 if TYPE_CHECKING:
-    from service.ports import Executor, Sampler, Sharing, Store, Tracker
-    from service.progress import Progress
-    from service.ray_executor import Cluster
-    from service.runner import Runner
-    from service.scheduler import Plan
-    from service.spec import StudySpec
-    from trainers.code import Code
-    from trainers.messages import Assignment, DataSpec
-    from trainers.registry import Trainer
+    from goodfit.service.ports import Executor, Sampler, Search, Sharing, Store, Tracker
+    from goodfit.service.progress import Progress
+    from goodfit.service.ray_executor import Cluster
+    from goodfit.service.runner import Runner
+    from goodfit.service.scheduler import Plan
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.code import Code
+    from goodfit.trainers.messages import Assignment, DataSpec
+    from goodfit.trainers.registry import Trainer
 
 
 # What is waited for, one after the other.
@@ -48,7 +49,7 @@ FIRST_EPOCH = "loading the trainer and the data, training the first epoch"
 class Options:
     """How a study is run here."""
 
-    executor: str = "ray"  # ray, local
+    executor: str = "ray"  # ray, local, or one that an installed package adds
     changed: bool = False  # it goes on though its data have changed
     watch: Callable[[Progress], None] | None = None
     on_runner: Callable[[Runner], None] = lambda _: None  # gets the runner, to interrupt it
@@ -151,7 +152,7 @@ def _build_runner(
     executor: Executor,
     keeping: Keeping,
 ) -> Runner:
-    from service.runner import Limits, Runner
+    from goodfit.service.runner import Limits, Runner
 
     return Runner(
         store=store,
@@ -202,7 +203,7 @@ def _note(settings: Settings, study: Study, trial: Trial, keeping: Keeping) -> N
 
 def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
     """What the scheduler needs of a study file, and of what its trials are trained with."""
-    from service.scheduler import Plan
+    from goodfit.service.scheduler import Plan
 
     inputs = inputs or {}
 
@@ -225,9 +226,13 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
 
 
 def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
-    from service.sampler import OptunaSampler
-    from service.spec import written
+    from goodfit.service.sampler import OptunaSampler
+    from goodfit.service.spec import written
 
+    search: Search | None = None
+    if spec.search.method in added(SAMPLERS):
+        known = {"seed": spec.search.seed, "direction": spec.objective.direction}
+        search = make(SAMPLERS, spec.search.method, spec.space, **{**spec.search.options, **known})
     return OptunaSampler(
         name=name,
         space=spec.space,
@@ -242,16 +247,17 @@ def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
         control=spec.control,
         start_from=spec.search.start_from,
         repeats=spec.search.repeats,
+        search=search,
     )
 
 
 @contextlib.contextmanager
 def cluster_ahead(settings: Settings, executor: str) -> Iterator[Cluster | None]:
     """The cluster for a study that is about to run, starting while all else is made ready; None where it needs none."""
-    if executor == "local":
+    if executor != "ray":
         yield None
         return
-    from service.ray_executor import Cluster
+    from goodfit.service.ray_executor import Cluster
 
     with contextlib.closing(Cluster(settings.ray_address)) as cluster:
         yield cluster
@@ -262,7 +268,7 @@ def _executor(
     settings: Settings, checked: Checked, options: Options, code: Code | None, *, served: bool
 ) -> Iterator[Executor]:
     """The workers, started; ended at the end."""
-    from trainers.worker import Setup
+    from goodfit.trainers.worker.worker import Setup
 
     spec = checked.spec
     share = spec.resources
@@ -281,11 +287,13 @@ def _executor(
     with contextlib.ExitStack() as stack:
         executor: Executor
         if options.executor == "local":
-            from service.local_executor import LocalExecutor
+            from goodfit.service.local_executor import LocalExecutor
 
             executor = LocalExecutor(setup, options.clock)
+        elif options.executor != "ray":
+            executor = make(EXECUTORS, options.executor, setup, share)
         else:
-            from service.ray_executor import Cluster, RayExecutor, Share
+            from goodfit.service.ray_executor import Cluster, RayExecutor, Share
 
             cluster = options.cluster or Cluster(settings.ray_address)
             stack.callback(cluster.close)
@@ -310,8 +318,8 @@ def _keys(settings: Settings) -> dict[str, str]:
 
 
 def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:
-    from service.spec import for_trainer
-    from trainers.messages import Assignment
+    from goodfit.service.spec import for_trainer
+    from goodfit.trainers.messages import Assignment
 
     place = settings.trial_place(study, trial.number)
     return Assignment(
@@ -347,7 +355,7 @@ def _seconds(minutes: float | None) -> float | None:
 
 
 def _raise_unless_done(settings: Settings, store: Store, ended: Study, runner: Runner) -> None:
-    from service.scheduler import Reason
+    from goodfit.service.scheduler import Reason
 
     message = ended.message or ""
     match ended.state:

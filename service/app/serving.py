@@ -13,23 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service import errors
-from service.app.checking import Checked, check
-from service.app.opening import PATIENCE, open_home, spec_here
-from service.app.running import Options, run_study
-from service.app.tracking import catch_up
-from service.controller.queueing import needs
-from service.ports import ALONE, Claim, Sharing
-from service.records import FINISHED, Batch, Lease, Study, StudyState, TrialState
-from service.runner import RENEWALS
-from service.settings import Settings, is_dead, make_folder, owner
-from service.spec import StudySpec
-from trainers.readable import readable
-from trainers.registry import use_packages_of
-from trainers.withheld import SERVICE, take
+from goodfit.service import errors
+from goodfit.service.app.checking import Checked, check
+from goodfit.service.app.opening import PATIENCE, open_home, spec_here
+from goodfit.service.app.running import Options, run_study
+from goodfit.service.app.tracking import catch_up
+from goodfit.service.controller.queueing import needs
+from goodfit.service.ports import ALONE, Claim, Sharing
+from goodfit.service.records import FINISHED, Batch, Lease, Study, StudyState, TrialState
+from goodfit.service.runner import RENEWALS
+from goodfit.service.settings import Settings, is_dead, make_folder, owner
+from goodfit.service.spec import StudySpec
+from goodfit.trainers.environment import SERVICE, take
+from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.readable import readable
 
 if TYPE_CHECKING:
-    from service.ports import Store
+    from goodfit.service.ports import Store
 
 TURN_SECONDS = 60.0  # that a worker stays with a study, where there are fewer workers than equals
 PREPARING_SECONDS = 900.0  # that a study's data and trainer may take to load
@@ -74,7 +74,7 @@ def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Call
             _refuse(store, lease, study, str(error))
             return
         if not isinstance(settings.artifacts, Path | None):
-            from trainers.object_store import use_keys
+            from goodfit.trainers.artifacts.object_store import use_keys
 
             use_keys(settings.private)
         options = Options(

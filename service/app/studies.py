@@ -6,18 +6,18 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service import errors
-from service.app.answering import how_it_failed, is_held
-from service.app.places import remove_files
-from service.app.reopening import Reopening, reopen
-from service.records import Batch, Study, StudyState
-from service.settings import Settings, is_dead, owner
+from goodfit.service import errors
+from goodfit.service.app.answering import how_it_failed, is_held
+from goodfit.service.app.places import remove_files
+from goodfit.service.app.reopening import Reopening, reopen
+from goodfit.service.records import Batch, Study, StudyState
+from goodfit.service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.ports import Store
-    from service.spec import StudySpec
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
 
 BY_HERE = "local"  # who does what is done on this machine
 STOPPING_SECONDS = 30.0  # for what is done here under a study's lease
@@ -122,7 +122,7 @@ def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
 
 def _change_by(settings: Settings, spec: StudySpec, taken: Study) -> str:
     """How to give a study that is there what this spec has otherwise; empty where that cannot be."""
-    from service.spec import why_fixed
+    from goodfit.service.spec import why_fixed
 
     changes = spec.changes(taken.spec)
     if not changes or any(why_fixed(key) is not None for key, *_ in changes):
@@ -173,8 +173,8 @@ def stop_study(settings: Settings, store: Store, name: str, now: float, by: str 
 
 def remove_study(settings: Settings, store: Store, name: str, now: float, by: str = BY_HERE) -> list[str]:
     """Take a study out: of MLflow, of the store, of the disk. Says what was left and why."""
-    from service.tracker import remove_study as remove_from_mlflow
-    from trainers.errors import PlaceAway
+    from goodfit.service.tracker import remove_study as remove_from_mlflow
+    from goodfit.trainers.errors import PlaceAway
 
     study = store.study(name)
     lease = store.acquire(study.id, owner(), now, REMOVING_SECONDS, is_dead)

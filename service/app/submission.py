@@ -17,14 +17,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.document import MAX_CHARACTERS
-from service import errors
-from service.app.code import renamed
-from trainers.withheld import SERVICE, take
+from goodfit.search_spaces.document import MAX_CHARACTERS
+from goodfit.service import errors
+from goodfit.service.app.code import renamed
+from goodfit.trainers.environment import SERVICE, take
 
 if TYPE_CHECKING:
-    from search_spaces.document import KeyPath
-    from service.spec import StudySpec
+    from goodfit.search_spaces.document import KeyPath
+    from goodfit.service.spec import StudySpec
 
 SPEC_CHARACTERS = MAX_CHARACTERS  # of a study file
 FILES_CHARACTERS = 1024 * 1024  # of the files that travel with it
@@ -79,8 +79,8 @@ def admitted(submission: Submission, rules: Rules) -> StudySpec:
 
 def read_submission(submission: Submission, rules: Rules, folder: Path) -> StudySpec:
     """As `admitted`, in this process: a study's own code in the folder is imported here."""
-    from service.app.checking import check
-    from service.spec import read_foreign
+    from goodfit.service.app.checking import check
+    from goodfit.service.spec import read_foreign
 
     _check_names(folder, submission.files)
     gate = _Gate(rules, frozenset(submission.files))
@@ -118,8 +118,8 @@ class _Gate:
                 "is installed there, or ask for a server that was started with --allow-code")  # fmt: skip
 
     def _trainer(self, reference: str, say: Say, *, brought: bool) -> None:
-        from trainers.code import code_file
-        from trainers.registry import BUILT_IN, names
+        from goodfit.trainers.code import code_file
+        from goodfit.trainers.registry import BUILT_IN, names
 
         if reference in BUILT_IN or reference in names() or reference in installed_trainers():
             return
@@ -134,14 +134,14 @@ class _Gate:
         # any other name is refused by the registry, with the nearest
 
     def _space(self, source: str, say: Say) -> None:
-        import search_spaces
+        from goodfit import search_spaces
 
         if source not in search_spaces.library():
             say(("space",), f"{source!r} is not in the server's library; write the parameters into the study file, or "
                 + errors.did_you_mean(source, search_spaces.library()))  # fmt: skip
 
     def _data(self, data: dict[str, Any], say: Say) -> None:
-        from trainers.data import DATASETS
+        from goodfit.trainers.data import DATASETS
 
         source = data.get("source")
         if isinstance(source, str) and source not in DATASETS:
@@ -220,7 +220,7 @@ def _texts(value: object) -> object:
 
 def installed_trainers() -> set[str]:
     """The installed trainers, by module:name."""
-    from trainers.registry import BUILT_IN, ENTRY_POINTS
+    from goodfit.trainers.registry import BUILT_IN, ENTRY_POINTS
 
     return {*BUILT_IN.values(), *(f"{point.module}:{point.attr}" for point in entry_points(group=ENTRY_POINTS))}
 
@@ -237,7 +237,7 @@ def _check_files(submission: Submission, rules: Rules) -> None:
 
 def _check_names(folder: Path, files: Iterable[str]) -> None:
     """Refuse files that would not be used: an import would give the installed package of their name."""
-    from trainers.code import find_code
+    from goodfit.trainers.code import find_code
 
     places = {folder / name for name in files}
     hidden = places & find_code(f"{place}:" for place in places).named_alike.keys()
@@ -285,7 +285,7 @@ def _without(spec: StudySpec, folder: Path) -> StudySpec:
 
 def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
     """As `admitted`, in a process of its own: a study's own code is not imported in this one."""
-    from service.spec import StudySpec
+    from goodfit.service.spec import StudySpec
 
     with tempfile.TemporaryDirectory(prefix="goodfit-submission-") as place:
         folder = Path(place)
@@ -298,7 +298,7 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         kept = dict(os.environ)
         take(kept, SERVICE)
-        command = [sys.executable, "-P", "-m", "service.app.foreign", str(folder)]
+        command = [sys.executable, "-P", "-m", "goodfit.service.app.foreign", str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command line
                 command, cwd=code, env=kept, capture_output=True, text=True, timeout=CODE_SECONDS, check=False

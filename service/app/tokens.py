@@ -7,11 +7,11 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from service.errors import InputError, did_you_mean
-from service.records import Role, Token
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.records import Role, Token
 
 if TYPE_CHECKING:
-    from service.ports import Access
+    from goodfit.service.ports import Access
 
 PREFIX = "gf_"
 DAY = 86400.0

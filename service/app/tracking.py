@@ -11,17 +11,17 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.app.models import export_model
-from service.app.opening import spec_here
-from service.app.reporting import load_report_modules, report_of
-from service.errors import TrackingError
-from service.records import Study, StudyState, Trial
-from service.settings import ARTIFACTS, Settings, make_folder
-from trainers.withheld import without
+from goodfit.service.app.models import export_model
+from goodfit.service.app.opening import spec_here
+from goodfit.service.app.reporting import load_report_modules, report_of
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Study, StudyState, Trial
+from goodfit.service.settings import ARTIFACTS, Settings, make_folder
+from goodfit.trainers.environment import without
 
 if TYPE_CHECKING:
-    from service.ports import Store, Tracker
-    from service.tracker import Mirror, ModelExport
+    from goodfit.service.ports import Store, Tracker
+    from goodfit.service.tracker import Mirror, ModelExport
 
 CATCH_UP_SECONDS = 600.0  # how long the end of a run waits for MLflow while it gets on
 AWAY_SECONDS = 10.0  # and while it does not
@@ -47,10 +47,10 @@ def tracking(
         on_trouble: gets what keeps it behind.
         catch_up_seconds: how long the end waits for MLflow while it gets on.
     """
-    from service.tracker import MlflowTracker
+    from goodfit.service.tracker import MlflowTracker
 
     make_folder(settings.log_folder)
-    command = [sys.executable, "-P", "-m", "service.app", "mirror", "--home", str(settings.home)]
+    command = [sys.executable, "-P", "-m", "goodfit.service.app", "mirror", "--home", str(settings.home)]
     command += ["--fence", str(fence), str(study.id)]
     tracker = MlflowTracker(
         command, settings.mirror_log(study.name), away_seconds=AWAY_SECONDS, private=settings.private
@@ -93,10 +93,10 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
         study: to push.
         private: variables that the study's own code does not get, which builds its models and reads its data.
     """
-    from service.diagnosis.picture import learning_curve_svg
-    from service.tracker import Mirror
-    from trainers.errors import PlaceAway
-    from trainers.place import fetch
+    from goodfit.service.diagnosis.picture import learning_curve_svg
+    from goodfit.service.tracker import Mirror
+    from goodfit.trainers.artifacts.places import fetch
+    from goodfit.trainers.errors import PlaceAway
 
     def describe() -> dict[str, str]:
         load_report_modules()
@@ -138,8 +138,8 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
 
 def _data_files(store: Store, study: Study) -> dict[str, str]:
     """The report on a study's data as a file; none where its trainer brings its own."""
-    from trainers.data.report import data_report
-    from trainers.errors import DataProblem
+    from goodfit.trainers.data.reporting.report import data_report
+    from goodfit.trainers.errors import DataProblem
 
     data = spec_here(store, study).data_spec()
     if data is None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search_spaces.parameters import Fixed
-from service import errors
+from goodfit.search_spaces.parameters import Fixed
+from goodfit.service import errors
 
 if TYPE_CHECKING:
-    from service.spec import StudySpec
-    from trainers.messages import DataSpec
-    from trainers.registry import Trainer
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.messages import DataSpec
+    from goodfit.trainers.registry import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Variant:
 
 def variants_of(spec: StudySpec) -> list[Variant]:
     """The study's own data, then those of each value that a parameter can bring in; none where it has no data."""
-    from service.spec import variants
+    from goodfit.service.spec import variants
 
     own = spec.data_spec()
     if own is None or spec.data is None:
@@ -45,9 +45,9 @@ def check_kind(spec: StudySpec, trainer: Trainer, variants: Sequence[Variant], k
     Raises:
         DataError: it is the study's own data; StudyFileError: a parameter reaches in so, which is named.
     """
-    from trainers.data.image_folder import is_image_folder
-    from trainers.data.varied import PREPARED, check_kind
-    from trainers.errors import DataProblem
+    from goodfit.trainers.data.augmenting.variations import PREPARED, check_kind
+    from goodfit.trainers.data.kinds.image_folder import is_image_folder
+    from goodfit.trainers.errors import DataProblem
 
     for variant in variants:
         name, data = variant.parameter or "", variant.data
@@ -64,7 +64,7 @@ def check_kind(spec: StudySpec, trainer: Trainer, variants: Sequence[Variant], k
 
 def check_fit(spec: StudySpec, variants: Sequence[Variant], kind: str, shape: Sequence[int]) -> None:
     """Refuse numbers that leave nothing of an image or a window; errors as for check_kind."""
-    from trainers.data.varied import check_fit
+    from goodfit.trainers.data.augmenting.variations import check_fit
 
     for variant in variants:
         with _blamed(spec, variant):
@@ -73,7 +73,7 @@ def check_fit(spec: StudySpec, variants: Sequence[Variant], kind: str, shape: Se
 
 def takes_part(trainer: Trainer, data: DataSpec) -> None:
     """Refuse a preparation that the trainer would take no notice of; DataError."""
-    from trainers.data.varied import asked
+    from goodfit.trainers.data.augmenting.variations import asked
 
     heeded = {}
     if data.balance != "none":
@@ -93,7 +93,7 @@ def takes_part(trainer: Trainer, data: DataSpec) -> None:
 @contextlib.contextmanager
 def _blamed(spec: StudySpec, variant: Variant) -> Iterator[None]:
     """Say of which parameter it is that the data do not suit."""
-    from trainers.errors import DataProblem
+    from goodfit.trainers.errors import DataProblem
 
     try:
         yield

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from service.app.answering import live_state
-from service.app.opening import spec_of
-from service.progress import Glimpse, Progress
-from service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.app.answering import live_state
+from goodfit.service.app.opening import spec_of
+from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
 
 if TYPE_CHECKING:
-    from service.ports import Store
-    from service.spec import StudySpec
+    from goodfit.service.ports import Store
+    from goodfit.service.spec import StudySpec
 
 SHOWN = 50  # running trials, at most
 PAGE = 500
@@ -99,7 +99,7 @@ class Watcher:
 
     def _verdict(self, study: Study, trial: Trial, reachable: float | None) -> Verdict | None:
         """What a running trial's curve says; looked at once an epoch."""
-        from service.diagnosis import diagnose_trial
+        from goodfit.service.diagnosis import diagnose_trial
 
         if not trial.epochs or self._spec is None:
             return None

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code; whatever it prints is readable."""
-    from trainers.readable import readable_streams
+    from goodfit.trainers.readable import readable_streams
 
     with readable_streams():
         return _run(arguments)
@@ -49,8 +49,8 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from service.cli.base import cli, load_commands
-    from service.errors import GoodfitError
+    from goodfit.service.cli.base import cli, load_commands
+    from goodfit.service.errors import GoodfitError
 
     load_commands()
 
@@ -70,7 +70,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - a fault of ours: kept in a log, told in two lines
         print(f"goodfit: this is a fault of Goodfit itself: {type(error).__name__}: {error}", file=sys.stderr)
-        print(f"goodfit: the traceback is in {_log(arguments)}; please report it", file=sys.stderr)
+        print(f"goodfit: the traceback is in {_log(arguments)}; report it with that file", file=sys.stderr)
         return 1
     if code == 130:
         print("goodfit: interrupted", file=sys.stderr)
@@ -96,7 +96,7 @@ def global_first(arguments: list[str]) -> list[str]:
 
 def _log(arguments: list[str]) -> Path:
     """Keep the traceback of the error being handled: in the home where it has such, else here."""
-    from service.cli.base import settings
+    from goodfit.service.cli.base import settings
 
     for folder in (settings().log_folder, Path.cwd(), Path(tempfile.gettempdir())):
         path = folder / f"goodfit-fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"

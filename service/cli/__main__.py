@@ -1,5 +1,5 @@
 """`python -m service.cli`: the command line without its script."""
 
-from service.cli import main
+from goodfit.service.cli import main
 
 main()

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.errors import InputError, Interrupted
-from trainers.readable import json_text
+from goodfit.service.errors import InputError, Interrupted
+from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
-    from service.client import Studies
-    from service.settings import Settings
+    from goodfit.service.client import Studies
+    from goodfit.service.settings import Settings
 
 cli = typer.Typer(
     name="goodfit",
@@ -102,7 +102,7 @@ def server_url() -> str | None:
 
 def settings() -> Settings:
     """The home to work on, for what is of this machine alone."""
-    from service.settings import Settings
+    from goodfit.service.settings import Settings
 
     return Settings.from_environment(given.home)
 
@@ -117,12 +117,12 @@ def settings_here(command: str) -> Settings:
 def studies(*, create: bool = False) -> Studies:
     """The studies of the server, or of the home; `create`: one that is not there is made."""
     if (server := server_url()) is not None:
-        from service.client import connect
+        from goodfit.service.client import connect
 
         return connect(server if "://" in server else f"http://{server}")
-    from service.app import open_home
-    from service.client import Studies
-    from service.client.local import LocalSource
+    from goodfit.service.app import open_home
+    from goodfit.service.client import Studies
+    from goodfit.service.client.local import LocalSource
 
     found = settings()
     return Studies(LocalSource(found, open_home(found, create=create)))
@@ -146,4 +146,4 @@ def _finite(value: Any) -> Any:
 def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
     for module in ("commands", "serving"):
-        importlib.import_module(f"service.cli.{module}")
+        importlib.import_module(f"goodfit.service.cli.{module}")

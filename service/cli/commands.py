@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.base import (
+from goodfit.service.cli.base import (
     NOT_BEGUN,
     Overrides,
     StudyFile,
@@ -24,9 +24,15 @@ from service.cli.base import (
     settings_here,
     studies,
 )
-from service.errors import GoodfitError, InputError, did_you_mean
+from goodfit.service.errors import GoodfitError, InputError, did_you_mean
 
-Executor = Annotated[str, typer.Option(metavar="ray|local", help="local: in this process, one trial at a time.")]
+Executor = Annotated[
+    str,
+    typer.Option(
+        metavar="ray|local|NAME",
+        help="local: in this process, one trial at a time. NAME: what an installed package adds.",
+    ),
+]
 
 
 @cli.command()
@@ -38,7 +44,7 @@ def run(
 ) -> None:
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
     with explained(NOT_BEGUN):
-        from service.cli.running import run_file
+        from goodfit.service.cli.running import run_file
 
         run_file(
             settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
@@ -73,8 +79,8 @@ def resume(
             raise InputError(
                 f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out"
             )
-        from service.app import Reopening
-        from service.cli.running import resume_study
+        from goodfit.service.app import Reopening
+        from goodfit.service.cli.running import resume_study
 
         wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
         resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
@@ -83,8 +89,8 @@ def resume(
 @cli.command()
 def check(file: StudyFile, overrides: Overrides = None) -> None:
     """Validate a study file; say the space's size and the plan; run nothing."""
-    from service.cli.planning import plan, print_plan
-    from service.spec import read
+    from goodfit.service.cli.planning import plan, print_plan
+    from goodfit.service.spec import read
 
     planned = plan(read(file, overrides or ()), settings_here("check") if server_url() is None else None)
     if given.as_json:
@@ -96,8 +102,8 @@ def check(file: StudyFile, overrides: Overrides = None) -> None:
 @cli.command()
 def data(file: StudyFile, overrides: Overrides = None) -> None:
     """Report on a study's data: columns, missing values, classes, duplicates, columns that give the target away."""
-    from service.cli.data import print_report, report_facts
-    from service.spec import read
+    from goodfit.service.cli.data import print_report, report_facts
+    from goodfit.service.spec import read
 
     report = report_facts(read(file, overrides or ()))
     print_json(report) if given.as_json else print_report(report)
@@ -109,7 +115,7 @@ def list_studies(
     submitter: Annotated[str | None, typer.Option(metavar="WHO", help="Only those that WHO submitted.")] = None,
 ) -> None:
     """List the studies of this home or server, newest first."""
-    from service.cli.tables import print_studies, study_rows
+    from goodfit.service.cli.tables import print_studies, study_rows
 
     found = studies()
     rows = study_rows(found, state, submitter)
@@ -122,7 +128,7 @@ def list_studies(
 @cli.command()
 def show(name: StudyName, trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]")] = None) -> None:
     """Show a study: its plan, how far it is, its verdicts and its failures; or one trial and its curve."""
-    from service.cli.showing import print_study, print_trial, study_facts, trial_facts
+    from goodfit.service.cli.showing import print_study, print_trial, study_facts, trial_facts
 
     study = studies()[name]
     if trial is None:
@@ -145,10 +151,10 @@ def best(
     pareto: Annotated[bool, typer.Option("--pareto", hidden=True)] = False,
 ) -> None:
     """Show the best configurations of a study, or download the best model."""
-    from service.cli.tables import best_facts, print_best, to_yaml
+    from goodfit.service.cli.tables import best_facts, print_best, to_yaml
 
     if pareto:
-        raise InputError("--pareto: studies of several objectives are not there yet")
+        raise InputError("--pareto: studies of several objectives are not supported yet")
     if trial is not None and download is None:
         raise InputError(f"--trial {trial} goes with --download FILE; `goodfit show {name} {trial}` shows a trial")
     study = studies()[name]
@@ -162,7 +168,7 @@ def best(
     elif as_yaml:
         sys.stdout.write(to_yaml(facts))
     else:
-        from service.cli.diagnosing import print_serious
+        from goodfit.service.cli.diagnosing import print_serious
 
         print_best(study, facts)
         print_serious(study.diagnosis())
@@ -176,12 +182,12 @@ def diagnose(
     """Say how sure the winner is, what drives score and gap, and what is amiss; or what a trial's curve says."""
     study = studies()[name]
     if trial is not None:
-        from service.cli.showing import print_trial, trial_facts
+        from goodfit.service.cli.showing import print_trial, trial_facts
 
         facts = trial_facts(study, trial)
         print_json(facts["diagnosis"]) if given.as_json else print_trial(study, facts)
         return
-    from service.cli.diagnosing import print_diagnosis
+    from goodfit.service.cli.diagnosing import print_diagnosis
 
     found = study.diagnosis()
     print_json(found) if given.as_json else print_diagnosis(found)
@@ -218,8 +224,8 @@ def trials(
     ] = False,
 ) -> None:
     """List a study's trials."""
-    from service.cli.tables import print_trials, trials_csv
-    from service.client import trial_row
+    from goodfit.service.cli.tables import print_trials, trials_csv
+    from goodfit.service.client import trial_row
 
     study = studies()[name]
     chosen = list(study.pages(state, verdict, told=()))
@@ -243,7 +249,7 @@ def rm(name: StudyName, yes: Annotated[bool, typer.Option("--yes", "-y", help="D
     study = studies()[name]
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError(f"removing {name} cannot be undone: say --yes to mean it")
+            raise InputError(f"removing {name} cannot be undone: give --yes to confirm")
         count = sum(study.listed.tally.states.values())
         typer.confirm(f"Remove study {name} with its {count} trials, checkpoints and MLflow runs?", abort=True)
     _tell(name, *study.remove())
@@ -263,7 +269,7 @@ def ui(
     port: Annotated[int, typer.Option(help="The port; another is taken if it is busy.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on this home's runs."""
-    from service.cli.ui import serve_ui
+    from goodfit.service.cli.ui import serve_ui
 
     serve_ui(settings_here("ui"), host, port)
 
@@ -271,7 +277,7 @@ def ui(
 @cli.command()
 def trainers(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
     """List the trainers, or describe one."""
-    from service.cli.catalog import described, listed, print_trainer, print_trainers
+    from goodfit.service.cli.catalog import described, listed, print_trainer, print_trainers
 
     if name is None:
         rows = listed("trainers", server_url())
@@ -284,7 +290,7 @@ def trainers(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = Non
 @cli.command()
 def spaces(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
     """List the search spaces of the library, or describe one."""
-    from service.cli.catalog import described, listed, print_space, print_spaces
+    from goodfit.service.cli.catalog import described, listed, print_space, print_spaces
 
     if name is None:
         rows = listed("spaces", server_url())
@@ -297,7 +303,7 @@ def spaces(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None)
 @cli.command()
 def datasets(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None) -> None:
     """List the built-in data sets, or describe one."""
-    from service.cli.catalog import described, listed, print_datasets
+    from goodfit.service.cli.catalog import described, listed, print_datasets
 
     rows = listed("datasets", server_url()) if name is None else [described("datasets", name, server_url())]
     if given.as_json:
@@ -309,7 +315,7 @@ def datasets(name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = Non
 @cli.command()
 def doctor() -> None:
     """Check this machine: home, database, Ray, MLflow, torch, disk."""
-    from service.cli.doctor import examine, print_findings
+    from goodfit.service.cli.doctor import examine, print_findings
 
     findings = list(examine(settings_here("doctor")))
     if given.as_json:
@@ -321,6 +327,8 @@ def doctor() -> None:
 
 
 def _executor(name: str) -> str:
-    if name not in ("ray", "local"):
-        raise InputError(f"--executor {name}: {did_you_mean(name, ['ray', 'local'])}")
+    from goodfit.service.extensions import EXECUTORS, added
+
+    if name not in (known := ["ray", "local", *added(EXECUTORS)]):
+        raise InputError(f"--executor {name}: {did_you_mean(name, known)}")
     return name

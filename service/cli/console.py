@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from trainers.readable import ReadableStream, readable
+from goodfit.trainers.readable import ReadableStream, readable
 
 
 class SafeConsole(Console):

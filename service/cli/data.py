@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from service.cli.tables import show, table
-from service.errors import DataError, InputError
+from goodfit.service.cli.tables import show, table
+from goodfit.service.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from service.spec import StudySpec
+    from goodfit.service.spec import StudySpec
 
 MOST_SHOWN = 8  # sizes and modes of images
 MOST_ROWS = 40  # of the tables of columns and classes
@@ -19,8 +19,8 @@ MOST_CHARACTERS = 40  # of a value
 
 def report_facts(spec: StudySpec) -> dict[str, Any]:
     """The report as `goodfit data --json` gives it; InputError where there is nothing to report on."""
-    from trainers.data.report import data_report
-    from trainers.errors import DataProblem
+    from goodfit.trainers.data.reporting.report import data_report
+    from goodfit.trainers.errors import DataProblem
 
     data = spec.data_spec()
     if data is None:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.cli.showing import line
-from service.cli.tables import number, show, table, verdict_counts
+from goodfit.service.cli.showing import line
+from goodfit.service.cli.tables import number, show, table, verdict_counts
 
 FEWEST = 10  # trials: of fewer most checks conclude nothing
 SEVERITY_STYLE = {"serious": "red", "warning": "yellow", "info": "cyan"}

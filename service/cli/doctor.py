@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from service import app
-from service.settings import Settings, make_folder
+from goodfit.service import app
+from goodfit.service.settings import Settings, make_folder
 
 PACKAGES = ("optuna", "ray", "mlflow", "torch", "sqlalchemy", "numpy", "pandas", "scikit-learn")
 LOW_DISK_BYTES = 2**30
@@ -83,13 +83,13 @@ def _store(settings: Settings) -> str:
 
 
 def _torch(_settings: Settings) -> str:
-    from trainers.devices import describe
+    from goodfit.trainers.training.devices import describe
 
     return describe()
 
 
 def _ray(settings: Settings) -> str:
-    from service.ray_executor import Cluster
+    from goodfit.service.ray_executor import Cluster
 
     cluster = Cluster(settings.ray_address)
     try:
@@ -99,7 +99,7 @@ def _ray(settings: Settings) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    from service.tracker.experiment import connect
+    from goodfit.service.tracker.experiment import connect
 
     experiments = connect(settings.tracking_uri).search_experiments()
     where = settings.mlflow_uri or "SQLite in the home"

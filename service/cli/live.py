@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.cli.tables import cause, duration, number, verdict_text
-from service.records import TrialState
-from trainers.readable import readable_stream
+from goodfit.service.cli.tables import cause, duration, number, verdict_text
+from goodfit.service.records import TrialState
+from goodfit.trainers.readable import readable_stream
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.text import Text
 
-    from service.progress import Glimpse, Progress
+    from goodfit.service.progress import Glimpse, Progress
 
 REFRESH = 0.25  # seconds between two pictures
 CATCH_UP_REFRESH = 3.0  # between two lines about MLflow
@@ -163,7 +163,7 @@ def waiting_for(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from service.cli.console import SafeConsole
+    from goodfit.service.cli.console import SafeConsole
 
     with SafeConsole(stderr=True).status(f"{text} ..."):
         yield

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.scalars import shortened
-from service import app
+from goodfit.search_spaces.scalars import shortened
+from goodfit.service import app
 
 if TYPE_CHECKING:
-    from service.settings import Settings
-    from service.spec import StudySpec
+    from goodfit.service.settings import Settings
+    from goodfit.service.spec import StudySpec
 
 
 def plan(spec: StudySpec, settings: Settings | None = None) -> dict[str, Any]:

@@ -10,33 +10,33 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from service import app
-from service.app.studies import BY_HERE
-from service.cli.base import NOT_BEGUN, explained, print_json
-from service.cli.diagnosing import print_health
-from service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
-from service.cli.planning import counted
-from service.cli.tables import best_facts, print_best
-from service.client import Studies
-from service.client.local import LocalSource
-from service.errors import InputError, StudyFailed
-from service.records import Study, StudyState
-from service.settings import Settings
-from service.signals import heeding
+from goodfit.service import app
+from goodfit.service.app.studies import BY_HERE
+from goodfit.service.cli.base import NOT_BEGUN, explained, print_json
+from goodfit.service.cli.diagnosing import print_health
+from goodfit.service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
+from goodfit.service.cli.planning import counted
+from goodfit.service.cli.tables import best_facts, print_best
+from goodfit.service.client import Studies
+from goodfit.service.client.local import LocalSource
+from goodfit.service.errors import InputError, StudyFailed
+from goodfit.service.records import Study, StudyState
+from goodfit.service.settings import Settings
+from goodfit.service.signals import heeding
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from service.progress import Glimpse
-    from service.runner import Runner
-    from service.spec import StudySpec
+    from goodfit.service.progress import Glimpse
+    from goodfit.service.runner import Runner
+    from goodfit.service.spec import StudySpec
 
 
 def run_file(
     settings: Settings, file: Path, overrides: Sequence[str], *, fresh: bool, executor: str, as_json: bool
 ) -> None:
     """`goodfit run`."""
-    from service.spec import read
+    from goodfit.service.spec import read
 
     spec = read(file, overrides)
     with app.cluster_ahead(settings, executor) as cluster, explained(NOT_BEGUN):
@@ -74,7 +74,7 @@ def _go_on(
     settings: Settings, store: Any, study: Study, wanted: app.Reopening, options: app.Options, *, as_json: bool
 ) -> None:
     """Go on with a study that was begun, with what is to change of it; say so where it has nothing left to do."""
-    from service.spec import look_for_modules
+    from goodfit.service.spec import look_for_modules
 
     checked: list[app.Checked] = []
 
@@ -187,6 +187,6 @@ def _answer(settings: Settings, name: str, *, as_json: bool, notes: Sequence[str
 
 
 def _console() -> Console:
-    from service.cli.console import SafeConsole
+    from goodfit.service.cli.console import SafeConsole
 
     return SafeConsole(stderr=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.base import (
+from goodfit.service.cli.base import (
     Overrides,
     StudyFile,
     StudyName,
@@ -22,9 +22,9 @@ from service.cli.base import (
 )
 
 if TYPE_CHECKING:
-    from service.client import StudyHandle
-    from service.client.source import Source
-    from service.records import Token
+    from goodfit.service.client import StudyHandle
+    from goodfit.service.client.source import Source
+    from goodfit.service.records import Token
 
 
 @cli.command()
@@ -36,8 +36,8 @@ def submit(
     new: Annotated[bool, typer.Option("--new", help="Search anew, under a new name if this one is taken.")] = False,
 ) -> None:
     """Queue a study for the service; `goodfit serve` runs it."""
-    from service import app
-    from service.cli.live import say
+    from goodfit.service import app
+    from goodfit.service.cli.live import say
 
     found = studies(create=True)
     if server_url() is not None:
@@ -59,9 +59,9 @@ def submit(
 
 def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
     """Name the modules that go with a study to the server, and the files that its code names and that do not."""
-    from service import app
-    from service.cli.live import say
-    from service.client.sending import packed, submission_of
+    from goodfit.service import app
+    from goodfit.service.cli.live import say
+    from goodfit.service.client.sending import packed, submission_of
 
     sent = packed(submission_of(file, overrides=overrides))
     if sent.files:
@@ -85,14 +85,14 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
 ) -> None:
     """Print what a trial's trainer printed, and the traceback it ended with; or what the running trials print."""
-    from service.cli.watching import logs as print_logs
+    from goodfit.service.cli.watching import logs as print_logs
 
     print_logs(studies()[name], trial, follow=follow)
 
 
 def _follow(study: StudyHandle) -> None:
-    from service.cli.tables import best_facts, print_best
-    from service.cli.watching import left_alone, raise_unless_done, watch
+    from goodfit.service.cli.tables import best_facts, print_best
+    from goodfit.service.cli.watching import left_alone, raise_unless_done, watch
 
     with left_alone(study):
         last = watch(study)
@@ -117,7 +117,7 @@ def create_token(
     """Make a token. Its secret is shown once. On the server's own machine this needs no token."""
     import getpass
 
-    from service.cli.live import say
+    from goodfit.service.cli.live import say
 
     made, secret = studies(create=True).source.make_token(name or getpass.getuser(), role, expires)
     if given.as_json:
@@ -130,7 +130,7 @@ def create_token(
 @tokens.command("ls")
 def list_tokens() -> None:
     """List the tokens, without their secrets."""
-    from service.cli.tables import show, table
+    from goodfit.service.cli.tables import show, table
 
     rows = [_token_row(token) for token in _source().tokens()]
     if given.as_json:
@@ -168,7 +168,7 @@ def _token_row(token: Token) -> dict[str, str | None]:
 
 
 def _day(seconds: float) -> str:
-    from service.client import moment
+    from goodfit.service.client import moment
 
     return moment(seconds).strftime("%Y-%m-%d %H:%M")
 
@@ -190,8 +190,8 @@ def serve(
     at_once: Annotated[int | None, typer.Option("--studies", help="How many studies run at once.", min=1)] = None,
 ) -> None:
     """Serve this home: the HTTP API and the controller, until Ctrl-C."""
-    from service.server.running import Serving
-    from service.server.running import serve as serve_home
+    from goodfit.service.server.running import Serving
+    from goodfit.service.server.running import serve as serve_home
 
     options = Serving(host, port, not no_api, not no_controller, allow_code, at_once)
     serve_home(settings_here("serve"), options)
@@ -200,7 +200,7 @@ def serve(
 @cli.command()
 def upgrade() -> None:
     """Bring the database to the version of this Goodfit; back it up first."""
-    from service.app import upgrade_home
+    from goodfit.service.app import upgrade_home
 
     settings_here("upgrade")
     place, before, after = upgrade_home(settings())

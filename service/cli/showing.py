@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.scalars import shortened
-from service.app import spec_of
-from service.cli.tables import LONGEST_VALUE, cause, duration, gap_note, number, verdict_counts, verdict_text
-from service.client import iso, trial_row
-from service.records import StudyState
-from trainers.readable import one_line
+from goodfit.search_spaces.scalars import shortened
+from goodfit.service.app import spec_of
+from goodfit.service.cli.tables import LONGEST_VALUE, cause, duration, gap_note, number, verdict_counts, verdict_text
+from goodfit.service.client import iso, trial_row
+from goodfit.service.records import StudyState
+from goodfit.trainers.readable import one_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from service.client import Listed, StudyHandle
+    from goodfit.service.client import Listed, StudyHandle
 
 
 FILES_SHOWN = 5
@@ -139,7 +139,7 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
 
 def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME TRIAL`."""
-    from service.diagnosis.picture import sparkline
+    from goodfit.service.diagnosis.picture import sparkline
 
     line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
     line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
@@ -171,6 +171,6 @@ def line(label: str, *parts: str | Text) -> None:
     """One line of a page, its label in bold."""
     from rich.text import Text
 
-    from service.cli.console import SafeConsole
+    from goodfit.service.cli.console import SafeConsole
 
     SafeConsole(soft_wrap=True, highlight=False).print(Text.assemble((f"{label:<14}", "bold"), *parts))

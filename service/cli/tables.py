@@ -9,17 +9,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.scalars import is_composed, shortened, shown
-from service.client import iso, trial_row
-from service.errors import InputError, did_you_mean
-from service.records import StudyState, Trial
-from trainers.readable import one_line, readable
+from goodfit.search_spaces.scalars import is_composed, shortened, shown
+from goodfit.service.client import iso, trial_row
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.records import StudyState, Trial
+from goodfit.trainers.readable import one_line, readable
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from service.client import Source, Studies, StudyHandle
+    from goodfit.service.client import Source, Studies, StudyHandle
 
 LAID_OUT = 500  # rows that are laid out to the width of a terminal, in colours
 LONGEST_VALUE = 80  # characters of a parameter; --json has all of it
@@ -100,7 +100,7 @@ def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
     """Why a trial with a value has no gap; empty where there is nothing to explain."""
     if row is None or row["value"] is None or row["gap"] is not None:
         return ""
-    from service.report.answer import why_no_gap  # with the diagnosis, which `goodfit ls` can do without
+    from goodfit.service.report.answer import why_no_gap  # with the diagnosis, which `goodfit ls` can do without
 
     metric = study.record.spec["objective"]["metric"]
     if row["verdict"] is None and metric.startswith("val/"):
@@ -246,7 +246,7 @@ def show(out: Table) -> None:
     if out.row_count > LAID_OUT:
         sys.stdout.writelines(_lines(out))
         return
-    from service.cli.console import SafeConsole
+    from goodfit.service.cli.console import SafeConsole
 
     console = SafeConsole(soft_wrap=False, markup=False)
     if not console.is_terminal:

@@ -10,10 +10,10 @@ import time
 import urllib.error
 import urllib.request
 
-from service import app
-from service.cli.live import CatchingUp, say
-from service.errors import TrackingError
-from service.settings import Settings, make_folder
+from goodfit.service import app
+from goodfit.service.cli.live import CatchingUp, say
+from goodfit.service.errors import TrackingError
+from goodfit.service.settings import Settings, make_folder
 
 START_SECONDS = 120.0  # how long MLflow's server may take to answer
 END_SECONDS = 10.0  # and to end
@@ -21,7 +21,7 @@ END_SECONDS = 10.0  # and to end
 
 def serve_ui(settings: Settings, host: str, port: int) -> None:
     """Start the UI, say where it is, and end with Ctrl-C."""
-    from service.tracker import prepare, ui_command, ui_link
+    from goodfit.service.tracker import prepare, ui_command, ui_link
 
     store = app.open_home(settings)
     for study in store.studies():

@@ -9,14 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from service.app import how_it_failed
-from service.cli.live import Live, Plain, Scale, say
-from service.errors import GoodfitError, Interrupted, StudyFailed
-from service.records import StudyState, TrialState
+from goodfit.service.app import how_it_failed
+from goodfit.service.cli.live import Live, Plain, Scale, say
+from goodfit.service.errors import GoodfitError, Interrupted, StudyFailed
+from goodfit.service.records import StudyState, TrialState
 
 if TYPE_CHECKING:
-    from service.client import StudyHandle
-    from service.progress import Glimpse, Progress
+    from goodfit.service.client import StudyHandle
+    from goodfit.service.progress import Glimpse, Progress
 
 LOOK_SECONDS = 1.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -25,7 +25,7 @@ TRIALS = 10  # whose logs are told where no trial runs
 
 def watch(study: StudyHandle) -> Progress:
     """Show a study until it is over; its last progress."""
-    from service.cli.console import SafeConsole
+    from goodfit.service.cli.console import SafeConsole
 
     console = SafeConsole(stderr=True)
     view = _view(study, console.is_terminal)(console)

@@ -1,4 +1,4 @@
-"""Studies from Python: what `from service import connect` gives, and what the command line prints.
+"""Studies from Python: what `from goodfit import connect` gives, and what the command line prints.
 
 study = connect()["digits-cnn"]            # a home folder; or connect("http://host:8000", token="...")
 study.best().params
@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from service.app.answering import Best
-from service.client.handles import Studies, StudyHandle
-from service.client.rows import TRIAL_KEYS, iso, moment, trial_row
-from service.client.source import Listed, Source
+from goodfit.service.app.answering import Best
+from goodfit.service.client.handles import Studies, StudyHandle
+from goodfit.service.client.rows import TRIAL_KEYS, iso, moment, trial_row
+from goodfit.service.client.source import Listed, Source
 
 __all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "moment", "trial_row"]
 
@@ -33,12 +33,12 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
     """
     place = place or os.environ.get("GOODFIT_SERVER") or None
     if place is not None and "://" in str(place):
-        from service.client.remote import RemoteSource
+        from goodfit.service.client.remote import RemoteSource
 
         return Studies(RemoteSource.at(str(place), token or os.environ.get("GOODFIT_TOKEN") or ""))
-    from service import app
-    from service.client.local import LocalSource
-    from service.settings import Settings
+    from goodfit.service import app
+    from goodfit.service.client.local import LocalSource
+    from goodfit.service.settings import Settings
 
     settings = Settings.from_environment(Path(place) if place else None)
     return Studies(LocalSource(settings, app.open_home(settings)))

@@ -7,22 +7,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from service import app
-from service.app.answering import Best
-from service.client.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
-from service.client.source import Listed, Source
-from service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
-from service.progress import Progress
-from service.records import Report, Study, StudyState, Trial
+from goodfit.service import app
+from goodfit.service.app.answering import Best
+from goodfit.service.client.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
+from goodfit.service.client.source import Listed, Source
+from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
+from goodfit.service.progress import Progress
+from goodfit.service.records import Report, Study, StudyState, Trial
 
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-    from service.app.logs import LogPiece
-    from service.client.sending import StudyFile
-    from service.spec import StudySpec
-    from trainers.predictor import Predictor
+    from goodfit.service.app.logs import LogPiece
+    from goodfit.service.client.sending import StudyFile
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.prediction.predictor import Predictor
 
 PAGE = 1000  # records at a time
 
@@ -144,7 +144,7 @@ class StudyHandle:
 
     def to_optuna(self) -> optuna.Study:
         """A real optuna.Study in memory, for every plot and importance that Optuna has."""
-        from service.sampler import to_optuna_study
+        from goodfit.service.sampler import to_optuna_study
 
         spec = self.spec
         trials = sorted([*self.records(), *self.confirmations()], key=lambda trial: trial.number)
@@ -217,8 +217,8 @@ class StudyHandle:
         Raises:
             GoodfitError: no complete trial, or one that kept no checkpoint.
         """
-        from trainers.errors import Damaged
-        from trainers.files import read_checkpoint
+        from goodfit.trainers.errors import Damaged
+        from goodfit.trainers.files import read_checkpoint
 
         number = self.best().trial if trial is None else trial
         with tempfile.NamedTemporaryFile(prefix="goodfit-", suffix=".pt") as file:
@@ -239,7 +239,7 @@ class StudyHandle:
         Raises:
             GoodfitError: no complete trial, or one that kept no checkpoint; InputError: the file cannot be written.
         """
-        from trainers.files import replacing
+        from goodfit.trainers.files import replacing
 
         number, file = self.best().trial if trial is None else trial, Path(path)
         try:
@@ -334,7 +334,7 @@ class Studies(Mapping[str, StudyHandle]):
         Raises:
             InputError: it cannot run, or may not be run there; NameTaken: there is a study of that name.
         """
-        from service.client.sending import submission_of
+        from goodfit.service.client.sending import submission_of
 
         given = submission_of(file, overrides=overrides, priority=priority, fresh=new)
         return StudyHandle(self.source, self.source.submit(given).name)

@@ -8,22 +8,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
-from service import app
-from service.app import catalog
-from service.app.answering import Best
-from service.app.logs import LogPiece
-from service.client.source import Kind, Listed
-from service.errors import InputError
-from service.ports import Access, Tally
-from service.progress import Progress
-from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service import app
+from goodfit.service.app import catalog
+from goodfit.service.app.answering import Best
+from goodfit.service.app.logs import LogPiece
+from goodfit.service.client.source import Kind, Listed
+from goodfit.service.errors import InputError
+from goodfit.service.ports import Access, Tally
+from goodfit.service.progress import Progress
+from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from service.app.reopening import Reopening
-    from service.app.submission import Submission
-    from service.settings import Settings
-    from service.store import SqlStore
-    from trainers.predictor import Predictor
+    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.submission import Submission
+    from goodfit.service.settings import Settings
+    from goodfit.service.store import SqlStore
+    from goodfit.trainers.prediction.predictor import Predictor
 
 LOOK_SECONDS = 0.5  # between two looks at a study that is watched
 
@@ -150,7 +150,7 @@ class LocalSource:
             self._sleep(LOOK_SECONDS)
 
     def submit(self, submission: Submission) -> Study:
-        from service.client.sending import read_here
+        from goodfit.service.client.sending import read_here
 
         return app.queue_study(
             self.settings,

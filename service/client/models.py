@@ -9,10 +9,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.errors import TrainerError
+from goodfit.service.errors import TrainerError
 
 if TYPE_CHECKING:
-    from trainers.predictor import Predictor
+    from goodfit.trainers.prediction.predictor import Predictor
 
 _PARTS = ("model.json", "weights.pt", "trainer.py")
 
@@ -23,9 +23,9 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
     Raises:
         TrainerError: the zip holds anything else than a model, or code that is not trusted.
     """
-    from trainers.errors import TrainersError
-    from trainers.predictor import load_model
-    from trainers.registry import names
+    from goodfit.trainers.errors import TrainersError
+    from goodfit.trainers.prediction.model_folder import load_model
+    from goodfit.trainers.registry import names
 
     with tempfile.TemporaryDirectory(prefix="goodfit-") as place:
         folder = Path(place)
@@ -55,13 +55,13 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
 
 
 def _is_part(name: str) -> bool:
-    from service.app.submission import is_plain
+    from goodfit.service.app.submission import is_plain
 
     folder, _, file = name.partition("/")
     return name in _PARTS or (folder == "code" and is_plain(file))
 
 
 def _is_installed(reference: str) -> bool:
-    from service.app.submission import installed_trainers
+    from goodfit.service.app.submission import installed_trainers
 
     return reference in installed_trainers()

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from service import errors
-from service.app.answering import Best
-from service.app.logs import LogPiece
-from service.client import wire
-from service.client.source import Kind, Listed
-from service.progress import Progress
-from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service import errors
+from goodfit.service.app.answering import Best
+from goodfit.service.app.logs import LogPiece
+from goodfit.service.client import wire
+from goodfit.service.client.source import Kind, Listed
+from goodfit.service.progress import Progress
+from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from service.app.reopening import Reopening
-    from service.app.submission import Submission
-    from trainers.predictor import Predictor
+    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.submission import Submission
+    from goodfit.trainers.prediction.predictor import Predictor
 
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 TRIES = 4  # of what can be asked again
@@ -131,7 +131,7 @@ class RemoteSource:
         return LogPiece(answer.text, int(answer.headers["Goodfit-Log-Next"]))
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:
-        from service.client.models import unpacked
+        from goodfit.service.client.models import unpacked
 
         answer = self._ask("GET", _path(name, "model"), {"trial": number})
         return unpacked(answer.content, trust=trust)
@@ -179,7 +179,7 @@ class RemoteSource:
                     yield wire.to_progress(json.loads(text))
 
     def submit(self, submission: Submission) -> Study:
-        from service.client.sending import packed
+        from goodfit.service.client.sending import packed
 
         sent = packed(submission)
         body = {

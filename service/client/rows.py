@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from service.errors import InputError, did_you_mean
-from service.records import Failure, Trial, TrialState, Verdict
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.records import Failure, Trial, TrialState, Verdict
 
 TRIAL_KEYS = (
     "trial", "state", "params", "value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended",

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.app.submission import FILES, FILES_CHARACTERS, Submission
-from service.errors import InputError, Problem, StudyFileError
-from trainers.code import code_file, find_code
+from goodfit.service.app.submission import FILES, FILES_CHARACTERS, Submission
+from goodfit.service.errors import InputError, Problem, StudyFileError
+from goodfit.trainers.code import code_file, find_code
 
 if TYPE_CHECKING:
-    from service.spec import StudySpec
-    from trainers.code import Found
+    from goodfit.service.spec import StudySpec
+    from goodfit.trainers.code import Found
 
 StudyFile = str | Path | Mapping[str, Any]
 
@@ -51,8 +51,8 @@ def read_here(submission: Submission) -> StudySpec:
     Raises:
         InputError: it cannot run; says why.
     """
-    from service.app import check
-    from service.spec import from_mapping, read
+    from goodfit.service.app import check
+    from goodfit.service.spec import from_mapping, read
 
     path = Path(submission.file)
     spec = read(path, submission.overrides) if path.is_file() else from_mapping(_values(submission), Path.cwd())
@@ -144,14 +144,14 @@ def _named(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _values(submission: Submission) -> dict[str, Any]:
     """What the file and the overrides say; what is wrong with them is said elsewhere."""
-    from service.spec.overrides import override
+    from goodfit.service.spec.overrides import override
 
     value = _document(submission.spec, submission.file)
     return override(value if isinstance(value, dict) else {}, submission.overrides, [])[0]
 
 
 def _document(text: str, name: str) -> object:
-    from search_spaces.document import DocumentError, read_text
+    from goodfit.search_spaces.document import DocumentError, read_text
 
     try:
         return read_text(text).value

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
-from service.app.answering import Best
-from service.app.logs import LogPiece
-from service.ports import Tally
-from service.progress import Progress
-from service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.app.answering import Best
+from goodfit.service.app.logs import LogPiece
+from goodfit.service.ports import Tally
+from goodfit.service.progress import Progress
+from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from service.app.reopening import Reopening
-    from service.app.submission import Submission
-    from trainers.predictor import Predictor
+    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.submission import Submission
+    from goodfit.trainers.prediction.predictor import Predictor
 
 Kind = Literal["trainers", "spaces", "datasets"]
 

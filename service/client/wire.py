@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from service.app.answering import Best
-from service.client.rows import iso
-from service.client.source import Listed
-from service.ports import Tally
-from service.progress import Glimpse, Progress
-from service.records import (
+from goodfit.service.app.answering import Best
+from goodfit.service.client.rows import iso
+from goodfit.service.client.source import Listed
+from goodfit.service.ports import Tally
+from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.records import (
     AuditEntry,
     Failure,
     Report,

@@ -11,10 +11,10 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from service.controller.queueing import Attempts, decide
-from service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
-from service.ports import Runners, Store
-from service.records import Lease, Study, StudyState
+from goodfit.service.controller.queueing import Attempts, decide
+from goodfit.service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
+from goodfit.service.ports import Runners, Store
+from goodfit.service.records import Lease, Study, StudyState
 
 PERIOD = 0.5  # seconds between looks at the queue
 START_SECONDS = 60.0  # that a claim lasts: for a runner to come up and take it over

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.records import Lease, Study, StudyState
+from goodfit.service.records import Lease, Study, StudyState
 
 Amounts = Mapping[str, float]
 Row = tuple[Study, Lease | None]

@@ -1,12 +1,12 @@
 """Diagnosis: from curves to a verdict, a reason, advice and a picture. Pure: no files, no clock, no database.
 
-    from service.diagnosis import diagnose
+    from goodfit.service.diagnosis import diagnose
     diagnose(train=[...], validation=[...], direction="minimize").verdict
 
 The rule is in verdict.py; picture.py draws (`learning_curve_svg`, `sparkline`).
 """
 
-from service.diagnosis.finding import Diagnosis
-from service.diagnosis.trial import diagnose, diagnose_trial
+from goodfit.service.diagnosis.finding import Diagnosis
+from goodfit.service.diagnosis.trial import diagnose, diagnose_trial
 
 __all__ = ["Diagnosis", "diagnose", "diagnose_trial"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from service.diagnosis.finding import Diagnosis
-from service.diagnosis.levers import (
+from goodfit.service.diagnosis.finding import Diagnosis
+from goodfit.service.diagnosis.levers import (
     CAPACITY,
     CLIP_NORM,
     LABEL_SMOOTHING,
@@ -26,7 +26,7 @@ from service.diagnosis.levers import (
     shown,
     usual,
 )
-from service.records import Verdict
+from goodfit.service.records import Verdict
 
 Params = Mapping[str, Any]
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from service.diagnosis.curve import orientation
-from service.errors import InputError
+from goodfit.service.diagnosis.curve import orientation
+from goodfit.service.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

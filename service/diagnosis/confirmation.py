@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from service.diagnosis.choice import Candidate, Choice, choose
-from service.records import FINISHED, Trial, TrialState, ranked
+from goodfit.service.diagnosis.choice import Candidate, Choice, choose
+from goodfit.service.records import FINISHED, Trial, TrialState, ranked
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InputError, did_you_mean
+from goodfit.service.errors import InputError, did_you_mean
 
 Floats = NDArray[np.float64]
 

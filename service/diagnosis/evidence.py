@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.diagnosis.curve import Curve
-from service.records import Verdict
+from goodfit.service.diagnosis.curve import Curve
+from goodfit.service.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from service.records import Verdict
+from goodfit.service.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)

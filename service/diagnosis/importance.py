@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.parameters import Int, shown
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.surface import Surface
-from service.diagnosis.health.table import FEWEST, Column, Table
-from service.diagnosis.statistics import kruskal_p, ranks, student_sf
+from goodfit.search_spaces.parameters import Int, shown
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.surface import Surface
+from goodfit.service.diagnosis.health.table import FEWEST, Column, Table
+from goodfit.service.diagnosis.statistics import kruskal_p, ranks, student_sf
 
 CLEAR = 0.01  # p value from which a direction is told: there are two for each of some ten parameters
 TOGETHER = 0.05  # chance of one false interaction or more among all pairs

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.spec.hyperparameters import OTHER_NAMES
+from goodfit.service.spec.hyperparameters import OTHER_NAMES
 
 Params = Mapping[str, Any]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.diagnosis.curve import Curve, Floats, late_noise, orientation
-from service.diagnosis.evidence import Broken, Evidence
-from service.errors import InputError
+from goodfit.service.diagnosis.curve import Curve, Floats, late_noise, orientation
+from goodfit.service.diagnosis.evidence import Broken, Evidence
+from goodfit.service.errors import InputError
 
 Flags = NDArray[np.bool_]
 Values = Sequence[float | None] | Floats

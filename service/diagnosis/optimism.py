@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from service.diagnosis.choice import Candidate, Choice, Standing
-from service.diagnosis.curve import orientation
-from service.diagnosis.health.finding import Finding, Severity, number
-from service.diagnosis.health.luck import best_of
-from service.diagnosis.health.noise import Noise
-from service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
+from goodfit.service.diagnosis.choice import Candidate, Choice, Standing
+from goodfit.service.diagnosis.curve import orientation
+from goodfit.service.diagnosis.health.finding import Finding, Severity, number
+from goodfit.service.diagnosis.health.luck import best_of
+from goodfit.service.diagnosis.health.noise import Noise
+from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
 
 CLEAR = 2.0  # standard errors, beyond which a difference is one
 LARGE = 0.5  # of the lead over the middle trial: then most of what ranked it was luck

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from search_spaces.parameters import Choice, Fixed, Float, Int, same
-from search_spaces.space import Space
-from service.errors import InputError, did_you_mean
-from service.records import Trial, TrialState
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, same
+from goodfit.search_spaces.space import Space
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.records import Trial, TrialState
 
 Target = Literal["value", "gap"]
 Floats = NDArray[np.float64]

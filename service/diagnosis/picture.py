@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
-from service.diagnosis.axes import Point, Scale, epoch_scale, epoch_ticks, label, run_length, thin, value_scale
-from service.diagnosis.finding import Diagnosis
-from service.records import Report
+from goodfit.service.diagnosis.axes import Point, Scale, epoch_scale, epoch_ticks, label, run_length, thin, value_scale
+from goodfit.service.diagnosis.finding import Diagnosis
+from goodfit.service.records import Report
 
 TRAIN, VALIDATION, BEST, ONSET = "#0072B2", "#D55E00", "#007A5A", "#9A4F84"
 INK, MUTED, GRID, PAPER = "#1b1f24", "#57606a", "#e4e7eb", "#ffffff"

@@ -12,21 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.space import Space
-from service.diagnosis.choice import Candidate, Choice, choose
-from service.diagnosis.health.controls import no_better_than_chance, no_better_than_defaults, no_better_than_random
-from service.diagnosis.health.early import EarlyScores, compare_early_scores, pruning_trust
-from service.diagnosis.health.edges import at_the_edge
-from service.diagnosis.health.effects import without_effect
-from service.diagnosis.health.finding import Finding, Severity
-from service.diagnosis.health.fit import cut_short, overfit_trials
-from service.diagnosis.health.lost import lost_trials
-from service.diagnosis.health.noise import Noise, measure_noise, noise_hides_effect
-from service.diagnosis.health.progress import search_progress
-from service.diagnosis.health.table import Facts, Table
-from service.diagnosis.importance import Direction, Interaction, directions, strongest_interaction
-from service.diagnosis.optimism import Optimism, confirmed_against_defaults, few_complete, measure_optimism, too_good
-from service.records import Report, Trial, TrialState
+from goodfit.search_spaces.space import Space
+from goodfit.service.diagnosis.choice import Candidate, Choice, choose
+from goodfit.service.diagnosis.health.controls import (
+    no_better_than_chance,
+    no_better_than_defaults,
+    no_better_than_random,
+)
+from goodfit.service.diagnosis.health.early import EarlyScores, compare_early_scores, pruning_trust
+from goodfit.service.diagnosis.health.edges import at_the_edge
+from goodfit.service.diagnosis.health.effects import without_effect
+from goodfit.service.diagnosis.health.finding import Finding, Severity
+from goodfit.service.diagnosis.health.fit import cut_short, overfit_trials
+from goodfit.service.diagnosis.health.lost import lost_trials
+from goodfit.service.diagnosis.health.noise import Noise, measure_noise, noise_hides_effect
+from goodfit.service.diagnosis.health.progress import search_progress
+from goodfit.service.diagnosis.health.table import Facts, Table
+from goodfit.service.diagnosis.importance import Direction, Interaction, directions, strongest_interaction
+from goodfit.service.diagnosis.optimism import (
+    Optimism,
+    confirmed_against_defaults,
+    few_complete,
+    measure_optimism,
+    too_good,
+)
+from goodfit.service.records import Report, Trial, TrialState
 
 _ORDER = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.diagnosis.advice import advise
-from service.diagnosis.curve import orientation
-from service.diagnosis.evidence import Ruling
-from service.diagnosis.finding import Diagnosis
-from service.diagnosis.measure import Measured, Values, measure
-from service.diagnosis.verdict import poor, rule
-from service.records import Report, Verdict
+from goodfit.service.diagnosis.advice import advise
+from goodfit.service.diagnosis.curve import orientation
+from goodfit.service.diagnosis.evidence import Ruling
+from goodfit.service.diagnosis.finding import Diagnosis
+from goodfit.service.diagnosis.measure import Measured, Values, measure
+from goodfit.service.diagnosis.verdict import poor, rule
+from goodfit.service.records import Report, Verdict
 
 FLAT = {Verdict.GOOD_FIT, Verdict.UNDERFIT}  # losses that have settled, whatever the noise of an accuracy says
 JUDGED = (

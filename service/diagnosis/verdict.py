@@ -41,10 +41,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from service.diagnosis.confidence import MOST, confidence, margin, trust
-from service.diagnosis.curve import MEDIAN_ERROR, Curve, ratio
-from service.diagnosis.evidence import Evidence, Ruling
-from service.records import Verdict
+from goodfit.service.diagnosis.confidence import MOST, confidence, margin, trust
+from goodfit.service.diagnosis.curve import MEDIAN_ERROR, Curve, ratio
+from goodfit.service.diagnosis.evidence import Evidence, Ruling
+from goodfit.service.records import Verdict
 
 FEWEST = 5  # epochs that a trend can be read from: three would be two steps, and any noise makes those
 MATERIAL = 0.05  # of the yardstick

@@ -3,8 +3,8 @@
 With ray_runners.py the only place that knows Ray.
 """
 
-from service.ray_executor.cluster import Cluster
-from service.ray_executor.fitting import Share
-from service.ray_executor.pool import RayExecutor
+from goodfit.service.ray_executor.cluster import Cluster
+from goodfit.service.ray_executor.fitting import Share
+from goodfit.service.ray_executor.pool import RayExecutor
 
 __all__ = ["Cluster", "RayExecutor", "Share"]

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.errors import GoodfitError
-from service.ray_executor.fitting import Resources
-from trainers.withheld import PRIVATE, take
+from goodfit.service.errors import GoodfitError
+from goodfit.service.ray_executor.fitting import Resources
+from goodfit.trainers.environment import PRIVATE, take
 
 CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
 ABANDON_SECONDS = 1.0  # that a start which nobody needs any more is waited for

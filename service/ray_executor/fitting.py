@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.errors import InputError
-from service.ports import Sharing
-from service.ray_executor.sharing import divided
+from goodfit.service.errors import InputError
+from goodfit.service.ports import Sharing
+from goodfit.service.ray_executor.sharing import divided
 
 Resources = Mapping[str, float]  # by Ray's names: CPU, GPU, and any of the cluster's own
 _SLACK = 1e-9  # ten tenths are one

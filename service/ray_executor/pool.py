@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.errors import GoodfitError
-from service.ports import ALONE, Sharing
-from service.ray_executor.cluster import Cluster
-from service.ray_executor.fitting import Resources, Share, require_room, room, seats_wanted
-from trainers.messages import Ended, Message, Outcome, Pack
-from trainers.worker import Host, Setup
+from goodfit.service.errors import GoodfitError
+from goodfit.service.ports import ALONE, Sharing
+from goodfit.service.ray_executor.cluster import Cluster
+from goodfit.service.ray_executor.fitting import Resources, Share, require_room, room, seats_wanted
+from goodfit.trainers.messages import Ended, Message, Outcome, Pack
+from goodfit.trainers.worker.worker import Host, Setup
 
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
 CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from service.ports import Claim
+from goodfit.service.ports import Claim
 
 Resources = Mapping[str, float]
 _SLACK = 1e-9  # ten tenths are one

@@ -5,8 +5,8 @@ curves.py  learning curves, thinned                      rendering.py   the page
 page/      its HTML, CSS and JavaScript
 """
 
-from service.report.curves import drawn_of
-from service.report.facts import TOLD, ReportFacts, facts_of
-from service.report.rendering import report_html
+from goodfit.service.report.curves import drawn_of
+from goodfit.service.report.facts import TOLD, ReportFacts, facts_of
+from goodfit.service.report.rendering import report_html
 
 __all__ = ["TOLD", "ReportFacts", "drawn_of", "facts_of", "report_html"]

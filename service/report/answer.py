@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from service.records import Params, Study, StudyState, Trial, TrialState
-from service.spec import StudySpec
-from service.spec.checks import unscored
+from goodfit.service.records import Params, Study, StudyState, Trial, TrialState
+from goodfit.service.spec import StudySpec
+from goodfit.service.spec.checks import unscored
 
 CONFIRM = "confirm={top: 3, seeds: 3}"
 _ENDED_EARLY = {

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.records import Report, Trial, ranked
+from goodfit.service.records import Report, Trial, ranked
 
 MOST_NUMBERS = 160_000  # of about 7 bytes each: 1.1 MB
 MOST_TRIALS = 1_000

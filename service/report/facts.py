@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from search_spaces.parameters import Choice, Fixed, Parameter
-from service.diagnosis.confirmation import candidates_of
-from service.diagnosis.study import StudyDiagnosis
-from service.records import Params, Report, Study, Trial
-from service.report.answer import answer_of, why_no_gap
-from service.report.curves import curves_of
-from service.spec import StudySpec
+from goodfit.search_spaces.parameters import Choice, Fixed, Parameter
+from goodfit.service.diagnosis.confirmation import candidates_of
+from goodfit.service.diagnosis.study import StudyDiagnosis
+from goodfit.service.records import Params, Report, Study, Trial
+from goodfit.service.report.answer import answer_of, why_no_gap
+from goodfit.service.report.curves import curves_of
+from goodfit.service.spec import StudySpec
 
 LONGEST_TEXT = 300  # characters of a message or of a value; more would only make the page large
 TOLD = ("severity", "confidence", "onset", "reason", "advice")  # of a trial's diagnosis

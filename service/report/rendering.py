@@ -15,8 +15,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from service.report.facts import ReportFacts
-from trainers.readable import readable
+from goodfit.service.report.facts import ReportFacts
+from goodfit.trainers.readable import readable
 
 # In this order they make one script, in one scope.
 SCRIPTS = (
@@ -53,7 +53,7 @@ def _script() -> str:
 
 @cache
 def _file(name: str) -> str:
-    return (files("service.report") / "page" / name).read_text(encoding="utf-8")
+    return (files("goodfit.service.report") / "page" / name).read_text(encoding="utf-8")
 
 
 def _json(facts: ReportFacts) -> str:

@@ -9,8 +9,8 @@ axes.py            a search space as Optuna's distributions
 What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler/.
 """
 
-from service.sampler.history import to_optuna_study
-from service.sampler.pruning import PRUNING_METHODS, Pruning
-from service.sampler.search import SEARCH_METHODS, OptunaSampler
+from goodfit.service.sampler.history import to_optuna_study
+from goodfit.service.sampler.pruning import PRUNING_METHODS, Pruning
+from goodfit.service.sampler.search import SEARCH_METHODS, OptunaSampler
 
 __all__ = ["PRUNING_METHODS", "SEARCH_METHODS", "OptunaSampler", "Pruning", "to_optuna_study"]

@@ -13,9 +13,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.parameters import Choice, Fixed, Float, Int
-from search_spaces.scalars import is_composed
-from search_spaces.space import Space
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int
+from goodfit.search_spaces.scalars import is_composed
+from goodfit.search_spaces.space import Space
 
 Free = Float | Int | Choice
 

@@ -18,10 +18,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
-from search_spaces.parameters import Fixed
-from search_spaces.space import Space
-from service.records import Report, Trial, TrialState
-from service.sampler.axes import Axis, axes_of, searched
+from goodfit.search_spaces.parameters import Fixed
+from goodfit.search_spaces.space import Space
+from goodfit.service.records import Report, Trial, TrialState
+from goodfit.service.sampler.axes import Axis, axes_of, searched
 
 Curve = dict[int, float]  # epoch -> objective, epochs ascending
 FINITE = "finite"  # the constraint that a trial breaks whose loss is not a number

@@ -22,8 +22,16 @@ from optuna.pruners import (
 )
 from optuna.trial import TrialState, create_trial
 
-from service.errors import InputError, did_you_mean
-from service.sampler.sorted_pruners import Brackets, Complete, FromComplete, Halving, Median, Percentile, rung_key
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.sampler.sorted_pruners import (
+    Brackets,
+    Complete,
+    FromComplete,
+    Halving,
+    Median,
+    Percentile,
+    rung_key,
+)
 
 _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
     "median": Median,

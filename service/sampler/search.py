@@ -29,13 +29,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as State
 
-from search_spaces.shuffle import Shuffle
-from search_spaces.space import Space
-from service.errors import InputError, did_you_mean
-from service.records import Failure, Report, Trial, is_control
-from service.sampler.axes import Free, axes_of, groups_of, searched, usable
-from service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
-from service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
+from goodfit.search_spaces.shuffle import Shuffle
+from goodfit.search_spaces.space import Space
+from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.ports import Search, Tried
+from goodfit.service.records import Failure, Report, Trial, is_control
+from goodfit.service.sampler.axes import Free, axes_of, groups_of, searched, usable
+from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
+from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
 
 SEARCH_METHODS = ("grid", "random", "bayesian")
 
@@ -66,7 +67,7 @@ class OptunaSampler:
     Args:
         name: the study's; hyperband sorts trials into brackets by it.
         space: what is searched.
-        method: one of SEARCH_METHODS.
+        method: one of SEARCH_METHODS, or the name of `search`.
         seed: the study's.
         try_defaults: the first trial, after those of `start_from`, takes `defaults` as far as they lie in the space;
             never with grid.
@@ -79,6 +80,7 @@ class OptunaSampler:
         direction: "minimize" or "maximize".
         epochs: what a full trial trains.
         control: share of the trials that are drawn at random and never pruned.
+        search: what an installed package proposes by.
 
     Raises:
         InputError: an unknown method, or pruning options that Optuna refuses.
@@ -101,11 +103,13 @@ class OptunaSampler:
         control: float = 0.0,
         start_from: Sequence[Mapping[str, Any]] = (),
         repeats: bool = False,
+        search: Search | None = None,
     ) -> None:
-        if method not in SEARCH_METHODS:
+        if search is None and method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
         self._name, self._metric, self._direction = name, metric, direction
         self._space, self._method, self._seed = space, method, seed
+        self._search = search
         self._control = control
         self._repeats = repeats
         self._size = space.grid_size() if method == "grid" else space.cardinality()
@@ -127,6 +131,7 @@ class OptunaSampler:
         self._running: dict[int, _Running] = {}
         self._asked = 0
         self._seen: set[str] = set()
+        self._proposed: list[dict[str, Any]] = []  # by trial
         self._grid_place = 0  # in the order of the grid; all before it were proposed
         self._any_nan = False
         self._complete = remember_complete(self._pruner)
@@ -211,6 +216,7 @@ class OptunaSampler:
         )
         self._study.add_trial(trial)
         self._seen.add(_key(params))
+        self._proposed.append(dict(params))
         self._asked += 1
 
     def _follow(self, number: int, curve: Curve | None = None, *, prune: bool = False) -> None:
@@ -240,13 +246,17 @@ class OptunaSampler:
     def _propose(self, number: int) -> dict[str, Any] | None:
         if self._method == "grid":
             return self._next_point()
-        params, size = self._draw(number, 0), self._size
+        preset = self._preset(number)
+        if preset is None:
+            return None
+        by_search = self._search is not None and number >= len(self._presets)
+        params, size = self._draw(number, 0, preset), self._size
         if _key(params) not in self._seen:
             return params
         if size is not None and len(self._seen) >= size:
             return params if self._repeats else None
         for draw in range(1, _OWN_DRAWS + _RANDOM_DRAWS):
-            again = self._draw(number, draw)
+            again = self._draw(number, draw, preset if draw < _OWN_DRAWS and not by_search else {})
             if _key(again) not in self._seen:
                 return again
         return self._unseen(number, size) if size is not None else params
@@ -261,14 +271,35 @@ class OptunaSampler:
             self._grid_place += 1
         return None
 
-    def _draw(self, number: int, draw: int) -> dict[str, Any]:
+    def _preset(self, number: int) -> dict[str, Any] | None:
+        """What of a trial's configuration is given and not drawn; None where the search method has come to its end."""
+        if number < len(self._presets):
+            return self._presets[number]
+        if self._search is None or is_control(number, self._control):
+            return {}
+        trials = zip(self._study.get_trials(deepcopy=False), self._proposed, strict=True)
+        tried = [_tried(trial, params) for trial, params in trials]
+        try:
+            proposal = self._search.propose(number, tried)
+        except Exception as error:  # of an installed package
+            raise InputError(f"search: method {self._method} raises {type(error).__name__}: {error}") from error
+        if proposal is None:
+            return None
+        given = usable(self._axes, proposal)
+        if strange := sorted(set(proposal) - set(given)):
+            raise InputError(
+                f"search: method {self._method} proposes {strange[0]}: {proposal[strange[0]]!r} for trial {number}, "
+                "which is not in the space"
+            )
+        return given
+
+    def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
         seed = _seed(self._seed, number, draw)
         modelled = self._method == "bayesian" and draw < _OWN_DRAWS and not is_control(number, self._control)
         sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
         sketch = copy.copy(self._storage.get_trial(self._sketch))
         sketch.number = number
-        preset = self._presets[number] if number < len(self._presets) and draw < _OWN_DRAWS else {}
         drawn: dict[str, Any] = {}
 
         def choose(parameter: Free) -> Any:
@@ -295,6 +326,11 @@ class OptunaSampler:
 def _state_of(trial: Trial) -> State:
     """As the search sees it: an infeasible trial is one that ended early, which no pruner compares with."""
     return State.PRUNED if trial.failure is Failure.NAN else state_of(trial)
+
+
+def _tried(trial: FrozenTrial, params: Mapping[str, Any]) -> Tried:
+    value = trial.value if trial.state is State.COMPLETE else None
+    return Tried(trial.number, params, value, trial.state.name.lower())
 
 
 def _key(params: Mapping[str, Any]) -> str:

@@ -4,9 +4,9 @@ ending.py: what is left of a study, and what becomes of a trial that is trained 
 failing.py: when failures alike say that nothing can succeed.
 """
 
-from service.scheduler.ending import again, confirmations_due, is_over, reaches_target
-from service.scheduler.machine import Scheduler
-from service.scheduler.words import (
+from goodfit.service.scheduler.ending import again, confirmations_due, is_over, reaches_target
+from goodfit.service.scheduler.machine import Scheduler
+from goodfit.service.scheduler.words import (
     MORE,
     Action,
     Ask,

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from service.records import Failure, Trial, TrialState
+from goodfit.service.records import Failure, Trial, TrialState
 
 Cause = tuple[Failure | None, str]
 

@@ -13,11 +13,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from service.records import FINISHED, Failure, Report, StudyState, Trial, TrialState, Verdict, better, trial_seed
-from service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
-from service.scheduler.failing import Failures
-from service.scheduler.marks import data_at_end, marks_at_start
-from service.scheduler.words import (
+from goodfit.service.records import (
+    FINISHED,
+    Failure,
+    Report,
+    StudyState,
+    Trial,
+    TrialState,
+    Verdict,
+    better,
+    trial_seed,
+)
+from goodfit.service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
+from goodfit.service.scheduler.failing import Failures
+from goodfit.service.scheduler.marks import data_at_end, marks_at_start
+from goodfit.service.scheduler.words import (
     MORE,
     Action,
     Ask,
@@ -43,7 +53,7 @@ from service.scheduler.words import (
     Turn,
     Unresponsive,
 )
-from trainers.messages import Ended, Outcome, Reported
+from goodfit.trainers.messages import Ended, Outcome, Reported
 
 _FAILURES = {
     Outcome.ERROR: Failure.ERROR,

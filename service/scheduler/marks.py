@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from service.records import Trial
-from trainers.messages import Ended
+from goodfit.service.records import Trial
+from goodfit.trainers.messages import Ended
 
 
 def marks_at_start(trial: Trial, code: str | None, data: str | None) -> dict[str, str | None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.records import Params, Report, StudyState, Trial, Verdict
-from trainers.messages import Ended, Reported
+from goodfit.service.records import Params, Report, StudyState, Trial, Verdict
+from goodfit.trainers.messages import Ended, Reported
 
 MORE = 2.0  # the share of a trial that ran out of memory with its first
 

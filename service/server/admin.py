@@ -8,15 +8,15 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from service import app
-from service.client import wire
-from service.errors import InputError
-from service.records import Role
-from service.server.admission import Admin
-from service.server.answers import JsonAnswer
-from service.server.bodies import Body
-from service.server.faults import Missing
-from service.server.state import InTurn, Shared
+from goodfit.service import app
+from goodfit.service.client import wire
+from goodfit.service.errors import InputError
+from goodfit.service.records import Role
+from goodfit.service.server.admission import Admin
+from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.bodies import Body
+from goodfit.service.server.faults import Missing
+from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["admin"])
 

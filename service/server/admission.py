@@ -16,14 +16,14 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.app.tokens import PREFIX, token_digest
-from service.errors import GoodfitError, NotAllowed, NotSignedIn, TooMany
-from service.ports import Access
-from service.records import Role, Study, Token
-from service.server.bodies import BodyLimit, is_large
-from service.server.faults import answer_to
-from service.server.lanes import Lane, Limits
-from service.server.limits import Buckets, Rate
+from goodfit.service.app.tokens import PREFIX, token_digest
+from goodfit.service.errors import GoodfitError, NotAllowed, NotSignedIn, TooMany
+from goodfit.service.ports import Access
+from goodfit.service.records import Role, Study, Token
+from goodfit.service.server.bodies import BodyLimit, is_large
+from goodfit.service.server.faults import answer_to
+from goodfit.service.server.lanes import Lane, Limits
+from goodfit.service.server.limits import Buckets, Rate
 
 ASKING = Rate(burst=600, a_second=200)  # of one token
 FAILING = Rate(burst=10, a_second=0.2)  # of one address, with tokens that open nothing

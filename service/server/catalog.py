@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.app import catalog
-from service.client import wire
-from service.errors import InputError
-from service.server.admission import Viewer
-from service.server.answers import tagged
-from service.server.faults import Missing
-from service.server.state import InTurn
+from goodfit.service.app import catalog
+from goodfit.service.client import wire
+from goodfit.service.errors import InputError
+from goodfit.service.server.admission import Viewer
+from goodfit.service.server.answers import tagged
+from goodfit.service.server.faults import Missing
+from goodfit.service.server.state import InTurn
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["catalog"])
 

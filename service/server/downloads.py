@@ -10,7 +10,7 @@ from typing import IO
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.server.lanes import Lane
+from goodfit.service.server.lanes import Lane
 
 PIECE = 1 << 18  # bytes
 

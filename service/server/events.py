@@ -10,11 +10,11 @@ from anyio import to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service import app, errors
-from service.client import wire
-from service.progress import Progress
-from service.records import Token
-from service.server.state import State
+from goodfit.service import app, errors
+from goodfit.service.client import wire
+from goodfit.service.progress import Progress
+from goodfit.service.records import Token
+from goodfit.service.server.state import State
 
 LOOK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 15.0  # between two signs of life: proxies end what is silent for long

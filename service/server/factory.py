@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from service.app.submission import Rules
-from service.client.local import LocalSource
-from service.server import admin, catalog, studies, system, trials
-from service.server.admission import ASKING, FAILING, Doorman, Gate
-from service.server.connections import MOST
-from service.server.faults import add_handlers
-from service.server.lanes import Lane
-from service.server.limits import Rate
-from service.server.metrics import Measured, Metrics
-from service.server.state import State, streams
-from service.settings import Settings
+from goodfit.service.app.submission import Rules
+from goodfit.service.client.local import LocalSource
+from goodfit.service.server import admin, catalog, studies, system, trials
+from goodfit.service.server.admission import ASKING, FAILING, Doorman, Gate
+from goodfit.service.server.connections import MOST
+from goodfit.service.server.faults import add_handlers
+from goodfit.service.server.lanes import Lane
+from goodfit.service.server.limits import Rate
+from goodfit.service.server.metrics import Measured, Metrics
+from goodfit.service.server.state import State, streams
+from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.ports import Access
-    from service.store import SqlStore
+    from goodfit.service.ports import Access
+    from goodfit.service.store import SqlStore
 
 _ABOUT = """Hyperparameter search that says whether the model fits.
 

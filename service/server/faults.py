@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service import errors
-from service.server.answers import JsonAnswer
+from goodfit.service import errors
+from goodfit.service.server.answers import JsonAnswer
 
 PROBLEMS = 20  # of a request that are written out
 RETRY_SECONDS = "5"  # while the database is away

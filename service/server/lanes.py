@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from service.errors import TooMany
+from goodfit.service.errors import TooMany
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import GoodfitError
-from service.ports import Store
-from service.records import StudyState
+from goodfit.service.errors import GoodfitError
+from goodfit.service.ports import Store
+from goodfit.service.records import StudyState
 
 _UP = "Whether the database answers."
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

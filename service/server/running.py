@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from service import app as goodfit
-from service.app.submission import Rules
-from service.errors import InputError
-from service.server.connections import BACKLOG, Connection, Entrance, most_connections
-from service.server.factory import create_app
-from service.server.supervisor import Supervisor
-from service.signals import heeding
-from trainers.withheld import hide
+from goodfit.service import app as goodfit
+from goodfit.service.app.submission import Rules
+from goodfit.service.errors import InputError
+from goodfit.service.server.connections import BACKLOG, Connection, Entrance, most_connections
+from goodfit.service.server.factory import create_app
+from goodfit.service.server.supervisor import Supervisor
+from goodfit.service.signals import heeding
+from goodfit.trainers.environment import hide
 
 if TYPE_CHECKING:
-    from service.server.state import State
-    from service.settings import Settings
-    from service.store import SqlStore
+    from goodfit.service.server.state import State
+    from goodfit.service.settings import Settings
+    from goodfit.service.store import SqlStore
 
 GRACE_SECONDS = 10  # for requests under way, when the server is to end
 KEEP_ALIVE_SECONDS = 30
@@ -83,7 +83,7 @@ def serve(settings: Settings, options: Serving, command: Sequence[str] | None = 
 
 def controller_command(settings: Settings, options: Serving) -> list[str]:
     """The command line of the controller's process."""
-    command = [sys.executable, "-P", "-m", "service.app", "controller", "--home", str(settings.home)]
+    command = [sys.executable, "-P", "-m", "goodfit.service.app", "controller", "--home", str(settings.home)]
     return command if options.studies is None else [*command, "--studies", str(options.studies)]
 
 
@@ -190,7 +190,7 @@ def warm_up() -> None:
 
     A full collection would: 64,000 objects, for 14 ms, in the midst of an answer.
     """
-    from service.app import catalog
+    from goodfit.service.app import catalog
 
     catalog.trainer_rows()
     gc.collect()

@@ -13,15 +13,15 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from service.app.submission import Rules
-from service.client.local import LocalSource
-from service.server.lanes import Lane, Limits
+from goodfit.service.app.submission import Rules
+from goodfit.service.client.local import LocalSource
+from goodfit.service.server.lanes import Lane, Limits
 
 if TYPE_CHECKING:
-    from service.ports import Access
-    from service.server.admission import Doorman
-    from service.settings import Settings
-    from service.store import SqlStore
+    from goodfit.service.ports import Access
+    from goodfit.service.server.admission import Doorman
+    from goodfit.service.settings import Settings
+    from goodfit.service.store import SqlStore
 
 # Diagnoses, reports and models: each may take seconds of one core and much memory.
 HEAVY = Limits(at_once=2, a_token=1, waiting=8)

@@ -13,18 +13,18 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import HTMLResponse, Response
 
-from service import app
-from service.app.answering import Best
-from service.client import wire
-from service.client.source import Listed
-from service.errors import GoodfitError
-from service.records import Study, StudyState, Token, Trial
-from service.server.admission import Submitter, Viewer, bearer, check_owner
-from service.server.answers import JsonAnswer, tagged
-from service.server.bodies import Body
-from service.server.downloads import Download, File
-from service.server.events import Stream
-from service.server.state import InTurn, Shared, State
+from goodfit.service import app
+from goodfit.service.app.answering import Best
+from goodfit.service.client import wire
+from goodfit.service.client.source import Listed
+from goodfit.service.errors import GoodfitError
+from goodfit.service.records import Study, StudyState, Token, Trial
+from goodfit.service.server.admission import Submitter, Viewer, bearer, check_owner
+from goodfit.service.server.answers import JsonAnswer, tagged
+from goodfit.service.server.bodies import Body
+from goodfit.service.server.downloads import Download, File
+from goodfit.service.server.events import Stream
+from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies", tags=["studies"])
 

@@ -9,12 +9,12 @@ from anyio import move_on_after, to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from service.errors import Unreachable
-from service.server.admission import Viewer
-from service.server.answers import JsonAnswer
-from service.server.documentation import POLICY, documentation_html
-from service.server.metrics import Metrics
-from service.server.state import InTurn, Shared
+from goodfit.service.errors import Unreachable
+from goodfit.service.server.admission import Viewer
+from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.documentation import POLICY, documentation_html
+from goodfit.service.server.metrics import Metrics
+from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, tags=["system"])
 PROBE_SECONDS = 5.0  # that the database may take for an answer

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
-from service.client import wire
-from service.client.rows import labels_of, trial_row, verdict_of
-from service.errors import InputError
-from service.records import Trial
-from service.server.admission import Viewer
-from service.server.answers import JsonAnswer, tagged
-from service.server.faults import Missing
-from service.server.state import InTurn, Shared, State
+from goodfit.service.client import wire
+from goodfit.service.client.rows import labels_of, trial_row, verdict_of
+from goodfit.service.errors import InputError
+from goodfit.service.records import Trial
+from goodfit.service.server.admission import Viewer
+from goodfit.service.server.answers import JsonAnswer, tagged
+from goodfit.service.server.faults import Missing
+from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies/{name}", tags=["trials"])
 

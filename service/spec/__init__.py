@@ -10,15 +10,15 @@ sentences.py        pydantic's errors in words | origin.py  where a key was writ
 No torch, no Optuna; a trainer in a user's own file is imported when its study is read.
 """
 
-from service.spec.changing import changed, why_fixed
-from service.spec.checks import check_metric
-from service.spec.data import Augment, Data, Prepare, Split
-from service.spec.pruning import Pruning
-from service.spec.reaching import for_trainer, variants, written
-from service.spec.reading import from_mapping, look_for_modules, read, read_foreign
-from service.spec.requirements import absent_packages
-from service.spec.sections import Budget, Objective, Resources, Search, Training
-from service.spec.study import StudySpec
+from goodfit.service.spec.changing import changed, why_fixed
+from goodfit.service.spec.checks import check_metric
+from goodfit.service.spec.data import Augment, Data, Prepare, Split
+from goodfit.service.spec.pruning import Pruning
+from goodfit.service.spec.reaching import for_trainer, variants, written
+from goodfit.service.spec.reading import from_mapping, look_for_modules, read, read_foreign
+from goodfit.service.spec.requirements import absent_packages
+from goodfit.service.spec.sections import Budget, Objective, Resources, Search, Training
+from goodfit.service.spec.study import StudySpec
 
 __all__ = [
     "Augment",

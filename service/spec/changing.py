@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search_spaces.document import dotted
-from service.errors import Problem, StudyFileError
-from service.spec.checks import unending, unscored
-from service.spec.overrides import override
-from service.spec.sentences import sentences
-from service.spec.study import StudySpec
+from goodfit.search_spaces.document import dotted
+from goodfit.service.errors import Problem, StudyFileError
+from goodfit.service.spec.checks import unending, unscored
+from goodfit.service.spec.overrides import override
+from goodfit.service.spec.sentences import sentences
+from goodfit.service.spec.study import StudySpec
 
 # Each key, or the section that it is in: why it may not be changed; None: it may.
 FIXED: Mapping[str, str | None] = {

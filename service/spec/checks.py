@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces.document import KeyPath, nearest_file
-from search_spaces.grid import TooManyCases
-from search_spaces.space import Space
-from service.errors import StudyFileError, did_you_mean
-from service.spec.data import Data
-from service.spec.hyperparameters import check_hyperparameters
-from service.spec.reaching import check_reaching
-from service.spec.sections import Budget, Search
-from service.spec.study import StudySpec
-from trainers.errors import TrainersError
-from trainers.registry import Trainer, resolve
+from goodfit.search_spaces.document import KeyPath, nearest_file
+from goodfit.search_spaces.grid import TooManyCases
+from goodfit.search_spaces.space import Space
+from goodfit.service.errors import StudyFileError, did_you_mean
+from goodfit.service.spec.data import Data
+from goodfit.service.spec.hyperparameters import check_hyperparameters
+from goodfit.service.spec.reaching import check_reaching
+from goodfit.service.spec.sections import Budget, Search
+from goodfit.service.spec.study import StudySpec
+from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.registry import Trainer, resolve
 
 Say = Callable[[KeyPath, str], None]
 
@@ -139,7 +139,7 @@ def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
 
 def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
     """Say what is wrong with the data; returns the task of a built-in data set."""
-    from trainers.data import DATASETS, is_path
+    from goodfit.trainers.data import DATASETS, is_path
 
     source = draft.source
     _check_images(draft, say)
@@ -172,7 +172,7 @@ def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
 
 
 def _suiting(trainer: Trainer) -> str:
-    from trainers.data import DATASETS
+    from goodfit.trainers.data import DATASETS
 
     return next((name for name, found in DATASETS.items() if found.kind in trainer.kinds), "...")
 
@@ -207,7 +207,7 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
     elif path.suffix.lower() in _LATER:
         say(
             source,
-            f"{path}: {_LATER[path.suffix.lower()]} are not there yet: give a .csv, .parquet, .jsonl or .npz file",
+            f"{path}: {_LATER[path.suffix.lower()]} are not supported yet: give a .csv, .parquet, .jsonl or .npz file",
         )
     elif not _check_exists(path, say):
         return
@@ -216,7 +216,7 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
 
 
 def _is_image(path: Path) -> bool:
-    from trainers.data.pixels import SUFFIXES
+    from goodfit.trainers.data.reading.pixels import SUFFIXES
 
     return path.suffix.lower() in SUFFIXES
 

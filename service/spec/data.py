@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from search_spaces.parameters import shown
-from search_spaces.values import BadValue, number, whole
-from service.spec.fields import (
+from goodfit.search_spaces.parameters import shown
+from goodfit.search_spaces.values import BadValue, number, whole
+from goodfit.service.spec.fields import (
     Count,
     Flag,
     Names,

@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from search_spaces.parameters import shown
-from search_spaces.values import BadValue, described, flag, number, whole
-from service.errors import did_you_mean
-from trainers.readable import readable
+from goodfit.search_spaces.parameters import shown
+from goodfit.search_spaces.values import BadValue, described, flag, number, whole
+from goodfit.service.errors import did_you_mean
+from goodfit.trainers.readable import readable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LONGEST_TEXT = 4096  # characters of a name or a path
@@ -53,19 +53,22 @@ def within(
 
 
 def one_of(*choices: str, later: Sequence[str] = (), alias: Mapping[str, str] | None = None) -> BeforeValidator:
-    """One of these words; those of a later version are refused by name."""
+    """One of these words; see word_of."""
+    return BeforeValidator(lambda value: word_of(value, choices, later, alias))
 
-    def check(value: object) -> str:
-        if not isinstance(value, str):
-            raise BadValue(f"is {described(value)}; choose from: {', '.join(choices)}")
-        word = (alias or {}).get(value, str(value))
-        if word in choices:
-            return word
-        if word in later:
-            raise BadValue(f"{word} is not there yet; choose from: {', '.join(choices)}")
-        raise BadValue(f"there is no {word!r}; {did_you_mean(word, choices)}")
 
-    return BeforeValidator(check)
+def word_of(
+    value: object, choices: Sequence[str], later: Sequence[str] = (), alias: Mapping[str, str] | None = None
+) -> str:
+    """One of some words; those of a later version are refused by name."""
+    if not isinstance(value, str):
+        raise BadValue(f"is {described(value)}; choose from: {', '.join(choices)}")
+    word = (alias or {}).get(value, str(value))
+    if word in choices:
+        return word
+    if word in later:
+        raise BadValue(f"{word} is not supported yet; choose from: {', '.join(choices)}")
+    raise BadValue(f"there is no {word!r}; {did_you_mean(word, choices)}")
 
 
 def or_auto(read: Callable[[object], float]) -> Callable[[object], float | str]:

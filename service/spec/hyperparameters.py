@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, repeats, same, shown
-from search_spaces.scalars import shortened
-from search_spaces.space import Space
-from search_spaces.values import BadValue, number, whole
-from service.errors import did_you_mean
-from service.spec.sections import Training
-from trainers.config import Checked
-from trainers.errors import BadTrainer
-from trainers.registry import Trainer
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, repeats, same, shown
+from goodfit.search_spaces.scalars import shortened
+from goodfit.search_spaces.space import Space
+from goodfit.search_spaces.values import BadValue, number, whole
+from goodfit.service.errors import did_you_mean
+from goodfit.service.spec.sections import Training
+from goodfit.trainers.errors import BadTrainer
+from goodfit.trainers.registry import Trainer
+from goodfit.trainers.training.config import Checked
 
 _MOST_TRIED = 1000  # choices, one after the other
 _EVERY_VALUE = 64  # of a whole-number range are tried, or else its ends

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from search_spaces.document import Document, KeyPath, dotted
-from search_spaces.scalars import shortened
-from service.errors import Problem
+from goodfit.search_spaces.document import Document, KeyPath, dotted
+from goodfit.search_spaces.scalars import shortened
+from goodfit.service.errors import Problem
 
 LONGEST_MESSAGE = 1000  # characters
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.document import DocumentError, KeyPath, dotted, read_text
-from search_spaces.scalars import shortened
-from search_spaces.values import BadValue, described
-from service.errors import Problem
-from service.spec.reaching import SECTIONS
-from service.spec.sentences import TOP
+from goodfit.search_spaces.document import DocumentError, KeyPath, dotted, read_text
+from goodfit.search_spaces.scalars import shortened
+from goodfit.search_spaces.values import BadValue, described
+from goodfit.service.errors import Problem
+from goodfit.service.spec.reaching import SECTIONS
+from goodfit.service.spec.sentences import TOP
 
 MOST = 1000  # of them
 DEEPEST = 16  # parts of a key

@@ -7,17 +7,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search_spaces.document import KeyPath
-from search_spaces.parameters import Fixed
-from search_spaces.parse import parse_fixed, parse_space
-from service.errors import Problem
-from service.spec.checks import unending, unscored
-from service.spec.hyperparameters import check_hyperparameters, suited
-from service.spec.overrides import override
-from service.spec.reaching import check_reaching
-from service.spec.study import StudySpec
-from trainers.errors import TrainersError
-from trainers.registry import resolve
+from goodfit.search_spaces.document import KeyPath
+from goodfit.search_spaces.parameters import Fixed
+from goodfit.search_spaces.parse import parse_fixed, parse_space
+from goodfit.service.errors import Problem
+from goodfit.service.spec.checks import unending, unscored
+from goodfit.service.spec.hyperparameters import check_hyperparameters, suited
+from goodfit.service.spec.overrides import override
+from goodfit.service.spec.reaching import check_reaching
+from goodfit.service.spec.study import StudySpec
+from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.registry import resolve
 
 
 def would_be_taken(spec: StudySpec, overrides: Sequence[str]) -> bool:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
-from search_spaces.parameters import shown
-from search_spaces.values import BadValue, number, whole
-from service.spec.fields import Count, Natural, NotNegative, Number, Section, or_auto, within
+from goodfit.search_spaces.parameters import shown
+from goodfit.search_spaces.values import BadValue, number, whole
+from goodfit.service.spec.fields import Count, Natural, NotNegative, Number, Section, or_auto, within
 
 Epochs = Annotated[Literal["auto"] | int, BeforeValidator(or_auto(within(whole, least=1)))]
 Factor = Annotated[int, BeforeValidator(within(whole, least=2))]

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from search_spaces.parameters import Fixed, Float, Parameter, Value, shown
-from search_spaces.space import Space
-from service.errors import did_you_mean
-from service.spec.data import Augment, Data, Prepare
-from service.spec.fields import Section
-from service.spec.hyperparameters import nearest_to_default, values_of
-from service.spec.sentences import sentences
+from goodfit.search_spaces.parameters import Fixed, Float, Parameter, Value, shown
+from goodfit.search_spaces.space import Space
+from goodfit.service.errors import did_you_mean
+from goodfit.service.spec.data import Augment, Data, Prepare
+from goodfit.service.spec.fields import Section
+from goodfit.service.spec.hyperparameters import nearest_to_default, values_of
+from goodfit.service.spec.sentences import sentences
 
 SECTIONS: dict[str, type[Section]] = {"prepare": Prepare, "augment": Augment}
 _FILES = ("augment.synonyms", "augment.translate")

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-import search_spaces
-from search_spaces.document import (
+from goodfit import search_spaces
+from goodfit.search_spaces.document import (
     MAX_FLAWS,
     MORE,
     Document,
@@ -22,26 +22,26 @@ from search_spaces.document import (
     read_file,
     read_text,
 )
-from search_spaces.files import SpaceFileError, library_file, read_space, told
-from search_spaces.parameters import Value
-from search_spaces.parse import parse_fixed, parse_space
-from search_spaces.space import Space
-from search_spaces.values import BadValue, described, nearest
-from service.errors import Problem, StudyFileError
-from service.spec.checks import Draft, check_draft, find_trainer
-from service.spec.data import Augment, Data
-from service.spec.fields import metric_name, share, study_name, text
-from service.spec.hyperparameters import suited
-from service.spec.origin import Origin
-from service.spec.overrides import override
-from service.spec.pruning import Pruning
-from service.spec.reaching import written
-from service.spec.requirements import absent_packages, is_path, requirements
-from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
-from service.spec.sentences import TOP, sentences, unknown_key
-from service.spec.starting import read_start
-from service.spec.study import StudySpec
-from trainers.registry import Trainer
+from goodfit.search_spaces.files import SpaceFileError, library_file, read_space, told
+from goodfit.search_spaces.parameters import Value
+from goodfit.search_spaces.parse import parse_fixed, parse_space
+from goodfit.search_spaces.space import Space
+from goodfit.search_spaces.values import BadValue, described, nearest
+from goodfit.service.errors import Problem, StudyFileError
+from goodfit.service.spec.checks import Draft, check_draft, find_trainer
+from goodfit.service.spec.data import Augment, Data
+from goodfit.service.spec.fields import metric_name, share, study_name, text
+from goodfit.service.spec.hyperparameters import suited
+from goodfit.service.spec.origin import Origin
+from goodfit.service.spec.overrides import override
+from goodfit.service.spec.pruning import Pruning
+from goodfit.service.spec.reaching import written
+from goodfit.service.spec.requirements import absent_packages, is_path, requirements
+from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sentences import TOP, sentences, unknown_key
+from goodfit.service.spec.starting import read_start
+from goodfit.service.spec.study import StudySpec
+from goodfit.trainers.registry import Trainer
 
 _MODELS: dict[str, type[BaseModel]] = {
     "data": Data,
@@ -248,7 +248,7 @@ class _Reading:
         """Where modules that the study names are found, after the installed ones."""
         if not self._foreign:
             return str(self._base), str(Path.cwd())
-        from trainers.code import module_folders
+        from goodfit.trainers.code import module_folders
 
         return tuple(module_folders(self._base))
 
@@ -289,7 +289,7 @@ class _Reading:
             self._say((name,), "is empty; fill it in or leave it out")
             return
         if name == "objective" and isinstance(values, list):
-            self._say((name,), "several objectives are not there yet; give one {metric: ..., direction: ...}")
+            self._say((name,), "several objectives are not supported yet; give one {metric: ..., direction: ...}")
             return
         if name == "pruning" and not isinstance(values, Mapping):
             self._say((name,), f"is {described(values)}, not a section; write {{method: median}}, for example")
@@ -380,7 +380,7 @@ class _Reading:
         return found
 
     def _is_file(self, source: str) -> bool:
-        from trainers.data import DATASETS, is_path
+        from goodfit.trainers.data import DATASETS, is_path
 
         return is_path(source) or (source not in DATASETS and self._located(source).exists())
 

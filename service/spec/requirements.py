@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from search_spaces.scalars import listed
-from search_spaces.values import BadValue
-from service.spec.fields import names
+from goodfit.search_spaces.scalars import listed
+from goodfit.search_spaces.values import BadValue
+from goodfit.service.spec.fields import names
 
 MOST = 500  # of them
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from search_spaces.parameters import shown
-from search_spaces.values import BadValue, described, number, whole
-from service.spec.fields import (
+from goodfit.search_spaces.parameters import shown
+from goodfit.search_spaces.values import BadValue, described, number, whole
+from goodfit.service.extensions import SAMPLERS, added
+from goodfit.service.spec.fields import (
     Count,
     Flag,
     Metric,
@@ -23,6 +24,7 @@ from service.spec.fields import (
     or_auto,
     text,
     within,
+    word_of,
 )
 
 SEARCH_METHODS = ("grid", "random", "bayesian")
@@ -51,17 +53,31 @@ def _configurations(value: object) -> tuple[dict[str, Any], ...]:
     return tuple({str(key): item for key, item in one.items()} for one in value)
 
 
+def _search_method(value: object) -> str:
+    return word_of(value, (*SEARCH_METHODS, *added(SAMPLERS)), later=SEARCH_LATER, alias={"tpe": "bayesian"})
+
+
+def _options(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadValue(f"is {described(value)}, not a mapping such as {{step: 0.1}}")
+    return {str(key): item for key, item in value.items()}
+
+
 class Search(Section):
     """Who proposes the configurations."""
 
-    method: Annotated[
-        Literal["grid", "random", "bayesian"],
-        one_of(*SEARCH_METHODS, later=SEARCH_LATER, alias={"tpe": "bayesian"}),
-    ] = "bayesian"
+    method: Annotated[str, BeforeValidator(_search_method)] = "bayesian"
+    options: Annotated[Mapping[str, Any], BeforeValidator(_options)] = Field(default_factory=dict)  # of an added method
     seed: Seed = 0
     try_defaults: Flag = True
     start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = ()  # are tried first
     repeats: Flag = False  # whether to go on when all configurations were tried
+
+    @model_validator(mode="after")
+    def _options_of_added(self) -> Search:
+        if self.options and self.method in SEARCH_METHODS:
+            raise BadValue(f"options are for methods that a package adds; {self.method} takes none")
+        return self
 
 
 class Training(Section):
@@ -95,7 +111,7 @@ class Budget(Section):
 def _lone(value: object) -> int:
     width = within(whole, least=1)(value)
     if width > 1:
-        raise BadValue(f"is {shown(width)}; packs wider than 1 are not there yet: write auto or 1")
+        raise BadValue(f"is {shown(width)}; packs wider than 1 are not supported yet: write auto or 1")
     return 1
 
 
@@ -122,7 +138,7 @@ def _amount(name: object, value: object) -> float:
     return amount
 
 
-# Ray's own resources, which are not to be had under other keys.
+# Resources that have keys of their own.
 _OWN_KEYS: dict[object, str] = {
     "CPU": "write `cpus:`",
     "GPU": "write `gpus:`",

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from search_spaces.document import KeyPath, dotted
-from search_spaces.values import described
-from service.errors import did_you_mean
-from service.spec.data import Augment, Data, Prepare, Split, Tokens
-from service.spec.pruning import METHODS, WRAPPED
-from service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.search_spaces.document import KeyPath, dotted
+from goodfit.search_spaces.values import described
+from goodfit.service.errors import did_you_mean
+from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
+from goodfit.service.spec.pruning import METHODS, WRAPPED
+from goodfit.service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
 
 TOP = (
     "name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources",
@@ -66,7 +66,7 @@ def unknown_key(path: KeyPath, known: Iterable[str]) -> str:
     *section, key = (str(part) for part in path)
     later = LATER.get((*section, key))
     if later:
-        return f"{later} is not there yet; leave {key} out"
+        return f"{later} is not supported yet; leave {key} out"
     homes = [dotted(home) for home, model in SECTIONS.items() if key in model.model_fields and list(home) != section]
     if key in _OTHER_NAMES:
         return f"unknown key; {_OTHER_NAMES[key]}"

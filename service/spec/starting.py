@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search_spaces.conditions import Problem
-from search_spaces.document import KeyPath
-from search_spaces.parameters import Fixed, Float, Int, Parameter, Value, meets, shown
-from search_spaces.scalars import identity
-from search_spaces.space import Space
-from search_spaces.values import BadValue, any_value, nearest, number, whole
+from goodfit.search_spaces.conditions import Problem
+from goodfit.search_spaces.document import KeyPath
+from goodfit.search_spaces.parameters import Fixed, Float, Int, Parameter, Value, meets, shown
+from goodfit.search_spaces.scalars import identity
+from goodfit.search_spaces.space import Space
+from goodfit.search_spaces.values import BadValue, any_value, nearest, number, whole
 
 AT = ("search", "start_from")
 

@@ -13,18 +13,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr, ValidationError
 
-from search_spaces.parameters import Fixed, Value, shown
-from search_spaces.parse import from_list, to_list
-from search_spaces.space import Space
-from service.errors import Problem, StudyFileError
-from service.spec.data import Data
-from service.spec.fields import Name, Section, Share, Text
-from service.spec.origin import Origin
-from service.spec.pruning import NoPruning, Pruning
-from service.spec.reaching import own_values, reached, reaching
-from service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
-from service.spec.sentences import sentences
-from trainers.messages import AugmentSpec, DataSpec, TokenSpec
+from goodfit.search_spaces.parameters import Fixed, Value, shown
+from goodfit.search_spaces.parse import from_list, to_list
+from goodfit.search_spaces.space import Space
+from goodfit.service.errors import Problem, StudyFileError
+from goodfit.service.spec.data import Data
+from goodfit.service.spec.fields import Name, Section, Share, Text
+from goodfit.service.spec.origin import Origin
+from goodfit.service.spec.pruning import NoPruning, Pruning
+from goodfit.service.spec.reaching import own_values, reached, reaching
+from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sentences import sentences
+from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 
 
 def _as_space(value: object) -> object:

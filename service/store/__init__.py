@@ -5,9 +5,9 @@ tables.py, columns.py, rows.py      what lies where | opening.py, migrations/  h
 mirroring.py   one mirror a study | faults.py   a database's errors in words | patience.py   outlasting them
 """
 
-from service.store.access import SqlAccess
-from service.store.opening import upgrade_database
-from service.store.patience import PatientStore, open_store
-from service.store.sql import LOCAL, SqlStore
+from goodfit.service.store.access import SqlAccess
+from goodfit.service.store.opening import upgrade_database
+from goodfit.service.store.patience import PatientStore, open_store
+from goodfit.service.store.sql import LOCAL, SqlStore
 
 __all__ = ["LOCAL", "PatientStore", "SqlAccess", "SqlStore", "open_store", "upgrade_database"]

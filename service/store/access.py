@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, insert, select, update
 
-from service.errors import InputError
-from service.records import AuditEntry, Token
-from service.store.tables import audit, tokens
+from goodfit.service.errors import InputError
+from goodfit.service.records import AuditEntry, Token
+from goodfit.service.store.tables import audit, tokens
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from service.store.sql import SqlStore
+    from goodfit.service.store.sql import SqlStore
 
 _TOKEN = (
     tokens.c.id,

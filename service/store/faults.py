@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
-from service.errors import GoodfitError, HomeError, Unreachable
+from goodfit.service.errors import GoodfitError, HomeError, Unreachable
 
 BUSY_SECONDS = 30  # how long a writer waits for another before it gives up
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, update
 
-from service.errors import Fenced, StudyHeld, UnknownStudy
-from service.records import Lease
-from service.store.tables import leases, studies
+from goodfit.service.errors import Fenced, StudyHeld, UnknownStudy
+from goodfit.service.records import Lease
+from goodfit.service.store.tables import leases, studies
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, null, or_, select
 
-from service.ports import Tally
-from service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
-from service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
-from service.store.tables import ahead, leases, studies, trials
+from goodfit.service.ports import Tally
+from goodfit.service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
+from goodfit.service.store.tables import ahead, leases, studies, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select

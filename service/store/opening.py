@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from service.errors import HomeError
-from service.store.faults import BUSY_SECONDS, translated
-from service.store.tables import metadata
+from goodfit.service.errors import HomeError
+from goodfit.service.store.faults import BUSY_SECONDS, translated
+from goodfit.service.store.tables import metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -151,7 +151,7 @@ def _prepare(database: Database, *, upgrades: bool) -> str | None:
         if version is None:
             _refuse_strangers(connection, database.place)
         if version != REVISIONS[-1]:  # else another process was quicker
-            from service.store.migrations import upgrade
+            from goodfit.service.store.migrations import upgrade
 
             upgrade(connection, VERSION_TABLE)
     return version

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from service.errors import Fenced, Unreachable
-from service.records import Lease
-from service.store.opening import Database, open_database
-from service.store.sql import SqlStore
+from goodfit.service.errors import Fenced, Unreachable
+from goodfit.service.records import Lease
+from goodfit.service.store.opening import Database, open_database
+from goodfit.service.store.sql import SqlStore
 
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds; doubled with each failure

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from service.records import Report, Study, Trial
-from service.store.tables import MIRROR, reports, studies, trials
+from goodfit.service.records import Report, Study, Trial
+from goodfit.service.store.tables import MIRROR, reports, studies, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import Table

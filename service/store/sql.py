@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from service.errors import NameTaken, UnknownStudy, did_you_mean
-from service.ports import Tally
-from service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
-from service.store import leasing, listing, mirroring
-from service.store.access import note
-from service.store.faults import translated
-from service.store.opening import Database
-from service.store.rows import (
+from goodfit.service.errors import NameTaken, UnknownStudy, did_you_mean
+from goodfit.service.ports import Tally
+from goodfit.service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
+from goodfit.service.store import leasing, listing, mirroring
+from goodfit.service.store.access import note
+from goodfit.service.store.faults import translated
+from goodfit.service.store.opening import Database
+from goodfit.service.store.rows import (
     REPORT_COLUMNS,
     STUDY_COLUMNS,
     STUDY_MIRROR,
@@ -33,7 +33,7 @@ from service.store.rows import (
     study_row,
     trial_rows,
 )
-from service.store.tables import ahead, leases, reports, studies, study_files, trials
+from goodfit.service.store.tables import ahead, leases, reports, studies, study_files, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection

@@ -19,8 +19,8 @@ from sqlalchemy import (
     or_,
 )
 
-from service.records import Failure, Role, StudyState, TrialState, Verdict
-from service.store.columns import Choice, Json, Line, Number
+from goodfit.service.records import Failure, Role, StudyState, TrialState, Verdict
+from goodfit.service.store.columns import Choice, Json, Line, Number
 
 # Constraints have names, so that a later migration can change them on both databases.
 metadata = MetaData(

@@ -5,11 +5,11 @@ record, experiment.py finds a study's experiment, database.py makes MLflow's fil
 mirror beside the training, ui.py opens MLflow's pages.
 """
 
-from service.tracker.champion import ModelExport
-from service.tracker.experiment import prepare, remove_study
-from service.tracker.mirror import Mirror
-from service.tracker.process import MlflowTracker, read_private, run_mirror
-from service.tracker.ui import ui_command, ui_link
+from goodfit.service.tracker.champion import ModelExport
+from goodfit.service.tracker.experiment import prepare, remove_study
+from goodfit.service.tracker.mirror import Mirror
+from goodfit.service.tracker.process import MlflowTracker, read_private, run_mirror
+from goodfit.service.tracker.ui import ui_command, ui_link
 
 __all__ = [
     "Mirror",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from service.tracker.experiment import client_of, told
+from goodfit.service.tracker.experiment import client_of, told
 
 if __name__ == "__main__":
     try:

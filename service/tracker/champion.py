@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from service.errors import TrackingError
-from service.records import Study, Trial
-from service.tracker.content import identity
-from service.tracker.experiment import Experiment, error_code, names
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Study, Trial
+from goodfit.service.tracker.content import identity
+from goodfit.service.tracker.experiment import Experiment, error_code, names
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,7 +39,7 @@ class ModelExport:
     path: Path
     inputs: Any
     outputs: Any
-    loader_module: str = "trainers.predictor"
+    loader_module: str = "goodfit.trainers.prediction.model_folder"
     pip_requirements: tuple[str, ...] = ()
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.diagnosis.confirmation import best_first
-from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
-from trainers.errors import Damaged
-from trainers.mlflow_calls import FILE, read_notes
-from trainers.readable import json_text, readable
+from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
+from goodfit.trainers.errors import Damaged
+from goodfit.trainers.readable import json_text, readable
+from goodfit.trainers.worker.mlflow_notes import FILE, read_notes
 
 # MLflow's own limits (mlflow/utils/validation.py, 3.17)
 NAME_LENGTH = 250

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.errors import TrackingError
+from goodfit.service.errors import TrackingError
 
 FULL = "database or disk is full"  # what SQLite says
 NO_ROOM = "no room is left on its disk; what is missing is sent once there is room again"
 _SQLITE = "sqlite:///"
 # In a process of its own: MLflow keeps connections to a file that it failed to fill, and there may be another try.
-MAKE_TABLES = (sys.executable, "-P", "-W", "ignore", "-m", "service.tracker")
+MAKE_TABLES = (sys.executable, "-P", "-W", "ignore", "-m", "goodfit.service.tracker")
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:

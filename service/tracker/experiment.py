@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import TrackingError
-from service.records import Study
-from service.tracker.content import identity
-from service.tracker.database import FULL, NO_ROOM, make_sqlite, sqlite_file
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Study
+from goodfit.service.tracker.content import identity
+from goodfit.service.tracker.database import FULL, NO_ROOM, make_sqlite, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import GoodfitError, TrackingError
-from service.ports import Store
-from service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
-from service.tracker import content
-from service.tracker.champion import ExportModel, publish
-from service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, shown, told
-from service.tracker.run import MirroredRun
-from service.tracker.transaction import one_transaction
+from goodfit.service.errors import GoodfitError, TrackingError
+from goodfit.service.ports import Store
+from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.tracker import content
+from goodfit.service.tracker.champion import ExportModel, publish
+from goodfit.service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, shown, told
+from goodfit.service.tracker.run import MirroredRun
+from goodfit.service.tracker.transaction import one_transaction
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

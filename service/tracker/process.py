@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from service.errors import TrackingError, UnknownStudy, Unreachable
-from service.tracker.experiment import ENVIRONMENT
+from goodfit.service.errors import TrackingError, UnknownStudy, Unreachable
+from goodfit.service.tracker.experiment import ENVIRONMENT
 
 PERIOD = 2.0  # seconds between pushes while trials run
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # after a failure; doubled with each

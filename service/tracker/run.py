@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from service.tracker.content import Point
+from goodfit.service.tracker.content import Point
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from service.errors import GoodfitError, TrackingError
+from goodfit.service.errors import GoodfitError, TrackingError
 
 
 @contextlib.contextmanager

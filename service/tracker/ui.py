@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from service.tracker.experiment import ENVIRONMENT
+from goodfit.service.tracker.experiment import ENVIRONMENT
 
 # It opens in its GenAI mode otherwise; and charts say more than the table.
 VIEW = "workflowType=machine_learning&compareRunsMode=CHART"

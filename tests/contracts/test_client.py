@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.client import Studies, wire
-from service.errors import (
+from goodfit.service.client import Studies, wire
+from goodfit.service.errors import (
     GoodfitError,
     IllegalChange,
     InputError,
@@ -23,7 +23,7 @@ from service.errors import (
     TrainerError,
     UnknownStudy,
 )
-from service.records import StudyState, TrialState
+from goodfit.service.records import StudyState, TrialState
 from tests.serving import NOW, VALUES, Place, filled, place, some_trials
 from tests.storing import remove
 
@@ -100,7 +100,7 @@ def test_trials_come_back_to_the_last_bit(studies: Studies) -> None:
 
 
 def test_trials_are_filtered_and_paged(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client.handles.PAGE", 2)
+    monkeypatch.setattr("goodfit.service.client.handles.PAGE", 2)
     study = studies["digits"]
     assert [trial.number for trial in study.records()] == [0, 1, 2, 3, 4, 5]
     assert [trial.number for trial in study.records("failed")] == [3, 4]
@@ -218,7 +218,7 @@ def test_a_finished_study_is_watched_in_one_look(studies: Studies) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_running_study_is_watched_to_its_end(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.server.events.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("goodfit.service.server.events.LOOK_SECONDS", 0.01)
     at = place(tmp_path)
     study = at.study(queued=NOW)
     trials, reports = some_trials()
@@ -249,7 +249,7 @@ def test_a_running_study_is_watched_to_its_end(kind: str, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_study_that_is_removed_ends_its_watch(kind: str, at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.server.events.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("goodfit.service.server.events.LOOK_SECONDS", 0.01)
     at.study("other", queued=NOW)
     real = at.store.top
     monkeypatch.setattr(at.store, "top", lambda *a: [real(*a), remove(at.store, "other")][0])
@@ -355,7 +355,7 @@ def test_tokens_are_made_listed_and_revoked(studies: Studies) -> None:
 def test_studies_are_listed_by_state_and_submitter(
     studies: Studies, at: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.client.handles.PAGE", 2)
+    monkeypatch.setattr("goodfit.service.client.handles.PAGE", 2)
     for number in range(3):
         at.study(f"more-{number}", queued=NOW, submitter="bob")
     assert len(studies) == 4

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from service.errors import InputError
-from service.local_executor import LocalExecutor
-from service.ports import ALONE, Claim, Executor, Sharing
-from service.ray_executor import Cluster, RayExecutor, Share
+from goodfit.service.errors import InputError
+from goodfit.service.local_executor import LocalExecutor
+from goodfit.service.ports import ALONE, Claim, Executor, Sharing
+from goodfit.service.ray_executor import Cluster, RayExecutor, Share
+from goodfit.service.spec.sections import Resources
+from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.worker.worker import Setup
 from tests import zoo
-from trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
-from trainers.worker import Setup
 
 Open = Callable[..., Executor]
 PATIENCE = 60.0
@@ -30,11 +31,22 @@ def cluster() -> Iterator[Cluster]:
     cluster.close()
 
 
-@pytest.fixture(params=["local", "ray"])
+@pytest.fixture
+def process_pool(monkeypatch: pytest.MonkeyPatch) -> Callable[[Setup], Executor]:
+    """The executor of the example package, with one process."""
+    monkeypatch.syspath_prepend(Path(zoo.__file__).parents[1] / "examples" / "extensions")
+    from process_pool import ProcessPool
+
+    return lambda setup: ProcessPool(setup, Resources(parallel=1))
+
+
+@pytest.fixture(params=["local", "ray", "processes"])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     setup = Setup(zoo.named("curve"), None)
     if request.param == "local":
         opened: Executor = LocalExecutor(setup)
+    elif request.param == "processes":
+        opened = request.getfixturevalue("process_pool")(setup)
     else:
         opened = RayExecutor(request.getfixturevalue("cluster"), setup, Share(cpus=1, parallel=1))
     until_there(opened)

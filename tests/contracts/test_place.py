@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from goodfit.trainers.artifacts.object_store import RemotePlace
+from goodfit.trainers.artifacts.places import FolderPlace, Place, place_of
+from goodfit.trainers.artifacts.sync import Keeper
+from goodfit.trainers.errors import PlaceAway, UnknownPlace
 from tests.s3 import s3_server
-from trainers.errors import PlaceAway, UnknownPlace
-from trainers.keeper import Keeper
-from trainers.object_store import RemotePlace
-from trainers.place import FolderPlace, Place, place_of
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_a_store_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(UnknownPlace, match=r"^ftpx://there: a folder or s3://BUCKET/PREFIX, please"):
+    with pytest.raises(UnknownPlace, match=r"^ftpx://there: give a folder or s3://BUCKET/PREFIX"):
         place_of("ftpx://there")
 
 
@@ -236,7 +236,7 @@ def test_a_folder_needs_no_library(tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys\nfrom pathlib import Path\nfrom trainers.place import place_of\n"
+        "import sys\nfrom pathlib import Path\nfrom goodfit.trainers.artifacts.places import place_of\n"
         f"place_of({str(tmp_path)!r}).put(Path(sys.executable), 'a')\nprint('fsspec' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

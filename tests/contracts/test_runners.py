@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.ports import Runners
-from service.ray_executor import Cluster
-from service.ray_runners import RayRunners
-from service.records import Lease, Study
+from goodfit.service.ports import Runners
+from goodfit.service.ray_executor import Cluster
+from goodfit.service.ray_runners import RayRunners
+from goodfit.service.records import Lease, Study
 from tests import ray_work
 from tests.e2e.cli import until
 

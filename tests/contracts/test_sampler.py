@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_spaces.space import Float, Int, Space
-from service.records import Report, Trial, TrialState
+from goodfit.search_spaces.space import Float, Int, Space
+from goodfit.service.records import Report, Trial, TrialState
 from tests.sampling import CONDITIONAL, EPOCHS, FINITE, FLAT, METRIC, Recorder, a_sampler
 
 GRID = Space((Float("learning_rate", 0.1, 1.0, points=4), Int("depth", 1, 9)))

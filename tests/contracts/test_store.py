@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced, GoodfitError, NameTaken, UnknownStudy
-from service.ports import Store
-from service.records import Batch, Failure, Lease, Report, Study, StudyState, Trial, TrialState, Verdict
-from service.store import open_store
+from goodfit.service.errors import Fenced, GoodfitError, NameTaken, UnknownStudy
+from goodfit.service.ports import Store
+from goodfit.service.records import Batch, Failure, Lease, Report, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.store import open_store
 from tests.storing import remove
 
 

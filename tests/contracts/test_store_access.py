@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import Fenced, InputError, NameTaken
-from service.ports import Access, Store
-from service.records import Batch, Role, Study, StudyState, Token
-from service.store import open_store
-from service.store.access import SqlAccess
-from service.store.sql import SqlStore
+from goodfit.service.errors import Fenced, InputError, NameTaken
+from goodfit.service.ports import Access, Store
+from goodfit.service.records import Batch, Role, Study, StudyState, Token
+from goodfit.service.store import open_store
+from goodfit.service.store.access import SqlAccess
+from goodfit.service.store.sql import SqlStore
 from tests.storing import remove
 
 ADMIN = Token("t1", "ana", Role.ADMIN, created=10.0, created_by="root@host", expires=100.5)

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
-from service.errors import Fenced, StudyHeld, UnknownStudy
-from service.ports import Store
-from service.records import Batch, Lease, Report, Study, Trial
-from service.store import open_store
+from goodfit.service.errors import Fenced, StudyHeld, UnknownStudy
+from goodfit.service.ports import Store
+from goodfit.service.records import Batch, Lease, Report, Study, Trial
+from goodfit.service.store import open_store
 from tests.storing import remove
 
 TTL = 30.0

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from service.errors import Fenced, StudyHeld
-from service.ports import Store
-from service.records import Batch, Lease, Study, Trial
-from service.store import open_store
+from goodfit.service.errors import Fenced, StudyHeld
+from goodfit.service.ports import Store
+from goodfit.service.records import Batch, Lease, Study, Trial
+from goodfit.service.store import open_store
 
 TTL = 30.0
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import UnknownStudy
-from service.ports import Store
-from service.records import Batch, Failure, Lease, Report, Study, Trial, TrialState
-from service.store import open_store
+from goodfit.service.errors import UnknownStudy
+from goodfit.service.ports import Store
+from goodfit.service.records import Batch, Failure, Lease, Report, Study, Trial, TrialState
+from goodfit.service.store import open_store
 from tests.storing import remove
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.ports import Store, Tally
-from service.records import Batch, Failure, Lease, Study, StudyState, Trial, TrialState, Verdict, ranked
-from service.store import open_store
+from goodfit.service.ports import Store, Tally
+from goodfit.service.records import Batch, Failure, Lease, Study, StudyState, Trial, TrialState, Verdict, ranked
+from goodfit.service.store import open_store
 
 COMPLETE, RUNNING, QUEUED, FAILED = TrialState.COMPLETE, TrialState.RUNNING, TrialState.QUEUED, TrialState.FAILED
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced, Unreachable
-from service.records import Batch, Lease, Report, Study, Trial, TrialState
-from service.store import PatientStore, open_store
+from goodfit.service.errors import Fenced, Unreachable
+from goodfit.service.records import Batch, Lease, Report, Study, Trial, TrialState
+from goodfit.service.store import PatientStore, open_store
 
 TTL = 30.0
 
@@ -121,8 +121,8 @@ class Flaky(PatientStore):
 
 @pytest.fixture
 def flaky(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Flaky, Clock]]:
-    from service.store.opening import open_database
-    from service.store.sql import SqlStore
+    from goodfit.service.store.opening import open_database
+    from goodfit.service.store.sql import SqlStore
 
     clock = Clock()
     store = Flaky(open_database(database_url), 20.0, clock.sleep, clock)

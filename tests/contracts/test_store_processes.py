@@ -7,13 +7,13 @@ import subprocess
 import sys
 from contextlib import closing
 
-from service.records import Report, StudyState, TrialState
-from service.store import open_store
+from goodfit.service.records import Report, StudyState, TrialState
+from goodfit.service.store import open_store
 
 OPEN_AND_ADD = """
 import sys
-from service.records import Study
-from service.store import open_store
+from goodfit.service.records import Study
+from goodfit.service.store import open_store
 print("ready", flush=True)
 sys.stdin.readline()
 store = open_store(sys.argv[1])
@@ -24,8 +24,8 @@ store.close()
 DIE_INSIDE_A_BATCH = """
 import os, signal, sys
 from collections.abc import Mapping
-from service.records import Batch, Report, Study, StudyState, Trial, TrialState
-from service.store import open_store
+from goodfit.service.records import Batch, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.store import open_store
 
 class Deadly(Mapping):  # read by the store when the batch's trials are written already
     def __getitem__(self, key): raise KeyError(key)

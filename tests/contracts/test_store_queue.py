@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced, StudyHeld
-from service.ports import Store
-from service.records import Batch, Lease, Report, Study, StudyState, Trial, TrialState
-from service.store import open_store
+from goodfit.service.errors import Fenced, StudyHeld
+from goodfit.service.ports import Store
+from goodfit.service.records import Batch, Lease, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.store import open_store
 from tests.storing import remove
 
 TTL = 30.0

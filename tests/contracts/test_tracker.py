@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.ports import Tracker
-from service.tracker import MlflowTracker
+from goodfit.service.ports import Tracker
+from goodfit.service.tracker import MlflowTracker
 from tests.mirror_child import command
 from tests.tracking import Lab, new_mlflow, seen
 

@@ -17,8 +17,8 @@ import pytest
 
 from deploy import compose, plan, postgres, stack
 from deploy.state import Running, State
-from service.records import Study
-from service.store import open_store
+from goodfit.service.records import Study
+from goodfit.service.store import open_store
 
 TEXT = (plan.ROOT / "docs" / "operations.md").read_text()
 COMMANDS = re.findall(r"^docker compose exec -T postgres sh -c '(.*)' ([<>]) (\w+\.dump)$", TEXT, re.MULTILINE)

@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from service.app.checking import check
-from service.spec import StudySpec, read
-from service.spec.data import Augment, Data, Prepare, Split, Tokens
+from goodfit.service.app.checking import check
+from goodfit.service.spec import StudySpec, read
+from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
+from goodfit.trainers.data import DATASETS, load, load_test
+from goodfit.trainers.data.augmenting.variations import KEYS
+from goodfit.trainers.data.reading.raw import MISSING
+from goodfit.trainers.data.reading.tables import TABLES
+from goodfit.trainers.registry import BUILT_IN, resolve
 from tests.trainers.pictures import pixels, saved
-from trainers.data import DATASETS, load, load_test
-from trainers.data.raw import MISSING
-from trainers.data.readers import TABLES
-from trainers.data.varied import KEYS
-from trainers.registry import BUILT_IN, resolve
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
 TEXT = PAGE.read_text(encoding="utf-8")

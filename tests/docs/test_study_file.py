@@ -11,15 +11,15 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
-from search_spaces.document import MAX_CHARACTERS, MAX_DEPTH, MAX_FLAWS, MAX_NODES
-from search_spaces.parse import _COMMON, _KEYS, MOST_PARAMETERS, parse_space
-from search_spaces.ranges import MAX_POINTS
-from search_spaces.space import MOST_POINTS
-from service.spec import read
-from service.spec.fields import LONGEST_TEXT
-from service.spec.pruning import METHODS
-from service.spec.sections import SEARCH_METHODS, Budget, Confirm, Objective, Resources, Search, Training
-from service.spec.sentences import TOP
+from goodfit.search_spaces.document import MAX_CHARACTERS, MAX_DEPTH, MAX_FLAWS, MAX_NODES
+from goodfit.search_spaces.parse import _COMMON, _KEYS, MOST_PARAMETERS, parse_space
+from goodfit.search_spaces.ranges import MAX_POINTS
+from goodfit.search_spaces.space import MOST_POINTS
+from goodfit.service.spec import read
+from goodfit.service.spec.fields import LONGEST_TEXT
+from goodfit.service.spec.pruning import METHODS
+from goodfit.service.spec.sections import SEARCH_METHODS, Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sentences import TOP
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "study_file.md").read_text(encoding="utf-8")

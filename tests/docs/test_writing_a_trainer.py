@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import torch
 
-from search_spaces.parameters import Choice, Float, Int, Value
-from service.spec import StudySpec, read
+from goodfit.search_spaces.parameters import Choice, Float, Int, Value
+from goodfit.service.spec import StudySpec, read
+from goodfit.trainers.messages import Outcome
+from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.trial import Trial
 from tests.training import Line, attempt
-from trainers.messages import Outcome
-from trainers.predictor import load_model, read_facts, save_model
-from trainers.registry import resolve
-from trainers.trial import Trial
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing_a_trainer.md"
 BLOCKS = dict(re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "igno
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Every file of the page in one folder, its package installed; forgotten afterwards."""
     torch.set_num_threads(1)
-    monkeypatch.setattr("trainers.registry._registered", {})
+    monkeypatch.setattr("goodfit.trainers.registry._registered", {})
     monkeypatch.syspath_prepend(tmp_path)
     for name, text in BLOCKS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -145,7 +145,7 @@ def test_the_page_tells_all_that_a_trial_has(folder: Path) -> None:
 
 
 def test_the_page_tells_all_that_the_base_brings(folder: Path) -> None:
-    from trainers.supervised import METRICS, SupervisedConfig
+    from goodfit.trainers.training.supervised import METRICS, SupervisedConfig
 
     text = PAGE.read_text(encoding="utf-8")
     told = set(re.findall(r"`(\w+)`", text))

@@ -45,7 +45,7 @@ class Home:
         self.environment = dict(environment or {})
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "service.cli", "--home", str(self.path), *words]
+        return [sys.executable, "-m", "goodfit.service.cli", "--home", str(self.path), *words]
 
     def env(self) -> dict[str, str]:
         kept = {

@@ -28,13 +28,16 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
-LIBRARIES = (
+GOODFIT = (
     "service.cli.commands", "service.cli.running", "service.cli.tables", "service.client.local", "service.app.running",
     "service.app.diagnosing", "service.local_executor", "service.runner", "service.diagnosis.ped_anova",
     "service.diagnosis.study", "service.report", "service.store", "service.store.migrations", "service.spec",
-    "trainers.worker", "trainers.training", "trainers.supervised", "trainers.data", "scipy.stats",
-    "sklearn.datasets", "pandas", "psycopg", "torch._dynamo",
+    "trainers.worker", "trainers.training", "trainers.supervised", "trainers.data",
 )  # fmt: skip
+LIBRARIES = (
+    *(f"goodfit.{name}" for name in GOODFIT),
+    *("scipy.stats", "sklearn.datasets", "pandas", "psycopg", "torch._dynamo"),
+)
 
 
 def run(
@@ -141,7 +144,7 @@ def _become(asked: Mapping[str, object]) -> None:
     random.seed()
     importlib.import_module("numpy").random.seed()
     try:
-        importlib.import_module("service.cli").main(words)
+        importlib.import_module("goodfit.service.cli").main(words)
     except SystemExit as ended:
         _end(ended.code)
 

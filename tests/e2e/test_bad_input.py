@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service import connect
-from service.errors import GoodfitError
+from goodfit import connect
+from goodfit.service.errors import GoodfitError
 from tests import zoo
 from tests.e2e.cli import Home
 
@@ -61,11 +61,11 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         (5, "low"),
         (6, "log"),
         (7, "maximize"),
-        (8, "not there yet"),
+        (8, "not supported yet"),
         (9, "median"),
         (10, "epochs"),
         (11, "trials"),
-        (12, "not there yet"),
+        (12, "not supported yet"),
     ]:
         assert any(f"bad.yaml:{line}: " in one and words in one for one in said.splitlines()), f"line {line}: {said}"
 
@@ -186,7 +186,7 @@ def test_unknown_words_on_the_command_line(home: Home, words: list[str], said: s
 
 
 def test_a_server_that_is_away_is_named(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "service.cli", "--server", "http://127.0.0.1:1", "ls"]
+    command = [sys.executable, "-m", "goodfit.service.cli", "--server", "http://127.0.0.1:1", "ls"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=Home(tmp_path).env())
     assert done.returncode == 1
     assert "http://127.0.0.1:1 cannot be reached" in done.stderr

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from service import app
-from service.errors import Fenced
-from service.records import Study, StudyState
-from service.settings import Settings
-from service.spec import read
+from goodfit.service import app
+from goodfit.service.errors import Fenced
+from goodfit.service.records import Study, StudyState
+from goodfit.service.settings import Settings
+from goodfit.service.spec import read
 from tests import zoo
 from tests.e2e.cli import Home
 from tests.tracking import empty_mlflow

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service import connect
-from service.tracker.experiment import connect as mlflow_client
+from goodfit import connect
+from goodfit.service.tracker.experiment import connect as mlflow_client
 from tests.e2e.cli import Home, kill_tree, until
 
 pytestmark = pytest.mark.e2e

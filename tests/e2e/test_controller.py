@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced
-from service.records import Batch, Lease, Study, StudyState
-from service.settings import Settings, is_dead
-from service.spec import read
-from service.store import SqlStore, open_store
+from goodfit.service.errors import Fenced
+from goodfit.service.records import Batch, Lease, Study, StudyState
+from goodfit.service.settings import Settings, is_dead
+from goodfit.service.spec import read
+from goodfit.service.store import SqlStore, open_store
 from tests import ray_cluster, zoo
 from tests.e2e.cli import until
 from tests.tracking import empty_mlflow
@@ -45,7 +45,7 @@ class Service:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("GOODFIT_", "MLFLOW_", "RAY_"))}
         with (self.home / "controllers.log").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "service.app", "controller", "--home", str(self.home), "--studies", "4"],
+                [sys.executable, "-m", "goodfit.service.app", "controller", "--home", str(self.home), "--studies", "4"],
                 stdin=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -234,7 +234,7 @@ def test_freed_workers_go_to_the_study_of_the_higher_priority(service: Service) 
 
 def test_a_controller_without_ray_says_so_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "service.app", "controller", "--home", str(tmp_path)],
+        [sys.executable, "-m", "goodfit.service.app", "controller", "--home", str(tmp_path)],
         input="",
         capture_output=True,
         text=True,

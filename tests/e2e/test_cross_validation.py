@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service import connect
+from goodfit import connect
 from tests.e2e.cli import Home, kill_tree, until
 
 # `make test` kills a confirmation and a grid, and stops and resumes folds without the command line.

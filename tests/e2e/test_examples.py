@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service import app
-from service.spec import read
+from goodfit.service import app
+from goodfit.service.spec import read
 from tests.shortened import EXAMPLES, searched, unseen
 
 pytestmark = pytest.mark.e2e

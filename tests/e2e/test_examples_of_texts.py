@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.language import NGram
-from service.client import StudyHandle
+from goodfit.service.client import StudyHandle
+from goodfit.trainers.data.datasets.dates import read_dates
+from goodfit.trainers.data.kinds.corpus import read_corpus
+from goodfit.trainers.data.split import split_rows
 from tests.shortened import searched, unseen
-from trainers.data.corpus import read_corpus
-from trainers.data.dates import read_dates
-from trainers.data.split import split_rows
 
 pytestmark = pytest.mark.e2e
 

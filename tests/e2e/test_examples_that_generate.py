@@ -34,7 +34,7 @@ def test_a_short_training_beats_a_gaussian_fitted_to_the_pixels(
 
 def test_a_policy_balances_the_pole_on_seeds_that_it_never_played(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed")
-    from trainers.rl_environments import TEST_SEEDS, make, play
+    from goodfit.trainers.builtin.rl.environments import TEST_SEEDS, make, play
 
     fixed = "{environment: CartPole-v1, algorithm: ppo, batch_size: 256, episodes: 10}"
     study = searched("rl", tmp_path, "training.epochs=5", "budget.trials=1", f"fixed={fixed}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service import connect
+from goodfit import connect
 from tests.e2e.cli import Home
 from tests.trainers.pictures import CLASSES, folder_of, pixels
 

@@ -17,8 +17,8 @@ import optuna
 import pandas as pd
 import pytest
 
-from service import connect
-from service.errors import HomeError, InputError, UnknownStudy
+from goodfit import connect
+from goodfit.service.errors import HomeError, InputError, UnknownStudy
 from tests import zoo
 from tests.e2e.cli import Home, kill_tree, until
 from tests.tracking import free_port

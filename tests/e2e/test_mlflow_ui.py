@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.diagnosis.picture import learning_curve_svg
-from service.records import TrialState
-from service.tracker import ui_command, ui_link
+from goodfit.service.diagnosis.picture import learning_curve_svg
+from goodfit.service.records import TrialState
+from goodfit.service.tracker import ui_command, ui_link
 from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:

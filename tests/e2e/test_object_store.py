@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service import connect
+from goodfit import connect
+from goodfit.trainers.artifacts.places import place_of
 from tests.e2e.cli import Home
 from tests.s3 import s3_server
-from trainers.place import place_of
 
 pytestmark = pytest.mark.e2e
 

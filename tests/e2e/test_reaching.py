@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from service import connect
+from goodfit import connect
 from tests.e2e.cli import Home
 
 pytestmark = pytest.mark.e2e

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from search_spaces import Choice
-from service.diagnosis import diagnose_trial
-from service.records import Report, StudyState, Trial, TrialState, Verdict
-from service.report import report_html
-from service.tracker import ui_command
+from goodfit.search_spaces import Choice
+from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.records import Report, StudyState, Trial, TrialState, Verdict
+from goodfit.service.report import report_html
+from goodfit.service.tracker import ui_command
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
 from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 

@@ -33,7 +33,14 @@ def goodfit(stack: RealStack, *words: str) -> subprocess.Popen[str]:
     """The command line of a user who has the server's address and a token, and nothing else."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(plan.OURS)}
     environment = {**kept, "GOODFIT_TOKEN": stack.client_environment["GOODFIT_TOKEN"]}
-    command = [sys.executable, "-m", "service.cli", "--server", stack.client_environment["GOODFIT_SERVER"], *words]
+    command = [
+        sys.executable,
+        "-m",
+        "goodfit.service.cli",
+        "--server",
+        stack.client_environment["GOODFIT_SERVER"],
+        *words,
+    ]
     return subprocess.Popen(
         command, cwd=plan.ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service import connect
+from goodfit import connect
 from tests.e2e.cli import Home
 from tests.trainers.tables import customers
 

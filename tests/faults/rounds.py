@@ -21,9 +21,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.client import connect
-from service.errors import Fenced
-from service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
+from goodfit.service.client import connect
+from goodfit.service.errors import Fenced
+from goodfit.service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
 from tests import zoo
 from tests.e2e.cli import Home, until
 from tests.faults.machine import Clock, Disk
@@ -252,7 +252,7 @@ def runner_killed(at: Round) -> None:
 def controller_killed(at: Round) -> None:
     old = at.stack.controller()
     at.stack.send(old, signal.SIGKILL)
-    until(lambda: at.stack.pids("service.app controller") not in ([], [old]), "another controller", 60)
+    until(lambda: at.stack.pids("goodfit.service.app controller") not in ([], [old]), "another controller", 60)
 
 
 def api_killed(at: Round) -> None:

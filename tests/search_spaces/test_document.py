@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.document import BareWord, DocumentError, Flaw, read_file, read_text
+from goodfit.search_spaces.document import BareWord, DocumentError, Flaw, read_file, read_text
 
 
 def flaws_of(text: str) -> list[Flaw]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import search_spaces
-from search_spaces import SpaceFileError
-from search_spaces.files import read_space
-from trainers.registry import BUILT_IN, resolve
+from goodfit import search_spaces
+from goodfit.search_spaces import SpaceFileError
+from goodfit.search_spaces.files import read_space
+from goodfit.trainers.registry import BUILT_IN, resolve
 
 
 def test_every_built_in_trainer_has_a_space():

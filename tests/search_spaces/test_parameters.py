@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution, IntDistribution
 
-from search_spaces.parameters import Choice, Fixed, Float, Int
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int
 
 
 def grid_of(parameter: Float | Int | Choice | Fixed) -> list[object]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from search_spaces import Choice, Fixed, Float, Int, Space
-from search_spaces.document import read_text
-from search_spaces.parse import from_list, parse_fixed, parse_space, to_list
+from goodfit.search_spaces import Choice, Fixed, Float, Int, Space
+from goodfit.search_spaces.document import read_text
+from goodfit.search_spaces.parse import from_list, parse_fixed, parse_space, to_list
 from tests.random_spaces import spaces
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.shuffle import Shuffle
+from goodfit.search_spaces.shuffle import Shuffle
 
 
 @given(st.integers(1, 300), st.integers(0, 2**32))

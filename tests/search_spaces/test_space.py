@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces import Choice, Fixed, Float, Int, Space
+from goodfit.search_spaces import Choice, Fixed, Float, Int, Space
 from tests.random_spaces import spaces
 
 NESTED = Space(

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.app.answering import enough_for_best, how_it_was_lost
-from service.diagnosis.confirmation import best_first
-from service.records import Failure, StudyState, Trial, TrialState, ranked
+from goodfit.service.app.answering import enough_for_best, how_it_was_lost
+from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.records import Failure, StudyState, Trial, TrialState, ranked
 
 METRIC = "val/accuracy"
 VALUES = st.sampled_from([0.1, 0.5, 0.5, 0.7, 0.9, float("inf"), -1.0, None])

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from service import app, cli
-from service.cli import base
-from service.cli.live import Live, Plain, Scale
-from service.cli.tables import cause, gap_note, trials_csv
-from service.errors import GoodfitError
-from service.progress import Progress
-from service.records import Report, Trial, TrialState
+from goodfit.service import app, cli
+from goodfit.service.cli import base
+from goodfit.service.cli.live import Live, Plain, Scale
+from goodfit.service.cli.tables import cause, gap_note, trials_csv
+from goodfit.service.errors import GoodfitError
+from goodfit.service.progress import Progress
+from goodfit.service.records import Report, Trial, TrialState
 from tests import zoo
 
 
@@ -56,7 +56,9 @@ def test_a_ctrl_c_while_the_commands_are_imported_ends_with_130(
 
 
 def test_the_entry_point_imports_little_before_it_can_catch_a_ctrl_c() -> None:
-    script = "import sys, service.cli; print(*{'yaml', 'typer', 'pydantic', 'service.errors'} & set(sys.modules))"
+    script = (
+        "import sys, service.cli; print(*{'yaml', 'typer', 'pydantic', 'goodfit.service.errors'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.cli.data import print_report
+from goodfit.service.cli.data import print_report
 
 
 def test_a_report_on_very_many_columns_and_classes_shows_what_is_remarkable_among_them(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from service.app.diagnosing import _baseline, _default_trial
-from service.cli.diagnosing import print_health
-from service.cli.tables import number
-from service.records import Trial, TrialState
-from service.spec import StudySpec
+from goodfit.service.app.diagnosing import _baseline, _default_trial
+from goodfit.service.cli.diagnosing import print_health
+from goodfit.service.cli.tables import number
+from goodfit.service.records import Trial, TrialState
+from goodfit.service.spec import StudySpec
 
 
 @pytest.mark.parametrize(

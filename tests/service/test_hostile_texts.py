@@ -10,13 +10,13 @@ import pytest
 from rich.live import Live
 from rich.text import Text
 
-from service.cli.base import print_json
-from service.cli.console import SafeConsole
-from service.cli.data import print_report
-from service.cli.showing import line
-from service.cli.tables import LAID_OUT, number, show, table, to_yaml
-from service.spec.fields import metric_name
-from trainers.readable import readable, readable_streams
+from goodfit.service.cli.base import print_json
+from goodfit.service.cli.console import SafeConsole
+from goodfit.service.cli.data import print_report
+from goodfit.service.cli.showing import line
+from goodfit.service.cli.tables import LAID_OUT, number, show, table, to_yaml
+from goodfit.service.spec.fields import metric_name
+from goodfit.trainers.readable import readable, readable_streams
 
 EVIL = (
     "\x1b[31mred\x1b[0m", "\x1b]8;;http://evil\x1b\\link\x1b]8;;\x07", "rtl\u202eabc", "cr\r\nlf", "nul\x00", "\x9b2J",

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from service.app.inputs import inputs_of, settle_inputs
-from service.app.running import Options, _settled
-from service.diagnosis.health.inputs import mixed_inputs, ranges
-from service.errors import DataError
-from service.records import Batch, Study, Trial, TrialState
-from service.settings import Settings
-from service.spec import from_mapping
-from service.store import open_store
-from service.store.sql import SqlStore
-from trainers.code import Code
+from goodfit.service.app.inputs import inputs_of, settle_inputs
+from goodfit.service.app.running import Options, _settled
+from goodfit.service.diagnosis.health.inputs import mixed_inputs, ranges
+from goodfit.service.errors import DataError
+from goodfit.service.records import Batch, Study, Trial, TrialState
+from goodfit.service.settings import Settings
+from goodfit.service.spec import from_mapping
+from goodfit.service.store import open_store
+from goodfit.service.store.sql import SqlStore
+from goodfit.trainers.code import Code
 
 COMPLETE = Trial(0, {}, 1, state=TrialState.COMPLETE, value=0.5)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from service.app.keeping import Keeping, superfluous
-from service.app.models import load_model
-from service.errors import TrainerError
-from service.records import Failure, StudyState, Trial, TrialState
-from service.settings import Settings
+from goodfit.service.app.keeping import Keeping, superfluous
+from goodfit.service.app.models import load_model
+from goodfit.service.errors import TrainerError
+from goodfit.service.records import Failure, StudyState, Trial, TrialState
+from goodfit.service.settings import Settings
+from goodfit.trainers.artifacts.places import FolderPlace
 from tests.serving import NOW, Place, spec_of
-from trainers.place import FolderPlace
 
 FILES = ("best.pt", "facts.json", "last.pt", "log.txt")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from service.app.directions import usual_direction
-from service.app.notes import approximately, expected_complete, notes_of
-from service.settings import Settings
-from service.spec import StudySpec, read
+from goodfit.service.app.directions import usual_direction
+from goodfit.service.app.notes import approximately, expected_complete, notes_of
+from goodfit.service.settings import Settings
+from goodfit.service.spec import StudySpec, read
 
 PLAIN = {
     "space": "{rate: {type: float, low: 0, high: 1}, depth: {type: int, low: 1, high: 4}}",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from service import app
-from service.app.places import MARK, settle_place
-from service.errors import HomeError
-from service.records import Study
-from service.settings import Settings
+from goodfit.service import app
+from goodfit.service.app.places import MARK, settle_place
+from goodfit.service.errors import HomeError
+from goodfit.service.records import Study
+from goodfit.service.settings import Settings
+from goodfit.trainers.artifacts.places import FolderPlace
 from tests.serving import NOW, Place
-from trainers.place import FolderPlace
 
 
 def home(folder: Path, name: str = "home", artifacts: Path | str | None = None, now: float = NOW) -> Place:
@@ -56,7 +56,7 @@ def test_a_study_has_the_folder_of_its_name_and_keeps_it(tmp_path: Path) -> None
 def test_two_homes_that_share_a_place_touch_nothing_of_each_other(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.tracker.remove_study", lambda *_: None)
+    monkeypatch.setattr("goodfit.service.tracker.remove_study", lambda *_: None)
     shared = tmp_path / "shared" if kind == "folder" else f"memory://{tmp_path.name}"
     here, there = home(tmp_path, "here", shared), home(tmp_path, "there", shared, now=NOW + 1)
     mine, yours = settled(here), settled(there)
@@ -111,7 +111,7 @@ def test_a_folder_that_somebody_else_took_meanwhile_is_left_to_them(tmp_path: Pa
 
 
 def test_a_study_that_never_ran_removes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.tracker.remove_study", lambda *_: None)
+    monkeypatch.setattr("goodfit.service.tracker.remove_study", lambda *_: None)
     at = home(tmp_path)
     left(at, at.study("digits"), "somebody else's")
     app.remove_study(at.settings, at.store, "digits", NOW)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import InputError
-from service.ports import Claim, Sharing
-from service.ray_executor.fitting import Share, require_room, room, seats_wanted
-from service.settings import Settings
+from goodfit.service.errors import InputError
+from goodfit.service.ports import Claim, Sharing
+from goodfit.service.ray_executor.fitting import Share, require_room, room, seats_wanted
+from goodfit.service.settings import Settings
 
 TWO = [{"CPU": 1.5, "GPU": 1.0}, {"CPU": 1.5, "tpu": 2.0}]
 

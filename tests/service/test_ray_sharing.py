@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.ports import Claim
-from service.ray_executor.sharing import divided
+from goodfit.service.ports import Claim
+from goodfit.service.ray_executor.sharing import divided
 
 FOUR = [{"CPU": 2.0}, {"CPU": 2.0}]
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from service import app
-from service.errors import Fenced, StudyHeld
-from service.records import Lease
-from service.store import SqlStore
+from goodfit.service import app
+from goodfit.service.errors import Fenced, StudyHeld
+from goodfit.service.records import Lease
+from goodfit.service.store import SqlStore
 from tests.serving import NOW, Place, place
 
 
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr("service.tracker.remove_study", lambda *_: None)  # MLflow has tests of its own
+    monkeypatch.setattr("goodfit.service.tracker.remove_study", lambda *_: None)  # MLflow has tests of its own
     made = place(tmp_path)
     made.study(folder="digits")
     folder = made.settings.home / "studies" / "digits" / "trials" / "00000"
@@ -55,7 +55,7 @@ def test_a_removal_that_takes_too_long_leaves_the_study_to_who_has_it_now(
     def slow(*_: object) -> None:
         at.store.acquire(at.store.study("digits").id, "another:1:1", NOW + 1e6, 30.0, lambda _: False)
 
-    monkeypatch.setattr("service.tracker.remove_study", slow)
+    monkeypatch.setattr("goodfit.service.tracker.remove_study", slow)
     with pytest.raises(Fenced):
         app.remove_study(at.settings, at.store, "digits", NOW)
     assert at.store.study("digits").name == "digits"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from search_spaces import Choice
-from service.records import Report, StudyState, Trial, TrialState, Verdict
-from service.report import report_html
+from goodfit.search_spaces import Choice
+from goodfit.service.records import Report, StudyState, Trial, TrialState, Verdict
+from goodfit.service.report import report_html
 from tests.reporting import EVIL, METRIC, gathered, simulate, spec_of
 
 SECTIONS = ("answer", "confirmation", "health", "history", "curves", "parallel", "drivers", "map", "trials")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.cli.diagnosing import answer, print_diagnosis
-from service.diagnosis.health import Facts
-from service.diagnosis.study import diagnose_study
-from service.records import Study, StudyState, Trial, TrialState
-from service.report.answer import answer_of
-from service.spec import StudySpec
+from goodfit.service.cli.diagnosing import answer, print_diagnosis
+from goodfit.service.diagnosis.health import Facts
+from goodfit.service.diagnosis.study import diagnose_study
+from goodfit.service.records import Study, StudyState, Trial, TrialState
+from goodfit.service.report.answer import answer_of
+from goodfit.service.spec import StudySpec
 
 STUDY = Study("q", {}, "", 0.0, state=StudyState.DONE)
 SPEC = StudySpec.from_dict(

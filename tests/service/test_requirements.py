@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.app.checking import check
-from service.app.code import pip_environment
-from service.errors import StudyFileError, TrainerError
-from service.ray_runners import RayRunners
-from service.records import Lease, Study
-from service.spec import StudySpec, absent_packages, from_mapping
+from goodfit.service.app.checking import check
+from goodfit.service.app.code import pip_environment
+from goodfit.service.errors import StudyFileError, TrainerError
+from goodfit.service.ray_runners import RayRunners
+from goodfit.service.records import Lease, Study
+from goodfit.service.spec import StudySpec, absent_packages, from_mapping
 
 VALUES: dict[str, Any] = {
     "name": "s",
@@ -31,7 +31,7 @@ def read(folder: Path, **changes: Any) -> StudySpec:
 
 def test_packages_are_named_as_pip_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine-1.0-py3-none-any.whl").touch()
-    monkeypatch.setattr("service.spec.requirements.version", lambda _: "1.0")
+    monkeypatch.setattr("goodfit.service.spec.requirements.version", lambda _: "1.0")
     wanted = ["einops>=0.8", "mine @ file:///srv/mine.whl", "mine-1.0-py3-none-any.whl"]
     spec = read(tmp_path, requirements=wanted)
     assert spec.requirements == (*wanted[:2], str(tmp_path / "mine-1.0-py3-none-any.whl"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from service.errors import Fenced
-from service.ports import Claim, Sharing
-from service.records import StudyState, Trial, TrialState
-from service.runner import Limits, Runner
-from service.scheduler import Plan
+from goodfit.service.errors import Fenced
+from goodfit.service.ports import Claim, Sharing
+from goodfit.service.records import StudyState, Trial, TrialState
+from goodfit.service.runner import Limits, Runner
+from goodfit.service.scheduler import Plan
+from goodfit.trainers.messages import Assignment, Ended, Message, Outcome
 from tests.running import CONFIRMED, PLAN, Bench, NoTracker, Prunes, Puppet
-from trainers.messages import Assignment, Ended, Message, Outcome
 
 
 @pytest.fixture

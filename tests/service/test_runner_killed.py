@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from service.records import Batch, Lease, StudyState
-from service.scheduler import Plan
-from service.store import SqlStore
+from goodfit.service.records import Batch, Lease, StudyState
+from goodfit.service.scheduler import Plan
+from goodfit.service.store import SqlStore
 from tests.running import CONFIRMED, PLAN, Bench, Puppet
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from service import scheduler as sc
-from service.records import FINISHED, Failure, StudyState, Trial, TrialState
-from service.runner import Limits
-from service.scheduler import again
+from goodfit.service import scheduler as sc
+from goodfit.service.records import FINISHED, Failure, StudyState, Trial, TrialState
+from goodfit.service.runner import Limits
+from goodfit.service.scheduler import again
+from goodfit.trainers.messages import Assignment, Ended, Message, Outcome
 from tests.running import CONFIRMED, PLAN, Bench, Prunes, Puppet
 from tests.scheduling import Desk
-from trainers.messages import Assignment, Ended, Message, Outcome
 
 LONGER = replace(CONFIRMED, trials=7)
 

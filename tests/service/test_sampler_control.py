@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.records import TrialState, is_control
+from goodfit.service.records import TrialState, is_control
 from tests.sampling import Recorder, a_sampler
 
 SHARE = 0.25

@@ -10,9 +10,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState as State
 
-from search_spaces.space import Space
-from service.records import Failure, Report, Trial, TrialState, Verdict
-from service.sampler import to_optuna_study
+from goodfit.search_spaces.space import Space
+from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
+from goodfit.service.sampler import to_optuna_study
 from tests.sampling import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
 
 SGD = {"batch_size": 64, "optimizer": "sgd", "momentum": 0.7, "nesterov": False, "dropout": 0.25}

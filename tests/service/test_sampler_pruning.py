@@ -24,11 +24,11 @@ from optuna.pruners import (
 )
 from pydantic import TypeAdapter
 
-from service import spec
-from service.errors import InputError
-from service.records import Trial, TrialState
-from service.sampler import PRUNING_METHODS, OptunaSampler
-from service.sampler.sorted_pruners import Complete
+from goodfit.service import spec
+from goodfit.service.errors import InputError
+from goodfit.service.records import Trial, TrialState
+from goodfit.service.sampler import PRUNING_METHODS, OptunaSampler
+from goodfit.service.sampler.sorted_pruners import Complete
 from tests.sampling import EPOCHS, FLAT, Pruning, a_sampler
 
 

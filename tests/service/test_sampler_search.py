@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search_spaces.scalars import same
-from search_spaces.space import Choice, Fixed, Float, Int, Space
-from service.records import Report, Trial, TrialState
+from goodfit.search_spaces.scalars import same
+from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
+from goodfit.service.records import Report, Trial, TrialState
 from tests.sampling import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
 
 BOTH = pytest.mark.parametrize("method", ["random", "bayesian"])

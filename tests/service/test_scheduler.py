@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service import scheduler as sc
-from service.records import Failure, StudyState, Trial, TrialState
+from goodfit.service import scheduler as sc
+from goodfit.service.records import Failure, StudyState, Trial, TrialState
+from goodfit.trainers.messages import Ended, Outcome, Reported
 from tests.scheduling import PLAN, Desk
-from trainers.messages import Ended, Outcome, Reported
 
 
 def test_a_study_trains_its_budget_and_closes_done():

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from service import scheduler as sc
-from service.records import StudyState, Trial, TrialState
+from goodfit.service import scheduler as sc
+from goodfit.service.records import StudyState, Trial, TrialState
+from goodfit.trainers.messages import Outcome
 from tests.scheduling import PLAN, Desk
-from trainers.messages import Outcome
 
 MANY = replace(PLAN, trials=200, failures=3)
 

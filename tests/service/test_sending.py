@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.client.sending import packed, submission_of
-from service.errors import InputError
+from goodfit.service.client.sending import packed, submission_of
+from goodfit.service.errors import InputError
 
 
 def study(folder: Path, **values: Any) -> Path:
@@ -63,7 +63,7 @@ def test_a_module_with_code_outside_of_its_folder_is_named_by_its_file(
 
 
 def test_installed_trainers_bring_nothing(tmp_path: Path) -> None:
-    for trainer in ("mlp", "trainers.mlp:mlp", "os:system", "absent.py:train", "absent:train"):
+    for trainer in ("mlp", "goodfit.trainers.builtin.mlp:mlp", "os:system", "absent.py:train", "absent:train"):
         assert packed(submission_of(study(tmp_path, trainer=trainer))).files == {}
 
 

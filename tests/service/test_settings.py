@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.app.controlling import handed_on
-from service.errors import InputError
-from service.settings import Settings
+from goodfit.service.app.controlling import handed_on
+from goodfit.service.errors import InputError
+from goodfit.service.settings import Settings
 
 
 def database(**environ: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.signals import heeding
+from goodfit.service.signals import heeding
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search_spaces import Choice, Fixed, Float, Int, Space
-from service.errors import StudyFileError
-from service.spec import StudySpec, check_metric, from_mapping, read
-from service.spec.pruning import METHODS
+from goodfit.search_spaces import Choice, Fixed, Float, Int, Space
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, check_metric, from_mapping, read
+from goodfit.service.spec.pruning import METHODS
+from goodfit.trainers.messages import DataSpec
+from goodfit.trainers.registry import resolve
 from tests.random_spaces import spaces
-from trainers.messages import DataSpec
-from trainers.registry import resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

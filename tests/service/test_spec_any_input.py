@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.errors import StudyFileError
-from service.spec import StudySpec, from_mapping, read
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, from_mapping, read
 from tests.service.test_spec_bad_input import SECTIONS, study
 
 WORDS = [

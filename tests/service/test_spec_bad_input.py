@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import Problem, StudyFileError
-from service.spec import from_mapping, read
+from goodfit.service.errors import Problem, StudyFileError
+from goodfit.service.spec import from_mapping, read
 
 SECTIONS = {
     "name": "name: a-study",
@@ -147,7 +147,7 @@ data: {source: iris, split: {seed: -1}}
 data: {source: iris, prepare: {scale: standart}}
     3: data.prepare.scale: did you mean standard?
 data: {source: iris, prepare: {missing: knn}}
-    3: data.prepare.missing: knn is not there yet
+    3: data.prepare.missing: knn is not supported yet
 data: {source: iris, augment: {rotate: 200}}
     3: data.augment.rotate: is 200; it must be at most 180
 data: {source: iris, augment: {delete: 1}}
@@ -217,21 +217,21 @@ objective: {metric: val/r2, direction: maximize}
 objective: {metric: val/acuracy, direction: maximize}
     5: objective.metric: did you mean val/accuracy?
 objective: [{metric: val/loss, direction: minimize}]
-    5: objective: several objectives are not there yet
+    5: objective: several objectives are not supported yet
 search: random
     8: search: is the text 'random', not a section with keys: method
 search: {method: bayesain}
     8: search.method: did you mean bayesian?
 search: {method: gp}
-    8: search.method: gp is not there yet; choose from: grid, random, bayesian
+    8: search.method: gp is not supported yet; choose from: grid, random, bayesian
 search: {method: cmaes}
-    8: search.method: cmaes is not there yet; choose from: grid, random, bayesian
+    8: search.method: cmaes is not supported yet; choose from: grid, random, bayesian
 search: {method: qmc}
-    8: search.method: qmc is not there yet; choose from: grid, random, bayesian
+    8: search.method: qmc is not supported yet; choose from: grid, random, bayesian
 search: {method: pbt}
-    8: search.method: pbt is not there yet; choose from: grid, random, bayesian
+    8: search.method: pbt is not supported yet; choose from: grid, random, bayesian
 search: {method: auto}
-    8: search.method: auto is not there yet; choose from: grid, random, bayesian
+    8: search.method: auto is not supported yet; choose from: grid, random, bayesian
 search: {seed: 1.5}
     8: search.seed: is 1.5, not a whole number
 search: {try_defaults: no}
@@ -307,7 +307,7 @@ budget: {trials: -3}
 budget: {minutes: 0}
     7: budget.minutes: is 0; it must be more than 0
 budget: {trials: 3, gpu_hours: 1}
-    7: budget.gpu_hours: a budget in GPU hours is not there yet
+    7: budget.gpu_hours: a budget in GPU hours is not supported yet
 resources: {cpus: 0}
     8: resources.cpus: is 0; it must be more than 0
 resources: {gpus: -1}
@@ -329,7 +329,7 @@ resources: {parallel: all}
 resources: {parallel: 0}
     8: resources.parallel: it must be at least 1
 resources: {pack: 8}
-    8: resources.pack: packs wider than 1 are not there yet
+    8: resources.pack: packs wider than 1 are not supported yet
 confirm: {top: 3} && data: {source: iris, split: {test: 0}}
     8: confirm: is scored on the test split, and data.split.test is 0; give it rows, such as 0.2
 control: 1
@@ -477,7 +477,7 @@ def test_a_trainer_that_fails_on_import_is_named_with_its_error(tmp_path: Path):
 OWN = """
 from dataclasses import dataclass
 from typing import Literal
-from trainers import register
+from goodfit import register
 
 @dataclass(frozen=True)
 class Config:

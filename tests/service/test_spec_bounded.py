@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces.document import MAX_CHARACTERS
-from service.errors import StudyFileError
-from service.spec import StudySpec, read, read_foreign
+from goodfit.search_spaces.document import MAX_CHARACTERS
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, read, read_foreign
 
 SECONDS = 2.0  # of this thread's own time
 RATIO = 20  # to an ordinary long text read in the same moment: what 2 s are on a machine that is slow or busy

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service.errors import StudyFileError
-from service.spec import StudySpec, changed, read, why_fixed
-from service.spec.sections import Budget, Confirm, Resources, Training
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, changed, read, why_fixed
+from goodfit.service.spec.sections import Budget, Confirm, Resources, Training
 
 STUDY = """
 name: a-study

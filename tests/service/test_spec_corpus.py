@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import StudyFileError
-from service.spec import StudySpec, read
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, read
 
 STUDY = """\
 name: words

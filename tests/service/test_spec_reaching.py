@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from service.app.checking import check
-from service.app.running import _sampler
-from service.errors import DataError, StudyFileError
-from service.spec import StudySpec, for_trainer, read
-from trainers.messages import AugmentSpec, DataSpec
-from trainers.registry import resolve
+from goodfit.service.app.checking import check
+from goodfit.service.app.running import _sampler
+from goodfit.service.errors import DataError, StudyFileError
+from goodfit.service.spec import StudySpec, for_trainer, read
+from goodfit.trainers.messages import AugmentSpec, DataSpec
+from goodfit.trainers.registry import resolve
 
 STUDY = """\
 name: reaching

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from service.cli.planning import plan, print_plan
-from service.errors import StudyFileError
-from service.spec import StudySpec, read
-from trainers.messages import DataSpec
+from goodfit.service.cli.planning import plan, print_plan
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, read
+from goodfit.trainers.messages import DataSpec
 
 STUDY = """\
 name: shop

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import StudyFileError
-from service.spec import StudySpec, read
-from trainers.messages import TokenSpec
+from goodfit.service.errors import StudyFileError
+from goodfit.service.spec import StudySpec, read
+from goodfit.trainers.messages import TokenSpec
 
 STUDY = """\
 name: reviews

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import ray
 
-from service.app import Options
-from service.app.running import FIRST_EPOCH, WORKERS, _watching
-from service.progress import Glimpse, Progress
-from service.ray_executor import Cluster
-from service.records import TrialState
+from goodfit.service.app import Options
+from goodfit.service.app.running import FIRST_EPOCH, WORKERS, _watching
+from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.ray_executor import Cluster
+from goodfit.service.records import TrialState
 
 
 @dataclass
@@ -93,7 +93,7 @@ def test_a_start_that_takes_long_is_not_waited_for_by_who_needs_it_no_more(monke
         starting.set()
         go.wait(30)
 
-    monkeypatch.setattr("service.ray_executor.cluster.ABANDON_SECONDS", 0.01)
+    monkeypatch.setattr("goodfit.service.ray_executor.cluster.ABANDON_SECONDS", 0.01)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)

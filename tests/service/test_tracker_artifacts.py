@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.app.tracking import mirror_of as app_mirror_of
-from service.errors import TrackingError
-from service.records import Trial, TrialState
-from service.settings import Settings
-from service.tracker import Mirror
-from service.tracker.experiment import connect
+from goodfit.service.app.tracking import mirror_of as app_mirror_of
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Trial, TrialState
+from goodfit.service.settings import Settings
+from goodfit.service.tracker import Mirror
+from goodfit.service.tracker.experiment import connect
 from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 

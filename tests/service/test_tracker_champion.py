@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import TrackingError
-from service.records import StudyState, Trial
-from service.tracker import Mirror, ModelExport
-from service.tracker.experiment import connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import StudyState, Trial
+from goodfit.service.tracker import Mirror, ModelExport
+from goodfit.service.tracker.experiment import connect
 from tests.tracking import Lab, export_doubler, mirror_of, new_mlflow
 
 

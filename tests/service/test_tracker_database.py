@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TrackingError
-from service.tracker.database import make_sqlite, sqlite_file
-from service.tracker.experiment import connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.tracker.database import make_sqlite, sqlite_file
+from goodfit.service.tracker.experiment import connect
 
-FIRST_START = "import sys; from service.tracker.experiment import connect; connect(sys.argv[1]).search_experiments()"
+FIRST_START = (
+    "import sys; from goodfit.service.tracker.experiment import connect; connect(sys.argv[1]).search_experiments()"
+)
 
 
 def _tables(folder: Path) -> int:

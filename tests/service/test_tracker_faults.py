@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import TrackingError
-from service.records import TrialState
-from service.tracker import Mirror
-from service.tracker.experiment import connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import TrialState
+from goodfit.service.tracker import Mirror
+from goodfit.service.tracker.experiment import connect
 from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.errors import TrackingError
-from service.records import Failure, StudyState, TrialState
-from service.scheduler import again
-from service.tracker import Mirror, remove_study
-from service.tracker.experiment import connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Failure, StudyState, TrialState
+from goodfit.service.scheduler import again
+from goodfit.service.tracker import Mirror, remove_study
+from goodfit.service.tracker.experiment import connect
 from tests.tracking import START, Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TrackingError, UnknownStudy, Unreachable
-from service.tracker import MlflowTracker, ui_command, ui_link
-from service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_alone, mirror_loop
+from goodfit.service.errors import TrackingError, UnknownStudy, Unreachable
+from goodfit.service.tracker import MlflowTracker, ui_command, ui_link
+from goodfit.service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_alone, mirror_loop
 
 
 class FakeMirror:
@@ -255,7 +255,7 @@ def test_a_mirror_of_its_own_session_outlives_ctrl_c_but_not_its_parent(tmp_path
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from service.tracker import MlflowTracker
+from goodfit.service.tracker import MlflowTracker
 child = [sys.executable, "-Sc", "import sys; sys.stdin.read()"]
 tracker = MlflowTracker(child, Path({str(tmp_path / "log")!r}))
 assert os.getsid(tracker._process.pid) != os.getsid(0)
@@ -270,7 +270,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_importing_the_tracker_does_not_import_mlflow() -> None:
-    code = "import service.tracker, sys; print([name for name in ('mlflow', 'torch', 'optuna') if name in sys.modules])"
+    heavy = "('mlflow', 'torch', 'optuna')"
+    code = f"import goodfit.service.tracker, sys; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
@@ -297,8 +298,8 @@ def test_a_link_opens_the_charts_of_an_experiment() -> None:
 
 
 MIRROR = """
-from service.store import open_store
-from service.tracker import run_mirror
+from goodfit.service.store import open_store
+from goodfit.service.tracker import run_mirror
 
 class Mirror:
     refused = {1: "for a test"}

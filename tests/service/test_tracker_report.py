@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TrackingError
-from service.records import Batch, Study, StudyState
-from service.tracker import Mirror, run
-from service.tracker.experiment import connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Batch, Study, StudyState
+from goodfit.service.tracker import Mirror, run
+from goodfit.service.tracker.experiment import connect
 from tests.tracking import START, Lab, mirror_of, new_mlflow
 
 

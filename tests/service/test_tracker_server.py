@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.errors import TrackingError
-from service.tracker import remove_study
-from service.tracker.experiment import ENVIRONMENT, connect
+from goodfit.service.errors import TrackingError
+from goodfit.service.tracker import remove_study
+from goodfit.service.tracker.experiment import ENVIRONMENT, connect
 from tests.tracking import Lab, Server, doubles, free_port, mirror_of, new_mlflow, seen
 
 pytestmark = pytest.mark.e2e

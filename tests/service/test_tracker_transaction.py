@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import TrackingError
-from service.tracker.experiment import connect
-from service.tracker.mirror import TOGETHER
-from service.tracker.transaction import one_transaction
+from goodfit.service.errors import TrackingError
+from goodfit.service.tracker.experiment import connect
+from goodfit.service.tracker.mirror import TOGETHER
+from goodfit.service.tracker.transaction import one_transaction
 from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 
@@ -92,7 +92,7 @@ def test_a_process_that_dies_within_a_turn_leaves_nothing_half_there(tmp_path: P
         lab.finish(number)
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom tests.tracking import Lab, draw, export_doubler\n"
-        "from service.store import open_store\nfrom service.tracker import Mirror\n"
+        "from goodfit.service.store import open_store\nfrom goodfit.service.tracker import Mirror\n"
         f"store = open_store('sqlite:///{tmp_path / 'goodfit.db'}')\n"
         f"mirror = Mirror(store, {lab.study.id}, {uri!r}, Path({str(tmp_path / 'art')!r}), draw=draw,"
         " export_model=export_doubler)\n"

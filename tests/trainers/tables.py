@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainers.messages import DataSpec
+from goodfit.trainers.messages import DataSpec
 
 
 def customers(rows: int = 400, seed: int = 0, **columns: Any) -> pd.DataFrame:

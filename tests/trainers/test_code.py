@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from goodfit.trainers.code import Code, find_code, imports_relatively, placed
+from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.messages import Outcome, Pack
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.worker.worker import Setup, Worker
 from tests.training import Line, assign
-from trainers.code import Code, find_code, imports_relatively, placed
-from trainers.messages import Outcome, Pack
-from trainers.registry import resolve, use_packages_of
-from trainers.worker import Setup, Worker
 
 
 def lay(folder: Path, files: Mapping[str, str]) -> Path:
@@ -131,12 +132,14 @@ def test_what_nobody_imports_stays_where_it_is(tmp_path: Path) -> None:
     assert names(tmp_path, "tune.py:train") == ["tune.py"]
 
 
-@pytest.mark.parametrize("room", ["service", "trainers", "search_spaces", "goodfit"])
-def test_goodfits_own_rooms_are_not_the_studys(tmp_path: Path, room: str) -> None:
+def test_goodfits_own_name_is_not_the_studys_and_every_other_is(tmp_path: Path) -> None:
+    mine = {f"{name}/__init__.py": "" for name in ("service", "trainers", "search_spaces", "data", "utils")}
+    imports = "\n".join(f"import {name.partition('/')[0]}" for name in mine)
     lay(
-        tmp_path, {"tune.py": f"import {room}\nfrom {room}.mine import x", f"{room}/__init__.py": "", "trainers.py": ""}
+        tmp_path,
+        {"tune.py": f"{imports}\nimport goodfit.mine", "goodfit/mine.py": "", "goodfit/__init__.py": "", **mine},
     )
-    assert names(tmp_path, "tune.py:train") == ["tune.py"]
+    assert names(tmp_path, "tune.py:train") == sorted(["tune.py", *mine])
 
 
 def test_a_package_comes_with_what_it_imports_relatively(tmp_path: Path) -> None:
@@ -233,27 +236,25 @@ def test_studies_with_modules_of_one_name_have_each_its_own(tmp_path: Path, monk
 def test_goodfits_own_modules_stay_whatever_lies_beside_a_trainer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainers import messages, registry
+    from goodfit.trainers import importing, messages
 
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(registry, "_folders", [str(Path(registry.__file__).parents[1])])  # one that Goodfit lies in
-    for name, text in {"net.py": "def train(trial): ...", "trainers.py": "raise SystemExit", "service.py": ""}.items():
+    monkeypatch.setattr(importing, "_folders", [str(Path(importing.__file__).parents[2])])  # one that Goodfit lies in
+    for name, text in {"net.py": "def train(trial): ...", "goodfit.py": "raise SystemExit"}.items():
         (tmp_path / name).write_text(text)
     assert resolve(f"{tmp_path}/net.py:train")
-    assert sys.modules["trainers.messages"] is messages
+    assert sys.modules["goodfit.trainers.messages"] is messages
 
 
 TRAVELLER = {
-    "tune.py": "import shapes_far_away\nfrom trainers import register\n"
+    "tune.py": "import shapes_far_away\nfrom goodfit import register\n"
     "def train(trial):\n    import service_of_mine.late\n    for epoch in trial.epochs():\n"
     "        trial.report(val={'accuracy': shapes_far_away.SIDES + service_of_mine.late.MORE})\n"
     "def reads(trial):\n    open('weights.json')\n",
     "shapes_far_away.py": "SIDES = 4",
     "service_of_mine/__init__.py": "",
     "service_of_mine/late.py": "MORE = 0.5",
-    "trainers.py": "raise SystemExit",
-    "service.py": "raise SystemExit",
-    "search_spaces.py": "raise SystemExit",
+    "goodfit.py": "raise SystemExit",
 }
 
 
@@ -271,7 +272,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process is a worker's: what it does to itself is undone."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("trainers.registry._elsewhere", [])
+    monkeypatch.setattr("goodfit.trainers.importing._elsewhere", [])
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, "1")
     return tmp_path
@@ -305,13 +306,13 @@ def test_a_file_that_did_not_travel_is_said(here: Path) -> None:
 
 
 def test_a_name_of_goodfits_own_is_said_to_be_taken(tmp_path: Path) -> None:
-    lay(tmp_path, {"tune.py": "from trainers.of_mine import net", "trainers/of_mine.py": "net = 1"})
+    lay(tmp_path, {"tune.py": "from goodfit.of_mine import net", "goodfit/of_mine.py": "net = 1"})
     done = subprocess.run(
-        [sys.executable, "-c", f"from trainers.registry import resolve; resolve('{tmp_path}/tune.py:train')"],
+        [sys.executable, "-c", f"from goodfit.trainers.registry import resolve; resolve('{tmp_path}/tune.py:train')"],
         capture_output=True,
         text=True,
     )
-    assert "the name trainers is Goodfit's own: rename" in done.stderr
+    assert "the name goodfit is Goodfit's own: rename" in done.stderr
     assert "pip install" not in done.stderr
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training import needs_full_disk
-from trainers import files
-from trainers.errors import Damaged, PlaceAway
-from trainers.files import (
+from goodfit.trainers import files
+from goodfit.trainers.errors import Damaged, PlaceAway
+from goodfit.trainers.files import (
     make_folder,
     os_error,
     probe,
@@ -25,6 +24,7 @@ from trainers.files import (
     write_checkpoint,
     write_json,
 )
+from tests.training import needs_full_disk
 
 
 class FullAfter:

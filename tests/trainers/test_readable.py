@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.tracker.content import safe_name
+from goodfit.service.tracker.content import safe_name
+from goodfit.trainers.readable import json_text, one_line, readable, readable_streams
 from tests.training import Line, handle
-from trainers.readable import json_text, one_line, readable, readable_streams
 
 
 @pytest.mark.parametrize(

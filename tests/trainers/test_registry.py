@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from trainers import Trial, register, resolve
-from trainers.errors import BadTrainer, UnknownTrainer
-from trainers.registry import Trainer, names
+from goodfit.trainers.errors import BadTrainer, UnknownTrainer
+from goodfit.trainers.registry import Trainer, names, register, resolve
+from goodfit.trainers.trial import Trial
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_function_in_a_file_is_a_trainer(tmp_path: Path) -> None:
 
 def test_a_registered_name_in_a_file_is_found_by_the_name_or_the_function(tmp_path: Path) -> None:
     file = tmp_path / "named.py"
-    file.write_text("from trainers import register\n@register('my-net')\ndef train(trial): ...\n")
+    file.write_text("from goodfit import register\n@register('my-net')\ndef train(trial): ...\n")
     assert resolve(f"{file}:my-net") is resolve(f"{file}:train")
 
 
@@ -236,7 +236,7 @@ def test_without_a_config_any_parameter_goes() -> None:
 
 
 def test_a_registered_trainer_is_listed_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainers.registry._registered", {})
+    monkeypatch.setattr("goodfit.trainers.registry._registered", {})
 
     @register("mine", config=SmallConfig, shapes=["depth"], kinds=["table"], metrics={"regression": ("loss",)})
     def train(trial: Trial) -> None:

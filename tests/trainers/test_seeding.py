@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from trainers.seeding import sow
+from goodfit.trainers.seeding import sow
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from trainers.seeding import sow
     ],
 )
 def test_a_library_that_is_imported_later_draws_the_same(draw: str) -> None:
-    code = f"from trainers.seeding import sow\nsow(3, 0)\n{draw}\nsow(3, 0)\n{draw}"
+    code = f"from goodfit.trainers.seeding import sow\nsow(3, 0)\n{draw}\nsow(3, 0)\n{draw}"
     drawn = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         for _ in range(2)

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
+from goodfit.trainers.errors import BadTrainer, MetricMissing, Mismatch
+from goodfit.trainers.files import write_checkpoint
+from goodfit.trainers.messages import Reported
+from goodfit.trainers.seeding import mixed_seed, sow
+from goodfit.trainers.trial import Config, NotANumber, Trial
 from tests.training import Line, assign, fill_disk, handle, needs_full_disk
-from trainers.errors import BadTrainer, MetricMissing, Mismatch
-from trainers.files import write_checkpoint
-from trainers.messages import Reported
-from trainers.seeding import mixed_seed, sow
-from trainers.trial import Config, NotANumber, Trial
 
 
 class Counter:

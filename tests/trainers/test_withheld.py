@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from service.app.submission import Rules, Submission, admitted
-from service.settings import Settings
-from service.tracker import MlflowTracker
-from trainers import object_store
-from trainers.withheld import KEYS, PRIVATE, SERVICE, take, without
-from trainers.worker import Host, Setup
+from goodfit.service.app.submission import Rules, Submission, admitted
+from goodfit.service.settings import Settings
+from goodfit.service.tracker import MlflowTracker
+from goodfit.trainers.artifacts import object_store
+from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, take, without
+from goodfit.trainers.worker.worker import Host, Setup
 
 SECRETS = {
     "GOODFIT_DATABASE": "postgresql://goodfit:password@db",
@@ -50,7 +50,7 @@ def test_an_environment_is_without_some_variables_for_a_while() -> None:
 
 def test_the_mirrors_process_gets_its_private_variables_apart_from_its_environment(tmp_path: Path) -> None:
     child = (
-        "import os; from service.tracker import read_private; found = read_private(0);"
+        "import os; from goodfit.service.tracker import read_private; found = read_private(0);"
         "own = open('/proc/self/environ').read() + str(dict(os.environ));"
         "print('trouble', found['MLFLOW_X'], 'MLFLOW_X' in own, os.read(0, 5), flush=True);"
         "print('done 0', flush=True)"
@@ -74,7 +74,7 @@ def test_the_code_of_a_study_that_is_handed_in_gets_none_of_them(monkeypatch: py
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_process_that_hides_shows_them_to_no_other_and_keeps_them_for_itself() -> None:
     child = (
-        "import os, subprocess, sys; from trainers.withheld import hide; hide();"
+        "import os, subprocess, sys; from goodfit.trainers.environment import hide; hide();"
         "print(os.environ['GOODFIT_TOKEN'], subprocess.check_output('echo $GOODFIT_TOKEN', shell=True, text=True),"
         "flush=True); sys.stdin.read()"
     )

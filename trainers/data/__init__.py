@@ -20,28 +20,35 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.data.builtin import DATASETS, Dataset, read_builtin
-from trainers.data.cells import Cells
-from trainers.data.corpus import is_corpus, prepare_corpus
-from trainers.data.dividers import divider_key
-from trainers.data.facts import Data, Facts, Split
-from trainers.data.files import read_file
-from trainers.data.image_folder import is_image_folder, prepare_images
-from trainers.data.kept import forget, read_or_kept
-from trainers.data.pairs import is_pairs, prepare_pairs
-from trainers.data.preparation import Preparation
-from trainers.data.raw import NUMBERS_AT_ONCE, Raw, check_any_value, check_values, complete_rows, encode_target
-from trainers.data.series import is_series, prepare_series, read_whole
-from trainers.data.split import Rows, split_rows
-from trainers.data.table_format import check_keys
-from trainers.data.text import is_text, prepare_text
-from trainers.data.times import times_notes
-from trainers.data.value_notes import value_notes
-from trainers.data.varied import asked, check_fit, check_kind
-from trainers.data.words import check_words
-from trainers.data.written import check_target, gap_hint, written_notes
-from trainers.errors import DataProblem
-from trainers.messages import DataSpec
+from goodfit.trainers.data.augmenting.variations import asked, check_fit, check_kind
+from goodfit.trainers.data.datasets.tables import DATASETS, Dataset, read_builtin
+from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.corpus import is_corpus, prepare_corpus
+from goodfit.trainers.data.kinds.image_folder import is_image_folder, prepare_images
+from goodfit.trainers.data.kinds.pairs import is_pairs, prepare_pairs
+from goodfit.trainers.data.kinds.series import is_series, prepare_series, read_whole
+from goodfit.trainers.data.kinds.text import is_text, prepare_text
+from goodfit.trainers.data.preparing.preparation import Preparation
+from goodfit.trainers.data.reading.cache import forget, read_or_kept
+from goodfit.trainers.data.reading.categories import check_words
+from goodfit.trainers.data.reading.cells import Cells
+from goodfit.trainers.data.reading.files import read_file
+from goodfit.trainers.data.reading.raw import (
+    NUMBERS_AT_ONCE,
+    Raw,
+    check_any_value,
+    check_values,
+    complete_rows,
+    encode_target,
+)
+from goodfit.trainers.data.reading.split_columns import divider_key
+from goodfit.trainers.data.reading.table_format import check_keys
+from goodfit.trainers.data.reading.times import times_notes
+from goodfit.trainers.data.reading.value_notes import value_notes
+from goodfit.trainers.data.reading.written import check_target, gap_hint, written_notes
+from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
 
 __all__ = [
     "DATASETS",

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from trainers.data.cells import Cells
-from trainers.data.images import Images
-from trainers.data.preparation import Preparation
-from trainers.data.varied import VariedTexts
-from trainers.errors import Damaged
-from trainers.files import read_json, write_json
-from trainers.messages import AugmentSpec
+from goodfit.trainers.data.augmenting.variations import VariedTexts
+from goodfit.trainers.data.preparing.preparation import Preparation
+from goodfit.trainers.data.reading.cells import Cells
+from goodfit.trainers.data.reading.images import Images
+from goodfit.trainers.errors import Damaged
+from goodfit.trainers.files import read_json, write_json
+from goodfit.trainers.messages import AugmentSpec
 
 
 @dataclass(frozen=True, slots=True)

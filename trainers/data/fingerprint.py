@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trainers.data.builtin import DATASETS
-from trainers.data.builtin import VERSION as BUILTIN_VERSION
-from trainers.data.functions import is_function, returned_digest
-from trainers.messages import DataSpec
+from goodfit.trainers.data.datasets.tables import DATASETS
+from goodfit.trainers.data.datasets.tables import VERSION as BUILTIN_VERSION
+from goodfit.trainers.data.reading.functions import is_function, returned_digest
+from goodfit.trainers.messages import DataSpec
 
 WHOLE = 512 * 2**20  # bytes that are read at most
 BLOCK = 2**20

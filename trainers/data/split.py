@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainers.errors import DataProblem
-from trainers.messages import DataSpec
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
 
 
 class Rows(NamedTuple):

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainers.config import number
-from trainers.supervised import SupervisedConfig, supervised
+from goodfit import SupervisedConfig, number, supervised
 
 
 @dataclass(frozen=True)

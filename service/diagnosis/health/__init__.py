@@ -11,7 +11,7 @@ random searches got any warning, and 7% of searches that learn. Most of these sa
 improved, which may be so; any other warning came in at most 2%.
 """
 
-from service.diagnosis.health.finding import Edit, Finding, Severity
-from service.diagnosis.health.table import Facts, Table
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity
+from goodfit.service.diagnosis.health.table import Facts, Table
 
 __all__ = ["Edit", "Facts", "Finding", "Severity", "Table"]

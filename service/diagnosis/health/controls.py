@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from service.diagnosis.curve import Floats, late_noise
-from service.diagnosis.health.finding import Finding, Severity, number
-from service.diagnosis.health.luck import best_of, variance_of_best
-from service.diagnosis.health.noise import MOST_CURVES, Noise
-from service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Table
-from service.diagnosis.statistics import binomial_ppf, ranks
-from service.records import TrialState
+from goodfit.service.diagnosis.curve import Floats, late_noise
+from goodfit.service.diagnosis.health.finding import Finding, Severity, number
+from goodfit.service.diagnosis.health.luck import best_of, variance_of_best
+from goodfit.service.diagnosis.health.noise import MOST_CURVES, Noise
+from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Table
+from goodfit.service.diagnosis.statistics import binomial_ppf, ranks
+from goodfit.service.records import TrialState
 
 FEWEST_CONTROLS = 5
 WINS = 0.75  # chance that a searched trial beats a random one; of TPE late on it was 0.85 and more on a smooth bowl

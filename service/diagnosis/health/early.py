@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.finding import Edit, Finding, Severity
-from service.diagnosis.health.table import Table
-from service.diagnosis.statistics import kendall_tau
-from service.records import TrialState
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity
+from goodfit.service.diagnosis.health.table import Table
+from goodfit.service.diagnosis.statistics import kendall_tau
+from goodfit.service.records import TrialState
 
 FEWEST_PAIRED = 8  # trials that a rank correlation is told from
 TRUSTED = 0.4  # tau: 7 of 10 pairs in the right order; half the trials can go, and the best seldom does

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from search_spaces.parameters import Choice, Float, Int, shown
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.finding import Edit, Finding, Severity, number
-from service.diagnosis.health.surface import Surface
-from service.diagnosis.health.table import FEWEST, Column, Table, top_count
-from service.diagnosis.statistics import student_cdf
+from goodfit.search_spaces.parameters import Choice, Float, Int, shown
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, number
+from goodfit.service.diagnosis.health.surface import Surface
+from goodfit.service.diagnosis.health.table import FEWEST, Column, Table, top_count
+from goodfit.service.diagnosis.statistics import student_cdf
 
 Range = Float | Int
 

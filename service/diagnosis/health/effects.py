@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from service.diagnosis.health.finding import Edit, Finding, Severity
-from service.diagnosis.health.surface import Effect, Surface
-from service.diagnosis.health.table import FEWEST, Column, Flags, Table
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity
+from goodfit.service.diagnosis.health.surface import Effect, Surface
+from goodfit.service.diagnosis.health.table import FEWEST, Column, Flags, Table
 
 MATTERS = 0.1  # of what the other parameters leave unexplained: a tenth of the variance, a third of its root
 SEEN = 0.1  # p value: a hint of an effect, and no more, already speaks against "no effect"

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from service.diagnosis.advice import LATE
-from service.diagnosis.health.finding import Edit, Finding, Severity, share
-from service.diagnosis.health.table import FEWEST, Table, top_count
-from service.diagnosis.statistics import binomial_sf
-from service.diagnosis.verdict import FEWEST as FEWEST_EPOCHS
-from service.records import Trial, Verdict
+from goodfit.service.diagnosis.advice import LATE
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, share
+from goodfit.service.diagnosis.health.table import FEWEST, Table, top_count
+from goodfit.service.diagnosis.statistics import binomial_sf
+from goodfit.service.diagnosis.verdict import FEWEST as FEWEST_EPOCHS
+from goodfit.service.records import Trial, Verdict
 
 HALF = 0.5  # of the trials: from there on it is the study that overfits, not a trial of it
 TOLERATED = 0.2  # of the best trials: a search for the best of many finds some that trained a little too long

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from service.diagnosis.health.finding import Finding, Severity
-from service.records import Trial, TrialState
+from goodfit.service.diagnosis.health.finding import Finding, Severity
+from goodfit.service.records import Trial, TrialState
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.parameters import Float, Int, shown
-from search_spaces.scalars import shortened
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.finding import Edit, Finding, Severity, share
-from service.diagnosis.health.table import Column, Flags, Table
-from service.diagnosis.statistics import binomial_sf, hypergeometric_sf
-from service.records import Failure, Trial, TrialState
+from goodfit.search_spaces.parameters import Float, Int, shown
+from goodfit.search_spaces.scalars import shortened
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, share
+from goodfit.service.diagnosis.health.table import Column, Flags, Table
+from goodfit.service.diagnosis.statistics import binomial_sf, hypergeometric_sf
+from goodfit.service.records import Failure, Trial, TrialState
 
 TOLERATED = 0.1  # of the trials: the price of a range that reaches to where training breaks
 CHANCE = 0.05  # of as many from a tolerated share

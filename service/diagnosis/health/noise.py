@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from service.diagnosis.curve import late_noise
-from service.diagnosis.health.finding import Edit, Finding, Severity, number
-from service.diagnosis.health.table import FEWEST, Facts, Table
+from goodfit.service.diagnosis.curve import late_noise
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, number
+from goodfit.service.diagnosis.health.table import FEWEST, Facts, Table
 
 UNRELIABLE = 0.5  # below, what a trial leads by is more luck than merit
 APART = 1.96 * math.sqrt(2)  # standard deviations of one score, between two scores that differ at 95%

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.finding import Edit, Finding, Severity, number
-from service.diagnosis.health.noise import Noise
-from service.diagnosis.health.table import Table
-from service.diagnosis.statistics import falling_p
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, number
+from goodfit.service.diagnosis.health.noise import Noise
+from goodfit.service.diagnosis.health.table import Table
+from goodfit.service.diagnosis.statistics import falling_p
 
 LAST = 1 / 3  # of the trials: where a gain counts as late
 CLEAR = 2.0  # standard deviations of the noise, that a late gain must be above

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from service.diagnosis.health.finding import Finding, Severity
-from service.diagnosis.health.inputs import ranges
-from service.records import Study, Trial
+from goodfit.service.diagnosis.health.finding import Finding, Severity
+from goodfit.service.diagnosis.health.inputs import ranges
+from goodfit.service.records import Study, Trial
 
 
 def searched_after_test(study: Study, trials: Iterable[Trial]) -> Iterator[Finding]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from service.diagnosis.curve import Floats
-from service.diagnosis.health.table import Column, Flags
+from goodfit.service.diagnosis.curve import Floats
+from goodfit.service.diagnosis.health.table import Column, Flags
 
 SPARE = 10  # degrees of freedom that a fit must leave, or its tests say nothing
 RANK = 1e-6  # of the largest singular value: below, a direction is there already

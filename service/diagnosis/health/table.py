@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from search_spaces.parameters import Choice, Fixed, Float, Int, same
-from search_spaces.space import Space
-from service.diagnosis.curve import Floats, orientation
-from service.diagnosis.health.finding import Edit
-from service.diagnosis.statistics import ranks
-from service.records import Failure, Report, Trial, TrialState, Verdict
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, same
+from goodfit.search_spaces.space import Space
+from goodfit.service.diagnosis.curve import Floats, orientation
+from goodfit.service.diagnosis.health.finding import Edit
+from goodfit.service.diagnosis.statistics import ranks
+from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
 ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})

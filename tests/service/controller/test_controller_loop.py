@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from service.controller import Controller
-from service.controller.controller import MIRROR_SECONDS, START_SECONDS
-from service.errors import ClusterLost, GoodfitError, HomeError
-from service.records import Batch, Lease, Study, StudyState, Trial, TrialState
-from service.store import SqlStore, open_store
+from goodfit.service.controller import Controller
+from goodfit.service.controller.controller import MIRROR_SECONDS, START_SECONDS
+from goodfit.service.errors import ClusterLost, GoodfitError, HomeError
+from goodfit.service.records import Batch, Lease, Study, StudyState, Trial, TrialState
+from goodfit.service.store import SqlStore, open_store
 from tests.storing import remove
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.controller.queueing import Attempts, Decision, Row, decide, needs, short_of
-from service.records import Lease, Study, StudyState
+from goodfit.service.controller.queueing import Attempts, Decision, Row, decide, needs, short_of
+from goodfit.service.records import Lease, Study, StudyState
 
 NOW = 1000.0
 NODES = [{"CPU": 4.0}, {"CPU": 2.0, "GPU": 1.0}]

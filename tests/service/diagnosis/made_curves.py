@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from service.records import Report
+from goodfit.service.records import Report
 
 Floats = NDArray[np.float64]
 Pair = tuple[Floats, Floats]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces.space import Choice, Float, Int, Space
-from service.diagnosis.health import Facts
-from service.records import Failure, Report, Trial, TrialState, Verdict
+from goodfit.search_spaces.space import Choice, Float, Int, Space
+from goodfit.service.diagnosis.health import Facts
+from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 
 EPOCHS = 12
 METRIC = "val/loss"

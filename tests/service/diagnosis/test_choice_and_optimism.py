@@ -9,21 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.diagnosis.choice import Candidate, choose
-from service.diagnosis.confirmation import winner_of
-from service.diagnosis.health.luck import best_of, variance_of_best
-from service.diagnosis.health.noise import Noise
-from service.diagnosis.health.table import Facts
-from service.diagnosis.optimism import (
+from goodfit.service.diagnosis.choice import Candidate, choose
+from goodfit.service.diagnosis.confirmation import winner_of
+from goodfit.service.diagnosis.health.luck import best_of, variance_of_best
+from goodfit.service.diagnosis.health.noise import Noise
+from goodfit.service.diagnosis.health.table import Facts
+from goodfit.service.diagnosis.optimism import (
     confirmed_against_defaults,
     few_complete,
     measure_optimism,
     overtuning,
     winners_curse,
 )
-from service.diagnosis.study import diagnose_study
-from service.errors import InputError
-from service.records import Trial, TrialState
+from goodfit.service.diagnosis.study import diagnose_study
+from goodfit.service.errors import InputError
+from goodfit.service.records import Trial, TrialState
 from tests.service.diagnosis.made_studies import FACTS, make_study
 
 NAN = math.nan

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_curves import MAKERS, Pair, noisy
 
-from service.diagnosis import Diagnosis, diagnose
-from service.records import Verdict
+from goodfit.service.diagnosis import Diagnosis, diagnose
+from goodfit.service.records import Verdict
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 anything = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), numbers)

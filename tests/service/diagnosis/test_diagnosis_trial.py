@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from made_curves import clear_overfit, fall, good_fit, never_learned, noisy, reports
 
-from service.diagnosis import diagnose_trial
-from service.records import Report, Verdict
+from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.records import Report, Verdict
 
 RISING = 1.0 - fall(40, 10, 0.1, start=0.9)  # an accuracy from 0.1 to 0.9
 TRAIN_RISING = RISING + 0.05

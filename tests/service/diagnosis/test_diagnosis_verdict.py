@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from made_curves import MAKERS, clear_overfit, double_descent, fall, good_fit, noisy, still_falling
 
-from service.diagnosis import diagnose
-from service.errors import InputError
-from service.records import Verdict
+from goodfit.service.diagnosis import diagnose
+from goodfit.service.errors import InputError
+from goodfit.service.records import Verdict
 
 EXPECTED = {"gap alone": Verdict.GOOD_FIT, "double descent": Verdict.GOOD_FIT}
 

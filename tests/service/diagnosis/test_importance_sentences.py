@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search_spaces.space import Choice, Float, Int, Space
-from service.diagnosis.health import Facts
-from service.diagnosis.health.table import Table
-from service.diagnosis.importance import Direction, directions
-from service.records import Trial, TrialState
+from goodfit.search_spaces.space import Choice, Float, Int, Space
+from goodfit.service.diagnosis.health import Facts
+from goodfit.service.diagnosis.health.table import Table
+from goodfit.service.diagnosis.importance import Direction, directions
+from goodfit.service.records import Trial, TrialState
 
 RATE, DEPTH, KIND = Float("rate", 0.0, 1.0), Int("depth", 1, 500), Choice("kind", ("a", "b"))
 Score = Callable[[dict[str, Any]], float]

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from made_curves import clear_overfit, fall, good_fit, reports
 
-from service.diagnosis import diagnose_trial
-from service.diagnosis.axes import Scale, epoch_scale, label, thin, value_scale
-from service.diagnosis.picture import learning_curve_svg, sparkline
-from service.records import Report
+from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.diagnosis.axes import Scale, epoch_scale, label, thin, value_scale
+from goodfit.service.diagnosis.picture import learning_curve_svg, sparkline
+from goodfit.service.records import Report
 
 SVG = "{http://www.w3.org/2000/svg}"
 ACCURACY = 1.0 - fall(40, 10, 0.1, start=0.9)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from search_spaces.space import Choice, Fixed, Float, Int, Space
-from service.diagnosis.ped_anova import Target, importances
-from service.errors import InputError
-from service.records import Trial, TrialState
-from service.sampler import to_optuna_study
+from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
+from goodfit.service.diagnosis.ped_anova import Target, importances
+from goodfit.service.errors import InputError
+from goodfit.service.records import Trial, TrialState
+from goodfit.service.sampler import to_optuna_study
 
 SPACE = Space(
     (

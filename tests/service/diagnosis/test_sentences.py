@@ -17,25 +17,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-import service.diagnosis
-from search_spaces.space import Choice as Choices
-from search_spaces.space import Float, Int, Space
-from service.diagnosis.choice import Candidate, choose
-from service.diagnosis.health import Facts, Finding
-from service.diagnosis.health.controls import no_better_than_chance, no_better_than_defaults, no_better_than_random
-from service.diagnosis.health.early import EarlyScore, EarlyScores, pruning_trust
-from service.diagnosis.health.edges import at_the_edge
-from service.diagnosis.health.effects import without_effect
-from service.diagnosis.health.finding import share
-from service.diagnosis.health.fit import cut_short, overfit_trials
-from service.diagnosis.health.inputs import mixed_inputs
-from service.diagnosis.health.lost import lost_trials
-from service.diagnosis.health.noise import Noise, noise_hides_effect
-from service.diagnosis.health.progress import search_progress
-from service.diagnosis.health.reopened import searched_after_test
-from service.diagnosis.health.table import Table
-from service.diagnosis.optimism import confirmed_against_defaults, few_complete, measure_optimism, too_good
-from service.records import Failure, Study, Trial, TrialState, Verdict
+import goodfit.service.diagnosis
+from goodfit.search_spaces.space import Choice as Choices
+from goodfit.search_spaces.space import Float, Int, Space
+from goodfit.service.diagnosis.choice import Candidate, choose
+from goodfit.service.diagnosis.health import Facts, Finding
+from goodfit.service.diagnosis.health.controls import (
+    no_better_than_chance,
+    no_better_than_defaults,
+    no_better_than_random,
+)
+from goodfit.service.diagnosis.health.early import EarlyScore, EarlyScores, pruning_trust
+from goodfit.service.diagnosis.health.edges import at_the_edge
+from goodfit.service.diagnosis.health.effects import without_effect
+from goodfit.service.diagnosis.health.finding import share
+from goodfit.service.diagnosis.health.fit import cut_short, overfit_trials
+from goodfit.service.diagnosis.health.inputs import mixed_inputs
+from goodfit.service.diagnosis.health.lost import lost_trials
+from goodfit.service.diagnosis.health.noise import Noise, noise_hides_effect
+from goodfit.service.diagnosis.health.progress import search_progress
+from goodfit.service.diagnosis.health.reopened import searched_after_test
+from goodfit.service.diagnosis.health.table import Table
+from goodfit.service.diagnosis.optimism import confirmed_against_defaults, few_complete, measure_optimism, too_good
+from goodfit.service.records import Failure, Study, Trial, TrialState, Verdict
 
 Params = Sequence[dict[str, Any]]
 X, Y = Float("x", 0.0, 10.0), Float("y", 0.0, 10.0)
@@ -291,7 +295,7 @@ def test_a_finding_is_said_where_it_is_true(code: str, said: str | None, found: 
 
 
 def _codes() -> set[str]:
-    folder = Path(service.diagnosis.__file__).parent
+    folder = Path(goodfit.service.diagnosis.__file__).parent
     calls = [
         node
         for file in folder.rglob("*.py")

@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.diagnosis import statistics
+from goodfit.service.diagnosis import statistics
 
 SERIES = st.lists(st.integers(0, 12) | st.floats(-1, 1), min_size=2, max_size=60)
 

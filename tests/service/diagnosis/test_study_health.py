@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from search_spaces.parse import from_list, to_list
-from search_spaces.space import Choice, Float, Int, Space
-from service.diagnosis.health import Edit, Facts, Finding, Severity
-from service.diagnosis.study import StudyDiagnosis, diagnose_study
-from service.records import Failure, Report, Trial, TrialState, Verdict
-from service.spec.overrides import override
+from goodfit.search_spaces.parse import from_list, to_list
+from goodfit.search_spaces.space import Choice, Float, Int, Space
+from goodfit.service.diagnosis.health import Edit, Facts, Finding, Severity
+from goodfit.service.diagnosis.study import StudyDiagnosis, diagnose_study
+from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
+from goodfit.service.spec.overrides import override
 from tests.service.diagnosis.made_studies import FACTS, SPACE, Made, Units, healthy_loss, make_study, prune
 
 SEEDS = range(6)
@@ -318,7 +318,7 @@ def test_trials_that_confirm_others_are_no_part_of_the_search() -> None:
     ],
 )
 def test_widened_ranges_are_ranges(item: Any, name: str, ends: float | None) -> None:
-    from service.diagnosis.health.edges import _beyond
+    from goodfit.service.diagnosis.health.edges import _beyond
 
     end = _beyond(item, name == "high")
     if ends is not None:

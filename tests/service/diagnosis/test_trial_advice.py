@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from made_curves import clear_overfit, fall, good_fit, reports
 
-from service.diagnosis import diagnose, diagnose_trial
-from service.records import Report
+from goodfit.service.diagnosis import diagnose, diagnose_trial
+from goodfit.service.records import Report
 
 RISING = 1.0 - fall(40, 10, 0.1, start=0.9)  # an accuracy from 0.1 to 0.9
 

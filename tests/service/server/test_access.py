@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import InputError
-from service.records import Role, Token
-from service.server.limits import KEPT, Buckets, Rate
-from service.server.running import trusted_proxies
+from goodfit.service.errors import InputError
+from goodfit.service.records import Role, Token
+from goodfit.service.server.limits import KEPT, Buckets, Rate
+from goodfit.service.server.running import trusted_proxies
 from tests.serving import NOW, VALUES, Clock, Place, filled, place
 
 READING = [
@@ -188,7 +188,7 @@ def test_an_expiry_is_bounded(at: Place, life: str) -> None:
 
 
 def test_a_stored_expiry_beyond_the_calendar_is_listed(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    from service.cli import run
+    from goodfit.service.cli import run
 
     at.access.add_token(Token("abc", "eve", Role.VIEWER, NOW, "old", NOW + 999999 * 365 * 86400.0), "digest")
     rows = at.http().get("/v1/tokens").json()["tokens"]

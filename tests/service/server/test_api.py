@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import schemathesis
 
-from service import app
-from service.errors import HomeError, TrainerError
-from service.records import StudyState
-from service.server import events
+from goodfit.service import app
+from goodfit.service.errors import HomeError, TrainerError
+from goodfit.service.records import StudyState
+from goodfit.service.server import events
 from tests.serving import NOW, Place, asgi_scope, filled, place, some_trials
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -162,9 +162,9 @@ def trained(at: Place) -> None:
     """Give the best trial a model, as a worker leaves it."""
     import torch
 
-    from trainers.data import load
-    from trainers.messages import DataSpec
-    from trainers.registry import resolve
+    from goodfit.trainers.data import load
+    from goodfit.trainers.messages import DataSpec
+    from goodfit.trainers.registry import resolve
 
     facts = load(DataSpec("digits", None)).facts
     folder = at.settings.home / "studies" / "digits" / "trials" / "00005"
@@ -178,8 +178,8 @@ def trained(at: Place) -> None:
 
 
 def test_a_model_is_loaded_from_afar_without_running_code(at: Place) -> None:
-    from trainers.data import load
-    from trainers.messages import DataSpec
+    from goodfit.trainers.data import load
+    from goodfit.trainers.messages import DataSpec
 
     trained(at)
     here, there = at.local()["digits"].model(), at.remote()["digits"].model()
@@ -266,7 +266,7 @@ def zipped(**parts: str) -> bytes:
     ],
 )
 def test_what_is_no_model_is_refused(content: bytes) -> None:
-    from service.client.models import unpacked
+    from goodfit.service.client.models import unpacked
 
     with pytest.raises(TrainerError):
         unpacked(content, trust=False)
@@ -276,11 +276,11 @@ def test_what_is_no_model_is_refused(content: bytes) -> None:
 def test_a_model_from_afar_may_bring_files_of_any_name(name: str, tmp_path: Path) -> None:
     import torch
 
-    from service.client.models import unpacked
+    from goodfit.service.client.models import unpacked
 
     parts = {
         "model.json": json.dumps({"format": 1, "trainer": f"code/{name}:net", "params": {}, "facts": None}),
-        f"code/{name}": "import torch\nfrom trainers import register\n\n\n"
+        f"code/{name}": "import torch\nfrom goodfit import register\n\n\n"
         "@register('net', build=lambda config, facts: torch.nn.Linear(2, 1))\ndef net(trial): ...\n",
     }
     torch.save(torch.nn.Linear(2, 1).state_dict(), tmp_path / "weights.pt")
@@ -297,7 +297,7 @@ def test_no_call_of_the_api_is_a_fault(tmp_path: Path) -> None:
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
 
-    from service.server.limits import Rate
+    from goodfit.service.server.limits import Rate
 
     at = place(tmp_path, asking=Rate(1e9, 1e9), failing=Rate(1e9, 1e9))
     study = at.study(queued=NOW)

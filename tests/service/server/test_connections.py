@@ -13,8 +13,8 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from service.server import connections
-from service.server.connections import (
+from goodfit.service.server import connections
+from goodfit.service.server.connections import (
     FULL_SECONDS,
     HEAD_SECONDS,
     PATIENCE_SECONDS,

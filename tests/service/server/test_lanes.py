@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import TooMany
-from service.server.lanes import Lane, Limits
+from goodfit.service.errors import TooMany
+from goodfit.service.server.lanes import Lane, Limits
 
 
 class Bench:

@@ -14,13 +14,13 @@ from typing import IO, Any
 
 import pytest
 
-from service.errors import TooMany
-from service.records import StudyState
-from service.server import bodies, events, system
-from service.server.admission import address
-from service.server.downloads import Download, File
-from service.server.lanes import Lane
-from service.server.state import DOWNLOADS, HEAVY, QUICK, STREAMS, streams
+from goodfit.service.errors import TooMany
+from goodfit.service.records import StudyState
+from goodfit.service.server import bodies, events, system
+from goodfit.service.server.admission import address
+from goodfit.service.server.downloads import Download, File
+from goodfit.service.server.lanes import Lane
+from goodfit.service.server.state import DOWNLOADS, HEAVY, QUICK, STREAMS, streams
 from tests.serving import NOW, Answer, Place, asgi_scope, filled, never
 
 SIZE = 1 << 20  # bytes of a download

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx2
 
-from service import app
-from service.records import Study
-from service.settings import Settings
+from goodfit.service import app
+from goodfit.service.records import Study
+from goodfit.service.settings import Settings
 from tests.e2e.cli import Home
 from tests.serving import spec_of
 
@@ -94,8 +94,8 @@ def test_the_controller_ends_with_the_server(tmp_path: Path) -> None:
         f"pathlib.Path({str(ready)!r}).touch(); sys.stdin.read(); pathlib.Path({str(over)!r}).touch()"
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom service.server.running import Serving, serve\n"
-        "from service.settings import Settings\n"
+        "import sys\nfrom pathlib import Path\nfrom goodfit.service.server.running import Serving, serve\n"
+        "from goodfit.service.settings import Settings\n"
         f"serve(Settings(Path({str(tmp_path / 'home')!r})), Serving(api=False), [sys.executable, '-c', {child!r}])"
     )
     process = subprocess.Popen([sys.executable, "-c", code])

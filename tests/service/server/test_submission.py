@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from service import app
-from service.app.submission import Rules
+from goodfit.service import app
+from goodfit.service.app.submission import Rules
 from tests.serving import VALUES, Place, place
 
 NET = """
-from trainers import register
+from goodfit import register
 
 @register("my-net")
 def train(trial):
@@ -126,7 +126,7 @@ CODE = [
     {"trainer": "/tmp/x.py:net"},
     {"trainer": "my_net.py:net"},
     {"trainer": "../x.py:net"},
-    {"trainer": "trainers.mlp:os"},
+    {"trainer": "goodfit.trainers.builtin.mlp:os"},
     {"trainer": ":"},
     {"trainer": "x:"},
     {"data": {"source": "my_data.py:load"}},
@@ -485,8 +485,8 @@ def test_a_study_of_one_name_is_there_once(at: Place) -> None:
 
 
 def test_the_roots_are_what_the_environment_says(roots: Path) -> None:
-    from service.errors import InputError
-    from service.server.running import Serving, rules_of
+    from goodfit.service.errors import InputError
+    from goodfit.service.server.running import Serving, rules_of
 
     assert rules_of(Serving(), None) == Rules()
     assert rules_of(Serving(allow_code=True), f"{roots}{os.pathsep}{roots / 'inner'}") == Rules(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service.server import supervisor
-from service.server.supervisor import Supervisor
+from goodfit.service.server import supervisor
+from goodfit.service.server.supervisor import Supervisor
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -98,7 +98,7 @@ def test_the_process_sees_the_end_of_a_server_that_was_killed(tmp_path: Path) ->
         f"sys.stdin.read(); pathlib.Path({str(over)!r}).touch()"
     )
     parent = (
-        "import sys, time\nfrom service.server.supervisor import Supervisor\n"
+        "import sys, time\nfrom goodfit.service.server.supervisor import Supervisor\n"
         f"Supervisor([sys.executable, '-S', '-c', {child!r}], 'controller').start()\ntime.sleep(60)"
     )
     pid = os.posix_spawn(sys.executable, [sys.executable, "-c", parent], os.environ)

@@ -13,9 +13,9 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from service.errors import GoodfitError, HomeError, Unreachable
-from service.records import Batch, Lease, Report, Study, Trial
-from service.store import SqlStore, faults, open_store, opening
+from goodfit.service.errors import GoodfitError, HomeError, Unreachable
+from goodfit.service.records import Batch, Lease, Report, Study, Trial
+from goodfit.service.store import SqlStore, faults, open_store, opening
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from service.records import Batch, Study, Trial
-from service.store import open_store
-from service.store.migrations import config
-from service.store.opening import REVISIONS, VERSION_TABLE, open_database
-from service.store.tables import metadata
+from goodfit.service.records import Batch, Study, Trial
+from goodfit.service.store import open_store
+from goodfit.service.store.migrations import config
+from goodfit.service.store.opening import REVISIONS, VERSION_TABLE, open_database
+from goodfit.service.store.tables import metadata
 
 
 def is_told_by_tables(item: object, name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
-from service.errors import HomeError
-from service.records import Study
-from service.store import SqlStore, migrations, open_store, opening, upgrade_database
+from goodfit.service.errors import HomeError
+from goodfit.service.records import Study
+from goodfit.service.store import SqlStore, migrations, open_store, opening, upgrade_database
 
 
 def execute(url: str, *statements: str) -> None:
@@ -248,7 +248,7 @@ def test_a_connection_that_breaks_inside_a_batch_is_an_error_of_ours(postgresql_
 def test_a_present_store_is_opened_and_read_without_alembic_or_what_training_needs(sqlite_url: str) -> None:
     open_store(sqlite_url).close()
     code = (
-        "import sys; from service.store import open_store; store = open_store(sys.argv[1]); "
+        "import sys; from goodfit.service.store import open_store; store = open_store(sys.argv[1]); "
         "store.studies(); store.counts(); "
         "print([name for name in sys.argv[2:] if name in sys.modules])"
     )

@@ -1,0 +1,34 @@
+"""What installed packages add to Goodfit by entry points: search methods and executors.
+
+Trainers are added likewise, see trainers/registry.py. docs/extending.md shows all of it, with a package to start from.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Any
+
+from goodfit.service.errors import InputError, did_you_mean
+
+SAMPLERS = "goodfit.samplers"
+EXECUTORS = "goodfit.executors"
+
+
+def added(group: str) -> tuple[str, ...]:
+    """The names that installed packages add to a group."""
+    return tuple(sorted({point.name for point in entry_points(group=group)}))
+
+
+def make(group: str, name: str, *given: Any, **options: Any) -> Any:
+    """What an installed package adds by a name, called with these arguments.
+
+    Raises:
+        InputError: no package adds the name, its import fails, or it refuses the arguments.
+    """
+    point = next((point for point in entry_points(group=group) if point.name == name), None)
+    if point is None:
+        raise InputError(f"no installed package adds {name!r} to {group}; {did_you_mean(name, added(group))}")
+    try:
+        return point.load()(*given, **options)
+    except (Exception, SystemExit) as error:  # of an installed package
+        raise InputError(f"{name} ({point.value}) cannot be made: {type(error).__name__}: {error}") from error

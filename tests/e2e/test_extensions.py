@@ -1,0 +1,60 @@
+"""The example package that adds a search method and an executor, installed as pip installs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import zoo
+from tests.e2e.cli import Home
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(zoo.__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "extensions"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("extensions")
+    source = shutil.copytree(EXAMPLE, folder / "source")  # a build leaves files beside its source
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=120)
+    return Home(folder, {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"}, own_interpreters=True)
+
+
+def test_a_study_is_searched_and_trained_by_an_installed_package(home: Home) -> None:
+    study = str(EXAMPLE / "study.yaml")
+    facts = json.loads(home.ok("run", study, "--executor", "processes", "--set", "budget.trials=8", "--json"))
+    assert facts["best"][0]["value"] > 0.8
+    trials = home.json("trials", "hill-climbing")
+    assert [trial["state"] for trial in trials].count("COMPLETE") == 8
+    tried = [trial["params"] for trial in trials]
+    assert any(sum(one[name] != other[name] for name in one) == 1 for one in tried[4:] for other in tried), (
+        "a climb changes one parameter"
+    )
+
+
+def test_what_no_package_adds_is_named_with_what_there_is(home: Home) -> None:
+    done = home.run("run", str(EXAMPLE / "study.yaml"), "--executor", "proceses")
+    assert done.returncode == 2
+    assert "did you mean processes?" in done.stderr
+    done = home.run("check", str(EXAMPLE / "study.yaml"), "--set", "search.method=hill-climb")
+    assert done.returncode == 2
+    assert "did you mean hill-climbing?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("{slope: 1}", "unexpected keyword argument 'slope'"), ("{step: steep}", "method hill-climbing raises TypeError")],
+)
+def test_a_method_that_fails_ends_the_study_with_its_reason(home: Home, options: str, said: str) -> None:
+    words = ("--set", f"search.options={options}", "--set", "name=fails", "--executor", "local", "--new")
+    done = home.run("run", str(EXAMPLE / "study.yaml"), *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

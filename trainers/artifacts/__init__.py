@@ -1,0 +1,1 @@
+"""Where the files of trials are kept: folders and object stores."""

@@ -1,0 +1,1 @@
+"""What the trainers that generate images share."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning with the algorithms of Stable-Baselines3."""

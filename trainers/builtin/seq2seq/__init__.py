@@ -1,0 +1,1 @@
+"""The encoder-decoder: texts to texts."""

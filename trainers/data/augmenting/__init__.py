@@ -1,0 +1,1 @@
+"""Variations of training rows, anew in each epoch."""

@@ -1,0 +1,1 @@
+"""The kinds of data: how each is loaded, split and prepared."""

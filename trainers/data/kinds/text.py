@@ -1,0 +1,207 @@
+"""Texts to learn from: a column of a table file, or the built-in docstrings, as rows of token ids.
+
+A text is refused if it is missing, blank, or holds halves of characters (what a broken encoding
+leaves behind); `prepare: {missing: drop}` takes missing and blank ones out instead. The tokenizer is
+fitted on the training texts alone and kept with the model, in the Preparation. A text of more
+tokens than `tokens.length` keeps its beginning, in training and in use; the tokenizer knows what
+share of the training texts that cuts. Reading files is in files.py, tokenizing in tokens.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodfit.trainers.data.augmenting.variations import VariedTexts, asked, check_kind
+from goodfit.trainers.data.datasets.docstrings import read_docstrings
+from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.preparing.preparation import BALANCES, Preparation
+from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
+from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.content import data_name
+from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame, target_column
+from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, nearest, one_of
+from goodfit.trainers.data.reading.table_format import TableFormat
+from goodfit.trainers.data.reading.written import check_target
+from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec, TokenSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUILT_IN = {"docstrings": read_docstrings}
+TOKENIZERS = ("word", "character", "bpe")
+_TO_PREDICT = "the texts to predict"
+
+
+def is_text(spec: DataSpec) -> bool:
+    """Whether the data are texts; DataProblem where their keys stand without a text."""
+    if spec.source in BUILT_IN:
+        if spec.text is not None:
+            raise DataProblem(f"{spec.source}: data.text names a column of a file, and {spec.source} is built in")
+        return True
+    if spec.text is None and spec.tokens != TokenSpec():
+        raise DataProblem("data.tokens goes with texts; give `text: COLUMN` as well, or leave it out")
+    return spec.text is not None
+
+
+def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
+    """Training and validation, and the test split, of texts."""
+    _check_spec(spec)
+    raw = read_texts(spec)
+    raw, dropped = _usable(raw, spec.missing)
+    check_target(raw, spec)
+    target, values = encode_target(raw, spec.task)
+    rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+    tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
+    preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
+    splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
+    counts = {name: len(index) for name, index in zip(("train", "validation", "test"), rows, strict=True)}
+    facts = Facts(
+        name=raw.name,
+        task=target.task,
+        kind="text",
+        input_shape=(tokens.length,),
+        classes=target.classes,
+        features=raw.features,
+        rows={**counts, "dropped": dropped} if dropped else counts,
+        preparation=preparation,
+        reason=target.reason,
+    )
+    train, validation, test = splits
+    texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
+    return Data(train, validation, facts, texts=texts), test
+
+
+def texts_to_predict(x: Any, column: str) -> np.ndarray:
+    """Raw texts as given to a Predictor: a frame, dicts or a dict with the column, or a list, Series, array of str."""
+    if hasattr(x, "columns"):
+        if column not in x.columns:
+            raise DataProblem(f"{_TO_PREDICT} are in the column {column}, which is not there; {nearest(column, x)}")
+        x = x[column]
+    if isinstance(x, str):
+        raise DataProblem(f"{_TO_PREDICT} are a list of them; put the one text into brackets")
+    if isinstance(x, Mapping):
+        x = [x]
+    x = [text[column] if isinstance(text, Mapping) and column in text else text for text in x]
+    texts = np.empty(len(x), dtype=object)
+    texts[:] = [str(text) if isinstance(text, str) else text for text in x]  # numpy's str_ becomes a plain one
+    check_texts(texts, f"{_TO_PREDICT}: column {column}")
+    return texts
+
+
+def _check_spec(spec: DataSpec) -> None:
+    tokens = spec.tokens
+    check_kind(spec.augment, "text", "", spec.source)
+    one_of("tokens.by", tokens.by or "word", TOKENIZERS)
+    one_of("prepare.balance", spec.balance, BALANCES)
+    one_of("prepare.missing, for texts", spec.missing, ("error", "drop"))
+    one_of("prepare.scale, for texts", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
+    if spec.indicator or spec.categorical or spec.encode != "onehot":
+        key = "prepare.indicator" if spec.indicator else "categorical" if spec.categorical else "prepare.encode"
+        raise DataProblem(f"{spec.source}: {key} is for the columns of a table, and data.text is all that is read here")
+    if tokens.vocabulary <= SPECIAL or tokens.length < 1:
+        raise DataProblem(
+            f"tokens: vocabulary {tokens.vocabulary} and length {tokens.length} leave nothing to read; "
+            "give for example {vocabulary: 8000, length: 128}"
+        )
+
+
+def read_texts(spec: DataSpec) -> Raw:
+    """The texts and their targets as read, before any check of the texts."""
+    return read_or_kept(_read_source, spec)
+
+
+def rows_with_text(raw: Raw) -> np.ndarray:
+    """The rows whose text is neither missing nor blank."""
+    return np.flatnonzero([not is_blank(text) for text in raw.x])
+
+
+def _read_source(spec: DataSpec) -> Raw:
+    return BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
+
+
+def _read(path: Path, spec: DataSpec) -> Raw:
+    """The text column and the target of a table file, and what the split goes by."""
+    frame = read_frame(path, spec.ignore, TableFormat.of(spec))
+    columns = [str(column) for column in frame.columns]
+    frame.columns = frame.columns.astype(str)
+    column, target = str(spec.text), spec.target
+    if not len(frame):
+        raise DataProblem(f"{path} has no rows")
+    check_column(path, column, columns, "data.text")
+    if target is None:
+        raise DataProblem(
+            f"{path}: which column is to be predicted? give `data: {{target: COLUMN}}`; {nearest('', columns)}"
+        )
+    check_column(path, target, columns, "data.target")
+    if target == column:
+        raise DataProblem(f"{path}: data.text and data.target both name {target}; give two columns")
+    y, divider = target_column(path, frame[target]), divider_column(path, frame, spec)
+    return Raw(str(path), data_name(path), "text", _texts(frame[column], str(path)), y, (column,), divider=divider)
+
+
+def _texts(column: pd.Series, source: str) -> np.ndarray:
+    """A column's texts; None where there is none."""
+    import pandas as pd
+
+    if not (pd.api.types.is_string_dtype(column) or pd.api.types.is_object_dtype(column)) and column.notna().any():
+        raise DataProblem(f"{source}: column {column.name} holds {column.dtype} and not text; correct data.text")
+    return column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
+
+
+def _usable(raw: Raw, missing: str) -> tuple[Raw, int]:
+    """The rows that have a text, and how many have none; DataProblem where that is not asked for."""
+    dropped = 0
+    if missing == "drop":
+        there = rows_with_text(raw)
+        dropped = len(raw.x) - len(there)
+        if not len(there):
+            raise DataProblem(f"{raw.source}: column {raw.features[0]} has no text in any row")
+        raw = raw.take(there)
+    check_texts(raw.x, f"{raw.source}: column {raw.features[0]}", "; or give `prepare: {missing: drop}`")
+    return raw, dropped
+
+
+def is_blank(text: object) -> bool:
+    """Whether it is missing, or has no mark in it."""
+    return text is None or (isinstance(text, float) and np.isnan(text)) or (isinstance(text, str) and not text.strip())
+
+
+def check_texts(texts: Sequence[Any] | np.ndarray, what: str, remedy: str = "") -> None:
+    """DataProblem for what no tokenizer can read, with the first row of it, counted from 1."""
+    blank = [row for row, text in enumerate(texts, start=1) if is_blank(text)]
+    if blank:
+        # Tables write a missing value as nothing, NA, null or None.
+        raise DataProblem(
+            f"{what}: {len(blank)} of {len(texts)} texts are empty or missing (row {blank[0]} is the first); "
+            f"take these rows out{remedy}"
+        )
+    for row, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise DataProblem(f"{what}: row {row} is {text!r:.40}, {type(text).__name__} and not text; give it as text")
+        if not text.isascii() and not _whole(text):
+            raise DataProblem(f"{what}: row {row} has half a character in it ({text!r:.40}); save it as UTF-8 anew")
+
+
+def _whole(text: str) -> bool:
+    """Whether it has no surrogate without its other half, which no encoding can write."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _preparation(tokens: Tokenizer, target: Target, y: np.ndarray, spec: DataSpec, source: str) -> Preparation:
+    """The tokenizer as a Preparation, with the units of a regression's target."""
+    fitted = Preparation(None, (), (), target.labels, balance=spec.balance, tokens=tokens)
+    if target.task == "classification":
+        return fitted
+    if spec.balance != "none":
+        raise DataProblem(f"{source}: prepare.balance is for classes, and the target is a number; leave it out")
+    mean, std = float(y.mean()), float(y.std())
+    if std == 0:
+        raise DataProblem(f"{source}: the target is {mean:g} in every training row; there is nothing to learn")
+    return replace(fitted, target_mean=mean, target_std=std)

@@ -1,0 +1,68 @@
+"""Arrays as an .npz file or a user's function gives them: x, y, and what the split goes by."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from goodfit.trainers.data.reading.content import Content, data_name
+from goodfit.trainers.data.reading.raw import Raw, as_images, nearest
+from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+
+
+def read_npz(content: Content, spec: DataSpec) -> Raw:
+    """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name); two dimensions are a table, more are images."""
+    path = content.path
+    try:
+        with np.load(content.seekable(), allow_pickle=False) as file:
+            return array_data(str(path), data_name(path), file, spec)
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise DataProblem(f"{path} is not an .npz file of plain arrays: {error}") from error
+
+
+def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: DataSpec) -> Raw:
+    """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name), and what the split goes by."""
+    target = spec.target
+    key, by = divider_key(spec)
+    for given in ("ignore", "categorical", "numbers", "dates"):
+        if getattr(spec, given):
+            raise DataProblem(f"{source}: data.{given} names columns, which arrays do not have")
+    x, y = _array(source, arrays, ("x", "X")), _array(source, arrays, (target,) if target else ("y", "Y"))
+    divider = _array(source, arrays, (by,)) if by else None
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise DataProblem(f"{source}: x is numbers, (n, features) or images, not {x.dtype} {x.shape}")
+    if y.shape != (len(x),):
+        raise DataProblem(
+            f"{source}: x has {len(x)} rows and y has shape {y.shape}; give y one value a row: ({len(x)},)"
+        )
+    if not x.size:
+        raise DataProblem(f"{source}: x is empty: {x.shape}")
+    if y.dtype.kind not in "fiubUS":
+        raise DataProblem(f"{source}: y is {y.dtype}; give integers or text for classes, or floats")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
+    divider = None if divider is None else _array_divider(divider, len(x), key, source)
+    if x.ndim > 2:
+        return Raw(source, name, "image", as_images(x, source), y, divider=divider)
+    features = tuple(f"x{column}" for column in range(x.shape[1]))
+    return Raw(source, name, "table", x.astype(np.float64), y, features, divider=divider)
+
+
+def _array_divider(values: np.ndarray, rows: int, key: str, source: str) -> np.ndarray:
+    import pandas as pd
+
+    if values.shape != (rows,):
+        raise DataProblem(f"{source}: {key} names an array of shape {values.shape}; give one value a row: ({rows},)")
+    return divider_values(pd.Series(values), key, source)
+
+
+def _array(source: str, arrays: Mapping[str, Any], choices: Sequence[str]) -> np.ndarray:
+    for name in choices:
+        if name in arrays:
+            return np.asarray(arrays[name])
+    raise DataProblem(f"{source} has no array {' or '.join(choices)}; {nearest(choices[0], arrays)}")

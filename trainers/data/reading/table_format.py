@@ -1,0 +1,83 @@
+"""How a table in text is written: what the study says of it, and what is assumed otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+
+# The words that pandas reads as gaps, written out so that they do not change with its version.
+GAPS = (
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL",
+    "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+KEYS = ("separator", "decimal", "gaps", "header")  # of a study file, for tables in text
+
+_KINDS = {
+    **dict.fromkeys(KEYS, ("table", "text", "pairs", "series")),
+    **dict.fromkeys(("numbers", "dates"), ("table",)),
+    "day_first": ("table", "series"),
+    "task": ("table", "text", "series"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    """How a table in text is read.
+
+    Attributes:
+        separator: between the values; None: as the file's name says.
+        decimal: the mark before a number's decimals.
+        gaps: the words that stand for a missing value, beside the empty cell.
+        header: whether the first line names the columns; else they are x0, x1, ...
+        texts: the columns whose cells stay as they are written.
+        given: the keys that the study gives, beside the assumed ones.
+        ignored: the columns that the study leaves out, which need no names.
+    """
+
+    separator: str | None = None
+    decimal: str = "."
+    gaps: tuple[str, ...] = GAPS
+    header: bool = True
+    texts: frozenset[str] = frozenset()
+    given: tuple[str, ...] = ()
+    ignored: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, spec: DataSpec) -> TableFormat:
+        """The format that a study says."""
+        pair = (spec.text, spec.target) if spec.kind == "pairs" else ()
+        kept = {name for name in (*spec.categorical, *spec.numbers, *spec.dates, *pair) if name is not None}
+        usual = () if spec.kind == "pairs" else GAPS  # the translation of "none" is a text
+        gaps = usual if spec.gaps is None else spec.gaps
+        given = tuple(key for key in KEYS if getattr(spec, key) is not None)
+        header, ignored = spec.header is not False, frozenset(spec.ignore)
+        return cls(spec.separator, spec.decimal or ".", gaps, header, frozenset(kept), given, ignored)
+
+    def refuse(self, source: object, keys: Sequence[str] = KEYS) -> None:
+        """DataProblem where one of the keys is given for data that are no table in text."""
+        for key in self.given:
+            if key in keys:
+                raise DataProblem(
+                    f"{source}: data.{key} is for tables in text (.csv, .tsv), and these values have types of their "
+                    "own; leave it out"
+                )
+
+
+def check_keys(spec: DataSpec, kind: str, is_file: bool) -> None:
+    """DataProblem where a key about the columns of a table stands with other data.
+
+    Args:
+        spec: of the study.
+        kind: of its data.
+        is_file: whether they are a file, or what a function returns, and not built in.
+    """
+    for key, kinds in _KINDS.items():
+        if getattr(spec, key) in (None, ()):
+            continue
+        if not is_file:
+            raise DataProblem(f"{spec.source}: data.{key} is for files, and {spec.source} is built in; leave it out")
+        if kind not in kinds:
+            raise DataProblem(f"{spec.source}: data.{key} does not go with {kind} data; leave it out")

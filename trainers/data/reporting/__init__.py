@@ -1,0 +1,1 @@
+"""What can be said of data before anything is trained."""

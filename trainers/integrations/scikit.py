@@ -1,0 +1,160 @@
+"""A scikit-learn estimator as a Goodfit trainer: `fit` by partial_fit, `grow` by warm_start.
+
+An epoch is one pass over the training rows, or a fixed number of further trees. scikit-learn is
+imported when a trial trains. Reported are, for both splits, `accuracy` and, where the estimator
+gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae`, `r2`.
+
+A checkpoint holds the pickled estimator; like any pickle it is to be loaded from folders that only
+its owner writes to.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goodfit.trainers.data import Data, Split
+from goodfit.trainers.errors import BadTrainer, DataProblem
+from goodfit.trainers.trial import Trial
+
+
+def fit(trial: Trial, estimator: Any) -> None:
+    """One pass over the training rows an epoch, in a new order each: SGDClassifier, MLPRegressor, ...
+
+    Leave the estimator's `random_state` unset: then it draws from the trial's own seed.
+
+    Raises:
+        BadTrainer: the estimator cannot learn by parts, or the study names no data.
+        DataProblem: it classifies and the data are for regression, or the other way round.
+    """
+    if not hasattr(estimator, "partial_fit"):
+        raise BadTrainer(f"{_name(estimator)} has no partial_fit; if it has warm_start, use grow(trial, estimator)")
+    data = _suitable(trial, estimator)
+    rows = _table(data.train)
+    more = {"classes": np.arange(len(data.classes))} if data.classes else {}
+    kept = _Kept(estimator)
+    trial.restore(kept)
+    for _ in trial.epochs():
+        order = np.random.permutation(len(rows))  # of the generator that the trial sows
+        kept.estimator.partial_fit(rows[order], data.train.y[order], **more)
+        _report(trial, kept.estimator, data)
+
+
+def grow(trial: Trial, estimator: Any, parameter: str = "n_estimators", step: int = 10) -> None:
+    """`step` more of `parameter` an epoch, by warm_start: RandomForest, GradientBoosting, ...
+
+    The study's `training: {epochs: n}` is the fixed budget: n * step trees in the end.
+
+    Raises:
+        BadTrainer: the estimator cannot go on from where it is, or the study names no data.
+        DataProblem: it classifies and the data are for regression, or the other way round.
+    """
+    known = estimator.get_params()
+    if not {"warm_start", parameter} <= set(known):
+        lacking = "warm_start" if "warm_start" not in known else parameter
+        raise BadTrainer(f"{_name(estimator)} has no {lacking}, so it cannot grow; it has: {', '.join(known)}")
+    data = _suitable(trial, estimator)
+    kept = _Kept(estimator.set_params(warm_start=True))
+    trial.restore(kept)
+    for epoch in trial.epochs():
+        kept.estimator.set_params(**{parameter: epoch * step})
+        kept.estimator.fit(_table(data.train), data.train.y)
+        _report(trial, kept.estimator, data)
+
+
+def load(checkpoint: Path) -> Any:
+    """The estimator of a trial's best.pt. It takes prepared rows, and gives class indices or standardised values."""
+    import torch
+
+    kept = _Kept(None)
+    kept.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+    return kept.estimator
+
+
+_GENERATOR = "numpy's global generator"
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles an estimator that draws from numpy's global generator, and not a copy of that generator with it."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        from sklearn.utils import check_random_state
+
+        return _GENERATOR if obj is check_random_state(None) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, pid: Any) -> Any:
+        from sklearn.utils import check_random_state
+
+        if pid != _GENERATOR:
+            raise BadTrainer(f"the checkpoint refers to {pid!r}, which no estimator of ours does")
+        return check_random_state(None)
+
+
+class _Kept:
+    """An estimator as something that a checkpoint holds: its pickle, as a tensor of bytes."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def state_dict(self) -> dict[str, Any]:
+        import torch
+
+        content = io.BytesIO()
+        _Pickler(content).dump(self.estimator)
+        return {"pickle": torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.estimator = _Unpickler(io.BytesIO(state["pickle"].numpy().tobytes())).load()
+
+
+def _suitable(trial: Trial, estimator: Any) -> Data:
+    from sklearn.base import is_classifier
+
+    if trial.data is None:
+        raise BadTrainer(f"{_name(estimator)} needs data; name them in the study: `data: {{source: ...}}`")
+    task = "classification" if is_classifier(estimator) else "regression"
+    if task != trial.data.task:
+        raise DataProblem(f"{_name(estimator)} is for {task}, and {trial.data.name} is for {trial.data.task}")
+    if trial.data.train.codes is not None:
+        raise DataProblem(f"{_name(estimator)} has no embeddings for columns of text: `prepare: {{encode: onehot}}`")
+    return trial.data
+
+
+def _table(split: Split) -> np.ndarray:
+    """The rows as a table; images are flattened, and those of a folder all read."""
+    return np.asarray(split.x).reshape(len(split), -1)
+
+
+def _report(trial: Trial, estimator: Any, data: Data) -> None:
+    measure = _classified if data.classes else _regressed
+    trial.report(train=measure(estimator, data.train, data), val=measure(estimator, data.validation, data))
+
+
+def _classified(estimator: Any, split: Split, data: Data) -> dict[str, float]:
+    from sklearn.metrics import accuracy_score, log_loss
+
+    rows = _table(split)
+    metrics = {"accuracy": accuracy_score(split.y, estimator.predict(rows))}
+    if hasattr(estimator, "predict_proba"):  # present only where the estimator's settings allow it
+        metrics["loss"] = log_loss(split.y, estimator.predict_proba(rows), labels=np.arange(len(data.classes)))
+    return metrics
+
+
+def _regressed(estimator: Any, split: Split, data: Data) -> dict[str, float]:
+    """The squared error of the standardised target; rmse and mae in the units of the data."""
+    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
+
+    guessed, unit = estimator.predict(_table(split)), data.preparation.target_std
+    loss = mean_squared_error(split.y, guessed)
+    mae = mean_absolute_error(split.y, guessed) * unit
+    return {"loss": loss, "rmse": loss**0.5 * unit, "mae": mae, "r2": r2_score(split.y, guessed)}
+
+
+def _name(estimator: Any) -> str:
+    return type(estimator).__name__

@@ -1,0 +1,1 @@
+"""Layers that several trainers build from. All import torch."""

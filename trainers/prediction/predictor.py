@@ -1,0 +1,180 @@
+"""A trained model that takes raw rows, as they were before any preparation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodfit.trainers.data import Facts
+from goodfit.trainers.data.facts import joined
+from goodfit.trainers.data.kinds.image_folder import files_to_predict, image_paths
+from goodfit.trainers.data.kinds.series import windows_to_predict
+from goodfit.trainers.data.kinds.text import texts_to_predict
+from goodfit.trainers.data.reading.raw import as_images, check_values
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.prediction.rows import is_empty, table_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Predictor:
+    """A trained model, in eval mode on the CPU.
+
+    Attributes:
+        module: the torch module; it takes prepared rows.
+        facts: the data it was trained on, as far as prediction needs them.
+        trainer: as the study named it.
+        params: its hyperparameters.
+    """
+
+    def __init__(self, module: nn.Module, facts: Facts, trainer: str, params: Mapping[str, Any]) -> None:
+        self.module = module.eval()
+        self.facts = facts
+        self.trainer = trainer
+        self.params = dict(params)
+
+    def __repr__(self) -> str:
+        return f"<{self.facts.task} by {self.trainer}, trained on {self.facts.name}>"
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Class labels as the data had them (integers, booleans or text), or values in the data's units.
+
+        Args:
+            x: raw rows. A DataFrame with the training data's columns in any order (others are left
+                out of account), a list of dicts, one dict or Series for one row, or an array:
+                (rows, features), or images as trained on; of a model that
+                learned from a folder of images also paths of images, as a list. Of a series
+                the last window is taken; of windows (rows, window, features) each is. A forecast
+                is (rows, horizon). Of texts to a language model: bits a character of each, the less
+                the likelier the text; its first token is not counted. Of texts to translate: the
+                translations, as text.
+
+        Raises:
+            DataProblem: the rows do not fit the model, or have values that it cannot take.
+        """
+        if self.facts.kind in ("corpus", "pairs") and is_empty(x):
+            return np.empty(0, dtype=object if self.facts.kind == "pairs" else np.float64)
+        if self.facts.kind == "corpus":
+            from goodfit.trainers.training.language_metrics import bits_of_texts
+
+            return bits_of_texts(self.module, texts_to_predict(x, self.facts.features[0]).tolist(), self.facts)
+        if self.facts.kind == "pairs":
+            return self._translated(x)
+        outputs = self._outputs(x).numpy()
+        if self.facts.task in ("regression", "forecasting"):
+            return self.facts.preparation.original(outputs)
+        labels: np.ndarray = self._labels()[outputs.argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, x: Any) -> np.ndarray:
+        """The probability of each class, (rows, classes) in the order of `facts.classes`; rows as for `predict`."""
+        if self.facts.task == "translation":
+            raise DataProblem(f"{self!r} writes texts, which have no class probabilities; use predict")
+        if self.facts.task in ("regression", "forecasting", "language-modelling"):
+            raise DataProblem(f"{self!r} predicts numbers, which have no class probabilities; use predict")
+        probabilities: np.ndarray = self._outputs(x).double().softmax(dim=1).numpy()
+        return probabilities
+
+    def example(self) -> Any:
+        """One raw row (of a series: one window) that the model takes, each column or channel at its scale's middle."""
+        shift = np.asarray(self.facts.preparation.shift)
+        if self.facts.kind == "image":
+            return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *self.facts.input_shape)).astype(np.float32)
+        import pandas as pd
+
+        if self.facts.kind in ("text", "corpus", "pairs"):
+            return pd.DataFrame({self.facts.features[0]: ["an example of a text"]})
+        steps = self.facts.input_shape[0] if self.facts.kind == "series" else 1
+        categories = self.facts.preparation.categories
+        numbers = [name for name in self.facts.features if name not in categories]
+        row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
+        row |= {date.name: date.example for date in self.facts.cells.dates}
+        columns = self.facts.cells.raw_columns(self.facts.features)
+        return pd.DataFrame([{name: row[name] for name in columns}] * steps)
+
+    def generate(self, prompt: str, characters: int, *, seed: int = 0, temperature: float = 1.0, top_k: int = 0) -> str:
+        """What a language model writes after the prompt, without the prompt.
+
+        Args:
+            prompt: at least one character; the last tokens that the model has positions for count.
+            characters: how long the text is.
+            seed: the same one gives the same text.
+            temperature: below 1 likely tokens come more often than the model says, above 1 less often.
+            top_k: as many of the most likely tokens can come; 0: all.
+        """
+        from goodfit.trainers.builtin.language_model.nets import Decoder, write_on
+        from goodfit.trainers.training.language_metrics import tokenizer_of
+
+        if self.facts.kind != "corpus" or not isinstance(self.module, Decoder):
+            raise DataProblem(f"{self!r} is no language model, and writes nothing; use predict")
+        if not prompt or characters < 0 or temperature <= 0 or top_k < 0:
+            raise DataProblem(
+                f"a prompt of {len(prompt)} characters, {characters} to write, temperature {temperature:g} and top_k "
+                f"{top_k}: give a prompt, a temperature above 0, and no negative number"
+            )
+        tokens = tokenizer_of(self.facts)
+        return write_on(self.module, tokens, [tokens.ids(prompt).tolist()], characters, seed, temperature, top_k)[0]
+
+    def _translated(self, x: Any) -> np.ndarray:
+        import torch
+
+        from goodfit.trainers.builtin.seq2seq.nets import Seq2Seq
+        from goodfit.trainers.data.kinds.pairs import texts_of
+
+        targets = self.facts.preparation.target_tokens
+        if targets is None or not isinstance(self.module, Seq2Seq):
+            raise DataProblem(f"{self!r} does not say how its texts are written out; take its module")
+        ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
+        return np.array(texts_of(targets, self.module.translate(torch.from_numpy(ids)).numpy()), dtype=object)
+
+    def _labels(self) -> np.ndarray:
+        classes = self.facts.classes
+        read: dict[str, Callable[[str], object]] = {"integer": int, "float": float, "boolean": "True".__eq__}
+        if self.facts.preparation.labels in read:
+            return np.array([read[self.facts.preparation.labels](name) for name in classes])
+        return np.array(classes, dtype=object)
+
+    def _outputs(self, x: Any) -> Tensor:
+        import torch
+
+        from goodfit.trainers.training.loop import predict
+
+        if is_empty(x) and not (self.facts.kind == "series" and np.ndim(x) != 3):  # a series without steps is too short
+            return self._no_outputs()
+        if self.facts.kind == "series":
+            windows = self.facts.preparation.inputs(windows_to_predict(x, self.facts))
+            return predict(self.module, torch.from_numpy(windows), self.facts)
+        if self.facts.kind == "text":
+            ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
+            return predict(self.module, torch.from_numpy(ids), self.facts)
+        if self.facts.kind == "image" and (paths := image_paths(x)):
+            from goodfit.trainers.training.image_rows import ImageRows
+
+            return predict(self.module, ImageRows(files_to_predict(paths, self.facts), torch.device("cpu")), self.facts)
+        rows, words = (self._images(x), None) if self.facts.kind == "image" else table_rows(x, self.facts)
+        if not len(rows):
+            return self._no_outputs()
+        fitted = self.facts.preparation
+        missing = "error" if fitted.fill is None else "mean"
+        numbers = [name for name in self.facts.features if name not in fitted.categories]
+        check_values(rows, numbers, missing, "the rows to predict", words, tuple(fitted.categories))
+        inputs = joined(fitted.inputs(rows, words), fitted.codes(words))
+        return predict(self.module, torch.from_numpy(inputs), self.facts)
+
+    def _no_outputs(self) -> Tensor:
+        import torch
+
+        many = bool(self.facts.classes or self.facts.horizon)
+        return torch.zeros((0, self.facts.outputs) if many else (0,))
+
+    def _images(self, x: Any) -> np.ndarray:
+        images = np.asarray(x)
+        shape = self.facts.input_shape
+        if images.ndim != 4 or images.shape[1:] != shape:  # already (n, c, h, w): the shorter axis is not asked
+            images = as_images(images, "the images to predict")
+        if images.shape[1:] != shape:
+            raise DataProblem(f"the images to predict are (rows, {', '.join(map(str, shape))}), not {np.shape(x)}")
+        return images.astype(np.float32)

@@ -1,0 +1,117 @@
+"""Rows to predict, as users hand them over: made into the columns that a table's model takes, read as in training.
+
+A DataFrame, an array, a list of dicts, one dict or one Series; columns in any order, others left out of account.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodfit.trainers.data.facts import Facts
+from goodfit.trainers.data.reading.cells import as_numbers, categories_of
+from goodfit.trainers.data.reading.raw import nearest, quoted
+from goodfit.trainers.errors import DataProblem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WHAT = "the rows to predict"
+_SHOWN = 10  # columns that a message names
+
+
+def is_empty(x: Any) -> bool:
+    """Whether there are no rows at all."""
+    return not isinstance(x, (str, Mapping)) and hasattr(x, "__len__") and len(x) == 0
+
+
+def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
+    """The columns of numbers as float64, and those of text as categories where the data have them.
+
+    Raises:
+        DataProblem: a column is missing, there twice, or holds what training had not.
+    """
+    wanted = facts.cells.raw_columns(facts.features)
+    frame = _frame(x, wanted)
+    names = [str(name) for name in frame.columns]
+    absent = sorted(set(wanted) - set(names), key=wanted.index)
+    if absent:
+        raise DataProblem(_lacking(absent, names, wanted))
+    held: dict[str, pd.Series] = {}
+    known = set(wanted)
+    for place, name in enumerate(names):
+        if name in held:
+            raise DataProblem(f"{_WHAT} have two columns named {quoted(name)}; give one")
+        if name in known:
+            held[name] = frame.iloc[:, place].rename(name)
+    held = facts.cells.expand(held, _WHAT)
+    categories = facts.preparation.categories
+    numbers = [name for name in facts.features if name not in categories]
+    values = np.empty((len(frame), len(numbers)), dtype=np.float64)
+    for place, name in enumerate(numbers):
+        values[:, place] = as_numbers(held[name], facts.cells, _WHAT)
+    return values, _words(held, facts, len(frame)) if categories else None
+
+
+def _words(held: Mapping[str, pd.Series], facts: Facts, rows: int) -> np.ndarray:
+    """Columns of text as the categories that their values stand for, None where one is missing."""
+    import pandas as pd
+
+    categories = facts.preparation.categories
+    words = np.empty((rows, len(categories)), dtype=object)
+    for place, (name, known) in enumerate(categories.items()):
+        codes, values = pd.factorize(held[name].astype(object))
+        found = categories_of(list(values), known, facts.cells, name)
+        words[:, place] = np.array([*found, None], dtype=object)[codes]
+    return words
+
+
+def _frame(x: Any, wanted: Sequence[str]) -> pd.DataFrame:
+    """Rows as a DataFrame, whatever they came as."""
+    import pandas as pd
+
+    if hasattr(x, "to_pandas"):  # Arrow's tables, Polars
+        x = x.to_pandas()
+    if isinstance(x, pd.DataFrame):
+        return x
+    if isinstance(x, pd.Series):
+        labels = {str(label) for label in x.index}
+        alone = len(wanted) == 1 and (x.name is None or str(x.name) in wanted) and wanted[0] not in labels
+        return x.to_frame(wanted[0]) if alone else x.to_frame().T.infer_objects()
+    if isinstance(x, Mapping):
+        return pd.DataFrame(dict(x) if any(pd.api.types.is_list_like(value) for value in x.values()) else [dict(x)])
+    if isinstance(x, (list, tuple)) and x and all(isinstance(row, (Mapping, pd.Series)) for row in x):
+        return pd.DataFrame([dict(row) for row in x])
+    values = np.asarray(x) if isinstance(x, np.ndarray) else np.asarray(x, dtype=object)
+    if values.ndim != 2 or values.shape[1] != len(wanted):
+        raise DataProblem(_misshapen(x, values.shape, len(wanted)))
+    frame = pd.DataFrame(values, columns=pd.Index(list(wanted)))
+    return frame.infer_objects() if values.dtype == object else frame
+
+
+def _misshapen(x: Any, shape: tuple[int, ...], columns: int) -> str:
+    """How rows are given that are no table."""
+    if not shape:
+        return (
+            f"{_WHAT} are a DataFrame, a dict, a list of dicts or an array of (rows, {columns}), not {reprlib.repr(x)}"
+        )
+    row = "; put the one row into brackets" if shape == (columns,) else ""
+    return f"{_WHAT} are (rows, {columns}), not {shape}{row}"
+
+
+def _lacking(absent: Sequence[str], names: Sequence[str], wanted: Sequence[str]) -> str:
+    """Which columns are missing, and which are there that the model does not know: one may be meant for the other."""
+    known = set(wanted)
+    others = [name for name in names if name not in known]
+    beside = f" ({_listed(others)} {'is' if len(others) == 1 else 'are'} unknown)" if others else ""
+    near = nearest(absent[0], others).split("? ")[0] if others else ""
+    hint = f"; {absent[0]}: {near}?" if near.startswith("did you mean") else ""
+    return f"{_WHAT} lack the columns {_listed(absent)}{beside}; give {_listed(wanted)}{hint}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(quoted, names[:_SHOWN])) + more

@@ -1,0 +1,1 @@
+"""The shared base of supervised nets: hyperparameters, the loop, metrics, augmentation."""

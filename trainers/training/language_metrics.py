@@ -1,0 +1,90 @@
+"""What a language model is trained and measured by: the loss of its tokens, and bits for each character.
+
+Imports torch, so it is imported when a trial starts and not before. A token's loss depends on how
+texts are cut up: byte pairs are fewer and each is harder. Bits a character do not, so models of
+different tokenizers, and counts of characters, compare by them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from goodfit.trainers.data import Facts
+from goodfit.trainers.data.kinds.corpus import windows
+from goodfit.trainers.data.preparing.tokens import PADDING, Tokenizer
+from goodfit.trainers.errors import BadTrainer, DataProblem
+
+TOKENS_AT_ONCE = 8192  # when measuring; bounds the memory, changes no result
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model made of some tokens, in sums."""
+
+    nats: float
+    right: int  # tokens that it held the most likely
+    tokens: int
+    characters: int  # that the tokens stand for
+
+    @property
+    def bits_per_character(self) -> float:
+        return self.nats / math.log(2) / self.characters
+
+
+def tokenizer_of(facts: Facts) -> Tokenizer:
+    """The tokenizer of running text; BadTrainer where the data were prepared without."""
+    if facts.preparation.tokens is None:
+        raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it anew")
+    return facts.preparation.tokens
+
+
+def token_loss(outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
+    """The mean cross-entropy of the tokens, in nats; what fills up a window does not count."""
+    return functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), ignore_index=PADDING, label_smoothing=smoothing)
+
+
+def language_metrics(model: nn.Module, x: Tensor, y: Tensor, facts: Facts) -> dict[str, float]:
+    """Loss (nats a token), bits a character, perplexity and accuracy on windows, in eval mode and float32."""
+    told = told_of(model, x, y, tokenizer_of(facts))
+    loss = told.nats / told.tokens
+    return {
+        "loss": loss,
+        "bits_per_character": told.bits_per_character,
+        "perplexity": float(np.exp(np.float64(min(loss, 700.0)))),  # above, a float holds it no more
+        "accuracy": told.right / told.tokens,
+    }
+
+
+def told_of(model: nn.Module, x: Tensor, y: Tensor, tokens: Tokenizer) -> Told:
+    """What a model makes of windows, (rows, length) ids and the ids one token on."""
+    model.eval()
+    lengths = torch.from_numpy(tokens.characters()).to(y.device)
+    nats, right = torch.zeros((), dtype=torch.float64), 0
+    rows = max(1, TOKENS_AT_ONCE // x.shape[1])
+    with torch.inference_mode():
+        for inputs, targets in zip(torch.split(x, rows), torch.split(y, rows), strict=True):
+            logits = model(inputs).float().flatten(0, 1)
+            losses = functional.cross_entropy(logits, targets.flatten(), ignore_index=PADDING, reduction="none")
+            nats += losses.double().sum().cpu()
+            right += int(((logits.argmax(dim=1) == targets.flatten()) & (targets.flatten() != PADDING)).sum())
+    return Told(float(nats), right, int((y != PADDING).sum()), int(lengths[y].sum()))
+
+
+def bits_of_texts(model: nn.Module, texts: Sequence[str], facts: Facts) -> np.ndarray:
+    """Bits a character of each text, but for its first token, which nothing comes before; float64 (texts,)."""
+    tokens = tokenizer_of(facts)
+    found = []
+    for row, text in enumerate(texts, start=1):
+        ids = tokens.ids(text)
+        if len(ids) < 2:
+            raise DataProblem(f"the texts to predict: row {row} has one token, and nothing to tell it from; give more")
+        cut = windows(ids, tokens.length)
+        found.append(told_of(model, torch.from_numpy(cut.x), torch.from_numpy(cut.y), tokens).bits_per_character)
+    return np.array(found)

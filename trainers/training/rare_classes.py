@@ -1,0 +1,55 @@
+"""What training does about rare classes, and the metrics that a common class cannot hide them in. Imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from goodfit.trainers.seeding import mixed_seed
+
+
+def weighted_cross_entropy(y: Tensor, classes: int) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """Cross-entropy in which each class of the training targets `y` has the same weight in all."""
+    counts = torch.bincount(y, minlength=classes).double()
+    weights = (len(y) / (classes * counts.clamp(min=1))).float()
+
+    def loss(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        return functional.cross_entropy(outputs, targets, weight=weights, label_smoothing=smoothing)
+
+    return loss
+
+
+def balanced_order(seed: int, epoch: int, y: Tensor, classes: int) -> Tensor:
+    """As many rows as there are, the same number of each class, in an order that (seed, epoch) decides.
+
+    A rare class's rows come again, each about as often as the others of its class; of a common
+    class each epoch has other rows.
+    """
+    generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
+    members = [torch.nonzero(y == index).flatten() for index in range(classes)]
+    members = [rows for rows in members if len(rows)]
+    each, more = divmod(len(y), len(members))
+    drawn = []
+    for place, rows in enumerate(members):
+        wanted = each + (place < more)
+        rounds = -(-wanted // len(rows))
+        again = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)]
+        drawn.append(torch.cat([rows[:0], *again])[:wanted])
+    order = torch.cat(drawn)
+    return order[torch.randperm(len(order), generator=generator)]
+
+
+def class_metrics(predicted: Tensor, y: Tensor, classes: int) -> dict[str, float]:
+    """accuracy; balanced_accuracy: the mean recall of the classes in y; f1: its mean over those in y or predicted."""
+    pairs = torch.bincount(y * classes + predicted, minlength=classes * classes)
+    confusion = pairs.reshape(classes, classes).double().cpu()  # (true, predicted)
+    hits, true, told = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
+    there, either = true > 0, true + told > 0
+    return {
+        "accuracy": float(hits.sum() / true.sum()),
+        "balanced_accuracy": float((hits[there] / true[there]).mean()),
+        "f1": float((2 * hits[either] / (true + told)[either]).mean()),
+    }

@@ -1,0 +1,118 @@
+"""One trial at a time, in a thread of its own, and everything put back after it."""
+
+from __future__ import annotations
+
+import contextvars
+import decimal
+import gc
+import multiprocessing
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from goodfit.trainers.seeding import when_imported
+from goodfit.trainers.worker.isolation.libraries import Originals
+from goodfit.trainers.worker.isolation.modules import UsersModules, is_users_file
+from goodfit.trainers.worker.isolation.settings import LATE, Snapshot
+
+LINGER_SECONDS = 0.2  # for what a trainer has started to end after it
+
+
+class Isolation:
+    """Runs the trials of a worker one after the other, so that none of them changes what the next comes to.
+
+    Args:
+        own_process: whether the process is the worker's alone; in another its streams, loggers and paths are left.
+    """
+
+    def __init__(self, *, own_process: bool = True) -> None:
+        self._own_process = own_process
+        self._originals = Originals()
+        self._modules = UsersModules(own_process=own_process)
+
+    def run(self, work: Callable[[], None], trainer: str) -> list[str]:
+        """Do a trial's work, and put back what it changes.
+
+        Args:
+            work: trains, and keeps how that ended to itself; its trainer has been imported.
+            trainer: as the study names it.
+
+        Returns:
+            What only a new process would take back; empty for nearly all trainers.
+        """
+        self._originals.note_new()
+        self._modules.note_new(trainer)
+        snapshot = Snapshot(own_process=self._own_process)
+        before = set(threading.enumerate())
+
+        def note_new() -> None:
+            snapshot.note_new()
+            self._originals.note_new()
+
+        with when_imported(note_new, LATE):
+            _in_thread(work)
+        _end_processes()
+        self._originals.restore()
+        left = [*snapshot.restore(), *_left_running(before)]
+        once = self._modules.renew(trainer)
+        return [*left, once] if once else left
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    """Do it in a thread of its own, with the contexts and torch's switches of this one; what it sets ends with it."""
+    inherit = _torch_switches()
+
+    def run() -> None:
+        inherit()
+        decimal.setcontext(decimal.getcontext().copy())  # a copied context has the same object
+        work()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="goodfit-trial", daemon=True)
+    thread.start()
+    thread.join()
+
+
+def _torch_switches() -> Callable[[], None]:
+    """What torch has for each thread, and a trainer's module may have set as it was imported."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return lambda: None
+    device, gradients, threads = torch.get_default_device(), torch.is_grad_enabled(), torch.get_num_threads()
+
+    def inherit() -> None:
+        torch.set_grad_enabled(gradients)
+        torch.set_num_threads(threads)
+        if device.type != "cpu":
+            torch.set_default_device(device)
+
+    return inherit
+
+
+def _end_processes() -> None:
+    """End the processes that a trainer has left, such as those of its data loaders."""
+    if not multiprocessing.active_children():
+        return
+    gc.collect()  # a loader ends its own when it goes
+    for child in multiprocessing.active_children():
+        if type(child).__module__.startswith("multiprocessing"):  # joblib's are its own to end
+            child.terminate()
+            child.join(LINGER_SECONDS)
+
+
+def _left_running(before: set[threading.Thread]) -> Iterator[str]:
+    """Threads that still run code of the user's; those of libraries wait for work, and do nothing by themselves."""
+    for thread in set(threading.enumerate()) - before:
+        if _runs_users_code(thread):
+            thread.join(LINGER_SECONDS)
+            if thread.is_alive():
+                yield f"its thread {thread.name} still runs"
+
+
+def _runs_users_code(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - Python has no other way to a thread's code
+    while frame is not None:
+        if is_users_file(frame.f_code.co_filename):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,336 @@
+"""One worker's work, whichever executor hosts it: load the data once, run assignments.
+
+A Host is a Worker in a thread of its own, so that reports travel while it trains. Every way in
+which a trainer can end becomes one Ended message; the traceback goes to the trial's log file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodfit.trainers.artifacts.places import place_of
+from goodfit.trainers.artifacts.sync import Keeper
+from goodfit.trainers.code import Code, moved, placed
+from goodfit.trainers.environment import PRIVATE, take
+from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.files import make_folder, until_there
+from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
+from goodfit.trainers.registry import Trainer, resolve
+from goodfit.trainers.trial import Channel
+from goodfit.trainers.worker.attempt import Attempt, Trained
+from goodfit.trainers.worker.failures import describe, judge, outcome_of
+from goodfit.trainers.worker.isolation import Isolation, fingerprint
+
+if TYPE_CHECKING:
+    from goodfit.trainers.data import Data
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every assignment of a study shares."""
+
+    trainer: str
+    data: DataSpec | None
+    threads: int = 1  # that a model may use: the CPUs of one trial
+    gpus: float = 0.0  # its share of them; without one it does not see them
+    paths: tuple[str, ...] = ()  # where a user's own modules are found
+    code: Code | None = None  # what the study brings of its own
+    elsewhere: bool = False  # the worker may be on a machine that is not its user's
+    withheld: tuple[str, ...] = PRIVATE  # how the names of variables begin that trainers do not get
+    keys: Mapping[str, str] = field(default_factory=dict)  # of the object store, for the trials' own files
+
+
+class Host:
+    """A worker in a thread of its own, with a box for what it sends.
+
+    Args:
+        setup: what to import and load before the first pack comes.
+        clock: seconds since the epoch.
+        capture: send what trainers print to their trials' logs: for a process of its own.
+    """
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
+        self._work: queue.SimpleQueue[Pack] = queue.SimpleQueue()
+        self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._stops: set[int] = set()
+        self._setup = setup
+        if capture:  # another process needs its own environment
+            take(os.environ, setup.withheld)
+        self._worker = Worker(self, clock, time.monotonic, capture=capture, own_process=capture)
+        threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
+
+    def _serve(self) -> None:
+        self._worker.warm_up(self._setup)
+        while True:
+            self._worker.run(self._work.get())
+
+    def launch(self, pack: Pack) -> None:
+        """Train a pack when the ones before it are done."""
+        self._stops.difference_update(assignment.trial for assignment in pack.assignments)
+        self._work.put(pack)
+
+    def stop(self, trial: int) -> None:
+        """Ask a trial to end at its next epoch."""
+        self._stops.add(trial)
+
+    def poll(self, seconds: float) -> list[Message]:
+        """All that has been sent, as soon as there is something, or nothing after `seconds`."""
+        try:
+            messages = [self._box.get(timeout=seconds)]
+        except queue.Empty:
+            return []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                messages.append(self._box.get_nowait())
+        return messages
+
+    def send(self, message: Message) -> None:
+        self._box.put(message)
+
+    def stop_asked(self, trial: int) -> bool:
+        return trial in self._stops
+
+    def pid(self) -> int:
+        """The process it lives in."""
+        return os.getpid()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The data that were loaded last.
+
+    Attributes:
+        digest: of the source, as it was read.
+        fingerprint: of what was made of it, as no trial had used it.
+    """
+
+    spec: DataSpec
+    data: Data
+    digest: str
+    fingerprint: int
+
+
+class Worker:
+    """Keeps what lives longer than a trial: imported trainers and loaded data."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] | None = None,
+        *,
+        capture: bool = True,
+        own_process: bool = True,
+    ) -> None:
+        self._channel = channel
+        self._clock, self._ticks = clock, ticks or clock
+        self._capture = capture
+        self._data: _Loaded | None = None
+        self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
+        self._isolation = Isolation(own_process=own_process)
+        self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
+
+    def warm_up(self, setup: Setup) -> None:
+        """Import and load what the first assignment will need.
+
+        What is wrong with it is left for that assignment to find and to report.
+        """
+        if setup.keys:
+            from goodfit.trainers.artifacts.object_store import use_keys
+
+            use_keys(setup.keys)
+        limit(setup.threads, setup.gpus)
+        if setup.elsewhere:
+            use_packages_of("the workers")
+        if setup.code is not None:
+            self._lay_down(setup.code, setup.paths)
+        sys.path.extend(path for path in setup.paths if path not in sys.path)
+        with contextlib.suppress(Exception):
+            resolve(self._here(setup.trainer))
+            if setup.data is not None:
+                self._load(self._data_here(setup.data))
+
+    def _lay_down(self, code: Code, paths: tuple[str, ...]) -> None:
+        """Have the study's own code on this machine; a copy is found before what is installed here, as it was there."""
+        place = placed(code)
+        if str(place) == code.root:
+            return
+        self._moved = (code.root, str(place))
+        folders = [self._here(path) for path in paths if path == code.root or path.startswith(f"{code.root}/")]
+        sys.path[:0] = list(dict.fromkeys([*folders, str(place)]))
+
+    def _here(self, reference: str) -> str:
+        return reference if self._moved is None else moved(reference, *self._moved)
+
+    def _data_here(self, spec: DataSpec) -> DataSpec:
+        translate = spec.augment.translate
+        augment = spec.augment if translate is None else replace(spec.augment, translate=self._here(translate))
+        return replace(spec, source=self._here(spec.source), augment=augment)
+
+    def run(self, pack: Pack) -> None:
+        """Train a pack, sending every report and one Ended for each assignment."""
+        for assignment in pack.assignments:
+            data = None if assignment.data is None else self._data_here(assignment.data)
+            self._channel.send(self._run(replace(assignment, trainer=self._here(assignment.trainer), data=data)))
+
+    def _run(self, assignment: Assignment) -> Ended:
+        if assignment.place is None:
+            return self._train(assignment, lambda: None)
+        with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
+            own = replace(assignment, folder=Path(scratch, f"{assignment.trial:05d}"))
+            try:
+                keeper = Keeper(own.folder, place_of(assignment.place))
+                until_there(keeper.begin if own.attempt == 1 else keeper.pull)
+                with keeper.following(own.log.name):
+                    ended = self._train(own, keeper.push)
+                until_there(keeper.push)  # the log, to its last line
+            except (TrainersError, OSError) as error:
+                return Ended(assignment.trial, assignment.attempt, outcome_of(error), describe(error))
+            return ended
+
+    def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
+        """Train one trial, and leave nothing of it to the next."""
+        self._trained_on.clear()
+        ends: list[Ended] = []
+        log = _LazyFile(assignment)
+        with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
+            resolve(assignment.trainer)
+        left = self._isolation.run(lambda: ends.append(self._attempt(assignment, log, keep)), assignment.trainer)
+        if self._data is not None and _fingerprint(self._data.data) != self._data.fingerprint:
+            self._data = None  # the trainer has changed it in place; the next trial loads it anew
+        if left:
+            with contextlib.suppress(OSError):
+                log.append(f"--- attempt {assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n")
+        return replace(ends[0], worn=bool(left))
+
+    def _attempt(self, assignment: Assignment, log: _LazyFile, keep: Callable[[], None]) -> Ended:
+        notices: list[str] = []
+        trained: Trained | None = None
+
+        def notice(text: str) -> None:
+            notices.append(text)
+            log.write(f"--- attempt {assignment.attempt}: {text}\n")
+
+        try:
+            until_there(partial(_begin, assignment))
+            with _captured(log) if self._capture else contextlib.nullcontext():
+                trainer: Trainer = resolve(assignment.trainer)
+                clocks = self._clock, self._ticks
+                trained = Attempt(trainer, assignment, self._load, self._channel, *clocks, keep, notice).run()
+            outcome, message = trained.outcome, "; ".join(notices) or None
+        except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
+            outcome, message = judge(error, assignment)
+            if outcome not in (Outcome.NAN, Outcome.PRUNED):
+                stamp = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
+                with contextlib.suppress(OSError):  # a full disk: the message has to do without its traceback
+                    log.append(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
+        done = trained or Trained(outcome)
+        trial, attempt = assignment.trial, assignment.attempt
+        data = "+".join(self._trained_on) or None
+        return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size, data)
+
+    def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
+        from goodfit.trainers.data import load, load_sealed
+
+        if test:  # not kept: the rows are of no use but once
+            sealed = load_sealed(spec)
+            self._trained_on[_digest(spec)] = None
+            return sealed
+        if self._data is None or self._data.spec != spec:
+            data = load(spec)
+            self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
+        self._trained_on[self._data.digest] = None
+        return self._data.data
+
+
+def _digest(spec: DataSpec) -> str:
+    """What the data are that were just read."""
+    from goodfit.trainers.data.fingerprint import fingerprint
+
+    found = fingerprint(spec)
+    return "gone" if found is None else found.digest
+
+
+def _fingerprint(data: Data) -> int:
+    """What shows whether a trainer has changed the data in memory, which the next trial gets, too."""
+    from goodfit.trainers.data import Data, Facts, Preparation, Split
+
+    return fingerprint(data, lambda kind: kind in (Data, Split, Facts, Preparation))
+
+
+def limit(threads: int, gpus: float) -> None:
+    """Keep a model to its share of the machine, in torch and in the libraries under numpy."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
+
+
+def _begin(assignment: Assignment) -> None:
+    """Let an attempt from the start begin in an empty folder, and another without what a killed one had half written.
+
+    The log of the attempts before stays.
+    """
+    folder = assignment.folder
+    if assignment.root is not None and not assignment.root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "the folder of the study is not there", str(assignment.root))
+    if not folder.is_dir():
+        return
+    if assignment.attempt == 1:
+        shutil.rmtree(folder)
+    elif assignment.fresh:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry != assignment.log:
+                entry.unlink()
+    for part in folder.rglob("*.part"):
+        part.unlink(missing_ok=True)
+
+
+class _LazyFile:
+    """A text file that is made at the first write: most trials print nothing."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._path, self._root = assignment.log, assignment.root
+
+    def write(self, text: str) -> int:
+        """Write to its end; where its folder is away, once that is back."""
+        return until_there(partial(self.append, text))
+
+    def append(self, text: str) -> int:
+        """The same without a wait."""
+        make_folder(self._path.parent, self._root)
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            return file.write(text)
+
+    def flush(self) -> None:
+        """Every write is on its way when it returns."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def _captured(log: _LazyFile) -> Iterator[None]:
+    """Send what a trainer prints to its trial's log."""
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        yield
