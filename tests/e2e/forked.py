@@ -32,7 +32,7 @@ GOODFIT = (
     "service.cli.commands", "service.cli.running", "service.cli.tables", "service.client.local", "service.app.running",
     "service.app.diagnosing", "service.local_executor", "service.runner", "service.diagnosis.ped_anova",
     "service.diagnosis.study", "service.report", "service.store", "service.store.migrations", "service.spec",
-    "trainers.worker", "trainers.training", "trainers.supervised", "trainers.data",
+    "trainers.worker.worker", "trainers.training.loop", "trainers.training.supervised", "trainers.data",
 )  # fmt: skip
 LIBRARIES = (
     *(f"goodfit.{name}" for name in GOODFIT),
