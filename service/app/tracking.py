@@ -138,7 +138,7 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
 
 def _data_files(store: Store, study: Study) -> dict[str, str]:
     """The report on a study's data as a file; none where its trainer brings its own."""
-    from goodfit.trainers.data.reporting.report import data_report
+    from goodfit.trainers.data import data_report
     from goodfit.trainers.errors import DataProblem
 
     data = spec_here(store, study).data_spec()

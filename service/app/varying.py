@@ -45,18 +45,18 @@ def check_kind(spec: StudySpec, trainer: Trainer, variants: Sequence[Variant], k
     Raises:
         DataError: it is the study's own data; StudyFileError: a parameter reaches in so, which is named.
     """
-    from goodfit.trainers.data.augmenting.variations import PREPARED, check_kind
-    from goodfit.trainers.data.kinds.image_folder import is_image_folder
+    from goodfit.trainers.data.augmenting.variations import check_kind
+    from goodfit.trainers.data.kinds.registry import kind_named, kind_of
     from goodfit.trainers.errors import DataProblem
 
     for variant in variants:
         name, data = variant.parameter or "", variant.data
         with _blamed(spec, variant):
             takes_part(trainer, data)
-            is_image_folder(data)  # refuses prepare.size where there is none
+            kind_of(data)  # refuses keys of other kinds
             check_kind(data.augment, kind, task, data.source)
             section, _, key = name.partition(".")
-            if section == "prepare" and key not in PREPARED.get(kind, ()):
+            if section == "prepare" and key not in kind_named(kind).searched:
                 raise DataProblem(f"{key} does nothing to {kind} data; take it out")
             if name and data.balance != "none" and task != "classification":
                 raise DataProblem(f"{data.balance} is for classes, and {data.source} is for {task}; take it out")

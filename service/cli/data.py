@@ -19,7 +19,7 @@ MOST_CHARACTERS = 40  # of a value
 
 def report_facts(spec: StudySpec) -> dict[str, Any]:
     """The report as `goodfit data --json` gives it; InputError where there is nothing to report on."""
-    from goodfit.trainers.data.reporting.report import data_report
+    from goodfit.trainers.data import data_report
     from goodfit.trainers.errors import DataProblem
 
     data = spec.data_spec()

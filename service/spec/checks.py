@@ -21,11 +21,6 @@ from goodfit.trainers.registry import Trainer, resolve
 
 Say = Callable[[KeyPath, str], None]
 
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".xlsx")
-_PACKED = (".gz", ".bz2", ".xz", ".zip")  # of which it is not known here what is in them
-_NOW = f"a {', '.join(_TABLES)} or .npz file"
-_LATER = {".ts": "time series files"}
-
 
 @dataclass(frozen=True)
 class Draft:
@@ -186,9 +181,12 @@ def _is_running_text(draft: Draft) -> bool:
 
 def _check_running_text(path: Path, target: str | None, trainer: Trainer | None, say: Say) -> str:
     """Say what is wrong with a .txt file as data; returns its task."""
+    from goodfit.trainers.data.reading.formats import TABLES
+
     if trainer is not None and trainer.kinds and "corpus" not in trainer.kinds:
         takes = " or ".join(sorted(trainer.kinds))
-        say(("data", "source"), f"{path} is running text; trainer {trainer.name} takes {takes} data: give {_NOW}")
+        instead = f"give a {', '.join(TABLES)} or .npz file"
+        say(("data", "source"), f"{path} is running text; trainer {trainer.name} takes {takes} data: {instead}")
     elif target is not None:
         say(("data", "target"), f"{path} is running text, which has no column {target}; leave target out")
     else:
@@ -197,6 +195,8 @@ def _check_running_text(path: Path, target: str | None, trainer: Trainer | None,
 
 
 def _check_file(path: Path, target: str | None, say: Say) -> None:
+    from goodfit.trainers.data.reading.formats import LATER
+
     source = ("data", "source")
     if path.is_dir():
         _check_folder(path, target, say)
@@ -204,11 +204,8 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
         _check_exists(Path(str(path).rpartition(":")[0]), say)
     elif path.exists() and _is_image(path):
         say(source, f"{path} is one image; give the folder that has a sub-folder of images for each class")
-    elif path.suffix.lower() in _LATER:
-        say(
-            source,
-            f"{path}: {_LATER[path.suffix.lower()]} are not supported yet: give a .csv, .parquet, .jsonl or .npz file",
-        )
+    elif (later := LATER.get(path.suffix.lower())) is not None:
+        say(source, f"{path}: {later}s are not supported yet: give a .csv, .parquet, .jsonl or .npz file")
     elif not _check_exists(path, say):
         return
     elif _is_table(path) and target is None:
@@ -223,8 +220,11 @@ def _is_image(path: Path) -> bool:
 
 def _is_table(path: Path) -> bool:
     """Whether a file's name says that it has columns."""
-    name = path.stem if path.suffix.lower() in _PACKED else path.name
-    return Path(name).suffix.lower() in _TABLES
+    from goodfit.trainers.data.reading.content import PACKED
+    from goodfit.trainers.data.reading.formats import TABLES
+
+    name = path.stem if path.suffix.lower() in PACKED else path.name
+    return Path(name).suffix.lower() in TABLES
 
 
 def _check_folder(path: Path, target: str | None, say: Say) -> None:

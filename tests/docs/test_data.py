@@ -17,8 +17,8 @@ from goodfit.service.spec import StudySpec, read
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
 from goodfit.trainers.data import DATASETS, load, load_test
 from goodfit.trainers.data.augmenting.variations import KEYS
+from goodfit.trainers.data.reading.formats import TABLES
 from goodfit.trainers.data.reading.raw import MISSING
-from goodfit.trainers.data.reading.tables import TABLES
 from goodfit.trainers.registry import BUILT_IN, resolve
 from tests.trainers.pictures import pixels, saved
 

@@ -15,7 +15,7 @@ from goodfit.trainers.data.augmenting.variations import VariedTexts
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cells import Cells
 from goodfit.trainers.data.reading.images import Images
-from goodfit.trainers.errors import Damaged
+from goodfit.trainers.errors import Damaged, DataProblem
 from goodfit.trainers.files import read_json, write_json
 from goodfit.trainers.messages import AugmentSpec
 
@@ -41,6 +41,13 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+def test_rows(source: str, test: Split | None) -> Split:
+    """The test split; DataProblem where there is none, or no row in it."""
+    if test is None or not len(test):
+        raise DataProblem(f"{source}: no rows were kept for testing; give `split: {{test: 0.2}}`")
+    return test
 
 
 def joined(x: np.ndarray, codes: np.ndarray | None) -> np.ndarray:

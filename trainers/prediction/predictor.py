@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodfit.trainers.data import Facts
-from goodfit.trainers.data.facts import joined
-from goodfit.trainers.data.kinds.image_folder import files_to_predict, image_paths
-from goodfit.trainers.data.kinds.series import windows_to_predict
+from goodfit.trainers.data.kinds.registry import kind_named
 from goodfit.trainers.data.kinds.text import texts_to_predict
-from goodfit.trainers.data.reading.raw import as_images, check_values
+from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.prediction.rows import is_empty, table_rows
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,6 +32,7 @@ class Predictor:
         self.facts = facts
         self.trainer = trainer
         self.params = dict(params)
+        self._kind = kind_named(facts.kind)
 
     def __repr__(self) -> str:
         return f"<{self.facts.task} by {self.trainer}, trained on {self.facts.name}>"
@@ -55,13 +53,9 @@ class Predictor:
         Raises:
             DataProblem: the rows do not fit the model, or have values that it cannot take.
         """
-        if self.facts.kind in ("corpus", "pairs") and is_empty(x):
-            return np.empty(0, dtype=object if self.facts.kind == "pairs" else np.float64)
-        if self.facts.kind == "corpus":
-            from goodfit.trainers.training.language_metrics import bits_of_texts
-
-            return bits_of_texts(self.module, texts_to_predict(x, self.facts.features[0]).tolist(), self.facts)
-        if self.facts.kind == "pairs":
+        if self.facts.task == "language-modelling":
+            return self._bits(x)
+        if self.facts.task == "translation":
             return self._translated(x)
         outputs = self._outputs(x).numpy()
         if self.facts.task in ("regression", "forecasting"):
@@ -80,20 +74,7 @@ class Predictor:
 
     def example(self) -> Any:
         """One raw row (of a series: one window) that the model takes, each column or channel at its scale's middle."""
-        shift = np.asarray(self.facts.preparation.shift)
-        if self.facts.kind == "image":
-            return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *self.facts.input_shape)).astype(np.float32)
-        import pandas as pd
-
-        if self.facts.kind in ("text", "corpus", "pairs"):
-            return pd.DataFrame({self.facts.features[0]: ["an example of a text"]})
-        steps = self.facts.input_shape[0] if self.facts.kind == "series" else 1
-        categories = self.facts.preparation.categories
-        numbers = [name for name in self.facts.features if name not in categories]
-        row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
-        row |= {date.name: date.example for date in self.facts.cells.dates}
-        columns = self.facts.cells.raw_columns(self.facts.features)
-        return pd.DataFrame([{name: row[name] for name in columns}] * steps)
+        return self._kind.example(self.facts)
 
     def generate(self, prompt: str, characters: int, *, seed: int = 0, temperature: float = 1.0, top_k: int = 0) -> str:
         """What a language model writes after the prompt, without the prompt.
@@ -118,7 +99,16 @@ class Predictor:
         tokens = tokenizer_of(self.facts)
         return write_on(self.module, tokens, [tokens.ids(prompt).tolist()], characters, seed, temperature, top_k)[0]
 
+    def _bits(self, x: Any) -> np.ndarray:
+        if self._kind.has_no_rows(x):
+            return np.empty(0, dtype=np.float64)
+        from goodfit.trainers.training.language_metrics import bits_of_texts
+
+        return bits_of_texts(self.module, texts_to_predict(x, self.facts.features[0]).tolist(), self.facts)
+
     def _translated(self, x: Any) -> np.ndarray:
+        if self._kind.has_no_rows(x):
+            return np.empty(0, dtype=object)
         import torch
 
         from goodfit.trainers.builtin.seq2seq.nets import Seq2Seq
@@ -127,8 +117,8 @@ class Predictor:
         targets = self.facts.preparation.target_tokens
         if targets is None or not isinstance(self.module, Seq2Seq):
             raise DataProblem(f"{self!r} does not say how its texts are written out; take its module")
-        ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
-        return np.array(texts_of(targets, self.module.translate(torch.from_numpy(ids)).numpy()), dtype=object)
+        ids = torch.from_numpy(np.asarray(self._kind.inputs(x, self.facts)))
+        return np.array(texts_of(targets, self.module.translate(ids).numpy()), dtype=object)
 
     def _labels(self) -> np.ndarray:
         classes = self.facts.classes
@@ -140,28 +130,14 @@ class Predictor:
     def _outputs(self, x: Any) -> Tensor:
         import torch
 
+        from goodfit.trainers.training.image_rows import ImageRows
         from goodfit.trainers.training.loop import predict
 
-        if is_empty(x) and not (self.facts.kind == "series" and np.ndim(x) != 3):  # a series without steps is too short
+        inputs = None if self._kind.has_no_rows(x) else self._kind.inputs(x, self.facts)
+        if inputs is None or not len(inputs):
             return self._no_outputs()
-        if self.facts.kind == "series":
-            windows = self.facts.preparation.inputs(windows_to_predict(x, self.facts))
-            return predict(self.module, torch.from_numpy(windows), self.facts)
-        if self.facts.kind == "text":
-            ids = self.facts.preparation.inputs(texts_to_predict(x, self.facts.features[0]))
-            return predict(self.module, torch.from_numpy(ids), self.facts)
-        if self.facts.kind == "image" and (paths := image_paths(x)):
-            from goodfit.trainers.training.image_rows import ImageRows
-
-            return predict(self.module, ImageRows(files_to_predict(paths, self.facts), torch.device("cpu")), self.facts)
-        rows, words = (self._images(x), None) if self.facts.kind == "image" else table_rows(x, self.facts)
-        if not len(rows):
-            return self._no_outputs()
-        fitted = self.facts.preparation
-        missing = "error" if fitted.fill is None else "mean"
-        numbers = [name for name in self.facts.features if name not in fitted.categories]
-        check_values(rows, numbers, missing, "the rows to predict", words, tuple(fitted.categories))
-        inputs = joined(fitted.inputs(rows, words), fitted.codes(words))
+        if isinstance(inputs, Images):
+            return predict(self.module, ImageRows(inputs, torch.device("cpu")), self.facts)
         return predict(self.module, torch.from_numpy(inputs), self.facts)
 
     def _no_outputs(self) -> Tensor:
@@ -169,12 +145,3 @@ class Predictor:
 
         many = bool(self.facts.classes or self.facts.horizon)
         return torch.zeros((0, self.facts.outputs) if many else (0,))
-
-    def _images(self, x: Any) -> np.ndarray:
-        images = np.asarray(x)
-        shape = self.facts.input_shape
-        if images.ndim != 4 or images.shape[1:] != shape:  # already (n, c, h, w): the shorter axis is not asked
-            images = as_images(images, "the images to predict")
-        if images.shape[1:] != shape:
-            raise DataProblem(f"the images to predict are (rows, {', '.join(map(str, shape))}), not {np.shape(x)}")
-        return images.astype(np.float32)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goodfit.trainers.data import load, load_test
+from goodfit.trainers.data import data_report, load, load_test
 from goodfit.trainers.data.kinds.corpus import PACKAGES, _by_files, _library_files, read_corpus, stream, windows
 from goodfit.trainers.data.preparing.tokens import PADDING, UNKNOWN, Tokenizer
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 

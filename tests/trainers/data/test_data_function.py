@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from goodfit.trainers.data import load, load_test, look
-from goodfit.trainers.data.reporting.report import data_report
+from goodfit.trainers.data import data_report, load, load_test, look
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import goodfit.trainers.data as data_room
+import goodfit.trainers.data.kinds.table as table_kind
 from goodfit.trainers.data import load
 from goodfit.trainers.data.reading.cache import _kept
 from goodfit.trainers.data.reading.raw import Raw
@@ -22,13 +22,13 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is read, from here on."""
     _kept.cache_clear()
     seen: list[str] = []
-    read = data_room.read_raw
+    read = table_kind.read_raw
 
     def counted(spec: DataSpec) -> Raw:
         seen.append(spec.source)
         return read(spec)
 
-    monkeypatch.setattr(data_room, "read_raw", counted)
+    monkeypatch.setattr(table_kind, "read_raw", counted)
     return seen
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.trainers.data.reporting.report import data_report
+from goodfit.trainers.data import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec, TokenSpec
 from tests.trainers.tables import customers, spec_of

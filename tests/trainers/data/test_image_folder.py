@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goodfit.trainers.data import load, load_test, look
-from goodfit.trainers.data.kinds.image_folder import image_files, list_folder
+from goodfit.trainers.data import data_report, load, load_test, look
+from goodfit.trainers.data.kinds.image_folder import image_files
 from goodfit.trainers.data.reading import images
+from goodfit.trainers.data.reading.image_folders import list_folder
 from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.data.reading.pixels import Reading, read_pixels
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 from tests.trainers.pictures import CLASSES, folder_of, paths_of, pixels, saved

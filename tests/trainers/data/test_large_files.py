@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import goodfit.trainers.data
+import goodfit.trainers.data.kinds.table as table_kind
 from goodfit.trainers.data import load
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading import raw
@@ -43,7 +43,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         monkeypatch.setattr(readers, "ROWS_AT_ONCE", 10)
         monkeypatch.setattr(readers, "GROUPS", 4)
         monkeypatch.setattr(raw, "NUMBERS_AT_ONCE", 50)
-        monkeypatch.setattr(goodfit.trainers.data, "NUMBERS_AT_ONCE", 50)
+        monkeypatch.setattr(table_kind, "NUMBERS_AT_ONCE", 50)
 
     return set_sizes
 
@@ -146,7 +146,7 @@ def test_bad_values_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_table_is_not_in_memory_three_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(goodfit.trainers.data, "NUMBERS_AT_ONCE", 2**16)
+    monkeypatch.setattr(table_kind, "NUMBERS_AT_ONCE", 2**16)
     rows, columns = 200_000, 12
     frame = pd.DataFrame(RANDOM.normal(size=(rows, columns)), columns=[f"n{place}" for place in range(columns)])
     frame["label"] = np.arange(rows) % 2

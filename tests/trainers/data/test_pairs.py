@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.trainers.data import DATASETS, Facts, load, load_test
+from goodfit.trainers.data import DATASETS, Facts, data_report, load, load_test
 from goodfit.trainers.data.datasets.dates import FORMS, SHORT_FORMS, ordinal, ordinal_words, read_dates, year_words
 from goodfit.trainers.data.kinds.pairs import end_of, texts_of
 from goodfit.trainers.data.preparing.tokens import UNKNOWN, Tokenizer
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 

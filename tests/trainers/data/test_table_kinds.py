@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from goodfit.trainers.data import load
+from goodfit.trainers.data import data_report, load
 from goodfit.trainers.data.reading.amounts import disguise_of, numbers_in_text, two_marks, unit_hint
 from goodfit.trainers.data.reading.cells import Cells
 from goodfit.trainers.data.reading.hints import data_key, in_yaml
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.messages import DataSpec
 from tests.trainers.data.test_table_text import as_csv, frame, read, said, same
 from tests.trainers.data.test_table_values import notes

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.trainers.data import Data, load
+from goodfit.trainers.data import Data, data_report, load
 from goodfit.trainers.data.reading.headers import looks_like_data
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 

@@ -251,7 +251,7 @@ def test_an_unsigned_target_past_the_largest_signed_number_keeps_its_value(tmp_p
 
 
 def test_a_list_in_a_cell_keeps_the_data_from_training_and_not_from_a_report(tmp_path: Path) -> None:
-    from goodfit.trainers.data.reporting.report import data_report
+    from goodfit.trainers.data import data_report
 
     frame(tags=[["a"], ["b"]] * 30).to_parquet(tmp_path / "rows.parquet")
     report = data_report(DataSpec(str(tmp_path / "rows.parquet"), "bought"))

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.trainers.data import load, look_closely
+from goodfit.trainers.data import data_report, load, look_closely
 from goodfit.trainers.data.reading.times import _FORMATS, Times, date_values, read_times, times_notes
-from goodfit.trainers.data.reporting.report import data_report
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 

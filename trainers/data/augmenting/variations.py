@@ -26,12 +26,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "series": ("jitter", "scaling", "warp"),
     "text": ("synonyms", "replace", "delete", "swap", "translate"),
 }
-PREPARED: Mapping[str, tuple[str, ...]] = {  # what a trial's own preparation can change of which data
-    "table": ("scale", "missing", "indicator", "encode", "balance"),
-    "image": ("scale", "missing", "balance", "size", "mode"),
-    "series": ("scale", "missing", "balance"),
-    "text": ("balance",),
-}
 _WORD = re.compile(r"(\S+)(\s*)")
 _CORE = re.compile(r"\W*(.*?)\W*", re.DOTALL)  # a word without the marks around it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -83,6 +84,11 @@ DATASETS = {
         ),
     )
 }
+
+
+def is_path(source: str) -> bool:
+    """Whether a source names a file or folder and not a built-in data set: it has a separator or a suffix."""
+    return "/" in source or "\\" in source or bool(Path(source).suffix)
 
 
 def read_builtin(name: str) -> Raw:

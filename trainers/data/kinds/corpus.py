@@ -15,21 +15,28 @@ import sysconfig
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.kind import Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.text import text_example, texts_to_predict
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from goodfit.trainers.data.reading.files import opened
 from goodfit.trainers.data.reading.raw import one_of
+from goodfit.trainers.data.reporting.parts import part_splits
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import AugmentSpec, DataSpec
+from goodfit.trainers.messages import DataSpec
 
 TASK = "language-modelling"
 COLUMN = "text"  # what a frame of texts names them, when they are given to a model
 SUFFIX = ".txt"
+_OTHERS = (
+    "target", "text", "kind", "ignore", "categorical", "split_column", "split_group", "split_time", "folds",
+    "reshuffle", "scale", "missing", "indicator", "encode", "balance", "size", "mode", "augment",
+)  # fmt: skip
 # In every Python from 3.11 on, in every distribution of it; 1.5 million characters in 100 files.
 PACKAGES = ("asyncio", "email", "importlib", "json", "logging", "urllib")
 
@@ -42,39 +49,69 @@ class Texts(NamedTuple):
     test: str
 
 
-def is_corpus(spec: DataSpec) -> bool:
-    """Whether the data are running text: the built-in corpus, or a .txt file of no other kind."""
-    return spec.source == "stdlib_source" or (spec.kind is None and Path(spec.source).suffix.lower() == SUFFIX)
+class Corpus(Kind):
+    """Running text."""
 
+    name = "corpus"
 
-def prepare_corpus(spec: DataSpec) -> tuple[Data, Split]:
-    """Training and validation, and the test split, of a corpus."""
-    by = spec.tokens.by or "character"
-    _check_spec(spec, by)
-    texts = read_corpus(spec)
-    length, name = spec.tokens.length, spec.source
-    tokens = replace(Tokenizer.fit([texts.train], by, spec.tokens.vocabulary, length), truncated=0.0)
-    splits = []
-    for part, text in texts._asdict().items():
-        ids = tokens.ids(text)
-        if len(ids) <= length and (part != "test" or spec.test):
-            raise DataProblem(
-                f"{name}: the {part} text has {len(ids)} tokens ({by}), and a window takes {length} and the one behind "
-                f"it; give `tokens: {{length: {max(1, len(ids) // 4)}}}`, more text, or a larger share"
-            )
-        splits.append(windows(ids, length))
-    train, validation, test = splits
-    facts = Facts(
-        name=name if spec.source == "stdlib_source" else Path(name).stem,
-        task=TASK,
-        kind="corpus",
-        input_shape=(length,),
-        classes=(),
-        features=(COLUMN,),
-        rows={"train": len(train), "validation": len(validation), "test": len(test)},
-        preparation=Preparation(None, (), (), tokens=tokens),
-    )
-    return Data(train, validation, facts), test
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether the data are running text: the built-in corpus, or a .txt file of no other kind."""
+        return spec.source == "stdlib_source" or (spec.kind is None and Path(spec.source).suffix.lower() == SUFFIX)
+
+    def load(self, spec: DataSpec) -> Loaded:
+        """Training and validation, and the test split, of a corpus."""
+        by = spec.tokens.by or "character"
+        _check_spec(spec, by)
+        texts = read_corpus(spec)
+        length, name = spec.tokens.length, spec.source
+        tokens = replace(Tokenizer.fit([texts.train], by, spec.tokens.vocabulary, length), truncated=0.0)
+        splits = []
+        for part, text in texts._asdict().items():
+            ids = tokens.ids(text)
+            if len(ids) <= length and (part != "test" or spec.test):
+                raise DataProblem(
+                    f"{name}: the {part} text has {len(ids)} tokens ({by}), and a window takes {length} and the one "
+                    f"behind it; give `tokens: {{length: {max(1, len(ids) // 4)}}}`, more text, or a larger share"
+                )
+            splits.append(windows(ids, length))
+        train, validation, test = splits
+        facts = Facts(
+            name=name if spec.source == "stdlib_source" else Path(name).stem,
+            task=TASK,
+            kind="corpus",
+            input_shape=(length,),
+            classes=(),
+            features=(COLUMN,),
+            rows={"train": len(train), "validation": len(validation), "test": len(test)},
+            preparation=Preparation(None, (), (), tokens=tokens),
+        )
+        return Data(train, validation, facts), test
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind, of windows, end to end: the tokens and characters of the splits."""
+        if isinstance(loaded, DataProblem):
+            raise loaded
+        data, _ = loaded
+        parts, tokens = part_splits(spec, *loaded), data.preparation.tokens
+        return {
+            "source": spec.source,
+            "kind": data.kind,
+            "task": data.task,
+            "rows": sum(map(len, parts.values())),
+            "columns": [],
+            "splits": {name: len(part) for name, part in parts.items()},
+            "target": {"name": None},
+            "duplicates": {},
+            "giveaways": [],
+            "problem": None,
+            "notes": corpus_notes(tokens, parts) if tokens is not None else [],
+        }
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray:
+        return facts.preparation.inputs(texts_to_predict(x, facts.features[0]))
+
+    def example(self, facts: Facts) -> Any:
+        return text_example(facts)
 
 
 def read_corpus(spec: DataSpec) -> Texts:
@@ -177,32 +214,11 @@ def _check_spec(spec: DataSpec, by: str) -> None:
             f"tokens: vocabulary {spec.tokens.vocabulary} and length {spec.tokens.length} leave nothing to read; "
             "give for example {vocabulary: 8000, length: 128}"
         )
-    given = {
-        "data.target": spec.target is not None,
-        "data.text": spec.text is not None,
-        "data.kind": spec.kind is not None,
-        "data.ignore": bool(spec.ignore),
-        "data.categorical": bool(spec.categorical),
-        "split.column": spec.split_column is not None,
-        "split.group": spec.split_group is not None,
-        "split.time": spec.split_time is not None,
-        "split.folds": spec.folds is not None,
-        "split.reshuffle": spec.reshuffle,
-        "prepare.scale": spec.scale not in ("standard", "none"),  # the default, which has nothing to scale
-        "prepare.missing": spec.missing != "error",
-        "prepare.indicator": spec.indicator,
-        "prepare.encode": spec.encode != "onehot",
-        "prepare.balance": spec.balance != "none",
-        "prepare.size": spec.size is not None,
-        "prepare.mode": spec.mode is not None,
-        "data.augment": spec.augment != AugmentSpec(),
-    }
-    for key, there in given.items():
-        if there:
-            raise DataProblem(
-                f"{spec.source} is running text, with no columns and no rows of its own, so {key} does not go with it; "
-                "leave it out, or give a .csv or .jsonl file with a column for each"
-            )
+    sentence = (
+        " is running text, with no columns and no rows of its own, so {key} does not go with it; leave it out, or give "
+        "a .csv or .jsonl file with a column for each"
+    )
+    refuse(spec, _OTHERS, sentence)
     if not (0 < spec.validation < 1 and 0 <= spec.test < 1 and spec.validation + spec.test < 1):
         raise DataProblem(
             f"split: validation {spec.validation:g} and test {spec.test:g} are no shares that leave text to train on; "

@@ -16,8 +16,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,204 +24,108 @@ import numpy as np
 
 from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, refuse
 from goodfit.trainers.data.preparing.preparation import BALANCES, SCALES, Preparation
+from goodfit.trainers.data.reading.image_folders import Listing, list_folder
 from goodfit.trainers.data.reading.images import ImageFiles, Images, image_scaling
-from goodfit.trainers.data.reading.pixels import SUFFIXES, Header, Reading, read_header
-from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, one_of
-from goodfit.trainers.data.reading.split_columns import SPLITS, divider_key, split_number
+from goodfit.trainers.data.reading.pixels import Header, Reading, read_header
+from goodfit.trainers.data.reading.raw import Raw, Target, as_images, check_values, encode_target, one_of
+from goodfit.trainers.data.reading.split_columns import SPLITS, divider_key
+from goodfit.trainers.data.reporting.images import image_notes, look_through
+from goodfit.trainers.data.reporting.parts import duplicates_of, notes_of, target_told
 from goodfit.trainers.data.split import Rows, split_given, split_rows
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec, TokenSpec
+from goodfit.trainers.messages import DataSpec
 
 MODES = ("gray", "rgb")
 _SIDE = 64  # a size to suggest at most
-_SHOWN = 4  # folders that a message names
-_LAYOUT = "a folder of images has a sub-folder for each class, and the images in it"
-_LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}  # by Windows, and by archives made on macOS
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The files of a folder, and when they were written: what has changed is looked at anew."""
+class ImageFolder(Kind):
+    """A folder of images by class. Arrays of images are of this kind, too, once they are read; see table.py."""
 
-    folder: Path
-    files: tuple[tuple[str, str, int, int], ...]  # class, path from the folder, bytes, time of writing
-    hidden: tuple[str, ...]  # what is left out, from the folder
-    parts: tuple[int, ...] = ()  # of each file the number of its split in SPLITS, where folders give the splits
+    name = "image"
+    searched = ("scale", "missing", "balance", "size", "mode")
+    scale_reads_all = True
 
-    def paths(self) -> tuple[Path, ...]:
-        return tuple(self.folder / name for _, name, _, _ in self.files)
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether the source is a folder; DataProblem where what is for images alone stands with other data."""
+        if spec.source not in DATASETS and Path(spec.source).is_dir():
+            return True
+        for key, value in (("size", spec.size), ("mode", spec.mode)):
+            if value is not None:
+                raise DataProblem(
+                    f"{spec.source}: prepare.{key} is for a folder of images, which this is not; leave it out"
+                )
+        return False
 
-    def labels(self) -> np.ndarray:
-        return np.array([label for label, *_ in self.files])
+    def load(self, spec: DataSpec) -> Loaded:
+        """Training and validation, and the test split, of a folder of images; each reads its images when asked to."""
+        _refuse(spec)
+        listing = list_folder(Path(spec.source))
+        target, values = class_indices(listing)
+        files = image_files(listing, spec.size, spec.mode)
+        rows = folder_rows(listing, values, target.classes, spec)
+        shift, divide = image_scaling(files, rows.train, spec.scale)
+        preparation = Preparation(None, shift, divide, target.labels, balance=spec.balance, images=files.reading)
+        train, validation, test = (Split(Images(files, index, shift, divide), values[index]) for index in rows)
+        facts = Facts(
+            name=listing.folder.name,
+            task=target.task,
+            kind="image",
+            input_shape=files.shape,
+            classes=target.classes,
+            features=(),
+            rows={name: len(index) for name, index in rows._asdict().items()},
+            preparation=preparation,
+        )
+        return Data(train, validation, facts), test
 
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind; each image is decoded once. DataProblem where the folder cannot be listed."""
+        listing = list_folder(Path(spec.source))
+        target, values = class_indices(listing)
+        looked = look_through(listing, spec)
+        rows: Rows | None = None
+        problem = str(loaded) if isinstance(loaded, DataProblem) else None
+        try:
+            rows = folder_rows(listing, values, target.classes, spec)
+        except DataProblem as error:
+            problem = str(error)
+        report: dict[str, Any] = {
+            "source": spec.source,
+            "kind": "image",
+            "task": target.task,
+            "rows": len(values),
+            "columns": [],
+            "images": looked.to_dict(listing),
+            "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
+            "target": target_told(None, values, target.classes, rows),
+            "duplicates": {} if rows is None else duplicates_of(looked.keys, rows),
+            "giveaways": [],
+            "problem": looked.broken[0] if looked.broken else problem,
+        }
+        return {**report, "notes": [*image_notes(looked, listing), *notes_of(report)]}
 
-def is_image_folder(spec: DataSpec) -> bool:
-    """Whether the source is a folder; DataProblem where what is for images alone stands with other data."""
-    if spec.source not in DATASETS and Path(spec.source).is_dir():
-        return True
-    for key, value in (("size", spec.size), ("mode", spec.mode)):
-        if value is not None:
-            raise DataProblem(
-                f"{spec.source}: prepare.{key} is for a folder of images, which this is not; leave it out"
-            )
-    return False
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray | Images:
+        """Images as arrays, or still in the files that `x` gives the paths of."""
+        if paths := image_paths(x):
+            return files_to_predict(paths, facts)
+        images = _images_to_predict(x, facts)
+        if len(images):
+            check_values(images, (), "error" if facts.preparation.fill is None else "mean", "the rows to predict")
+        return facts.preparation.inputs(images)
 
-
-def prepare_images(spec: DataSpec) -> tuple[Data, Split]:
-    """Training and validation, and the test split, of a folder of images; each reads its images when asked to."""
-    _refuse(spec)
-    listing = list_folder(Path(spec.source))
-    target, values = class_indices(listing)
-    files = image_files(listing, spec.size, spec.mode)
-    rows = folder_rows(listing, values, target.classes, spec)
-    shift, divide = image_scaling(files, rows.train, spec.scale)
-    preparation = Preparation(None, shift, divide, target.labels, balance=spec.balance, images=files.reading)
-    train, validation, test = (Split(Images(files, index, shift, divide), values[index]) for index in rows)
-    facts = Facts(
-        name=listing.folder.name,
-        task=target.task,
-        kind="image",
-        input_shape=files.shape,
-        classes=target.classes,
-        features=(),
-        rows={name: len(index) for name, index in rows._asdict().items()},
-        preparation=preparation,
-    )
-    return Data(train, validation, facts), test
+    def example(self, facts: Facts) -> Any:
+        """One image, each channel at its scale's middle."""
+        shift = np.asarray(facts.preparation.shift)
+        return np.broadcast_to(shift.reshape(-1, 1, 1), (1, *facts.input_shape)).astype(np.float32)
 
 
 def class_indices(listing: Listing) -> tuple[Target, np.ndarray]:
     """The classes, in the order of their names, and the class of each file; DataProblem where there is but one."""
     labels = listing.labels()
     return encode_target(Raw(str(listing.folder), listing.folder.name, "image", np.empty((len(labels), 0)), labels))
-
-
-def list_folder(folder: Path) -> Listing:
-    """The images of a folder, none of them opened.
-
-    Raises:
-        DataProblem: something lies where it does not belong, or a class has no images.
-    """
-    walk = _Walk(folder)
-    try:
-        walk.begin()
-    except OSError as error:
-        raise DataProblem(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
-    if not walk.files:
-        raise DataProblem(f"{folder} is empty; {_LAYOUT}")
-    return Listing(folder, tuple(walk.files), tuple(walk.hidden), tuple(walk.parts))
-
-
-@dataclass(slots=True)
-class _Walk:
-    """What is found on the way through a folder."""
-
-    folder: Path
-    files: list[tuple[str, str, int, int]] = field(default_factory=list)
-    parts: list[int] = field(default_factory=list)
-    hidden: list[str] = field(default_factory=list)
-
-    def begin(self) -> None:
-        places = self._folders(self.folder)
-        splits = [split_number(place.name) for place in places]
-        named = [number for number in splits if number is not None]
-        deep = [place for place in places if self._has_folders(place)]
-        if 0 in named and len(named) == len(splits):
-            if not deep:
-                raise DataProblem(
-                    f"{_names(places)} in {self.folder} are named like splits and have no classes in them; {_LAYOUT}, "
-                    "also within splits"
-                )
-            self._splits(zip(named, places, strict=True))
-            return
-        if deep:
-            self._explain(places, deep)
-        for place in places:
-            if not self._class(place):
-                raise DataProblem(f"{place} is a class without images; put some into it, or take the folder out")
-
-    def _explain(self, places: list[Path], deep: list[Path]) -> None:
-        """DataProblem where splits lie beside something else, or the classes or splits one folder deeper."""
-        splits = [place for place in places if split_number(place.name) is not None]
-        others = [place for place in places if place not in splits]
-        if len(splits) > 1 and any(place in deep for place in splits):
-            raise DataProblem(
-                f"{self.folder} has {_names(others)} beside the splits {_names(splits)}; folders that give the splits "
-                "are named train, validation and test: take out what is none"
-            )
-        for place in map(self._down, deep):
-            within = [item for item in self._visible(place, []) if item.is_dir()]
-            has_splits = any(split_number(item.name) == 0 for item in within)
-            if has_splits and not any(self._has_folders(item) for item in within):
-                continue
-            if has_splits or (len(places) == 1 and len(within) > 1):
-                what, where = "splits" if has_splits else "classes", place.relative_to(self.folder)
-                raise DataProblem(f"{self.folder}: the {what} lie in its folder {where}; give `source: {place}`")
-
-    def _down(self, place: Path) -> Path:
-        """The folder itself, or the one that is reached where there is no choice."""
-        while len(within := self._visible(place, [])) == 1 and within[0].is_dir():
-            place = within[0]
-        return place
-
-    def _folders(self, place: Path) -> list[Path]:
-        """The folders in a folder that holds nothing else."""
-        found = self._visible(place, self.hidden)
-        for item in found:
-            if not item.is_dir():
-                beside = "the classes" if place == self.folder else f"the classes of the split {place.name}"
-                raise DataProblem(f"{item} lies beside {beside}; {_LAYOUT}: move it, or take it out")
-        return found
-
-    def _has_folders(self, place: Path) -> bool:
-        return any(item.is_dir() for item in self._visible(place, []))
-
-    def _visible(self, place: Path, hidden: list[str]) -> list[Path]:
-        """What is in a folder, sorted; what is left out goes to `hidden`."""
-        found = []
-        for item in sorted(place.iterdir()):
-            if item.name.startswith(".") or item.name.lower() in _LEFT_BEHIND:
-                hidden.append(item.relative_to(self.folder).as_posix())
-            else:
-                found.append(item)
-        return found
-
-    def _splits(self, places: Iterable[tuple[int, Path]]) -> None:
-        empty: dict[str, Path] = {}
-        for number, place in places:
-            before = len(self.files)
-            for label in self._folders(place):
-                count = self._class(label)
-                self.parts += [number] * count
-                if not count:
-                    empty[label.name] = label
-            if len(self.files) == before:
-                raise DataProblem(f"{place} is a split without images; put some into it, or take the folder out")
-        for name in sorted(empty.keys() - {label for label, *_ in self.files}):
-            raise DataProblem(f"{empty[name]} is a class without images in any split; take it out")
-
-    def _class(self, place: Path) -> int:
-        """Take the images of a class; how many there are."""
-        before = len(self.files)
-        for file in self._visible(place, self.hidden):
-            if file.is_dir():
-                raise DataProblem(
-                    f"{file} is a folder within the class {place.name}; {_LAYOUT}, and no deeper; folders that give "
-                    "the splits are named train, validation and test, and have the classes in them"
-                )
-            if file.suffix.lower() not in SUFFIXES:
-                raise DataProblem(f"{file} is none of {', '.join(SUFFIXES)}; convert it, or take it out")
-            about = file.stat()
-            name = file.relative_to(self.folder).as_posix()
-            self.files.append((place.name, name, about.st_size, about.st_mtime_ns))
-        return len(self.files) - before
-
-
-def _names(places: Sequence[Path]) -> str:
-    names = [place.name for place in places[:_SHOWN]]
-    more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
-    return " and ".join([", ".join([*names, *more][:-1]), [*names, *more][-1]]).removeprefix(" and ")
 
 
 def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], spec: DataSpec) -> Rows:
@@ -283,6 +186,16 @@ def image_files(listing: Listing, size: int | None, mode: str | None) -> ImageFi
     return ImageFiles(listing.paths(), reading, reading.shape(found[0]))
 
 
+def _images_to_predict(x: Any, facts: Facts) -> np.ndarray:
+    images = np.asarray(x)
+    shape = facts.input_shape
+    if images.ndim != 4 or images.shape[1:] != shape:  # already (n, c, h, w): the shorter axis is not asked
+        images = as_images(images, "the images to predict")
+    if images.shape[1:] != shape:
+        raise DataProblem(f"the images to predict are (rows, {', '.join(map(str, shape))}), not {np.shape(x)}")
+    return images.astype(np.float32)
+
+
 def image_paths(x: Any) -> list[Path]:
     """The paths of images that a Predictor was given; empty where it was given something else."""
     if isinstance(x, (str, os.PathLike)):
@@ -337,16 +250,5 @@ def _refuse(spec: DataSpec) -> None:
         )
     if spec.target is not None:
         raise DataProblem(f"{spec.source}: the names of its folders are the classes to predict; leave data.target out")
-    given = {
-        "data.kind": spec.kind is not None,
-        "data.text": spec.text is not None,
-        "data.tokens": spec.tokens != TokenSpec(),
-        "data.ignore": bool(spec.ignore),
-        "data.categorical": bool(spec.categorical),
-        "prepare.missing": spec.missing != "error",
-        "prepare.indicator": spec.indicator,
-        "prepare.encode": spec.encode != "onehot",
-    } | {f"data.{name}": getattr(spec, name) is not None for name in ("time", "window", "horizon", "period")}
-    for name, there in given.items():
-        if there:
-            raise DataProblem(f"{spec.source}: {name} does not go with a folder of images; leave it out")
+    others = ("kind", "text", "tokens", "ignore", "categorical", "missing", "indicator", "encode", *SERIES_KEYS)
+    refuse(spec, others, ": {key} does not go with a folder of images; leave it out")

@@ -16,21 +16,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodfit.trainers.data.datasets.dates import read_dates
 from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.facts import Data, Facts, Split
-from goodfit.trainers.data.kinds.text import check_texts, is_blank
+from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.text import text_example, texts_to_predict
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame
 from goodfit.trainers.data.reading.raw import Raw, nearest, one_of
-from goodfit.trainers.data.reading.table_format import TableFormat
+from goodfit.trainers.data.reading.table_format import KEYS, TableFormat
+from goodfit.trainers.data.reading.texts import check_texts, is_blank
+from goodfit.trainers.data.reporting.parts import notes_of
 from goodfit.trainers.data.split import Rows, split_rows
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec, TokenSpec
@@ -43,42 +46,63 @@ BUILT_IN = {"dates": read_dates}
 TOKENIZERS = ("character", "bpe")
 
 
-def is_pairs(spec: DataSpec) -> bool:
-    """Whether the data are pairs of texts; DataProblem where their keys contradict each other."""
-    if spec.kind == "pairs" and spec.source in DATASETS and spec.source not in BUILT_IN:
-        raise DataProblem(f"{spec.source} is of kind {DATASETS[spec.source].kind}, not pairs; leave data.kind out")
-    if spec.source not in BUILT_IN:
-        return spec.kind == "pairs"
-    if spec.kind not in (None, "pairs"):
-        raise DataProblem(f"{spec.source} is of kind pairs, not {spec.kind}; leave data.kind out")
-    for key in ("text", "target"):
-        if getattr(spec, key) is not None:
-            raise DataProblem(f"{spec.source}: data.{key} names a column of a file, and {spec.source} is built in")
-    return True
+class Pairs(Kind):
+    """Texts and their translations."""
 
+    name = "pairs"
+    file_keys = KEYS
 
-def prepare_pairs(spec: DataSpec) -> tuple[Data, Split]:
-    """Training and validation, and the test split, of pairs."""
-    _check_spec(spec)
-    raw = read_or_kept(_read_source, spec)
-    raw, dropped = _usable(raw, spec)
-    rows = split_rows(np.zeros(len(raw.x)), (), spec, raw.source, raw.divider)
-    sources, targets = (_fitted(texts[rows.train], spec.tokens) for texts in (raw.x, raw.y))
-    _check_length(raw, rows, targets, spec)
-    splits = [Split(sources.encode(raw.x[index].tolist()), _ended(targets, raw.y[index])) for index in rows]
-    counts = {name: len(index) for name, index in rows._asdict().items()}
-    facts = Facts(
-        name=raw.name,
-        task=TASK,
-        kind="pairs",
-        input_shape=(sources.length,),
-        classes=(),
-        features=raw.features,
-        rows={**counts, "dropped": dropped} if dropped else counts,
-        preparation=Preparation(None, (), (), tokens=sources, target_tokens=targets),
-    )
-    train, validation, test = splits
-    return Data(train, validation, facts), test
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether the data are pairs of texts; DataProblem where their keys contradict each other."""
+        if spec.kind == "pairs" and spec.source in DATASETS and spec.source not in BUILT_IN:
+            raise DataProblem(f"{spec.source} is of kind {DATASETS[spec.source].kind}, not pairs; leave data.kind out")
+        if spec.source not in BUILT_IN:
+            return spec.kind == "pairs"
+        if spec.kind not in (None, "pairs"):
+            raise DataProblem(f"{spec.source} is of kind pairs, not {spec.kind}; leave data.kind out")
+        for key in ("text", "target"):
+            if getattr(spec, key) is not None:
+                raise DataProblem(f"{spec.source}: data.{key} names a column of a file, and {spec.source} is built in")
+        return True
+
+    def load(self, spec: DataSpec) -> Loaded:
+        """Training and validation, and the test split, of pairs."""
+        _check_spec(spec)
+        raw = read_or_kept(_read_source, spec)
+        raw, dropped = _usable(raw, spec)
+        rows = split_rows(np.zeros(len(raw.x)), (), spec, raw.source, raw.divider)
+        sources, targets = (_fitted(texts[rows.train], spec.tokens) for texts in (raw.x, raw.y))
+        _check_length(raw, rows, targets, spec)
+        splits = [Split(sources.encode(raw.x[index].tolist()), _ended(targets, raw.y[index])) for index in rows]
+        counts = {name: len(index) for name, index in rows._asdict().items()}
+        facts = Facts(
+            name=raw.name,
+            task=TASK,
+            kind="pairs",
+            input_shape=(sources.length,),
+            classes=(),
+            features=raw.features,
+            rows={**counts, "dropped": dropped} if dropped else counts,
+            preparation=Preparation(None, (), (), tokens=sources, target_tokens=targets),
+        )
+        train, validation, test = splits
+        return Data(train, validation, facts), test
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind, of the splits as prepared, and how long both sides are."""
+        if isinstance(loaded, DataProblem):
+            raise loaded
+        data, test = loaded
+        report = super().report(spec, loaded)
+        columns = columns_told(data, test if spec.test else None, spec.target)
+        report |= {"columns": columns, "target": {"name": spec.target}}
+        return {**report, "notes": [*notes_of(report), *pairs_notes(data)]}
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray:
+        return facts.preparation.inputs(texts_to_predict(x, facts.features[0]))
+
+    def example(self, facts: Facts) -> Any:
+        return text_example(facts)
 
 
 def end_of(tokens: Tokenizer) -> int:
@@ -148,18 +172,8 @@ def _check_spec(spec: DataSpec) -> None:
         )
     one_of("prepare.missing, for pairs", spec.missing, ("error", "drop"))
     one_of("prepare.scale, for pairs", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
-    given = {
-        **{f"data.{key}": getattr(spec, key) is not None for key in ("time", "window", "horizon", "period")},
-        "data.categorical": bool(spec.categorical),
-        "prepare.indicator": spec.indicator,
-        "prepare.encode": spec.encode != "onehot",
-        "prepare.balance": spec.balance != "none",
-        "prepare.size": spec.size is not None,
-        "prepare.mode": spec.mode is not None,
-    }
-    for key, there in given.items():
-        if there:
-            raise DataProblem(f"{spec.source}: {key} does not go with pairs of texts; leave it out")
+    others = (*SERIES_KEYS, "categorical", "indicator", "encode", "balance", "size", "mode")
+    refuse(spec, others, ": {key} does not go with pairs of texts; leave it out")
 
 
 def _read_source(spec: DataSpec) -> Raw:

@@ -22,17 +22,28 @@ import numpy as np
 
 from goodfit.trainers.data.datasets.series import SERIES
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, is_empty, refuse
 from goodfit.trainers.data.kinds.series_files import check_series, read_series
+from goodfit.trainers.data.kinds.table_rows import table_example
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.files import read_file
 from goodfit.trainers.data.reading.functions import is_function, returns_arrays
 from goodfit.trainers.data.reading.raw import Raw, Target, check_values, encode_target, table_values
+from goodfit.trainers.data.reading.table_format import KEYS as FORMAT_KEYS
+from goodfit.trainers.data.reading.times import times_notes
+from goodfit.trainers.data.reporting.parts import (
+    duplicates_of,
+    notes_of,
+    part_splits,
+    range_of,
+    table_columns,
+    target_told,
+    together,
+)
 from goodfit.trainers.data.split import forward_fold, split_rows
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
-
-KEYS = ("time", "window", "horizon", "period")  # that only series have
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +65,97 @@ class Span(NamedTuple):
         return self.end - self.start
 
 
-def is_series(spec: DataSpec) -> bool:
-    """Whether the data are a series; DataProblem where its keys stand without `kind: series`."""
-    if spec.source in SERIES or spec.kind == "series":
-        if spec.kind not in (None, "series"):
-            raise DataProblem(f"{spec.source} is a time series, not of kind {spec.kind}; leave data.kind out")
-        return True
-    given = [key for key in KEYS if getattr(spec, key) is not None]
-    if given:
-        raise DataProblem(f"data.{given[0]} goes with a time series; give `kind: series` as well, or leave it out")
-    return False
+class Series(Kind):
+    """A time series, or whole sequences."""
+
+    name = "series"
+    file_keys = (*FORMAT_KEYS, "day_first", "task")
+    searched = ("scale", "missing", "balance")
+
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether the data are a series; DataProblem where its keys stand without `kind: series`."""
+        if spec.source in SERIES or spec.kind == "series":
+            if spec.kind not in (None, "series"):
+                raise DataProblem(f"{spec.source} is a time series, not of kind {spec.kind}; leave data.kind out")
+            return True
+        given = [key for key in SERIES_KEYS if getattr(spec, key) is not None]
+        if given:
+            raise DataProblem(f"data.{given[0]} goes with a time series; give `kind: series` as well, or leave it out")
+        return False
+
+    def load(self, spec: DataSpec) -> Loaded:
+        """Training and validation, and the test split, of a series."""
+        if _holds_sequences(spec.source):
+            return _sequences(spec)
+        spec = _with_defaults(spec)
+        _refuse(spec)
+        cut = _cut(spec)
+        raw = read_whole(spec)
+        check_series(raw, spec.target)
+        target, values = _target(raw, cut, spec.task)
+        check_values(raw.x, raw.features, spec.missing, raw.source)
+        spans = _spans(len(raw.x), cut, spec, raw.source)
+        train = slice(*spans[0])
+        _check_classes(target, values[train], raw.source)
+        preparation = Preparation.fit(raw.x[train], values[train], target, spec, raw)
+        x, y = preparation.inputs(raw.x), preparation.targets(values)
+        splits = [_windows(x, y, span, cut) for span in spans]
+        return _data(raw, target, splits, preparation, cut)
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind; the splits are of windows, or of whole sequences."""
+        return _report(spec, loaded)
+
+    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - whichever data
+        """What is uneven about the times."""
+        times = read_whole(spec).times
+        return [] if times is None else times_notes(times, spec.window)
+
+    def has_no_rows(self, x: Any) -> bool:
+        return is_empty(x) and np.ndim(x) == 3  # a series without steps is too short
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray:
+        return facts.preparation.inputs(windows_to_predict(x, facts))
+
+    def example(self, facts: Facts) -> Any:
+        """One window, each column at its scale's middle."""
+        return table_example(facts, facts.input_shape[0])
 
 
-def prepare_series(spec: DataSpec) -> tuple[Data, Split]:
-    """Training and validation, and the test split, of a series."""
-    if _holds_sequences(spec.source):
-        return _sequences(spec)
-    spec = _with_defaults(spec)
-    _refuse(spec)
-    cut = _cut(spec)
+def _report(spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    import pandas as pd
+
+    data = None if isinstance(loaded, DataProblem) else loaded[0]
     raw = read_whole(spec)
-    check_series(raw, spec.target)
-    target, values = _target(raw, cut, spec.task)
-    check_values(raw.x, raw.features, spec.missing, raw.source)
-    spans = _spans(len(raw.x), cut, spec, raw.source)
-    train = slice(*spans[0])
-    _check_classes(target, values[train], raw.source)
-    preparation = Preparation.fit(raw.x[train], values[train], target, spec, raw)
-    x, y = preparation.inputs(raw.x), preparation.targets(values)
-    splits = [_windows(x, y, span, cut) for span in spans]
-    return _data(raw, target, splits, preparation, cut)
+    forecast = spec.horizon is not None if data is None else data.task == "forecasting"
+    name = raw.features[0] if forecast else spec.target
+    report: dict[str, Any] = {
+        "source": raw.source,
+        "kind": "series",
+        "task": "forecasting",
+        "rows": len(raw.x),
+        "columns": table_columns(replace(raw, x=raw.x.reshape(-1, raw.x.shape[-1]))),
+        "splits": {},
+        "target": {"name": name, **(range_of(raw.y[np.isfinite(raw.y)]) if forecast else {})},
+        "duplicates": {},
+        "giveaways": [],
+        "problem": str(loaded) if isinstance(loaded, DataProblem) else None,
+    }
+    uneven = [] if raw.times is None else times_notes(raw.times, spec.window)
+    if not forecast:
+        known = raw.y[~pd.isna(raw.y)]
+        known = known.astype(str) if known.dtype.kind == "O" else known
+        target, values = encode_target(replace(raw, y=known, kind=raw.kind if raw.x.ndim > 2 else "table"))
+        report |= {"task": target.task, "target": target_told(name, values, target.classes, None)}
+    if isinstance(loaded, DataProblem) or data is None:
+        return {**report, "notes": [*uneven, *notes_of(report)]}
+    parts = part_splits(spec, *loaded)
+    values, keys, rows = together(parts)
+    report |= {"splits": {part: len(split) for part, split in parts.items()}, "duplicates": duplicates_of(keys, rows)}
+    if not forecast:
+        report["target"] = target_told(name, values, data.classes, rows)
+    cut = [] if raw.x.ndim > 2 else [f"the splits count windows of {data.facts.input_shape[0]} rows each"]
+    return {**report, "notes": [*uneven, *notes_of(report), *cut]}
 
 
 def read_whole(spec: DataSpec) -> Raw:
@@ -123,25 +195,16 @@ def _with_defaults(spec: DataSpec) -> DataSpec:
     if spec.source not in SERIES:
         return spec
     known = SERIES[spec.source]
-    open_keys = [key for key in ("target", *KEYS) if getattr(spec, key) is None]
+    open_keys = [key for key in ("target", *SERIES_KEYS) if getattr(spec, key) is None]
     return replace(spec, **{key: getattr(known, key) for key in open_keys})
 
 
 def _refuse(spec: DataSpec) -> None:
     """DataProblem for what rows that stand for themselves can have, and steps of a series cannot."""
-    given = {
-        "split.column": spec.split_column is not None,
-        "split.group": spec.split_group is not None,
-        "split.time": spec.split_time is not None,  # data.time
-        "split.reshuffle": spec.reshuffle,
-        "data.categorical": bool(spec.categorical),
-        "prepare.missing: drop": spec.missing == "drop",
-    }
-    for key, there in given.items():
-        if there:
-            raise DataProblem(
-                f"{spec.source}: {key} does not go with a time series, which is cut by time; leave it out"
-            )
+    sentence = ": {key} does not go with a time series, which is cut by time; leave it out"
+    refuse(spec, ("split_column", "split_group", "split_time", "reshuffle", "categorical"), sentence)
+    if spec.missing == "drop":
+        raise DataProblem(f"{spec.source}{sentence.format(key='prepare.missing: drop')}")
 
 
 def _cut(spec: DataSpec) -> Cut:
@@ -224,7 +287,7 @@ def _windows(x: np.ndarray, y: np.ndarray, span: Span, cut: Cut) -> Split:
 
 def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     """An .npz file's x (n, steps) or (n, steps, features), a whole sequence a row, split like any rows."""
-    given = [key for key in KEYS if getattr(spec, key) is not None]
+    given = [key for key in SERIES_KEYS if getattr(spec, key) is not None]
     if given:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
     raw = read_whole(spec)

@@ -9,7 +9,7 @@ share of the training texts that cuts. Reading files is in files.py, tokenizing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +19,18 @@ import numpy as np
 from goodfit.trainers.data.augmenting.variations import VariedTexts, asked, check_kind
 from goodfit.trainers.data.datasets.docstrings import read_docstrings
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.kind import Kind, Loaded, refuse
 from goodfit.trainers.data.preparing.preparation import BALANCES, Preparation
 from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame, target_column
 from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, nearest, one_of
-from goodfit.trainers.data.reading.table_format import TableFormat
+from goodfit.trainers.data.reading.table_format import KEYS, TableFormat
+from goodfit.trainers.data.reading.texts import check_texts, is_blank
 from goodfit.trainers.data.reading.written import check_target
+from goodfit.trainers.data.reporting.parts import text_column, text_notes
+from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import split_rows
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec, TokenSpec
@@ -39,43 +43,73 @@ TOKENIZERS = ("word", "character", "bpe")
 _TO_PREDICT = "the texts to predict"
 
 
-def is_text(spec: DataSpec) -> bool:
-    """Whether the data are texts; DataProblem where their keys stand without a text."""
-    if spec.source in BUILT_IN:
-        if spec.text is not None:
-            raise DataProblem(f"{spec.source}: data.text names a column of a file, and {spec.source} is built in")
-        return True
-    if spec.text is None and spec.tokens != TokenSpec():
-        raise DataProblem("data.tokens goes with texts; give `text: COLUMN` as well, or leave it out")
-    return spec.text is not None
+class Text(Kind):
+    """Texts with a class or a number each."""
+
+    name = "text"
+    file_keys = (*KEYS, "task")
+    searched = ("balance",)
+
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether the data are texts; DataProblem where their keys stand without a text."""
+        if spec.source in BUILT_IN:
+            if spec.text is not None:
+                raise DataProblem(f"{spec.source}: data.text names a column of a file, and {spec.source} is built in")
+            return True
+        if spec.text is None and spec.tokens != TokenSpec():
+            raise DataProblem("data.tokens goes with texts; give `text: COLUMN` as well, or leave it out")
+        return spec.text is not None
+
+    def load(self, spec: DataSpec) -> Loaded:
+        """Training and validation, and the test split, of texts."""
+        _check_spec(spec)
+        raw = read_texts(spec)
+        raw, dropped = _usable(raw, spec.missing)
+        check_target(raw, spec)
+        target, values = encode_target(raw, spec.task)
+        rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+        tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
+        preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
+        splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
+        counts = {name: len(index) for name, index in zip(("train", "validation", "test"), rows, strict=True)}
+        facts = Facts(
+            name=raw.name,
+            task=target.task,
+            kind="text",
+            input_shape=(tokens.length,),
+            classes=target.classes,
+            features=raw.features,
+            rows={**counts, "dropped": dropped} if dropped else counts,
+            preparation=preparation,
+            reason=target.reason,
+        )
+        train, validation, test = splits
+        texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
+        return Data(train, validation, facts, texts=texts), test
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind, of the texts as they are read; and what the tokenizer cuts off."""
+        raw = read_texts(spec)
+        columns, count = [text_column(raw)], len(raw.y)
+        if spec.missing == "drop" and len(whole := rows_with_text(raw)):
+            raw = raw.take(whole)
+        if isinstance(loaded, DataProblem):
+            return rows_report(spec, raw, count, columns, str(loaded))
+        report = rows_report(spec, raw, count, columns, None)
+        return {**report, "notes": [*report["notes"], *text_notes(loaded[0])]}
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray:
+        return facts.preparation.inputs(texts_to_predict(x, facts.features[0]))
+
+    def example(self, facts: Facts) -> Any:
+        return text_example(facts)
 
 
-def prepare_text(spec: DataSpec) -> tuple[Data, Split]:
-    """Training and validation, and the test split, of texts."""
-    _check_spec(spec)
-    raw = read_texts(spec)
-    raw, dropped = _usable(raw, spec.missing)
-    check_target(raw, spec)
-    target, values = encode_target(raw, spec.task)
-    rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
-    tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
-    preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
-    splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
-    counts = {name: len(index) for name, index in zip(("train", "validation", "test"), rows, strict=True)}
-    facts = Facts(
-        name=raw.name,
-        task=target.task,
-        kind="text",
-        input_shape=(tokens.length,),
-        classes=target.classes,
-        features=raw.features,
-        rows={**counts, "dropped": dropped} if dropped else counts,
-        preparation=preparation,
-        reason=target.reason,
-    )
-    train, validation, test = splits
-    texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
-    return Data(train, validation, facts, texts=texts), test
+def text_example(facts: Facts) -> Any:
+    """A frame with one text."""
+    import pandas as pd
+
+    return pd.DataFrame({facts.features[0]: ["an example of a text"]})
 
 
 def texts_to_predict(x: Any, column: str) -> np.ndarray:
@@ -102,9 +136,8 @@ def _check_spec(spec: DataSpec) -> None:
     one_of("prepare.balance", spec.balance, BALANCES)
     one_of("prepare.missing, for texts", spec.missing, ("error", "drop"))
     one_of("prepare.scale, for texts", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
-    if spec.indicator or spec.categorical or spec.encode != "onehot":
-        key = "prepare.indicator" if spec.indicator else "categorical" if spec.categorical else "prepare.encode"
-        raise DataProblem(f"{spec.source}: {key} is for the columns of a table, and data.text is all that is read here")
+    sentence = ": {key} is for the columns of a table, and data.text is all that is read here"
+    refuse(spec, ("indicator", "categorical", "encode"), sentence)
     if tokens.vocabulary <= SPECIAL or tokens.length < 1:
         raise DataProblem(
             f"tokens: vocabulary {tokens.vocabulary} and length {tokens.length} leave nothing to read; "
@@ -166,32 +199,6 @@ def _usable(raw: Raw, missing: str) -> tuple[Raw, int]:
         raw = raw.take(there)
     check_texts(raw.x, f"{raw.source}: column {raw.features[0]}", "; or give `prepare: {missing: drop}`")
     return raw, dropped
-
-
-def is_blank(text: object) -> bool:
-    """Whether it is missing, or has no mark in it."""
-    return text is None or (isinstance(text, float) and np.isnan(text)) or (isinstance(text, str) and not text.strip())
-
-
-def check_texts(texts: Sequence[Any] | np.ndarray, what: str, remedy: str = "") -> None:
-    """DataProblem for what no tokenizer can read, with the first row of it, counted from 1."""
-    blank = [row for row, text in enumerate(texts, start=1) if is_blank(text)]
-    if blank:
-        # Tables write a missing value as nothing, NA, null or None.
-        raise DataProblem(
-            f"{what}: {len(blank)} of {len(texts)} texts are empty or missing (row {blank[0]} is the first); "
-            f"take these rows out{remedy}"
-        )
-    for row, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            raise DataProblem(f"{what}: row {row} is {text!r:.40}, {type(text).__name__} and not text; give it as text")
-        if not text.isascii() and not _whole(text):
-            raise DataProblem(f"{what}: row {row} has half a character in it ({text!r:.40}); save it as UTF-8 anew")
-
-
-def _whole(text: str) -> bool:
-    """Whether it has no surrogate without its other half, which no encoding can write."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _preparation(tokens: Tokenizer, target: Target, y: np.ndarray, spec: DataSpec, source: str) -> Preparation:

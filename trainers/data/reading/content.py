@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from goodfit.trainers.data.reading.formats import ARRAYS, FORMATS, TABLES
 from goodfit.trainers.errors import DataProblem
 
 STREAMS: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 PACKED = (*STREAMS, ".zip")
-TEXTS = (".csv", ".tsv", ".jsonl", ".txt")
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
-_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".npz", ".xlsx")  # what is looked for in a zip
 _SEVERAL = 5  # names of files in a zip that a message lists
 
 
@@ -49,10 +48,15 @@ class Content:
     suffix: str
     member: str | None = None
 
+    @property
+    def separator(self) -> str:
+        """Between the values of a line; empty where it has none."""
+        return FORMATS[self.suffix].separator if self.suffix in FORMATS else ""
+
     def open(self) -> IO[bytes]:
         """The bytes from the beginning, of a text in UTF-8; to be closed by the caller."""
         file = self._stored()
-        if self.suffix not in TEXTS:
+        if (known := FORMATS.get(self.suffix)) is None or not known.text:
             return file
         start = file.read(4)
         file.seek(0)
@@ -104,7 +108,7 @@ def content_of(path: Path) -> Content:
             entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_hidden(entry.filename)]
     except zipfile.BadZipFile as error:
         raise DataProblem(f"{path} is not a zip file: {error}") from error
-    tables = [entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in _TABLES]
+    tables = [entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in (*TABLES, *ARRAYS)]
     entries = tables if len(tables) == 1 else entries  # a README beside the table is none
     if len(entries) != 1:
         names = ", ".join(entry.filename for entry in entries[:_SEVERAL]) + (", ..." if len(entries) > _SEVERAL else "")
@@ -125,12 +129,9 @@ def data_name(path: Path) -> str:
 def is_separated(path: Path) -> bool:
     """Whether a file is of text whose lines have values between separators, as far as its name or a zip tells."""
     try:
-        return path.is_file() and content_of(path).suffix in SEPARATORS
+        return path.is_file() and content_of(path).separator != ""
     except (DataProblem, OSError):
         return False
-
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def _is_hidden(name: str) -> bool:

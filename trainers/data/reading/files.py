@@ -16,6 +16,7 @@ from goodfit.trainers.data.reading.arrays import array_data, read_npz
 from goodfit.trainers.data.reading.categories import named, table_words, text_columns
 from goodfit.trainers.data.reading.cells import Cells
 from goodfit.trainers.data.reading.content import PACKED, Content, content_of, data_name, is_separated
+from goodfit.trainers.data.reading.formats import ARRAYS, FORMATS, LATER, TABLES
 from goodfit.trainers.data.reading.functions import function_name, is_function, returned, returned_frame
 from goodfit.trainers.data.reading.headers import check_column as check_column
 from goodfit.trainers.data.reading.headers import check_columns, header_note
@@ -23,7 +24,6 @@ from goodfit.trainers.data.reading.pixels import SUFFIXES
 from goodfit.trainers.data.reading.raw import Raw, is_numbers, nearest, taken_values
 from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
 from goodfit.trainers.data.reading.table_format import TableFormat
-from goodfit.trainers.data.reading.tables import TABLES
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 Read = TypeVar("Read")
 
-_LATER = {
-    ".ts": "a time series file",
-}
 _PLAIN = TableFormat()
 _CONTAINERS = {
     b"\x1f\x8b": ("compressed by gzip", ".gz"), b"BZh": ("compressed by bzip2", ".bz2"),
@@ -43,7 +40,7 @@ _CONTAINERS = {
 }  # fmt: skip
 MOST_INTEGER = 2**63 - 1
 LONGEST_CLASS = 1000  # characters of a class's name
-_KINDS = ", ".join([*TABLES, ".npz"])  # .txt is for language models alone: see corpus.py
+_KINDS = ", ".join((*TABLES, *ARRAYS))  # .txt is for language models alone: see corpus.py
 
 
 def read_file(path: Path, spec: DataSpec) -> Raw:
@@ -62,10 +59,10 @@ def read_file(path: Path, spec: DataSpec) -> Raw:
     def read(content: Content) -> Raw:
         if content.suffix == ".txt":
             raise DataProblem(f"{path} is running text and has no columns; give one of {_KINDS}")
-        if content.suffix == ".npz":
+        if content.suffix in ARRAYS:
             TableFormat.of(spec).refuse(path)
             return read_npz(content, spec)
-        return _table(path, TABLES[content.suffix](content, spec.ignore, TableFormat.of(spec)), spec)
+        return _table(path, FORMATS[content.suffix].read(content, spec.ignore, TableFormat.of(spec)), spec)
 
     return opened(path, read)
 
@@ -81,7 +78,7 @@ def read_frame(path: Path, ignore: Sequence[str], form: TableFormat = _PLAIN) ->
     def read(content: Content) -> pd.DataFrame:
         if content.suffix not in TABLES:
             raise DataProblem(f"{path} has no columns; give one of {', '.join(TABLES)}")
-        return pd.DataFrame(TABLES[content.suffix](content, ignore, form))
+        return pd.DataFrame(FORMATS[content.suffix].read(content, ignore, form))
 
     return opened(path, read)
 
@@ -122,13 +119,13 @@ def _check_path(path: Path) -> None:
         raise DataProblem(f"no data file {path}; correct data.source{_beside(path)}")
     if suffix in SUFFIXES:
         raise DataProblem(f"{path} is one image; give the folder that has a sub-folder of images for each class")
-    if suffix in _LATER:
-        raise DataProblem(f"{path}: {_LATER[suffix]} is not supported yet; give one of {_KINDS}")
+    if suffix in LATER:
+        raise DataProblem(f"{path}: a {LATER[suffix]} is not supported yet; give one of {_KINDS}")
 
 
 def _check_content(content: Content) -> None:
     path, packed = content.path, content.path.suffix.lower() in PACKED
-    if content.suffix not in (".npz", ".txt") and content.suffix not in TABLES:
+    if content.suffix not in FORMATS:
         raise DataProblem(
             f"{path}: data files {'in it ' if packed else ''}of kind {content.suffix or 'no suffix'!r} are unknown; "
             f"give one of {_KINDS}"

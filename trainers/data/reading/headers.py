@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from goodfit.trainers.data.reading.content import SEPARATORS, Content
+from goodfit.trainers.data.reading.content import Content
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.raw import nearest, quoted
 from goodfit.trainers.data.reading.table_format import TableFormat
@@ -89,7 +89,7 @@ def _separator(file: IO[str], content: Content, form: TableFormat) -> tuple[str,
     found = _SEPARATOR_LINE.fullmatch(file.readline())
     if found is None:
         file.seek(0)
-    return form.separator or (found[1] if found else SEPARATORS[content.suffix]), int(found is not None)
+    return form.separator or (found[1] if found else content.separator), int(found is not None)
 
 
 def _check_separator(path: Path, separator: str, line: str, rows: Sequence[Sequence[str]]) -> None:

@@ -15,13 +15,6 @@ GAPS = (
 )  # fmt: skip
 KEYS = ("separator", "decimal", "gaps", "header")  # of a study file, for tables in text
 
-_KINDS = {
-    **dict.fromkeys(KEYS, ("table", "text", "pairs", "series")),
-    **dict.fromkeys(("numbers", "dates"), ("table",)),
-    "day_first": ("table", "series"),
-    "task": ("table", "text", "series"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
@@ -64,20 +57,3 @@ class TableFormat:
                     f"{source}: data.{key} is for tables in text (.csv, .tsv), and these values have types of their "
                     "own; leave it out"
                 )
-
-
-def check_keys(spec: DataSpec, kind: str, is_file: bool) -> None:
-    """DataProblem where a key about the columns of a table stands with other data.
-
-    Args:
-        spec: of the study.
-        kind: of its data.
-        is_file: whether they are a file, or what a function returns, and not built in.
-    """
-    for key, kinds in _KINDS.items():
-        if getattr(spec, key) in (None, ()):
-            continue
-        if not is_file:
-            raise DataProblem(f"{spec.source}: data.{key} is for files, and {spec.source} is built in; leave it out")
-        if kind not in kinds:
-            raise DataProblem(f"{spec.source}: data.{key} does not go with {kind} data; leave it out")

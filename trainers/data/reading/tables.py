@@ -1,4 +1,4 @@
-"""Tables as files hold them: .csv .tsv .parquet .jsonl .npy .xlsx, each read into a data frame of separate columns.
+"""Tables as .csv, .tsv and .parquet files hold them, each read into a data frame of separate columns.
 
 Memory is what bounds the size of a file, so columns are read a few, or a part of their rows, at a
 time. What the columns mean, and which of them is the target, is in files.py.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodfit.trainers.data.reading.content import Content
-from goodfit.trainers.data.reading.excel import read_excel
 from goodfit.trainers.data.reading.headers import Header, check_column, read_header
-from goodfit.trainers.data.reading.jsonl import read_jsonl
-from goodfit.trainers.data.reading.npy import read_npy
 from goodfit.trainers.data.reading.raw import quoted
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.errors import DataProblem
@@ -166,7 +163,8 @@ def _uneven(path: Path, number: int, values: int, header: Header) -> str:
     return f"{path}, line {number}: {held} where the header names {named}"
 
 
-def _read_parquet(content: Content, ignore: Sequence[str]) -> pd.DataFrame:
+def read_parquet(content: Content, ignore: Sequence[str]) -> pd.DataFrame:
+    """A Parquet file, a few columns at a time."""
     import pandas as pd
     from pyarrow import parquet, types
 
@@ -189,26 +187,3 @@ def _read_parquet(content: Content, ignore: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame(columns, copy=False)
     except ValueError as error:  # pyarrow's ArrowInvalid is one
         raise DataProblem(f"{path} is not a Parquet file: {error}") from error
-
-
-Read = Callable[[Content, Sequence[str], TableFormat], Any]
-
-
-def _typed(read: Callable[[Content, Sequence[str]], Any]) -> Read:
-    """A reader of files whose values have types of their own."""
-
-    def checked(content: Content, ignore: Sequence[str], form: TableFormat) -> Any:
-        form.refuse(content.path)
-        return read(content, ignore)
-
-    return checked
-
-
-TABLES: dict[str, Read] = {
-    ".csv": read_separated,
-    ".tsv": read_separated,
-    ".parquet": _typed(_read_parquet),
-    ".jsonl": _typed(read_jsonl),
-    ".npy": _typed(read_npy),
-    ".xlsx": read_excel,
-}

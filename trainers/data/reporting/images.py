@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from goodfit.trainers.data.kinds.image_folder import Listing
+from goodfit.trainers.data.reading.image_folders import Listing
 from goodfit.trainers.data.reading.pixels import Reading, read_header, read_pixels
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from goodfit.trainers.data.facts import Data
-from goodfit.trainers.data.kinds.text import is_blank
+from goodfit.trainers.data.facts import Data, Split, test_rows
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.raw import Raw
+from goodfit.trainers.data.reading.texts import is_blank
 from goodfit.trainers.data.split import Rows
+from goodfit.trainers.messages import DataSpec
 
 SHOWN = 5  # the most frequent values of a column of text
 RARE = 0.5  # a class with a smaller share than this of an equal share makes the classes unbalanced
@@ -157,3 +159,36 @@ def text_notes(data: Data) -> list[str]:
         f"{tokens.truncated:.1%} of the training texts have more than {tokens.length} tokens and keep their beginning; "
         "raise data.tokens.length"
     ]
+
+
+def part_splits(spec: DataSpec, data: Data, test: Split) -> dict[str, Split]:
+    """The splits by name, the test split where the study keeps one."""
+    parts = {"train": data.train, "validation": data.validation}
+    return {**parts, "test": test_rows(spec.source, test)} if spec.test else parts
+
+
+def together(parts: Mapping[str, Split]) -> tuple[np.ndarray, np.ndarray, Rows]:
+    """The targets of all splits in turn, a number for each row that equal inputs share, and which row is whose."""
+    starts = np.cumsum([0, *map(len, parts.values())])
+    rows = [np.arange(start, end) for start, end in itertools.pairwise(starts)]
+    values = np.concatenate([part.y for part in parts.values()])
+    keys = np.concatenate([hashes_of(np.asarray(part.x)) for part in parts.values()])
+    return values, keys, Rows(*rows, *[np.arange(0)] * (3 - len(rows)))
+
+
+def split_parts(spec: DataSpec, data: Data, parts: Mapping[str, Split]) -> dict[str, Any]:
+    """The report on data of which nothing is known but their splits as prepared."""
+    values, keys, rows = together(parts)
+    report: dict[str, Any] = {
+        "source": spec.source,
+        "kind": data.kind,
+        "task": data.task,
+        "rows": len(values),
+        "columns": [],
+        "splits": {name: len(part) for name, part in parts.items()},
+        "target": target_told(spec.target, values, data.classes, rows),
+        "duplicates": duplicates_of(keys, rows),
+        "giveaways": [],
+        "problem": None,
+    }
+    return {**report, "notes": notes_of(report)}

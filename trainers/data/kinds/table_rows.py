@@ -23,11 +23,6 @@ _WHAT = "the rows to predict"
 _SHOWN = 10  # columns that a message names
 
 
-def is_empty(x: Any) -> bool:
-    """Whether there are no rows at all."""
-    return not isinstance(x, (str, Mapping)) and hasattr(x, "__len__") and len(x) == 0
-
-
 def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
     """The columns of numbers as float64, and those of text as categories where the data have them.
 
@@ -54,6 +49,19 @@ def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
     for place, name in enumerate(numbers):
         values[:, place] = as_numbers(held[name], facts.cells, _WHAT)
     return values, _words(held, facts, len(frame)) if categories else None
+
+
+def table_example(facts: Facts, rows: int) -> Any:
+    """A frame of equal rows, each column of numbers at its scale's middle."""
+    import pandas as pd
+
+    categories = facts.preparation.categories
+    numbers = [name for name in facts.features if name not in categories]
+    shift = np.asarray(facts.preparation.shift)
+    row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
+    row |= {date.name: date.example for date in facts.cells.dates}
+    columns = facts.cells.raw_columns(facts.features)
+    return pd.DataFrame([{name: row[name] for name in columns}] * rows)
 
 
 def _words(held: Mapping[str, pd.Series], facts: Facts, rows: int) -> np.ndarray:

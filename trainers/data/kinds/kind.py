@@ -1,0 +1,113 @@
+"""What a kind of data does: how it is recognized, loaded, reported on, and read from raw rows to predict.
+
+The table of all kinds is in registry.py. A new kind is a module with a subclass of Kind, and one row there; or a class
+in an installed package, see docs/extending.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.reporting.parts import part_splits, split_parts
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+
+if TYPE_CHECKING:
+    from goodfit.trainers.data.reading.images import Images
+
+SERIES_KEYS = ("time", "window", "horizon", "period")  # that only series have
+Loaded = tuple[Data, Split]  # training and validation with the facts about them, and the test split apart
+_USUAL = DataSpec("")
+_WRITTEN = {
+    **{f"split_{name}": f"split.{name}" for name in ("column", "group", "time")},
+    **{name: f"split.{name}" for name in ("folds", "reshuffle")},
+    **{name: f"prepare.{name}" for name in ("scale", "missing", "indicator", "encode", "balance", "size", "mode")},
+}
+
+
+class Kind(ABC):
+    """A kind of data.
+
+    Attributes:
+        name: as `data: {kind: NAME}`, the facts of the data and trainers' `kinds` have it.
+        file_keys: the keys of `data:` on how a file is read that go with it.
+        searched: the keys of `data.prepare` that a search may vary.
+        scale_reads_all: fitting a scale decodes every row; `goodfit check` does without.
+    """
+
+    name: str
+    file_keys: Collection[str] = ()
+    searched: Sequence[str] = ()
+    scale_reads_all: bool = False
+
+    @abstractmethod
+    def detects(self, spec: DataSpec) -> bool:
+        """Whether a spec is of this kind; DataProblem where it is not, and has keys that only this kind has."""
+
+    @abstractmethod
+    def load(self, spec: DataSpec) -> Loaded:
+        """The splits, and the facts about them; DataProblem says what is wrong, keys of other kinds included."""
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """What `goodfit data` shows, plain JSON values; `loaded`: the data, or why they cannot be trained on."""
+        if isinstance(loaded, DataProblem):
+            raise loaded
+        data, _ = loaded
+        return split_parts(spec, data, part_splits(spec, *loaded))
+
+    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - others have some
+        """What reading the data alters, or what may be meant otherwise, each in a sentence."""
+        return []
+
+    def has_no_rows(self, x: Any) -> bool:
+        """Whether raw rows to predict are none at all, so that nothing is to be checked of them."""
+        return is_empty(x)
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray | Images:
+        """Raw rows to predict as a model of these facts takes them; DataProblem where they do not suit it."""
+        rows = np.asarray(x, dtype=np.float64)
+        if rows.shape[1:] != facts.input_shape:
+            shape = ", ".join(map(str, facts.input_shape))
+            raise DataProblem(f"the rows to predict are (rows, {shape}), not {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise DataProblem("the rows to predict have values that are missing or infinite; take these rows out")
+        return facts.preparation.inputs(rows)
+
+    def example(self, facts: Facts) -> Any:
+        """One raw row that a model of these facts takes."""
+        return np.zeros((1, *facts.input_shape))
+
+
+def is_empty(x: Any) -> bool:
+    """Whether there are no rows at all."""
+    return not isinstance(x, (str, Mapping)) and hasattr(x, "__len__") and len(x) == 0
+
+
+def given(spec: DataSpec, names: Sequence[str]) -> str | None:
+    """The first of some fields of a spec that the study sets, as the study file writes it: "prepare.scale"."""
+    for name in names:
+        value = getattr(spec, name)
+        if value != getattr(_USUAL, name) and (name, value) != (
+            "scale",
+            "none",
+        ):  # which is the default without numbers
+            return _WRITTEN.get(name, f"data.{name}")
+    return None
+
+
+def refuse(spec: DataSpec, names: Sequence[str], sentence: str) -> None:
+    """DataProblem where the study sets one of these fields, which do not go with its kind of data.
+
+    Args:
+        spec: of the study.
+        names: fields of DataSpec.
+        sentence: what is said, with {key} in it.
+    """
+    key = given(spec, names)
+    if key is not None:
+        raise DataProblem(f"{spec.source}{sentence.format(key=key)}")

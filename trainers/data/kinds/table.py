@@ -1,0 +1,156 @@
+"""Tables, and arrays of rows or images: each row stands for itself. All that is of no other kind."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goodfit.trainers.data.datasets.tables import is_path, read_builtin
+from goodfit.trainers.data.facts import Data, Facts, Split, joined
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
+from goodfit.trainers.data.kinds.table_rows import table_example, table_rows
+from goodfit.trainers.data.preparing.preparation import Preparation
+from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.categories import check_words
+from goodfit.trainers.data.reading.cells import Cells
+from goodfit.trainers.data.reading.files import read_file
+from goodfit.trainers.data.reading.raw import (
+    NUMBERS_AT_ONCE,
+    Raw,
+    check_any_value,
+    check_values,
+    complete_rows,
+    encode_target,
+)
+from goodfit.trainers.data.reading.split_columns import divider_key
+from goodfit.trainers.data.reading.table_format import KEYS
+from goodfit.trainers.data.reading.value_notes import value_notes
+from goodfit.trainers.data.reading.written import check_target, gap_hint, written_notes
+from goodfit.trainers.data.reporting.parts import table_columns
+from goodfit.trainers.data.reporting.rows import rows_report
+from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+
+
+class Table(Kind):
+    """A table; or arrays, whose data may be of kind image."""
+
+    name = "table"
+    file_keys = (*KEYS, "numbers", "dates", "day_first", "task")
+    searched = ("scale", "missing", "indicator", "encode", "balance")
+
+    def detects(self, spec: DataSpec) -> bool:  # noqa: ARG002 - what is of no other kind
+        """Always: it comes last."""
+        return True
+
+    def load(self, spec: DataSpec) -> Loaded:
+        raw = read_or_kept(read_raw, spec)
+        check_target(raw, spec)
+        if raw.problems:
+            raise DataProblem(raw.problems[0])
+        if spec.missing == "error":
+            check_any_value(raw.x, raw.numeric, raw.source)
+        try:
+            check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
+        except DataProblem as error:
+            raise DataProblem(f"{error}{gap_hint(spec, raw) if spec.missing == 'error' else ''}") from error
+        check_words(raw, spec.encode, spec.categorical)
+        raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
+        target, values = encode_target(raw, spec.task)
+        rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+        words = None if raw.words is None else raw.words[rows.train]
+        preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train)
+        train, validation, test = (_part(raw, values, index, preparation) for index in rows)
+        facts = Facts(
+            name=raw.name,
+            task=target.task,
+            kind=raw.kind,
+            input_shape=train.x.shape[1:],
+            classes=target.classes,
+            features=raw.features,
+            rows=_counts(rows) if dropped is None else {**_counts(rows), "dropped": dropped},
+            preparation=preparation,
+            cells=raw.cells or Cells(),
+            reason=target.reason,
+        )
+        return Data(train, validation, facts), test
+
+    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+        """As of every kind, of the rows as they are read."""
+        raw = read_or_kept(read_raw, spec)
+        columns, count = table_columns(raw), len(raw.y)
+        read = _reading_notes(spec, raw) if raw.kind == "table" else []
+        if spec.missing == "drop" and len(whole := complete_rows(raw)):
+            raw = raw.take(whole)
+        report = rows_report(spec, raw, count, columns, str(loaded) if isinstance(loaded, DataProblem) else None)
+        return {**report, "notes": [*read, *report["notes"]]}
+
+    def notes(self, spec: DataSpec, data: Data) -> list[str]:
+        return _reading_notes(spec, read_or_kept(read_raw, spec)) if data.kind == "table" else []
+
+    def inputs(self, x: Any, facts: Facts) -> np.ndarray:
+        """Rows in any form that holds columns, read as the training data were."""
+        rows, words = table_rows(x, facts)
+        fitted = facts.preparation
+        if len(rows):
+            missing = "error" if fitted.fill is None else "mean"
+            numbers = [name for name in facts.features if name not in fitted.categories]
+            check_values(rows, numbers, missing, "the rows to predict", words, tuple(fitted.categories))
+        return joined(fitted.inputs(rows, words), fitted.codes(words))
+
+    def example(self, facts: Facts) -> Any:
+        """One row, each column at its scale's middle."""
+        return table_example(facts, 1)
+
+
+def _reading_notes(spec: DataSpec, raw: Raw) -> list[str]:
+    """What reading a table alters, and what may be meant otherwise, each in a sentence."""
+    return [*value_notes(raw, spec), *written_notes(spec, raw)]
+
+
+def read_raw(spec: DataSpec) -> Raw:
+    """The source of a spec as read, before any check of its features' values."""
+    if is_path(spec.source):
+        return read_file(Path(spec.source), spec)
+    given = {"ignore": spec.ignore, "categorical": spec.categorical, **dict([divider_key(spec)])}
+    for key, value in given.items():
+        if value:
+            raise DataProblem(f"{spec.source}: data.{key} names columns of a file, and {spec.source} is built in")
+    return read_builtin(spec.source)
+
+
+def _complete(raw: Raw) -> tuple[Raw, int]:
+    """The rows without missing values, and how many are left out."""
+    whole = complete_rows(raw)
+    if not len(whole):
+        raise DataProblem(f"{raw.source}: every row has a missing value; give `prepare: {{missing: median}}`")
+    return raw.take(whole), len(raw.y) - len(whole)
+
+
+def _part(raw: Raw, values: np.ndarray, index: np.ndarray, preparation: Preparation) -> Split:
+    words = None if raw.words is None else raw.words[index]
+    inputs = _inputs(raw, index, preparation)
+    return Split(inputs, preparation.targets(values[index]), preparation.codes(words))
+
+
+def _inputs(raw: Raw, index: np.ndarray, preparation: Preparation) -> np.ndarray:
+    """Rows as a model takes them, some at a time: their raw values are never all copied."""
+
+    def part(chosen: np.ndarray) -> np.ndarray:
+        return preparation.inputs(raw.x[chosen], None if raw.words is None else raw.words[chosen])
+
+    step = max(1, NUMBERS_AT_ONCE // max(1, math.prod(raw.x.shape[1:])))
+    first = part(index[:step])
+    inputs = np.empty((len(index), *first.shape[1:]), dtype=first.dtype)
+    inputs[:step] = first
+    for start in range(step, len(index), step):
+        inputs[start : start + step] = part(index[start : start + step])
+    return inputs
+
+
+def _counts(rows: Rows) -> dict[str, int]:
+    return {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)}

@@ -1,0 +1,40 @@
+"""The report on rows that stand for themselves: of a table, of images in arrays, of texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from goodfit.trainers.data.reading.raw import Raw, encode_target, has_target, known_target
+from goodfit.trainers.data.reading.written import whole_target
+from goodfit.trainers.data.reporting.leakage import giveaways
+from goodfit.trainers.data.reporting.parts import duplicates_of, keys_of, notes_of, target_told
+from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+
+
+def rows_report(
+    spec: DataSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
+) -> dict[str, Any]:
+    """The report on rows that stand for themselves; `count` are read, and those of `raw` can be trained on."""
+    if not has_target(raw.y).all():
+        raw = known_target(raw, whole_target(spec))
+    target, values = encode_target(raw, spec.task)
+    try:
+        rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.divider)
+    except DataProblem:
+        rows = None  # which is what `problem` says
+    report: dict[str, Any] = {
+        "source": raw.source,
+        "kind": raw.kind,
+        "task": target.task,
+        "reason": target.reason,
+        "rows": count,
+        "columns": columns,
+        "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
+        "target": target_told(spec.target, values, target.classes, rows),
+        "duplicates": {} if rows is None else duplicates_of(keys_of(raw), rows),
+        "giveaways": giveaways(raw, values, target.task, rows) if rows is not None and raw.kind == "table" else [],
+        "problem": problem,
+    }
+    return {**report, "notes": notes_of(report)}
