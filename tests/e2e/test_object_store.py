@@ -54,7 +54,7 @@ def test_a_root_that_cannot_be_written_is_refused_at_once(tmp_path: Path, bucket
     file = Home(tmp_path).study("flowers", **IRIS)
     for root, words in (
         ("ftpx://there", "GOODFIT_ARTIFACTS=ftpx://there"),
-        ("s3://no-such-bucket/root", "files cannot be kept there: s3://no-such-bucket/root/flowers"),
+        ("s3://no-such-bucket/root", "the files of study 'flowers' cannot be kept at s3://no-such-bucket/root/flowers"),
     ):
         done = Home(tmp_path, {"GOODFIT_ARTIFACTS": root}).run("run", str(file), "--executor", "local")
         assert done.returncode == 2, done.stderr
