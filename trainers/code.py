@@ -195,7 +195,7 @@ def _add_named_packages(found: Found, tree: ast.Module, folders: tuple[Path, ...
 def _note_named_alike(found: Found, name: str, folders: tuple[Path, ...]) -> None:
     """Note a file beside the code that is not what `import name` gives."""
     places = (folder / end for folder in folders for end in (f"{name}.py", f"{name}/__init__.py"))
-    if name not in OURS and (file := next((place for place in places if place.is_file()), None)) is not None:
+    if name != OURS and (file := next((place for place in places if place.is_file()), None)) is not None:
         found.named_alike[file] = None
 
 
