@@ -56,7 +56,7 @@ def look(spec: DataSpec) -> Data:
 
 
 def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
-    """As look, with notes on how a table was read, and on the times of a series."""
+    """As look, with notes on what reading the data alters, or what may be meant otherwise."""
     kept = replace(spec, keep=True)
     try:
         data = look(kept)

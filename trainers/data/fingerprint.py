@@ -17,6 +17,7 @@ from typing import Any
 from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.datasets.tables import VERSION as BUILTIN_VERSION
 from goodfit.trainers.data.reading.functions import is_function, returned_digest
+from goodfit.trainers.data.reading.pixels import SUFFIXES
 from goodfit.trainers.messages import DataSpec
 
 WHOLE = 512 * 2**20  # bytes that are read at most
@@ -58,14 +59,14 @@ _Stated = tuple[str, Path, int, int, int]  # name, path, size, when it was writt
 
 
 def _stated(place: Path) -> list[_Stated]:
-    """The files of a source, by name."""
+    """The files of a source, by name; of a folder its images: what else lies there is not trained on."""
     if not place.is_dir():
         return [_stat(place.name, place)]
     found = []
     for folder, folders, files in os.walk(place, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if not name.startswith("."):
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
                 path = Path(folder, name)
                 found.append(_stat(path.relative_to(place.parent).as_posix(), path))
     return sorted(found)

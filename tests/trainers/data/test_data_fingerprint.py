@@ -41,6 +41,7 @@ def test_a_folder_of_images_changes_with_each_of_its_files(tmp_path: Path) -> No
     spec = DataSpec(str(folder))
     seen = [digest(spec)]
     (folder / "cat/.hidden").write_bytes(b"other")
+    (folder / "README.txt").write_text("not trained on")
     assert digest(spec) == seen[0]
     (folder / "dog/1.png").write_bytes(b"dog/2.png")
     seen.append(digest(spec))

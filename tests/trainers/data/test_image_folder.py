@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from goodfit.trainers.data import data_report, load, load_test, look
+from goodfit.trainers.data import data_report, load, load_test, look, look_closely
 from goodfit.trainers.data.kinds.image_folder import image_files
 from goodfit.trainers.data.reading import images
 from goodfit.trainers.data.reading.image_folders import list_folder
@@ -139,6 +139,35 @@ def test_hidden_files_are_left_out_and_told_of(folder: Path) -> None:
     left_out = [".DS_Store", ".cache", "Thumbs.db", "left/._000.png", "left/desktop.ini"]
     assert report["images"]["left_out"] == left_out
     assert any("5 hidden files are left out, such as .DS_Store" in note for note in report["notes"])
+
+
+def texts(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("no image")
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_what_is_no_image_beside_classes_and_splits_is_left_out_and_named(tmp_path: Path, part: str) -> None:
+    folder = tmp_path / "set"
+    for name in ("train", "val", "test") if part else ("",):
+        folder_of(folder / name)
+    before = look(DataSpec(str(folder))).facts
+    names = ["README", "annotations/1.xml", "data.yaml", "labels.csv", "masks/train/left.json", "raw.zip"]
+    texts(folder, *names, ".git/config", "masks/.cache/1.png", f"{part or '.'}/left/captions.txt")
+    if part:
+        texts(folder, "train/index.txt", "train/boxes/left/1.xml")
+    spec = DataSpec(str(folder))
+    data, notes = look_closely(spec)
+    assert (data.facts.rows, data.facts.classes, data.facts.name) == (before.rows, before.classes, before.name)
+    assert f"and {len(names) + 1 + 2 * bool(part) - 4} more in {folder} are no images: left out" in notes[0]
+    assert {"README", "annotations", "masks", "raw.zip"} < set(data_report(spec)["images"]["left_out"])
+    assert notes[0] in data_report(spec)["notes"]
+
+
+def test_a_file_that_is_no_image_is_named_in_a_sentence(folder: Path) -> None:
+    texts(folder, "LICENSE.txt")
+    assert look_closely(DataSpec(str(folder)))[1] == [f"LICENSE.txt in {folder} is no image: left out"]
 
 
 def test_the_report_counts_sizes_modes_classes_and_copies(folder: Path) -> None:

@@ -53,8 +53,7 @@ def test_folders_of_mixed_modes_are_refused_until_a_mode_is_given(folder: Path) 
 
 
 def test_what_does_not_belong_is_named(folder: Path) -> None:
-    beside = folder / "list.csv"
-    beside.write_text("a,b")
+    beside = saved(Image.fromarray(pixels("left", 0)), folder / "1.png")
     assert f"{beside} lies beside the classes" in problem(folder)
     beside.unlink()
     other = folder / "right" / "movie.mp4"
@@ -64,6 +63,15 @@ def test_what_does_not_belong_is_named(folder: Path) -> None:
     deeper = folder / "right" / "more"
     deeper.mkdir()
     assert f"{deeper} is a folder within the class right" in problem(folder)
+
+
+def test_a_folder_of_other_files_is_told_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "set" / "tables").mkdir(parents=True)
+    (tmp_path / "set" / "tables" / "a.csv").write_text("a,b")
+    (tmp_path / "set" / "README.txt").write_text("two files")
+    assert f"{tmp_path / 'set'} has no images, but README.txt and tables; a folder of images has" in problem(
+        tmp_path / "set"
+    )
 
 
 def test_folders_of_splits_that_do_not_fit_are_told_how_to_lie(tmp_path: Path) -> None:

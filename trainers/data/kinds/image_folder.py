@@ -3,12 +3,9 @@
     photos/cat/a.jpg          photos/cat/b.png          photos/dog/c.jpg
     photos/train/cat/a.jpg    photos/val/cat/b.png      photos/test/dog/c.jpg
 
-Where the sub-folders are named like splits and hold folders of their own, they are the splits.
-Files and folders whose names begin with a dot and those that systems leave behind are left out, and
-the data report counts them; any other file that is no image by its suffix, and any folder within a
-class, is refused. At first only headers are read; pixels are decoded when a batch needs them
-(images.py), after one pass over the training images that the scale is fitted on. How a file is read
-is in pixels.py.
+Which files of it count is in reading/image_folders.py. At first only headers are read; pixels are decoded when
+a batch needs them (images.py), after one pass over the training images that the scale is fitted on. How a file
+is read is in pixels.py.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, refuse
 from goodfit.trainers.data.preparing.preparation import BALANCES, SCALES, Preparation
-from goodfit.trainers.data.reading.image_folders import Listing, list_folder
+from goodfit.trainers.data.reading.image_folders import Listing, aside_notes, list_folder
 from goodfit.trainers.data.reading.images import ImageFiles, Images, image_scaling
 from goodfit.trainers.data.reading.pixels import Header, Reading, read_header
 from goodfit.trainers.data.reading.raw import Raw, Target, as_images, check_values, encode_target, one_of
@@ -80,6 +77,9 @@ class ImageFolder(Kind):
             preparation=preparation,
         )
         return Data(train, validation, facts), test
+
+    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - the folder says it
+        return aside_notes(list_folder(Path(spec.source)))
 
     def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind; each image is decoded once. DataProblem where the folder cannot be listed."""

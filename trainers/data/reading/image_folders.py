@@ -1,7 +1,15 @@
-"""What lies in a folder of images by class, none of them opened. What is made of it is in kinds/image_folder.py."""
+"""What lies in a folder of images by class, none of them opened. What is made of it is in kinds/image_folder.py.
+
+Where the sub-folders are named like splits and hold folders of their own, they are the splits.
+Left out, and named in the notes, are files that are no images by their suffix beside classes and splits,
+texts and tables within a class, and folders whose files are no images. Files and folders whose names begin
+with a dot and those that systems leave behind are left out as well, and the data report counts them. Images
+beside classes, other pictures within a class, and folders of images within a class are refused.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +22,22 @@ from goodfit.trainers.errors import DataProblem
 
 _SHOWN = 4  # folders that a message names
 _LAYOUT = "a folder of images has a sub-folder for each class, and the images in it"
+_NOTES = {
+    "",
+    ".txt",
+    ".md",
+    ".rst",
+    ".html",
+    ".pdf",
+    ".log",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".yaml",
+    ".yml",
+}
 _LEFT_BEHIND = {"thumbs.db", "desktop.ini", "__macosx"}  # by Windows, and by archives made on macOS
 
 
@@ -23,7 +47,8 @@ class Listing:
 
     folder: Path
     files: tuple[tuple[str, str, int, int], ...]  # class, path from the folder, bytes, time of writing
-    hidden: tuple[str, ...]  # what is left out, from the folder
+    hidden: tuple[str, ...]  # left out by their names, from the folder
+    aside: tuple[str, ...]  # left out because they are no images, from the folder
     parts: tuple[int, ...] = ()  # of each file the number of its split in SPLITS, where folders give the splits
 
     def paths(self) -> tuple[Path, ...]:
@@ -45,8 +70,17 @@ def list_folder(folder: Path) -> Listing:
     except OSError as error:
         raise DataProblem(f"{error.filename or folder} cannot be read: {error.strerror or error}") from error
     if not walk.files:
-        raise DataProblem(f"{folder} is empty; {_LAYOUT}")
-    return Listing(folder, tuple(walk.files), tuple(walk.hidden), tuple(walk.parts))
+        holds = f"has no images, but {_names(walk.aside)}" if walk.aside else "is empty"
+        raise DataProblem(f"{folder} {holds}; {_LAYOUT}")
+    return Listing(folder, tuple(walk.files), tuple(walk.hidden), tuple(walk.aside), tuple(walk.parts))
+
+
+def aside_notes(listing: Listing) -> list[str]:
+    """What is left out of a folder because it is no image."""
+    if not listing.aside:
+        return []
+    one = len(listing.aside) == 1
+    return [f"{_names(listing.aside)} in {listing.folder} {'is no image' if one else 'are no images'}: left out"]
 
 
 @dataclass(slots=True)
@@ -57,6 +91,7 @@ class _Walk:
     files: list[tuple[str, str, int, int]] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         places = self._folders(self.folder)
@@ -66,8 +101,8 @@ class _Walk:
         if 0 in named and len(named) == len(splits):
             if not deep:
                 raise DataProblem(
-                    f"{_names(places)} in {self.folder} are named like splits and have no classes in them; {_LAYOUT}, "
-                    "also within splits"
+                    f"{_names(_of(places))} in {self.folder} are named like splits and have no classes in them; "
+                    f"{_LAYOUT}, also within splits"
                 )
             self._splits(zip(named, places, strict=True))
             return
@@ -83,8 +118,8 @@ class _Walk:
         others = [place for place in places if place not in splits]
         if len(splits) > 1 and any(place in deep for place in splits):
             raise DataProblem(
-                f"{self.folder} has {_names(others)} beside the splits {_names(splits)}; folders that give the splits "
-                "are named train, validation and test: take out what is none"
+                f"{self.folder} has {_names(_of(others))} beside the splits {_names(_of(splits))}; folders that give "
+                "the splits are named train, validation and test: take out what is none"
             )
         for place in map(self._down, deep):
             within = [item for item in self._visible(place, []) if item.is_dir()]
@@ -102,22 +137,29 @@ class _Walk:
         return place
 
     def _folders(self, place: Path) -> list[Path]:
-        """The folders in a folder that holds nothing else."""
-        found = self._visible(place, self.hidden)
-        for item in found:
-            if not item.is_dir():
+        """The folders in a folder that holds no images itself, but those that are left out."""
+        found = []
+        for item in self._visible(place, self.hidden):
+            if item.is_dir() and not _is_aside(item):
+                found.append(item)
+            elif item.suffix.lower() not in SUFFIXES or item.is_dir():
+                self._leave(item)
+            else:
                 beside = "the classes" if place == self.folder else f"the classes of the split {place.name}"
                 raise DataProblem(f"{item} lies beside {beside}; {_LAYOUT}: move it, or take it out")
         return found
 
     def _has_folders(self, place: Path) -> bool:
-        return any(item.is_dir() for item in self._visible(place, []))
+        return any(item.is_dir() and not _is_aside(item) for item in self._visible(place, []))
+
+    def _leave(self, item: Path) -> None:
+        self.aside.append(item.relative_to(self.folder).as_posix())
 
     def _visible(self, place: Path, hidden: list[str]) -> list[Path]:
         """What is in a folder, sorted; what is left out goes to `hidden`."""
         found = []
         for item in sorted(place.iterdir()):
-            if item.name.startswith(".") or item.name.lower() in _LEFT_BEHIND:
+            if _is_hidden(item.name):
                 hidden.append(item.relative_to(self.folder).as_posix())
             else:
                 found.append(item)
@@ -141,6 +183,9 @@ class _Walk:
         """Take the images of a class; how many there are."""
         before = len(self.files)
         for file in self._visible(place, self.hidden):
+            if _is_aside(file) if file.is_dir() else file.suffix.lower() in _NOTES:
+                self._leave(file)
+                continue
             if file.is_dir():
                 raise DataProblem(
                     f"{file} is a folder within the class {place.name}; {_LAYOUT}, and no deeper; folders that give "
@@ -154,7 +199,28 @@ class _Walk:
         return len(self.files) - before
 
 
-def _names(places: Sequence[Path]) -> str:
-    names = [place.name for place in places[:_SHOWN]]
-    more = [f"{len(places) - _SHOWN} more"] if len(places) > _SHOWN else []
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LEFT_BEHIND
+
+
+def _is_aside(folder: Path) -> bool:
+    """Whether a folder has files, and none of them at any depth is an image."""
+    some = False
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for name in files:
+            if not _is_hidden(name):
+                if name.lower().endswith(SUFFIXES):
+                    return False
+                some = True
+    return some
+
+
+def _of(places: Sequence[Path]) -> list[str]:
+    return [place.name for place in places]
+
+
+def _names(all_names: Sequence[str]) -> str:
+    names = list(all_names[:_SHOWN])
+    more = [f"{len(all_names) - _SHOWN} more"] if len(all_names) > _SHOWN else []
     return " and ".join([", ".join([*names, *more][:-1]), [*names, *more][-1]]).removeprefix(" and ")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from goodfit.trainers.data.reading.image_folders import Listing
+from goodfit.trainers.data.reading.image_folders import Listing, aside_notes
 from goodfit.trainers.data.reading.pixels import Reading, read_header, read_pixels
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
@@ -42,7 +42,7 @@ class Looked:
             "sizes": dict(self.sizes.most_common()),
             "modes": dict(self.modes.most_common()),
             "broken": list(self.broken),
-            "left_out": list(listing.hidden),
+            "left_out": sorted([*listing.hidden, *listing.aside]),
         }
 
 
@@ -84,4 +84,4 @@ def image_notes(looked: Looked, listing: Listing) -> list[str]:
         )
     if count := len(listing.hidden):
         notes.append(f"{count} hidden file{'s are' if count > 1 else ' is'} left out, such as {listing.hidden[0]}")
-    return notes
+    return [*notes, *aside_notes(listing)]
