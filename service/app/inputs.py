@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from goodfit.service.ports import Store
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.code import Code
+    from goodfit.trainers.messages import DataSpec
 
 FORMAT = 1  # of Study.inputs; of another one nothing can be said
 SHOWN = 3  # files that a message names
@@ -35,8 +36,17 @@ def inputs_of(spec: StudySpec, code: Code | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "code": {"digest": whole, "files": digests} if digests else None,
-        "data": None if found is None else plain(found),
+        "data": None if found is None else {**plain(found), **_function(data)},
     }
+
+
+def _function(data: DataSpec | None) -> dict[str, str]:
+    """The name of the function that data come from, for messages."""
+    from goodfit.trainers.data.reading.functions import function_file, is_function
+
+    if data is None or not is_function(data.source):
+        return {}
+    return {"function": f"{function_file(data.source).name}:{data.source.rpartition(':')[2]}"}
 
 
 def settle_inputs(
@@ -96,7 +106,9 @@ def _changes(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) ->
     old, new = before.get("files") or {}, now.get("files") or {}
     if not old or not new:
         then, since = before.get("count", 0), now.get("count", 0)
-        return f"{since:,} files, {then:,} before" if then != since else "their content is another"
+        if then != since:
+            return f"{since:,} files, {then:,} before"
+        return f"{now['function']} returns other data" if now.get("function") else "their content is another"
     words = [f"{name} was edited" for name in old if name in new and old[name] != new[name]]
     words += [f"{name} is gone" for name in old if name not in new]
     words += [f"{name} is new" for name in new if name not in old]

@@ -62,3 +62,48 @@ def test_a_study_that_failed_says_so_and_goes_on_once_its_trainer_is_mended(tmp_
     assert "training.epochs: cannot be changed" in refused.stderr
     assert home.points() == sorted(set(home.points()))
     assert all(count == 1 for *_, count in home.points())
+
+
+LOAD = """
+import numpy as np
+
+def load():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    return x, (x[:, 0] > 0).astype(int)
+"""
+
+
+def test_a_data_function_that_returns_other_rows_is_refused_until_that_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(LOAD)
+    home = Home(tmp_path)
+    file = home.study(
+        "moved",
+        trainer="mlp",
+        data={"source": "mine.py:load"},
+        space={"learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1}},
+        objective={"metric": "val/loss", "direction": "minimize"},
+        training={"epochs": 1},
+        budget={"trials": 1},
+    )
+    home.ok("run", str(file), "--executor", "local")
+
+    (tmp_path / "mine.py").write_text(LOAD + "# the same rows\n")
+    more = home.run("resume", "moved", "--set", "budget.trials=2", "--executor", "local")
+    assert more.returncode == 0, more.stderr
+    assert "the code has changed: mine.py was edited" in more.stderr
+
+    (tmp_path / "mine.py").write_text(LOAD.replace("rng(0)", "rng(1)"))
+    refused = home.run("resume", "moved", "--set", "budget.trials=3", "--executor", "local")
+    assert refused.returncode == 2
+    assert (
+        "the data of study moved have changed since its trials were trained: mine.py:load returns other data"
+        in refused.stderr
+    )
+    assert "resume moved --changed" in refused.stderr
+    assert len(home.json("trials", "moved")) == 2
+    meant = home.run("resume", "moved", "--set", "budget.trials=3", "--changed", "--executor", "local")
+    assert meant.returncode == 0, meant.stderr
+    found = [home.json("show", "moved", str(number)) for number in range(3)]
+    assert found[0]["data"] == found[1]["data"] != found[2]["data"]
+    assert found[0]["code"] != found[1]["code"] != found[2]["code"]
+    assert "cannot be compared" in home.ok("diagnose", "moved")
