@@ -8,7 +8,7 @@ reopening.py  a study that goes on, and what of it changes
 diagnosing.py what is known of a study      reporting.py it as a page
 answering.py  its state and its best        watching.py  its progress, from the store
 submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
-notes.py      what is odd about a study that is valid
+notes.py      what is odd about a study that is valid     room.py  whether a node has room for its trials
 logs.py       trials' logs                  catalog.py   what can be named     tokens.py  tokens and their secrets
 
 Each name is imported when it is asked for: `goodfit ls` needs none of what trains.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.reopening import Reopened, Reopening, reopen
     from goodfit.service.app.reporting import report_of
+    from goodfit.service.app.room import Room, nodes_of, room_of
     from goodfit.service.app.running import Options, cluster_ahead, run_study
     from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
     from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
@@ -44,6 +45,7 @@ _PLACES = {
     "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "reopening": ["Reopened", "Reopening", "reopen"],
     "reporting": ["report_of"],
+    "room": ["Room", "nodes_of", "room_of"],
     "running": ["Options", "cluster_ahead", "run_study"],
     "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
@@ -63,6 +65,7 @@ __all__ = [
     "Options",
     "Reopened",
     "Reopening",
+    "Room",
     "Rules",
     "Submission",
     "Watcher",
@@ -84,6 +87,7 @@ __all__ = [
     "make_token",
     "model_folder",
     "new_study",
+    "nodes_of",
     "notes_of",
     "open_access",
     "open_checkpoint",
@@ -94,6 +98,7 @@ __all__ = [
     "reopen",
     "report_of",
     "resume_study",
+    "room_of",
     "run_study",
     "spec_here",
     "spec_of",

@@ -14,19 +14,19 @@ from goodfit.search_spaces.shuffle import Shuffle
 from goodfit.service.app.directions import usual_direction
 
 if TYPE_CHECKING:
-    from goodfit.service.settings import Settings
+    from goodfit.service.app.room import Room
     from goodfit.service.spec import StudySpec
 
 FEW = 5  # complete trials: of fewer no winner can be told from luck
 LOOKED_AT = 200  # points of a grid
 
 
-def notes_of(spec: StudySpec, settings: Settings | None = None) -> list[str]:
+def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
     """Sentences for people, each with what to do.
 
     Args:
         spec: the study.
-        settings: where it is to run; None: that is not known here.
+        room: where its trials would run; None: that does not matter.
     """
     return [
         *_direction(spec),
@@ -36,7 +36,7 @@ def notes_of(spec: StudySpec, settings: Settings | None = None) -> list[str]:
         *_complete(spec),
         *_mixed(spec),
         *_hidden(spec),
-        *(_resources(spec) if settings is not None and settings.ray_address is None else ()),
+        *(room.notes(spec) if room is not None else ()),
     ]
 
 
@@ -162,28 +162,6 @@ def _mixed(spec: StudySpec) -> Iterator[str]:
         kinds = {isinstance(choice, bool) for choice in item.choices if choice is not None}
         if len(kinds) == 2:
             yield f"{item.name}: true or false stands beside other values and is a boolean; quote it to mean the text"
-
-
-def _resources(spec: StudySpec) -> Iterator[str]:
-    """What a trial takes that this machine, which is the only node, does not have."""
-    share = spec.resources
-    cpus, gpus = os.cpu_count() or 1, len(list(Path("/dev").glob("nvidia[0-9]*")))
-    lacking = []
-    if share.cpus > cpus:
-        lacking.append(f"{share.cpus:g} CPUs, of which it has {cpus}")
-    if share.gpus > gpus:
-        lacking.append(f"{share.gpus:g} GPUs, of which it has {gpus}")
-    lacking += [f"{amount:g} {name}, of which it has none" for name, amount in share.custom.items()]
-    if lacking:
-        yield (
-            f"no trial has room on this machine: each takes {' and '.join(lacking)}. "
-            "Ask for less under `resources:`, or name a cluster with RAY_ADDRESS"
-        )
-    elif share.parallel != "auto" and share.parallel * share.cpus > cpus:
-        yield (
-            f"resources.parallel: {share.parallel} trials at once take {share.parallel * share.cpus:g} CPUs, and this "
-            f"machine has {cpus}. Lower it, or name a cluster with RAY_ADDRESS"
-        )
 
 
 def approximately(size: int) -> str:

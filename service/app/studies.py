@@ -10,6 +10,7 @@ from goodfit.service import errors
 from goodfit.service.app.answering import how_it_failed, is_held
 from goodfit.service.app.places import remove_files
 from goodfit.service.app.reopening import Reopening, reopen
+from goodfit.service.app.room import lacks_room, nodes_of
 from goodfit.service.records import Batch, Study, StudyState
 from goodfit.service.settings import Settings, is_dead, owner
 
@@ -87,7 +88,7 @@ def queue_study(
         fields: submitter and priority of the record; files that travel with it, by name.
 
     Raises:
-        NameTaken: there is a study of that name.
+        NameTaken: there is a study of that name, and it does not give way.
     """
     files = fields.pop("files", None)
     study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now, **fields)
@@ -101,11 +102,21 @@ def queue_study(
                 study = replace(study, name=f"{spec.name}-{number}")
                 continue
             taken = store.study(spec.name)
-            if taken.state is not StudyState.FAILED or not _is_blank(store, taken, now):
+            if not _gives_way(settings, store, spec, taken, now):
                 raise errors.NameTaken(_taken(settings, spec, taken)) from None
             if taken.submitter != study.submitter:
                 raise
             _remove_blank(store, taken, now, study.submitter or BY_HERE)
+
+
+def _gives_way(settings: Settings, store: Store, spec: StudySpec, taken: Study, now: float) -> bool:
+    """Whether a study without trials leaves its name to one of another spec: it failed, or no node has room for it."""
+    if not _is_blank(store, taken, now):
+        return False
+    if taken.state is StudyState.FAILED:
+        return True
+    waits = taken.state is StudyState.QUEUED and not spec.is_same(taken.spec)
+    return waits and lacks_room(taken, lambda: nodes_of(settings))
 
 
 def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:

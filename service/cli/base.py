@@ -17,6 +17,7 @@ from goodfit.service.errors import InputError, Interrupted
 from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
+    from goodfit.service.app import Room
     from goodfit.service.client import Studies
     from goodfit.service.settings import Settings
 
@@ -126,6 +127,16 @@ def studies(*, create: bool = False) -> Studies:
 
     found = settings()
     return Studies(LocalSource(found, open_home(found, create=create)))
+
+
+def room() -> Room:
+    """Where the trials of a study that is submitted from here would run."""
+    from goodfit.service import app
+
+    if server_url() is None:
+        return app.room_of(settings())
+    source = studies().source
+    return app.Room(f"the server at {source.place}", source.nodes)
 
 
 def print_json(value: Mapping[str, Any] | Iterable[Any]) -> None:

@@ -20,6 +20,7 @@ from goodfit.service.cli.base import (
     explained,
     given,
     print_json,
+    room,
     server_url,
     settings_here,
     studies,
@@ -92,7 +93,7 @@ def check(file: StudyFile, overrides: Overrides = None) -> None:
     from goodfit.service.cli.planning import plan, print_plan
     from goodfit.service.spec import read
 
-    planned = plan(read(file, overrides or ()), settings_here("check") if server_url() is None else None)
+    planned = plan(read(file, overrides or ()), room())
     if given.as_json:
         print_json(planned)
     else:

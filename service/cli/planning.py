@@ -10,11 +10,10 @@ from goodfit.search_spaces.scalars import shortened
 from goodfit.service import app
 
 if TYPE_CHECKING:
-    from goodfit.service.settings import Settings
     from goodfit.service.spec import StudySpec
 
 
-def plan(spec: StudySpec, settings: Settings | None = None) -> dict[str, Any]:
+def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
     """The plan as `goodfit check --json` gives it; InputError for what cannot run."""
     checked = app.check(spec)
     space = spec.space
@@ -43,7 +42,7 @@ def plan(spec: StudySpec, settings: Settings | None = None) -> dict[str, Any]:
         "target": spec.budget.target,
         "resources": spec.resources.model_dump(mode="json"),
         "fingerprint": spec.fingerprint(),
-        "notes": app.notes_of(spec, settings),
+        "notes": app.notes_of(spec, room),
     }
 
 

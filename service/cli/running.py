@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -46,7 +46,8 @@ def run_file(
         study = app.new_study(settings, spec, store, time.time(), fresh=fresh)
         options = app.Options(executor, cluster=cluster)
         if study.state is StudyState.QUEUED:
-            notes = app.notes_of(spec, settings if executor == "ray" else None)
+            with waiting_for("connecting to Ray") if settings.ray_address else nullcontext():
+                notes = app.notes_of(spec, None if cluster is None else app.room_of(settings, cluster))
             for note in notes:
                 say(f"note: {note}")
             try:

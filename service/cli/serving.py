@@ -15,6 +15,7 @@ from goodfit.service.cli.base import (
     cli,
     given,
     print_json,
+    room,
     server_url,
     settings,
     settings_here,
@@ -43,8 +44,7 @@ def submit(
     if server_url() is not None:
         _say_what_travels(file, overrides or ())
     study = found.submit(file, overrides=overrides or (), priority=priority, new=new)
-    # What a server's cluster has is not known here.
-    notes = app.notes_of(study.spec, None if server_url() is not None else settings())
+    notes = app.notes_of(study.spec, room())
     for note in notes:
         say(f"note: {note}")
     if wait:

@@ -149,6 +149,9 @@ class LocalSource:
             before = progress
             self._sleep(LOOK_SECONDS)
 
+    def nodes(self) -> Sequence[Mapping[str, float]]:
+        return app.nodes_of(self.settings)
+
     def submit(self, submission: Submission) -> Study:
         from goodfit.service.client.sending import read_here
 

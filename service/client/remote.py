@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.prediction.predictor import Predictor
 
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+NODES_TIMEOUT = httpx2.Timeout(15.0, connect=3.0)  # the server asks its cluster for up to 10 s
 TRIES = 4  # of what can be asked again
 PAUSE = 0.5  # seconds before the second try; each further pause is twice as long
 MOST_WAITED = 30.0  # seconds that a server may ask to be spared
@@ -177,6 +178,17 @@ class RemoteSource:
                     raise errors.from_dict(json.loads(text))
                 elif field == "data":
                     yield wire.to_progress(json.loads(text))
+
+    def nodes(self) -> Sequence[Mapping[str, float]]:
+        try:
+            with self._client.stream("GET", "/v1/nodes", timeout=NODES_TIMEOUT) as answer:
+                answer.read()
+        except AGAIN as error:
+            raise self._away(error) from error
+        if not answer.is_success:
+            self._raise(answer)
+        found: list[Mapping[str, float]] = answer.json()["nodes"]
+        return found
 
     def submit(self, submission: Submission) -> Study:
         from goodfit.service.client.sending import packed

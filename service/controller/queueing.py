@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from goodfit.service.records import Lease, Study, StudyState
 
@@ -96,7 +97,11 @@ def _first(ready: Sequence[Study], running: Counter[str | None], places: int) ->
 
 def needs(study: Study) -> dict[str, float]:
     """What one trial of a study takes of one node."""
-    resources = study.spec.get("resources") or {}
+    return amounts_of(study.spec.get("resources") or {})
+
+
+def amounts_of(resources: Mapping[str, Any]) -> dict[str, float]:
+    """The `resources` of a spec by Ray's names."""
     amounts = {"CPU": resources.get("cpus", 1.0), "GPU": resources.get("gpus", 0.0), **(resources.get("custom") or {})}
     return {name: float(amount) for name, amount in amounts.items() if amount}
 

@@ -1,6 +1,7 @@
 """The executor on Ray: cluster.py is the cluster, fitting.py how many workers it has room for, pool.py the workers.
 
-With ray_runners.py the only place that knows Ray.
+asking.py tells a process that joins no cluster what the nodes of one have. Together with
+ray_runners.py the only place that knows Ray.
 """
 
 from goodfit.service.ray_executor.cluster import Cluster

@@ -73,7 +73,7 @@ class Cluster:
             return
         if self._closing.is_set():
             return
-        _answers(self._address)
+        require_listener(self._address)
         if not self._address:
             self._folder = tempfile.mkdtemp(prefix="goodfit-")
         local: dict[str, Any] = {
@@ -132,7 +132,7 @@ class Cluster:
             self._thread.join(None if self._started.is_set() else ABANDON_SECONDS)
 
 
-def _answers(address: str | None) -> None:
+def require_listener(address: str | None) -> None:
     """Raise OSError where nobody listens at host:port; Ray (2.60) would try for two minutes, and longer."""
     host, _, port = (address or "").rpartition(":")
     if host and "/" not in host and port.isdigit():

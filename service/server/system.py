@@ -52,6 +52,12 @@ async def documentation(request: Request) -> Response:
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
+@router.get("/v1/nodes", summary="What the nodes have")
+async def nodes(shared: Shared, token: Viewer) -> Response:
+    """Of each node on which studies run, "CPU", "GPU" and its own resources; 409 where the cluster does not answer."""
+    return await shared.submitting.run(token.id, lambda: JsonAnswer({"nodes": list(shared.source.nodes())}))
+
+
 @router.get("/v1/about", summary="About the server")
 def about(shared: Shared, token: Viewer) -> Response:
     """Its version, where the runs are in MLflow, who asks."""

@@ -14,6 +14,7 @@ import pytest
 
 from goodfit.service.client import Studies, wire
 from goodfit.service.errors import (
+    ClusterLost,
     GoodfitError,
     IllegalChange,
     InputError,
@@ -23,7 +24,9 @@ from goodfit.service.errors import (
     TrainerError,
     UnknownStudy,
 )
+from goodfit.service.ray_executor import asking
 from goodfit.service.records import StudyState, TrialState
+from goodfit.service.settings import Settings
 from tests.serving import NOW, VALUES, Place, filled, place, some_trials
 from tests.storing import remove
 
@@ -266,6 +269,47 @@ def test_a_study_is_submitted_once(studies: Studies, at: Place) -> None:
     with pytest.raises(NameTaken, match="another spec"):
         studies.submit({**VALUES, "name": "new"})
     assert studies.submit({**VALUES, "name": "new"}, new=True).name == "new-2"
+
+
+@pytest.fixture
+def in_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A home whose studies run on a cluster with one node of two CPUs, which is away from time to time."""
+
+    def ask(address: str) -> list[dict[str, float]]:
+        if (tmp_path / "away").exists():
+            raise ClusterLost(f"{address} is away")
+        return [{"CPU": 2.0}]
+
+    monkeypatch.setattr(asking, "ask_nodes", ask)
+    return Place(Settings(tmp_path / "home", ray_address="head:6379"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_nodes_have_is_said(kind: str, in_a_cluster: Place, tmp_path: Path) -> None:
+    source = of(kind, in_a_cluster).source
+    assert source.nodes() == [{"CPU": 2.0}]
+    (tmp_path / "away").touch()
+    with pytest.raises(ClusterLost, match="head:6379 is away"):
+        source.nodes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_study_that_no_node_has_room_for_leaves_its_name_to_the_next(
+    kind: str, in_a_cluster: Place, tmp_path: Path
+) -> None:
+    studies = of(kind, in_a_cluster)
+    wanted = {**VALUES, "name": "new"}
+    first = studies.submit({**wanted, "resources": {"cpus": 3}})
+    with pytest.raises(NameTaken, match="there already and QUEUED"):
+        studies.submit({**wanted, "resources": {"cpus": 3}})
+    (tmp_path / "away").touch()
+    with pytest.raises(NameTaken, match="with another spec"):
+        studies.submit({**wanted, "resources": {"cpus": 2}})
+    (tmp_path / "away").unlink()
+    second = studies.submit({**wanted, "resources": {"cpus": 2}})
+    assert (second.name, second.spec.resources.cpus) == (first.name, 2)
+    with pytest.raises(NameTaken, match="with another spec"):
+        studies.submit({**wanted, "resources": {"cpus": 1}})
 
 
 def test_a_file_with_faults_is_refused_with_its_lines(studies: Studies, tmp_path: Path) -> None:

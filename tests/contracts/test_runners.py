@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
+from goodfit.service.errors import ClusterLost
 from goodfit.service.ports import Runners
 from goodfit.service.ray_executor import Cluster
+from goodfit.service.ray_executor.asking import ask_nodes
 from goodfit.service.ray_runners import RayRunners
 from goodfit.service.records import Lease, Study
 from tests import ray_work
 from tests.e2e.cli import until
+from tests.ray_cluster import free_port
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,15 @@ def gone(pid: int) -> bool:
 def test_nodes_say_what_they_have(runners: Runners) -> None:
     (node,) = runners.nodes()
     assert node["CPU"] >= 1
+    assert ask_nodes(ray.get_runtime_context().gcs_address) == [node]
+
+
+def test_a_place_where_no_cluster_is_is_told_in_time() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(ClusterLost, match=f"the Ray cluster at {address} does not answer: .*refused"):
+        ask_nodes(address)
+    with pytest.raises(ClusterLost, match=r"does not answer within 0\.001 s"):
+        ask_nodes(address, 0.001)
 
 
 def test_a_runner_works_once_in_a_process_of_its_own_and_ends_with_its_work(runners: Runners, tmp_path: Path) -> None:

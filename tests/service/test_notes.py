@@ -8,6 +8,9 @@ import pytest
 
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.notes import approximately, expected_complete, notes_of
+from goodfit.service.app.room import room_of
+from goodfit.service.errors import ClusterLost
+from goodfit.service.ray_executor import asking
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, read
 
@@ -58,7 +61,7 @@ def spec_of(folder: Path, **sections: str) -> StudySpec:
     ],
 )
 def test_what_is_odd_is_noted_once(tmp_path: Path, sections: dict[str, str], said: str) -> None:
-    (note,) = notes_of(spec_of(tmp_path, **sections), Settings(home=tmp_path))
+    (note,) = notes_of(spec_of(tmp_path, **sections), room_of(Settings(home=tmp_path)))
     assert said in note
 
 
@@ -78,12 +81,43 @@ def test_what_is_odd_is_noted_once(tmp_path: Path, sections: dict[str, str], sai
     ],
 )
 def test_of_what_is_not_odd_nothing_is_said(tmp_path: Path, sections: dict[str, str]) -> None:
-    assert notes_of(spec_of(tmp_path, **sections), Settings(home=tmp_path)) == []
+    assert notes_of(spec_of(tmp_path, **sections), room_of(Settings(home=tmp_path))) == []
 
 
-def test_a_cluster_elsewhere_may_have_what_this_machine_has_not(tmp_path: Path) -> None:
-    spec = spec_of(tmp_path, resources="{cpus: 100000}")
-    assert notes_of(spec) == notes_of(spec, Settings(home=tmp_path, ray_address="head:6379")) == []
+NODES = [{"CPU": 4.0, "GPU": 0.0}, {"CPU": 2.0, "GPU": 1.0, "tpu": 8.0}]
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ("{cpus: 4}", None),
+        ("{cpus: 2, gpus: 0.5, custom: {tpu: 8}}", None),
+        ("{cpus: 4, parallel: 100}", None),
+        ("{cpus: 5}", "each takes 5 CPUs, and no node has more than 4."),
+        ("{custom: {fpga: 1}, gpus: 2}", "2 GPUs, and no node has more than 1; 1 fpga, and no node has more than 0."),
+        ("{cpus: 3, gpus: 1}", "each takes 3 CPUs and 1 GPUs, which no node has together."),
+    ],
+)
+def test_what_no_node_of_a_cluster_has_is_noted(
+    tmp_path: Path, resources: str, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ask_nodes", lambda address: NODES)
+    notes = notes_of(spec_of(tmp_path, resources=resources), room_of(Settings(home=tmp_path, ray_address="head:6379")))
+    assert len(notes) == (said is not None)
+    for note in notes:
+        assert note.startswith("no trial has room on the Ray cluster at head:6379")
+        assert str(said) in note
+
+
+def test_of_a_cluster_that_does_not_answer_it_is_noted_that_nothing_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(address: str) -> list[dict[str, float]]:
+        raise ClusterLost(f"the Ray cluster at {address} does not answer within 10 s")
+
+    monkeypatch.setattr(asking, "ask_nodes", ask)
+    (note,) = notes_of(spec_of(tmp_path), room_of(Settings(home=tmp_path, ray_address="head:6379")))
+    assert "has room for a trial is not known: the Ray cluster at head:6379 does not answer" in note
 
 
 def test_metrics_have_their_usual_direction() -> None:

@@ -34,6 +34,7 @@ READING = [
     "/v1/spaces/mlp",
     "/v1/datasets",
     "/v1/datasets/digits",
+    "/v1/nodes",
     "/v1/about",
 ]
 CHANGING = [
