@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from goodfit.service.json_values import Number
 from goodfit.service.records import StudyState, Trial, TrialState, Verdict
 
 
@@ -17,8 +18,8 @@ class Glimpse:
     label: str  # Trial.label
     confirms: int | None = None
     epochs: int = 0
-    value: float | None = None
-    last_value: float | None = None
+    value: Number | None = None
+    last_value: Number | None = None
     best_epoch: int | None = None
     verdict: str | None = None  # of a running trial, as its curve is now
     message: str | None = None

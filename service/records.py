@@ -13,8 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from goodfit.service.errors import IllegalChange
+from goodfit.service.json_values import Number, Time, Values
 
-Params = Mapping[str, Any]
+Params = Values
 
 
 class StudyState(StrEnum):
@@ -85,7 +86,7 @@ class Report:
 
     trial: int
     epoch: int
-    metrics: Mapping[str, float]  # "train/loss", "val/loss", ...; NaN and infinities are kept
+    metrics: Mapping[str, Number]  # "train/loss", "val/loss", ...; NaN and infinities are kept
     at: float
 
 
@@ -104,18 +105,20 @@ class Trial:
     epochs: int = 0  # the last epoch reported
     prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
     stop_at: int | None = None  # the epoch at which it was stopped for overfitting; likewise
-    value: float | None = None
+    value: Number | None = None
     best_epoch: int | None = None
-    last_value: float | None = None  # the objective at the last epoch
+    last_value: Number | None = None  # the objective at the last epoch
     verdict: Verdict | None = None
-    gap: float | None = None  # validation worse than training at the best epoch, in the objective's unit
-    diagnosis: Mapping[str, Any] | None = None
-    started: float | None = None
-    ended: float | None = None
+    gap: Number | None = None  # validation worse than training at the best epoch, in the objective's unit
+    diagnosis: Values | None = None
+    started: Number | None = None
+    ended: Number | None = None
     mlflow_run_id: str | None = None  # written by the tracker alone
     confirms: int | None = None  # the trial whose configuration it trains again, on a fresh seed; None: of the search
-    test: Mapping[str, float] | None = None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
-    share: float = 1.0  # of the study's resources that an attempt takes: more, once it ran out of memory
+    test: Mapping[str, Number] | None = (
+        None  # of a confirmation: the metrics on the test split, "loss", "accuracy", ...
+    )
+    share: Number = 1.0  # of the study's resources that an attempt takes: more, once it ran out of memory
     size: int | None = None  # parameters of its model; None where they are not known, or it did not end
     code: str | None = None  # digest of the study's own code that trained it, joined by + where its attempts differ
     data: str | None = None  # likewise of the data
@@ -148,7 +151,7 @@ class Study:
     """One search. `spec` is the study file as validated, in plain JSON values."""
 
     name: str
-    spec: Mapping[str, Any]
+    spec: Values
     fingerprint: str  # of the spec that it was made with: a name for it, even when the spec is changed later
     created: float
     id: int = 0  # given by the store
@@ -168,7 +171,7 @@ class Study:
     submitter: str | None = None  # who submitted it
     priority: int = 0  # of the queue: the higher goes first
     waits_for: str | None = None  # why the service has not started it yet, or what it lacks to go on
-    inputs: Mapping[str, Any] | None = None  # the code and the data of its trials, with a digest of each file
+    inputs: Values | None = None  # the code and the data of its trials, with a digest of each file
     folder: str | None = None  # of its files, at their place; None before it first runs
     test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation
 
@@ -209,10 +212,10 @@ class Token:
     id: str
     name: str  # whose it is: the submitter of studies, the `who` of the audit log
     role: Role
-    created: float
+    created: Time
     created_by: str
-    expires: float | None = None
-    revoked: float | None = None
+    expires: Time | None = None
+    revoked: Time | None = None
 
     def valid(self, now: float) -> bool:
         """Whether it opens anything at this time."""
@@ -223,7 +226,7 @@ class Token:
 class AuditEntry:
     """One change of state: who did what to which study or token, and when."""
 
-    at: float
+    at: Time
     who: str
     action: str  # submit, resume, stop, remove, state, create-token, revoke-token
     subject: str  # a study's or a token's name

@@ -7,12 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
+
+from goodfit.service.json_values import Number, Values
 from goodfit.service.records import Study, StudyState, Trial
 from goodfit.service.settings import Settings, is_dead
 
 if TYPE_CHECKING:
     from goodfit.service.diagnosis.confirmation import Confirmed
     from goodfit.service.ports import Store
+
+
+class TestScore(TypedDict):
+    """A confirmation: the objective on fresh seeds."""
+
+    mean: Number
+    std: Number | None  # None of one seed alone
+    seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +46,13 @@ class Best:
     """
 
     trial: int
-    value: float
-    params: Mapping[str, Any]
+    value: Number
+    params: Values
     verdict: str | None
-    gap: float | None
+    gap: Number | None
     epochs: int
     best_epoch: int
-    test: Mapping[str, float | None] | None
+    test: TestScore | None
     mlflow_run_id: str | None
     model_uri: str | None
 
@@ -83,7 +94,7 @@ def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None
         gap=trial.gap,
         epochs=trial.epochs,
         best_epoch=trial.best_epoch or 0,
-        test=None if test is None else asdict(test),
+        test=None if test is None else TestScore(mean=test.mean, std=test.std, seeds=test.seeds),
         mlflow_run_id=trial.mlflow_run_id,
         model_uri=study.model_uri if study.champion == trial.number and study.model_uri else uri,
     )

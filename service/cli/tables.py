@@ -163,7 +163,7 @@ def to_yaml(facts: Mapping[str, Any]) -> str:
 def trials_csv(trials: Sequence[Trial]) -> str:
     """One trial a line; each parameter is a column `params.NAME`. Texts are safe to open in a spreadsheet."""
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
-    rows = [trial_row(trial) for trial in trials]
+    rows: Sequence[Mapping[str, Any]] = [trial_row(trial) for trial in trials]
     head = ["trial", "state", *(f"params.{key}" for key in keys)]
     rest = ["value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended", "mlflow_run_id"]
     lines = [_csv_line([*head, *rest])]

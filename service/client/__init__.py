@@ -15,8 +15,9 @@ from pathlib import Path
 
 from goodfit.service.app.answering import Best
 from goodfit.service.client.handles import Studies, StudyHandle
-from goodfit.service.client.rows import TRIAL_KEYS, iso, moment, trial_row
+from goodfit.service.client.rows import TRIAL_KEYS, trial_row
 from goodfit.service.client.source import Listed, Source
+from goodfit.service.json_values import iso, moment
 
 __all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "moment", "trial_row"]
 

@@ -78,10 +78,10 @@ class RemoteSource:
         asked: dict[str, Any] = {"state": [str(state) for state in states], "limit": limit, "offset": offset}
         if submitter is not None:
             asked["submitter"] = submitter
-        return [wire.to_listed(one) for one in self._get("/v1/studies", asked)["studies"]]
+        return [wire.listed(one) for one in self._get("/v1/studies", asked)["studies"]]
 
     def study(self, name: str) -> Listed:
-        return wire.to_listed(self._get(_path(name)))
+        return wire.listed(self._get(_path(name)))
 
     def trials(
         self,
@@ -98,23 +98,23 @@ class RemoteSource:
             asked["told"] = ",".join(told)
         if verdict is not None:
             asked["verdict"] = str(verdict)
-        return [wire.to_trial(one) for one in self._get(_path(name, "records"), asked)["records"]]
+        return [wire.received(Trial, one) for one in self._get(_path(name, "records"), asked)["records"]]
 
     def trial(self, name: str, number: int) -> Trial:
-        return wire.to_trial(self._get(_path(name, "records", number)))
+        return wire.received(Trial, self._get(_path(name, "records", number)))
 
     def confirmations(self, name: str) -> list[Trial]:
-        return [wire.to_trial(one) for one in self._get(_path(name, "confirmations"))["records"]]
+        return [wire.received(Trial, one) for one in self._get(_path(name, "confirmations"))["records"]]
 
     def curve(self, name: str, number: int) -> list[Report]:
-        return [wire.to_report(one) for one in self._get(_path(name, "trials", number, "curve"))["reports"]]
+        return [wire.received(Report, one) for one in self._get(_path(name, "trials", number, "curve"))["reports"]]
 
     def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
         found = self._get(_path(name, "reports"), {"after": after, "limit": trials})
-        return [wire.to_report(one) for one in found["reports"]]
+        return [wire.received(Report, one) for one in found["reports"]]
 
     def best(self, name: str, k: int) -> list[Best]:
-        found = [wire.to_best(one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
+        found = [wire.received(Best, one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
         return [replace(one, model_uri=self._whole(one.model_uri)) for one in found]
 
     def diagnosis(self, name: str) -> Mapping[str, Any]:
@@ -177,7 +177,7 @@ class RemoteSource:
                 elif field == "data" and kind == "error":
                     raise errors.from_dict(json.loads(text))
                 elif field == "data":
-                    yield wire.to_progress(json.loads(text))
+                    yield wire.received(Progress, json.loads(text))
 
     def nodes(self) -> Sequence[Mapping[str, float]]:
         try:
@@ -202,7 +202,7 @@ class RemoteSource:
             "new": sent.fresh,
         }
         try:
-            return wire.to_listed(self._ask("POST", "/v1/studies", body=body).json()).study
+            return wire.listed(self._ask("POST", "/v1/studies", body=body).json()).study
         except errors.StudyFileError as error:  # it knows the file by another name
             raise errors.StudyFileError(submission.file, error.problems) from error
 
@@ -230,19 +230,19 @@ class RemoteSource:
     def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
         body = {"name": name, "role": role, "expires": expires}
         found = self._ask("POST", "/v1/tokens", body=body).json()
-        return wire.to_token(found), str(found["secret"])
+        return wire.received(Token, found), str(found["secret"])
 
     def tokens(self) -> list[Token]:
-        return [wire.to_token(one) for one in self._get("/v1/tokens")["tokens"]]
+        return [wire.received(Token, one) for one in self._get("/v1/tokens")["tokens"]]
 
     def revoke(self, token_id: str) -> Token:
-        return wire.to_token(self._ask("DELETE", f"/v1/tokens/{_word(token_id)}").json())
+        return wire.received(Token, self._ask("DELETE", f"/v1/tokens/{_word(token_id)}").json())
 
     def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
         asked: dict[str, Any] = {"limit": limit, "offset": offset}
         if subject is not None:
             asked["subject"] = subject
-        return [wire.to_entry(one) for one in self._get("/v1/audit", asked)["entries"]]
+        return [wire.received(AuditEntry, one) for one in self._get("/v1/audit", asked)["entries"]]
 
     def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
         return self._ask("GET", path, asked).json()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.json_values import Number, Values, iso
 from goodfit.service.records import Failure, Trial, TrialState, Verdict
 
 TRIAL_KEYS = (
@@ -15,7 +15,24 @@ TRIAL_KEYS = (
 LABELS = [str(one) for one in TrialState] + [f"FAILED({kind})" for kind in Failure]
 
 
-def trial_row(trial: Trial) -> dict[str, Any]:
+class TrialRow(TypedDict):
+    """A trial as `goodfit trials --json` gives it."""
+
+    trial: int
+    state: str
+    params: Values
+    value: Number | None
+    verdict: str | None
+    gap: Number | None
+    epochs: int
+    best_epoch: int | None
+    attempts: int
+    started: str | None
+    ended: str | None
+    mlflow_run_id: str | None
+
+
+def trial_row(trial: Trial) -> TrialRow:
     """A trial as `goodfit trials --json` gives it."""
     return {
         "trial": trial.number,
@@ -31,19 +48,6 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "ended": iso(trial.ended),
         "mlflow_run_id": trial.mlflow_run_id,
     }
-
-
-def iso(seconds: float | None, precision: str = "milliseconds") -> str | None:
-    """A time as ISO 8601 in UTC; the nearest that can be written, for one beyond the calendar's years 1 to 9999."""
-    return None if seconds is None else moment(seconds).isoformat(timespec=precision)
-
-
-def moment(seconds: float) -> datetime:
-    """A time in UTC; the calendar's first or last for one beyond it."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
 def labels_of(state: str) -> list[str]:

@@ -9,13 +9,13 @@ from pydantic import Field
 from starlette.responses import Response
 
 from goodfit.service import app
-from goodfit.service.client import wire
 from goodfit.service.errors import InputError
-from goodfit.service.records import Role
+from goodfit.service.records import Role, Token
 from goodfit.service.server.admission import Admin
-from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.answers import reply
 from goodfit.service.server.bodies import Body
 from goodfit.service.server.faults import Missing
+from goodfit.service.server.replies import AuditPage, MadeToken, Tokens
 from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["admin"])
@@ -31,31 +31,31 @@ class NewToken(Body):
     )
 
 
-@router.post("/tokens", status_code=201, summary="Make a token")
+@router.post("/tokens", status_code=201, response_model=MadeToken, summary="Make a token")
 def make_token(shared: Shared, token: Admin, given: NewToken) -> Response:
     """A new token; its secret is told this once."""
     made, secret = app.make_token(
         shared.access, name=given.name, role=given.role, now=shared.clock(), by=token.name, expires=given.expires
     )
-    return JsonAnswer({**wire.from_token(made), "secret": secret}, 201, headers={"Cache-Control": "no-store"})
+    return reply(MadeToken, MadeToken.of(made, secret), 201, {"Cache-Control": "no-store"})
 
 
-@router.get("/tokens", summary="List tokens")
+@router.get("/tokens", response_model=Tokens, summary="List tokens")
 def tokens(shared: Shared, _: Admin) -> Response:
     """All tokens, without their secrets, oldest first."""
-    return JsonAnswer({"tokens": [wire.from_token(one) for one in shared.access.tokens()]})
+    return reply(Tokens, {"tokens": shared.access.tokens()})
 
 
-@router.delete("/tokens/{token_id}", summary="Revoke a token")
+@router.delete("/tokens/{token_id}", response_model=Token, summary="Revoke a token")
 def revoke(shared: Shared, token: Admin, token_id: Annotated[str, Path(pattern="^[0-9a-f]{1,40}$")]) -> Response:
     """Make a token worthless, at once."""
     try:
-        return JsonAnswer(wire.from_token(shared.access.revoke(token_id, shared.clock(), token.name)))
+        return reply(Token, shared.access.revoke(token_id, shared.clock(), token.name))
     except InputError as error:
         raise Missing(str(error)) from error
 
 
-@router.get("/audit", summary="Read the audit log")
+@router.get("/audit", response_model=AuditPage, summary="Read the audit log")
 def audit(
     shared: Shared,
     _: Admin,
@@ -66,4 +66,4 @@ def audit(
     """Who did what and when, newest first; `next` is the offset of the next page, null at the end."""
     found = shared.access.audit(subject=subject, limit=limit, offset=offset)
     following = offset + limit if len(found) == limit else None
-    return JsonAnswer({"entries": [wire.from_entry(one) for one in found], "next": following})
+    return reply(AuditPage, {"entries": found, "next": following})

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from goodfit.service.client import wire
+
+T = TypeVar("T")
 
 
 class JsonAnswer(Response):
@@ -21,9 +24,14 @@ class JsonAnswer(Response):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def tagged(request: Request, content: Mapping[str, Any]) -> Response:
-    """An answer with the ETag of its content; 304 to who has it already."""
-    answer = JsonAnswer(content)
+def reply(kind: type[T], content: T, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer of a kind that the OpenAPI document has (replies.py)."""
+    return JsonAnswer(wire.sent(kind, content), status, headers)
+
+
+def tagged(request: Request, kind: type[T], content: T) -> Response:
+    """As reply, with the ETag of its content; 304 to who has it already."""
+    answer = JsonAnswer(wire.sent(kind, content))
     tag = f'"{hashlib.blake2b(bytes(answer.body), digest_size=12).hexdigest()}"'
     answer.headers["ETag"] = tag
     known = [one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")]

@@ -9,54 +9,54 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from goodfit.service.app import catalog
-from goodfit.service.client import wire
 from goodfit.service.errors import InputError
 from goodfit.service.server.admission import Viewer
 from goodfit.service.server.answers import tagged
 from goodfit.service.server.faults import Missing
+from goodfit.service.server.replies import DatasetFacts, Datasets, SpaceFacts, Spaces, TrainerFacts, Trainers
 from goodfit.service.server.state import InTurn
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["catalog"])
 
 
-@router.get("/trainers", summary="List trainers")
+@router.get("/trainers", response_model=Trainers, summary="List trainers")
 def trainers(request: Request, _: Viewer) -> Response:
     """The installed trainers."""
-    return tagged(request, {"trainers": wire.plain(catalog.trainer_rows())})
+    return tagged(request, Trainers, {"trainers": catalog.trainer_rows()})
 
 
-@router.get("/trainers/{name}", summary="Describe a trainer")
+@router.get("/trainers/{name}", response_model=TrainerFacts, summary="Describe a trainer")
 def trainer(request: Request, _: Viewer, name: str) -> Response:
     """One of them, with its hyperparameters and their defaults."""
-    return tagged(request, _found(catalog.installed_trainer, name))
+    return tagged(request, TrainerFacts, _found(catalog.installed_trainer, name))
 
 
-@router.get("/spaces", summary="List search spaces")
+@router.get("/spaces", response_model=Spaces, summary="List search spaces")
 def spaces(request: Request, _: Viewer) -> Response:
     """The library of search spaces."""
-    return tagged(request, {"spaces": catalog.space_rows()})
+    return tagged(request, Spaces, {"spaces": catalog.space_rows()})
 
 
-@router.get("/spaces/{name}", summary="Describe a search space")
+@router.get("/spaces/{name}", response_model=SpaceFacts, summary="Describe a search space")
 def space(request: Request, _: Viewer, name: str) -> Response:
     """One of them, with its parameters."""
-    return tagged(request, _found(catalog.space_facts, name))
+    return tagged(request, SpaceFacts, _found(catalog.space_facts, name))
 
 
-@router.get("/datasets", summary="List data sets")
+@router.get("/datasets", response_model=Datasets, summary="List data sets")
 def datasets(request: Request, _: Viewer) -> Response:
     """The built-in data sets."""
-    return tagged(request, {"datasets": catalog.dataset_rows()})
+    return tagged(request, Datasets, {"datasets": catalog.dataset_rows()})
 
 
-@router.get("/datasets/{name}", summary="Describe a data set")
+@router.get("/datasets/{name}", response_model=DatasetFacts, summary="Describe a data set")
 def dataset(request: Request, _: Viewer, name: str) -> Response:
     """One of them."""
-    return tagged(request, _found(catalog.dataset_facts, name))
+    return tagged(request, DatasetFacts, _found(catalog.dataset_facts, name))
 
 
-def _found(describe: Callable[[str], dict[str, Any]], name: str) -> dict[str, Any]:
+def _found(describe: Callable[[str], Any], name: str) -> Any:
     try:
-        return dict(wire.plain(describe(name)))
+        return describe(name)
     except InputError as error:
         raise Missing(str(error)) from error

@@ -52,7 +52,7 @@ async def _events(shared: State, check: Callable[[], None], name: str) -> AsyncI
     try:
         while not shared.ending.is_set():
             progress = await to_thread.run_sync(look, limiter=shared.looks)
-            text = json.dumps(wire.from_progress(progress), allow_nan=False)
+            text = json.dumps(wire.sent(Progress, progress), allow_nan=False)
             if text != before:
                 yield f"data: {text}\n\n"
                 before, silent = text, 0.0

@@ -19,6 +19,7 @@ from goodfit.service.server.faults import add_handlers
 from goodfit.service.server.lanes import Lane
 from goodfit.service.server.limits import Rate
 from goodfit.service.server.metrics import Measured, Metrics
+from goodfit.service.server.replies import Refusal
 from goodfit.service.server.state import State, streams
 from goodfit.service.settings import Settings
 
@@ -68,14 +69,7 @@ def create_app(
         failing: how often an address may come with a token that is none.
         connections: how many the server takes at once.
     """
-    app = FastAPI(
-        title="Goodfit",
-        version=version("goodfit"),
-        description=_ABOUT,
-        docs_url=None,  # they would load scripts from elsewhere
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = described()
     settings = Served.of(settings)
     doorman = Doorman(access, clock, asking, failing)
     shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock), doorman)
@@ -85,6 +79,20 @@ def create_app(
     add_handlers(app)
     app.add_middleware(Gate, doorman=doorman)
     app.add_middleware(Measured, metrics=app.state.metrics)
+    return app
+
+
+def described() -> FastAPI:
+    """The app with its routes, and nothing behind them: what the OpenAPI document is made of."""
+    app = FastAPI(
+        title="Goodfit",
+        version=version("goodfit"),
+        description=_ABOUT,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"4XX": {"model": Refusal}, "5XX": {"model": Refusal}},
+    )
     for room in (studies, trials, catalog, admin, system):
         app.include_router(room.router)
     return app

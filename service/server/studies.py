@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -15,15 +16,26 @@ from starlette.responses import HTMLResponse, Response
 
 from goodfit.service import app
 from goodfit.service.app.answering import Best
-from goodfit.service.client import wire
 from goodfit.service.client.source import Listed
 from goodfit.service.errors import GoodfitError
+from goodfit.service.json_values import Values, plain
 from goodfit.service.records import Study, StudyState, Token, Trial
 from goodfit.service.server.admission import Submitter, Viewer, bearer, check_owner
-from goodfit.service.server.answers import JsonAnswer, tagged
+from goodfit.service.server.answers import JsonAnswer, reply, tagged
 from goodfit.service.server.bodies import Body
 from goodfit.service.server.downloads import Download, File
 from goodfit.service.server.events import Stream
+from goodfit.service.server.replies import (
+    EVENT,
+    FILE,
+    TEXT,
+    BestTrials,
+    Message,
+    Messages,
+    StudyPage,
+    StudyRecord,
+    content_of,
+)
 from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies", tags=["studies"])
@@ -61,7 +73,7 @@ class Changes(Body):
     changed: bool = Field(default=False, description="Though its data have changed since its trials were trained.")
 
 
-@router.post("", status_code=201, summary="Submit a study")
+@router.post("", status_code=201, response_model=StudyRecord, summary="Submit a study")
 async def submit(shared: Shared, token: Submitter, given: NewStudy) -> Response:
     """Put a study into the queue, if it can run and keeps to the rules."""
     lane = shared.code if given.files else shared.submitting
@@ -80,10 +92,10 @@ def _submitted(shared: State, token: Token, given: NewStudy) -> Response:
         priority=given.priority,
         files=given.files,
     )
-    return JsonAnswer(wire.from_listed(Listed(study, study.state)), 201)
+    return reply(StudyRecord, StudyRecord.of(Listed(study, study.state)), 201)
 
 
-@router.get("", summary="List studies")
+@router.get("", response_model=StudyPage, summary="List studies")
 def studies(
     request: Request,
     shared: Shared,
@@ -96,39 +108,46 @@ def studies(
     """A page of the studies, newest first, with the main parts of their specs; `next`: the next page's offset."""
     found = shared.source.page(states=state, submitter=submitter, limit=limit, offset=offset)
     following = offset + limit if len(found) == limit else None
-    return tagged(request, {"studies": [wire.in_brief(one) for one in found], "next": following})
+    return tagged(request, StudyPage, {"studies": [StudyRecord.in_brief(one) for one in found], "next": following})
 
 
-@router.get("/{name}", summary="Show a study")
+@router.get("/{name}", response_model=StudyRecord, summary="Show a study")
 def study(request: Request, shared: Shared, _: Viewer, name: str) -> Response:
     """A study: its record, its state as it is now, how many trials are in which state and have which verdict."""
-    return tagged(request, wire.from_listed(shared.source.study(name)))
+    return tagged(request, StudyRecord, StudyRecord.of(shared.source.study(name)))
 
 
-@router.get("/{name}/best", summary="The best configurations")
+@router.get("/{name}/best", response_model=BestTrials, summary="The best configurations")
 def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -> Response:
     """The best configurations, the confirmed winner first."""
     found = shared.store.study(name)
     objective = found.spec["objective"]
     rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k)]
-    told = {"study": name, "metric": objective["metric"], "direction": objective["direction"], "best": rows}
-    return tagged(request, told)
+    told: BestTrials = {
+        "study": name, "metric": objective["metric"], "direction": objective["direction"], "best": rows
+    }  # fmt: skip
+    return tagged(request, BestTrials, told)
 
 
-def _best(name: str, one: Best) -> dict[str, Any]:
+def _best(name: str, one: Best) -> Best:
     """One of the best; the address of a model that lies in a folder here is this server's, where anybody can get it."""
     here = one.model_uri is not None and one.model_uri.startswith("file:")
     uri = f"/v1/studies/{name}/checkpoint?trial={one.trial}" if here else one.model_uri
-    return {**wire.from_best(one), "model_uri": uri}
+    return replace(one, model_uri=uri)
 
 
-@router.get("/{name}/diagnosis", summary="What is known of a study")
+@router.get("/{name}/diagnosis", response_model=Values, summary="What is known of a study")
 async def diagnosis(shared: Shared, token: Viewer, name: str) -> Response:
     """How sure the winner is, what drives score and gap, what is amiss."""
-    return await shared.heavy.run(token.id, lambda: JsonAnswer(wire.plain(shared.source.diagnosis(name))))
+    return await shared.heavy.run(token.id, lambda: JsonAnswer(plain(shared.source.diagnosis(name))))
 
 
-@router.get("/{name}/report", summary="A study as a page", response_class=HTMLResponse)
+@router.get(
+    "/{name}/report",
+    summary="A study as a page",
+    response_class=Response,
+    responses=content_of("text/html", TEXT, "One HTML page."),
+)
 async def report(shared: Shared, token: Viewer, name: str) -> Response:
     """One HTML page that needs nothing but a browser."""
     page = await shared.heavy.run(token.id, lambda: shared.source.report_html(name))
@@ -136,7 +155,12 @@ async def report(shared: Shared, token: Viewer, name: str) -> Response:
     return HTMLResponse(page.encode("utf-8", "backslashreplace"), headers=headers)
 
 
-@router.get("/{name}/model", summary="A trained model", response_class=Response)
+@router.get(
+    "/{name}/model",
+    summary="A trained model",
+    response_class=Response,
+    responses=content_of("application/zip", FILE, "A zip of model.json and weights.pt."),
+)
 async def model(
     shared: Shared,
     token: Viewer,
@@ -147,7 +171,12 @@ async def model(
     return Download(shared.downloads, token.id, lambda: shared.heavy.run(token.id, lambda: _model(shared, name, trial)))
 
 
-@router.get("/{name}/checkpoint", summary="A trial's weights", response_class=Response)
+@router.get(
+    "/{name}/checkpoint",
+    summary="A trial's weights",
+    response_class=Response,
+    responses=content_of("application/octet-stream", FILE, "A file of torch."),
+)
 async def checkpoint(
     shared: Shared,
     token: Viewer,
@@ -191,21 +220,28 @@ def _model(shared: State, name: str, trial: int | None) -> File:
     return File(target, f"{name}-{record.number}.zip", "application/zip")
 
 
-@router.get("/{name}/events", summary="Watch a study", response_class=Response)
+@router.get(
+    "/{name}/events",
+    summary="Watch a study",
+    response_class=Response,
+    responses=content_of(
+        "text/event-stream", EVENT, "Each event has the progress of the study as JSON, the last one maybe an error."
+    ),
+)
 def events(request: Request, shared: Shared, token: Viewer, name: str) -> Response:
     """Server-sent events: the study's progress as JSON whenever it has changed, until the study is over."""
     shared.store.study(name)
     return Stream(shared, token, partial(shared.doorman.recheck, bearer(request.scope)), name)
 
 
-@router.post("/{name}/stop", summary="Stop a study")
+@router.post("/{name}/stop", response_model=Message, summary="Stop a study")
 def stop(shared: Shared, token: Submitter, name: str) -> Response:
     """Ask whoever runs it to save what is in flight and stop."""
     check_owner(token, shared.store.study(name))
     return _told(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
 
 
-@router.post("/{name}/resume", summary="Resume a study")
+@router.post("/{name}/resume", response_model=Message, summary="Resume a study")
 async def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
     """Put it back into the queue, with what is to change of it."""
     return await shared.submitting.run(token.id, lambda: _resumed(shared, token, name, given or Changes()))
@@ -217,7 +253,7 @@ def _resumed(shared: State, token: Token, name: str, how: Changes) -> Response:
     return _told(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
 
 
-@router.delete("/{name}", summary="Remove a study")
+@router.delete("/{name}", response_model=Messages, summary="Remove a study")
 async def remove(shared: Shared, token: Submitter, name: str) -> Response:
     """Take it out with its trials, curves, checkpoints and runs in MLflow."""
     return await shared.heavy.run(token.id, lambda: _removed(shared, token, name))
@@ -225,7 +261,8 @@ async def remove(shared: Shared, token: Submitter, name: str) -> Response:
 
 def _removed(shared: State, token: Token, name: str) -> Response:
     check_owner(token, shared.store.study(name))
-    return JsonAnswer({"messages": app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)})
+    messages = app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)
+    return reply(Messages, {"messages": messages})
 
 
 def _hint(words: str) -> str:
@@ -234,5 +271,4 @@ def _hint(words: str) -> str:
 
 
 def _told(message: str) -> Response:
-    content: dict[str, Any] = {"message": message}
-    return JsonAnswer(content)
+    return reply(Message, {"message": message})

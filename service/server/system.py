@@ -7,35 +7,41 @@ from urllib.parse import urlsplit
 
 from anyio import move_on_after, to_thread
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from goodfit.service.errors import Unreachable
 from goodfit.service.server.admission import Viewer
-from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.answers import reply
 from goodfit.service.server.documentation import POLICY, documentation_html
 from goodfit.service.server.metrics import Metrics
+from goodfit.service.server.replies import TEXT, About, Alive, Nodes, Ready, content_of
 from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, tags=["system"])
 PROBE_SECONDS = 5.0  # that the database may take for an answer
 
 
-@router.get("/health", summary="Whether the server is alive")
+@router.get("/health", response_model=Alive, summary="Whether the server is alive")
 async def health() -> Response:
     """Answers as long as the server does: it needs no thread and no database."""
-    return JsonAnswer({"status": "alive"})
+    return reply(Alive, {"status": "alive"})
 
 
-@router.get("/ready", summary="Whether the server can work")
+@router.get("/ready", response_model=Ready, summary="Whether the server can work")
 async def ready(shared: Shared) -> Response:
     """Whether the database answers; 503 where it does not."""
     with move_on_after(PROBE_SECONDS):
         await to_thread.run_sync(shared.store.census, limiter=shared.probes, abandon_on_cancel=True)
-        return JsonAnswer({"status": "ready"})
+        return reply(Ready, {"status": "ready"})
     raise Unreachable(f"the database does not answer within {PROBE_SECONDS:g} s")
 
 
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses=content_of("text/plain", TEXT, "Metrics."),
+)
 async def metrics(request: Request, shared: Shared) -> Response:
     """Requests, studies by state, the queue."""
     found: Metrics = request.app.state.metrics
@@ -52,22 +58,22 @@ async def documentation(request: Request) -> Response:
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
-@router.get("/v1/nodes", summary="What the nodes have")
+@router.get("/v1/nodes", response_model=Nodes, summary="What the nodes have")
 async def nodes(shared: Shared, token: Viewer) -> Response:
     """Of each node on which studies run, "CPU", "GPU" and its own resources; 409 where the cluster does not answer."""
-    return await shared.submitting.run(token.id, lambda: JsonAnswer({"nodes": list(shared.source.nodes())}))
+    return await shared.submitting.run(token.id, lambda: reply(Nodes, {"nodes": shared.source.nodes()}))
 
 
-@router.get("/v1/about", summary="About the server")
+@router.get("/v1/about", response_model=About, summary="About the server")
 def about(shared: Shared, token: Viewer) -> Response:
     """Its version, where the runs are in MLflow, who asks."""
-    told = {
+    told: About = {
         "version": version("goodfit"),
         "mlflow_uri": _without_password(shared.settings.tracking_uri),
         "name": token.name,
-        "role": str(token.role),
+        "role": token.role,
     }
-    return JsonAnswer(told)
+    return reply(About, told)
 
 
 def _without_password(uri: str) -> str:

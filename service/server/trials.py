@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
-from goodfit.service.client import wire
 from goodfit.service.client.rows import labels_of, trial_row, verdict_of
 from goodfit.service.errors import InputError
+from goodfit.service.json_values import Values, plain
 from goodfit.service.records import Trial
 from goodfit.service.server.admission import Viewer
-from goodfit.service.server.answers import JsonAnswer, tagged
+from goodfit.service.server.answers import JsonAnswer, reply, tagged
 from goodfit.service.server.faults import Missing
+from goodfit.service.server.replies import (
+    TEXT,
+    DiagnosedTrial,
+    RecordPage,
+    Records,
+    Reports,
+    ShownTrial,
+    TrialPage,
+    TrialRecord,
+    content_of,
+)
 from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies/{name}", tags=["trials"])
@@ -28,7 +39,7 @@ States = Annotated[
 WithVerdict = Annotated[str | None, Query(description="Only with this verdict.")]
 
 
-@router.get("/trials", summary="List trials")
+@router.get("/trials", response_model=TrialPage, summary="List trials")
 def trials(
     request: Request,
     shared: Shared,
@@ -42,10 +53,10 @@ def trials(
     """A page of the search's trials by number; `next` is the `after` of the next page, null at the end."""
     found = _page(shared, name, state, verdict, after, limit, ())
     rows = [_row(trial) for trial in found]
-    return tagged(request, {"trials": rows, "next": _next(found, limit)})
+    return tagged(request, TrialPage, {"trials": rows, "next": _next(found, limit)})
 
 
-@router.get("/records", summary="List trials with all that is kept of them")
+@router.get("/records", response_model=RecordPage, summary="List trials with all that is kept of them")
 def records(
     shared: Shared,
     _: Viewer,
@@ -61,47 +72,52 @@ def records(
     """As trials, with seeds and diagnoses."""
     parts = None if told is None else [part for part in told.split(",") if part]
     found = _page(shared, name, state, verdict, after, limit, parts)
-    return JsonAnswer({"records": [wire.from_trial(trial) for trial in found], "next": _next(found, limit)})
+    return reply(RecordPage, {"records": [TrialRecord.of(trial) for trial in found], "next": _next(found, limit)})
 
 
-@router.get("/records/{number}", summary="All that is kept of a trial")
+@router.get("/records/{number}", response_model=TrialRecord, summary="All that is kept of a trial")
 def record(shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     """One trial, with its seed and its diagnosis."""
-    return JsonAnswer(wire.from_trial(_trial(shared, name, number)))
+    return reply(TrialRecord, TrialRecord.of(_trial(shared, name, number)))
 
 
-@router.get("/confirmations", summary="List the trials that confirm others")
+@router.get("/confirmations", response_model=Records, summary="List the trials that confirm others")
 def confirmations(shared: Shared, _: Viewer, name: str) -> Response:
     """The trials that trained the best configurations again, on fresh seeds."""
-    return JsonAnswer({"records": [wire.from_trial(trial) for trial in shared.source.confirmations(name)]})
+    return reply(Records, {"records": [TrialRecord.of(trial) for trial in shared.source.confirmations(name)]})
 
 
-@router.get("/reports", summary="List curves")
+@router.get("/reports", response_model=Reports, summary="List curves")
 async def reports(shared: Shared, token: Viewer, name: str, after: After = -1, limit: Limit = 100) -> Response:
     """The curves of the next `limit` trial numbers above `after`."""
 
     def page() -> Response:
         found = shared.source.reports(name, after=after, trials=limit)
-        return JsonAnswer({"reports": [wire.from_report(report) for report in found]})
+        return reply(Reports, {"reports": found})
 
     return await shared.heavy.run(token.id, page)  # of a thousand trials with a thousand epochs it is a million
 
 
-@router.get("/trials/{number}", summary="Show a trial")
+@router.get("/trials/{number}", response_model=DiagnosedTrial, summary="Show a trial")
 def trial(request: Request, shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     """One trial, with its diagnosis."""
     found = _trial(shared, name, number)
-    return tagged(request, {**_row(found), "diagnosis": wire.plain(found.diagnosis)})
+    return tagged(request, DiagnosedTrial, {**_row(found), "diagnosis": found.diagnosis})
 
 
-@router.get("/trials/{number}/curve", summary="A trial's curve")
+@router.get("/trials/{number}/curve", response_model=Reports, summary="A trial's curve")
 def curve(request: Request, shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     """Its metrics by epoch."""
     _trial(shared, name, number)
-    return tagged(request, {"reports": [wire.from_report(one) for one in shared.source.curve(name, number)]})
+    return tagged(request, Reports, {"reports": shared.source.curve(name, number)})
 
 
-@router.get("/trials/{number}/log", summary="A trial's log", response_class=PlainTextResponse)
+@router.get(
+    "/trials/{number}/log",
+    summary="A trial's log",
+    response_class=Response,
+    responses=content_of("text/plain", TEXT, "A piece of the log."),
+)
 def log(
     shared: Shared,
     _: Viewer,
@@ -116,10 +132,10 @@ def log(
     return PlainTextResponse(piece.text.encode("utf-8", "backslashreplace"), headers=headers)
 
 
-@router.get("/trials/{number}/diagnosis", summary="What a trial's curve says")
+@router.get("/trials/{number}/diagnosis", response_model=Values, summary="What a trial's curve says")
 def diagnosis(shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     """Verdict, reason, advice and evidence."""
-    return JsonAnswer(wire.plain(_trial(shared, name, number).diagnosis or {}))
+    return JsonAnswer(plain(_trial(shared, name, number).diagnosis or {}))
 
 
 def _page(
@@ -145,10 +161,8 @@ def _trial(shared: State, name: str, number: int) -> Trial:
         raise Missing(str(error)) from error
 
 
-def _row(trial: Trial) -> dict[str, Any]:
-    numbers = {name: wire.number(getattr(trial, name)) for name in ("value", "gap", "last_value")}
-    row = trial_row(trial)
-    return {**row, **numbers, "params": wire.plain(row["params"]), "message": trial.message}
+def _row(trial: Trial) -> ShownTrial:
+    return {**trial_row(trial), "last_value": trial.last_value, "message": trial.message}
 
 
 def _next(found: list[Trial], limit: int) -> int | None:

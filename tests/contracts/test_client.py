@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.client import Studies, wire
+from goodfit.service.client import Studies
 from goodfit.service.errors import (
     ClusterLost,
     GoodfitError,
@@ -24,6 +24,7 @@ from goodfit.service.errors import (
     TrainerError,
     UnknownStudy,
 )
+from goodfit.service.json_values import plain
 from goodfit.service.ray_executor import asking
 from goodfit.service.records import StudyState, TrialState
 from goodfit.service.settings import Settings
@@ -138,7 +139,7 @@ def test_both_say_the_same_of_everything(at: Place) -> None:
     assert here.best(9) == there.best(9)
     assert here.verdicts() == there.verdicts() == {"good_fit": 2, "overfit": 1, "unfinished": 1}
     assert here.listed == there.listed
-    assert json.dumps(wire.plain(here.diagnosis())) == json.dumps(there.diagnosis())
+    assert json.dumps(plain(here.diagnosis())) == json.dumps(there.diagnosis())
     assert here.diagnosis(0) == there.diagnosis(0) != {}
     assert here.report_html() == there.report_html()
     optuna = [study.to_optuna() for study in (here, there)]

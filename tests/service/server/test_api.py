@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from goodfit.service import app
 from goodfit.service.errors import HomeError, TrainerError
@@ -326,6 +327,7 @@ def test_no_call_of_the_api_is_a_fault(tmp_path: Path) -> None:
         sent = {key: sent[key] for key in ("method", "url", "params", "json", "data", "content") if key in sent}
         answer = client.request(**{("content" if key == "data" else key): value for key, value in sent.items()})
         assert answer.status_code < 500, (sent, answer.text)
+        case.validate_response(answer, checks=[response_schema_conformance, content_type_conformance])
 
     fuzzed()
     assert app.Rules() == at.rules
