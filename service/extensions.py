@@ -1,6 +1,7 @@
 """What installed packages add to Goodfit by entry points: search methods and executors.
 
-Trainers are added likewise, see trainers/registry.py. docs/extending.md shows all of it, with a package to start from.
+Trainers are added likewise, see trainers/registry.py, and kinds of data, see trainers/data/kinds/registry.py.
+docs/extending.md shows all of it, with a package to start from.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+NAMED_KINDS = ("series", "pairs")  # of data, where the source alone does not say which it is
+DATA_KINDS = "goodfit.data_kinds"  # the entry-point group of kinds that installed packages add
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
@@ -71,7 +74,8 @@ class DataSpec:
     fold: int | None = None  # which of them validates, from 0
     reshuffle: bool = False  # each trial has a validation split of its own; the test split is the same
     validation_seed: int | None = None  # of a trial's own validation split, where they are reshuffled
-    kind: str | None = None  # series or pairs, where the source alone does not say
+    kind: str | None = None  # series or pairs, where the source alone does not say; or one that a package adds
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a kind that a package adds
     time: str | None = None  # series: the column that says when
     window: int | None = None  # series: rows that a model sees
     horizon: int | None = None  # series: rows to forecast; None: the class of a window's last row
@@ -82,6 +86,11 @@ class DataSpec:
     mode: str | None = None  # images: gray, rgb; None: as they are
     augment: AugmentSpec = AugmentSpec()
     keep: bool = False  # the source stays read: trials of a study split or prepare it each in its own way
+
+    @property
+    def is_added(self) -> bool:
+        """Whether the kind of data is one that an installed package adds."""
+        return self.kind is not None and self.kind not in NAMED_KINDS
 
 
 @dataclass(frozen=True, slots=True)

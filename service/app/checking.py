@@ -49,7 +49,8 @@ def check(spec: StudySpec) -> Checked:
                 raise errors.DataError(f"trainer {trainer.name} needs data: give `data: {{source: ...}}`")
             return Checked(spec, trainer)
         takes_part(trainer, data)
-        known, variants = DATASETS.get(data.source), variants_of(spec)
+        known = None if data.is_added else DATASETS.get(data.source)
+        variants = variants_of(spec)
         if known is not None:
             check_kind(spec, trainer, variants, known.kind, known.task)
         in_full = known is None or any(needs_rows(variant.data.augment) for variant in variants)

@@ -141,10 +141,11 @@ class _Gate:
                 + errors.did_you_mean(source, search_spaces.library()))  # fmt: skip
 
     def _data(self, data: dict[str, Any], say: Say) -> None:
+        from goodfit.service.spec.data import adds_kind
         from goodfit.trainers.data import DATASETS
 
         source = data.get("source")
-        if isinstance(source, str) and source not in DATASETS:
+        if isinstance(source, str) and (source not in DATASETS or adds_kind(data.get("kind"))):
             if ".py:" in source:
                 self._code(("data", "source"), source, say)
             else:

@@ -11,7 +11,7 @@ from goodfit.search_spaces.document import KeyPath, nearest_file
 from goodfit.search_spaces.grid import TooManyCases
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
-from goodfit.service.spec.data import Data
+from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.reaching import check_reaching
 from goodfit.service.spec.sections import Budget, Search
@@ -142,6 +142,8 @@ def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
         if trainer is not None and trainer.kinds and "data" not in draft.values:
             say(("data",), f"is missing; trainer {trainer.name} needs data, such as {{source: {_suiting(trainer)}}}")
         return None
+    if _is_added(draft):
+        return None  # its package says what is wrong with it when the data are loaded
     if source not in DATASETS:
         if is_path(source):
             if _is_running_text(draft):
@@ -164,6 +166,12 @@ def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
         does = " and ".join(sorted(trainer.metrics))
         say(("data", "source"), f"{source} is for {found.task}; trainer {trainer.name} does {does}")
     return found.task
+
+
+def _is_added(draft: Draft) -> bool:
+    """Whether the data are of a kind that an installed package adds."""
+    data = draft.values.get("data")
+    return isinstance(data, Mapping) and adds_kind(data.get("kind"))
 
 
 def _suiting(trainer: Trainer) -> str:

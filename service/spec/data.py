@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from goodfit.search_spaces.parameters import shown
 from goodfit.search_spaces.values import BadValue, number, whole
+from goodfit.service.extensions import added
 from goodfit.service.spec.fields import (
     Count,
     Flag,
@@ -20,9 +22,12 @@ from goodfit.service.spec.fields import (
     Text,
     gap_words,
     one_of,
+    options_of,
     separator_mark,
     within,
+    word_of,
 )
+from goodfit.trainers.messages import DATA_KINDS, NAMED_KINDS
 
 
 class Split(Section):
@@ -122,6 +127,15 @@ class Augment(Section):
     warp: Share = 0.0
 
 
+def _kind(value: object) -> str:
+    return word_of(value, (*NAMED_KINDS, *added(DATA_KINDS)))
+
+
+def adds_kind(name: object) -> bool:
+    """Whether an installed package adds a kind of data by this name."""
+    return name not in NAMED_KINDS and name in added(DATA_KINDS)
+
+
 class Data(Section):
     """A built-in data set or a file, how it is split and prepared."""
 
@@ -139,9 +153,8 @@ class Data(Section):
     numbers: Names = ()  # columns whose numbers are written with currency signs, percent signs, thousands separators
     dates: Names = ()  # columns of dates that become year, month, day, weekday and hour
     day_first: Flag | None = None  # whether 01/02/2026 is in February, where the dates do not say
-    kind: Annotated[Literal["series", "pairs"], one_of("series", "pairs")] | None = (
-        None  # where the source alone does not say
-    )
+    kind: Annotated[str, BeforeValidator(_kind)] | None = None  # where the source alone does not say
+    options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(default_factory=dict)  # of an added kind
     time: Text | None = None  # the column that says when; series alone, as are the next three
     window: Natural | None = None
     horizon: Natural | None = None
@@ -151,6 +164,26 @@ class Data(Section):
     split: Split = Field(default_factory=Split)
     prepare: Prepare = Field(default_factory=Prepare)
     augment: Augment = Field(default_factory=Augment)
+
+    @property
+    def is_added(self) -> bool:
+        """Whether the kind of data is one that an installed package adds."""
+        return self.kind is not None and self.kind not in NAMED_KINDS
+
+    @model_serializer(mode="wrap")
+    def _with_options(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Options are written where there are some: a study without is the same as before there were any."""
+        values: dict[str, Any] = write(self)
+        if not self.options:
+            del values["options"]
+        return values
+
+    @model_validator(mode="after")
+    def _options_of_added(self) -> Data:
+        if self.options and not self.is_added:
+            named = f"{self.kind} takes none" if self.kind else "write its name as kind, too"
+            raise BadValue(f"options are for kinds of data that a package adds; {named}")
+        return self
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Data:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -121,6 +121,13 @@ def gap_words(value: object) -> tuple[str, ...]:
             raise BadValue(f"has {described(word)}; write words, such as [NA, -999]")
         words.append("null" if word is None else str(word))
     return tuple(words)
+
+
+def options_of(value: object) -> dict[str, Any]:
+    """The options of what a package adds."""
+    if not isinstance(value, Mapping):
+        raise BadValue(f"is {described(value)}, not a mapping such as {{step: 0.1}}")
+    return {str(key): item for key, item in value.items()}
 
 
 def study_name(value: object) -> str:

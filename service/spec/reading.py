@@ -382,6 +382,9 @@ class _Reading:
     def _is_file(self, source: str) -> bool:
         from goodfit.trainers.data import DATASETS, is_path
 
+        data: Data | None = self._parts.get("data")
+        if data is not None and data.is_added:
+            return self._located(source).exists()  # else it is for the kind to say what it is
         return is_path(source) or (source not in DATASETS and self._located(source).exists())
 
     def _located(self, path: str) -> Path:

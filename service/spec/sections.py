@@ -21,6 +21,7 @@ from goodfit.service.spec.fields import (
     Section,
     Seed,
     one_of,
+    options_of,
     or_auto,
     text,
     within,
@@ -57,17 +58,13 @@ def _search_method(value: object) -> str:
     return word_of(value, (*SEARCH_METHODS, *added(SAMPLERS)), later=SEARCH_LATER, alias={"tpe": "bayesian"})
 
 
-def _options(value: object) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadValue(f"is {described(value)}, not a mapping such as {{step: 0.1}}")
-    return {str(key): item for key, item in value.items()}
-
-
 class Search(Section):
     """Who proposes the configurations."""
 
     method: Annotated[str, BeforeValidator(_search_method)] = "bayesian"
-    options: Annotated[Mapping[str, Any], BeforeValidator(_options)] = Field(default_factory=dict)  # of an added method
+    options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(
+        default_factory=dict
+    )  # of an added method
     seed: Seed = 0
     try_defaults: Flag = True
     start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = ()  # are tried first

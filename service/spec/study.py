@@ -145,6 +145,7 @@ class StudySpec(Section):
             folds=data.split.folds,
             reshuffle=data.split.reshuffle,
             kind=data.kind,
+            options=dict(data.options),
             time=data.time,
             window=data.window,
             horizon=data.horizon,

@@ -1,4 +1,4 @@
-"""The example package that adds a search method and an executor, installed as pip installs it."""
+"""The example package that adds a search method, an executor, a trainer and a kind of data, as pip installs it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def test_a_study_is_searched_and_trained_by_an_installed_package(home: Home) -> 
     assert any(sum(one[name] != other[name] for name in one) == 1 for one in tried[4:] for other in tried), (
         "a climb changes one parameter"
     )
+
+
+def test_one_study_uses_all_that_an_installed_package_adds(home: Home) -> None:
+    subprocess.run([sys.executable, str(EXAMPLE / "make_point_sets.py"), str(home.folder / "shapes")], check=True)
+    study = Path(shutil.copy(EXAMPLE / "point_sets.yaml", home.folder))
+    facts = json.loads(home.ok("run", str(study), "--executor", "processes", "--json"))
+    assert facts["best"][0]["value"] > 0.8
+    assert [trial["state"] for trial in home.json("trials", "point-sets")].count("COMPLETE") == 4
+    report = home.json("data", str(study))
+    assert (report["kind"], report["rows"], report["problem"]) == ("point-sets", 120, None)
+    done = home.run("check", str(study), "--set", "data.options.points=100")
+    assert done.returncode == 2
+    assert "has 32 points" in done.stderr
+    done = home.run("check", str(study), "--set", "data.kind=point-set")
+    assert done.returncode == 2
+    assert "did you mean point-sets?" in done.stderr
 
 
 def test_what_no_package_adds_is_named_with_what_there_is(home: Home) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 from goodfit.trainers.data.augmenting.variations import asked, check_fit, check_kind
 from goodfit.trainers.data.datasets.tables import DATASETS, Dataset, is_path
 from goodfit.trainers.data.facts import Data, Facts, Split, test_rows
-from goodfit.trainers.data.kinds.kind import Loaded
+from goodfit.trainers.data.kinds.arrays import ArrayKind
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.registry import kind_of, load_kind
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import forget
@@ -26,9 +27,11 @@ from goodfit.trainers.messages import DataSpec
 
 __all__ = [
     "DATASETS",
+    "ArrayKind",
     "Data",
     "Dataset",
     "Facts",
+    "Kind",
     "Preparation",
     "Split",
     "data_report",

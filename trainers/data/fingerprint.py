@@ -45,7 +45,9 @@ def fingerprint(spec: DataSpec) -> Fingerprint | None:
     """What the data of a study are now; None where they are not there."""
     if is_function(spec.source):
         return Fingerprint(returned_digest(spec.source))
-    if spec.source in DATASETS:
+    if spec.is_added and not Path(spec.source).exists():
+        return Fingerprint(_hashed(f"{spec.kind}: {spec.source}".encode()))
+    if spec.source in DATASETS and not spec.is_added:
         return Fingerprint(_hashed(f"built in: {spec.source} {BUILTIN_VERSION}".encode()))
     places = [Path(spec.source), *([Path(spec.augment.synonyms)] if spec.augment.synonyms else [])]
     try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.reading.raw import check_values
 from goodfit.trainers.data.reporting.parts import part_splits, split_parts
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
@@ -35,19 +36,20 @@ class Kind(ABC):
 
     Attributes:
         name: as `data: {kind: NAME}`, the facts of the data and trainers' `kinds` have it.
-        file_keys: the keys of `data:` on how a file is read that go with it.
+        keys: the fields of DataSpec on how a file is read that go with it; of a kind that a package adds, all that do,
+            beside the source, the options and the shares of the splits.
         searched: the keys of `data.prepare` that a search may vary.
         scale_reads_all: fitting a scale decodes every row; `goodfit check` does without.
     """
 
     name: str
-    file_keys: Collection[str] = ()
+    keys: Collection[str] = ()
     searched: Sequence[str] = ()
     scale_reads_all: bool = False
 
-    @abstractmethod
     def detects(self, spec: DataSpec) -> bool:
         """Whether a spec is of this kind; DataProblem where it is not, and has keys that only this kind has."""
+        return spec.kind == self.name
 
     @abstractmethod
     def load(self, spec: DataSpec) -> Loaded:
@@ -58,7 +60,8 @@ class Kind(ABC):
         if isinstance(loaded, DataProblem):
             raise loaded
         data, _ = loaded
-        return split_parts(spec, data, part_splits(spec, *loaded))
+        reason = {"reason": data.facts.reason} if data.facts.reason else {}
+        return {**split_parts(spec, data, part_splits(spec, *loaded)), **reason}
 
     def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - others have some
         """What reading the data alters, or what may be meant otherwise, each in a sentence."""
@@ -74,8 +77,7 @@ class Kind(ABC):
         if rows.shape[1:] != facts.input_shape:
             shape = ", ".join(map(str, facts.input_shape))
             raise DataProblem(f"the rows to predict are (rows, {shape}), not {rows.shape}")
-        if not np.isfinite(rows).all():
-            raise DataProblem("the rows to predict have values that are missing or infinite; take these rows out")
+        check_values(rows, (), "error" if facts.preparation.fill is None else "mean", "the rows to predict")
         return facts.preparation.inputs(rows)
 
     def example(self, facts: Facts) -> Any:

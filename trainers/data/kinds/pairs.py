@@ -50,7 +50,7 @@ class Pairs(Kind):
     """Texts and their translations."""
 
     name = "pairs"
-    file_keys = KEYS
+    keys = KEYS
 
     def detects(self, spec: DataSpec) -> bool:
         """Whether the data are pairs of texts; DataProblem where their keys contradict each other."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from goodfit.trainers.data.datasets.series import SERIES
 from goodfit.trainers.data.facts import Data, Facts, Split
+from goodfit.trainers.data.kinds.arrays import steps
 from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, is_empty, refuse
 from goodfit.trainers.data.kinds.series_files import check_series, read_series
 from goodfit.trainers.data.kinds.table_rows import table_example
@@ -69,7 +70,7 @@ class Series(Kind):
     """A time series, or whole sequences."""
 
     name = "series"
-    file_keys = (*FORMAT_KEYS, "day_first", "task")
+    keys = (*FORMAT_KEYS, "day_first", "task")
     searched = ("scale", "missing", "balance")
 
     def detects(self, spec: DataSpec) -> bool:
@@ -291,10 +292,10 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     if given:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
     raw = read_whole(spec)
-    check_values(_flat(raw.x), raw.features, spec.missing, raw.source)
+    check_values(steps(raw.x), raw.features, spec.missing, raw.source)
     target, values = encode_target(raw, spec.task)
     rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
-    preparation = Preparation.fit(_flat(raw.x[rows.train]), values[rows.train], target, spec, raw)
+    preparation = Preparation.fit(steps(raw.x[rows.train]), values[rows.train], target, spec, raw)
     splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
     return _data(raw, target, splits, preparation, Cut(raw.x.shape[1], 0, None))
 
@@ -309,11 +310,6 @@ def _as_sequences(raw: Raw) -> Raw:
     if raw.kind == "image" and raw.x.shape[1] != 1:
         raise DataProblem(f"{raw.source}: sequences are (n, steps) or (n, steps, features); x has more dimensions")
     return replace(raw, kind="series", x=x, features=tuple(f"x{number}" for number in range(x.shape[2])))
-
-
-def _flat(x: np.ndarray) -> np.ndarray:
-    """All steps of all sequences as rows."""
-    return x.reshape(-1, x.shape[2])
 
 
 def windows_to_predict(x: Any, facts: Facts) -> np.ndarray:
@@ -343,5 +339,5 @@ def windows_to_predict(x: Any, facts: Facts) -> np.ndarray:
         values = values[None, -window:]
     if values.ndim != 3 or values.shape[1:] != (window, columns):
         raise DataProblem(f"{told} is (steps, {columns}) or (rows, {window}, {columns}), not {values.shape}")
-    check_values(_flat(values), facts.features, "error" if facts.preparation.fill is None else "mean", told)
+    check_values(steps(values), facts.features, "error" if facts.preparation.fill is None else "mean", told)
     return values

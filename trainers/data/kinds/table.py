@@ -40,7 +40,7 @@ class Table(Kind):
     """A table; or arrays, whose data may be of kind image."""
 
     name = "table"
-    file_keys = (*KEYS, "numbers", "dates", "day_first", "task")
+    keys = (*KEYS, "numbers", "dates", "day_first", "task")
     searched = ("scale", "missing", "indicator", "encode", "balance")
 
     def detects(self, spec: DataSpec) -> bool:  # noqa: ARG002 - what is of no other kind

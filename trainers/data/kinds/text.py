@@ -47,7 +47,7 @@ class Text(Kind):
     """Texts with a class or a number each."""
 
     name = "text"
-    file_keys = (*KEYS, "task")
+    keys = (*KEYS, "task")
     searched = ("balance",)
 
     def detects(self, spec: DataSpec) -> bool:

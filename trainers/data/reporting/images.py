@@ -1,6 +1,6 @@
 """What a look at every image of a folder tells: their sizes and modes, which of them are equal, which are broken.
 
-One image is in memory at a time. The report that this goes into is made in report.py.
+One image is in memory at a time. The report that this goes into is made in kinds/image_folder.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parts of a report on data: columns, target, copies, notes. Which data have which is in report.py."""
+"""The parts of a report on data: columns, target, copies, notes. Which data have which is for the kinds to say."""
 
 from __future__ import annotations
 
