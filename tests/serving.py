@@ -13,9 +13,9 @@ from typing import Any
 from goodfit.service import app
 from goodfit.service.app.submission import Rules
 from goodfit.service.client import Studies
-from goodfit.service.client.local import LocalSource
 from goodfit.service.client.remote import RemoteSource
 from goodfit.service.ports import Access
+from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.server.factory import create_app
 from goodfit.service.settings import LOG, Settings

@@ -123,7 +123,7 @@ def studies(*, create: bool = False) -> Studies:
         return connect(server if "://" in server else f"http://{server}")
     from goodfit.service.app import open_home
     from goodfit.service.client import Studies
-    from goodfit.service.client.local import LocalSource
+    from goodfit.service.queries.local import LocalSource
 
     found = settings()
     return Studies(LocalSource(found, open_home(found, create=create)))

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service.cli.tables import show, table
 
 if TYPE_CHECKING:
-    from goodfit.service.client.source import Kind, Source
+    from goodfit.service.queries.source import Kind, Source
 
 
 def listed(kind: Kind, server: str | None) -> list[dict[str, Any]]:
     """All of a kind; without a server those installed here, for which no home is needed."""
-    from goodfit.service.client.local import ALL
+    from goodfit.service.queries.local import ALL
 
     return ALL[kind]() if server is None else _source().catalog(kind)
 
 
 def described(kind: Kind, name: str, server: str | None) -> dict[str, Any]:
     """One of a kind; InputError for a name that is none."""
-    from goodfit.service.client.local import ONE
+    from goodfit.service.queries.local import ONE
 
     return ONE[kind](name) if server is None else _source().described(kind, name)
 

@@ -18,8 +18,8 @@ from goodfit.service.cli.live import CatchingUp, Live, Plain, Scale, say, waitin
 from goodfit.service.cli.planning import counted
 from goodfit.service.cli.tables import best_facts, print_best
 from goodfit.service.client import Studies
-from goodfit.service.client.local import LocalSource
 from goodfit.service.errors import InputError, StudyFailed
+from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import Study, StudyState
 from goodfit.service.settings import Settings
 from goodfit.service.signals import heeding

@@ -24,7 +24,7 @@ from goodfit.service.cli.base import (
 
 if TYPE_CHECKING:
     from goodfit.service.client import StudyHandle
-    from goodfit.service.client.source import Source
+    from goodfit.service.queries.source import Source
     from goodfit.service.records import Token
 
 

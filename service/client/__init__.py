@@ -3,9 +3,8 @@
 study = connect()["digits-cnn"]            # a home folder; or connect("http://host:8000", token="...")
 study.best().params
 
-handles.py  Studies and StudyHandle, over a Source     source.py  what a source gives
-local.py    the source on a home's store               remote.py  the source on a server, over HTTP
-wire.py     records as JSON                            sending.py what is sent of a study file
+handles.py  Studies and StudyHandle, over a Source     remote.py   the source on a server, over HTTP
+sending.py  what is sent of a study file               models.py   a model that a server sent
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from pathlib import Path
 
 from goodfit.service.app.answering import Best
 from goodfit.service.client.handles import Studies, StudyHandle
-from goodfit.service.client.rows import TRIAL_KEYS, trial_row
-from goodfit.service.client.source import Listed, Source
 from goodfit.service.json_values import iso, moment
+from goodfit.service.queries.rows import TRIAL_KEYS, trial_row
+from goodfit.service.queries.source import Listed, Source
 
 __all__ = ["TRIAL_KEYS", "Best", "Listed", "Source", "Studies", "StudyHandle", "connect", "iso", "moment", "trial_row"]
 
@@ -38,7 +37,7 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
 
         return Studies(RemoteSource.at(str(place), token or os.environ.get("GOODFIT_TOKEN") or ""))
     from goodfit.service import app
-    from goodfit.service.client.local import LocalSource
+    from goodfit.service.queries.local import LocalSource
     from goodfit.service.settings import Settings
 
     settings = Settings.from_environment(Path(place) if place else None)

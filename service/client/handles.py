@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 from goodfit.service import app
 from goodfit.service.app.answering import Best
-from goodfit.service.client.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
-from goodfit.service.client.source import Listed, Source
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.progress import Progress
+from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
+from goodfit.service.queries.source import Listed, Source
 from goodfit.service.records import Report, Study, StudyState, Trial
 
 if TYPE_CHECKING:

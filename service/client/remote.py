@@ -16,9 +16,9 @@ import httpx2
 from goodfit.service import errors
 from goodfit.service.app.answering import Best
 from goodfit.service.app.logs import LogPiece
-from goodfit.service.client import wire
-from goodfit.service.client.source import Kind, Listed
 from goodfit.service.progress import Progress
+from goodfit.service.queries import wire
+from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.submission import FILES, FILES_CHARACTERS, Submission
 from goodfit.service.errors import InputError, Problem, StudyFileError
+from goodfit.service.queries.reading import document_of, values_of
 from goodfit.trainers.code import code_file, find_code
 
 if TYPE_CHECKING:
-    from goodfit.service.spec import StudySpec
     from goodfit.trainers.code import Found
 
 StudyFile = str | Path | Mapping[str, Any]
@@ -45,28 +45,13 @@ def submission_of(
     return Submission(text, tuple(overrides), priority=priority, fresh=fresh, file=str(file))
 
 
-def read_here(submission: Submission) -> StudySpec:
-    """The spec of a study that is run by the user's own service: it may name whatever they have.
-
-    Raises:
-        InputError: it cannot run; says why.
-    """
-    from goodfit.service.app import check
-    from goodfit.service.spec import from_mapping, read
-
-    path = Path(submission.file)
-    spec = read(path, submission.overrides) if path.is_file() else from_mapping(_values(submission), Path.cwd())
-    check(spec)
-    return spec
-
-
 def packed(submission: Submission) -> Submission:
     """The same with everything that it names on this machine: its code with what that imports, a file of a space.
 
     Raises:
         InputError: a file cannot be read, or all are too large to be sent.
     """
-    values = _values(submission)
+    values = values_of(submission)
     folder = Path(submission.file).resolve().parent if Path(submission.file).is_file() else Path.cwd()
     named = dict(_named(values))
     references = {key: _located(folder, value) for key, value in named.items()}
@@ -86,7 +71,7 @@ def packed(submission: Submission) -> Submission:
                 changes.append(f"{key}={json.dumps(f'{file}:{attribute}')}")
     space = folder / named.get("space", "")
     if space.suffix and space.is_file():
-        changes.append(f"space={json.dumps(_document(_text(space), str(space)))}")
+        changes.append(f"space={json.dumps(document_of(_text(space), str(space)))}")
     overrides = (*submission.overrides, *changes)
     left, hidden = _relative(found.named), _relative(found.hidden)
     return replace(submission, overrides=overrides, files=files, left=left, hidden=hidden)
@@ -140,23 +125,6 @@ def _named(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("data.augment.translate", augment.get("translate")),
     ]
     return [(key, str(value)) for key, value in found if isinstance(value, str)]
-
-
-def _values(submission: Submission) -> dict[str, Any]:
-    """What the file and the overrides say; what is wrong with them is said elsewhere."""
-    from goodfit.service.spec.overrides import override
-
-    value = _document(submission.spec, submission.file)
-    return override(value if isinstance(value, dict) else {}, submission.overrides, [])[0]
-
-
-def _document(text: str, name: str) -> object:
-    from goodfit.search_spaces.document import DocumentError, read_text
-
-    try:
-        return read_text(text).value
-    except DocumentError as error:
-        raise StudyFileError(name, [Problem(flaw.line, flaw.key, flaw.text) for flaw in error.flaws]) from error
 
 
 def _text(place: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from goodfit.service.client import wire
+from goodfit.service.queries import wire
 
 T = TypeVar("T")
 

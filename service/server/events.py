@@ -11,8 +11,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from goodfit.service import app, errors
-from goodfit.service.client import wire
 from goodfit.service.progress import Progress
+from goodfit.service.queries import wire
 from goodfit.service.records import Token
 from goodfit.service.server.state import State
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from goodfit.service.app.submission import Rules
-from goodfit.service.client.local import LocalSource
+from goodfit.service.queries.local import LocalSource
 from goodfit.service.server import admin, catalog, studies, system, trials
 from goodfit.service.server.admission import ASKING, FAILING, Doorman, Gate
 from goodfit.service.server.connections import MOST

@@ -11,9 +11,9 @@ from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service.app.answering import Best
-from goodfit.service.client.rows import TrialRow
-from goodfit.service.client.source import Listed
 from goodfit.service.json_values import Number, Values
+from goodfit.service.queries.rows import TrialRow
+from goodfit.service.queries.source import Listed
 from goodfit.service.records import AuditEntry, Report, Role, Study, StudyState, Token, Trial
 
 Next = int | None

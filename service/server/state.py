@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from goodfit.service.app.submission import Rules
-from goodfit.service.client.local import LocalSource
+from goodfit.service.queries.local import LocalSource
 from goodfit.service.server.lanes import Lane, Limits
 
 if TYPE_CHECKING:

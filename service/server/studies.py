@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, Response
 
 from goodfit.service import app
 from goodfit.service.app.answering import Best
-from goodfit.service.client.source import Listed
 from goodfit.service.errors import GoodfitError
 from goodfit.service.json_values import Values, plain
+from goodfit.service.queries.source import Listed
 from goodfit.service.records import Study, StudyState, Token, Trial
 from goodfit.service.server.admission import Submitter, Viewer, bearer, check_owner
 from goodfit.service.server.answers import JsonAnswer, reply, tagged

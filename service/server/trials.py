@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
-from goodfit.service.client.rows import labels_of, trial_row, verdict_of
 from goodfit.service.errors import InputError
 from goodfit.service.json_values import Values, plain
+from goodfit.service.queries.rows import labels_of, trial_row, verdict_of
 from goodfit.service.records import Trial
 from goodfit.service.server.admission import Viewer
 from goodfit.service.server.answers import JsonAnswer, reply, tagged

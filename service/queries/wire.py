@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from goodfit.service.client.source import Listed
 from goodfit.service.ports import Tally
+from goodfit.service.queries.source import Listed
 from goodfit.service.records import Study, StudyState
 
 if TYPE_CHECKING:

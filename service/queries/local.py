@@ -12,10 +12,10 @@ from goodfit.service import app
 from goodfit.service.app import catalog
 from goodfit.service.app.answering import Best
 from goodfit.service.app.logs import LogPiece
-from goodfit.service.client.source import Kind, Listed
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Access, Tally
 from goodfit.service.progress import Progress
+from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class LocalSource:
         return app.nodes_of(self.settings)
 
     def submit(self, submission: Submission) -> Study:
-        from goodfit.service.client.sending import read_here
+        from goodfit.service.queries.reading import read_here
 
         return app.queue_study(
             self.settings,
