@@ -4,9 +4,9 @@
 
     goodfit.connect()["digits-cnn"].best().params
 
-What is listed here is for users, and `goodfit.lightning`, `goodfit.hugging_face` and `goodfit.scikit`; the rooms
-(`goodfit.service`, `goodfit.trainers`, `goodfit.search_spaces`) may change with any version. A name is imported when it
-is used: torch, pandas and Optuna take seconds.
+What is listed here is for users, and the modules `lightning`, `hugging_face`, `scikit` and `testing` of `goodfit`; the
+rooms (`goodfit.service`, `goodfit.trainers`, `goodfit.search_spaces`) may change with any version. A name is imported
+when it is used: torch, pandas and Optuna take seconds.
 """
 
 from __future__ import annotations

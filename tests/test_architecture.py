@@ -12,6 +12,7 @@ import pytest
 from setuptools import find_packages
 
 import goodfit
+from goodfit import testing
 
 ROOT = Path(goodfit.__file__).parents[1]
 ROOMS = ("service", "trainers", "search_spaces")
@@ -36,6 +37,20 @@ def test_goodfit_lists_what_users_need() -> None:
         goodfit.conect  # noqa: B018
 
 
+def test_the_contract_suites_are_listed_and_without_pytest_say_what_they_need() -> None:
+    assert testing.__all__ == [
+        "AccessContract", "ExecutorContract", "ProcessExecutorContract", "SamplerContract", "SearchContract",
+        "StoreContract", "TrackerContract", "TrainerCase", "TrainerContract",
+    ]  # fmt: skip
+    assert all(getattr(testing, name).__name__ == name for name in testing.__all__)
+    code = (
+        "import sys; sys.modules['pytest'] = None\nimport goodfit.testing\n"
+        "try: goodfit.testing.StoreContract\nexcept ModuleNotFoundError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "goodfit.testing needs pytest: pip install pytest\n"
+
+
 @pytest.mark.parametrize("module", ["lightning", "hugging_face", "scikit"])
 def test_the_modules_for_other_libraries_lead_to_ours(module: str) -> None:
     users = importlib.import_module(f"goodfit.{module}")
@@ -56,9 +71,8 @@ def test_nothing_is_imported_by_another_name_than_goodfit() -> None:
 def test_the_wheel_holds_goodfit_alone_and_all_of_it() -> None:
     found = find_packages(str(ROOT), include=["goodfit*"])
     modules = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
-    assert {f"goodfit.{folder.relative_to(ROOT).as_posix().replace('/', '.')}" for folder in modules} == set(found) - {
-        "goodfit"
-    }
+    rooms = {f"goodfit.{folder.relative_to(ROOT).as_posix().replace('/', '.')}" for folder in modules}
+    assert set(found) == {"goodfit", "goodfit.testing", "goodfit.testing.stores"} | rooms
 
 
 def imported_by(code: str) -> set[str]:

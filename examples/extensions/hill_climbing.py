@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from goodfit.search_spaces import Float, Int, Parameter, Space
+from goodfit.search_spaces import Fixed, Float, Int, Parameter, Space
 
 
 class HillClimbing:
@@ -33,7 +33,8 @@ class HillClimbing:
             return {}
         best = self._best(complete, key=lambda one: one.value)
         luck = random.Random(f"{self._seed} {number}")  # by the trial's number: a resumed study goes on alike
-        moved = luck.choice([one for one in self._space.parameters if one.name in best.params])
+        searched = [one for one in self._space.parameters if not isinstance(one, Fixed) and one.name in best.params]
+        moved = luck.choice(searched)
         return {**best.params, moved.name: self._near(moved, best.params[moved.name], luck)}
 
     def _near(self, parameter: Parameter, value: Any, luck: random.Random) -> Any:
@@ -46,4 +47,6 @@ class HillClimbing:
         else:
             found = value + luck.gauss(0, self._step * (high - low))
         found = min(max(found, low), high)
+        if parameter.step is not None:
+            found = low + round((found - low) / parameter.step) * parameter.step
         return round(found) if isinstance(parameter, Int) else found

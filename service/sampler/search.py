@@ -285,13 +285,16 @@ class OptunaSampler:
             raise InputError(f"search: method {self._method} raises {type(error).__name__}: {error}") from error
         if proposal is None:
             return None
-        given = usable(self._axes, proposal)
-        if strange := sorted(set(proposal) - set(given)):
+        known = {parameter.name: parameter for parameter in self._space}
+        strange = sorted(
+            name for name, value in proposal.items() if name not in known or not known[name].contains(value)
+        )
+        if strange:
             raise InputError(
                 f"search: method {self._method} proposes {strange[0]}: {proposal[strange[0]]!r} for trial {number}, "
                 "which is not in the space"
             )
-        return given
+        return usable(self._axes, proposal)
 
     def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""

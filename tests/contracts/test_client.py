@@ -28,8 +28,8 @@ from goodfit.service.json_values import plain
 from goodfit.service.ray_executor import asking
 from goodfit.service.records import StudyState, TrialState
 from goodfit.service.settings import Settings
+from goodfit.testing.stores.opening import remove
 from tests.serving import NOW, VALUES, Place, filled, place, some_trials
-from tests.storing import remove
 
 KINDS = ["local", "remote"]
 

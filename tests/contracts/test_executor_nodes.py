@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from goodfit.service.ray_executor import Cluster, RayExecutor, Share
+from goodfit.testing.executors import assignment, reports, until_ended
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup
 from tests import zoo
-from tests.contracts.test_executor import assignment, reports, until_ended
 
 pytestmark = pytest.mark.soak  # a cluster of several nodes: `make test` has that of tests/e2e/test_service.py
 

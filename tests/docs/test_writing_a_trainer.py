@@ -15,11 +15,11 @@ import torch
 
 from goodfit.search_spaces.parameters import Choice, Float, Int, Value
 from goodfit.service.spec import StudySpec, read
+from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers.messages import Outcome
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.trial import Trial
-from tests.training import Line, attempt
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing_a_trainer.md"
 BLOCKS = dict(re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from goodfit.service.records import TrialState, is_control
-from tests.sampling import Recorder, a_sampler
+from goodfit.testing.recorder import Recorder, a_sampler
 
 SHARE = 0.25
 

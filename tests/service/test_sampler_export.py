@@ -13,7 +13,7 @@ from optuna.trial import TrialState as State
 from goodfit.search_spaces.space import Space
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 from goodfit.service.sampler import to_optuna_study
-from tests.sampling import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
+from goodfit.testing.recorder import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
 
 SGD = {"batch_size": 64, "optimizer": "sgd", "momentum": 0.7, "nesterov": False, "dropout": 0.25}
 ADAM = {"batch_size": 64, "optimizer": "adam", "dropout": 0.5, "clip": 1.0}

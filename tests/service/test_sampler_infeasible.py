@@ -11,7 +11,7 @@ import pytest
 from goodfit.search_spaces.space import Float, Space
 from goodfit.service.records import Failure, Report, Trial, TrialState
 from goodfit.service.sampler import to_optuna_study
-from tests.sampling import METRIC, a_sampler
+from goodfit.testing.recorder import METRIC, a_sampler
 
 SPACE = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0)))
 TRIALS = 60

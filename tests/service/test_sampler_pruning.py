@@ -29,7 +29,7 @@ from goodfit.service.errors import InputError
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.sampler import PRUNING_METHODS, OptunaSampler
 from goodfit.service.sampler.sorted_pruners import Complete
-from tests.sampling import EPOCHS, FLAT, Pruning, a_sampler
+from goodfit.testing.recorder import EPOCHS, FLAT, Pruning, a_sampler
 
 
 def patient(wrapped: BasePruner | None, **options: Any) -> BasePruner:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from goodfit.search_spaces.scalars import same
 from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
 from goodfit.service.records import Report, Trial, TrialState
-from tests.sampling import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
+from goodfit.testing.recorder import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
 
 BOTH = pytest.mark.parametrize("method", ["random", "bayesian"])
 

@@ -14,7 +14,8 @@ from goodfit.service.records import Failure, StudyState, TrialState
 from goodfit.service.scheduler import again
 from goodfit.service.tracker import Mirror, remove_study
 from goodfit.service.tracker.experiment import connect
-from tests.tracking import START, Fuse, Lab, doubles, mirror_of, new_mlflow, seen
+from goodfit.testing.lab import START
+from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from goodfit.service.errors import TrackingError
 from goodfit.service.records import Batch, Study, StudyState
 from goodfit.service.tracker import Mirror, run
 from goodfit.service.tracker.experiment import connect
-from tests.tracking import START, Lab, mirror_of, new_mlflow
+from goodfit.testing.lab import START
+from tests.tracking import Lab, mirror_of, new_mlflow
 
 
 @pytest.fixture

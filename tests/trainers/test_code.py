@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from goodfit.testing.attempts import Line, assign
 from goodfit.trainers.code import Code, find_code, imports_relatively, placed
 from goodfit.trainers.importing import use_packages_of
 from goodfit.trainers.messages import Outcome, Pack
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.worker.worker import Setup, Worker
-from tests.training import Line, assign
 
 
 def lay(folder: Path, files: Mapping[str, str]) -> Path:

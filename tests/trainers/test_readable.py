@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from goodfit.service.tracker.content import safe_name
+from goodfit.testing.attempts import Line, handle
 from goodfit.trainers.readable import json_text, one_line, readable, readable_streams
-from tests.training import Line, handle
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 import torch
 
+from goodfit.testing.attempts import Line, assign, handle
 from goodfit.trainers.errors import BadTrainer, MetricMissing, Mismatch
 from goodfit.trainers.files import write_checkpoint
 from goodfit.trainers.messages import Reported
 from goodfit.trainers.seeding import mixed_seed, sow
 from goodfit.trainers.trial import Config, NotANumber, Trial
-from tests.training import Line, assign, fill_disk, handle, needs_full_disk
+from tests.training import fill_disk, needs_full_disk
 
 
 class Counter:

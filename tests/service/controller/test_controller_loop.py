@@ -14,7 +14,7 @@ from goodfit.service.controller.controller import MIRROR_SECONDS, START_SECONDS
 from goodfit.service.errors import ClusterLost, GoodfitError, HomeError
 from goodfit.service.records import Batch, Lease, Study, StudyState, Trial, TrialState
 from goodfit.service.store import SqlStore, open_store
-from tests.storing import remove
+from goodfit.testing.stores.opening import remove
 
 
 @dataclass

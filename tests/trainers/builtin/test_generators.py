@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.diffusion.config import DiffusionConfig
 from goodfit.trainers.builtin.diffusion.training import Denoiser, signal_shares
 from goodfit.trainers.builtin.gan.nets import Discriminator, Generator
@@ -20,7 +21,7 @@ from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import Outcome
 from goodfit.trainers.nets.unet import UNet
 from goodfit.trainers.registry import resolve
-from tests.training import DIABETES, DIGITS, attempt
+from tests.training import DIABETES, DIGITS
 
 SMALL = {"width": 4, "batch_size": 256, "frechet_epochs": 2}
 CONFIGURATIONS = [

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.language_model.config import LanguageModelConfig
 from goodfit.trainers.builtin.language_model.nets import LONGEST, Decoder, build, write_on
 from goodfit.trainers.builtin.language_model.training import epoch_windows
@@ -30,7 +31,7 @@ from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.training.language_metrics import bits_of_texts, language_metrics, token_loss
 from goodfit.trainers.training.loop import Tensors, evaluate
-from tests.training import DIGITS, attempt
+from tests.training import DIGITS
 
 SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2, "learning_rate": 5e-3, "batch_size": 8, "samples": 0}
 CPU = torch.device("cpu")

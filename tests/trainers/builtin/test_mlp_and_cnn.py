@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.cnn import CNNConfig
 from goodfit.trainers.builtin.mlp import MLPConfig
 from goodfit.trainers.data import Facts, load, load_test
@@ -19,7 +20,7 @@ from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import DataSpec
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.training.loop import Tensors, evaluate
-from tests.training import DIABETES, DIGITS, IRIS, attempt
+from tests.training import DIABETES, DIGITS, IRIS
 
 
 def mlp(facts: Facts, **params: Any) -> nn.Module:

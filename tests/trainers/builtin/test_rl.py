@@ -15,6 +15,7 @@ import torch
 
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import read
+from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers.builtin.rl.config import RLConfig
 from goodfit.trainers.builtin.rl.environments import (
     ENDLESS,
@@ -30,7 +31,6 @@ from goodfit.trainers.builtin.rl.training import Agent
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import Outcome
 from goodfit.trainers.registry import resolve
-from tests.training import Line, attempt
 
 SHORT = {"steps_per_epoch": 512, "episodes": 3, "learning_starts": 100, "batch_size": 64, "updates": 8}
 STUDY = """\

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers.builtin.rnn import RNNConfig
 from goodfit.trainers.data import Facts, load, load_test
 from goodfit.trainers.errors import BadTrainer, DataProblem
@@ -21,7 +22,7 @@ from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.training.loop import Tensors, evaluate
 from goodfit.trainers.training.supervised import METRICS
-from tests.training import DIGITS, Line, attempt
+from tests.training import DIGITS
 
 EEG = DataSpec("eeg")
 SMALL = {"width": 8}

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.seq2seq.config import Seq2SeqConfig
 from goodfit.trainers.builtin.seq2seq.nets import LONGEST, RecurrentSeq2Seq, Seq2Seq
 from goodfit.trainers.builtin.seq2seq.training import Pairs, evaluate, exact_match, token_loss, trimmed
@@ -24,7 +25,7 @@ from goodfit.trainers.messages import DataSpec, TokenSpec
 from goodfit.trainers.nets.decoding import Rows, write
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 from goodfit.trainers.registry import resolve
-from tests.training import IRIS, attempt
+from tests.training import IRIS
 
 CORES = ("transformer", "rnn-attention")
 SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2, "learning_rate": 1e-2, "dropout": 0.0, "batch_size": 32}

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.transformer import LONGEST, TransformerConfig
 from goodfit.trainers.data import Data, Facts, load
 from goodfit.trainers.errors import BadTrainer, DataProblem
@@ -20,7 +21,7 @@ from goodfit.trainers.messages import DataSpec, TokenSpec
 from goodfit.trainers.nets.attention import Encoder, Rotary, Tokens
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 from goodfit.trainers.registry import resolve
-from tests.training import DIGITS, attempt
+from tests.training import DIGITS
 
 SMALL: dict[str, Any] = {"depth": 1, "width": 16, "heads": 2}
 VARIANTS = list(itertools.product(["learned", "rotary"], ["mean", "first"]))

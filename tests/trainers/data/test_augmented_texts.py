@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.data import load, load_test
 from goodfit.trainers.data.augmenting.paraphrases import read_synonyms
 from goodfit.trainers.data.augmenting.variations import VariedTexts
 from goodfit.trainers.data.preparing.tokens import Tokenizer
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import AugmentSpec, DataSpec, Outcome, TokenSpec
-from tests.training import attempt
 
 TEXTS = ["The quick brown fox jumps.", "A lazy dog\tsleeps  all day", "one"]
 WORDS = TokenSpec("word", 200, 12)

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.data import Split, load, load_test
 from goodfit.trainers.data.split import split_rows
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
-from tests.training import DIABETES, IRIS, attempt
+from tests.training import DIABETES, IRIS
 
 ROWS = 60
 

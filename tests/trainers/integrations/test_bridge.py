@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from goodfit.testing.attempts import Line, handle
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.integrations.bridge import Epochs
-from tests.training import Line, handle
 
 
 class Loop:

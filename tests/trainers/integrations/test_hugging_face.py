@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 
+from goodfit.testing.attempts import Line, attempt, handle
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import Outcome
 from goodfit.trainers.trial import Trial
-from tests.training import DIGITS, Line, attempt, handle
+from tests.training import DIGITS
 
 REASON = "transformers is not installed: pip install 'goodfit[hugging-face]'"
 transformers = pytest.importorskip("transformers", reason=REASON)

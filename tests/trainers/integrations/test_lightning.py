@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from goodfit.testing.attempts import Line, attempt, handle
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import DataSpec, Outcome
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
-from tests.training import Line, attempt, handle
 
 pytestmark = [
     # Lightning takes two seconds to import, in every process that collects tests.

@@ -14,6 +14,7 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
+from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.data import load as load_data
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.integrations.scikit import fit, grow, load
@@ -21,7 +22,7 @@ from goodfit.trainers.messages import DataSpec, Outcome, Pack
 from goodfit.trainers.seeding import sow
 from goodfit.trainers.trial import Config, Trial
 from goodfit.trainers.worker.worker import Worker
-from tests.training import DIABETES, DIGITS, IRIS, Line, assign, clock
+from tests.training import DIABETES, DIGITS, IRIS
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "bring_your_own" / "my_scikit.py"
 CURVES: dict[str, dict[str, Any]] = {

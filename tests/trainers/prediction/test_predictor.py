@@ -15,13 +15,14 @@ import pytest
 import torch
 from sklearn import datasets
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.data import load, load_test
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.messages import DataSpec
 from goodfit.trainers.prediction.model_folder import _load_pyfunc, facts_if_any, load_model, read_facts, save_model
 from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.training.loop import Tensors, evaluate
-from tests.training import DIABETES, DIGITS, attempt
+from tests.training import DIABETES, DIGITS
 
 CANCER = DataSpec("breast_cancer")
 

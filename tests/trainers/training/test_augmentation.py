@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from goodfit.testing.attempts import Line, attempt, handle
 from goodfit.trainers.builtin.cnn import CNNConfig, cnn
 from goodfit.trainers.data import Facts, load
 from goodfit.trainers.errors import DataProblem
@@ -29,7 +30,7 @@ from goodfit.trainers.training.augmentation import (
     warped,
 )
 from goodfit.trainers.training.loop import Tensors, Training, default_loss
-from tests.training import DIABETES, DIGITS, IRIS, Line, attempt, handle
+from tests.training import DIABETES, DIGITS, IRIS
 
 CPU = torch.device("cpu")
 SMALL = {"width": 4, "depth": 1}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.data import Facts, load
 from goodfit.trainers.data.reading import images
 from goodfit.trainers.data.reading.pixels import Reading
@@ -20,7 +21,6 @@ from goodfit.trainers.prediction.model_folder import load_model, read_facts, sav
 from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.training.loop import Tensors, predict
 from tests.trainers.pictures import CLASSES, folder_of, paths_of, pixels, saved
-from tests.training import attempt
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn import metrics
 
+from goodfit.testing.attempts import Line, assign, attempt, clock, handle
 from goodfit.trainers.data import load
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
@@ -21,7 +22,6 @@ from goodfit.trainers.training.rare_classes import balanced_order, class_metrics
 from goodfit.trainers.training.supervised import SupervisedConfig, supervised
 from goodfit.trainers.worker.worker import Worker
 from tests.trainers.tables import customers, spec_of
-from tests.training import Line, assign, attempt, clock, handle
 
 RARE = torch.tensor([0] * 90 + [1] * 8 + [2] * 2)
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from goodfit.testing.attempts import Line, assign, attempt, clock, handle
 from goodfit.trainers.builtin.mlp import MLPConfig
 from goodfit.trainers.data import Facts, load
 from goodfit.trainers.errors import BadTrainer
@@ -20,10 +21,10 @@ from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.training import devices
 from goodfit.trainers.training import loop as training
 from goodfit.trainers.training.loop import Tensors, batches_of, epoch_order, evaluate, make_optimizer, rate_factor
-from goodfit.trainers.training.supervised import METRICS, SupervisedConfig, supervised
+from goodfit.trainers.training.supervised import SupervisedConfig, supervised
 from goodfit.trainers.trial import Trial
 from goodfit.trainers.worker.worker import Worker
-from tests.training import DIABETES, DIGITS, IRIS, Line, assign, attempt, clock, handle
+from tests.training import DIABETES, DIGITS, IRIS
 
 CPU = torch.device("cpu")
 SMALL = {"width": 8, "depth": 1}
@@ -109,42 +110,6 @@ def test_a_value_out_of_range_is_refused_by_its_name(params: dict[str, Any], sai
     assert said in str(caught.value)
 
 
-def test_a_bad_value_fails_its_trial_alone(tmp_path: Path) -> None:
-    ended = attempt(tmp_path, data=IRIS, params={"dropout": 2.0}).ended
-    assert (ended.outcome, ended.message) == (Outcome.ERROR, "dropout: 2 is too large; give less than 1")
-
-
-@pytest.mark.parametrize(
-    ("trainer", "data", "params"),
-    [
-        ("mlp", IRIS, {"dropout": 0.5, "schedule": "onecycle", "optimizer": "sgd", "normalization": "batch"}),
-        ("mlp", DIABETES, {"dropout": 0.3, "schedule": "cosine", "l1": 1e-3, "clip_norm": 1.0}),
-        ("mlp", IRIS, {"schedule": "step", "optimizer": "adam", "label_smoothing": 0.1}),
-        ("cnn", DIGITS, {"dropout": 0.4, "width": 4, "depth": 2, "schedule": "onecycle"}),
-    ],
-)
-def test_a_resumed_trial_gives_exactly_the_curve_of_an_uninterrupted_one(
-    tmp_path: Path, trainer: str, data: Any, params: dict[str, Any]
-) -> None:
-    settings: dict[str, Any] = {
-        "trainer": trainer,
-        "data": data,
-        "params": params,
-        "epochs": 5,
-        "metric": "val/loss",
-        "direction": "minimize",
-        "checkpoint_epochs": 1,
-    }
-    whole = attempt(tmp_path / "whole", **settings)
-    first = attempt(tmp_path / "parts", stop_after=2, **settings)
-    second = attempt(tmp_path / "parts", attempt=2, reported=2, **settings)
-    assert (first.ended.outcome, second.ended.outcome) == (Outcome.STOPPED, Outcome.COMPLETE)
-    assert first.curve + second.curve == whole.curve
-    saved = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts")]
-    for one, other in zip(*(state["objects"][0].values() for state in saved), strict=True):
-        assert torch.equal(one, other)
-
-
 def test_a_seed_decides_the_curve(tmp_path: Path) -> None:
     one, same, other = (
         attempt(tmp_path / name, data=IRIS, params={"dropout": 0.2}, seed=seed)
@@ -160,13 +125,6 @@ def test_what_a_trial_leaves_behind_does_not_change_the_next(tmp_path: Path) -> 
     for seed in (5, 1):
         worker._run(assign(tmp_path / str(seed), data=IRIS, seed=seed, trial=seed))
     assert [(report.epoch, report.metrics) for report in line.reports if report.trial == 1] == alone.curve
-
-
-@pytest.mark.parametrize(("data", "task"), [(IRIS, "classification"), (DIABETES, "regression")])
-def test_the_declared_metrics_are_those_that_are_reported(tmp_path: Path, data: Any, task: str) -> None:
-    line = attempt(tmp_path, data=data, epochs=1, metric="val/loss", direction="minimize")
-    declared = {f"{split}/{name}" for split in ("train", "val") for name in METRICS[task]}
-    assert set(line.reports[0].metrics) == declared
 
 
 def test_metrics_are_measured_without_dropout_smoothing_or_penalty(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers import files
 from goodfit.trainers.data import Facts
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.messages import Outcome
-from tests.training import IRIS, Line, attempt
+from tests.training import IRIS
 
 SETTINGS: dict[str, Any] = {"trainer": "mlp", "data": IRIS, "epochs": 4, "checkpoint_epochs": 1, "capture": True}
 HALF = {**SETTINGS, "stop_after": 2}

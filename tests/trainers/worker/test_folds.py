@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from goodfit.testing.attempts import Line, assign
 from goodfit.trainers.data import load, load_test
 from goodfit.trainers.data.split import Rows, forward_fold, split_rows
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
 from goodfit.trainers.worker.worker import Worker
-from tests.training import Line, assign
 
 IRIS = DataSpec("iris", folds=3)
 CLASSES = ("a", "b", "c")

@@ -17,12 +17,13 @@ import pandas as pd
 import pytest
 import torch
 
+from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.messages import Ended, Pack
 from goodfit.trainers.worker.isolation import Isolation, fingerprint
 from goodfit.trainers.worker.isolation.modules import is_users
 from goodfit.trainers.worker.isolation.settings import Snapshot
 from goodfit.trainers.worker.worker import Worker
-from tests.training import IRIS, Line, assign, clock
+from tests.training import IRIS
 
 HEAD = "import os, sys, builtins\nimport numpy as np, torch\n"
 LOOP = """

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from goodfit.service.tracker.content import Point, logged_by_trainer
+from goodfit.testing.attempts import attempt
 from goodfit.trainers.messages import Outcome
-from tests.training import attempt
 
 TEXT = """
 import mlflow

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from goodfit.testing.attempts import Line, assign, attempt, clock
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup, Worker
-from tests.training import IRIS, Line, assign, attempt, clock, fill_disk, needs_full_disk
+from tests.training import IRIS, fill_disk, needs_full_disk
 
 LOOP = "def train(trial):\n    for epoch in trial.epochs():\n        "
 REPORT = "trial.report(train={'loss': 1.0}, val={'accuracy': 0.5})"

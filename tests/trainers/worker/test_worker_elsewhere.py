@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from goodfit.testing.attempts import Line, assign, attempt
 from goodfit.trainers.artifacts.places import place_of
 from goodfit.trainers.messages import Outcome
 from tests.s3 import s3_server
-from tests.training import IRIS, Line, assign, attempt
+from tests.training import IRIS
 
 MLP = {"trainer": "mlp", "data": IRIS, "epochs": 6, "checkpoint_epochs": 2}
 
@@ -59,7 +60,7 @@ def test_the_log_of_a_failed_trial_is_kept(tmp_path: Path, bucket: str) -> None:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from tests.training import Line, assign, clock
+from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.messages import Pack
 from goodfit.trainers.worker.worker import Worker
 from goodfit.trainers.messages import DataSpec

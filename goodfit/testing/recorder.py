@@ -1,4 +1,4 @@
-"""A sampler's tests drive it as a runner does: this keeps the records that a store would have."""
+"""Drives samplers as a study does, and keeps the records that a store would have."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def a_sampler(
     options: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> OptunaSampler:
+    """Goodfit's own sampler of a small study."""
     given: dict[str, Any] = {
         "name": "digits",
         "seed": 7,
@@ -59,7 +60,7 @@ def a_sampler(
 
 
 class Recorder:
-    """Asks, reports and tells one or more samplers alike, and keeps the trials and curves."""
+    """Makes the same calls of one or more samplers, and keeps the trials and curves."""
 
     def __init__(self, *samplers: Sampler, direction: str = "minimize") -> None:
         self.samplers = list(samplers)
@@ -81,12 +82,12 @@ class Recorder:
         return answers[0]
 
     def report(self, number: int, value: float) -> bool:
-        """Report the trial's next epoch; all samplers must judge alike."""
+        """Report the trial's next epoch; all samplers must judge alike, however often they are asked."""
         trial = self.trials[number]
         epoch = trial.epochs + 1
         for sampler in self.samplers:
             sampler.report(number, epoch, value)
-        judgements = [sampler.should_prune(number) for sampler in self.samplers]
+        judgements = [sampler.should_prune(number) for sampler in self.samplers for _ in range(2)]
         assert all(judgement == judgements[0] for judgement in judgements)
         improved = trial.value is None or better(value, trial.value, self.direction)
         best: dict[str, Any] = {"value": value, "best_epoch": epoch} if improved and value == value else {}

@@ -1,0 +1,22 @@
+"""The contract of stores, on whatever database: studies, leases, the mirror's side, lists, the queue.
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def open_store(self, tmp_path):
+            return functools.partial(open_my_store, tmp_path / "studies.db")
+
+Of a store that has an Access beside it, AccessContract tests that, with one more fixture, `access`.
+"""
+
+from goodfit.testing.stores.access import AccessContract
+from goodfit.testing.stores.leases import LeasesContract
+from goodfit.testing.stores.mirror import MirrorContract
+from goodfit.testing.stores.pages import PagesContract
+from goodfit.testing.stores.studies import StudiesContract
+from goodfit.testing.stores.waiting import QueueContract
+
+__all__ = ["AccessContract", "StoreContract"]
+
+
+class StoreContract(StudiesContract, LeasesContract, MirrorContract, PagesContract, QueueContract):
+    """What every store must do."""
