@@ -63,6 +63,11 @@ def after_import(module: str, act: Callable[[ModuleType], object]) -> None:
     _latecomers.acts[module] = act
 
 
+def is_loading(module: str) -> bool:
+    """Whether a module that is listened for is only half imported: what it imports itself has been loaded before it."""
+    return module in _latecomers.loading
+
+
 class _Latecomers(importlib.abc.MetaPathFinder):
     """Finds the libraries above as Python would, and seeds them when they have loaded."""
 
@@ -71,6 +76,7 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         self.listeners: list[Callable[[], None]] = []
         self.acts: dict[str, Callable[[ModuleType], object]] = {}
         self.heard = frozenset(_SEEDERS)  # of whose import the listeners hear
+        self.loading: set[str] = set()
         self._asking = False
 
     def find_spec(
@@ -94,7 +100,11 @@ class _Latecomers(importlib.abc.MetaPathFinder):
         load = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            load(module)
+            self.loading.add(name)
+            try:
+                load(module)
+            finally:
+                self.loading.discard(name)
             if name in self.acts:
                 self.acts[name](module)
             if name in _SEEDERS:

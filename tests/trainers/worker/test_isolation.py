@@ -9,6 +9,7 @@ import random
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import torch
 
 from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.messages import Ended, Pack
+from goodfit.trainers.seeding import when_imported
 from goodfit.trainers.worker.isolation import Isolation, fingerprint
 from goodfit.trainers.worker.isolation.modules import is_users
-from goodfit.trainers.worker.isolation.settings import Snapshot
+from goodfit.trainers.worker.isolation.settings import LIBRARIES, Setting, Snapshot
 from goodfit.trainers.worker.worker import Worker
 from tests.training import IRIS
 
@@ -421,3 +423,28 @@ def test_libraries_that_are_imported_while_a_trial_trains_are_put_back_too(
     for number in range(2):
         trials.run(number)
     assert trials.notes() == ["(True, {})"] * 2
+
+
+def test_settings_of_a_library_are_read_when_all_of_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """matplotlib imports numpy before it has its own settings."""
+    (tmp_path / "inner_library.py").write_text("")
+    (tmp_path / "outer_library.py").write_text("import inner_library\nVALUES = [1]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    read: list[list[int]] = []
+
+    def settings() -> Iterator[Setting]:
+        import outer_library
+
+        read.append(list(outer_library.VALUES))
+        yield Setting("VALUES", lambda: list(outer_library.VALUES), lambda value: None)
+
+    monkeypatch.setattr(
+        "goodfit.trainers.worker.isolation.settings.LIBRARIES", {**LIBRARIES, "outer_library": settings}
+    )
+    with when_imported(Snapshot(own_process=False).note_new, {"inner_library", "outer_library"}):
+        import outer_library  # noqa: F401
+    assert read == [[1]]
+    for name in ("inner_library", "outer_library"):
+        sys.modules.pop(name)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.trainers import importing
+from goodfit.trainers.seeding import is_loading
 from goodfit.trainers.worker.isolation.modules import is_users_file
 
 _ABSENT = object()
@@ -66,7 +67,7 @@ class Snapshot:
     def note_new(self) -> None:
         """Add the settings of libraries that have been imported since."""
         for library, settings in LIBRARIES.items():
-            if library in sys.modules and library not in self._libraries:
+            if library in sys.modules and library not in self._libraries and not is_loading(library):
                 self._libraries.add(library)
                 self._values += [(setting, setting.read()) for setting in settings()]
 
