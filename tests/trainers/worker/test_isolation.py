@@ -231,6 +231,7 @@ def test_data_that_nobody_changes_stay_loaded(tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_a_module_sets_as_it_is_imported_holds_for_all_trials(tmp_path: Path) -> None:
+    errors = np.geterr()
     text = f"{HEAD}torch.set_default_dtype(torch.float64)\nnp.seterr(all='raise')\nos.environ['MODULE'] = '1'\n"
     look = "(torch.get_default_dtype(), np.geterr()['divide'], os.environ['MODULE'])"
     trials = Trials(tmp_path, f"{text}def train(trial):\n{note(tmp_path, look)}{LOOP}")
@@ -239,7 +240,7 @@ def test_what_a_module_sets_as_it_is_imported_holds_for_all_trials(tmp_path: Pat
         trials.run(1)
     finally:
         torch.set_default_dtype(torch.float32)
-        np.seterr(all="warn")
+        np.seterr(**errors)
         del os.environ["MODULE"]
     assert trials.notes() == ["(torch.float64, 'raise', '1')"] * 2
 
