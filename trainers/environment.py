@@ -17,7 +17,7 @@ KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # of
 STORES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION")  # where s3 is: no secrets
 SERVICE = (*PRIVATE, *KEYS, "PGPASSWORD", "POSTGRES_PASSWORD")  # what the code of the service's studies does not get
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
-_OPEN = ("GOODFIT_HOME",)  # messages go by it
+_OPEN = ("GOODFIT_HOME", "GOODFIT_STACK_ID")  # messages go by the one; by the other a stack knows its processes
 
 
 def take(environ: MutableMapping[str, str], prefixes: Sequence[str]) -> dict[str, str]:
@@ -46,7 +46,7 @@ def hide(environ: MutableMapping[str, str] = os.environ) -> None:
         return
     libc = ctypes.CDLL(None)
     libc.getenv.restype = ctypes.c_void_p
-    for name in [name for name in environ if name.startswith(SERVICE)]:
+    for name in [name for name in environ if name.startswith(SERVICE) and name not in _OPEN]:
         value = environ[name]
         place = libc.getenv(os.fsencode(name))
         if place:

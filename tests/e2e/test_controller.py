@@ -157,7 +157,7 @@ def test_queued_studies_run_once_each_though_there_are_two_controllers_and_what_
         assert service.store.study(study.name).waits_for is None
     assert service.state(greedy) is StudyState.QUEUED
     assert service.store.study("greedy").waits_for == "waits for 100 GPUs: the cluster has 0"
-    service.store.remove("greedy")
+    service.store.remove(service.store.acquire(greedy.id, "test", time.time(), 60.0, lambda _: False))
     lost = service.home / "lost.py"
     shutil.copy(zoo.HERE, lost)
     wrong = service.submit("wrong", trainer=f"{lost}:curve")
