@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,42 @@ def test_one_study_uses_all_that_an_installed_package_adds(home: Home) -> None:
     done = home.run("check", str(study), "--set", "data.kind=point-set")
     assert done.returncode == 2
     assert "did you mean point-sets?" in done.stderr
+
+
+def test_what_a_package_adds_is_held_to_its_contract_as_the_page_shows(home: Home) -> None:
+    """The tests of the page, beside the installed package: of the slow ones, each port's first."""
+    folder = home.folder / "tests"
+    folder.mkdir()
+    shutil.copy(ROOT / "examples" / "bring_your_own" / "my_model.py", folder)
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    files = dict(re.findall(r"```python\n# (test_\w+\.py)\n(.*?)```", page, re.DOTALL))
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    assert len(files) == 6
+    some = (
+        "HillClimbing or Gated or FolderTracker or Random "
+        "or (ProcessPool and (in_order or dies)) or (MyStore and (comes_back or killed))"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error",
+        "-k",
+        some,
+        "--rootdir",
+        ".",
+    ]
+    done = subprocess.run(command, cwd=folder, env=home.env(), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout
+    tested = re.search(r"(\d+) passed", done.stdout)
+    assert tested, done.stdout
+    assert int(tested[1]) > 50
+    assert "skipped" not in done.stdout
 
 
 def test_what_no_package_adds_is_named_with_what_there_is(home: Home) -> None:
