@@ -62,7 +62,7 @@ def measure(seed: int) -> tuple[float, float, float]:
             raise RuntimeError(done.stderr)
         studies = connect(folder / "home")
         handle = next(iter(studies.values()))
-        first = ranked(handle.records(), handle.spec.objective.direction)[0]
+        first = ranked(handle.records(), handle.record.objective)[0]
         by_validation = handle.model(first.number)
         return loss(by_validation, apart), loss(handle.model(), apart), float(first.value or 0.0)
 

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
-from goodfit.service.records import Report, Verdict, better
+from goodfit.service.objective import Objective
+from goodfit.service.records import Report, Verdict
 from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack, Reported
 from goodfit.trainers.worker.worker import Worker
 
@@ -115,10 +116,10 @@ def _trained(data: Data, params: Params, epochs: int, until: int | None = None) 
 
 
 def _best(curve: list[Report], metric: str, direction: str) -> float:
-    best = curve[0].metrics[metric]
+    objective, best = Objective(metric, direction), curve[0].metrics[metric]
     for report in curve:
         value = report.metrics[metric]
-        if np.isfinite(value) and (not np.isfinite(best) or better(value, best, direction)):
+        if np.isfinite(value) and (not np.isfinite(best) or objective.better(value, best)):
             best = value
     return best
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmarks.rebuild import Median
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Sharing
 from goodfit.service.records import Batch, Lease, Report, Study, Trial, TrialState
 from goodfit.service.runner import Limits, Runner
@@ -137,7 +138,7 @@ def simulate(
     """Run one study to its end on the simulated cluster; written to a real store, where there is one with a study."""
     executor, kept = Simulation(workers), _Store(store)
     space = Space(tuple(Float(f"p{index}", 0.0, 1.0) for index in range(8)))
-    plan = Plan("val/loss", "minimize", EPOCHS, trials=trials, prune=pruning is not None)
+    plan = Plan(Objective("val/loss", "minimize"), EPOCHS, trials=trials, prune=pruning is not None)
     sampler = OptunaSampler(
         name="simulated",
         space=space,

@@ -14,6 +14,7 @@ from typing import Any
 
 from goodfit.service.errors import IllegalChange
 from goodfit.service.json_values import Number, Time, Values
+from goodfit.service.objective import Objective
 
 Params = Values
 
@@ -175,6 +176,12 @@ class Study:
     folder: str | None = None  # of its files, at their place; None before it first runs
     test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation
 
+    @property
+    def objective(self) -> Objective:
+        """What it optimizes, without a look at the rest of its spec."""
+        found = self.spec["objective"]
+        return Objective(found["metric"], found["direction"])
+
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""
         if state not in _STUDY_CHANGES[self.state]:
@@ -260,16 +267,8 @@ def is_control(number: int, share: float) -> bool:
     return number > 0 and math.floor((number + 1) * share) > math.floor(number * share)
 
 
-def ranked(trials: Iterable[Trial], direction: str) -> list[Trial]:
+def ranked(trials: Iterable[Trial], objective: Objective) -> list[Trial]:
     """The search's complete trials, the best value first, and among equals the earlier."""
-    sign = -1.0 if direction == "maximize" else 1.0
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.confirms is None]
-    valued = [(sign * trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+    valued = [(objective.sign * trial.value, trial.number, trial) for trial in complete if trial.value is not None]
     return [trial for *_, trial in sorted(valued, key=lambda item: item[:2])]
-
-
-def better(a: float, b: float, direction: str) -> bool:
-    """Whether objective `a` beats `b`; a NaN beats nothing and is beaten by any number."""
-    if a != a or b != b:
-        return a == a
-    return a > b if direction == "maximize" else a < b

@@ -28,7 +28,6 @@ from goodfit.service.records import (
     Trial,
     TrialState,
     Verdict,
-    better,
 )
 from goodfit.trainers.messages import Assignment, Ended, Pack
 
@@ -253,8 +252,8 @@ class Runner:
         """What a curve says, held against the best trial so far and a trivial model."""
         return diagnose_trial(
             curve,
-            self._plan.metric,
-            self._plan.direction,
+            self._plan.objective.metric,
+            self._plan.objective.direction,
             reachable=self._best.value if self._best is not None else None,
             baselines=baselines,
             params=trial.params,
@@ -263,7 +262,7 @@ class Runner:
 
     def _judged(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Trial:
         found = self._diagnose(trial, curve, baselines)
-        held = {"baseline": baselines.get(self._plan.metric), "baselines": dict(baselines)}
+        held = {"baseline": baselines.get(self._plan.objective.metric), "baselines": dict(baselines)}
         return replace(trial, verdict=found.verdict, gap=found.gap, diagnosis=found.to_dict() | held)
 
     def _judge_again(self) -> None:
@@ -292,7 +291,7 @@ class Runner:
         if trial.state is not TrialState.COMPLETE or trial.value is None:
             return
         best = self._best
-        if best is None or best.value is None or better(trial.value, best.value, self._plan.direction):
+        if best is None or best.value is None or self._plan.objective.better(trial.value, best.value):
             self._best = trial
 
     def _commit(self) -> None:

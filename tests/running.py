@@ -9,6 +9,7 @@ from typing import Any
 
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Sharing
 from goodfit.service.progress import Progress
 from goodfit.service.records import Study, StudyState, Trial
@@ -215,5 +216,5 @@ class Bench:
         ]
 
 
-PLAN = Plan("val/loss", "minimize", epochs=6, trials=8, prune=True, seed=7)
+PLAN = Plan(Objective("val/loss", "minimize"), epochs=6, trials=8, prune=True, seed=7)
 CONFIRMED = replace(PLAN, trials=4, confirm=(2, 2))

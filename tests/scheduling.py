@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 
 from goodfit.service import scheduler as sc
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial
 from goodfit.trainers.messages import Ended, Outcome, Reported
 
-PLAN = sc.Plan(metric="val/loss", direction="minimize", epochs=4, trials=3)
+PLAN = sc.Plan(Objective("val/loss", "minimize"), epochs=4, trials=3)
 
 
 class Desk:

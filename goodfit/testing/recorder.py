@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Sampler
-from goodfit.service.records import Failure, Report, Trial, TrialState, better
+from goodfit.service.records import Failure, Report, Trial, TrialState
 from goodfit.service.sampler import OptunaSampler
 
 METRIC = "val/loss"
@@ -89,7 +90,7 @@ class Recorder:
             sampler.report(number, epoch, value)
         judgements = [sampler.should_prune(number) for sampler in self.samplers for _ in range(2)]
         assert all(judgement == judgements[0] for judgement in judgements)
-        improved = trial.value is None or better(value, trial.value, self.direction)
+        improved = trial.value is None or Objective(METRIC, self.direction).better(value, trial.value)
         best: dict[str, Any] = {"value": value, "best_epoch": epoch} if improved and value == value else {}
         self.trials[number] = replace(trial, epochs=epoch, last_value=value, **best)
         self.reports.append(Report(number, epoch, {"train/loss": 0.0, METRIC: value}, at=float(epoch)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service.json_values import Number, Values
+from goodfit.service.objective import Objective
 from goodfit.service.records import Study, StudyState, Trial
 from goodfit.service.settings import Settings, is_dead
 
@@ -68,18 +69,18 @@ def best_of(settings: Settings, store: Store, study: Study, k: int) -> list[Best
     """
     from goodfit.service.diagnosis.confirmation import Confirmed, best_first, candidates_of
 
-    objective = study.spec["objective"]
-    trials = enough_for_best(store, study.id, objective["direction"], k)
-    order = best_first(trials, objective["metric"], objective["direction"])
-    tests = {
-        candidate.trial: Confirmed.of(candidate.judged) for candidate in candidates_of(trials, objective["metric"])
-    }
+    objective = study.objective
+    trials = enough_for_best(store, study.id, objective, k)
+    order = best_first(trials, objective)
+    tests = {candidate.trial: Confirmed.of(candidate.judged) for candidate in candidates_of(trials, objective.metric)}
     return [_best(settings, study, trial, tests.get(trial.number)) for trial in order[:k]]
 
 
-def enough_for_best(store: Store, study_id: int, direction: str, k: int) -> Sequence[Trial]:
+def enough_for_best(store: Store, study_id: int, objective: Objective, k: int) -> Sequence[Trial]:
     """The trials of which the first `k` are best first as they are of all the trials, by number."""
-    found = {trial.number: trial for trial in (*store.top(study_id, direction, k), *store.confirming(study_id))}
+    found = {
+        trial.number: trial for trial in (*store.top(study_id, objective.direction, k), *store.confirming(study_id))
+    }
     return [found[number] for number in sorted(found)]
 
 

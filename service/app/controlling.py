@@ -39,12 +39,13 @@ def control(settings: Settings, studies: int = STUDIES) -> None:
         _heed_signals(ended)  # once more: Ray has put handlers of its own in their place
         from goodfit.service.controller import Controller
         from goodfit.service.ray_runners import RayRunners
+        from goodfit.service.spec import StudySpec
 
         runners = RayRunners(
             functools.partial(serve_study, settings),
             functools.partial(serve_mirror, settings),
             handed_on(_with_database(os.environ, settings)),
-            lambda study: pip_environment(study.spec.get("requirements", ())),
+            lambda study: pip_environment(StudySpec.from_dict(study.spec).requirements),
         )
         controller = Controller(
             store=store,

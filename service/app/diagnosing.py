@@ -35,18 +35,18 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
     from goodfit.service.diagnosis.study import diagnose_study
 
     spec = spec_of(study)
-    metric, direction = spec.objective.metric, spec.objective.direction
+    objective = study.objective
     everything = store.trials(study.id, told=("baseline",))
     searched = [trial for trial in everything if trial.confirms is None]
-    confirmed = candidates_of(everything, metric) if winner_of(everything, metric, direction) else []
+    confirmed = candidates_of(everything, objective.metric) if winner_of(everything, objective) else []
     found = diagnose_study(
         searched,
         curves_of(store, study, everything),
         spec.space,
         _facts(settings, study, spec, searched, seed_noise(confirmed)),
         importances={
-            "value": importances(searched, spec.space, direction),
-            "gap": importances(searched, spec.space, direction, "gap"),
+            "value": importances(searched, spec.space, objective.direction),
+            "gap": importances(searched, spec.space, objective.direction, "gap"),
         },
         confirmed=confirmed,
     )
@@ -142,7 +142,7 @@ def _is_split_folder(path: Path) -> bool:
 
 def _data_facts(settings: Settings, study: Study, trials: list[Trial]) -> dict[str, Any] | None:
     """What one of the trials kept of its data; None where none of the first and best did."""
-    looked_at = [*trials[:PLACES], *ranked(trials, study.spec["objective"]["direction"])[:PLACES]]
+    looked_at = [*trials[:PLACES], *ranked(trials, study.objective)[:PLACES]]
     for trial in looked_at:
         facts = settings.trial_place(study, trial.number).read("facts.json")
         if facts is not None:

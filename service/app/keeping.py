@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, ranked
 from goodfit.service.settings import Settings
 from goodfit.trainers.errors import PlaceAway
@@ -45,7 +46,7 @@ class Keeping:
         self._settings, self._store, self._study = settings, store, study
         self._keep = spec.training.keep
         self._candidates = spec.confirm.top if spec.confirm is not None else 0
-        self._objective = (spec.objective.metric, spec.objective.direction)
+        self._objective = Objective.of(spec.objective)
         self._on_trouble = on_trouble
         self._ended: dict[int, Trial] = {}
         self._queue: queue.SimpleQueue[Trial | None] = queue.SimpleQueue()
@@ -100,11 +101,10 @@ class Keeping:
         """The trials whose models stay, of those that have ended."""
         if self._keep is None:
             return []
-        metric, direction = self._objective
         if done:
-            order = best_first(sorted(trials, key=lambda trial: trial.number), metric, direction)[: self._keep]
+            order = best_first(sorted(trials, key=lambda trial: trial.number), self._objective)[: self._keep]
         else:
-            order = ranked(trials, direction)[: max(self._keep, self._candidates)]
+            order = ranked(trials, self._objective)[: max(self._keep, self._candidates)]
         return [trial.number for trial in order]
 
     def _place(self, number: int) -> Place:

@@ -12,6 +12,7 @@ from goodfit.search_spaces.parameters import Choice
 from goodfit.search_spaces.scalars import listed, shown
 from goodfit.search_spaces.shuffle import Shuffle
 from goodfit.service.app.directions import usual_direction
+from goodfit.service.objective import MAXIMIZE
 
 if TYPE_CHECKING:
     from goodfit.service.app.room import Room
@@ -107,7 +108,7 @@ def _direction(spec: StudySpec) -> Iterator[str]:
     objective = spec.objective
     usual = usual_direction(objective.metric)
     if usual is not None and usual != objective.direction and not objective.intended:
-        worst = "largest" if objective.direction == "maximize" else "smallest"
+        worst = "largest" if objective.direction == MAXIMIZE else "smallest"
         yield (
             f"{objective.metric} is usually {usual}d, and this study would {objective.direction} it: the {worst} wins. "
             f"Write `direction: {usual}`, or `objective: {{intended: true}}` if that is meant"

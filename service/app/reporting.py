@@ -27,7 +27,7 @@ def report_of(settings: Settings, store: Store, study: Study) -> str:
     from goodfit.service.report import TOLD, drawn_of, facts_of, report_html
 
     found = diagnose_of(settings, store, study)
-    trials, direction = store.trials(study.id, told=TOLD), spec_of(study).objective.direction
-    drawn = drawn_of(trials, direction)
+    trials = store.trials(study.id, told=TOLD)
+    drawn = drawn_of(trials, study.objective)
     reports = [report for report in curves_of(store, study, trials) if report.trial in drawn]
     return report_html(facts_of(study, spec_of(study), trials, reports, found))

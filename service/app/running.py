@@ -22,6 +22,7 @@ from goodfit.service.app.logs import add_to_log
 from goodfit.service.app.places import settle_place
 from goodfit.service.app.tracking import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
+from goodfit.service.objective import Objective
 from goodfit.service.ports import ALONE
 from goodfit.service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from goodfit.service.settings import Settings, is_dead, owner
@@ -208,8 +209,7 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
     inputs = inputs or {}
 
     return Plan(
-        metric=spec.objective.metric,
-        direction=spec.objective.direction,
+        objective=Objective.of(spec.objective),
         epochs=spec.reports,
         folds=spec.folds is not None,
         trials=spec.planned_trials(),

@@ -41,7 +41,7 @@ class Watcher:
             self._spec = spec_of(study)
         spec = self._spec
         tally = self._store.tally(study.id)
-        top = self._store.top(study.id, spec.objective.direction, 1)
+        top = self._store.top(study.id, study.objective.direction, 1)
         reachable = top[0].value if top else None
         running, settled = self._trials(study, sum(tally.states.values()))
         limit = None if spec.budget.minutes is None else spec.budget.minutes * 60.0

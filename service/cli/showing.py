@@ -128,7 +128,7 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
         **trial_row(record),
         "message": record.message,
         "last_value": record.last_value,
-        "metric": study.record.spec["objective"]["metric"],
+        "metric": study.record.objective.metric,
         "code": record.code,
         "data": record.data,
         "diagnosis": dict(record.diagnosis or {}) or None,

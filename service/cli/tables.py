@@ -87,11 +87,11 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
 
 def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:
     """The best configurations as `goodfit best --json` gives them."""
-    objective = study.record.spec["objective"]
+    objective = study.record.objective
     return {
         "study": study.name,
-        "metric": objective["metric"],
-        "direction": objective["direction"],
+        "metric": objective.metric,
+        "direction": objective.direction,
         "best": [best.to_dict() for best in study.best(k)],
     }
 
@@ -102,7 +102,7 @@ def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
         return ""
     from goodfit.service.report.answer import why_no_gap  # with the diagnosis, which `goodfit ls` can do without
 
-    metric = study.record.spec["objective"]["metric"]
+    metric = study.record.objective.metric
     if row["verdict"] is None and metric.startswith("val/"):
         failed = str(row.get("state")).startswith("FAILED")
         return "no gap: a failed trial is not judged" if failed else "no gap yet: a trial is judged when it has ended"
@@ -204,7 +204,7 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
         print(f"no such trials in study {study.name}")
         return
     varying = varying_keys([trial.params for trial in trials])
-    out = table("trial", "state", study.record.spec["objective"]["metric"], "verdict", "gap", "epoch", *varying)
+    out = table("trial", "state", study.record.objective.metric, "verdict", "gap", "epoch", *varying)
     for trial in trials:
         epoch = f"{trial.best_epoch} of {trial.epochs}" if trial.best_epoch else str(trial.epochs)
         cells: list[str | Text] = [

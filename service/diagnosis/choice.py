@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from goodfit.service.diagnosis.curve import orientation
 from goodfit.service.errors import InputError
+from goodfit.service.objective import sign_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
     Raises:
         InputError: no candidate, one twice, or all seeds failed.
     """
-    sign = orientation(direction)
+    sign = sign_of(direction)
     if not candidates:
         raise InputError("there is no candidate to confirm")
     if len({candidate.trial for candidate in candidates}) < len(candidates):

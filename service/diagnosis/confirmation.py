@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from goodfit.service.diagnosis.choice import Candidate, Choice, choose
+from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Trial, TrialState, ranked
 
 
@@ -73,24 +74,24 @@ def seed_noise(candidates: Iterable[Candidate]) -> float | None:
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def winner_of(trials: Sequence[Trial], metric: str, direction: str) -> Choice | None:
+def winner_of(trials: Sequence[Trial], objective: Objective) -> Choice | None:
     """The winner of a confirmation; None before its end, and where there was none or every seed failed."""
     again = [trial for trial in trials if trial.confirms is not None]
     if not again or any(trial.state not in FINISHED for trial in again):
         return None
-    candidates = candidates_of(trials, metric)
+    candidates = candidates_of(trials, objective.metric)
     if not any(math.isfinite(score) for candidate in candidates for score in candidate.judged):
         return None
-    return choose(candidates, direction)
+    return choose(candidates, objective.direction)
 
 
-def best_first(trials: Sequence[Trial], metric: str, direction: str) -> list[Trial]:
+def best_first(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
     """The search's complete trials: the confirmed winner, the others that were confirmed, then by value."""
-    choice = winner_of(trials, metric, direction)
+    choice = winner_of(trials, objective)
     places = {} if choice is None else {standing.trial: place for place, standing in enumerate(choice.standings, 1)}
     if choice is not None:
         places[choice.trial] = 0
-    order = ranked(trials, direction)
+    order = ranked(trials, objective)
     return sorted(order, key=lambda trial: places.get(trial.number, math.inf))
 
 

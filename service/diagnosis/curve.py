@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from goodfit.service.errors import InputError, did_you_mean
-
 Floats = NDArray[np.float64]
 
 MEAN_ABS_TO_SIGMA = 1.2533  # a normal sample's mean absolute deviation, as a standard deviation
@@ -25,14 +23,6 @@ SURE_CLIMB = 4.0  # standard errors of a trend since the best epoch; one more th
 FOR_A_LINE = 5  # points or fewer lie too close to a line by chance
 SWING = 0.4  # of a rise
 SWINGS = 2  # one is double descent, or a step of the learning rate
-
-
-def orientation(direction: str) -> float:
-    """+1 when less is better, -1 when more is."""
-    signs = {"minimize": 1.0, "maximize": -1.0}
-    if direction not in signs:
-        raise InputError(f"no direction {direction!r}: {did_you_mean(str(direction), signs)}")
-    return signs[direction]
 
 
 @dataclass(frozen=True, slots=True)

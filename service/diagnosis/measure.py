@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodfit.service.diagnosis.curve import Curve, Floats, late_noise, orientation
+from goodfit.service.diagnosis.curve import Curve, Floats, late_noise
 from goodfit.service.diagnosis.evidence import Broken, Evidence
 from goodfit.service.errors import InputError
+from goodfit.service.objective import sign_of
 
 Flags = NDArray[np.bool_]
 Values = Sequence[float | None] | Floats
@@ -40,7 +41,7 @@ def measure(
     names: tuple[str, str],
 ) -> Measured:
     """Align, orient and scale a pair of curves; the arguments are those of `diagnose`."""
-    sign = orientation(direction)
+    sign = sign_of(direction)
     scores, scored = _as_values(validation, names[1])
     trained, trained_on = _as_values([] if train is None else train, names[0])
     scale = _common_scale(scores, trained)

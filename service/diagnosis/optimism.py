@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from goodfit.service.diagnosis.choice import Candidate, Choice, Standing
-from goodfit.service.diagnosis.curve import orientation
 from goodfit.service.diagnosis.health.finding import Finding, Severity, number
 from goodfit.service.diagnosis.health.luck import best_of
 from goodfit.service.diagnosis.health.noise import Noise
 from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
+from goodfit.service.objective import sign_of
 
 CLEAR = 2.0  # standard errors, beyond which a difference is one
 LARGE = 0.5  # of the lead over the middle trial: then most of what ranked it was luck
@@ -108,7 +108,7 @@ def overtuning(scores: Sequence[tuple[int, float]], tests: Mapping[int, float], 
         tests: the test score of each trial that has one; the incumbents' are read.
         direction: of the objective.
     """
-    sign = orientation(direction)
+    sign = sign_of(direction)
     incumbents: list[int] = []
     best = math.inf
     for trial, score in scores:
@@ -144,7 +144,7 @@ def measure_optimism(
         candidates: what was confirmed.
         tests: test scores of further trials.
     """
-    sign = orientation(direction)
+    sign = sign_of(direction)
     finite = [(trial, score) for trial, score in scores if math.isfinite(score)]
     if not finite:
         return None
@@ -178,7 +178,7 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
         return
     found, error = optimism.found, optimism.confirmed_error
     if found is not None and optimism.confirmed is not None and error is not None and found > max(CLEAR * error, 0.0):
-        sign = orientation(facts.direction)
+        sign = sign_of(facts.direction)
         lead = float(np.median([sign * score for score in scores])) - sign * optimism.validation
         large = found > LARGE * lead
         text = (
@@ -215,7 +215,7 @@ def confirmed_against_defaults(
     if choice is None or defaults not in standings or len(standings) < 2 or complete < FEWEST_COMPLETE:
         return
     default, winner = standings[defaults], standings[choice.trial]
-    sign = orientation(direction)
+    sign = sign_of(direction)
     if winner.trial == defaults:
         best = choice.standings[0].trial == defaults  # else another has a better mean, within its error
         text = (

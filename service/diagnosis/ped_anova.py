@@ -19,6 +19,7 @@ from scipy import special
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, same
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.objective import sign_of
 from goodfit.service.records import Trial, TrialState
 
 Target = Literal["value", "gap"]
@@ -74,7 +75,7 @@ def _loss(trial: Trial, direction: str, target: Target) -> float:
     value = trial.gap if target == "gap" else trial.value
     if value is None:
         return math.nan
-    return -value if target == "value" and direction == "maximize" else value
+    return sign_of(direction) * value if target == "value" else value
 
 
 def _divergence(item: Float | Int | Choice, trials: Sequence[Trial], best: NDArray[np.bool_]) -> float:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from goodfit.service.diagnosis.advice import advise
-from goodfit.service.diagnosis.curve import orientation
 from goodfit.service.diagnosis.evidence import Ruling
 from goodfit.service.diagnosis.finding import Diagnosis
 from goodfit.service.diagnosis.measure import Measured, Values, measure
 from goodfit.service.diagnosis.verdict import poor, rule
+from goodfit.service.objective import sign_of
 from goodfit.service.records import Report, Verdict
 
 FLAT = {Verdict.GOOD_FIT, Verdict.UNDERFIT}  # losses that have settled, whatever the noise of an accuracy says
@@ -86,7 +86,7 @@ def diagnose_trial(
         params: the trial's hyperparameters, for the advice.
         pruned: whether it was pruned, for the advice.
     """
-    orientation(direction)
+    sign_of(direction)
     series = _series(reports)
     last = max((report.epoch for report in reports), default=0)
     train_metric = _counterpart(metric)

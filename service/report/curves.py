@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial, ranked
 
 MOST_NUMBERS = 160_000  # of about 7 bytes each: 1.1 MB
@@ -21,14 +22,13 @@ BEST = 50  # trials whose curves are drawn in any case
 BROKEN = "x"  # in the place of a NaN or an infinity; null: not reported
 
 
-def curves_of(trials: Sequence[Trial], reports: Sequence[Report], metric: str, direction: str) -> dict[str, Any]:
+def curves_of(trials: Sequence[Trial], reports: Sequence[Report], objective: Objective) -> dict[str, Any]:
     """Training and validation curves by trial number.
 
     Args:
         trials: of the search.
         reports: at least of those in `drawn_of`, ordered by trial and epoch.
-        metric: the objective, "val/accuracy".
-        direction: of the objective.
+        objective: of the study.
 
     Returns:
         `metrics`: the names drawn, the objective last; `trials`: by number `e`, the epochs (one number where they
@@ -39,11 +39,13 @@ def curves_of(trials: Sequence[Trial], reports: Sequence[Report], metric: str, d
         if report.trial in by_trial:
             by_trial[report.trial].append(report)
     with_curves = [trial for trial in trials if trial.epochs]
-    chosen = drawn_of(trials, direction)
+    chosen = drawn_of(trials, objective)
     drawn = [trial for trial in trials if trial.number in chosen and by_trial[trial.number]]
-    pairs = _pairs(reports, metric)
+    pairs = _pairs(reports, objective.metric)
     most = min(MOST_EPOCHS, max(FEWEST_EPOCHS, MOST_NUMBERS // max(1, 2 * len(pairs) * len(drawn))))
-    curves = {str(trial.number): _curve(by_trial[trial.number], trial, pairs, metric, most) for trial in drawn}
+    curves = {
+        str(trial.number): _curve(by_trial[trial.number], trial, pairs, objective.metric, most) for trial in drawn
+    }
     return {"metrics": list(pairs), "trials": curves, "drawn": len(drawn), "total": len(with_curves)}
 
 
@@ -58,12 +60,12 @@ def _pairs(reports: Sequence[Report], metric: str) -> dict[str, tuple[str, str]]
     return pairs
 
 
-def drawn_of(trials: Sequence[Trial], direction: str) -> set[int]:
+def drawn_of(trials: Sequence[Trial], objective: Objective) -> set[int]:
     """The numbers of the trials of a search whose curves are drawn."""
     trials = [trial for trial in trials if trial.epochs and trial.confirms is None]
     if len(trials) <= MOST_TRIALS:
         return {trial.number for trial in trials}
-    best = {trial.number for trial in ranked(trials, direction)[:BEST]}
+    best = {trial.number for trial in ranked(trials, objective)[:BEST]}
     others = [trial.number for trial in trials if trial.number not in best]
     room = MOST_TRIALS - len(best)
     return best | {others[len(others) * place // room] for place in range(room)}

@@ -14,6 +14,7 @@ from typing import Any
 from goodfit.search_spaces.parameters import Choice, Fixed, Parameter
 from goodfit.service.diagnosis.confirmation import candidates_of
 from goodfit.service.diagnosis.study import StudyDiagnosis
+from goodfit.service.objective import Objective
 from goodfit.service.records import Params, Report, Study, Trial
 from goodfit.service.report.answer import answer_of, why_no_gap
 from goodfit.service.report.curves import curves_of
@@ -66,7 +67,7 @@ def facts_of(
     """
     searched = [trial for trial in trials if trial.confirms is None]
     found = diagnosis.to_dict()
-    metric, direction = spec.objective.metric, spec.objective.direction
+    metric = spec.objective.metric
     answer = answer_of(study, spec, trials, found)
     return ReportFacts(
         study=_study(study, spec),
@@ -75,7 +76,7 @@ def facts_of(
         confirmation=_confirmation(trials, metric, found),
         space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
         trials=_columns(searched),
-        curves=curves_of(searched, reports, metric, direction),
+        curves=curves_of(searched, reports, Objective.of(spec.objective)),
     )
 
 

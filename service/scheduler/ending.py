@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from goodfit.service.records import FINISHED, Failure, Trial, TrialState, better, ranked, trial_seed
+from goodfit.service.records import FINISHED, Failure, Trial, TrialState, ranked, trial_seed
 from goodfit.service.scheduler.words import Plan
 
 # What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
@@ -24,7 +24,7 @@ def reaches_target(plan: Plan, trial: Trial) -> bool:
         return False
     if trial.state is not TrialState.COMPLETE:
         return False
-    return trial.value == plan.target or better(trial.value, plan.target, plan.direction)
+    return trial.value == plan.target or plan.objective.better(trial.value, plan.target)
 
 
 def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial, int]]:
@@ -38,7 +38,7 @@ def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial
     top, seeds = plan.confirm
     there = {(one.confirms, one.seed) for one in trials if one.state is not TrialState.CANCELLED}
     fresh = [trial_seed(plan.seed, -1 - turn) for turn in range(seeds)]  # of no trial of the search: these count from 0
-    chosen = ranked(trials, plan.direction)[:top]
+    chosen = ranked(trials, plan.objective)[:top]
     return [(trial, seed) for trial in chosen for seed in fresh if (trial.number, seed) not in there]
 
 

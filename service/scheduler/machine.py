@@ -21,7 +21,6 @@ from goodfit.service.records import (
     Trial,
     TrialState,
     Verdict,
-    better,
     trial_seed,
 )
 from goodfit.service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
@@ -136,12 +135,12 @@ class Scheduler:
         trial = self._current(event.trial, event.attempt)
         if trial is None or trial.cut or event.epoch != trial.epochs + 1:
             return []
-        value = event.metrics.get(self.plan.metric)
+        value = event.metrics.get(self.plan.objective.metric)
         changes: dict[str, Any] = {"epochs": event.epoch, "losses": 0}
         if value is not None:
             changes["last_value"] = value
             before = None if self.plan.folds else trial.value
-            if not math.isnan(value) and (before is None or better(value, before, self.plan.direction)):
+            if not math.isnan(value) and (before is None or self.plan.objective.better(value, before)):
                 changes |= {"value": value, "best_epoch": event.epoch}
         trial = self._put(replace(trial, **changes))
         report = Report(trial.number, event.epoch, event.metrics, event.at)

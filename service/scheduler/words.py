@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from goodfit.service.objective import Objective
 from goodfit.service.records import Params, Report, StudyState, Trial, Verdict
 from goodfit.trainers.messages import Ended, Reported
 
@@ -15,8 +16,7 @@ MORE = 2.0  # the share of a trial that ran out of memory with its first
 class Plan:
     """What the scheduler knows of a study file."""
 
-    metric: str
-    direction: str
+    objective: Objective
     epochs: int  # reports that a trial makes
     folds: bool = False  # a report is the mean over the folds so far: the last counts, not the best
     trials: int | None = None  # the budget; None: until the sampler or the time is exhausted

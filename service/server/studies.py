@@ -121,10 +121,9 @@ def study(request: Request, shared: Shared, _: Viewer, name: str) -> Response:
 def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -> Response:
     """The best configurations, the confirmed winner first."""
     found = shared.store.study(name)
-    objective = found.spec["objective"]
     rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k)]
     told: BestTrials = {
-        "study": name, "metric": objective["metric"], "direction": objective["direction"], "best": rows
+        "study": name, "metric": found.objective.metric, "direction": found.objective.direction, "best": rows
     }  # fmt: skip
     return tagged(request, BestTrials, told)
 

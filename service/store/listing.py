@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, null, or_, select
 
+from goodfit.service.objective import MAXIMIZE
 from goodfit.service.ports import Tally
 from goodfit.service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
@@ -76,7 +77,7 @@ def _read(connection: Connection, query: Select[Any], told: Collection[str] | No
 
 def top(connection: Connection, study_id: int, direction: str, k: int) -> list[Trial]:
     """The search's complete trials with the best values, as records.ranked has them."""
-    order = trials.c.value.desc() if direction == "maximize" else trials.c.value
+    order = trials.c.value.desc() if direction == MAXIMIZE else trials.c.value
     query = (
         select(*TRIAL_COLUMNS)
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE, _SEARCHED)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.service.diagnosis.confirmation import best_first
-from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, better
+from goodfit.service.objective import Objective
+from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.readable import json_text, readable
 from goodfit.trainers.worker.mlflow_notes import FILE, read_notes
@@ -67,19 +68,6 @@ class Point:
     @property
     def place(self) -> tuple[str, int]:
         return self.key, self.step
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What the study searches for."""
-
-    metric: str
-    direction: str
-
-    @classmethod
-    def of(cls, study: Study) -> Objective:
-        objective = study.spec["objective"]
-        return cls(objective["metric"], objective["direction"])
 
 
 def identity(study: Study) -> str:
@@ -242,14 +230,14 @@ def more_is_better(name: str, objective: Objective) -> bool:
     A metric of an unknown name counts as an error: less is better.
     """
     if objective.metric.partition("/")[2] == name:
-        return objective.direction == "maximize"
+        return objective.sign < 0
     return not _MORE_IS_BETTER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def best_of(trials: Iterable[Trial], objective: Objective) -> Trial | None:
     """The winner: the confirmed one where there is one, else the complete trial with the best value."""
     everything = sorted(trials, key=lambda trial: trial.number)
-    return next(iter(best_first(everything, objective.metric, objective.direction)), None)
+    return next(iter(best_first(everything, objective)), None)
 
 
 def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
@@ -261,7 +249,7 @@ def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
     """
     finished = sorted((trial for trial in trials if trial.state in FINISHED), key=lambda trial: trial.number)
     points = [point for trial in finished if trial.confirms is None for point in _own_points(trial)]
-    return points + list(_running_points(finished, objective.direction))
+    return points + list(_running_points(finished, objective))
 
 
 def _own_points(trial: Trial) -> Iterator[Point]:
@@ -271,7 +259,7 @@ def _own_points(trial: Trial) -> Iterator[Point]:
             yield Point(key, trial.number, value, at)
 
 
-def _running_points(finished: Sequence[Trial], direction: str) -> Iterator[Point]:
+def _running_points(finished: Sequence[Trial], objective: Objective) -> Iterator[Point]:
     counts: Counter[str] = Counter()
     best = math.nan
     latest = 0.0
@@ -287,8 +275,8 @@ def _running_points(finished: Sequence[Trial], direction: str) -> Iterator[Point
             counts[key] += 1
             yield Point(key, trial.number, counts[key], at)
         value = trial.value
-        if trial.state is TrialState.COMPLETE and value is not None and better(value, best, direction):
-            best = value
+        if trial.state is TrialState.COMPLETE and value is not None:
+            best = objective.best((best, value))
         if not math.isnan(best):
             yield Point("study/best_value", trial.number, best, at)
 

@@ -176,7 +176,7 @@ class Mirror:
                 if files := self._conclude(study):
                     session.study_run.attach(files)
                 session.concluded = study.ended
-            best = content.best_of(session.finished.values(), content.Objective.of(study))
+            best = content.best_of(session.finished.values(), study.objective)
             if study.state is StudyState.DONE and best is not None and best.number != study.champion:
                 uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)
                 self._store.confirm_study_mirrored(study.id, model_uri=uri, champion=best.number)
@@ -249,7 +249,7 @@ class Mirror:
             raise
 
     def _brought_up(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
-        objective = content.Objective.of(study)
+        objective = study.objective
         reports = self._store.reports(study.id, trial.number)
         tags = content.trial_tags(study, trial)
         run = self._run(session, study, trial, tags)
@@ -270,7 +270,7 @@ class Mirror:
             return
         files = {"diagnosis.json": content.diagnosis_json(trial)}
         if reports:
-            objective, title = content.Objective.of(study), f"{study.name}, trial {trial.number}"
+            objective, title = study.objective, f"{study.name}, trial {trial.number}"
             files["learning_curve.svg"] = self._draw(
                 reports, objective.metric, objective.direction, trial.diagnosis, title
             )
@@ -293,7 +293,7 @@ class Mirror:
         return MirroredRun.make(session.client, session.experiment.id, content.trial_name(trial), start, tags)
 
     def _push_study(self, session: _Session, study: Study) -> None:
-        objective = content.Objective.of(study)
+        objective = study.objective
         trials = session.finished.values()
         best = content.best_of(trials, objective)
         session.study_run.log(content.study_points(trials, objective), {}, content.study_tags(study, best))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from goodfit.service.app.answering import enough_for_best, how_it_was_lost
 from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, StudyState, Trial, TrialState, ranked
 
 METRIC = "val/accuracy"
@@ -25,7 +26,7 @@ class Trials:
         self._trials = trials
 
     def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
-        return ranked(self._trials, direction)[:k]
+        return ranked(self._trials, Objective(METRIC, direction))[:k]
 
     def confirming(self, study_id: int) -> list[Trial]:
         again = {trial.confirms for trial in self._trials if trial.confirms is not None}
@@ -56,8 +57,8 @@ def studies(draw: st.DrawFn) -> list[Trial]:
 @settings(max_examples=400)
 @given(studies(), st.integers(1, 15), st.sampled_from(["maximize", "minimize"]))
 def test_the_best_of_some_trials_are_the_best_of_all(trials: list[Trial], k: int, direction: str) -> None:
-    some = enough_for_best(Trials(trials), 1, direction, k)  # type: ignore[arg-type]
-    assert best_first(some, METRIC, direction)[:k] == best_first(trials, METRIC, direction)[:k]
+    some = enough_for_best(Trials(trials), 1, Objective(METRIC, direction), k)  # type: ignore[arg-type]
+    assert best_first(some, Objective(METRIC, direction))[:k] == best_first(trials, Objective(METRIC, direction))[:k]
 
 
 def test_the_store_gives_what_that_needs(tmp_path: Path) -> None:
@@ -67,9 +68,9 @@ def test_the_store_gives_what_that_needs(tmp_path: Path) -> None:
     study = at.store.study("digits")
     everything = at.store.trials(study.id)
     for k in (1, 2, 3, 9):
-        some = enough_for_best(at.store, study.id, "maximize", k)
-        assert [one.number for one in best_first(some, METRIC, "maximize")[:k]] == [
-            one.number for one in best_first(everything, METRIC, "maximize")[:k]
+        some = enough_for_best(at.store, study.id, Objective(METRIC, "maximize"), k)
+        assert [one.number for one in best_first(some, Objective(METRIC, "maximize"))[:k]] == [
+            one.number for one in best_first(everything, Objective(METRIC, "maximize"))[:k]
         ]
 
 

@@ -22,6 +22,7 @@ from goodfit.service.cli import base
 from goodfit.service.cli.live import Live, Plain, Scale
 from goodfit.service.cli.tables import cause, gap_note, trials_csv
 from goodfit.service.errors import GoodfitError
+from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress
 from goodfit.service.records import Report, Trial, TrialState
 from tests import zoo
@@ -114,7 +115,7 @@ def test_a_failure_names_its_log_only_where_there_is_one() -> None:
     ],
 )
 def test_a_gap_that_is_missing_is_explained(metric: str, reported: dict[str, float], told: str) -> None:
-    record = SimpleNamespace(spec={"objective": {"metric": metric}})
+    record = SimpleNamespace(objective=Objective(metric, "minimize"))
     study: Any = SimpleNamespace(record=record, reports=lambda trial: [Report(trial, 1, reported, 0.0)])
     judged = {"trial": 3, "value": 0.5, "gap": None, "verdict": "good_fit", "state": "COMPLETE"}
     assert gap_note(study, judged) == told
@@ -123,7 +124,7 @@ def test_a_gap_that_is_missing_is_explained(metric: str, reported: dict[str, flo
 
 
 def test_a_trial_that_was_not_judged_has_a_gap_later_or_never() -> None:
-    record = SimpleNamespace(spec={"objective": {"metric": "val/loss"}})
+    record = SimpleNamespace(objective=Objective("val/loss", "minimize"))
     study: Any = SimpleNamespace(record=record, reports=lambda trial: [Report(trial, 1, {"train/loss": 0.1}, 0.0)])
     row = {"trial": 3, "value": 0.5, "gap": None, "verdict": None}
     for state in ("RUNNING", "INTERRUPTED", "QUEUED"):

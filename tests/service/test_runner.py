@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goodfit.service.errors import Fenced
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Claim, Sharing
 from goodfit.service.records import StudyState, Trial, TrialState
 from goodfit.service.runner import Limits, Runner
@@ -81,7 +82,7 @@ def test_slots_that_come_late_and_go_are_followed(bench: Bench) -> None:
 
 
 def test_the_time_of_a_trial_begins_when_its_worker_is_there(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=2, trials=1, seed=7), Limits(trial=5.0))
+    bench = Bench(tmp_path, Plan(Objective("val/loss", "minimize"), epochs=2, trials=1, seed=7), Limits(trial=5.0))
     puppet = Puppet(bench.clock)
     work: list[Assignment] = []
 
@@ -158,7 +159,7 @@ def test_a_stop_that_was_asked_for_elsewhere_is_seen(bench: Bench) -> None:
 
 
 def test_the_time_of_a_study_counts_over_all_its_runs(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=6, trials=1000, seed=7), Limits(study=60.0))
+    bench = Bench(tmp_path, Plan(Objective("val/loss", "minimize"), epochs=6, trials=1000, seed=7), Limits(study=60.0))
     puppet = Puppet(bench.clock)
     first = bench.runner(puppet)
     puppet.on_wait = lambda: first.interrupt() if bench.clock.now > 1030 else None
@@ -172,7 +173,7 @@ def test_the_time_of_a_study_counts_over_all_its_runs(tmp_path: Path) -> None:
 
 
 def test_a_trial_past_its_time_fails_as_timeout_and_keeps_its_curve(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=6, trials=2, seed=7), Limits(trial=2.5))
+    bench = Bench(tmp_path, Plan(Objective("val/loss", "minimize"), epochs=6, trials=2, seed=7), Limits(trial=2.5))
     bench.runner(Puppet(bench.clock)).run()
     for trial in bench.trials():
         assert trial.label == "FAILED(timeout)"
@@ -182,7 +183,9 @@ def test_a_trial_past_its_time_fails_as_timeout_and_keeps_its_curve(tmp_path: Pa
 
 
 def test_a_trial_that_does_not_hear_is_killed_after_its_grace(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=1000, trials=2, seed=7), Limits(trial=3.0, grace=5.0))
+    bench = Bench(
+        tmp_path, Plan(Objective("val/loss", "minimize"), epochs=1000, trials=2, seed=7), Limits(trial=3.0, grace=5.0)
+    )
     puppet = Puppet(bench.clock, deaf=True)
     bench.runner(puppet).run()
     assert puppet.killed == [0, 1]
@@ -190,7 +193,7 @@ def test_a_trial_that_does_not_hear_is_killed_after_its_grace(tmp_path: Path) ->
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Plan("val/loss", "minimize", epochs=1000, trials=2, seed=7), Limits(grace=1e6))
+    bench = Bench(tmp_path, Plan(Objective("val/loss", "minimize"), epochs=1000, trials=2, seed=7), Limits(grace=1e6))
     puppet = Puppet(bench.clock, deaf=True)
     runner = bench.runner(puppet)
     puppet.on_wait = lambda: runner.interrupt() if bench.clock.now in (1010.0, 1020.0) else None

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goodfit.service import scheduler as sc
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, StudyState, Trial, TrialState
 from goodfit.trainers.messages import Ended, Outcome, Reported
 from tests.scheduling import PLAN, Desk
@@ -95,7 +96,7 @@ def test_a_word_from_an_older_attempt_is_late():
 
 
 def test_a_pruned_trial_ends_at_the_epoch_of_the_decision():
-    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=3, prune=True))
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 4, trials=3, prune=True))
     desk.report(0, 1, 0.5)
     assert desk.did(sc.Judge) == [sc.Judge(0, 1)]
     desk.tell(sc.Judged(0, 1, True))
@@ -107,13 +108,13 @@ def test_a_pruned_trial_ends_at_the_epoch_of_the_decision():
 
 
 def test_the_last_report_of_a_trial_is_not_judged():
-    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=3, prune=True))
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 4, trials=3, prune=True))
     desk.report(0, 1, 0.5, final=True)
     assert desk.did(sc.Judge) == []
 
 
 def test_with_folds_the_last_mean_counts_and_not_the_best():
-    desk = Desk(sc.Plan("val/loss", "minimize", 3, folds=True, trials=1))
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 3, folds=True, trials=1))
     for fold, mean in enumerate((0.2, 0.4, 0.3), start=1):
         desk.report(0, fold, mean, final=fold == 3)
     curve = ({"val/loss": 0.5}, {"val/loss": 0.3})
@@ -137,7 +138,7 @@ def test_a_lost_trial_is_tried_again_until_its_retries_are_spent():
 
 
 def test_a_lost_trial_that_gets_on_between_its_workers_deaths_is_tried_again_for_as_long_as_it_does():
-    desk = Desk(sc.Plan("val/loss", "minimize", 9, trials=1))
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 9, trials=1))
     for attempt in range(1, 7):
         desk.report(0, attempt, 1 / attempt, attempt=attempt)
         desk.end(0, Outcome.LOST, attempt=attempt)
@@ -217,7 +218,7 @@ def test_a_full_disk_while_the_study_ends_cancels_and_leaves_nothing_in_the_queu
 
 
 def test_files_that_are_away_again_and_again_interrupt_the_study_and_fail_no_trial():
-    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=9, retries=2))
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 4, trials=9, retries=2))
     for attempt in (1, 2):
         desk.end(0, Outcome.AWAY, attempt, message="Input/output error")
         assert desk.trial(0).state is TrialState.RUNNING
@@ -234,7 +235,7 @@ def test_what_a_user_should_know_of_a_trial_is_kept_with_it():
 
 
 def test_reaching_the_target_ends_the_study():
-    desk = Desk(sc.Plan("val/loss", "minimize", 4, trials=9, target=0.2), slots=2)
+    desk = Desk(sc.Plan(Objective("val/loss", "minimize"), 4, trials=9, target=0.2), slots=2)
     desk.report(0, 1, 0.2, final=True)
     desk.end(0)
     desk.end(1, Outcome.STOPPED)
@@ -364,7 +365,7 @@ OUTCOMES = st.sampled_from(
     reason=st.sampled_from([None, *sc.Reason]),
 )
 def test_whatever_workers_say_no_budget_is_passed_and_no_trial_ends_twice(slots, budget, points, words, reason):
-    plan = sc.Plan("val/loss", "minimize", 3, trials=budget, prune=True)
+    plan = sc.Plan(Objective("val/loss", "minimize"), 3, trials=budget, prune=True)
     desk = Desk(plan, slots=slots, points=points)
     for word, pick in words:
         running = desk.scheduler.running

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.tracker import content
-from goodfit.service.tracker.content import Objective, Point, safe_name
+from goodfit.service.tracker.content import Point, safe_name
 
 ACCURACY = Objective("val/accuracy", "maximize")
 STUDY = Study("digits", {"objective": {"metric": "val/accuracy", "direction": "maximize"}}, "abc", 1000.0)

@@ -16,9 +16,10 @@ from scipy import special
 
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, same
 from goodfit.search_spaces.space import Space
-from goodfit.service.diagnosis.curve import Floats, orientation
+from goodfit.service.diagnosis.curve import Floats
 from goodfit.service.diagnosis.health.finding import Edit
 from goodfit.service.diagnosis.statistics import ranks
+from goodfit.service.objective import sign_of
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
@@ -131,7 +132,7 @@ class Table:
     @classmethod
     def of(cls, trials: Sequence[Trial], reports: Iterable[Report], space: Space, facts: Facts) -> Table:
         """The table of a study's records."""
-        sign = orientation(facts.direction)
+        sign = sign_of(facts.direction)
         searched = (trial for trial in trials if trial.state in ENDED and trial.confirms is None)
         ended = tuple(sorted(searched, key=lambda trial: trial.number))
         loss = np.array([_score(trial) * sign for trial in ended], dtype=float)

@@ -23,6 +23,7 @@ from goodfit.service.diagnosis.optimism import (
 )
 from goodfit.service.diagnosis.study import diagnose_study
 from goodfit.service.errors import InputError
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 from tests.service.diagnosis.made_studies import FACTS, make_study
 
@@ -207,12 +208,12 @@ def test_the_smaller_of_equal_models_wins_however_long_it_took() -> None:
         for seed in (0, 1)
     ]
     scored = [replace(trial, test={"loss": 0.5 + 0.1 * trial.seed + 0.001 * trial.confirms}) for trial in again]
-    choice = winner_of([*search, *scored], "val/loss", "minimize")
+    choice = winner_of([*search, *scored], Objective("val/loss", "minimize"))
     assert choice is not None
     assert choice.trial == 1
     assert "cheapest" in choice.reason
     unknown = [replace(trial, size=None) for trial in scored]
-    assert (other := winner_of([*search, *unknown], "val/loss", "minimize")) is not None
+    assert (other := winner_of([*search, *unknown], Objective("val/loss", "minimize"))) is not None
     assert other.trial == 0
 
 
