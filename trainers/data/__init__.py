@@ -19,7 +19,7 @@ from goodfit.trainers.data.datasets.tables import DATASETS, Dataset, is_path
 from goodfit.trainers.data.facts import Data, Facts, Split, test_rows
 from goodfit.trainers.data.kinds.arrays import ArrayKind
 from goodfit.trainers.data.kinds.kind import Kind, Loaded
-from goodfit.trainers.data.kinds.registry import kind_of, load_kind
+from goodfit.trainers.data.kinds.registry import faults_told, kind_of, load_kind
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import forget
 from goodfit.trainers.errors import DataProblem
@@ -62,8 +62,9 @@ def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
     """As look, with notes on what reading the data alters, or what may be meant otherwise."""
     kept = replace(spec, keep=True)
     try:
-        data = look(kept)
-        return data, kind_of(kept).notes(kept, data)
+        data, kind = look(kept), kind_of(kept)
+        with faults_told(kind, f"{spec.source}: the notes of kind {kind.name} cannot be made"):
+            return data, kind.notes(kept, data)
     finally:
         forget()
 
@@ -98,7 +99,9 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
     spec = replace(spec, validation_seed=None, keep=True)  # it is read once, for its splits and for its report
     try:
         kind = kind_of(spec)
-        return kind.report(spec, _loaded_or_problem(_unscaled(spec)))
+        loaded = _loaded_or_problem(_unscaled(spec))
+        with faults_told(kind, f"{spec.source}: the report of kind {kind.name} cannot be made"):
+            return kind.report(spec, loaded)
     finally:
         forget()
 

@@ -103,6 +103,17 @@ def test_no_path_leads_outside(at: Place, source: str, tmp_path: Path) -> None:
     assert other.status_code == 422
 
 
+@pytest.mark.parametrize("source", ["iris", "../outside.csv", "/etc/passwd"])
+def test_the_source_of_an_added_kind_lies_under_a_root_whatever_its_name(
+    at: Place, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodfit.service.spec.data.added", lambda group: ("clouds",))
+    data = {"source": source, "kind": "clouds"}
+    answer = at.http(role="submitter").post("/v1/studies", json=body(data=data))
+    assert answer.status_code == 422, answer.text
+    assert f"there is no '{source}' under this server's data roots" in answer.text
+
+
 def test_without_roots_there_are_no_paths(tmp_path: Path, roots: Path) -> None:
     answer = place(tmp_path).http().post("/v1/studies", json=body(**TABLE))
     assert answer.status_code == 422

@@ -43,13 +43,27 @@ class Point:
         return self.loaded
 
 
+class Faulty(Clouds):
+    def report(self, spec: DataSpec, loaded: Any) -> dict[str, Any]:
+        raise KeyError("colour")
+
+    def notes(self, spec: DataSpec, data: Any) -> list[str]:
+        raise KeyError("shape")
+
+
 def fails() -> None:
     raise ImportError("no module clouds")
 
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    points = [Point("clouds", Clouds), Point("fails", fails), Point("other", dict), Point("series", fails)]
+    points = [
+        Point("clouds", Clouds),
+        Point("faulty", Faulty),
+        Point("fails", fails),
+        Point("other", dict),
+        Point("series", fails),
+    ]
     monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "goodfit.data_kinds" else [])
     registry._added.cache_clear()
     yield
@@ -120,6 +134,13 @@ def test_what_is_wrong_with_it_is_said(spec: DataSpec, said: str) -> None:
         load(spec)
 
 
+def test_a_fault_of_the_package_in_a_report_is_told_with_its_type() -> None:
+    with pytest.raises(DataProblem, match="sky: the report of kind faulty cannot be made: KeyError: 'colour'"):
+        data_report(DataSpec("sky", kind="faulty"))
+    with pytest.raises(DataProblem, match="sky: the notes of kind faulty cannot be made: KeyError: 'shape'"):
+        look_closely(DataSpec("sky", kind="faulty"))
+
+
 def test_a_built_in_kind_is_not_replaced() -> None:
     assert load(DataSpec("eeg", kind="series")).kind == "series"
 
@@ -129,5 +150,5 @@ def test_data_that_are_no_file_are_the_same_as_long_as_their_source_is(tmp_path:
     assert fingerprint(clouds("iris")) != fingerprint(DataSpec("iris"))
     (tmp_path / "a.json").write_text("1")
     before = fingerprint(clouds(str(tmp_path)))
-    (tmp_path / "a.json").write_text("2")
+    (tmp_path / "a.json").write_text("22")  # of another size: two writes may have one time
     assert fingerprint(clouds(str(tmp_path))) != before

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 
 from goodfit.trainers.data.datasets.tables import is_path
@@ -53,14 +54,21 @@ def load_kind(spec: DataSpec) -> Loaded:
         return kind.load(spec)
     others = [name for name in _FIELDS if name not in (*_ALWAYS, *kind.keys)]
     refuse(spec, others, f": {{key}} does not go with {kind.name} data; leave it out")
-    try:
+    with faults_told(kind, f"{spec.source} cannot be loaded as {kind.name} data"):
         return kind.load(spec)
+
+
+@contextlib.contextmanager
+def faults_told(kind: Kind, what: str) -> Iterator[None]:
+    """Raise a DataProblem in the place of any exception of a kind that a package adds; one of ours is a bug of ours."""
+    try:
+        yield
     except (DataProblem, MemoryError):
         raise
-    except Exception as error:  # of an installed package
-        raise DataProblem(
-            f"{spec.source} cannot be loaded as {kind.name} data: {type(error).__name__}: {error}"
-        ) from error
+    except Exception as error:
+        if kind.name in KINDS:
+            raise
+        raise DataProblem(f"{what}: {type(error).__name__}: {error}") from error
 
 
 @functools.lru_cache
