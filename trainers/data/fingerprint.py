@@ -51,7 +51,8 @@ def fingerprint(spec: DataSpec) -> Fingerprint | None:
         return Fingerprint(_hashed(f"built in: {spec.source} {BUILTIN_VERSION}".encode()))
     places = [Path(spec.source), *([Path(spec.augment.synonyms)] if spec.augment.synonyms else [])]
     try:
-        found = tuple(one for place in places for one in _stated(place))
+        suffixes = ("",) if spec.is_added else SUFFIXES  # what an added kind reads is not known here
+        found = tuple(one for place in places for one in _stated(place, suffixes))
         return _fingerprint(found)
     except OSError:
         return None
@@ -60,15 +61,15 @@ def fingerprint(spec: DataSpec) -> Fingerprint | None:
 _Stated = tuple[str, Path, int, int, int]  # name, path, size, when it was written, its number on the disk
 
 
-def _stated(place: Path) -> list[_Stated]:
-    """The files of a source, by name; of a folder its images: what else lies there is not trained on."""
+def _stated(place: Path, suffixes: tuple[str, ...]) -> list[_Stated]:
+    """The files of a source, by name; of a folder those that are trained on, by the ends of their names."""
     if not place.is_dir():
         return [_stat(place.name, place)]
     found = []
     for folder, folders, files in os.walk(place, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in files:
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+            if not name.startswith(".") and name.lower().endswith(suffixes):
                 path = Path(folder, name)
                 found.append(_stat(path.relative_to(place.parent).as_posix(), path))
     return sorted(found)
