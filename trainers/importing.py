@@ -126,6 +126,16 @@ def use_folders(folders: Sequence[str]) -> None:
     importlib.invalidate_caches()
 
 
+def leave_source_tree() -> None:
+    """Where Goodfit runs from its source, have nothing else of that folder found: a study's package may be `service`.
+
+    For processes that import the code of studies on behalf of a service.
+    """
+    own = Path(__file__).parents[2]
+    if (own / "pyproject.toml").is_file():
+        sys.path[:] = [place for place in sys.path if place != str(own)]
+
+
 def _folder(module: ModuleType, name: str) -> str | None:
     """The folder that a module was found in by its name; None where it was not found so."""
     file = str(getattr(module, "__file__", None) or "")

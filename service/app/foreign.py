@@ -12,12 +12,13 @@ from typing import Any
 
 from goodfit.service import errors
 from goodfit.service.app.submission import Rules, Submission, read_submission
-from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.importing import leave_source_tree, use_packages_of
 
 
 def main(folder: Path) -> None:
     """Read, check, answer."""
     use_packages_of("the server's workers")
+    leave_source_tree()
     question = json.loads((folder / "question.json").read_text(encoding="utf-8"))
     rules = Rules(tuple(Path(root) for root in question["roots"]), allow_code=True)
     answer: dict[str, Any]

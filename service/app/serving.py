@@ -25,7 +25,7 @@ from goodfit.service.runner import RENEWALS
 from goodfit.service.settings import Settings, is_dead, make_folder, owner
 from goodfit.service.spec import StudySpec
 from goodfit.trainers.environment import SERVICE, take
-from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.importing import leave_source_tree, use_packages_of
 from goodfit.trainers.readable import readable
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
     How it ends stands in the store; what went wrong on the way, in the runner's log.
     """
     take(os.environ, SERVICE)  # before anything of the study is imported
+    leave_source_tree()
     use_packages_of("the workers")
     say = _log_of(settings, study)
     with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:

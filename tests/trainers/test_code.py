@@ -11,7 +11,7 @@ import pytest
 
 from goodfit.testing.attempts import Line, assign
 from goodfit.trainers.code import Code, find_code, imports_relatively, placed
-from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.importing import leave_source_tree, use_packages_of
 from goodfit.trainers.messages import Outcome, Pack
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.worker.worker import Setup, Worker
@@ -321,3 +321,10 @@ def test_whose_packages_are_said_to_lack_is_said_once(here: Path) -> None:
     use_packages_of("the server's workers")
     with pytest.raises(Exception, match="which the server's workers lack, and no module of that name came with"):
         resolve(f"{here}/x.py:train")
+
+
+def test_for_a_service_nothing_beside_goodfits_own_source_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = str(Path(__file__).parents[2])
+    monkeypatch.setattr(sys, "path", ["/srv/others", root, "/srv/more"])
+    leave_source_tree()
+    assert sys.path == ["/srv/others", "/srv/more"]

@@ -29,7 +29,7 @@ from goodfit.trainers.code import Code, moved, placed
 from goodfit.trainers.environment import PRIVATE, take
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.files import make_folder, until_there
-from goodfit.trainers.importing import use_packages_of
+from goodfit.trainers.importing import leave_source_tree, use_packages_of
 from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.trial import Channel
@@ -157,6 +157,7 @@ class Worker:
             use_keys(setup.keys)
         limit(setup.threads, setup.gpus)
         if setup.elsewhere:
+            leave_source_tree()
             use_packages_of("the workers")
         if setup.code is not None:
             self._lay_down(setup.code, setup.paths)
