@@ -18,7 +18,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goodfit.service.app.answering import Best, best_of, how_it_failed, how_it_was_lost, live_state
+    from goodfit.service.app.answering import (
+        Best,
+        best_of,
+        how_it_failed,
+        how_it_was_lost,
+        live_state,
+        planned_trials,
+    )
     from goodfit.service.app.checking import Checked, check
     from goodfit.service.app.diagnosing import diagnose_of
     from goodfit.service.app.logs import LogPiece, log_place, read_log
@@ -36,7 +43,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.watching import Watcher
 
 _PLACES = {
-    "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state"],
+    "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state", "planned_trials"],
     "checking": ["Checked", "check"],
     "diagnosing": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
@@ -92,6 +99,7 @@ __all__ = [
     "open_access",
     "open_checkpoint",
     "open_home",
+    "planned_trials",
     "queue_study",
     "read_log",
     "remove_study",

@@ -130,6 +130,26 @@ def how_it_was_lost(store: Store, study: Study, now: float) -> str | None:
     )
 
 
+def planned_trials(spec: Mapping[str, Any]) -> int | None:
+    """How many trials a spec's search has at most: its budget, or all configurations that there are; None: any number.
+
+    As StudySpec.planned_trials, without what it takes to validate a spec: a listing has many of them.
+    """
+    from goodfit.search_spaces.parse import from_list
+
+    limits = [(spec.get("budget") or {}).get("trials")]
+    search = spec.get("search") or {}
+    try:
+        space = from_list(spec.get("space"))
+        if search.get("method") == "grid":
+            limits.append(space.grid_size())
+        elif not search.get("repeats"):
+            limits.append(space.cardinality())
+    except ValueError:  # another version's
+        pass
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def how_it_failed(study: Study, states: Mapping[str, int], hint: Callable[[str], str]) -> str:
     """That a study failed, why, and how to go on with it.
 

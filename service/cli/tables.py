@@ -41,7 +41,7 @@ def study_rows(studies: Studies, state: str | None = None, submitter: str | None
             "study": study.name,
             "state": str(listed.state),
             "trials": dict(listed.tally.states),
-            "budget": (study.spec.get("budget") or {}).get("trials"),
+            "budget": listed.planned,
             "trainer": study.spec.get("trainer"),
             "created": iso(study.created),
             "seconds": round(study.seconds, 1),

@@ -69,13 +69,14 @@ class LocalSource:
         found = self.store.page_of_studies(states=states, submitter=submitter, limit=limit, offset=offset)
         counts = self.store.counts([study.id for study in found]) if found else {}
         now = self._clock()
-        return [
-            Listed(study, app.live_state(self.store, study, now), Tally(counts.get(study.id, {}))) for study in found
-        ]
+        return [self._listed(study, now, Tally(counts.get(study.id, {}))) for study in found]
 
     def study(self, name: str) -> Listed:
         study = self.store.study(name)
-        return Listed(study, app.live_state(self.store, study, self._clock()), self.store.tally(study.id))
+        return self._listed(study, self._clock(), self.store.tally(study.id))
+
+    def _listed(self, study: Study, now: float, tally: Tally) -> Listed:
+        return Listed(study, app.live_state(self.store, study, now), tally, app.planned_trials(study.spec))
 
     def trials(
         self,

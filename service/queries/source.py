@@ -27,6 +27,7 @@ class Listed:
     study: Study
     state: StudyState  # as it is now: RUNNING only while somebody runs it
     tally: Tally = field(default_factory=Tally)  # in a listing of many: without verdicts
+    planned: int | None = None  # how many trials its search has at most; None: as many as the time allows
 
 
 class Source(Protocol):

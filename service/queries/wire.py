@@ -36,7 +36,7 @@ def received(kind: type[T], found: Json) -> T:
 def listed(found: Json) -> Listed:
     """A study that the server lists: its `state` is as it is now, `recorded_state` as the store has it."""
     study = received(Study, {**found, "state": found["recorded_state"]})
-    return Listed(study, StudyState(found["state"]), Tally(found["trials"], found["verdicts"]))
+    return Listed(study, StudyState(found["state"]), Tally(found["trials"], found["verdicts"]), found.get("planned"))
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

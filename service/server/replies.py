@@ -24,18 +24,25 @@ _SHOWN = ("trainer", "objective", "budget")  # of a spec, in a listing: the rest
 @with_config(_ALWAYS_THERE)
 @dataclass(frozen=True, slots=True)
 class StudyRecord(Study):
-    """A study; `state` is as it is now, `recorded_state` as the store has it."""
+    """A study; `state` is as it is now, `recorded_state` as the store has it, `planned` the most trials it can have."""
 
     recorded_state: StudyState = StudyState.QUEUED
     trials: Mapping[str, int] = dataclasses.field(default_factory=dict)
     verdicts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    planned: int | None = None
 
     @classmethod
     def of(cls, listed: Listed) -> StudyRecord:
         """A study as it is listed."""
         study = {**_fields(listed.study), "state": listed.state}
         tally = listed.tally
-        return cls(**study, recorded_state=listed.study.state, trials=tally.states, verdicts=tally.verdicts)
+        return cls(
+            **study,
+            recorded_state=listed.study.state,
+            trials=tally.states,
+            verdicts=tally.verdicts,
+            planned=listed.planned,
+        )
 
     @classmethod
     def in_brief(cls, listed: Listed) -> StudyRecord:

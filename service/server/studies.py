@@ -92,7 +92,7 @@ def _submitted(shared: State, token: Token, given: NewStudy) -> Response:
         priority=given.priority,
         files=given.files,
     )
-    return reply(StudyRecord, StudyRecord.of(Listed(study, study.state)), 201)
+    return reply(StudyRecord, StudyRecord.of(shared.source.study(study.name)), 201)
 
 
 @router.get("", response_model=StudyPage, summary="List studies")

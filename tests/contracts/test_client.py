@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from goodfit.service.cli.tables import study_rows
 from goodfit.service.client import Studies
 from goodfit.service.errors import (
     ClusterLost,
@@ -408,6 +409,22 @@ def test_studies_are_listed_by_state_and_submitter(
     assert {listed.study.name for listed in studies.listed(submitter="bob")} == {"more-0", "more-1", "more-2"}
     counts = {listed.study.name: dict(listed.tally.states) for listed in studies.listed()}
     assert counts["digits"] == {"COMPLETE": 3, "PRUNED": 1, "FAILED(nan)": 1, "FAILED(error)": 1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_finite_space_a_study_is_to_try_all_and_no_more(kind: str, at: Place) -> None:
+    spec = {**VALUES, "space": {"learning_rate": [0.1, 0.01, 0.001], "batch_size": [16, 32]}, "budget": {"trials": 20}}
+    studies = of(kind, at)
+    for name, search in (
+        ("grid", {"method": "grid"}),
+        ("all", {"method": "random"}),
+        ("again", {"method": "random", "repeats": True}),
+    ):
+        studies.submit({**spec, "name": name, "search": search})
+    found = {listed.study.name: listed.planned for listed in studies.listed()}
+    assert found == {"digits": 8, "grid": 6, "all": 6, "again": 20}
+    assert {row["study"]: row["budget"] for row in study_rows(studies)} == found
+    assert {study: studies[study].spec.planned_trials() for study in found} == found
 
 
 def test_two_submissions_of_one_name_at_once_make_one_study(studies: Studies) -> None:
