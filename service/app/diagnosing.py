@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from goodfit.service.app.opening import spec_of
 from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
 from goodfit.service.settings import Settings
 
+READ = ("baseline",)  # of the trials' diagnoses
 PLACES = 8  # trials whose folders are looked into
 PAGE = 200  # trials whose curves are read at once
 FOLDED = ("table", "image", "text", "pairs")  # kinds of data whose rows stand for themselves
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 
 def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosis:
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
+    trials = store.trials(study.id, told=READ)
+    return diagnosis_of(settings, study, trials, curves_of(store, study, trials))
+
+
+def diagnosis_of(
+    settings: Settings, study: Study, everything: Sequence[Trial], reports: Iterable[Report]
+) -> StudyDiagnosis:
+    """The same from what was read already.
+
+    Args:
+        settings: the home.
+        study: the record.
+        everything: its trials with at least READ of their diagnoses, confirmations among them.
+        reports: their curves, passed through once.
+    """
     from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
     from goodfit.service.diagnosis.health.inputs import mixed_inputs
     from goodfit.service.diagnosis.health.reopened import searched_after_test
@@ -36,12 +52,11 @@ def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosi
 
     spec = spec_of(study)
     objective = study.objective
-    everything = store.trials(study.id, told=("baseline",))
     searched = [trial for trial in everything if trial.confirms is None]
     confirmed = candidates_of(everything, objective.metric) if winner_of(everything, objective) else []
     found = diagnose_study(
         searched,
-        curves_of(store, study, everything),
+        reports,
         spec.space,
         _facts(settings, study, spec, searched, seed_noise(confirmed)),
         importances={

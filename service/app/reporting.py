@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from goodfit.service.app.diagnosing import curves_of, diagnose_of
+from goodfit.service.app.diagnosing import READ, curves_of, diagnosis_of
 from goodfit.service.app.opening import spec_of
-from goodfit.service.records import Study
+from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,8 +27,15 @@ def report_of(settings: Settings, store: Store, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
     from goodfit.service.report import TOLD, drawn_of, facts_of, report_html
 
-    found = diagnose_of(settings, store, study)
-    trials = store.trials(study.id, told=TOLD)
-    drawn = drawn_of(trials, study.objective)
-    reports = [report for report in curves_of(store, study, trials) if report.trial in drawn]
-    return report_html(facts_of(study, spec_of(study), trials, reports, found))
+    trials = store.trials(study.id, told=(*READ, *TOLD))
+    drawn, kept = drawn_of(trials, study.objective), list[Report]()
+
+    def reports() -> Iterator[Report]:
+        """All curves, of which those that are drawn are kept: reading them is most of what a report costs."""
+        for report in curves_of(store, study, trials):
+            if report.trial in drawn:
+                kept.append(report)
+            yield report
+
+    found = diagnosis_of(settings, study, trials, reports())
+    return report_html(facts_of(study, spec_of(study), trials, kept, found))

@@ -18,7 +18,6 @@ from goodfit.service import app
 from goodfit.service.app.answering import Best
 from goodfit.service.errors import GoodfitError
 from goodfit.service.json_values import Values, plain
-from goodfit.service.queries.source import Listed
 from goodfit.service.records import Study, StudyState, Token, Trial
 from goodfit.service.server.admission import Submitter, Viewer, bearer, check_owner
 from goodfit.service.server.answers import JsonAnswer, reply, tagged
