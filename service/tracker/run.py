@@ -30,6 +30,7 @@ class MirroredRun:
         self.id: str = info.run_id
         self._client = client
         self._folder = _folder_of(info.artifact_uri)
+        self._place: str = info.artifact_uri
         self._tags = dict(tags)
         self._params: set[str] = set()
         self._places: set[tuple[str, int]] = set()
@@ -83,9 +84,13 @@ class MirroredRun:
         if self._folder is not None:
             _write(self._folder, files)
             return
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
         with TemporaryDirectory(prefix="goodfit-") as folder:
             _write(Path(folder), files)
-            self._client.log_artifacts(self.id, folder)
+            # MLflow's client would first ask the server where they go, which is known.
+            place = get_artifact_repository(self._place, tracking_uri=self._client.tracking_uri)
+            place.log_artifacts(folder)  # type: ignore[no-untyped-call]
 
     def attach_folder(self, folder: Path) -> None:
         """Keep a folder's files as artifacts, under its name; those of the same name are replaced."""

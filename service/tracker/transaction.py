@@ -13,6 +13,11 @@ from typing import Any, NoReturn
 from goodfit.service.errors import GoodfitError, TrackingError
 
 
+def is_server(tracking_uri: str) -> bool:
+    """Whether MLflow is reached over HTTP."""
+    return tracking_uri.startswith(("http://", "https://"))
+
+
 @contextlib.contextmanager
 def one_transaction(tracking_uri: str) -> Iterator[None]:
     """All that is written meanwhile is there afterwards, or nothing of it; on an HTTP server each call is its own.
