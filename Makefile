@@ -89,7 +89,7 @@ stack-status: $(READY)  ## Say which parts are up, where they answer, and what a
 
 clean:  ## Take out what the other targets made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
-	find service trainers search_spaces deploy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find goodfit service trainers search_spaces deploy tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup: $(READY)
 

@@ -77,7 +77,7 @@ class Recorder:
         """Ask for the next trial; all samplers must answer alike."""
         number = len(self.trials)
         answers = [sampler.ask(number) for sampler in self.samplers]
-        assert all(answer == answers[0] for answer in answers)
+        assert all(answer == answers[0] for answer in answers), f"trial {number} is proposed in two ways: {answers}"
         if answers[0] is not None:
             self.trials[number] = Trial(number, answers[0], seed=number, state=TrialState.RUNNING)
         return answers[0]
@@ -89,7 +89,7 @@ class Recorder:
         for sampler in self.samplers:
             sampler.report(number, epoch, value)
         judgements = [sampler.should_prune(number) for sampler in self.samplers for _ in range(2)]
-        assert all(judgement == judgements[0] for judgement in judgements)
+        assert all(judgement == judgements[0] for judgement in judgements), f"trial {number} is judged in two ways"
         improved = trial.value is None or Objective(METRIC, self.direction).better(value, trial.value)
         best: dict[str, Any] = {"value": value, "best_epoch": epoch} if improved and value == value else {}
         self.trials[number] = replace(trial, epochs=epoch, last_value=value, **best)

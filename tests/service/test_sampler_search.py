@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from goodfit.search_spaces.scalars import same
 from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
+from goodfit.service.errors import InputError
+from goodfit.service.ports import Tried
 from goodfit.service.records import Report, Trial, TrialState
 from goodfit.testing.recorder import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
 
@@ -268,3 +271,23 @@ def test_reports_may_come_in_any_order_in_a_rebuild() -> None:
     sampler.rebuild(trials, reports)
     sampler.report(0, 3, 0.1)
     assert not sampler.should_prune(0)
+
+
+class Proposes:
+    """A search method that returns the same each time."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def propose(self, number: int, tried: Sequence[Tried]) -> dict[str, Any]:
+        return self.params
+
+
+def test_a_search_method_may_name_fixed_parameters_with_their_values_alone() -> None:
+    named = {"batch_size": 64, "optimizer": "adam", "clip": 1.0}
+    proposed = a_sampler(CONDITIONAL, "added", search=Proposes(named)).ask(0)
+    assert proposed is not None
+    assert {name: proposed[name] for name in named} == named
+    for strange in ({"batch_size": 32}, {"batch": 64}, {"optimizer": "adamw"}):
+        with pytest.raises(InputError, match=f"method added proposes {next(iter(strange))}: .*not in the space"):
+            a_sampler(CONDITIONAL, "added", search=Proposes(named | strange)).ask(0)
