@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.api import served
 from goodfit.service import app
 from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.objective import Objective
 from goodfit.service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
@@ -89,7 +90,7 @@ def trial(number: int, draw: random.Random) -> tuple[Trial, list[Report]]:
     found = Trial(number, params, number, state, attempts=1, epochs=epochs, started=1000.0 * number)
     if state is TrialState.FAILED:
         return replace(found, failure=Failure.ERROR, message="ValueError: no", ended=1000.0 * number + 9), curve
-    told = diagnose_trial(curve, "val/accuracy", "maximize", reachable=0.97, params=params)
+    told = diagnose_trial(curve, Objective("val/accuracy", "maximize"), reachable=0.97, params=params)
     best = max(curve, key=lambda report: report.metrics["val/accuracy"])
     return replace(
         found,

@@ -53,8 +53,7 @@ class Made:
     def diagnosis(self, metric: str, direction: str) -> Diagnosis:
         return diagnose_trial(
             self.curve,
-            metric,
-            direction,
+            Objective(metric, direction),
             reachable=self.reachable.get(metric),
             baselines=self.baselines,
             params=self.params,

@@ -32,6 +32,7 @@ from benchmarks.curves import main as constructed
 from goodfit.service.diagnosis import diagnose, verdict
 from goodfit.service.diagnosis.picture import learning_curve_svg
 from goodfit.service.diagnosis.trial import diagnose_trial
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Verdict
 
 Flags = NDArray[np.bool_]
@@ -104,11 +105,11 @@ def _costs(epochs: int) -> dict[str, float]:
         Report(0, epoch + 1, {"train/loss": value, "val/loss": value, "train/acc": -value, "val/acc": -value}, 0.0)
         for epoch, value in enumerate(loss)
     ]
-    found = diagnose_trial(reports, "val/acc", "maximize")
+    found = diagnose_trial(reports, Objective("val/acc", "maximize"))
     return {
         "diagnose": _milliseconds(lambda: diagnose(loss, loss)),
-        "diagnose_trial": _milliseconds(lambda: diagnose_trial(reports, "val/acc", "maximize")),
-        "picture": _milliseconds(lambda: learning_curve_svg(reports, "val/acc", "maximize", found, "speed")),
+        "diagnose_trial": _milliseconds(lambda: diagnose_trial(reports, Objective("val/acc", "maximize"))),
+        "picture": _milliseconds(lambda: learning_curve_svg(reports, Objective("val/acc", "maximize"), found, "speed")),
     }
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from goodfit.service import app
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.diagnosis.picture import learning_curve_svg
+from goodfit.service.objective import Objective
 from goodfit.service.records import Batch, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings
 from goodfit.service.tracker import Mirror
@@ -49,7 +50,7 @@ def fill(settings: Settings, trials: int = TRIALS) -> Study:
             for epoch in range(1, EPOCHS + 1)
         ]
         params = {f"p{index}": number / (index + 1) for index in range(8)}
-        told = diagnose_trial(curve, "val/loss", "minimize", reachable=0.1, params=params)
+        told = diagnose_trial(curve, Objective("val/loss", "minimize"), reachable=0.1, params=params)
         value = curve[-1].metrics["val/loss"]
         batch.trials[number] = Trial(
             number, params, number, TrialState.COMPLETE, attempts=1, epochs=EPOCHS, value=value, best_epoch=EPOCHS,

@@ -12,6 +12,7 @@ from typing import Any
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.app import open_home
+from goodfit.service.objective import Objective
 from goodfit.service.records import Batch, Report, Study, Trial, TrialState
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.settings import Settings
@@ -49,8 +50,7 @@ def main() -> None:
             try_defaults=False,
             defaults={},
             pruning=Median(),
-            metric="val/loss",
-            direction="minimize",
+            objective=Objective("val/loss", "minimize"),
             epochs=EPOCHS,
         )
         sampler.rebuild(trials, reports)

@@ -147,8 +147,7 @@ def simulate(
         try_defaults=False,
         defaults={},
         pruning=pruning or Median("none"),
-        metric="val/loss",
-        direction="minimize",
+        objective=Objective("val/loss", "minimize"),
         epochs=EPOCHS,
     )
     runner = Runner(

@@ -252,8 +252,7 @@ class Runner:
         """What a curve says, held against the best trial so far and a trivial model."""
         return diagnose_trial(
             curve,
-            self._plan.objective.metric,
-            self._plan.objective.direction,
+            self._plan.objective,
             reachable=self._best.value if self._best is not None else None,
             baselines=baselines,
             params=trial.params,

@@ -14,6 +14,7 @@ from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise
 from goodfit.service.diagnosis.health import Facts
 from goodfit.service.diagnosis.study import diagnose_study
 from goodfit.service.diagnosis.trial import diagnose_trial
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.report import ReportFacts, facts_of
 from goodfit.service.spec import StudySpec
@@ -150,7 +151,7 @@ def _trained(
     reports = [
         Report(number, epoch, dict(zip(names, values, strict=True)), 0.0) for epoch, values in enumerate(columns, 1)
     ]
-    told = diagnose_trial(reports, METRIC, DIRECTION, reachable=0.95, baselines={METRIC: 0.1}, params=params)
+    told = diagnose_trial(reports, Objective(METRIC, DIRECTION), reachable=0.95, baselines={METRIC: 0.1}, params=params)
     best = int(np.argmax(validation))
     state = TrialState.FAILED if broken else TrialState.PRUNED if pruned else TrialState.COMPLETE
     trial = Trial(

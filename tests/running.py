@@ -162,8 +162,7 @@ class Bench:
             try_defaults=False,
             defaults={},
             pruning=self.pruning,
-            metric="val/loss",
-            direction="minimize",
+            objective=Objective("val/loss", "minimize"),
             epochs=self.plan.epochs,
         )
         return Runner(

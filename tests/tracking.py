@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial
 from goodfit.service.tracker import Mirror, ModelExport
 from goodfit.service.tracker.database import make_sqlite
@@ -37,8 +38,8 @@ def new_mlflow(folder: Path) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def draw(reports: Sequence[Report], metric: str, direction: str, diagnosis: Any, title: str) -> str:
-    return f"<svg><title>{title}: {metric}, {direction}, {len(reports)} epochs</title></svg>"
+def draw(reports: Sequence[Report], objective: Objective, diagnosis: Any, title: str) -> str:
+    return f"<svg><title>{title}: {objective.metric}, {objective.direction}, {len(reports)} epochs</title></svg>"
 
 
 def export_doubler(trial: Trial, folder: Path) -> ModelExport:

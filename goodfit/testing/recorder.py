@@ -44,6 +44,8 @@ def a_sampler(
     method: str = "random",
     pruning: str = "none",
     options: Mapping[str, Any] | None = None,
+    *,
+    direction: str = "minimize",
     **more: Any,
 ) -> OptunaSampler:
     """Goodfit's own sampler of a small study."""
@@ -52,8 +54,7 @@ def a_sampler(
         "seed": 7,
         "try_defaults": False,
         "defaults": {},
-        "metric": METRIC,
-        "direction": "minimize",
+        "objective": Objective(METRIC, direction),
         "epochs": EPOCHS,
         "repeats": True,  # of long plays in a small space
     }

@@ -105,10 +105,7 @@ class Watcher:
             return None
         epochs, verdict = self._verdicts.get(trial.number) or (0, None)
         if verdict is None or epochs != trial.epochs:
-            objective = self._spec.objective
             curve = self._store.reports(study.id, trial.number)
-            verdict = diagnose_trial(
-                curve, objective.metric, objective.direction, reachable=reachable, params=trial.params
-            ).verdict
+            verdict = diagnose_trial(curve, study.objective, reachable=reachable, params=trial.params).verdict
             self._verdicts[trial.number] = (trial.epochs, verdict)
         return verdict

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from goodfit.service import app
 from goodfit.service.app.answering import Best
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
+from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
@@ -151,8 +152,7 @@ class StudyHandle:
         return to_optuna_study(
             name=self.name,
             space=spec.space,
-            metric=spec.objective.metric,
-            direction=spec.objective.direction,
+            objective=Objective.of(spec.objective),
             trials=trials,
             reports=list(self._all_reports(trials[-1].number if trials else -1)),
         )

@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from goodfit.service.diagnosis.axes import Point, Scale, epoch_scale, epoch_ticks, label, run_length, thin, value_scale
 from goodfit.service.diagnosis.finding import Diagnosis
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report
 
 TRAIN, VALIDATION, BEST, ONSET = "#0072B2", "#D55E00", "#007A5A", "#9A4F84"
@@ -57,8 +58,7 @@ class _Panel:
 
 def learning_curve_svg(
     reports: Sequence[Report],
-    metric: str,
-    direction: str,
+    objective: Objective,
     diagnosis: Diagnosis | Mapping[str, Any] | None,
     title: str,
 ) -> str:
@@ -71,12 +71,12 @@ def learning_curve_svg(
 
     Args:
         reports: of one trial, ordered by epoch.
-        metric: the objective, "val/accuracy".
-        direction: of the objective, told on its panel.
+        objective: of the study; its direction stands on its panel.
         diagnosis: gives best epoch, onset, verdict and reason; None draws the curves alone.
         title: the heading.
     """
     told: Mapping[str, Any] = diagnosis.to_dict() if isinstance(diagnosis, Diagnosis) else diagnosis or {}
+    metric = objective.metric
     panels = _panels(reports, metric, told)
     width = LEFT + len(panels) * PANEL_WIDTH + (len(panels) - 1) * BETWEEN + RIGHT
     head, top = _head(title, told, width)
@@ -85,7 +85,7 @@ def learning_curve_svg(
     for number, panel in enumerate(panels):
         left = LEFT + number * (PANEL_WIDTH + BETWEEN)
         x = epoch_scale(min(epochs), max(epochs), left, left + PANEL_WIDTH)
-        heading = f"{panel.name} ({direction})" if panel.name == _short(metric) else panel.name
+        heading = f"{panel.name} ({objective.direction})" if panel.name == _short(metric) else panel.name
         parts += _draw(panel, x, top, heading)
     height = top + PANEL_HEIGHT + BELOW
     return (

@@ -15,7 +15,7 @@ from goodfit.service.diagnosis.evidence import Ruling
 from goodfit.service.diagnosis.finding import Diagnosis
 from goodfit.service.diagnosis.measure import Measured, Values, measure
 from goodfit.service.diagnosis.verdict import poor, rule
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective, sign_of
 from goodfit.service.records import Report, Verdict
 
 FLAT = {Verdict.GOOD_FIT, Verdict.UNDERFIT}  # losses that have settled, whatever the noise of an accuracy says
@@ -63,8 +63,7 @@ def diagnose(
 
 def diagnose_trial(
     reports: Sequence[Report],
-    metric: str,
-    direction: str,
+    objective: Objective,
     *,
     reachable: float | None = None,
     baselines: Mapping[str, float] | None = None,
@@ -79,13 +78,13 @@ def diagnose_trial(
 
     Args:
         reports: of one trial, in any order; the first of an epoch counts.
-        metric: the objective, "val/accuracy".
-        direction: of the objective.
+        objective: of the study.
         reachable: the best objective of the study so far.
         baselines: what a trivial model gets, by metric: of the objective and of val/loss.
         params: the trial's hyperparameters, for the advice.
         pruned: whether it was pruned, for the advice.
     """
+    metric, direction = objective.metric, objective.direction
     sign_of(direction)
     series = _series(reports)
     last = max((report.epoch for report in reports), default=0)

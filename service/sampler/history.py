@@ -20,6 +20,7 @@ from optuna.trial import TrialState as State
 
 from goodfit.search_spaces.parameters import Fixed
 from goodfit.search_spaces.space import Space
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial, TrialState
 from goodfit.service.sampler.axes import Axis, axes_of, searched
 
@@ -28,19 +29,18 @@ FINITE = "finite"  # the constraint that a trial breaks whose loss is not a numb
 
 
 def to_optuna_study(
-    name: str, space: Space, direction: str, trials: Sequence[Trial], reports: Sequence[Report], metric: str
+    name: str, space: Space, objective: Objective, trials: Sequence[Trial], reports: Sequence[Report]
 ) -> optuna.Study:
     """A real Optuna study of what the store has, for Optuna's plots, importances and data frames.
 
     A QUEUED trial is WAITING, a CANCELLED one FAIL; a pruned one has its last value, as in Optuna. What
     Optuna has no place for is in the user attributes: of the study `metric` and `fixed`, of a trial
-    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`. `metric` is the objective's name
-    in the reports.
+    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`.
     """
-    study = new_study(name, direction, InMemoryStorage(), None)
-    study.set_user_attr("metric", metric)
+    study = new_study(name, objective.direction, InMemoryStorage(), None)
+    study.set_user_attr("metric", objective.metric)
     study.set_user_attr("fixed", {item.name: item.value for item in space if isinstance(item, Fixed)})
-    axes, curves = axes_of(space), curves_of(reports, metric)
+    axes, curves = axes_of(space), curves_of(reports, objective.metric)
     for trial in sorted(trials, key=lambda trial: trial.number):
         study.add_trial(_exported(trial, axes, curves.get(trial.number, {})))
     return study

@@ -32,6 +32,7 @@ from optuna.trial import TrialState as State
 from goodfit.search_spaces.shuffle import Shuffle
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, axes_of, groups_of, searched, usable
@@ -76,8 +77,7 @@ class OptunaSampler:
             if they are tried, else it is drawn.
         repeats: whether to go on with repetitions when all configurations were proposed.
         pruning: the method and its options.
-        metric: the objective's name in the reports.
-        direction: "minimize" or "maximize".
+        objective: of the study; its metric is one of the reports.
         epochs: what a full trial trains.
         control: share of the trials that are drawn at random and never pruned.
         search: what an installed package proposes by.
@@ -97,8 +97,7 @@ class OptunaSampler:
         try_defaults: bool,
         defaults: Mapping[str, Any],
         pruning: Pruning,
-        metric: str,
-        direction: str,
+        objective: Objective,
         epochs: int,
         control: float = 0.0,
         start_from: Sequence[Mapping[str, Any]] = (),
@@ -107,7 +106,7 @@ class OptunaSampler:
     ) -> None:
         if search is None and method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
-        self._name, self._metric, self._direction = name, metric, direction
+        self._name, self._objective = name, objective
         self._space, self._method, self._seed = space, method, seed
         self._search = search
         self._control = control
@@ -123,7 +122,7 @@ class OptunaSampler:
 
     def _reset(self) -> None:
         self._storage = InMemoryStorage()
-        self._study = new_study(self._name, self._direction, self._storage, self._pruner)
+        self._study = new_study(self._name, self._objective.direction, self._storage, self._pruner)
         with quiet():
             aside = self._storage.create_new_study([StudyDirection.NOT_SET])
         # TPE writes notes on the trial that it draws for; they must not reach the model of the next one.
@@ -175,7 +174,7 @@ class OptunaSampler:
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
         """Start anew from the records. Unfinished trials go on, judged anew at their last epoch."""
         self._reset()
-        curves = curves_of(reports, self._metric) if self._pruner is not None else {}
+        curves = curves_of(reports, self._objective.metric) if self._pruner is not None else {}
         self._any_nan = any(math.isnan(value) for curve in curves.values() for value in curve.values())
         ordered = sorted(trials, key=lambda trial: trial.number)
         for trial in ordered:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service.errors import GoodfitError, TrackingError
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Store
 from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.tracker import content
@@ -34,7 +35,7 @@ AT_ONCE = 4  # trials at the same time over HTTP, where most of their time is sp
 TRIES = 2  # of a trial that MLflow refuses; then the others go on without it
 PAGE = 1000  # runs a page when listing an experiment
 
-Draw = Callable[[Sequence[Report], str, str, Mapping[str, Any] | None, str], str]
+Draw = Callable[[Sequence[Report], Objective, Mapping[str, Any] | None, str], str]
 Artifacts = Callable[[Trial], Path | None]
 Describe = Callable[[], Mapping[str, str]]
 Conclude = Callable[[Study], Mapping[str, str]]
@@ -93,7 +94,7 @@ class Mirror:
         study: its id.
         tracking_uri: MLflow's database or server.
         artifact_root: where artifacts go; None where MLflow's server decides.
-        draw: (reports, metric, direction, diagnosis, title) -> the learning curve as SVG.
+        draw: (reports, objective, diagnosis, title) -> the learning curve as SVG.
         export_model: the best trial and an empty folder -> the model, its bare checkpoint, or None.
         artifacts: a finished trial -> the folder of files that its trainer left, if there is one.
         describe: the study's own files by name, such as the report on its data; asked for once a
@@ -279,9 +280,7 @@ class Mirror:
         files = {"diagnosis.json": content.diagnosis_json(trial)}
         if reports:
             objective, title = study.objective, f"{study.name}, trial {trial.number}"
-            files["learning_curve.svg"] = self._draw(
-                reports, objective.metric, objective.direction, trial.diagnosis, title
-            )
+            files["learning_curve.svg"] = self._draw(reports, objective, trial.diagnosis, title)
         pushed.run.attach(files)
         if (folder := self._artifacts(trial)) is not None:
             pushed.run.log(*content.logged_by_trainer(folder))

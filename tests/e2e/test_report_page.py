@@ -13,6 +13,7 @@ import pytest
 
 from goodfit.search_spaces import Choice
 from goodfit.service.diagnosis import diagnose_trial
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, StudyState, Trial, TrialState, Verdict
 from goodfit.service.report import report_html
 from goodfit.service.tracker import ui_command
@@ -72,7 +73,7 @@ def _lone() -> Simulated:
     curve = [Report(0, 1, {METRIC: 0.5}, 0.0)]
     trial = Trial(
         0, {"dropout": 0.1}, 0, TrialState.COMPLETE, epochs=1, value=0.5, last_value=0.5, best_epoch=1,
-        verdict=Verdict.UNFINISHED, diagnosis=diagnose_trial(curve, METRIC, "maximize").to_dict(),
+        verdict=Verdict.UNFINISHED, diagnosis=diagnose_trial(curve, Objective(METRIC, "maximize")).to_dict(),
     )  # fmt: skip
     again = replace(trial, number=1, confirms=0, test={"accuracy": 0.4})
     return gathered(spec_of("lone", 1, 1), [trial, again], curve)

@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import TrialState as State
 
 from goodfit.search_spaces.space import Space
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 from goodfit.service.sampler import to_optuna_study
 from goodfit.testing.recorder import CONDITIONAL, FINITE, METRIC, Recorder, a_sampler
@@ -26,7 +27,7 @@ def curve(trial: int, *values: float) -> list[Report]:
 def exported(
     trials: list[Trial], reports: list[Report], space: Space = CONDITIONAL, direction: str = "minimize"
 ) -> optuna.Study:
-    return to_optuna_study("digits", space, direction, trials, reports, METRIC)
+    return to_optuna_study("digits", space, Objective(METRIC, direction), trials, reports)
 
 
 def ended(number: int, params: dict[str, Any], state: TrialState, **more: Any) -> Trial:

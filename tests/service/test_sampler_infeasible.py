@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from goodfit.search_spaces.space import Float, Space
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Trial, TrialState
 from goodfit.service.sampler import to_optuna_study
 from goodfit.testing.recorder import METRIC, a_sampler
@@ -91,7 +92,7 @@ def test_no_pruner_is_told_of_it(pruning: str) -> None:
 def test_users_see_a_failed_trial() -> None:
     trials = [replace(trained(number, {"x": number / 4, "y": 0.5}, told=True), seed=number) for number in range(5)]
     reports = [Report(4, 1, {METRIC: 0.5}, 0.0), Report(4, 2, {METRIC: math.nan}, 0.0)]
-    study = to_optuna_study("s", SPACE, "minimize", trials, reports, METRIC)
+    study = to_optuna_study("s", SPACE, Objective(METRIC, "minimize"), trials, reports)
     states = [trial.state for trial in study.trials]
     assert states == [optuna.trial.TrialState.COMPLETE] * 3 + [optuna.trial.TrialState.FAIL] * 2
     assert study.best_trial.number == 2

@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 
 from goodfit.service import spec
 from goodfit.service.errors import InputError
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.sampler import PRUNING_METHODS, OptunaSampler
 from goodfit.service.sampler.sorted_pruners import Complete
@@ -252,7 +253,6 @@ def test_an_unknown_search_method_is_refused_with_the_nearest() -> None:
             try_defaults=True,
             defaults={},
             pruning=Pruning(),
-            metric="val/loss",
-            direction="minimize",
+            objective=Objective("val/loss", "minimize"),
             epochs=3,
         )

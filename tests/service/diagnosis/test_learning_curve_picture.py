@@ -13,6 +13,7 @@ from made_curves import clear_overfit, fall, good_fit, reports
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.diagnosis.axes import Scale, epoch_scale, label, thin, value_scale
 from goodfit.service.diagnosis.picture import learning_curve_svg, sparkline
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -20,8 +21,8 @@ ACCURACY = 1.0 - fall(40, 10, 0.1, start=0.9)
 
 
 def drawn(curve: list[Report], metric: str, direction: str, title: str = "digits · trial 3") -> ET.Element:
-    found = diagnose_trial(curve, metric, direction)
-    return ET.fromstring(learning_curve_svg(curve, metric, direction, found, title))
+    found = diagnose_trial(curve, Objective(metric, direction))
+    return ET.fromstring(learning_curve_svg(curve, Objective(metric, direction), found, title))
 
 
 def panel(picture: ET.Element, name: str) -> ET.Element:
@@ -60,7 +61,7 @@ def test_a_loss_that_is_the_objective_has_one_panel() -> None:
 def test_best_and_onset_are_marked_at_their_epochs_and_on_the_curve() -> None:
     train, validation = clear_overfit(40)
     curve = reports(train__loss=train, val__loss=validation)
-    found = diagnose_trial(curve, "val/loss", "minimize")
+    found = diagnose_trial(curve, Objective("val/loss", "minimize"))
     assert found.best_epoch is not None
     assert found.onset is not None
 
@@ -89,10 +90,10 @@ def test_ticks_lie_where_their_numbers_say() -> None:
 
 def test_verdict_reason_and_title_are_written_and_escaped() -> None:
     curve = reports(train__loss=clear_overfit(40)[0], val__loss=clear_overfit(40)[1])
-    found = diagnose_trial(curve, "val/loss", "minimize")
+    found = diagnose_trial(curve, Objective("val/loss", "minimize"))
     title = 'a "net" <b> & \x00 co'
 
-    picture = ET.fromstring(learning_curve_svg(curve, "val/loss", "minimize", found.to_dict(), title))
+    picture = ET.fromstring(learning_curve_svg(curve, Objective("val/loss", "minimize"), found.to_dict(), title))
 
     texts = ["".join(item.itertext()) for item in picture.iter(f"{SVG}text")]
     assert 'a "net" <b> &   co' in texts
@@ -103,7 +104,7 @@ def test_verdict_reason_and_title_are_written_and_escaped() -> None:
 def test_without_a_diagnosis_the_curves_stand_alone() -> None:
     curve = reports(train__loss=good_fit(20)[0], val__loss=good_fit(20)[1])
 
-    picture = ET.fromstring(learning_curve_svg(curve, "val/loss", "minimize", None, "curves"))
+    picture = ET.fromstring(learning_curve_svg(curve, Objective("val/loss", "minimize"), None, "curves"))
 
     assert not of_class(picture, "best", "path")
     assert not of_class(picture, "verdict", "text")

@@ -11,6 +11,7 @@ import pytest
 from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
 from goodfit.service.diagnosis.ped_anova import Target, importances
 from goodfit.service.errors import InputError
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.sampler import to_optuna_study
 
@@ -63,7 +64,7 @@ def optunas(trials: list[Trial], direction: str, target: str) -> dict[str, float
     """What Optuna's evaluator says."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-    study = to_optuna_study("made", SPACE, direction, trials, [], "val/loss")
+    study = to_optuna_study("made", SPACE, Objective("val/loss", direction), trials, [])
     sign = -1 if direction == "maximize" else 1
 
     def measured(trial: Any) -> float:

@@ -7,6 +7,7 @@ import pytest
 from made_curves import clear_overfit, fall, good_fit, reports
 
 from goodfit.service.diagnosis import diagnose, diagnose_trial
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report
 
 RISING = 1.0 - fall(40, 10, 0.1, start=0.9)  # an accuracy from 0.1 to 0.9
@@ -18,7 +19,7 @@ def overfit() -> list[Report]:
 
 
 def advice(curve: list[Report], params: dict[str, Any]) -> tuple[str, ...]:
-    return diagnose_trial(curve, "val/loss", "minimize", params=params).advice
+    return diagnose_trial(curve, Objective("val/loss", "minimize"), params=params).advice
 
 
 def flat(value: float, epochs: int = 20) -> list[Report]:
@@ -73,7 +74,9 @@ def test_an_accuracy_that_is_best_after_the_loss_has_turned_is_not_stopped() -> 
     train, validation = clear_overfit(40)
     curve = reports(train__loss=train, val__loss=validation, train__accuracy=RISING + 0.05, val__accuracy=RISING)
 
-    found = diagnose_trial(curve, "val/accuracy", "maximize", params={"dropout": 0.1, "label_smoothing": 0.0})
+    found = diagnose_trial(
+        curve, Objective("val/accuracy", "maximize"), params={"dropout": 0.1, "label_smoothing": 0.0}
+    )
 
     assert found.advice == (
         "val/loss has risen since epoch 16 while train/loss fell, yet val/accuracy was best at epoch 40: the model is "
@@ -142,7 +145,7 @@ def test_no_gain_is_promised_that_no_loss_or_accuracy_can_have() -> None:
 def test_longer_training_is_not_advised_where_the_objective_has_settled_before_the_loss() -> None:
     losses = [2 - 0.02 * epoch for epoch in range(30)]
     curve = reports(train__loss=losses, val__loss=losses, val__acc=[1.0] * 30)
-    assert diagnose_trial(curve, "val/acc", "maximize", params={"lr": 1e-5}).advice == (
+    assert diagnose_trial(curve, Objective("val/acc", "maximize"), params={"lr": 1e-5}).advice == (
         "val/loss was still falling by 0.02 an epoch, yet val/acc was best at epoch 1 of 30: "
         "more epochs need not make it better.",
     )
@@ -195,13 +198,13 @@ def test_no_saving_is_advised_that_would_take_longer() -> None:
 
 def test_a_pruned_trial_is_not_advised_to_train_longer_than_it_was_let() -> None:
     curve = reports(train__loss=[2 - 0.02 * epoch for epoch in range(6)], val__loss=[2 - 0.02 * e for e in range(6)])
-    found = diagnose_trial(curve, "val/loss", "minimize", params={"learning_rate": 1e-5}, pruned=True)
+    found = diagnose_trial(curve, Objective("val/loss", "minimize"), params={"learning_rate": 1e-5}, pruned=True)
     assert found.advice == ("It was pruned after 6 epochs: how it would have ended is not known.",)
 
 
 def test_a_small_lead_over_the_baseline_is_called_small() -> None:
     def reason(value: float) -> str:
-        return diagnose_trial(flat(value), "val/loss", "minimize", baselines={"val/loss": 1.0}).reason
+        return diagnose_trial(flat(value), Objective("val/loss", "minimize"), baselines={"val/loss": 1.0}).reason
 
     assert reason(1.0) == "val/loss (1) is no better than the baseline 1"
     assert reason(0.97) == "val/loss (0.97) is hardly better than the baseline 1"
