@@ -28,7 +28,7 @@ from goodfit.service import app
 from goodfit.service.records import Batch, Failure, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.server.factory import create_app
 from goodfit.service.server.limits import Rate
-from goodfit.service.server.running import warm_up
+from goodfit.service.server.serve import warm_up
 from goodfit.service.settings import Settings
 from goodfit.service.spec import from_mapping
 from goodfit.service.store import SqlStore

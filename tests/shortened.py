@@ -38,7 +38,7 @@ def searched(example: str, home: Path, *changes: str) -> StudyHandle:
     store = app.open_home(settings, create=True)
     study = app.new_study(settings, spec, store, time.time())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("goodfit.service.app.running.tracking", no_mirror)
+        patch.setattr("goodfit.service.app.run.tracking", no_mirror)
         app.run_study(settings, app.check(spec), store, study, app.Options(executor="local"))
     handle = connect(home)[study.name]
     assert handle.state == "DONE"

@@ -1,15 +1,19 @@
 """The only place where adapters are built from settings.
 
-checking.py   what can be known before training     opening.py   the store of a home
-code.py       the code that a study brings
-studies.py    made, stopped, removed                running.py   a run, from its adapters to its end
-tracking.py   the mirror beside it                  models.py    trained models
-reopening.py  a study that goes on, and what of it changes
-diagnosing.py what is known of a study      reporting.py it as a page
-answering.py  its state and its best        watching.py  its progress, from the store
-submission.py what a study from elsewhere may name (foreign.py: its code, looked at in a process of its own)
-notes.py      what is odd about a study that is valid     room.py  whether a node has room for its trials
-logs.py       trials' logs                  catalog.py   what can be named     tokens.py  tokens and their secrets
+preflight.py        what can be known before training, with notes.py, room.py and data_checks.py
+homes.py            the store of a home
+code.py             the code that a study brings, and inputs.py whether it and the data are still the same
+studies.py          made, stopped, removed
+run.py              a run, from its adapters to its end
+tracker_process.py  the mirror beside it
+models.py           trained models | retention.py  which checkpoints are kept
+resumption.py       a study that goes on, and what of it changes
+diagnoses.py        what is known of a study | reports.py  it as a page
+answering.py        its state and its best | watch.py  its progress, from the store
+submission.py       what a study from elsewhere may name; submission_process.py looks at its code
+controller_process.py, service_run.py    what the service starts
+logs.py             trials' logs | places.py  where files are kept
+catalog.py          what can be named | tokens.py  tokens and their secrets
 
 Each name is imported when it is asked for: `goodfit ls` needs none of what trains.
 """
@@ -26,39 +30,39 @@ if TYPE_CHECKING:
         live_state,
         planned_trials,
     )
-    from goodfit.service.app.checking import Checked, check
-    from goodfit.service.app.diagnosing import diagnose_of
+    from goodfit.service.app.diagnoses import diagnose_of
+    from goodfit.service.app.homes import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.logs import LogPiece, log_place, read_log
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
     from goodfit.service.app.notes import approximately, expected_complete, hidden_modules, notes_of
-    from goodfit.service.app.opening import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
-    from goodfit.service.app.reopening import Reopened, Reopening, reopen
-    from goodfit.service.app.reporting import report_of
+    from goodfit.service.app.preflight import Checked, check
+    from goodfit.service.app.reports import report_of
+    from goodfit.service.app.resumption import Reopened, Reopening, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
-    from goodfit.service.app.running import Options, cluster_ahead, run_study
+    from goodfit.service.app.run import Options, cluster_ahead, run_study
     from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
     from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
     from goodfit.service.app.tokens import make_token, token_digest
-    from goodfit.service.app.tracking import catch_up
-    from goodfit.service.app.watching import Watcher
+    from goodfit.service.app.tracker_process import catch_up
+    from goodfit.service.app.watch import Watcher
 
 _PLACES = {
     "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state", "planned_trials"],
-    "checking": ["Checked", "check"],
-    "diagnosing": ["diagnose_of"],
+    "preflight": ["Checked", "check"],
+    "diagnoses": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
-    "opening": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
-    "reopening": ["Reopened", "Reopening", "reopen"],
-    "reporting": ["report_of"],
+    "homes": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
+    "resumption": ["Reopened", "Reopening", "reopen"],
+    "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
-    "running": ["Options", "cluster_ahead", "run_study"],
+    "run": ["Options", "cluster_ahead", "run_study"],
     "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
     "tokens": ["make_token", "token_digest"],
-    "tracking": ["catch_up"],
-    "watching": ["Watcher"],
+    "tracker_process": ["catch_up"],
+    "watch": ["Watcher"],
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 

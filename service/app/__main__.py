@@ -1,7 +1,7 @@
 """The entries of the processes that Goodfit starts beside itself.
 
-python -m service.app mirror --home DIR --fence N STUDY      the tracker's
-python -m service.app controller --home DIR [--studies N]    the service's
+python -m goodfit.service.app mirror --home DIR --fence N STUDY      the tracker's
+python -m goodfit.service.app controller --home DIR [--studies N]    the service's
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from goodfit.service.app.opening import open_home
+from goodfit.service.app.homes import open_home
 from goodfit.service.settings import Settings
 from goodfit.trainers.readable import readable_streams
 
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _mirror(home: Path, study_id: int, fence: int) -> None:
-    from goodfit.service.app.tracking import mirror_of
+    from goodfit.service.app.tracker_process import mirror_of
     from goodfit.service.tracker import read_private, run_mirror
 
     private = {name: value for name, value in read_private(sys.stdin.fileno()).items() if name not in os.environ}
@@ -54,7 +54,7 @@ def _mirror(home: Path, study_id: int, fence: int) -> None:
 
 
 def _control(home: Path, studies: int | None) -> int:
-    from goodfit.service.app.controlling import STUDIES, control, exit_code
+    from goodfit.service.app.controller_process import STUDIES, control, exit_code
 
     return exit_code(lambda: control(Settings.from_environment(home), studies or STUDIES))
 

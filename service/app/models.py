@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from goodfit.service import errors
-from goodfit.service.app.opening import spec_here, spec_of
+from goodfit.service.app.homes import spec_here, spec_of
 from goodfit.service.records import Study, Trial
 from goodfit.service.settings import Settings
 

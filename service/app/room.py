@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodfit.service.controller.queueing import amounts_of, needs, short_of
+from goodfit.service.controller.queue import amounts_of, needs, short_of
 from goodfit.service.errors import GoodfitError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def nodes_of(settings: Settings) -> list[Amounts]:
     """What each node has on which the studies of a home are run; ClusterLost where the cluster does not answer."""
     if settings.ray_address is None or settings.ray_address == "local":
         return [{"CPU": float(os.cpu_count() or 1), "GPU": float(len(list(Path("/dev").glob("nvidia[0-9]*"))))}]
-    from goodfit.service.ray_executor.asking import ask_nodes
+    from goodfit.service.ray_executor.cluster_nodes import ask_nodes
 
     return ask_nodes(settings.ray_address)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service import errors
 from goodfit.service.app.answering import how_it_failed, is_held
 from goodfit.service.app.places import remove_files
-from goodfit.service.app.reopening import Reopening, reopen
+from goodfit.service.app.resumption import Reopening, reopen
 from goodfit.service.app.room import lacks_room, nodes_of
 from goodfit.service.records import Batch, Study, StudyState
 from goodfit.service.settings import Settings, is_dead, owner

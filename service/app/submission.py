@@ -79,7 +79,7 @@ def admitted(submission: Submission, rules: Rules) -> StudySpec:
 
 def read_submission(submission: Submission, rules: Rules, folder: Path) -> StudySpec:
     """As `admitted`, in this process: a study's own code in the folder is imported here."""
-    from goodfit.service.app.checking import check
+    from goodfit.service.app.preflight import check
     from goodfit.service.spec import read_foreign
 
     _check_names(folder, submission.files)
@@ -299,7 +299,7 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         kept = dict(os.environ)
         take(kept, SERVICE)
-        command = [sys.executable, "-P", "-m", "goodfit.service.app.foreign", str(folder)]
+        command = [sys.executable, "-P", "-m", "goodfit.service.app.submission_process", str(folder)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command line
                 command, cwd=code, env=kept, capture_output=True, text=True, timeout=CODE_SECONDS, check=False

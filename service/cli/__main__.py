@@ -1,4 +1,4 @@
-"""`python -m service.cli`: the command line without its script."""
+"""`python -m goodfit.service.cli`: the command line without its script."""
 
 from goodfit.service.cli import main
 

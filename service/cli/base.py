@@ -156,5 +156,5 @@ def _finite(value: Any) -> Any:
 
 def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
-    for module in ("commands", "serving"):
+    for module in ("commands", "service"):
         importlib.import_module(f"goodfit.service.cli.{module}")

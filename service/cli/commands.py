@@ -1,6 +1,6 @@
 """The commands on studies, as users type them. Heavy imports stay inside: `goodfit --help` starts at once.
 
-The commands of the service are in serving.py; what all of them share is in base.py.
+The commands of the service are in service.py; what all of them share is in base.py.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
     with explained(NOT_BEGUN):
-        from goodfit.service.cli.running import run_file
+        from goodfit.service.cli.run import run_file
 
         run_file(
             settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
@@ -81,7 +81,7 @@ def resume(
                 f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out"
             )
         from goodfit.service.app import Reopening
-        from goodfit.service.cli.running import resume_study
+        from goodfit.service.cli.run import resume_study
 
         wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
         resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
@@ -90,7 +90,7 @@ def resume(
 @cli.command()
 def check(file: StudyFile, overrides: Overrides = None) -> None:
     """Validate a study file; say the space's size and the plan; run nothing."""
-    from goodfit.service.cli.planning import plan, print_plan
+    from goodfit.service.cli.check import plan, print_plan
     from goodfit.service.spec import read
 
     planned = plan(read(file, overrides or ()), room())
@@ -129,7 +129,7 @@ def list_studies(
 @cli.command()
 def show(name: StudyName, trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]")] = None) -> None:
     """Show a study: its plan, how far it is, its verdicts and its failures; or one trial and its curve."""
-    from goodfit.service.cli.showing import print_study, print_trial, study_facts, trial_facts
+    from goodfit.service.cli.show import print_study, print_trial, study_facts, trial_facts
 
     study = studies()[name]
     if trial is None:
@@ -169,7 +169,7 @@ def best(
     elif as_yaml:
         sys.stdout.write(to_yaml(facts))
     else:
-        from goodfit.service.cli.diagnosing import print_serious
+        from goodfit.service.cli.diagnose import print_serious
 
         print_best(study, facts)
         print_serious(study.diagnosis())
@@ -183,12 +183,12 @@ def diagnose(
     """Say how sure the winner is, what drives score and gap, and what is amiss; or what a trial's curve says."""
     study = studies()[name]
     if trial is not None:
-        from goodfit.service.cli.showing import print_trial, trial_facts
+        from goodfit.service.cli.show import print_trial, trial_facts
 
         facts = trial_facts(study, trial)
         print_json(facts["diagnosis"]) if given.as_json else print_trial(study, facts)
         return
-    from goodfit.service.cli.diagnosing import print_diagnosis
+    from goodfit.service.cli.diagnose import print_diagnosis
 
     found = study.diagnosis()
     print_json(found) if given.as_json else print_diagnosis(found)

@@ -4,7 +4,7 @@ study = connect()["digits-cnn"]            # a home folder; or connect("http://h
 study.best().params
 
 handles.py  Studies and StudyHandle, over a Source     remote.py   the source on a server, over HTTP
-sending.py  what is sent of a study file               models.py   a model that a server sent
+upload.py   what is sent of a study file               models.py   a model that a server sent
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goodfit.service.app.logs import LogPiece
-    from goodfit.service.client.sending import StudyFile
+    from goodfit.service.client.upload import StudyFile
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.prediction.predictor import Predictor
 
@@ -334,7 +334,7 @@ class Studies(Mapping[str, StudyHandle]):
         Raises:
             InputError: it cannot run, or may not be run there; NameTaken: there is a study of that name.
         """
-        from goodfit.service.client.sending import submission_of
+        from goodfit.service.client.upload import submission_of
 
         given = submission_of(file, overrides=overrides, priority=priority, fresh=new)
         return StudyHandle(self.source, self.source.submit(given).name)

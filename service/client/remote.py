@@ -22,7 +22,7 @@ from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.trainers.prediction.predictor import Predictor
 
@@ -191,7 +191,7 @@ class RemoteSource:
         return found
 
     def submit(self, submission: Submission) -> Study:
-        from goodfit.service.client.sending import packed
+        from goodfit.service.client.upload import packed
 
         sent = packed(submission)
         body = {

@@ -1,4 +1,4 @@
-"""From the queue to runners: queueing.py decides, controller.py acts. Sees ports alone."""
+"""From the queue to runners: queue.py decides, controller.py acts. Sees ports alone."""
 
 from goodfit.service.controller.controller import Controller
 

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from goodfit.service.controller.queueing import Attempts, decide
+from goodfit.service.controller.queue import Attempts, decide
 from goodfit.service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
 from goodfit.service.ports import Runners, Store
 from goodfit.service.records import Lease, Study, StudyState

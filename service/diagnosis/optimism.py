@@ -25,8 +25,8 @@ import numpy as np
 
 from goodfit.service.diagnosis.choice import Candidate, Choice, Standing
 from goodfit.service.diagnosis.health.finding import Finding, Severity, number
-from goodfit.service.diagnosis.health.luck import best_of
 from goodfit.service.diagnosis.health.noise import Noise
+from goodfit.service.diagnosis.health.selection_bias import best_of
 from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
 from goodfit.service.objective import sign_of
 

@@ -20,14 +20,14 @@ from goodfit.service.diagnosis.health.controls import (
     no_better_than_random,
 )
 from goodfit.service.diagnosis.health.early import EarlyScores, compare_early_scores, pruning_trust
-from goodfit.service.diagnosis.health.edges import at_the_edge
 from goodfit.service.diagnosis.health.effects import without_effect
 from goodfit.service.diagnosis.health.finding import Finding, Severity
 from goodfit.service.diagnosis.health.fit import cut_short, overfit_trials
-from goodfit.service.diagnosis.health.lost import lost_trials
 from goodfit.service.diagnosis.health.noise import Noise, measure_noise, noise_hides_effect
 from goodfit.service.diagnosis.health.progress import search_progress
+from goodfit.service.diagnosis.health.range_ends import at_the_edge
 from goodfit.service.diagnosis.health.table import Facts, Table
+from goodfit.service.diagnosis.health.wasted_budget import lost_trials
 from goodfit.service.diagnosis.importance import Direction, Interaction, directions, strongest_interaction
 from goodfit.service.diagnosis.optimism import (
     Optimism,

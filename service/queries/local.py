@@ -19,7 +19,7 @@ from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.settings import Settings
     from goodfit.service.store import SqlStore

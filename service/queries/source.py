@@ -13,7 +13,7 @@ from goodfit.service.progress import Progress
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
-    from goodfit.service.app.reopening import Reopening
+    from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.trainers.prediction.predictor import Predictor
 

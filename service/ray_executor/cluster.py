@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goodfit.service.errors import GoodfitError
-from goodfit.service.ray_executor.fitting import Resources
+from goodfit.service.ray_executor.capacity import Resources
 from goodfit.trainers.environment import PRIVATE, take
 
 CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all

@@ -18,8 +18,8 @@ from typing import Any
 
 from goodfit.service.errors import GoodfitError
 from goodfit.service.ports import ALONE, Sharing
+from goodfit.service.ray_executor.capacity import Resources, Share, require_room, room, seats_wanted
 from goodfit.service.ray_executor.cluster import Cluster
-from goodfit.service.ray_executor.fitting import Resources, Share, require_room, room, seats_wanted
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.worker.worker import Host, Setup
 

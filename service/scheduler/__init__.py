@@ -1,12 +1,11 @@
-"""The scheduler: machine.py decides, words.py has what it hears and says.
+"""The scheduler: machine.py decides, events.py has what it hears and says.
 
 ending.py: what is left of a study, and what becomes of a trial that is trained again.
-failing.py: when failures alike say that nothing can succeed.
+failure_limit.py: when failures alike say that nothing can succeed.
 """
 
 from goodfit.service.scheduler.ending import again, confirmations_due, is_over, reaches_target
-from goodfit.service.scheduler.machine import Scheduler
-from goodfit.service.scheduler.words import (
+from goodfit.service.scheduler.events import (
     MORE,
     Action,
     Ask,
@@ -32,6 +31,7 @@ from goodfit.service.scheduler.words import (
     Turn,
     Unresponsive,
 )
+from goodfit.service.scheduler.machine import Scheduler
 
 __all__ = [
     "MORE",

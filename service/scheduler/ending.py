@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodfit.service.records import FINISHED, Failure, Trial, TrialState, ranked, trial_seed
-from goodfit.service.scheduler.words import Plan
+from goodfit.service.scheduler.events import Plan
 
 # What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
 _FROM_THE_START = (Failure.ERROR, Failure.NAN)

@@ -24,9 +24,7 @@ from goodfit.service.records import (
     trial_seed,
 )
 from goodfit.service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
-from goodfit.service.scheduler.failing import Failures
-from goodfit.service.scheduler.marks import data_at_end, marks_at_start
-from goodfit.service.scheduler.words import (
+from goodfit.service.scheduler.events import (
     MORE,
     Action,
     Ask,
@@ -52,6 +50,8 @@ from goodfit.service.scheduler.words import (
     Turn,
     Unresponsive,
 )
+from goodfit.service.scheduler.failure_limit import Failures
+from goodfit.service.scheduler.marks import data_at_end, marks_at_start
 from goodfit.trainers.messages import Ended, Outcome, Reported
 
 _FAILURES = {

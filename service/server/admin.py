@@ -12,10 +12,10 @@ from goodfit.service import app
 from goodfit.service.errors import InputError
 from goodfit.service.records import Role, Token
 from goodfit.service.server.admission import Admin
-from goodfit.service.server.answers import reply
-from goodfit.service.server.bodies import Body
-from goodfit.service.server.faults import Missing
+from goodfit.service.server.error_responses import Missing
 from goodfit.service.server.replies import AuditPage, MadeToken, Tokens
+from goodfit.service.server.request_bodies import Body
+from goodfit.service.server.responses import reply
 from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["admin"])

@@ -20,10 +20,10 @@ from goodfit.service.app.tokens import PREFIX, token_digest
 from goodfit.service.errors import GoodfitError, NotAllowed, NotSignedIn, TooMany
 from goodfit.service.ports import Access
 from goodfit.service.records import Role, Study, Token
-from goodfit.service.server.bodies import BodyLimit, is_large
-from goodfit.service.server.faults import answer_to
+from goodfit.service.server.error_responses import answer_to
 from goodfit.service.server.lanes import Lane, Limits
 from goodfit.service.server.limits import Buckets, Rate
+from goodfit.service.server.request_bodies import BodyLimit, is_large
 
 ASKING = Rate(burst=600, a_second=200)  # of one token
 FAILING = Rate(burst=10, a_second=0.2)  # of one address, with tokens that open nothing

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from goodfit.service.app import catalog
 from goodfit.service.errors import InputError
 from goodfit.service.server.admission import Viewer
-from goodfit.service.server.answers import tagged
-from goodfit.service.server.faults import Missing
+from goodfit.service.server.error_responses import Missing
 from goodfit.service.server.replies import DatasetFacts, Datasets, SpaceFacts, Spaces, TrainerFacts, Trainers
+from goodfit.service.server.responses import tagged
 from goodfit.service.server.state import InTurn
 
 router = APIRouter(route_class=InTurn, prefix="/v1", tags=["catalog"])

@@ -15,7 +15,7 @@ from goodfit.service.queries.local import LocalSource
 from goodfit.service.server import admin, catalog, studies, system, trials
 from goodfit.service.server.admission import ASKING, FAILING, Doorman, Gate
 from goodfit.service.server.connections import MOST
-from goodfit.service.server.faults import add_handlers
+from goodfit.service.server.error_responses import add_handlers
 from goodfit.service.server.lanes import Lane
 from goodfit.service.server.limits import Rate
 from goodfit.service.server.metrics import Measured, Metrics

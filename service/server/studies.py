@@ -20,8 +20,6 @@ from goodfit.service.errors import GoodfitError
 from goodfit.service.json_values import Values, plain
 from goodfit.service.records import Study, StudyState, Token, Trial
 from goodfit.service.server.admission import Submitter, Viewer, bearer, check_owner
-from goodfit.service.server.answers import JsonAnswer, reply, tagged
-from goodfit.service.server.bodies import Body
 from goodfit.service.server.downloads import Download, File
 from goodfit.service.server.events import Stream
 from goodfit.service.server.replies import (
@@ -35,6 +33,8 @@ from goodfit.service.server.replies import (
     StudyRecord,
     content_of,
 )
+from goodfit.service.server.request_bodies import Body
+from goodfit.service.server.responses import JsonAnswer, reply, tagged
 from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies", tags=["studies"])

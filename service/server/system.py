@@ -11,10 +11,10 @@ from starlette.responses import HTMLResponse, Response
 
 from goodfit.service.errors import Unreachable
 from goodfit.service.server.admission import Viewer
-from goodfit.service.server.answers import reply
 from goodfit.service.server.documentation import POLICY, documentation_html
 from goodfit.service.server.metrics import Metrics
 from goodfit.service.server.replies import TEXT, About, Alive, Nodes, Ready, content_of
+from goodfit.service.server.responses import reply
 from goodfit.service.server.state import InTurn, Shared
 
 router = APIRouter(route_class=InTurn, tags=["system"])

@@ -13,8 +13,7 @@ from goodfit.service.json_values import Values, plain
 from goodfit.service.queries.rows import labels_of, trial_row, verdict_of
 from goodfit.service.records import Trial
 from goodfit.service.server.admission import Viewer
-from goodfit.service.server.answers import JsonAnswer, reply, tagged
-from goodfit.service.server.faults import Missing
+from goodfit.service.server.error_responses import Missing
 from goodfit.service.server.replies import (
     TEXT,
     DiagnosedTrial,
@@ -26,6 +25,7 @@ from goodfit.service.server.replies import (
     TrialRecord,
     content_of,
 )
+from goodfit.service.server.responses import JsonAnswer, reply, tagged
 from goodfit.service.server.state import InTurn, Shared, State
 
 router = APIRouter(route_class=InTurn, prefix="/v1/studies/{name}", tags=["trials"])

@@ -5,16 +5,18 @@ sections.py         its sections | pruning.py  the pruning methods | fields.py  
 requirements.py     packages, and whether they are installed
 reading.py          the file, the paths in it, all problems at once | overrides.py  --set
 checks.py           what only shows when the parts meet | hyperparameters.py  space and trainer
-sentences.py        pydantic's errors in words | origin.py  where a key was written
+validation_messages.py   pydantic's errors in words | key_origin.py  where a key was written
+start_from.py       configurations to begin with | data_parameters.py  hyperparameters that reach into the data
+changes.py          what may be changed of a study that has begun | proposals.py  edits that a diagnosis proposes
 
 No torch, no Optuna; a trainer in a user's own file is imported when its study is read.
 """
 
-from goodfit.service.spec.changing import changed, why_fixed
+from goodfit.service.spec.changes import changed, why_fixed
 from goodfit.service.spec.checks import check_metric
 from goodfit.service.spec.data import Augment, Data, Prepare, Split
+from goodfit.service.spec.data_parameters import for_trainer, variants, written
 from goodfit.service.spec.pruning import Pruning
-from goodfit.service.spec.reaching import for_trainer, variants, written
 from goodfit.service.spec.reading import from_mapping, look_for_modules, read, read_foreign
 from goodfit.service.spec.requirements import absent_packages
 from goodfit.service.spec.sections import Budget, Objective, Resources, Search, Training

@@ -12,8 +12,8 @@ from goodfit.search_spaces.grid import TooManyCases
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
 from goodfit.service.spec.data import Data, adds_kind
+from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.hyperparameters import check_hyperparameters
-from goodfit.service.spec.reaching import check_reaching
 from goodfit.service.spec.sections import Budget, Search
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError

@@ -41,7 +41,7 @@ def check_hyperparameters(trainer: Trainer, space: Space) -> Iterator[tuple[str,
     hints = trainer.types()
     fitting: list[Parameter] = []
     for item in space:
-        if "." in item.name:  # reaches into the data: see reaching.py
+        if "." in item.name:  # reaches into the data: see data_parameters.py
             continue
         if item.name not in hints:
             yield item.name, f"trainer {trainer.name} has no such hyperparameter; {_nearest(item.name, hints)}"

@@ -12,8 +12,8 @@ from goodfit.search_spaces.document import DocumentError, KeyPath, dotted, read_
 from goodfit.search_spaces.scalars import shortened
 from goodfit.search_spaces.values import BadValue, described
 from goodfit.service.errors import Problem
-from goodfit.service.spec.reaching import SECTIONS
-from goodfit.service.spec.sentences import TOP
+from goodfit.service.spec.data_parameters import SECTIONS
+from goodfit.service.spec.validation_messages import TOP
 
 MOST = 1000  # of them
 DEEPEST = 16  # parts of a key

@@ -30,17 +30,17 @@ from goodfit.search_spaces.values import BadValue, described, nearest
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import Draft, check_draft, find_trainer
 from goodfit.service.spec.data import Augment, Data
+from goodfit.service.spec.data_parameters import written
 from goodfit.service.spec.fields import metric_name, share, study_name, text
 from goodfit.service.spec.hyperparameters import suited
-from goodfit.service.spec.origin import Origin
+from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
 from goodfit.service.spec.pruning import Pruning
-from goodfit.service.spec.reaching import written
 from goodfit.service.spec.requirements import absent_packages, is_path, requirements
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
-from goodfit.service.spec.sentences import TOP, sentences, unknown_key
-from goodfit.service.spec.starting import read_start
+from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
+from goodfit.service.spec.validation_messages import TOP, sentences, unknown_key
 from goodfit.trainers.registry import Trainer
 
 _MODELS: dict[str, type[BaseModel]] = {

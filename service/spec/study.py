@@ -18,12 +18,12 @@ from goodfit.search_spaces.parse import from_list, to_list
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.data import Data
+from goodfit.service.spec.data_parameters import own_values, reached, reaching
 from goodfit.service.spec.fields import Name, Section, Share, Text
-from goodfit.service.spec.origin import Origin
+from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import NoPruning, Pruning
-from goodfit.service.spec.reaching import own_values, reached, reaching
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
-from goodfit.service.spec.sentences import sentences
+from goodfit.service.spec.validation_messages import sentences
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, insp
 from sqlalchemy.exc import ArgumentError
 
 from goodfit.service.errors import HomeError
-from goodfit.service.store.faults import BUSY_SECONDS, translated
+from goodfit.service.store.database_errors import BUSY_SECONDS, translated
 from goodfit.service.store.tables import metadata
 
 if TYPE_CHECKING:

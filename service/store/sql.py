@@ -1,6 +1,6 @@
 """The Store on SQL: each method is one transaction.
 
-Tables are in tables.py, rows in rows.py, leases in leasing.py, opening in opening.py, errors in faults.py.
+Tables are in tables.py, rows in rows.py, leases in leases.py, opening in opening.py, errors in database_errors.py.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from goodfit.service.errors import NameTaken, UnknownStudy, did_you_mean
 from goodfit.service.ports import Tally
 from goodfit.service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
-from goodfit.service.store import leasing, listing, mirroring
+from goodfit.service.store import leases as leasing
+from goodfit.service.store import mirror_lock as mirroring
+from goodfit.service.store import queries as listing
 from goodfit.service.store.access import note
-from goodfit.service.store.faults import translated
+from goodfit.service.store.database_errors import translated
 from goodfit.service.store.opening import Database
 from goodfit.service.store.rows import (
     REPORT_COLUMNS,

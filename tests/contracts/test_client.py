@@ -26,7 +26,7 @@ from goodfit.service.errors import (
     UnknownStudy,
 )
 from goodfit.service.json_values import plain
-from goodfit.service.ray_executor import asking
+from goodfit.service.ray_executor import cluster_nodes as asking
 from goodfit.service.records import StudyState, TrialState
 from goodfit.service.settings import Settings
 from goodfit.testing.stores.opening import remove

@@ -15,7 +15,7 @@ import ray
 from goodfit.service.errors import ClusterLost
 from goodfit.service.ports import Runners
 from goodfit.service.ray_executor import Cluster
-from goodfit.service.ray_executor.asking import ask_nodes
+from goodfit.service.ray_executor.cluster_nodes import ask_nodes
 from goodfit.service.ray_runners import RayRunners
 from goodfit.service.records import Lease, Study
 from tests import ray_work

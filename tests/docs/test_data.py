@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from goodfit.service.app.checking import check
+from goodfit.service.app.preflight import check
 from goodfit.service.spec import StudySpec, read
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
 from goodfit.trainers.data import DATASETS, load, load_test

@@ -19,7 +19,7 @@ from goodfit.service.spec import read
 from goodfit.service.spec.fields import LONGEST_TEXT
 from goodfit.service.spec.pruning import METHODS
 from goodfit.service.spec.sections import SEARCH_METHODS, Budget, Confirm, Objective, Resources, Search, Training
-from goodfit.service.spec.sentences import TOP
+from goodfit.service.spec.validation_messages import TOP
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "study_file.md").read_text(encoding="utf-8")

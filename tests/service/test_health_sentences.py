@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.diagnosing import _baseline, _default_trial
-from goodfit.service.cli.diagnosing import print_health
+from goodfit.service.app.diagnoses import _baseline, _default_trial
+from goodfit.service.cli.diagnose import print_health
 from goodfit.service.cli.tables import number
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.spec import StudySpec

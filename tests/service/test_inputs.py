@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goodfit.service.app.inputs import inputs_of, settle_inputs
-from goodfit.service.app.running import Options, _settled
+from goodfit.service.app.run import Options, _settled
 from goodfit.service.diagnosis.health.inputs import mixed_inputs, ranges
 from goodfit.service.errors import DataError
 from goodfit.service.records import Batch, Study, Trial, TrialState

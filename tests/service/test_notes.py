@@ -10,7 +10,7 @@ from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.notes import approximately, expected_complete, notes_of
 from goodfit.service.app.room import room_of
 from goodfit.service.errors import ClusterLost
-from goodfit.service.ray_executor import asking
+from goodfit.service.ray_executor import cluster_nodes as asking
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, read
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.diagnosing import _foldable, _usable
+from goodfit.service.app.diagnoses import _foldable, _usable
 from goodfit.service.diagnosis.health import Edit, Facts, Finding, Severity
 from goodfit.service.diagnosis.health.noise import Noise, noise_hides_effect
 from goodfit.service.spec import StudySpec, from_mapping, read
-from goodfit.service.spec.proposing import would_be_taken
+from goodfit.service.spec.proposals import would_be_taken
 
 SPACE = {
     "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},

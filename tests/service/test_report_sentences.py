@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.cli.diagnosing import answer, print_diagnosis
+from goodfit.service.cli.diagnose import answer, print_diagnosis
 from goodfit.service.diagnosis.health import Facts
 from goodfit.service.diagnosis.study import diagnose_study
 from goodfit.service.records import Study, StudyState, Trial, TrialState

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.checking import check
 from goodfit.service.app.code import pip_environment
+from goodfit.service.app.preflight import check
 from goodfit.service.errors import StudyFileError, TrainerError
 from goodfit.service.ray_runners import RayRunners
 from goodfit.service.records import Lease, Study

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goodfit.service.app.controlling import handed_on
+from goodfit.service.app.controller_process import handed_on
 from goodfit.service.errors import InputError
 from goodfit.service.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.cli.planning import plan, print_plan
+from goodfit.service.cli.check import plan, print_plan
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import StudySpec, read
 from goodfit.trainers.messages import DataSpec

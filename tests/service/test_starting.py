@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from goodfit.service.app import Options
-from goodfit.service.app.running import FIRST_EPOCH, WORKERS, _watching
+from goodfit.service.app.run import FIRST_EPOCH, WORKERS, _watching
 from goodfit.service.progress import Glimpse, Progress
 from goodfit.service.ray_executor import Cluster
 from goodfit.service.records import TrialState

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.tracking import mirror_of as app_mirror_of
+from goodfit.service.app.tracker_process import mirror_of as app_mirror_of
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.settings import Settings

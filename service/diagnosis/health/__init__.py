@@ -1,9 +1,10 @@
 """The health of a search: what is found about it, each with its numbers and an edit of the study file.
 
-table.py     the study as arrays
-surface.py   how parameters go with the score, by least squares
-luck.py      how far the best of many noisy scores is from their mean
-edges.py, effects.py, lost.py, fit.py, noise.py, early.py, progress.py, controls.py, inputs.py   the checks
+table.py            the study as arrays
+surface.py          how parameters go with the score, by least squares
+selection_bias.py   how far the best of many noisy scores is from their mean
+
+The others are the checks, a module each.
 
 A check yields nothing where too little is known to conclude. Its threshold stands beside its reason in its module.
 On simulated healthy studies (tests/service/diagnosis/made_studies.py; 150 seeds each of 15 to 200 trials) at most 2% of

@@ -12,8 +12,8 @@ import numpy as np
 
 from goodfit.service.diagnosis.curve import Floats, late_noise
 from goodfit.service.diagnosis.health.finding import Finding, Severity, number
-from goodfit.service.diagnosis.health.luck import best_of, variance_of_best
 from goodfit.service.diagnosis.health.noise import MOST_CURVES, Noise
+from goodfit.service.diagnosis.health.selection_bias import best_of, variance_of_best
 from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Table
 from goodfit.service.diagnosis.statistics import binomial_ppf, ranks
 from goodfit.service.records import TrialState

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodfit.service.controller.queueing import Attempts, Decision, Row, decide, needs, short_of
+from goodfit.service.controller.queue import Attempts, Decision, Row, decide, needs, short_of
 from goodfit.service.records import Lease, Study, StudyState
 
 NOW = 1000.0

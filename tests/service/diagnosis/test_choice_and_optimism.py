@@ -11,8 +11,8 @@ import pytest
 
 from goodfit.service.diagnosis.choice import Candidate, choose
 from goodfit.service.diagnosis.confirmation import winner_of
-from goodfit.service.diagnosis.health.luck import best_of, variance_of_best
 from goodfit.service.diagnosis.health.noise import Noise
+from goodfit.service.diagnosis.health.selection_bias import best_of, variance_of_best
 from goodfit.service.diagnosis.health.table import Facts
 from goodfit.service.diagnosis.optimism import (
     confirmed_against_defaults,

@@ -28,16 +28,16 @@ from goodfit.service.diagnosis.health.controls import (
     no_better_than_random,
 )
 from goodfit.service.diagnosis.health.early import EarlyScore, EarlyScores, pruning_trust
-from goodfit.service.diagnosis.health.edges import at_the_edge
 from goodfit.service.diagnosis.health.effects import without_effect
 from goodfit.service.diagnosis.health.finding import share
 from goodfit.service.diagnosis.health.fit import cut_short, overfit_trials
 from goodfit.service.diagnosis.health.inputs import mixed_inputs
-from goodfit.service.diagnosis.health.lost import lost_trials
 from goodfit.service.diagnosis.health.noise import Noise, noise_hides_effect
 from goodfit.service.diagnosis.health.progress import search_progress
-from goodfit.service.diagnosis.health.reopened import searched_after_test
+from goodfit.service.diagnosis.health.range_ends import at_the_edge
 from goodfit.service.diagnosis.health.table import Table
+from goodfit.service.diagnosis.health.test_reuse import searched_after_test
+from goodfit.service.diagnosis.health.wasted_budget import lost_trials
 from goodfit.service.diagnosis.optimism import confirmed_against_defaults, few_complete, measure_optimism, too_good
 from goodfit.service.records import Failure, Study, Trial, TrialState, Verdict
 

@@ -318,7 +318,7 @@ def test_trials_that_confirm_others_are_no_part_of_the_search() -> None:
     ],
 )
 def test_widened_ranges_are_ranges(item: Any, name: str, ends: float | None) -> None:
-    from goodfit.service.diagnosis.health.edges import _beyond
+    from goodfit.service.diagnosis.health.range_ends import _beyond
 
     end = _beyond(item, name == "high")
     if ends is not None:

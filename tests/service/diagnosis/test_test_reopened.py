@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goodfit.service.diagnosis.health.reopened import searched_after_test
+from goodfit.service.diagnosis.health.test_reuse import searched_after_test
 from goodfit.service.records import Study, Trial
 
 STUDY = Study("s", {}, "f", 0.0, test_opened=1000.0, test_openings=2)

@@ -10,7 +10,7 @@ import pytest
 from goodfit.service.errors import InputError
 from goodfit.service.records import Role, Token
 from goodfit.service.server.limits import KEPT, Buckets, Rate
-from goodfit.service.server.running import trusted_proxies
+from goodfit.service.server.serve import trusted_proxies
 from tests.serving import NOW, VALUES, Clock, Place, filled, place
 
 READING = [

@@ -16,7 +16,8 @@ import pytest
 
 from goodfit.service.errors import TooMany
 from goodfit.service.records import StudyState
-from goodfit.service.server import bodies, events, system
+from goodfit.service.server import events, system
+from goodfit.service.server import request_bodies as bodies
 from goodfit.service.server.admission import address
 from goodfit.service.server.downloads import Download, File
 from goodfit.service.server.lanes import Lane

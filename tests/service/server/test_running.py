@@ -94,7 +94,7 @@ def test_the_controller_ends_with_the_server(tmp_path: Path) -> None:
         f"pathlib.Path({str(ready)!r}).touch(); sys.stdin.read(); pathlib.Path({str(over)!r}).touch()"
     )
     code = (
-        "import sys\nfrom pathlib import Path\nfrom goodfit.service.server.running import Serving, serve\n"
+        "import sys\nfrom pathlib import Path\nfrom goodfit.service.server.serve import Serving, serve\n"
         "from goodfit.service.settings import Settings\n"
         f"serve(Settings(Path({str(tmp_path / 'home')!r})), Serving(api=False), [sys.executable, '-c', {child!r}])"
     )

@@ -497,7 +497,7 @@ def test_a_study_of_one_name_is_there_once(at: Place) -> None:
 
 def test_the_roots_are_what_the_environment_says(roots: Path) -> None:
     from goodfit.service.errors import InputError
-    from goodfit.service.server.running import Serving, rules_of
+    from goodfit.service.server.serve import Serving, rules_of
 
     assert rules_of(Serving(), None) == Rules()
     assert rules_of(Serving(allow_code=True), f"{roots}{os.pathsep}{roots / 'inner'}") == Rules(

@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from goodfit.service.errors import GoodfitError, HomeError, Unreachable
 from goodfit.service.records import Batch, Lease, Report, Study, Trial
-from goodfit.service.store import SqlStore, faults, open_store, opening
+from goodfit.service.store import SqlStore, open_store, opening
+from goodfit.service.store import database_errors as faults
 
 
 @pytest.fixture

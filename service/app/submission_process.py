@@ -1,4 +1,4 @@
-"""The entry of the process that looks at a submission with code of its own: `python -m service.app.foreign FOLDER`.
+"""The process that looks at a submission with code of its own: `python -m` this module, with FOLDER.
 
 FOLDER has question.json and the study's files in code/; the answer is written beside them.
 """

@@ -15,8 +15,8 @@ from goodfit.search_spaces.document import dotted
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import unending, unscored
 from goodfit.service.spec.overrides import override
-from goodfit.service.spec.sentences import sentences
 from goodfit.service.spec.study import StudySpec
+from goodfit.service.spec.validation_messages import sentences
 
 # Each key, or the section that it is in: why it may not be changed; None: it may.
 FIXED: Mapping[str, str | None] = {

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from goodfit.service.cli.showing import line
+from goodfit.service.cli.show import line
 from goodfit.service.cli.tables import number, show, table, verdict_counts
 
 FEWEST = 10  # trials: of fewer most checks conclude nothing

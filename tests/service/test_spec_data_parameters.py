@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from goodfit.service.app.checking import check
-from goodfit.service.app.running import _sampler
+from goodfit.service.app.preflight import check
+from goodfit.service.app.run import _sampler
 from goodfit.service.errors import DataError, StudyFileError
 from goodfit.service.spec import StudySpec, for_trainer, read
 from goodfit.trainers.messages import AugmentSpec, DataSpec

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import same
 from goodfit.service.app.directions import usual_direction
-from goodfit.service.app.opening import spec_of
+from goodfit.service.app.homes import spec_of
 from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
 from goodfit.service.settings import Settings
 
@@ -46,7 +46,7 @@ def diagnosis_of(
     """
     from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
     from goodfit.service.diagnosis.health.inputs import mixed_inputs
-    from goodfit.service.diagnosis.health.reopened import searched_after_test
+    from goodfit.service.diagnosis.health.test_reuse import searched_after_test
     from goodfit.service.diagnosis.ped_anova import importances
     from goodfit.service.diagnosis.study import diagnose_study
 
@@ -71,7 +71,7 @@ def diagnosis_of(
 
 def _usable(spec: StudySpec, findings: Sequence[Finding]) -> Iterator[Finding]:
     """The findings without edits that the study would not take; one that is about a range that cannot be wider goes."""
-    from goodfit.service.spec.proposing import would_be_taken
+    from goodfit.service.spec.proposals import would_be_taken
 
     for finding in findings:
         if finding.edit is None or would_be_taken(spec, finding.edit.sets):

@@ -12,9 +12,9 @@ from goodfit.search_spaces.parameters import Fixed
 from goodfit.search_spaces.parse import parse_fixed, parse_space
 from goodfit.service.errors import Problem
 from goodfit.service.spec.checks import unending, unscored
+from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.hyperparameters import check_hyperparameters, suited
 from goodfit.service.spec.overrides import override
-from goodfit.service.spec.reaching import check_reaching
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.registry import resolve

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from goodfit.service import errors
 from goodfit.service.app.code import pip_environment
-from goodfit.service.app.opening import open_home
-from goodfit.service.app.serving import serve_mirror, serve_study
+from goodfit.service.app.homes import open_home
+from goodfit.service.app.service_run import serve_mirror, serve_study
 from goodfit.service.settings import Settings, is_dead, owner
 from goodfit.service.signals import heed
 from goodfit.trainers.environment import SERVICE, hide

@@ -61,7 +61,7 @@ def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
     """Name the modules that go with a study to the server, and the files that its code names and that do not."""
     from goodfit.service import app
     from goodfit.service.cli.live import say
-    from goodfit.service.client.sending import packed, submission_of
+    from goodfit.service.client.upload import packed, submission_of
 
     sent = packed(submission_of(file, overrides=overrides))
     if sent.files:
@@ -85,14 +85,14 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
 ) -> None:
     """Print what a trial's trainer printed, and the traceback it ended with; or what the running trials print."""
-    from goodfit.service.cli.watching import logs as print_logs
+    from goodfit.service.cli.watch import logs as print_logs
 
     print_logs(studies()[name], trial, follow=follow)
 
 
 def _follow(study: StudyHandle) -> None:
     from goodfit.service.cli.tables import best_facts, print_best
-    from goodfit.service.cli.watching import left_alone, raise_unless_done, watch
+    from goodfit.service.cli.watch import left_alone, raise_unless_done, watch
 
     with left_alone(study):
         last = watch(study)
@@ -190,8 +190,8 @@ def serve(
     at_once: Annotated[int | None, typer.Option("--studies", help="How many studies run at once.", min=1)] = None,
 ) -> None:
     """Serve this home: the HTTP API and the controller, until Ctrl-C."""
-    from goodfit.service.server.running import Serving
-    from goodfit.service.server.running import serve as serve_home
+    from goodfit.service.server.serve import Serving
+    from goodfit.service.server.serve import serve as serve_home
 
     options = Serving(host, port, not no_api, not no_controller, allow_code, at_once)
     serve_home(settings_here("serve"), options)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.service import errors
 from goodfit.service.app.answering import how_it_failed
-from goodfit.service.app.checking import Checked
 from goodfit.service.app.code import own_code, pip_environment
 from goodfit.service.app.inputs import inputs_of, settle_inputs
-from goodfit.service.app.keeping import Keeping
 from goodfit.service.app.logs import add_to_log
 from goodfit.service.app.places import settle_place
-from goodfit.service.app.tracking import CATCH_UP_SECONDS, tracking
+from goodfit.service.app.preflight import Checked
+from goodfit.service.app.retention import Keeping
+from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
 from goodfit.service.objective import Objective
 from goodfit.service.ports import ALONE

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from goodfit.service import errors
-from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.responses import JsonAnswer
 
 PROBLEMS = 20  # of a request that are written out
 RETRY_SECONDS = "5"  # while the database is away

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goodfit.service.app.submission import FILES
-from goodfit.service.server.answers import JsonAnswer
+from goodfit.service.server.responses import JsonAnswer
 
 MOST = 1024 * 1024  # bytes
 SECONDS = 60.0  # from the head to the end of the body

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goodfit.service.app.answering import live_state
-from goodfit.service.app.opening import spec_of
+from goodfit.service.app.homes import spec_of
 from goodfit.service.progress import Glimpse, Progress
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from goodfit.service.app.running import plan_of
+from goodfit.service.app.run import plan_of
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import is_dead, owner
 

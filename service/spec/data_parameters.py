@@ -18,7 +18,7 @@ from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare
 from goodfit.service.spec.fields import Section
 from goodfit.service.spec.hyperparameters import nearest_to_default, values_of
-from goodfit.service.spec.sentences import sentences
+from goodfit.service.spec.validation_messages import sentences
 
 SECTIONS: dict[str, type[Section]] = {"prepare": Prepare, "augment": Augment}
 _FILES = ("augment.synonyms", "augment.translate")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.keeping import Keeping, superfluous
 from goodfit.service.app.models import load_model
+from goodfit.service.app.retention import Keeping, superfluous
 from goodfit.service.errors import TrainerError
 from goodfit.service.records import Failure, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings

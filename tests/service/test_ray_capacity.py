@@ -6,7 +6,7 @@ import pytest
 
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Claim, Sharing
-from goodfit.service.ray_executor.fitting import Share, require_room, room, seats_wanted
+from goodfit.service.ray_executor.capacity import Share, require_room, room, seats_wanted
 from goodfit.service.settings import Settings
 
 TWO = [{"CPU": 1.5, "GPU": 1.0}, {"CPU": 1.5, "tpu": 2.0}]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goodfit.service.app.homes import spec_here
 from goodfit.service.app.models import export_model
-from goodfit.service.app.opening import spec_here
-from goodfit.service.app.reporting import load_report_modules, report_of
+from goodfit.service.app.reports import load_report_modules, report_of
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study, StudyState, Trial
 from goodfit.service.settings import ARTIFACTS, Settings, make_folder

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
-from goodfit.service.app.checking import Checked, check
-from goodfit.service.app.opening import PATIENCE, open_home, spec_here
-from goodfit.service.app.running import Options, run_study
-from goodfit.service.app.tracking import catch_up
-from goodfit.service.controller.queueing import needs
+from goodfit.service.app.homes import PATIENCE, open_home, spec_here
+from goodfit.service.app.preflight import Checked, check
+from goodfit.service.app.run import Options, run_study
+from goodfit.service.app.tracker_process import catch_up
+from goodfit.service.controller.queue import needs
 from goodfit.service.ports import ALONE, Claim, Sharing
 from goodfit.service.records import FINISHED, Batch, Lease, Study, StudyState, TrialState
 from goodfit.service.runner import RENEWALS

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from goodfit.service.app.diagnosing import READ, curves_of, diagnosis_of
-from goodfit.service.app.opening import spec_of
+from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
+from goodfit.service.app.homes import spec_of
 from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodfit.service.ports import Claim
-from goodfit.service.ray_executor.sharing import divided
+from goodfit.service.ray_executor.fair_share import divided
 
 FOUR = [{"CPU": 2.0}, {"CPU": 2.0}]
 

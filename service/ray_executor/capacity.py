@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Sharing
-from goodfit.service.ray_executor.sharing import divided
+from goodfit.service.ray_executor.fair_share import divided
 
 Resources = Mapping[str, float]  # by Ray's names: CPU, GPU, and any of the cluster's own
 _SLACK = 1e-9  # ten tenths are one

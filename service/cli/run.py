@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service import app
 from goodfit.service.app.studies import BY_HERE
 from goodfit.service.cli.base import NOT_BEGUN, explained, print_json
-from goodfit.service.cli.diagnosing import print_health
+from goodfit.service.cli.check import counted
+from goodfit.service.cli.diagnose import print_health
 from goodfit.service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
-from goodfit.service.cli.planning import counted
 from goodfit.service.cli.tables import best_facts, print_best
 from goodfit.service.client import Studies
 from goodfit.service.errors import InputError, StudyFailed

@@ -1,7 +1,7 @@
 """What the nodes of a Ray cluster have, from a process that does not join it.
 
 Ray's own client waits up to a minute for a cluster that hangs, and may end its process. So a process of its own asks,
-for a few seconds: `python -m goodfit.service.ray_executor.asking HOST:PORT` prints one JSON list.
+for a few seconds: `python -m goodfit.service.ray_executor.cluster_nodes HOST:PORT` prints one JSON list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from goodfit.service.errors import ClusterLost
-from goodfit.service.ray_executor.fitting import Resources
+from goodfit.service.ray_executor.capacity import Resources
 from goodfit.trainers.environment import SERVICE, take
 
 ANSWER_SECONDS = 10.0  # importing Ray included: 1 s, some more on a busy machine
@@ -31,7 +31,7 @@ def ask_nodes(address: str, seconds: float = ANSWER_SECONDS) -> list[Resources]:
     """
     environment = dict(os.environ)
     take(environment, SERVICE)
-    command = [sys.executable, "-P", "-m", "goodfit.service.ray_executor.asking", address]
+    command = [sys.executable, "-P", "-m", "goodfit.service.ray_executor.cluster_nodes", address]
     try:
         done = subprocess.run(  # noqa: S603 - our own command line
             command, env=environment, capture_output=True, text=True, timeout=seconds, check=False

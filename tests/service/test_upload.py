@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.client.sending import packed, submission_of
+from goodfit.service.client.upload import packed, submission_of
 from goodfit.service.errors import InputError
 
 

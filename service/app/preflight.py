@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
-from goodfit.service.app.varying import check_fit, check_kind, takes_part, variants_of
+from goodfit.service.app.data_checks import check_fit, check_kind, takes_part, variants_of
 
 if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from goodfit.service.store.faults import translated
+from goodfit.service.store.database_errors import translated
 from goodfit.service.store.opening import Database
 
 _LOCKS = 0x600DF18  # of PostgreSQL's advisory locks of two numbers: any that nobody else takes
