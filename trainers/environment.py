@@ -50,6 +50,6 @@ def hide(environ: MutableMapping[str, str] = os.environ) -> None:
         value = environ[name]
         place = libc.getenv(os.fsencode(name))
         if place:
-            ctypes.memset(place, 0, len(os.fsencode(value)))
+            ctypes.memset(place, ord("x"), len(os.fsencode(value)))  # zeros would end the block for its readers
             environ[name] = value
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -220,6 +220,7 @@ def test_freed_workers_go_to_the_study_of_the_higher_priority(service: Service) 
         space = {"x": {"type": "float", "low": 0, "high": 1, "step": step}}
         return {"space": space, "training": {"epochs": 8}, "resources": {"parallel": "auto"}}
 
+    service.start_controller()  # the test before has ended them all
     low = service.submit("low", priority=-1000, **spec(0.01))
     service.await_reports(low, 8)
     high = service.submit("high", priority=1000, **spec(0.05))
