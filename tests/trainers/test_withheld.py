@@ -93,6 +93,7 @@ def test_a_process_that_hides_shows_them_to_no_other_and_keeps_them_for_itself()
         seen = "OTHER=shown"
     process.communicate()
     assert "OTHER=shown" in seen
+    assert "\0\0" not in seen  # where its readers would take it to end
     assert not any(value in seen for value in SECRETS.values())
 
 
