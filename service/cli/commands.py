@@ -45,7 +45,7 @@ def run(
 ) -> None:
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
     with explained(NOT_BEGUN):
-        from goodfit.service.cli.run import run_file
+        from goodfit.service.cli.run_study import run_file
 
         run_file(
             settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
@@ -81,7 +81,7 @@ def resume(
                 f"--priority is for the queue of the service; {name} is run by `goodfit run`: leave it out"
             )
         from goodfit.service.app import Reopening
-        from goodfit.service.cli.run import resume_study
+        from goodfit.service.cli.run_study import resume_study
 
         wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
         resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
