@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -25,7 +26,13 @@ settings.load_profile("goodfit")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A folder for what all processes of a run share; they find it in their environment."""
+    """A folder for what all processes of a run share; they find it in their environment.
+
+    Whoever starts the tests in the background, or under nohup, has signals ignored that our commands are to hear.
+    """
+    for one, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, handler)
     if not hasattr(config, "workerinput"):
         os.environ[SHARED] = tempfile.mkdtemp(prefix="goodfit-shared-")
 
