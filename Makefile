@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check openapi docs wheel lowest bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
+.PHONY: demo test check openapi reference docs wheel lowest bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -36,6 +36,9 @@ check: $(READY)  ## Formatting, lint, types, imports
 
 openapi: $(READY)  ## Write the HTTP API as an OpenAPI document: docs/openapi.json
 	$(BIN)/python -m goodfit.service.server.document docs/openapi.json
+
+reference: $(READY)  ## Write the tables of keys in docs/study_file.md from the models
+	$(BIN)/python docs/hooks.py
 
 docs: $(READY)  ## The pages of docs/ as a site in build/site, with references from the code; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

@@ -1,9 +1,13 @@
-"""What is generated when the site is built: the start page from README.md, the commands from themselves."""
+"""What is generated: the start page from README.md, the commands from themselves, a study file's keys from its schema.
+
+The tables of keys stand in study_file.md itself, for readers without the site: `make reference` writes them, a test
+compares.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,15 @@ import typer
 ROOT = Path(__file__).parents[1]
 REPOSITORY = "https://github.com/goodfit/goodfit/blob/main/"
 README, COMMANDS = "<!-- the readme -->", "<!-- the commands -->"
+KEYS = re.compile(r"(<!-- keys of (\w+) -->\n\n).*?(?=\n<!-- end -->)", re.DOTALL)
+BOUNDS = {
+    "minimum": "{:,} or more", "exclusiveMinimum": "above {:,}",
+    "maximum": "{:,} or less", "exclusiveMaximum": "below {:,}",
+}  # fmt: skip
+TYPES = {
+    "boolean": "true or false", "integer": "whole number", "number": "number", "string": "text", "array": "list",
+    "object": "mapping",
+}  # fmt: skip
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -23,7 +36,45 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         )
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, "\n".join(commands()))
-    return markdown.replace("](../", f"]({REPOSITORY}")
+    return with_keys(markdown).replace("](../", f"]({REPOSITORY}")
+
+
+def with_keys(markdown: str) -> str:
+    """A page with its tables of keys as the schema has them that `goodfit schema` prints."""
+    if not KEYS.search(markdown):
+        return markdown
+    from goodfit.service.spec import json_schema
+
+    schema = json_schema()
+    return KEYS.sub(lambda found: found[1] + "\n".join(_keys(found[2], schema)) + "\n", markdown)
+
+
+def _keys(section: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    """The table of a section; StudyFile is the top level."""
+    part = schema["$defs"].get(section, schema)
+    yield "| key | meaning | values | default |\n|---|---|---|---|"
+    for key, one in part["properties"].items():
+        about = one.get("description") or schema["$defs"][one["$ref"].rpartition("/")[2]]["description"]
+        default = "needed" if key in part.get("required", ()) else _default(one.get("default"))
+        values = f"[section](#{key})" if "$ref" in one or "discriminator" in one else _values(one)
+        yield f"| `{key}` | {about} | {values} | {default} |"
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value in (None, []) else f"{value:,g}" if isinstance(value, float) else str(value)
+
+
+def _values(one: Mapping[str, Any]) -> str:
+    """What a key takes, in words."""
+    forms = [form for form in one.get("anyOf", one.get("oneOf", ())) if form.get("type") != "null"]
+    if forms:
+        return " or ".join(dict.fromkeys(map(_values, forms)))
+    if "enum" in one or "const" in one:
+        return ", ".join(f"`{word}`" for word in one.get("enum", [one.get("const")]))
+    bounds = [text.format(one[bound]) for bound, text in BOUNDS.items() if bound in one]
+    return ", ".join([TYPES[one["type"]], *bounds])
 
 
 def commands() -> Iterator[str]:
@@ -56,3 +107,8 @@ def _options(command: Any) -> Iterator[str]:
         names = ", ".join(f"`{name}`" for name in [*one.opts, *one.secondary_opts])
         value = "" if one.is_flag else f" `{one.metavar or one.name.upper()}`"
         yield f"| {names}{value} | {(one.help or '').replace('|', chr(92) + '|')} |"
+
+
+if __name__ == "__main__":
+    page = Path(__file__).with_name("study_file.md")
+    page.write_text(with_keys(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -38,14 +38,14 @@ from goodfit.search_spaces.ranges import range_problems
 from goodfit.search_spaces.space import Space
 from goodfit.search_spaces.values import BadValue, any_value, described, flag, nearest, number, whole
 
-_KEYS = {
+KEYS = {
     "float": ("low", "high", "log", "step", "points"),
     "int": ("low", "high", "log", "step", "points"),
     "choice": ("choices",),
     "fixed": ("value",),
 }
 MOST_PARAMETERS = 2000  # of a space and what is fixed
-_COMMON = ("type", "when", "doc")
+COMMON = ("type", "when", "doc")
 _OTHER_NAMES = {
     **dict.fromkeys(("uniform", "real", "double", "number"), "float"),
     **dict.fromkeys(("loguniform", "log_uniform", "log"), "float, with log: true"),
@@ -91,7 +91,7 @@ def parse_fixed(source: object, problems: list[Problem]) -> dict[str, Value]:
         return found
     for name, value in source.items():
         _check_name(str(name), problems)
-        if isinstance(value, Mapping) and str(value.get("type")) in _KEYS:
+        if isinstance(value, Mapping) and str(value.get("type")) in KEYS:
             problems.append(((name,), "is a parameter, not one value; what is searched goes in `space:`"))
             continue
         try:
@@ -164,21 +164,21 @@ class _Reader:
 
     def _kind(self, name: str, written: Mapping[str, object]) -> str | None:
         if "type" not in written:
-            self._say((name,), f"type is missing; write type: {', '.join(_KEYS)}")
+            self._say((name,), f"type is missing; write type: {', '.join(KEYS)}")
             return None
         kind = written["type"]
-        if isinstance(kind, str) and kind in _KEYS:
+        if isinstance(kind, str) and kind in KEYS:
             return kind
         other = _OTHER_NAMES.get(str(kind))
-        hint = f"write {other}" if other else nearest(str(kind), _KEYS)
+        hint = f"write {other}" if other else nearest(str(kind), KEYS)
         self._say((name, "type"), f"there is no type {shown(kind)}; {hint}")
         return None
 
     def _check_keys(self, name: str, kind: str, written: Mapping[str, object]) -> None:
-        allowed = (*_COMMON, *_KEYS[kind])
+        allowed = (*COMMON, *KEYS[kind])
         for key in written:
             if key not in allowed:
-                others = [other for other in _KEYS if key in _KEYS[other]]
+                others = [other for other in KEYS if key in KEYS[other]]
                 hint = f"it goes with type: {' or '.join(others)}; " if others else ""
                 self._say((name, key), f"{key} is no key of a {kind} parameter; {hint}{nearest(key, allowed)}")
 

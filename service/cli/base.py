@@ -156,5 +156,5 @@ def _finite(value: Any) -> Any:
 
 def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
-    for module in ("commands", "service"):
+    for module in ("commands", "schema", "service"):
         importlib.import_module(f"goodfit.service.cli.{module}")

@@ -1,6 +1,7 @@
 """The study file: YAML -> StudySpec, with errors that carry the line and the key.
 
 study.py            StudySpec, the study as it is kept
+study_file.py       the keys of a study file as they are written, and its JSON Schema
 sections.py         its sections | pruning.py  the pruning methods | fields.py  kinds of values
 requirements.py     packages, and whether they are installed
 reading.py          the file, the paths in it, all problems at once | overrides.py  --set
@@ -21,6 +22,7 @@ from goodfit.service.spec.reading import from_mapping, look_for_modules, read, r
 from goodfit.service.spec.requirements import absent_packages
 from goodfit.service.spec.sections import Budget, Objective, Resources, Search, Training
 from goodfit.service.spec.study import StudySpec
+from goodfit.service.spec.study_file import json_schema
 
 __all__ = [
     "Augment",
@@ -39,6 +41,7 @@ __all__ = [
     "check_metric",
     "for_trainer",
     "from_mapping",
+    "json_schema",
     "look_for_modules",
     "read",
     "read_foreign",

@@ -24,7 +24,6 @@ from goodfit.service.spec.fields import (
     one_of,
     options_of,
     separator_mark,
-    within,
     word_of,
 )
 from goodfit.trainers.messages import DATA_KINDS, NAMED_KINDS
@@ -36,15 +35,21 @@ class Split(Section):
     With folds, all rows but those of the test split validate in turn, and a trial trains once a fold.
     """
 
-    validation: Annotated[float, BeforeValidator(within(number, above=0, below=1))] = 0.2
-    test: Annotated[float, BeforeValidator(within(number, least=0, below=1))] = 0.2
-    seed: Seed = 0
-    column: Text | None = None  # its values are train, validation and test
-    group: Text | None = None  # rows that share its value share their split
-    time: Text | None = None  # validation comes after training, test after validation
-    stratified: Flag = True  # each class has its share in each split
-    folds: Annotated[int, BeforeValidator(within(whole, least=2))] | None = None
-    reshuffle: Flag = False  # a new validation split for each trial
+    validation: Annotated[float, Field(gt=0, lt=1), BeforeValidator(number)] = Field(
+        0.2, description="Share of the rows that validate."
+    )
+    test: Share = Field(0.2, description="Share of the rows that are kept for the confirmation of the winner.")
+    seed: Seed = Field(0, description="Seed of the split.")
+    column: Text | None = Field(None, description="Column that says train, validation or test.")
+    group: Text | None = Field(None, description="Column whose rows with one value are in one split.")
+    time: Text | None = Field(
+        None, description="Column of numbers or dates; validation comes after training, test after validation."
+    )
+    stratified: Flag = Field(True, description="Split each class by itself.")
+    folds: Annotated[int, Field(ge=2), BeforeValidator(whole)] | None = Field(
+        None, description="Folds of a cross-validation: all rows but those of the test split validate in turn."
+    )
+    reshuffle: Flag = Field(False, description="Draw a new validation split for each trial.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Split:
@@ -82,16 +87,30 @@ BALANCES = ("none", "weights", "sampling")
 class Prepare(Section):
     """What is done to the inputs, fitted on the training split alone."""
 
-    scale: Annotated[Literal["standard", "minmax", "robust", "none"], one_of(*SCALES)] = "standard"
+    scale: Annotated[Literal["standard", "minmax", "robust", "none"], one_of(*SCALES)] = Field(
+        "standard", description="How columns of numbers, or the channels of images, are scaled."
+    )
     missing: Annotated[
         Literal["error", "drop", "mean", "median", "most_frequent", "constant"],
         one_of(*MISSING, later=("knn",), alias={"mode": "most_frequent"}),
-    ] = "error"
-    indicator: Flag = False  # a 0/1 column beside each one that has missing values in training
-    encode: Annotated[Literal["onehot", "embedding"], one_of("onehot", "embedding")] = "onehot"
-    balance: Annotated[Literal["none", "weights", "sampling"], one_of(*BALANCES)] = "none"
-    size: Natural | None = None  # images: the side of the square that they are resized to
-    mode: Annotated[Literal["gray", "rgb"], one_of("gray", "rgb", alias={"grey": "gray"})] | None = None
+    ] = Field(
+        "error", description="What takes the place of a missing value; drop leaves the row out, error refuses it."
+    )
+    indicator: Flag = Field(
+        False, description="Add a 0/1 column beside each column of numbers that has missing values in training."
+    )
+    encode: Annotated[Literal["onehot", "embedding"], one_of("onehot", "embedding")] = Field(
+        "onehot", description="How columns of text become numbers."
+    )
+    balance: Annotated[Literal["none", "weights", "sampling"], one_of(*BALANCES)] = Field(
+        "none", description="How rare classes are given weight: in the loss, or by drawing their rows more often."
+    )
+    size: Natural | None = Field(
+        None, description="Images of a folder: side in pixels of the square that they are resized to."
+    )
+    mode: Annotated[Literal["gray", "rgb"], one_of("gray", "rgb", alias={"grey": "gray"})] | None = Field(
+        None, description="Images of a folder: what their channels are converted to."
+    )
 
     @model_validator(mode="after")
     def _fills(self) -> Prepare:
@@ -103,28 +122,41 @@ class Prepare(Section):
 class Tokens(Section):
     """How texts become rows of tokens; fitted on the training split alone."""
 
-    # Where nothing is said running text and pairs go by characters, other texts by words.
-    by: Annotated[Literal["word", "character", "bpe"], one_of("word", "character", "bpe")] | None = None
-    vocabulary: Annotated[int, BeforeValidator(within(whole, least=3))] = 8000  # padding and unknown among them
-    length: Natural = 128  # longer texts keep their beginning
+    by: Annotated[Literal["word", "character", "bpe"], one_of("word", "character", "bpe")] | None = Field(
+        None, description="What a token is. Left out: running text and pairs go by characters, other texts by words."
+    )
+    vocabulary: Annotated[int, Field(ge=3), BeforeValidator(whole)] = Field(
+        8000, description="Most tokens, those for padding and for unknown words among them."
+    )
+    length: Natural = Field(128, description="Tokens in a row; of longer texts the beginning is kept.")
 
 
 class Augment(Section):
     """How training rows are varied anew in each epoch; each kind of data has its own keys."""
 
-    rotate: Annotated[float, BeforeValidator(within(number, least=0, most=180))] = 0.0  # degrees
-    flip: Flag = False
-    crop: Count = 0  # pixels
-    jitter: NotNegative = 0.0  # images: share of brightness, contrast, saturation; series: deviations
-    cutout: Count = 0  # pixels
-    mixup: NotNegative = 0.0  # alpha of the Beta distribution
-    synonyms: Text | None = None  # a file
-    replace: Share = 0.0
-    delete: Share = 0.0
-    swap: Share = 0.0
-    translate: Text | None = None  # path.py:function
-    scaling: NotNegative = 0.0
-    warp: Share = 0.0
+    rotate: Annotated[float, Field(ge=0, le=180), BeforeValidator(number)] = Field(
+        0.0, description="Images: degrees at most, either way."
+    )
+    flip: Flag = Field(False, description="Images: half of them, left to right.")
+    crop: Count = Field(0, description="Images: pixels that they are moved by at most.")
+    jitter: NotNegative = Field(
+        0.0,
+        description="Images: brightness, contrast and saturation, by this share at most. "
+        "Series: noise, in standard deviations of a column.",
+    )
+    cutout: Count = Field(0, description="Images: side in pixels of a square that is blanked.")
+    mixup: NotNegative = Field(0.0, description="Images: alpha of the Beta distribution that two are blended by.")
+    synonyms: Text | None = Field(None, description="Texts: file of words that may stand for each other.")
+    replace: Share = Field(0.0, description="Texts: share of the words in that file that give way to a synonym.")
+    delete: Share = Field(0.0, description="Texts: share of the words that are left out.")
+    swap: Share = Field(0.0, description="Texts: share of the words that change places with the next.")
+    translate: Text | None = Field(
+        None, description="Texts: path.py:function that gives a text which says the same; for half of the texts."
+    )
+    scaling: NotNegative = Field(
+        0.0, description="Series: standard deviation of the factor that a window's values are multiplied by."
+    )
+    warp: Share = Field(0.0, description="Series: share of a window that goes at twice or half its pace.")
 
 
 def _kind(value: object) -> str:
@@ -136,34 +168,58 @@ def adds_kind(name: object) -> bool:
     return name not in NAMED_KINDS and name in added(DATA_KINDS)
 
 
+_KIND_WORDS: Any = Literal[NAMED_KINDS] | str  # an installed package may add any
+_GAPS: Any = list[str | float | None]
+
+
 class Data(Section):
     """A built-in data set or a file, how it is split and prepared."""
 
-    source: Text
-    target: Text | None = None
-    ignore: Names = ()  # columns that are not read
-    categorical: Names = ()  # columns of numbers that are names, such as postcodes
-    task: Annotated[Literal["classification", "regression"], one_of("classification", "regression")] | None = (
-        None  # where the target's values do not say which
+    source: Text = Field(
+        description="Built-in data set, or the path of a file, a folder of images or path.py:function."
     )
-    separator: Annotated[str, BeforeValidator(separator_mark)] | None = None  # tables in text, as are the next three
-    decimal: Annotated[Literal[".", ","], one_of(".", ",")] | None = None
-    gaps: Annotated[tuple[str, ...], BeforeValidator(gap_words)] | None = None  # words that stand for a missing value
-    header: Flag | None = None  # false: the first line is a row, and the columns are x0, x1, ...
-    numbers: Names = ()  # columns whose numbers are written with currency signs, percent signs, thousands separators
-    dates: Names = ()  # columns of dates that become year, month, day, weekday and hour
-    day_first: Flag | None = None  # whether 01/02/2026 is in February, where the dates do not say
-    kind: Annotated[str, BeforeValidator(_kind)] | None = None  # where the source alone does not say
-    options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(default_factory=dict)  # of an added kind
-    time: Text | None = None  # the column that says when; series alone, as are the next three
-    window: Natural | None = None
-    horizon: Natural | None = None
-    period: Natural | None = None
-    text: Text | None = None  # the column that holds texts
-    tokens: Tokens = Field(default_factory=Tokens)
-    split: Split = Field(default_factory=Split)
-    prepare: Prepare = Field(default_factory=Prepare)
-    augment: Augment = Field(default_factory=Augment)
+    target: Text | None = Field(None, description="Column or array to predict.")
+    ignore: Names = Field((), description="Columns that are not read.")
+    categorical: Names = Field((), description="Columns of numbers that are names, such as postcodes.")
+    task: Annotated[Literal["classification", "regression"], one_of("classification", "regression")] | None = Field(
+        None, description="What the target is for, where its values do not say it."
+    )
+    separator: Annotated[str, BeforeValidator(separator_mark)] | None = Field(
+        None, description="Tables in text: one character between the values, or tab."
+    )
+    decimal: Annotated[Literal[".", ","], one_of(".", ",")] | None = Field(
+        None, description="Tables in text: decimal mark of numbers."
+    )
+    gaps: Annotated[tuple[str, ...], BeforeValidator(gap_words, json_schema_input_type=_GAPS)] | None = Field(
+        None, description="Words that stand for a missing value beside empty cells, in the place of the usual ones."
+    )
+    header: Flag | None = Field(
+        None, description="false: the first line is a row, and the columns are x0, x1, and so on."
+    )
+    numbers: Names = Field(
+        (), description="Columns of numbers with currency signs, percent signs or thousands separators."
+    )
+    dates: Names = Field((), description="Columns of dates that become year, month, day, weekday and hour.")
+    day_first: Flag | None = Field(
+        None, description="Whether 01/02/2026 is in February, where the dates of a column do not show it."
+    )
+    kind: Annotated[str, BeforeValidator(_kind, json_schema_input_type=_KIND_WORDS)] | None = Field(
+        None, description="Kind of data where the source does not say it, built in or added by a package."
+    )
+    options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(
+        default_factory=dict, description="Options of a kind of data that a package adds."
+    )
+    time: Text | None = Field(None, description="Series: column that says when.")
+    window: Natural | None = Field(None, description="Series: rows that the model sees.")
+    horizon: Natural | None = Field(None, description="Series: rows that it forecasts.")
+    period: Natural | None = Field(None, description="Series: rows of a season.")
+    text: Text | None = Field(None, description="Column that holds texts.")
+    tokens: Tokens = Field(default_factory=Tokens, description="How texts become tokens.")
+    split: Split = Field(default_factory=Split, description="How rows are split.")
+    prepare: Prepare = Field(
+        default_factory=Prepare, description="What is done to the inputs, fitted on the training split alone."
+    )
+    augment: Augment = Field(default_factory=Augment, description="How training rows are varied anew in each epoch.")
 
     @property
     def is_added(self) -> bool:

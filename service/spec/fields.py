@@ -1,15 +1,16 @@
 """The kinds of values that a study file's keys take, as pydantic types with messages of our own.
 
-Each refuses with the end of a sentence that begins with the key: "is 0; it must be more than 0".
+Numbers have pydantic's own bounds, which `goodfit schema` shows. What a type refuses by itself it refuses with the
+end of a sentence that begins with the key: "is many, not a number"; out_of_bounds has the words for bounds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from goodfit.search_spaces.parameters import shown
 from goodfit.search_spaces.values import BadValue, described, flag, number, whole
@@ -27,34 +28,20 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def within(
-    read: Callable[[object], float],
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
-) -> Callable[[object], float]:
-    """A number with its bounds: at least `least`, more than `above`, less than `below`, at most `most`."""
+# pydantic's own bounds and the words for them: (error's type, key of its context) -> how the message says it.
+_BOUNDS = {"ge": "at least", "gt": "more than", "lt": "less than", "le": "at most"}
 
-    def check(value: object) -> float:
-        found = read(value)
-        if least is not None and found < least:
-            raise BadValue(f"is {shown(found)}; it must be at least {shown(least)}")
-        if above is not None and found <= above:
-            raise BadValue(f"is {shown(found)}; it must be more than {shown(above)}")
-        if below is not None and found >= below:
-            raise BadValue(f"is {shown(found)}; it must be less than {shown(below)}")
-        if most is not None and found > most:
-            raise BadValue(f"is {shown(found)}; it must be at most {shown(most)}")
-        return found
 
-    return check
+def out_of_bounds(value: object, **bound: float) -> str:
+    """What to say of a number beyond a bound of pydantic's: ge=1, gt=0, lt=1 or le=100."""
+    ((kind, limit),) = bound.items()
+    return f"is {shown(value)}; it must be {_BOUNDS[kind]} {shown(limit)}"
 
 
 def one_of(*choices: str, later: Sequence[str] = (), alias: Mapping[str, str] | None = None) -> BeforeValidator:
     """One of these words; see word_of."""
-    return BeforeValidator(lambda value: word_of(value, choices, later, alias))
+    words: Any = Literal[(*choices, *(alias or {}))]
+    return BeforeValidator(lambda value: word_of(value, choices, later, alias), json_schema_input_type=words)
 
 
 def word_of(
@@ -71,17 +58,16 @@ def word_of(
     raise BadValue(f"there is no {word!r}; {did_you_mean(word, choices)}")
 
 
-def or_auto(read: Callable[[object], float]) -> Callable[[object], float | str]:
-    """The word auto, or what `read` reads."""
+def auto_or_whole(value: object) -> object:
+    """The word auto, or what may be a whole number."""
+    if isinstance(value, str) and value != "auto" and not value.strip().lstrip("+-").isdigit():
+        raise BadValue(f"is {described(value)}; write auto or a whole number")
+    return value
 
-    def check(value: object) -> float | str:
-        if value == "auto":
-            return "auto"
-        if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
-            raise BadValue(f"is {described(value)}; write auto or a whole number")
-        return read(value)
 
-    return check
+def auto_tag(value: object) -> str:
+    """Which member of a union such as AutoOr a value is for."""
+    return "auto" if value == "auto" else NUMBER
 
 
 def text(value: object) -> str:
@@ -157,16 +143,22 @@ def metric_name(value: object) -> str:
     raise BadValue(f"{value!s} does not name its split; did you mean {metric}? write val/... or train/...")
 
 
-Text = Annotated[str, BeforeValidator(text)]
-Names = Annotated[tuple[str, ...], BeforeValidator(names)]
-Name = Annotated[str, BeforeValidator(study_name)]
-Metric = Annotated[str, BeforeValidator(metric_name)]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), BeforeValidator(text)]
+Names = Annotated[tuple[str, ...], BeforeValidator(names, json_schema_input_type=str | list[str])]
+Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$"), BeforeValidator(study_name)]
+Metric = Annotated[str, Field(pattern=f"^({'|'.join(_SPLITS)})/."), BeforeValidator(metric_name)]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Number = Annotated[float, BeforeValidator(number)]
-Positive = Annotated[float, BeforeValidator(within(number, above=0))]
-share = within(number, least=0, below=1)
-Share = Annotated[float, BeforeValidator(share)]
-NotNegative = Annotated[float, BeforeValidator(within(number, least=0))]
-Seed = Annotated[int, BeforeValidator(within(whole, least=0, most=2**32 - 1))]  # what numpy takes
-Natural = Annotated[int, BeforeValidator(within(whole, least=1))]
-Count = Annotated[int, BeforeValidator(within(whole, least=0))]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(number)]
+Share = Annotated[float, Field(ge=0, lt=1), BeforeValidator(number)]
+NotNegative = Annotated[float, Field(ge=0), BeforeValidator(number)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(whole)]  # what numpy takes
+Natural = Annotated[int, Field(ge=1), BeforeValidator(whole)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(whole)]
+
+NUMBER = "a number"  # the tag of what is not auto; messages leave it out of the key
+AutoOr = Annotated[
+    Annotated[Literal["auto"], Tag("auto")] | Annotated[Natural, Tag(NUMBER)],
+    Discriminator(auto_tag),
+    BeforeValidator(auto_or_whole),
+]

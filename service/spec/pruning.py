@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 
 from goodfit.search_spaces.parameters import shown
 from goodfit.search_spaces.values import BadValue, number, whole
-from goodfit.service.spec.fields import Count, Natural, NotNegative, Number, Section, or_auto, within
+from goodfit.service.spec.fields import AutoOr, Count, Natural, NotNegative, Number, Section
 
-Epochs = Annotated[Literal["auto"] | int, BeforeValidator(or_auto(within(whole, least=1)))]
-Factor = Annotated[int, BeforeValidator(within(whole, least=2))]
+Factor = Annotated[int, Field(ge=2), BeforeValidator(whole)]
+Startup = Annotated[Count, Field(description="Trials that end before any is pruned.")]
+Warmup = Annotated[Count, Field(description="Epochs of a trial in which it is not pruned.")]
+Interval = Annotated[Natural, Field(description="Epochs between two decisions on a trial.")]
+Least = Annotated[Natural, Field(description="Trials that must have reached an epoch before one is pruned there.")]
+Bootstrap = Annotated[Count, Field(description="Trials that must have reached a rung before one is promoted from it.")]
+
+
+def _needs_method(schema: dict[str, Any]) -> None:
+    """In a file the method is written, also where it has a default in Python."""
+    schema["required"] = list(dict.fromkeys(["method", *schema.get("required", ())]))
 
 
 class _Pruning(Section):
+    model_config = ConfigDict(json_schema_extra=_needs_method)
+
     method: str
 
     @property
@@ -33,31 +44,33 @@ class MedianPruning(_Pruning):
     """Stops a trial whose best so far is worse than the median of the others at the same epoch."""
 
     method: Literal["median"] = "median"
-    n_startup_trials: Count = 5
-    n_warmup_steps: Count = 0
-    interval_steps: Natural = 1
-    n_min_trials: Natural = 1
+    n_startup_trials: Startup = 5
+    n_warmup_steps: Warmup = 0
+    interval_steps: Interval = 1
+    n_min_trials: Least = 1
 
 
 class PercentilePruning(_Pruning):
     """Keeps the best `percentile` percent at each epoch."""
 
     method: Literal["percentile"]
-    percentile: Annotated[float, BeforeValidator(within(number, least=0, most=100))]
-    n_startup_trials: Count = 5
-    n_warmup_steps: Count = 0
-    interval_steps: Natural = 1
-    n_min_trials: Natural = 1
+    percentile: Annotated[float, Field(ge=0, le=100), BeforeValidator(number)] = Field(
+        description="Percent of the trials that go on."
+    )
+    n_startup_trials: Startup = 5
+    n_warmup_steps: Warmup = 0
+    interval_steps: Interval = 1
+    n_min_trials: Least = 1
 
 
 class AshaPruning(_Pruning):
     """Asynchronous successive halving: at each rung the best 1/reduction_factor go on."""
 
     method: Literal["asha"]
-    min_resource: Epochs = "auto"
-    reduction_factor: Factor = 4
-    min_early_stopping_rate: Count = 0
-    bootstrap_count: Count = 0
+    min_resource: AutoOr = Field("auto", description="Epochs of the first rung.")
+    reduction_factor: Factor = Field(4, description="Of so many trials at a rung, one goes on.")
+    min_early_stopping_rate: Count = Field(0, description="How many rungs are left out at the beginning.")
+    bootstrap_count: Bootstrap = 0
 
     @model_validator(mode="after")
     def _resources(self) -> AshaPruning:
@@ -70,10 +83,10 @@ class HyperbandPruning(_Pruning):
     """Successive halving at several rates beside each other."""
 
     method: Literal["hyperband"]
-    min_resource: Natural = 1
-    max_resource: Epochs = "auto"
-    reduction_factor: Factor = 3
-    bootstrap_count: Count = 0
+    min_resource: Natural = Field(1, description="Epochs of the first rung.")
+    max_resource: AutoOr = Field("auto", description="Most epochs of a trial.")
+    reduction_factor: Factor = Field(3, description="Of so many trials at a rung, one goes on.")
+    bootstrap_count: Bootstrap = 0
 
     @model_validator(mode="after")
     def _resources(self) -> HyperbandPruning:
@@ -89,10 +102,10 @@ class ThresholdPruning(_Pruning):
     """Stops a trial whose metric leaves [lower, upper]."""
 
     method: Literal["threshold"]
-    lower: Number | None = None
-    upper: Number | None = None
-    n_warmup_steps: Count = 0
-    interval_steps: Natural = 1
+    lower: Number | None = Field(None, description="A trial whose metric is below is pruned.")
+    upper: Number | None = Field(None, description="A trial whose metric is above is pruned.")
+    n_warmup_steps: Warmup = 0
+    interval_steps: Interval = 1
 
     @model_validator(mode="after")
     def _ends(self) -> ThresholdPruning:
@@ -111,15 +124,18 @@ def _long_form(value: object) -> object:
 # Not asha and hyperband: patience would bring them to their rungs late.
 WRAPPED = ("none", "median", "percentile", "threshold")
 Wrapped = Annotated[NoPruning | MedianPruning | PercentilePruning | ThresholdPruning, Discriminator("method")]
+_WRAPPED_FORMS: Any = Literal[WRAPPED] | Wrapped
 
 
 class PatientPruning(_Pruning):
     """Lets a trial go on while it improved within `patience` epochs; then `wrapped` decides."""
 
     method: Literal["patient"]
-    patience: Count
-    min_delta: NotNegative = 0.0
-    wrapped: Annotated[Wrapped, BeforeValidator(_long_form)] = Field(default_factory=MedianPruning)
+    patience: Count = Field(description="Epochs without improvement in which a trial goes on.")
+    min_delta: NotNegative = Field(0.0, description="What counts as an improvement is larger than this.")
+    wrapped: Annotated[Wrapped, BeforeValidator(_long_form, json_schema_input_type=_WRAPPED_FORMS)] = Field(
+        default_factory=MedianPruning, description="Method that decides then: its name, or a section of its own."
+    )
 
     @property
     def options(self) -> dict[str, Any]:

@@ -31,12 +31,12 @@ from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import Draft, check_draft, find_trainer
 from goodfit.service.spec.data import Augment, Data
 from goodfit.service.spec.data_parameters import written
-from goodfit.service.spec.fields import metric_name, share, study_name, text
+from goodfit.service.spec.fields import Name, Share, Text, metric_name, text
 from goodfit.service.spec.hyperparameters import suited
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
 from goodfit.service.spec.pruning import Pruning
-from goodfit.service.spec.requirements import absent_packages, is_path, requirements
+from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
@@ -52,11 +52,11 @@ _MODELS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "resources": Resources,
 }
-_PLAIN: dict[str, Callable[[object], Any]] = {
-    "name": study_name,
-    "trainer": text,
-    "control": share,
-    "requirements": requirements,
+_PLAIN: dict[str, TypeAdapter[Any]] = {
+    "name": TypeAdapter(Name),
+    "trainer": TypeAdapter(Text),
+    "control": TypeAdapter(Share),
+    "requirements": TypeAdapter(Requirements),
 }
 _REQUIRED = {
     "name": "write a name for the study",
@@ -274,12 +274,12 @@ class _Reading:
                 self._say((key,), f"is missing; {hint}")
 
     def _read_names(self) -> None:
-        for key, read_value in _PLAIN.items():
+        for key, kind in _PLAIN.items():
             if key in self._values:
                 try:
-                    self._parts[key] = read_value(self._values[key])
-                except BadValue as error:
-                    self._say((key,), str(error))
+                    self._parts[key] = kind.validate_python(self._values[key])
+                except ValidationError as error:
+                    self._say_all(error, key)
 
     def _read_section(self, name: str) -> None:
         if name not in self._values:
@@ -298,8 +298,11 @@ class _Reading:
             model = _MODELS.get(name)
             self._parts[name] = model.model_validate(values) if model else _PRUNING.validate_python(values)
         except ValidationError as error:
-            for path, wrong in sentences(error, values, (name,)):
-                self._say(path, wrong)
+            self._say_all(error, name)
+
+    def _say_all(self, error: ValidationError, key: str) -> None:
+        for path, wrong in sentences(error, self._values[key], (key,)):
+            self._say(path, wrong)
 
     def _fixed(self) -> dict[str, Value]:
         return parse_fixed(self._values.get("fixed", {}), _Said(self._say, "fixed"))

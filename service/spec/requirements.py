@@ -7,6 +7,9 @@ import tomllib
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from goodfit.search_spaces.scalars import listed
 from goodfit.search_spaces.values import BadValue
@@ -24,6 +27,11 @@ def requirements(value: object) -> tuple[str, ...]:
         if not is_path(item):
             _check_requirement(item)
     return found
+
+
+Requirements = Annotated[
+    tuple[str, ...], Field(max_length=MOST), BeforeValidator(requirements, json_schema_input_type=str | list[str])
+]
 
 
 def is_path(requirement: str) -> bool:

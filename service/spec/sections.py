@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from goodfit.search_spaces.parameters import shown
-from goodfit.search_spaces.values import BadValue, described, number, whole
+from goodfit.search_spaces.values import BadValue, described, number
 from goodfit.service.extensions import SAMPLERS, added
 from goodfit.service.spec.fields import (
+    NUMBER,
+    AutoOr,
     Count,
     Flag,
     Metric,
@@ -20,11 +22,12 @@ from goodfit.service.spec.fields import (
     Positive,
     Section,
     Seed,
+    auto_or_whole,
+    auto_tag,
     one_of,
     options_of,
-    or_auto,
+    out_of_bounds,
     text,
-    within,
     word_of,
 )
 
@@ -40,9 +43,14 @@ LATER: dict[tuple[str, ...], str] = {
 class Objective(Section):
     """What the search optimizes."""
 
-    metric: Metric
-    direction: Annotated[Literal["minimize", "maximize"], one_of("minimize", "maximize")]
-    intended: Flag = False  # says that a direction which is unusual for the metric is meant
+    metric: Metric = Field(description="Metric with its split, such as val/accuracy; never of the test split.")
+    direction: Annotated[Literal["minimize", "maximize"], one_of("minimize", "maximize")] = Field(
+        description="Whether less or more of the metric is better."
+    )
+    intended: Flag = Field(
+        False,
+        description="Says that a direction which is unusual for the metric is meant, and silences the note on it.",
+    )
 
 
 def _configurations(value: object) -> tuple[dict[str, Any], ...]:
@@ -58,17 +66,30 @@ def _search_method(value: object) -> str:
     return word_of(value, (*SEARCH_METHODS, *added(SAMPLERS)), later=SEARCH_LATER, alias={"tpe": "bayesian"})
 
 
-class Search(Section):
-    """Who proposes the configurations."""
+_METHOD_WORDS: Any = Literal[(*SEARCH_METHODS, "tpe")] | str  # an installed package may add any
 
-    method: Annotated[str, BeforeValidator(_search_method)] = "bayesian"
+
+class Search(Section):
+    """How configurations are proposed."""
+
+    method: Annotated[str, BeforeValidator(_search_method, json_schema_input_type=_METHOD_WORDS)] = Field(
+        "bayesian", description="Search method, built in (tpe is another name of bayesian) or added by a package."
+    )
     options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(
-        default_factory=dict
-    )  # of an added method
-    seed: Seed = 0
-    try_defaults: Flag = True
-    start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = ()  # are tried first
-    repeats: Flag = False  # whether to go on when all configurations were tried
+        default_factory=dict, description="Options of a method that a package adds; the built-in methods take none."
+    )
+    seed: Seed = Field(0, description="Seed of the search.")
+    try_defaults: Flag = Field(
+        True,
+        description="Try the trainer's defaults, as far as they lie in the space, before anything is proposed. "
+        "A grid does not.",
+    )
+    start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = Field(
+        (), description="Configurations to try first, in this order, each whole or in part."
+    )
+    repeats: Flag = Field(
+        False, description="Go on when all configurations of a finite space were tried: again, with other seeds."
+    )
 
     @model_validator(mode="after")
     def _options_of_added(self) -> Search:
@@ -78,38 +99,47 @@ class Search(Section):
 
 
 class Training(Section):
-    """How long one trial may train, and what it survives."""
+    """How long one trial trains, and what it survives."""
 
-    epochs: Natural
-    patience: Natural | None = None  # epochs without improvement before early stopping
-    minutes: Positive | None = None  # a trial
-    checkpoint_epochs: Natural | None = None  # None: as often as costs little
-    keep: Natural | None = None  # the best so many trials keep their models; None: all do
-    retries: Count = 2  # deaths of its worker in a row
-    stop_on: Annotated[Literal["overfit"], one_of("overfit")] | None = None  # the verdict that ends a trial early
+    epochs: Natural = Field(description="Most epochs of a trial.")
+    patience: Natural | None = Field(None, description="Epochs without improvement after which a trial stops itself.")
+    minutes: Positive | None = Field(None, description="Most minutes of a trial.")
+    checkpoint_epochs: Natural | None = Field(
+        None, description="Epochs between checkpoints. Left out: as often as costs little."
+    )
+    keep: Natural | None = Field(
+        None, description="How many of the best trials keep their models. Left out: all of them."
+    )
+    retries: Count = Field(2, description="How often in a row a trial starts again when its worker dies.")
+    stop_on: Annotated[Literal["overfit"], one_of("overfit")] | None = Field(
+        None, description="Verdict that ends a trial as soon as it is reached."
+    )
 
 
 class Confirm(Section):
-    """How the winner is made sure of: the best configurations trained again, and scored on the test split."""
+    """Trains the best configurations again on fresh seeds and scores them on the test split, which needs rows."""
 
-    top: Natural = 3
-    seeds: Natural = 3  # fresh ones, each configuration
+    top: Natural = Field(3, description="How many of the best configurations.")
+    seeds: Natural = Field(3, description="How many fresh seeds for each.")
 
 
 class Budget(Section):
-    """When the study ends; whichever comes first."""
+    """When the study ends: at whichever comes first."""
 
-    trials: Natural | None = None
-    minutes: Positive | None = None
-    target: Number | None = None  # of the objective
-    failures: Count = 10  # alike, while no trial succeeds; 0: any number
+    trials: Natural | None = Field(None, description="Most trials of the search.")
+    minutes: Positive | None = Field(None, description="Most minutes of the search.")
+    target: Number | None = Field(
+        None, description="Value of the objective that ends the study as soon as a trial reaches it."
+    )
+    failures: Count = Field(
+        10, description="How many trials that fail alike end the study while none has succeeded; 0: any number may."
+    )
 
 
-def _lone(value: object) -> int:
-    width = within(whole, least=1)(value)
+def _lone(width: int) -> int:
     if width > 1:
         raise BadValue(f"is {shown(width)}; packs wider than 1 are not supported yet: write auto or 1")
-    return 1
+    return width
 
 
 MOST_CUSTOM = 100  # resources that nodes name themselves
@@ -125,9 +155,11 @@ def _custom(value: object) -> dict[str, float]:
 
 def _amount(name: object, value: object) -> float:
     try:
-        amount = float(within(number, above=0)(value))
+        amount = float(number(value))
     except BadValue as error:
         raise BadValue(f"{name} {error}") from error
+    if amount <= 0:
+        raise BadValue(f"{name} {out_of_bounds(amount, gt=0)}")
     if name in _OWN_KEYS:
         raise BadValue(f"{name} is not for here; {_OWN_KEYS[name]}")
     if amount > 1 and not amount.is_integer():
@@ -144,14 +176,25 @@ _OWN_KEYS: dict[object, str] = {
 }
 
 
+_Pack = Annotated[
+    Annotated[Literal["auto"], Tag("auto")]
+    | Annotated[Natural, AfterValidator(_lone), WithJsonSchema({"const": 1}), Tag(NUMBER)],
+    Discriminator(auto_tag),
+    BeforeValidator(auto_or_whole),
+]
+
+
 class Resources(Section):
     """What one trial takes, and how many run at once."""
 
-    cpus: Positive = 1.0
-    gpus: NotNegative = 0.0
-    custom: Annotated[Mapping[str, float], BeforeValidator(_custom)] = Field(default_factory=dict)
-    parallel: Annotated[Literal["auto"] | int, BeforeValidator(or_auto(within(whole, least=1)))] = "auto"
-    pack: Annotated[Literal["auto", 1], BeforeValidator(or_auto(_lone))] = "auto"
+    cpus: Positive = Field(1.0, description="CPUs of a trial; a fraction shares one.")
+    gpus: NotNegative = Field(0.0, description="GPUs of a trial; a fraction shares one, above 1 it is a whole number.")
+    custom: Annotated[Mapping[str, Annotated[float, Field(gt=0)]], BeforeValidator(_custom)] = Field(
+        default_factory=dict,
+        description="Amounts of further resources of a trial, by the names that the cluster's nodes give them.",
+    )
+    parallel: AutoOr = Field("auto", description="Trials at once. auto: as many as fit.")
+    pack: _Pack = Field("auto", description="Trials trained as one batched model.")
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Resources:

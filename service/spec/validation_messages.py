@@ -11,13 +11,12 @@ from goodfit.search_spaces.document import KeyPath, dotted
 from goodfit.search_spaces.values import described
 from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
+from goodfit.service.spec.fields import NUMBER, out_of_bounds
 from goodfit.service.spec.pruning import METHODS, WRAPPED
 from goodfit.service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.study_file import StudyFile
 
-TOP = (
-    "name", "trainer", "data", "space", "fixed", "objective", "search", "pruning", "training", "budget", "resources",
-    "confirm", "control", "requirements",
-)  # fmt: skip
+TOP = tuple(StudyFile.model_fields)
 SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("data",): Data,
     ("data", "split"): Split,
@@ -46,6 +45,10 @@ _OTHER_NAMES = dict.fromkeys(
     ),
     _START,
 )  # fmt: skip
+
+
+# pydantic's errors of numbers beyond a bound, and where each has the bound.
+_BOUNDS = {"greater_than_equal": "ge", "greater_than": "gt", "less_than": "lt", "less_than_equal": "le"}
 
 
 def sentences(error: ValidationError, values: object, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -81,6 +84,8 @@ def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
     kind, given = item["type"], item["input"]
     if kind == "value_error":
         return str(item["ctx"]["error"])
+    if (bound := _BOUNDS.get(kind)) is not None:
+        return out_of_bounds(given, **{bound: item["ctx"][bound]})
     if kind == "missing":
         example = _EXAMPLES.get(path)
         return f"is missing; {example}" if example else "is missing"
@@ -110,11 +115,11 @@ def _known_keys(section: KeyPath, values: object, prefix: KeyPath) -> list[str]:
 
 
 def _without_tags(loc: KeyPath) -> KeyPath:
-    """The key path in an error's location: pydantic puts the method after `pruning` and `wrapped`."""
+    """The key path in an error's location: pydantic puts the method after `pruning` and `wrapped`, and more tags."""
     path: list[str | int] = []
     tagged = False
     for part in loc:
-        if not tagged:
+        if not tagged and part != NUMBER:
             path.append(part)
         tagged = not tagged and part in ("pruning", "wrapped")
     return tuple(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
 from goodfit.search_spaces.document import MAX_CHARACTERS, MAX_DEPTH, MAX_FLAWS, MAX_NODES
-from goodfit.search_spaces.parse import _COMMON, _KEYS, MOST_PARAMETERS, parse_space
+from goodfit.search_spaces.parse import COMMON, KEYS, MOST_PARAMETERS, parse_space
 from goodfit.search_spaces.ranges import MAX_POINTS
 from goodfit.search_spaces.space import MOST_POINTS
 from goodfit.service.spec import read
@@ -50,6 +51,12 @@ def rows(part: str) -> dict[str, str]:
     return found
 
 
+def test_the_tables_of_keys_are_those_of_the_schema() -> None:
+    with_keys = runpy.run_path(str(DOCS / "hooks.py"))["with_keys"]
+    assert TEXT.count("<!-- keys of ") == TEXT.count("<!-- end -->") == 12
+    assert with_keys(TEXT) == TEXT, "write them with `make reference`"
+
+
 def test_the_page_describes_each_key_of_the_top_level() -> None:
     assert set(rows("Top level")) == set(TOP)
 
@@ -81,7 +88,7 @@ def test_the_page_gives_each_option_of_pruning_and_its_default(method: str) -> N
 
 
 def test_the_page_describes_each_key_of_a_parameter() -> None:
-    assert set(rows("space")) == {*_COMMON, *(key for keys in _KEYS.values() for key in keys)}
+    assert set(rows("space")) == {*COMMON, *(key for keys in KEYS.values() for key in keys)}
 
 
 def test_the_page_names_each_search_method() -> None:
@@ -108,6 +115,8 @@ def test_the_example_of_a_space_is_one() -> None:
 
 
 def test_each_link_of_the_page_leads_somewhere() -> None:
-    heads = {re.sub(r"[^\w-]", "", name.lower().replace(" ", "-")) for name in PARTS}
+    heads = {
+        re.sub(r"[^\w-]", "", name.lower().replace(" ", "-")) for name in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)
+    }
     for file, head in re.findall(r"\]\(([\w.]*)(?:#([\w-]+))?\)", TEXT):
         assert (DOCS / file).exists() if file else head in heads
