@@ -25,13 +25,13 @@ import uvicorn
 
 from benchmarks.simulation import simulate
 from goodfit.service import app
+from goodfit.service.ports import Store
 from goodfit.service.records import Batch, Failure, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.server.factory import create_app
 from goodfit.service.server.limits import Rate
 from goodfit.service.server.serve import warm_up
 from goodfit.service.settings import Settings
 from goodfit.service.spec import from_mapping
-from goodfit.service.store import SqlStore
 
 STUDIES, EACH = 500, 200
 WORKERS = 2000  # whose epochs take a second: as many reports come in one, and what comes within 10 ms is one batch
@@ -49,7 +49,7 @@ DIAGNOSIS = {
 }
 
 
-def fill(store: SqlStore) -> None:
+def fill(store: Store) -> None:
     """Write the studies, each in one transaction."""
     draw = random.Random(0)
     spec = from_mapping(
@@ -88,15 +88,14 @@ def vacuum(database: str) -> None:
 
 
 @contextmanager
-def served(settings: Settings, store: SqlStore) -> Iterator[httpx2.Client]:
+def served(settings: Settings, store: Store) -> Iterator[httpx2.Client]:
     """A client of a real server on the store."""
     warm_up()  # as `goodfit serve` does it
-    access = app.open_access(store)
-    secret = app.make_token(access, name="bench", role="admin", now=time.time(), by="bench")[1]
+    secret = app.make_token(store.access, name="bench", role="admin", now=time.time(), by="bench")[1]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    made = create_app(settings, store, access, asking=UNLIMITED, failing=UNLIMITED)
+    made = create_app(settings, store, asking=UNLIMITED, failing=UNLIMITED)
     server = uvicorn.Server(uvicorn.Config(made, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -148,7 +147,7 @@ def submissions(client: httpx2.Client, where: str) -> None:
     print(f"  {where:<11} {SUBMISSIONS / (time.perf_counter() - begun):6.0f} submissions a second, one after the other")
 
 
-def durable(store: SqlStore, where: str) -> None:
+def durable(store: Store, where: str) -> None:
     """Print how many reports a second one runner writes."""
     study = store.add_study(Study(f"durable-{time.time():.0f}", {}, "0", time.time()))
     lease = store.acquire(study.id, "bench:1:1", time.time(), 1e9, lambda _: False)

@@ -20,10 +20,10 @@ from benchmarks.api import served
 from goodfit.service import app
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.objective import Objective
+from goodfit.service.ports import Store
 from goodfit.service.records import Batch, Failure, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
-from goodfit.service.store import SqlStore
 
 TRIALS, EPOCHS = 10_000, 10
 NAME = "large"
@@ -104,7 +104,7 @@ def trial(number: int, draw: random.Random) -> tuple[Trial, list[Report]]:
     ), curve
 
 
-def fill(store: SqlStore, trials: int = TRIALS) -> None:
+def fill(store: Store, trials: int = TRIALS) -> None:
     """Write the study."""
     draw = random.Random(0)
     made = spec()

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from goodfit.service.json_values import Number
-from goodfit.service.records import StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class TrialProgress:
     """One trial, as far as a watcher sees it."""
 
     number: int
@@ -25,7 +25,7 @@ class Glimpse:
     message: str | None = None
 
     @classmethod
-    def of(cls, trial: Trial, verdict: Verdict | None = None) -> Glimpse:
+    def of(cls, trial: Trial, verdict: Verdict | None = None) -> TrialProgress:
         """What is to be seen of a trial, with its own verdict unless another is given."""
         found = verdict or trial.verdict
         return cls(
@@ -50,9 +50,9 @@ class Progress:
     budget: int | None
     states: Mapping[str, int] = field(default_factory=dict)  # finished trials of the search, by Trial.label
     verdicts: Mapping[str, int] = field(default_factory=dict)
-    running: Sequence[Glimpse] = ()
-    settled: Sequence[Glimpse] = ()  # since the last look
-    best: Glimpse | None = None
+    running: Sequence[TrialProgress] = ()
+    settled: Sequence[TrialProgress] = ()  # since the last look
+    best: TrialProgress | None = None
     seconds: float = 0.0  # spent, over all runs of the study
     seconds_left: float | None = None  # of budget.minutes
     closing: bool = False
@@ -63,4 +63,51 @@ class Progress:
     @property
     def over(self) -> bool:
         """Whether nobody runs the study, nor will unless it is resumed."""
-        return self.state not in (StudyState.QUEUED, StudyState.RUNNING)
+        return self.state.at_rest
+
+
+_FINISHED = tuple(str(state) for state in FINISHED)
+
+
+def progress_of(
+    study: Study,
+    *,
+    budget: int | None,
+    limit: float | None,
+    states: Mapping[str, int],
+    verdicts: Mapping[str, int],
+    running: Sequence[tuple[Trial, Verdict | None]],
+    settled: Sequence[Trial],
+    best: Trial | None,
+    closing: bool,
+    waits_for: str | None = None,
+) -> Progress:
+    """How far a study is, from what its runner knows or the store has.
+
+    Args:
+        study: with its state as it is now.
+        budget: how many trials it has at most.
+        limit: seconds that it may run.
+        states: how many trials of the search there are, by Trial.label.
+        verdicts: likewise, by verdict.
+        running: the trials that run, each with the verdict on its curve so far.
+        settled: the trials that have ended since the last look.
+        best: the best trial so far.
+        closing: whether it is about to end.
+        waits_for: why it has not started, or what it lacks to go on.
+    """
+    return Progress(
+        study=study.name,
+        budget=budget,
+        states={label: count for label, count in states.items() if label.startswith(_FINISHED)},
+        verdicts=dict(verdicts),
+        running=[TrialProgress.of(trial, verdict) for trial, verdict in running],
+        settled=[TrialProgress.of(trial) for trial in settled],
+        best=None if best is None else TrialProgress.of(best),
+        seconds=study.seconds,
+        seconds_left=None if limit is None else max(0.0, limit - study.seconds),
+        closing=closing,
+        state=study.state,
+        message=study.message,
+        waits_for=waits_for,
+    )

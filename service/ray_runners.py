@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from goodfit.service.errors import ClusterLost
+from goodfit.service.ray_executor.ray_words import from_ray, to_ray
 from goodfit.service.records import Lease, Study
 
 NAMESPACE = "goodfit"
@@ -56,7 +57,7 @@ class RayRunners:
     def nodes(self) -> list[Mapping[str, float]]:
         with self._connected():
             nodes: list[dict[str, Any]] = self._ray.nodes()  # type: ignore[no-untyped-call]
-            return [node["Resources"] for node in nodes if node["Alive"]]
+            return [from_ray(node["Resources"]) for node in nodes if node["Alive"]]
 
     def start(self, study: Study, lease: Lease) -> None:
         with self._connected():
@@ -97,10 +98,10 @@ class RayRunners:
         with self._connected():
             return {study_id for _, study_id, _ in self._names(MIRROR)}
 
-    def request(self, bundles: Sequence[Mapping[str, float]]) -> None:
+    def request(self, amounts: Sequence[Mapping[str, float]]) -> None:
         from ray.autoscaler.sdk import request_resources
 
-        whole = [{name: max(1, round(amount)) for name, amount in bundle.items()} for bundle in bundles]
+        whole = [{name: max(1, round(number)) for name, number in to_ray(one).items()} for one in amounts]
         with self._connected():
             request_resources(bundles=whole)
 

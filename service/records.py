@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from goodfit.service import stored_spec
 from goodfit.service.errors import IllegalChange
 from goodfit.service.json_values import Number, Time, Values
 from goodfit.service.objective import Objective
@@ -28,6 +29,11 @@ class StudyState(StrEnum):
     STOPPED = "STOPPED"  # `goodfit stop`; likewise
     DONE = "DONE"
     FAILED = "FAILED"  # ended without one finished trial
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nobody is to run it unless it is resumed."""
+        return self not in (StudyState.QUEUED, StudyState.RUNNING)
 
 
 class TrialState(StrEnum):
@@ -102,7 +108,7 @@ class Trial:
     failure: Failure | None = None
     message: str | None = None  # why it failed, or what its user should know of it, in one line
     attempts: int = 0  # how often it was started
-    losses: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
+    worker_deaths: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
     epochs: int = 0  # the last epoch reported
     prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
     stop_at: int | None = None  # the epoch at which it was stopped for overfitting; likewise
@@ -178,9 +184,23 @@ class Study:
 
     @property
     def objective(self) -> Objective:
-        """What it optimizes, without a look at the rest of its spec."""
-        found = self.spec["objective"]
-        return Objective(found["metric"], found["direction"])
+        """What it optimizes."""
+        return stored_spec.objective_of(self.spec)
+
+    @property
+    def trainer(self) -> str | None:
+        """The name of its trainer."""
+        return stored_spec.trainer_of(self.spec)
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What one trial takes of one node: cpus, gpus, and custom resources by their names."""
+        return stored_spec.resources_of(self.spec)
+
+    @property
+    def planned_trials(self) -> int | None:
+        """How many trials its search has at most; None: as many as the time allows."""
+        return stored_spec.planned_trials(self.spec)
 
     def to(self, state: StudyState, **changes: Any) -> Study:
         """This study in another state; IllegalChange if the table does not allow it."""

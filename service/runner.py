@@ -12,12 +12,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from goodfit.service import scheduler as sc
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
 from goodfit.service.numbering import Numbered
-from goodfit.service.ports import ALONE, Executor, Sampler, Sharing, Store, Tracker
-from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.ports import ALONE, Executor, Leases, Queue, Sampler, Sharing, Tracker, Trials
+from goodfit.service.progress import Progress, progress_of
 from goodfit.service.records import (
     FINISHED,
     Batch,
@@ -46,6 +47,10 @@ class Limits:
     grace: float = GRACE_SECONDS
 
 
+class RunnerStore(Trials, Leases, Queue, Protocol):
+    """What a runner needs of the store."""
+
+
 class Runner:
     """Runs one study to its end, or until it is interrupted.
 
@@ -69,7 +74,7 @@ class Runner:
     def __init__(
         self,
         *,
-        store: Store,
+        store: RunnerStore,
         lease: Lease,
         study: Study,
         plan: sc.Plan,
@@ -357,23 +362,20 @@ class Runner:
         return events
 
     def _progress(self, now: float) -> Progress:
-        limit = self._limits.study
         running = self._scheduler.running
         if now - self._looked >= LOOK_SECONDS:  # a look at a curve costs more than a report
             self._looked = now
             self._seen = {trial.number: self._look(trial.number).verdict for trial in running if trial.epochs}
-        return Progress(
-            study=self._study.name,
+        return progress_of(
+            self._study,
             budget=self._plan.trials,
-            states=dict(self._states),
-            verdicts=dict(self._verdicts),
-            running=[Glimpse.of(trial, self._seen.get(trial.number)) for trial in running],
-            settled=[Glimpse.of(trial) for trial in self._settled],
-            best=Glimpse.of(self._best) if self._best is not None else None,
-            seconds=self._study.seconds,
-            seconds_left=None if limit is None else max(0.0, limit - self._study.seconds),
+            limit=self._limits.study,
+            states=self._states,
+            verdicts=self._verdicts,
+            running=[(trial, self._seen.get(trial.number)) for trial in running],
+            settled=self._settled,
+            best=self._best,
             closing=self._scheduler.closing is not None,
-            state=self._study.state,
         )
 
 

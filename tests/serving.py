@@ -63,13 +63,23 @@ class Place:
     clock: Clock = field(default_factory=Clock)
     rules: Rules = field(default_factory=Rules)
     options: Mapping[str, Any] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)  # that a source or the server has waited
+    on_pause: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self.store: SqlStore = app.open_home(self.settings, create=True)
-        self.access: Access = app.open_access(self.store)
-        self.app = create_app(
-            self.settings, self.store, self.access, rules=self.rules, clock=self.clock, **self.options
-        )
+        opened = app.open_home(self.settings, create=True)
+        assert isinstance(opened, SqlStore)
+        self.store = opened
+        self.access: Access = self.store.access
+        given = {"clock": self.clock, "sleep": self.sleep, **self.options}
+        self.app = create_app(self.settings, self.store, rules=self.rules, **given)
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.on_pause()
+
+    async def sleep(self, seconds: float) -> None:
+        self._pause(seconds)
 
     def token(self, role: str = "admin", name: str = "ann", expires: str | None = None) -> str:
         made = app.make_token(self.access, name=name, role=role, now=self.clock(), by="test", expires=expires)
@@ -85,7 +95,7 @@ class Place:
         return Studies(RemoteSource(self.http(role=role, **options), sleep))
 
     def local(self) -> Studies:
-        return Studies(LocalSource(self.settings, self.store, self.clock, lambda _: None))
+        return Studies(LocalSource(self.settings, self.store, self.clock, self._pause))
 
     def study(self, name: str = "digits", **fields: Any) -> Study:
         spec = spec_of(name)

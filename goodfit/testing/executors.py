@@ -175,7 +175,7 @@ class ExecutorContract:
         assert until_ended(executor, 1)[-1] == Ended(1, 1, Outcome.COMPLETE)
 
     def test_sharing_is_no_ones_business_where_there_is_one_worker(self, executor: Executor, tmp_path: Path) -> None:
-        executor.share_among(Sharing(1, tuple(Claim(study, {"CPU": 0.25}) for study in (1, 2, 3))))
+        executor.share_among(Sharing(1, tuple(Claim(study, {"cpus": 0.25}) for study in (1, 2, 3))))
         executor.wait(0.1)
         assert executor.slots == 1
         executor.launch(Pack((assignment(tmp_path, "curve"),)))

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from goodfit.service.ports import Store
 from goodfit.service.records import Batch, Report, Study, StudyState, Trial, TrialState, Verdict
-from goodfit.service.store import SqlStore, open_store
+from goodfit.service.store import open_store
 
 SPEC = {
     "name": "digits",
@@ -28,7 +29,7 @@ class Lab:
     def __init__(self, folder: Path, name: str = "digits", created: float = START) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.store: SqlStore = open_store(f"sqlite:///{folder / 'goodfit.db'}")
+        self.store: Store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
         self.name = name
         study = self.store.add_study(Study(name, {**SPEC, "name": name}, "f" * 12, created))
         self.lease = self.store.acquire(study.id, "test:1:1", START, 1e12, lambda owner: False)

@@ -9,7 +9,8 @@ tracker_process.py  the mirror beside it
 models.py           trained models | retention.py  which checkpoints are kept
 resumption.py       a study that goes on, and what of it changes
 diagnoses.py        what is known of a study | reports.py  it as a page
-answering.py        its state and its best | watch.py  its progress, from the store
+best.py             its best configurations | watch.py  its progress, from the store
+liveness.py         whether anybody runs it, and how its run ended
 submission.py       what a study from elsewhere may name; submission_process.py looks at its code
 controller_process.py, service_run.py    what the service starts
 logs.py             trials' logs | places.py  where files are kept
@@ -22,16 +23,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goodfit.service.app.answering import (
-        Best,
-        best_of,
-        how_it_failed,
-        how_it_was_lost,
-        live_state,
-        planned_trials,
-    )
+    from goodfit.service.app.best import Best, best_of
     from goodfit.service.app.diagnoses import diagnose_of
-    from goodfit.service.app.homes import PATIENCE, open_access, open_home, spec_here, spec_of, upgrade_home
+    from goodfit.service.app.homes import PATIENCE, open_home, spec_here, spec_of, upgrade_home
+    from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
     from goodfit.service.app.notes import approximately, expected_complete, hidden_modules, notes_of
@@ -47,13 +42,14 @@ if TYPE_CHECKING:
     from goodfit.service.app.watch import Watcher
 
 _PLACES = {
-    "answering": ["Best", "best_of", "how_it_failed", "how_it_was_lost", "live_state", "planned_trials"],
+    "best": ["Best", "best_of"],
+    "liveness": ["how_it_failed", "how_it_was_lost", "live_state", "until_released"],
     "preflight": ["Checked", "check"],
     "diagnoses": ["diagnose_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
-    "homes": ["PATIENCE", "open_access", "open_home", "spec_here", "spec_of", "upgrade_home"],
+    "homes": ["PATIENCE", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "reopen"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
@@ -100,10 +96,8 @@ __all__ = [
     "new_study",
     "nodes_of",
     "notes_of",
-    "open_access",
     "open_checkpoint",
     "open_home",
-    "planned_trials",
     "queue_study",
     "read_log",
     "remove_study",
@@ -116,6 +110,7 @@ __all__ = [
     "spec_of",
     "stop_study",
     "token_digest",
+    "until_released",
     "upgrade_home",
 ]
 

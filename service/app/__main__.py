@@ -48,7 +48,7 @@ def _mirror(home: Path, study_id: int, fence: int) -> None:
     study = store.study_by_id(study_id)
     run_mirror(
         mirror_of(settings, store, study, private),
-        lambda: store.lone_mirror(study.id),
+        lambda: store.only_mirror(study.id),
         lambda: store.fence(study.id) > fence,
     )
 

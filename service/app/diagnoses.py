@@ -23,13 +23,13 @@ FEWEST_FOLDED = 50  # rows, of which each of five folds validates ten
 if TYPE_CHECKING:
     from goodfit.service.diagnosis.health import Facts, Finding
     from goodfit.service.diagnosis.study import StudyDiagnosis
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Trials
     from goodfit.service.spec import StudySpec
 
 
-def diagnose_of(settings: Settings, store: Store, study: Study) -> StudyDiagnosis:
+def diagnose_of(settings: Settings, store: Trials, study: Study) -> StudyDiagnosis:
     """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
-    trials = store.trials(study.id, told=READ)
+    trials = store.trials(study.id, parts=READ)
     return diagnosis_of(settings, study, trials, curves_of(store, study, trials))
 
 
@@ -80,7 +80,7 @@ def _usable(spec: StudySpec, findings: Sequence[Finding]) -> Iterator[Finding]:
             yield replace(finding, edit=None)
 
 
-def curves_of(store: Store, study: Study, trials: Sequence[Trial]) -> Iterator[Report]:
+def curves_of(store: Trials, study: Study, trials: Sequence[Trial]) -> Iterator[Report]:
     """The reports of a study as they are read: all at once they are most of its memory."""
     last = max((trial.number for trial in trials), default=-1)
     for after in range(-1, last, PAGE):

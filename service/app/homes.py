@@ -9,16 +9,15 @@ from goodfit.service.app.code import with_code
 from goodfit.service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Access, Store
+    from goodfit.service.ports import Store, Studies
     from goodfit.service.records import Study
     from goodfit.service.spec import StudySpec
-    from goodfit.service.store import SqlStore
 
 
 PATIENCE = 600.0  # seconds that a run waits for a database that is away
 
 
-def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0) -> SqlStore:
+def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0) -> Store:
     """The store of a home; HomeError when there is none and it is not to be made.
 
     Args:
@@ -39,13 +38,6 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
     return open_store(settings.database_url, patience if settings.database else 0.0)
 
 
-def open_access(store: SqlStore) -> Access:
-    """Tokens and the audit log, in the database of a store."""
-    from goodfit.service.store import SqlAccess
-
-    return SqlAccess(store)
-
-
 def upgrade_home(settings: Settings) -> tuple[str, str | None, str]:
     """Bring the database to this version: its place, the version it had (None: it was empty), the one it has."""
     from goodfit.service.store import upgrade_database
@@ -64,6 +56,6 @@ def spec_of(study: Study) -> StudySpec:
     return spec
 
 
-def spec_here(store: Store, study: Study) -> StudySpec:
+def spec_here(store: Studies, study: Study) -> StudySpec:
     """The same, with the code that travelled with the study laid down on this machine."""
     return with_code(spec_of(study), store.files(study.id))

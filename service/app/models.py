@@ -13,14 +13,14 @@ from goodfit.service.records import Study, Trial
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Studies
     from goodfit.service.tracker import ModelExport
     from goodfit.trainers.artifacts.places import Place
     from goodfit.trainers.prediction.predictor import Predictor
 
 
 def export_model(
-    settings: Settings, store: Store, study: Study, trial: Trial, folder: Path
+    settings: Settings, store: Studies, study: Study, trial: Trial, folder: Path
 ) -> ModelExport | Path | None:
     """A trial's model as MLflow is to keep it; its bare checkpoint where the trainer says not how to rebuild it."""
     from goodfit.service.spec import for_trainer
@@ -47,7 +47,7 @@ def export_model(
     return ModelExport(folder, example, predictor.predict(example))
 
 
-def model_folder(settings: Settings, store: Store, study: Study, trial: Trial, folder: Path) -> None:
+def model_folder(settings: Settings, store: Studies, study: Study, trial: Trial, folder: Path) -> None:
     """Write a trial's model as a folder to send away; code that came with the study goes with it, and is not run.
 
     Raises:
@@ -96,7 +96,7 @@ def open_checkpoint(settings: Settings, study: Study, trial: Trial) -> IO[bytes]
         return (files / "best.pt").open("rb")  # it can be read to its end, though a copy is removed here
 
 
-def load_model(settings: Settings, store: Store, study: Study, trial: Trial) -> Predictor:
+def load_model(settings: Settings, store: Studies, study: Study, trial: Trial) -> Predictor:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
     from goodfit.service.spec import for_trainer
     from goodfit.trainers.errors import TrainersError

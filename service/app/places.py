@@ -17,13 +17,13 @@ from goodfit.service.records import Batch, Lease, Study
 from goodfit.service.settings import Settings, make_folder
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Leases
     from goodfit.trainers.artifacts.places import Place
 
 MARK = "study.json"  # in a study's folder: whose it is
 
 
-def settle_place(settings: Settings, store: Store, lease: Lease, study: Study) -> Study:
+def settle_place(settings: Settings, store: Leases, lease: Lease, study: Study) -> Study:
     """Give a study a folder that can be written and that no other study has; the study as the store has it then.
 
     Raises:

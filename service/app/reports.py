@@ -12,7 +12,7 @@ from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Trials
 
 NEEDED = ("goodfit.service.diagnosis.study", "goodfit.service.diagnosis.ped_anova", "goodfit.service.report")
 
@@ -23,11 +23,11 @@ def load_report_modules() -> None:
         importlib.import_module(module)
 
 
-def report_of(settings: Settings, store: Store, study: Study) -> str:
+def report_of(settings: Settings, store: Trials, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
     from goodfit.service.report import TOLD, drawn_of, facts_of, report_html
 
-    trials = store.trials(study.id, told=(*READ, *TOLD))
+    trials = store.trials(study.id, parts=(*READ, *TOLD))
     drawn, kept = drawn_of(trials, study.objective), list[Report]()
 
     def reports() -> Iterator[Report]:

@@ -19,7 +19,7 @@ from goodfit.service.settings import Settings
 from goodfit.trainers.errors import PlaceAway
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Records
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.artifacts.places import Place
 
@@ -41,7 +41,7 @@ class Keeping:
     """
 
     def __init__(
-        self, settings: Settings, spec: StudySpec, store: Store, study: Study, on_trouble: Callable[[str], None]
+        self, settings: Settings, spec: StudySpec, store: Records, study: Study, on_trouble: Callable[[str], None]
     ) -> None:
         self._settings, self._store, self._study = settings, store, study
         self._keep = spec.training.keep

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodfit.service.controller.queue import amounts_of, needs, short_of
+from goodfit.service.controller.queue import short_of
 from goodfit.service.errors import GoodfitError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec
 
 Amounts = Mapping[str, float]
-_UNITS = {"CPU": "CPUs", "GPU": "GPUs"}
+_UNITS = {"cpus": "CPUs", "gpus": "GPUs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Room:
 
     Attributes:
         place: for people; None: on this machine.
-        nodes: what each node there has, by Ray's names; GoodfitError where that cannot be found out.
+        nodes: what each node there has: cpus, gpus and custom resources; GoodfitError where that cannot be found out.
     """
 
     place: str | None
@@ -60,7 +60,7 @@ def room_of(settings: Settings, cluster: Cluster | None = None) -> Room:
 def nodes_of(settings: Settings) -> list[Amounts]:
     """What each node has on which the studies of a home are run; ClusterLost where the cluster does not answer."""
     if settings.ray_address is None or settings.ray_address == "local":
-        return [{"CPU": float(os.cpu_count() or 1), "GPU": float(len(list(Path("/dev").glob("nvidia[0-9]*"))))}]
+        return [{"cpus": float(os.cpu_count() or 1), "gpus": float(len(list(Path("/dev").glob("nvidia[0-9]*"))))}]
     from goodfit.service.ray_executor.cluster_nodes import ask_nodes
 
     return ask_nodes(settings.ray_address)
@@ -69,13 +69,13 @@ def nodes_of(settings: Settings) -> list[Amounts]:
 def lacks_room(study: Study, nodes: Callable[[], Sequence[Amounts]]) -> bool:
     """Whether it is known that no node has room for a trial of a study."""
     try:
-        return short_of(needs(study), nodes()) is not None
+        return short_of(study.resources, nodes()) is not None
     except GoodfitError:
         return False
 
 
 def _lacking(spec: StudySpec, nodes: Sequence[Amounts], place: str) -> Iterator[str]:
-    needed = amounts_of(spec.resources.model_dump())
+    needed = spec.resources.amounts
     if short_of(needed, nodes) is None:
         return
     most = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in needed}
@@ -93,7 +93,7 @@ def _lacking(spec: StudySpec, nodes: Sequence[Amounts], place: str) -> Iterator[
 
 def _lacking_here(spec: StudySpec, node: Amounts) -> Iterator[str]:
     share = spec.resources
-    cpus, gpus = node["CPU"], node["GPU"]
+    cpus, gpus = node["cpus"], node["gpus"]
     lacking = []
     if share.cpus > cpus:
         lacking.append(f"{share.cpus:g} CPUs, of which it has {cpus:g}")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import errors
-from goodfit.service.app.answering import how_it_failed
 from goodfit.service.app.code import own_code, pip_environment
 from goodfit.service.app.inputs import inputs_of, settle_inputs
+from goodfit.service.app.liveness import how_it_failed
 from goodfit.service.app.logs import add_to_log
 from goodfit.service.app.places import settle_place
 from goodfit.service.app.preflight import Checked
@@ -292,7 +292,7 @@ def _executor(
         elif options.executor != "ray":
             executor = make(EXECUTORS, options.executor, setup, share)
         else:
-            from goodfit.service.ray_executor import Cluster, RayExecutor, Share
+            from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 
             cluster = options.cluster or Cluster(settings.ray_address)
             stack.callback(cluster.close)
@@ -301,7 +301,7 @@ def _executor(
             most = spec.planned_trials()
             # The service's runner has them already, and its workers with it; here they are checked to be installed.
             packages = spec.requirements if settings.ray_address is not None and not served else ()
-            share_of_one = Share(share.cpus, share.gpus, share.custom, parallel, most)
+            share_of_one = WorkerResources(share.cpus, share.gpus, share.custom, parallel, most)
             sharing = options.sharing()
             executor = RayExecutor(cluster, setup, share_of_one, sharing, runtime_env=pip_environment(packages))
         stack.callback(executor.close)

@@ -18,7 +18,6 @@ from goodfit.service.app.homes import PATIENCE, open_home, spec_here
 from goodfit.service.app.preflight import Checked, check
 from goodfit.service.app.run import Options, run_study
 from goodfit.service.app.tracker_process import catch_up
-from goodfit.service.controller.queue import needs
 from goodfit.service.ports import ALONE, Claim, Sharing
 from goodfit.service.records import FINISHED, Batch, Lease, Study, StudyState, TrialState
 from goodfit.service.runner import RENEWALS
@@ -65,7 +64,7 @@ def serve_mirror(settings: Settings, study: Study) -> None:
 
 
 def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Callable[[str], None]) -> None:
-    if study.state not in (StudyState.QUEUED, StudyState.RUNNING):
+    if study.state.at_rest:
         return
     with _kept(settings, store, lease) as ready:
         try:
@@ -104,7 +103,7 @@ def _claim(store: Store, study: Study, states: Mapping[str, int]) -> Claim:
     parallel = None if spec.resources.parallel == "auto" else spec.resources.parallel
     useful = [number for number in (left, parallel) if number is not None]
     since = study.created if study.queued is None else study.queued
-    return Claim(study.id, needs(study), study.priority, since, min(useful, default=None))
+    return Claim(study.id, study.resources, study.priority, since, min(useful, default=None))
 
 
 def _left(store: Store, study: Study, spec: StudySpec, states: Mapping[str, int]) -> int | None:

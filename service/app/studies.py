@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import errors
-from goodfit.service.app.answering import how_it_failed, is_held
+from goodfit.service.app.liveness import how_it_failed, is_held
 from goodfit.service.app.places import remove_files
 from goodfit.service.app.resumption import Reopening, reopen
 from goodfit.service.app.room import lacks_room, nodes_of
@@ -15,7 +15,7 @@ from goodfit.service.records import Batch, Study, StudyState
 from goodfit.service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from goodfit.service.ports import Store
     from goodfit.service.spec import StudySpec
@@ -38,20 +38,17 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
     Raises:
         NameTaken: the name belongs to another spec that has trials; says what differs.
     """
-    taken = {study.name: study for study in store.studies()}
-    name = spec.name
-    if fresh:
-        number = 2
-        while name in taken:
-            name, number = f"{spec.name}-{number}", number + 1
-    elif name in taken:
-        if spec.is_same(taken[name].spec):
-            return taken[name]
-        if _is_blank(store, taken[name], now):
-            _remove_blank(store, taken[name], now, BY_HERE)
-            return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
-        raise errors.NameTaken(_taken(settings, spec, taken[name]))
-    return store.add_study(Study(name, spec.to_dict(), spec.fingerprint(), now))
+    if not fresh:
+        with contextlib.suppress(errors.UnknownStudy):
+            there = store.study(spec.name)
+            if spec.is_same(there.spec):
+                return there
+    study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now)
+
+    def gives_way(taken: Study) -> bool:
+        return _is_blank(store, taken, now)
+
+    return _added(settings, store, spec, study, now, BY_HERE, fresh=fresh, gives_way=gives_way)
 
 
 def forget_blank(store: Store, study: Study, now: float) -> None:
@@ -92,6 +89,42 @@ def queue_study(
     """
     files = fields.pop("files", None)
     study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now, **fields)
+
+    def gives_way(taken: Study) -> bool:
+        return taken.submitter == study.submitter and _cannot_run(settings, store, spec, taken, now)
+
+    by = study.submitter or BY_HERE
+    return _added(settings, store, spec, study, now, by, files=files, fresh=fresh, gives_way=gives_way)
+
+
+def _added(
+    settings: Settings,
+    store: Store,
+    spec: StudySpec,
+    study: Study,
+    now: float,
+    by: str,
+    *,
+    fresh: bool,
+    gives_way: Callable[[Study], bool],
+    files: Mapping[str, str] | None = None,
+) -> Study:
+    """A new study in the store: the one place that decides about names.
+
+    Args:
+        settings: the home, for what to type next.
+        store: where.
+        spec: what to search.
+        study: its record.
+        now: seconds since the epoch.
+        by: who adds it.
+        fresh: where its name is taken, it gets the next free one: name-2, name-3, ...
+        gives_way: whether a study that has the name is removed for this one; only ever one without trials.
+        files: what travels with it.
+
+    Raises:
+        NameTaken: the name belongs to a study that does not give way.
+    """
     number = 1
     while True:
         try:
@@ -102,14 +135,12 @@ def queue_study(
                 study = replace(study, name=f"{spec.name}-{number}")
                 continue
             taken = store.study(spec.name)
-            if not _gives_way(settings, store, spec, taken, now):
+            if not gives_way(taken):
                 raise errors.NameTaken(_taken(settings, spec, taken)) from None
-            if taken.submitter != study.submitter:
-                raise
-            _remove_blank(store, taken, now, study.submitter or BY_HERE)
+            _remove_blank(store, taken, now, by)
 
 
-def _gives_way(settings: Settings, store: Store, spec: StudySpec, taken: Study, now: float) -> bool:
+def _cannot_run(settings: Settings, store: Store, spec: StudySpec, taken: Study, now: float) -> bool:
     """Whether a study without trials leaves its name to one of another spec: it failed, or no node has room for it."""
     if not _is_blank(store, taken, now):
         return False

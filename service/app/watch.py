@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from goodfit.service.app.answering import live_state
 from goodfit.service.app.homes import spec_of
-from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.app.liveness import live_state
+from goodfit.service.progress import Progress, progress_of
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState, Verdict
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Store
+    from goodfit.service.ports import Records
     from goodfit.service.spec import StudySpec
 
 SHOWN = 50  # running trials, at most
 PAGE = 500
 
-_FINISHED = tuple(str(state) for state in FINISHED)
 _OPEN = (str(TrialState.RUNNING), str(TrialState.QUEUED))
 
 
 class Watcher:
     """Looks at one study again and again; each look says what has settled since the one before."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Records, name: str) -> None:
         self._store, self._name = store, name
         self._study: int | None = None  # its id, once it was seen: another study may get its name
         self._spec: StudySpec | None = None
@@ -41,24 +41,20 @@ class Watcher:
             self._spec = spec_of(study)
         spec = self._spec
         tally = self._store.tally(study.id)
-        top = self._store.top(study.id, study.objective.direction, 1)
+        top = self._store.top(study.id, study.objective, 1)
         reachable = top[0].value if top else None
         running, settled = self._trials(study, sum(tally.states.values()))
-        limit = None if spec.budget.minutes is None else spec.budget.minutes * 60.0
-        return Progress(
-            study=study.name,
+        return progress_of(
+            replace(study, state=live_state(self._store, study, now)),
             budget=spec.planned_trials(),
-            states={label: count for label, count in tally.states.items() if label.startswith(_FINISHED)},
-            verdicts=dict(tally.verdicts),
-            running=[Glimpse.of(trial, self._verdict(study, trial, reachable)) for trial in running[:SHOWN]],
-            settled=[Glimpse.of(trial) for trial in settled],
-            best=Glimpse.of(top[0]) if top else None,
-            seconds=study.seconds,
-            seconds_left=None if limit is None else max(0.0, limit - study.seconds),
+            limit=None if spec.budget.minutes is None else spec.budget.minutes * 60.0,
+            states=tally.states,
+            verdicts=tally.verdicts,
+            running=[(trial, self._verdict(study, trial, reachable)) for trial in running[:SHOWN]],
+            settled=settled,
+            best=top[0] if top else None,
             closing=study.stop_asked and study.state is StudyState.RUNNING,
-            state=live_state(self._store, study, now),
-            message=study.message,
-            waits_for=study.waits_for if study.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
+            waits_for=study.waits_for if not study.state.at_rest else None,
         )
 
     def _trials(self, study: Study, known: int) -> tuple[list[Trial], list[Trial]]:

@@ -229,7 +229,7 @@ def trials(
     from goodfit.service.client import trial_row
 
     study = studies()[name]
-    chosen = list(study.pages(state, verdict, told=()))
+    chosen = list(study.pages(state, verdict, parts=()))
     if given.as_json:
         print_json([trial_row(trial) for trial in chosen])
     elif as_csv:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.text import Text
 
-    from goodfit.service.progress import Glimpse, Progress
+    from goodfit.service.progress import Progress, TrialProgress
 
 REFRESH = 0.25  # seconds between two pictures
 CATCH_UP_REFRESH = 3.0  # between two lines about MLflow
@@ -38,7 +38,7 @@ class Scale:
 class Plain:
     """One line for each trial that ends, and now and then one for those that run."""
 
-    def __init__(self, scale: Scale, log: Callable[[Glimpse], str | None], console: Console) -> None:
+    def __init__(self, scale: Scale, log: Callable[[TrialProgress], str | None], console: Console) -> None:
         self._scale, self._log, self._console = scale, log, console
 
     def __call__(self, progress: Progress) -> None:
@@ -66,7 +66,7 @@ class Live:
     def __init__(
         self,
         scale: Scale,
-        log: Callable[[Glimpse], str | None],
+        log: Callable[[TrialProgress], str | None],
         console: Console,
         starting: str = "starting the workers ...",
     ) -> None:
@@ -143,7 +143,7 @@ class Live:
             estimates.append((now - self._started) / here * (progress.budget - done))
         return f", about {duration(min(estimates))} left" if estimates else ""
 
-    def _running(self, trial: Glimpse) -> Text:
+    def _running(self, trial: TrialProgress) -> Text:
         from rich.text import Text
 
         scale = self._scale
@@ -195,7 +195,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(trial: Glimpse, scale: Scale, log: Callable[[Glimpse], str | None]) -> str:
+def told(trial: TrialProgress, scale: Scale, log: Callable[[TrialProgress], str | None]) -> str:
     """A trial's end, in one line."""
     what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
     text = f"{what} {trial.number:>4} {trial.label:<9}"

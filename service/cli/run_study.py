@@ -27,7 +27,7 @@ from goodfit.service.signals import heeding
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from goodfit.service.progress import Glimpse
+    from goodfit.service.progress import TrialProgress
     from goodfit.service.runner import Runner
     from goodfit.service.spec import StudySpec
 
@@ -88,6 +88,8 @@ def _go_on(
         say(f"study {study.name} has failed: {study.message}")
     if lost := app.how_it_was_lost(store, study, time.time()):
         say(lost)
+    for pause in app.until_released(store, study.name, time.time):
+        time.sleep(pause)
     opened = app.reopen(store, study.name, wanted, time.time(), BY_HERE, settings.hint, queue=False, vet=vet)
     for line in opened.said:
         say(line)
@@ -117,7 +119,7 @@ def _run(
     console = _console()
     view_type = Live if console.is_terminal else Plain
 
-    def log(trial: Glimpse) -> str | None:
+    def log(trial: TrialProgress) -> str | None:
         return app.log_place(settings, store.study_by_id(study.id), trial.number)
 
     with _interruptible() as interrupt:

@@ -36,7 +36,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "study": record.name,
         "state": str(listed.state),
         "message": record.message,
-        "waits_for": record.waits_for if listed.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
+        "waits_for": record.waits_for if not listed.state.at_rest else None,
         "submitter": record.submitter,
         "priority": record.priority,
         "metric": spec.objective.metric,
@@ -63,7 +63,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
 
 def _go_on(study: StudyHandle, listed: Listed) -> str | None:
     """How to go on with a study at rest; None where nothing is left to do."""
-    if listed.state in (StudyState.QUEUED, StudyState.RUNNING):
+    if not listed.state.at_rest:
         return None
     ways = [] if listed.state is StudyState.DONE else [study.hint(f"resume {study.name}")]
     if any(label.startswith("FAILED") for label in listed.tally.states):

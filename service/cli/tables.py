@@ -42,12 +42,12 @@ def study_rows(studies: Studies, state: str | None = None, submitter: str | None
             "state": str(listed.state),
             "trials": dict(listed.tally.states),
             "budget": listed.planned,
-            "trainer": study.spec.get("trainer"),
+            "trainer": study.trainer,
             "created": iso(study.created),
             "seconds": round(study.seconds, 1),
             "submitter": study.submitter,
             "priority": study.priority,
-            "waits_for": study.waits_for if listed.state in (StudyState.QUEUED, StudyState.RUNNING) else None,
+            "waits_for": study.waits_for if not listed.state.at_rest else None,
         }
         for listed in studies.listed(states, submitter)
         for study in (listed.study,)

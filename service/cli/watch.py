@@ -16,7 +16,7 @@ from goodfit.service.records import StudyState, TrialState
 
 if TYPE_CHECKING:
     from goodfit.service.client import StudyHandle
-    from goodfit.service.progress import Glimpse, Progress
+    from goodfit.service.progress import Progress, TrialProgress
 
 LOOK_SECONDS = 1.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -59,7 +59,7 @@ def _view(study: StudyHandle, live: bool) -> Callable[..., Live | Plain]:
     spec = study.spec
     scale = Scale(spec.objective.metric, spec.reports, "fold" if spec.folds else "epoch")
 
-    def log(trial: Glimpse) -> str:
+    def log(trial: TrialProgress) -> str:
         return f"`goodfit logs {study.name} {trial.number}`"
 
     if live:
@@ -71,7 +71,7 @@ def logs(study: StudyHandle, trial: int | None, *, follow: bool, sleep: Callable
     """Print the log of a trial, or those of the trials that run."""
     readers: dict[int, _Reader] = {}
     while True:
-        over = study.listed.state not in (StudyState.QUEUED, StudyState.RUNNING)
+        over = study.listed.state.at_rest
         numbers = [trial] if trial is not None else _shown(study, first=not readers)
         for number in numbers:
             readers.setdefault(number, _Reader(study, number, prefixed=trial is None))

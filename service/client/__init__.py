@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.client.handles import Studies, StudyHandle
 from goodfit.service.json_values import iso, moment
 from goodfit.service.queries.rows import TRIAL_KEYS, trial_row

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from goodfit.service import app
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress
@@ -75,15 +75,15 @@ class StudyHandle:
         state: str | None = None,
         verdict: str | None = None,
         most: int | None = None,
-        told: Collection[str] | None = None,
+        parts: Collection[str] | None = None,
     ) -> Iterator[Trial]:
-        """As records, as they come, `most` of them; `told`: with these parts of their diagnoses, or all."""
+        """As records, as they come, `most` of them; `parts`: with these parts of their diagnoses, or all."""
         labels = labels_of(state) if state is not None else ()
         wanted = verdict_of(verdict) if verdict is not None else None
         after, left = -1, most
         while left is None or left > 0:
             limit = PAGE if left is None else min(PAGE, left)
-            page = self._source.trials(self.name, labels=labels, verdict=wanted, after=after, limit=limit, told=told)
+            page = self._source.trials(self.name, labels=labels, verdict=wanted, after=after, limit=limit, parts=parts)
             yield from page
             if len(page) < limit:
                 return
@@ -128,7 +128,7 @@ class StudyHandle:
         """All trials, one a row: the keys of `goodfit trials --json` as columns."""
         import pandas as pd
 
-        frame = pd.DataFrame([trial_row(trial) for trial in self.pages(told=())], columns=list(TRIAL_KEYS))
+        frame = pd.DataFrame([trial_row(trial) for trial in self.pages(parts=())], columns=list(TRIAL_KEYS))
         for column in ("started", "ended"):
             frame[column] = pd.to_datetime(frame[column], utc=True)
         return frame

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from goodfit.service import errors
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.progress import Progress
 from goodfit.service.queries import wire
@@ -91,11 +91,11 @@ class RemoteSource:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
-        told: Collection[str] | None = None,
+        parts: Collection[str] | None = None,
     ) -> list[Trial]:
         asked: dict[str, Any] = {"state": list(labels), "after": after, "limit": limit}
-        if told is not None:
-            asked["told"] = ",".join(told)
+        if parts is not None:
+            asked["parts"] = ",".join(parts)
         if verdict is not None:
             asked["verdict"] = str(verdict)
         return [wire.received(Trial, one) for one in self._get(_path(name, "records"), asked)["records"]]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from goodfit.service.controller.queue import Attempts, decide
 from goodfit.service.errors import ClusterLost, GoodfitError, StudyHeld, UnknownStudy
-from goodfit.service.ports import Runners, Store
+from goodfit.service.ports import Leases, Queue, Runners, Studies
 from goodfit.service.records import Lease, Study, StudyState
 
 PERIOD = 0.5  # seconds between looks at the queue
@@ -22,7 +23,10 @@ NODES_SECONDS = 2.0  # between looks at the cluster
 MIRROR_SECONDS = 30.0  # between looks at what MLflow lacks
 MIRRORS = 50  # of them looked at
 LONGEST_PAUSE = 10.0  # while the database is away
-WAITING = (StudyState.QUEUED, StudyState.RUNNING)
+
+
+class ControllerStore(Studies, Leases, Queue, Protocol):
+    """What a controller needs of the store."""
 
 
 class Controller:
@@ -43,7 +47,7 @@ class Controller:
     def __init__(
         self,
         *,
-        store: Store,
+        store: ControllerStore,
         runners: Runners,
         owner: str,
         dead: Callable[[str], bool],
@@ -152,7 +156,7 @@ class Controller:
             return
         try:
             found = self._store.study(study.name)
-            if found.id != study.id or found.queued is None or found.state not in WAITING:
+            if found.id != study.id or found.queued is None or found.state.at_rest:
                 self._store.release(lease)
                 return
             self._attempts.note(study.id, self._ticks())

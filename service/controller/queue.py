@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from goodfit.service.records import Lease, Study, StudyState
 
@@ -13,7 +12,7 @@ Amounts = Mapping[str, float]
 Row = tuple[Study, Lease | None]
 
 EPSILON = 1e-9  # of a CPU or a GPU: fractions do not add up exactly
-_UNITS = {"CPU": "CPU", "GPU": "GPU"}
+_UNITS = {"cpus": "CPU", "gpus": "GPU"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def decide(
     missing: list[Amounts] = []
     ready: list[Study] = []
     for study in free:
-        needed = needs(study)
+        needed = study.resources
         shortage = short_of(needed, nodes)
         if shortage:
             missing.append(needed)
@@ -93,17 +92,6 @@ def _first(ready: Sequence[Study], running: Counter[str | None], places: int) ->
         chosen.append(best)
         running[best.submitter] += 1
     return tuple(chosen)
-
-
-def needs(study: Study) -> dict[str, float]:
-    """What one trial of a study takes of one node."""
-    return amounts_of(study.spec.get("resources") or {})
-
-
-def amounts_of(resources: Mapping[str, Any]) -> dict[str, float]:
-    """The `resources` of a spec by Ray's names."""
-    amounts = {"CPU": resources.get("cpus", 1.0), "GPU": resources.get("gpus", 0.0), **(resources.get("custom") or {})}
-    return {name: float(amount) for name, amount in amounts.items() if amount}
 
 
 def short_of(needed: Amounts, nodes: Sequence[Amounts]) -> str | None:

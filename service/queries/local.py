@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from goodfit.service import app
 from goodfit.service.app import catalog
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.errors import InputError
-from goodfit.service.ports import Access, Tally
+from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
 from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.settings import Settings
-    from goodfit.service.store import SqlStore
     from goodfit.trainers.prediction.predictor import Predictor
 
 LOOK_SECONDS = 0.5  # between two looks at a study that is watched
@@ -45,7 +44,7 @@ class LocalSource:
     def __init__(
         self,
         settings: Settings,
-        store: SqlStore,
+        store: Store,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -76,7 +75,7 @@ class LocalSource:
         return self._listed(study, self._clock(), self.store.tally(study.id))
 
     def _listed(self, study: Study, now: float, tally: Tally) -> Listed:
-        return Listed(study, app.live_state(self.store, study, now), tally, app.planned_trials(study.spec))
+        return Listed(study, app.live_state(self.store, study, now), tally, study.planned_trials)
 
     def trials(
         self,
@@ -86,10 +85,12 @@ class LocalSource:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
-        told: Collection[str] | None = None,
+        parts: Collection[str] | None = None,
     ) -> list[Trial]:
         study = self.store.study(name)
-        return self.store.page_of_trials(study.id, labels=labels, verdict=verdict, after=after, limit=limit, told=told)
+        return self.store.page_of_trials(
+            study.id, labels=labels, verdict=verdict, after=after, limit=limit, parts=parts
+        )
 
     def trial(self, name: str, number: int) -> Trial:
         return self._trial(self.store.study(name), number)
@@ -169,10 +170,16 @@ class LocalSource:
         return app.stop_study(self.settings, self.store, name, self._clock())
 
     def resume(self, name: str, wanted: Reopening) -> str:
+        self._await_release(name)
         return app.resume_study(self.store, name, wanted, self._clock(), self.hint)
 
     def remove(self, name: str) -> list[str]:
+        self._await_release(name)
         return app.remove_study(self.settings, self.store, name, self._clock())
+
+    def _await_release(self, name: str) -> None:
+        for pause in app.until_released(self.store, name, self._clock):
+            self._sleep(pause)
 
     def catalog(self, kind: Kind) -> list[dict[str, Any]]:
         return ALL[kind]()
@@ -180,19 +187,15 @@ class LocalSource:
     def described(self, kind: Kind, name: str) -> dict[str, Any]:
         return ONE[kind](name)
 
-    @property
-    def _access(self) -> Access:
-        return app.open_access(self.store)
-
     def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
         now = self._clock()
-        return app.make_token(self._access, name=name, role=role, now=now, by="local", expires=expires)
+        return app.make_token(self.store.access, name=name, role=role, now=now, by="local", expires=expires)
 
     def tokens(self) -> list[Token]:
-        return self._access.tokens()
+        return self.store.access.tokens()
 
     def revoke(self, token_id: str) -> Token:
-        return self._access.revoke(token_id, self._clock(), "local")
+        return self.store.access.revoke(token_id, self._clock(), "local")
 
     def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
-        return self._access.audit(subject=subject, limit=limit, offset=offset)
+        return self.store.access.audit(subject=subject, limit=limit, offset=offset)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.ports import Tally
 from goodfit.service.progress import Progress
@@ -62,9 +62,9 @@ class Source(Protocol):
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
-        told: Collection[str] | None = None,
+        parts: Collection[str] | None = None,
     ) -> list[Trial]:
-        """Some trials of the search by number, above `after`; `told`: with these parts of their diagnoses, or all."""
+        """Some trials of the search by number, above `after`; `parts`: with these parts of their diagnoses, or all."""
         ...
 
     def trial(self, name: str, number: int) -> Trial:
@@ -107,7 +107,7 @@ class Source(Protocol):
         ...
 
     def nodes(self) -> Sequence[Mapping[str, float]]:
-        """What each node has on which submitted studies run, by Ray's names; GoodfitError where nobody says in time."""
+        """What each node has on which submitted studies run; GoodfitError where nobody says in time."""
         ...
 
     def submit(self, submission: Submission) -> Study: ...

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Sharing
 from goodfit.service.ray_executor.fair_share import divided
+from goodfit.service.ray_executor.ray_words import Resources
 
-Resources = Mapping[str, float]  # by Ray's names: CPU, GPU, and any of the cluster's own
 _SLACK = 1e-9  # ten tenths are one
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class WorkerResources:
     """What one trial takes of the cluster.
 
     Attributes:
@@ -32,32 +32,32 @@ class Share:
     parallel: int | None = None
     most: int | None = None
 
-    def times(self, factor: float) -> Share:
+    def times(self, factor: float) -> WorkerResources:
         """So many times the CPUs, which memory goes with, and the GPUs; a part of one grows to the whole of it."""
         gpus = min(1.0, self.gpus * factor) if self.gpus < 1 else math.ceil(self.gpus * factor)
         return replace(self, cpus=self.cpus * factor, gpus=gpus)
 
     @property
-    def bundle(self) -> dict[str, float]:
-        """As Ray counts it."""
-        return {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
+    def amounts(self) -> dict[str, float]:
+        """What it takes of one node."""
+        return {"cpus": self.cpus, "gpus": self.gpus, **self.custom}
 
     def __str__(self) -> str:
         custom = "".join(f", {amount:g} {name}" for name, amount in self.custom.items())
         return f"{self.cpus:g} CPUs and {self.gpus:g} GPUs{custom}"
 
 
-def room(share: Share, nodes: Sequence[Resources]) -> int:
+def room(share: WorkerResources, nodes: Sequence[Resources]) -> int:
     """How many such shares the nodes have between them; one is never cut across two nodes."""
     return sum(_room_on(share, node) for node in nodes)
 
 
-def _room_on(share: Share, node: Resources) -> int:
-    asked = [(name, amount) for name, amount in share.bundle.items() if amount]
+def _room_on(share: WorkerResources, node: Resources) -> int:
+    asked = [(name, amount) for name, amount in share.amounts.items() if amount]
     return min((math.floor(node.get(name, 0.0) / amount + _SLACK) for name, amount in asked), default=0)
 
 
-def seats_wanted(share: Share, nodes: Sequence[Resources], sharing: Sharing) -> int:
+def seats_wanted(share: WorkerResources, nodes: Sequence[Resources], sharing: Sharing) -> int:
     """How many workers a study should have, or wait for: that is also what an autoscaler is asked for.
 
     Args:
@@ -74,19 +74,19 @@ def seats_wanted(share: Share, nodes: Sequence[Resources], sharing: Sharing) -> 
     return max(1, wanted)
 
 
-def require_room(share: Share, nodes: Sequence[Resources]) -> None:
+def require_room(share: WorkerResources, nodes: Sequence[Resources]) -> None:
     """For a cluster that does not grow: InputError where not one trial fits, or fewer than asked for."""
     fit = room(share, nodes)
-    has = {name: sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU", *share.custom)}
+    has = {name: sum(node.get(name, 0.0) for node in nodes) for name in ("cpus", "gpus", *share.custom)}
     if fit < 1:
         custom = "".join(f", {has[name]:g} {name}" for name in share.custom)
         raise InputError(
-            f"a trial asks for {share}, the cluster has {has['CPU']:g} and {has['GPU']:g}{custom}: "
+            f"a trial asks for {share}, the cluster has {has['cpus']:g} and {has['gpus']:g}{custom}: "
             "lower `resources: {cpus, gpus}`"
         )
     if share.parallel is not None and share.parallel > fit:
         raise InputError(
-            f"resources.parallel: {share.parallel} trials at once do not fit on {has['CPU']:g} CPUs and "
-            f"{has['GPU']:g} GPUs, {fit:g} do; lower it, or give each trial less "
-            f"(resources.cpus: {has['CPU'] / share.parallel:.2g})"
+            f"resources.parallel: {share.parallel} trials at once do not fit on {has['cpus']:g} CPUs and "
+            f"{has['gpus']:g} GPUs, {fit:g} do; lower it, or give each trial less "
+            f"(resources.cpus: {has['cpus'] / share.parallel:.2g})"
         )

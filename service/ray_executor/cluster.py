@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goodfit.service.errors import GoodfitError
-from goodfit.service.ray_executor.capacity import Resources
+from goodfit.service.ray_executor.ray_words import Resources, from_ray
 from goodfit.trainers.environment import PRIVATE, take
 
 CONNECT_SECONDS = 5.0  # for a cluster's head to answer at all
@@ -110,7 +110,7 @@ class Cluster:
         """What each of its nodes has, once it is ready."""
         import ray
 
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        return [from_ray(node["Resources"]) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
     def describe(self) -> str:
         """What it has, for people; waits until it is ready."""

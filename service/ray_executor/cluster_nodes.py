@@ -13,14 +13,14 @@ import subprocess
 import sys
 
 from goodfit.service.errors import ClusterLost
-from goodfit.service.ray_executor.capacity import Resources
+from goodfit.service.ray_executor.ray_words import Resources, from_ray
 from goodfit.trainers.environment import SERVICE, take
 
 ANSWER_SECONDS = 10.0  # importing Ray included: 1 s, some more on a busy machine
 
 
 def ask_nodes(address: str, seconds: float = ANSWER_SECONDS) -> list[Resources]:
-    """What each node of a cluster has in all, by Ray's names.
+    """What each node of a cluster has in all: cpus, gpus and custom resources.
 
     Args:
         address: as in RAY_ADDRESS.
@@ -56,7 +56,7 @@ def _main(address: str) -> None:
 
     if "://" in address:  # Ray Client has no call for this but on a connection
         ray.init(address, logging_level=logging.ERROR)
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        nodes = [from_ray(node["Resources"]) for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     else:
         from ray._private.services import canonicalize_bootstrap_address_or_die
         from ray._raylet import GcsClient  # type: ignore[attr-defined]
@@ -64,7 +64,7 @@ def _main(address: str) -> None:
 
         gcs = GcsClient(address=canonicalize_bootstrap_address_or_die(address))
         found = gcs.get_all_node_info(timeout=ANSWER_SECONDS, state_filter=GcsNodeInfo.GcsNodeState.ALIVE)
-        nodes = [dict(node.resources_total) for node in found.values()]
+        nodes = [from_ray(node.resources_total) for node in found.values()]
     print(json.dumps(nodes), flush=True)
     os._exit(0)  # Ray's threads are not waited for
 

@@ -7,11 +7,11 @@ they go round, one worker at a time. All runners decide alike, each for its own 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from goodfit.service.ports import Claim
+from goodfit.service.ray_executor.ray_words import Resources
 
-Resources = Mapping[str, float]
 _SLACK = 1e-9  # ten tenths are one
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from goodfit.service.errors import GoodfitError
 from goodfit.service.ports import ALONE, Sharing
-from goodfit.service.ray_executor.capacity import Resources, Share, require_room, room, seats_wanted
+from goodfit.service.ray_executor.capacity import WorkerResources, require_room, room, seats_wanted
 from goodfit.service.ray_executor.cluster import Cluster
+from goodfit.service.ray_executor.ray_words import Resources
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.worker.worker import Host, Setup
 
@@ -75,7 +76,7 @@ class RayExecutor:
         self,
         cluster: Cluster,
         setup: Setup,
-        share: Share,
+        share: WorkerResources,
         sharing: Sharing = ALONE,
         *,
         runtime_env: Mapping[str, Any] | None = None,

@@ -60,4 +60,4 @@ def again(trial: Trial) -> Trial:
     if trial.failure in _FROM_THE_START:
         changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size"))
         changes |= {"epochs": 0, "began": trial.attempts + 1}
-    return replace(trial.to(TrialState.QUEUED, losses=0), **changes)
+    return replace(trial.to(TrialState.QUEUED, worker_deaths=0), **changes)

@@ -72,7 +72,7 @@ class Scheduler:
 
     def __init__(self, plan: Plan, trials: Iterable[Trial] = ()) -> None:
         self.plan = plan
-        self.trials = {trial.number: replace(trial, losses=0) for trial in trials}
+        self.trials = {trial.number: replace(trial, worker_deaths=0) for trial in trials}
         self.slots = 0
         self.closing: Reason | None = None
         self.closed = False
@@ -136,7 +136,7 @@ class Scheduler:
         if trial is None or trial.cut or event.epoch != trial.epochs + 1:
             return []
         value = event.metrics.get(self.plan.objective.metric)
-        changes: dict[str, Any] = {"epochs": event.epoch, "losses": 0}
+        changes: dict[str, Any] = {"epochs": event.epoch, "worker_deaths": 0}
         if value is not None:
             changes["last_value"] = value
             before = None if self.plan.folds else trial.value
@@ -208,11 +208,11 @@ class Scheduler:
 
     def _lost(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         """Another attempt at a trial that lost its worker or, for a while, its files; not again and again."""
-        trial = self._put(replace(trial, losses=trial.losses + 1))
-        if trial.losses > self.plan.retries and event.outcome is Outcome.AWAY:
+        trial = self._put(replace(trial, worker_deaths=trial.worker_deaths + 1))
+        if trial.worker_deaths > self.plan.retries and event.outcome is Outcome.AWAY:
             return self._no_disk(trial, event.message, now)
-        if trial.losses > self.plan.retries:
-            text = f"its worker died {trial.losses} times in a row: {event.message or 'no word from it'}"
+        if trial.worker_deaths > self.plan.retries:
+            text = f"its worker died {trial.worker_deaths} times in a row: {event.message or 'no word from it'}"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.LOST, message=text)
         return self._again(trial, now)
 

@@ -35,7 +35,7 @@ class NewToken(Body):
 def make_token(shared: Shared, token: Admin, given: NewToken) -> Response:
     """A new token; its secret is told this once."""
     made, secret = app.make_token(
-        shared.access, name=given.name, role=given.role, now=shared.clock(), by=token.name, expires=given.expires
+        shared.store.access, name=given.name, role=given.role, now=shared.clock(), by=token.name, expires=given.expires
     )
     return reply(MadeToken, MadeToken.of(made, secret), 201, {"Cache-Control": "no-store"})
 
@@ -43,14 +43,14 @@ def make_token(shared: Shared, token: Admin, given: NewToken) -> Response:
 @router.get("/tokens", response_model=Tokens, summary="List tokens")
 def tokens(shared: Shared, _: Admin) -> Response:
     """All tokens, without their secrets, oldest first."""
-    return reply(Tokens, {"tokens": shared.access.tokens()})
+    return reply(Tokens, {"tokens": shared.store.access.tokens()})
 
 
 @router.delete("/tokens/{token_id}", response_model=Token, summary="Revoke a token")
 def revoke(shared: Shared, token: Admin, token_id: Annotated[str, Path(pattern="^[0-9a-f]{1,40}$")]) -> Response:
     """Make a token worthless, at once."""
     try:
-        return reply(Token, shared.access.revoke(token_id, shared.clock(), token.name))
+        return reply(Token, shared.store.access.revoke(token_id, shared.clock(), token.name))
     except InputError as error:
         raise Missing(str(error)) from error
 
@@ -64,6 +64,6 @@ def audit(
     offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
     """Who did what and when, newest first; `next` is the offset of the next page, null at the end."""
-    found = shared.access.audit(subject=subject, limit=limit, offset=offset)
+    found = shared.store.access.audit(subject=subject, limit=limit, offset=offset)
     following = offset + limit if len(found) == limit else None
     return reply(AuditPage, {"entries": found, "next": following})

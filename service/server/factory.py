@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import anyio
 from fastapi import FastAPI
 
 from goodfit.service.app.submission import Rules
@@ -24,8 +25,7 @@ from goodfit.service.server.state import State, streams
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Access
-    from goodfit.service.store import SqlStore
+    from goodfit.service.ports import Store
 
 _ABOUT = """Hyperparameter search that says whether the model fits.
 
@@ -48,31 +48,32 @@ class Served(Settings):
 
 def create_app(
     settings: Settings,
-    store: SqlStore,
-    access: Access,
+    store: Store,
     *,
     rules: Rules | None = None,
     clock: Callable[[], float] = time.time,
     asking: Rate = ASKING,
     failing: Rate = FAILING,
     connections: int = MOST,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> FastAPI:
     """The HTTP API on a store.
 
     Args:
         settings: the home.
-        store: its store.
-        access: its tokens.
+        store: its store, with its tokens.
         rules: what a study from the network may name; None: no paths, no code.
         clock: seconds since the epoch.
         asking: how often a token may ask.
         failing: how often an address may come with a token that is none.
         connections: how many the server takes at once.
+        sleep: waits so many seconds in the event loop.
     """
     app = described()
     settings = Served.of(settings)
-    doorman = Doorman(access, clock, asking, failing)
-    shared = State(settings, store, access, rules or Rules(), clock, LocalSource(settings, store, clock), doorman)
+    doorman = Doorman(store.access, clock, asking, failing)
+    source = LocalSource(settings, store, clock)
+    shared = State(settings, store, rules or Rules(), clock, source, doorman, sleep)
     shared.watching = Lane(streams(connections), "watchers", retry=10)
     app.state.shared = shared
     app.state.metrics = Metrics(store, lambda: shared.watching.active, clock)

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goodfit.service.errors import GoodfitError
-from goodfit.service.ports import Store
+from goodfit.service.ports import Queue
 from goodfit.service.records import StudyState
 
 _UP = "Whether the database answers."
@@ -22,7 +22,7 @@ class Metrics:
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, store: Store, streams: Callable[[], int], clock: Callable[[], float]) -> None:
+    def __init__(self, store: Queue, streams: Callable[[], int], clock: Callable[[], float]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
             "goodfit_http_requests_total", "Requests.", ["method", "route", "status"], registry=self._registry
@@ -53,7 +53,7 @@ class Metrics:
 class _Studies:
     """Asks the store when it is scraped. Says so where the store does not answer."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Queue, clock: Callable[[], float]) -> None:
         self._store, self._clock = store, clock
 
     def describe(self) -> list[GaugeMetricFamily]:

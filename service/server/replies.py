@@ -10,7 +10,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.json_values import Number, Values
 from goodfit.service.queries.rows import TrialRow
 from goodfit.service.queries.source import Listed
@@ -213,7 +213,7 @@ class AuditPage(TypedDict):
 
 
 class Nodes(TypedDict):
-    """What each node has on which studies run: "CPU", "GPU" and its own resources."""
+    """What each node has on which studies run: "cpus", "gpus" and its own resources."""
 
     nodes: Sequence[Mapping[str, float]]
 

@@ -28,9 +28,9 @@ from goodfit.service.signals import heeding
 from goodfit.trainers.environment import hide
 
 if TYPE_CHECKING:
+    from goodfit.service.ports import Store
     from goodfit.service.server.state import State
     from goodfit.service.settings import Settings
-    from goodfit.service.store import SqlStore
 
 GRACE_SECONDS = 10  # for requests under way, when the server is to end
 KEEP_ALIVE_SECONDS = 30
@@ -114,16 +114,15 @@ def trusted_proxies(environ: str | None) -> list[str]:
     return found
 
 
-def _serve_api(settings: Settings, store: SqlStore, options: Serving, listening: socket.socket) -> None:
+def _serve_api(settings: Settings, store: Store, options: Serving, listening: socket.socket) -> None:
     rules = rules_of(options, os.environ.get("GOODFIT_DATA_ROOTS"))
     proxies = trusted_proxies(os.environ.get("GOODFIT_TRUSTED_PROXIES"))
-    access = goodfit.open_access(store)
     Connection.most = most_connections()
-    api = create_app(settings, store, access, rules=rules, connections=Connection.most)
+    api = create_app(settings, store, rules=rules, connections=Connection.most)
     host, port = listening.getsockname()[:2]
     where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     print(f"goodfit serves {store.place} at {where}", flush=True)
-    if not access.tokens():
+    if not store.access.tokens():
         print(f"there is no token yet; make one by {settings.hint('token create --role admin')}", flush=True)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     if Connection.most < FEW:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -18,10 +19,9 @@ from goodfit.service.queries.local import LocalSource
 from goodfit.service.server.lanes import Lane, Limits
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Access
+    from goodfit.service.ports import Store
     from goodfit.service.server.admission import Doorman
     from goodfit.service.settings import Settings
-    from goodfit.service.store import SqlStore
 
 # Diagnoses, reports and models: each may take seconds of one core and much memory.
 HEAVY = Limits(at_once=2, a_token=1, waiting=8)
@@ -53,12 +53,12 @@ class State:
     """What belongs to one app."""
 
     settings: Settings
-    store: SqlStore
-    access: Access
+    store: Store
     rules: Rules
     clock: Callable[[], float]
     source: LocalSource
     doorman: Doorman
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep  # in the event loop
     ending: threading.Event = field(default_factory=threading.Event)
     heavy: Lane = field(default_factory=lambda: Lane(HEAVY, "reports and models", retry=5))
     submitting: Lane = field(default_factory=lambda: Lane(SUBMITTING, "submissions", retry=2))

@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.responses import HTMLResponse, Response
 
 from goodfit.service import app
-from goodfit.service.app.answering import Best
+from goodfit.service.app.best import Best
 from goodfit.service.errors import GoodfitError
 from goodfit.service.json_values import Values, plain
 from goodfit.service.records import Study, StudyState, Token, Trial
@@ -242,6 +242,7 @@ def stop(shared: Shared, token: Submitter, name: str) -> Response:
 @router.post("/{name}/resume", response_model=Message, summary="Resume a study")
 async def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
     """Put it back into the queue, with what is to change of it."""
+    await _await_release(shared, token, name)
     return await shared.submitting.run(token.id, lambda: _resumed(shared, token, name, given or Changes()))
 
 
@@ -254,6 +255,7 @@ def _resumed(shared: State, token: Token, name: str, how: Changes) -> Response:
 @router.delete("/{name}", response_model=Messages, summary="Remove a study")
 async def remove(shared: Shared, token: Submitter, name: str) -> Response:
     """Take it out with its trials, curves, checkpoints and runs in MLflow."""
+    await _await_release(shared, token, name)
     return await shared.heavy.run(token.id, lambda: _removed(shared, token, name))
 
 
@@ -261,6 +263,14 @@ def _removed(shared: State, token: Token, name: str) -> Response:
     check_owner(token, shared.store.study(name))
     messages = app.remove_study(shared.settings, shared.store, name, shared.clock(), token.name)
     return reply(Messages, {"messages": messages})
+
+
+async def _await_release(shared: State, token: Token, name: str) -> None:
+    """Wait, in the event loop, until the runner of a study at rest has let go of it; the token's own studies alone."""
+    await shared.quick.run(token.id, lambda: check_owner(token, shared.store.study(name)))
+    pauses = app.until_released(shared.store, name, shared.clock)
+    while (pause := await shared.quick.run(token.id, lambda: next(pauses, None))) is not None:
+        await shared.sleep(pause)
 
 
 def _hint(words: str) -> str:

@@ -60,7 +60,7 @@ async def documentation(request: Request) -> Response:
 
 @router.get("/v1/nodes", response_model=Nodes, summary="What the nodes have")
 async def nodes(shared: Shared, token: Viewer) -> Response:
-    """Of each node on which studies run, "CPU", "GPU" and its own resources; 409 where the cluster does not answer."""
+    """Of each node on which studies run: "cpus", "gpus" and its own resources; 409 where no cluster answers."""
     return await shared.submitting.run(token.id, lambda: reply(Nodes, {"nodes": shared.source.nodes()}))
 
 

@@ -65,13 +65,13 @@ def records(
     verdict: WithVerdict = None,
     after: After = -1,
     limit: Limit = 100,
-    told: Annotated[
+    parts: Annotated[
         str | None, Query(max_length=200, description="Only these parts of the diagnoses, separated by commas.")
     ] = None,
 ) -> Response:
     """As trials, with seeds and diagnoses."""
-    parts = None if told is None else [part for part in told.split(",") if part]
-    found = _page(shared, name, state, verdict, after, limit, parts)
+    chosen = None if parts is None else [part for part in parts.split(",") if part]
+    found = _page(shared, name, state, verdict, after, limit, chosen)
     return reply(RecordPage, {"records": [TrialRecord.of(trial) for trial in found], "next": _next(found, limit)})
 
 
@@ -145,11 +145,11 @@ def _page(
     verdict: str | None,
     after: int,
     limit: int,
-    told: Collection[str] | None,
+    parts: Collection[str] | None,
 ) -> list[Trial]:
     labels = sorted({label for state in states for label in labels_of(state)})
     wanted = verdict_of(verdict) if verdict is not None else None
-    return shared.source.trials(name, labels=labels, verdict=wanted, after=after, limit=limit, told=told)
+    return shared.source.trials(name, labels=labels, verdict=wanted, after=after, limit=limit, parts=parts)
 
 
 def _trial(shared: State, name: str, number: int) -> Trial:

@@ -30,6 +30,7 @@ from goodfit.service.spec.fields import (
     text,
     word_of,
 )
+from goodfit.service.stored_spec import amounts_of
 
 SEARCH_METHODS = ("grid", "random", "bayesian")
 SEARCH_LATER = ("gp", "cmaes", "qmc", "pbt", "auto")
@@ -169,8 +170,8 @@ def _amount(name: object, value: object) -> float:
 
 # Resources that have keys of their own.
 _OWN_KEYS: dict[object, str] = {
-    "CPU": "write `cpus:`",
-    "GPU": "write `gpus:`",
+    **dict.fromkeys(("cpus", "CPU"), "write `cpus:`"),
+    **dict.fromkeys(("gpus", "GPU"), "write `gpus:`"),
     "memory": "it goes with the CPUs",
     "object_store_memory": "trials use none of it",
 }
@@ -195,6 +196,11 @@ class Resources(Section):
     )
     parallel: AutoOr = Field("auto", description="Trials at once. auto: as many as fit.")
     pack: _Pack = Field("auto", description="Trials trained as one batched model.")
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """What one trial takes of one node: cpus, gpus, and custom resources by their names."""
+        return amounts_of(self.model_dump())
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Resources:

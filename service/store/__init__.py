@@ -7,9 +7,8 @@ tables.py, columns.py, rows.py    what lies where | opening.py, migrations/  how
 database_errors.py   a database's errors in words | retries.py  outlasting them
 """
 
-from goodfit.service.store.access import SqlAccess
 from goodfit.service.store.opening import upgrade_database
 from goodfit.service.store.retries import PatientStore, open_store
 from goodfit.service.store.sql import LOCAL, SqlStore
 
-__all__ = ["LOCAL", "PatientStore", "SqlAccess", "SqlStore", "open_store", "upgrade_database"]
+__all__ = ["LOCAL", "PatientStore", "SqlStore", "open_store", "upgrade_database"]

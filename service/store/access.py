@@ -33,7 +33,7 @@ _LOG = select(audit.c.at, audit.c.who, audit.c.action, audit.c.subject, audit.c.
 
 
 class SqlAccess:
-    """The Access of service/ports.py, in the database of a store."""
+    """The Access of service/ports/, in the database of a store."""
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, null, or_, select
 
-from goodfit.service.objective import MAXIMIZE
+from goodfit.service.objective import MAXIMIZE, Objective
 from goodfit.service.ports import Tally
 from goodfit.service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
 from goodfit.service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
@@ -39,45 +39,45 @@ def trials_of(
     verdict: Verdict | None,
     after: int,
     limit: int,
-    told: Collection[str] | None,
+    parts: Collection[str] | None,
 ) -> list[Trial]:
     """Some trials of the search, by number; of their diagnoses the parts that are named, or all."""
-    query = _trials(told).where(trials.c.study_id == study_id, trials.c.number > after, _SEARCHED)
+    query = _trials(parts).where(trials.c.study_id == study_id, trials.c.number > after, _SEARCHED)
     if labels:
         query = query.where(trials.c.label.in_(labels))
     if verdict is not None:
         query = query.where(trials.c.verdict == verdict)
-    return _read(connection, query.order_by(trials.c.number).limit(limit), told)
+    return _read(connection, query.order_by(trials.c.number).limit(limit), parts)
 
 
-def every_trial(connection: Connection, study_id: int, told: Collection[str] | None) -> list[Trial]:
+def every_trial(connection: Connection, study_id: int, parts: Collection[str] | None) -> list[Trial]:
     """All trials, by number, with what is named of their diagnoses."""
-    return _read(connection, _trials(told).where(trials.c.study_id == study_id).order_by(trials.c.number), told)
+    return _read(connection, _trials(parts).where(trials.c.study_id == study_id).order_by(trials.c.number), parts)
 
 
-def _trials(told: Collection[str] | None) -> Select[Any]:
+def _trials(parts: Collection[str] | None) -> Select[Any]:
     """A diagnosis is most of a trial: where nothing of it is wanted, the database does not send it."""
-    if told is None or told:
+    if parts is None or parts:
         return select(*TRIAL_COLUMNS)
     return select(*(null() if column is trials.c.diagnosis else column for column in TRIAL_COLUMNS))
 
 
-def _read(connection: Connection, query: Select[Any], told: Collection[str] | None) -> list[Trial]:
-    if not told:
+def _read(connection: Connection, query: Select[Any], parts: Collection[str] | None) -> list[Trial]:
+    if not parts:
         return [Trial(*row) for row in connection.execute(query)]
     place = TRIAL_COLUMNS.index(trials.c.diagnosis)
     found = []
     for row in connection.execute(query):  # one after the other: a whole diagnosis is seldom kept
         values = list(row)
         if (diagnosis := values[place]) is not None:
-            values[place] = {key: diagnosis[key] for key in told if key in diagnosis}
+            values[place] = {key: diagnosis[key] for key in parts if key in diagnosis}
         found.append(Trial(*values))
     return found
 
 
-def top(connection: Connection, study_id: int, direction: str, k: int) -> list[Trial]:
+def top(connection: Connection, study_id: int, objective: Objective, k: int) -> list[Trial]:
     """The search's complete trials with the best values, as records.ranked has them."""
-    order = trials.c.value.desc() if direction == MAXIMIZE else trials.c.value
+    order = trials.c.value.desc() if objective.direction == MAXIMIZE else trials.c.value
     query = (
         select(*TRIAL_COLUMNS)
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE, _SEARCHED)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from goodfit.service.errors import NameTaken, UnknownStudy, did_you_mean
+from goodfit.service.objective import Objective
 from goodfit.service.ports import Tally
 from goodfit.service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
 from goodfit.service.store import leases as leasing
 from goodfit.service.store import mirror_lock as mirroring
 from goodfit.service.store import queries as listing
-from goodfit.service.store.access import note
+from goodfit.service.store.access import SqlAccess, note
 from goodfit.service.store.database_errors import translated
 from goodfit.service.store.opening import Database
 from goodfit.service.store.rows import (
@@ -82,7 +83,7 @@ _UNMIRROR = (
 
 
 class SqlStore:
-    """The Store of service/ports.py on SQLite or PostgreSQL. Threads may share one; processes open their own."""
+    """The Store of service/ports/ on SQLite or PostgreSQL. Threads may share one; processes open their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -91,6 +92,7 @@ class SqlStore:
         self._keep_study = keep_study(dialect)
         self._keep_trials = keep_trials(dialect)
         self._keep_reports = keep_reports(dialect)
+        self.access = SqlAccess(self)
 
     @property
     def place(self) -> str:
@@ -148,9 +150,9 @@ class SqlStore:
             connection.execute(_REMOVE, {"study": lease.study_id})
             note(connection, by, "remove", name)
 
-    def trials(self, study_id: int, told: Collection[str] | None = None) -> list[Trial]:
+    def trials(self, study_id: int, parts: Collection[str] | None = None) -> list[Trial]:
         with self.reading() as connection:
-            return listing.every_trial(connection, study_id, told)
+            return listing.every_trial(connection, study_id, parts)
 
     def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
         with self.reading() as connection:
@@ -178,14 +180,14 @@ class SqlStore:
         verdict: Verdict | None = None,
         after: int = -1,
         limit: int = 100,
-        told: Collection[str] | None = None,
+        parts: Collection[str] | None = None,
     ) -> list[Trial]:
         with self.reading() as connection:
-            return listing.trials_of(connection, study_id, labels, verdict, after, limit, told)
+            return listing.trials_of(connection, study_id, labels, verdict, after, limit, parts)
 
-    def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
+    def top(self, study_id: int, objective: Objective, k: int) -> list[Trial]:
         with self.reading() as connection:
-            return listing.top(connection, study_id, direction, k)
+            return listing.top(connection, study_id, objective, k)
 
     def confirming(self, study_id: int) -> list[Trial]:
         with self.reading() as connection:
@@ -278,7 +280,7 @@ class SqlStore:
         with self.reading() as connection:
             return leasing.fence(connection, study_id)
 
-    def lone_mirror(self, study_id: int) -> AbstractContextManager[Callable[[], bool] | None]:
+    def only_mirror(self, study_id: int) -> AbstractContextManager[Callable[[], bool] | None]:
         return mirroring.alone(self._database, study_id)
 
     def behind(self, limit: int) -> list[Study]:
@@ -297,7 +299,7 @@ class SqlStore:
             known = {row.number: row.mirrored_epoch for row in connection.execute(_MIRRORED, span)}
         return {number: known.get(number, 0) for number in trials}
 
-    def confirm_mirrored(self, study_id: int, trials: Mapping[int, tuple[str, int, str]]) -> None:
+    def note_mirrored(self, study_id: int, trials: Mapping[int, tuple[str, int, str]]) -> None:
         rows = [
             {"study": study_id, "trial": number, "run": run, "epoch": epoch, "state_seen": state}
             for number, (run, epoch, state) in trials.items()
@@ -307,7 +309,7 @@ class SqlStore:
                 leasing.lock(connection, study_id)
                 connection.execute(_CONFIRM, rows)
 
-    def confirm_study_mirrored(self, study_id: int, **columns: Any) -> None:
+    def note_study_mirrored(self, study_id: int, **columns: Any) -> None:
         for name in columns:
             if name not in STUDY_MIRROR:
                 raise ValueError(f"the tracker has no column {name!r} of a study; {did_you_mean(name, STUDY_MIRROR)}")

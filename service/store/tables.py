@@ -73,7 +73,7 @@ trials = Table(
     Column("label", Line, nullable=False),  # Trial.label: what is counted
     Column("message", Line),
     Column("attempts", Integer, nullable=False),
-    Column("losses", Integer, nullable=False),
+    Column("losses", Integer, key="worker_deaths", nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("prune_at", Integer),
     Column("value", Number),

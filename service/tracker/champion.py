@@ -147,7 +147,7 @@ def _begun(client: MlflowClient, study: Study, trial: Trial, experiment: Experim
         name=_label(trial),
         source_run_id=study_run_id,
         tags=_tags(study, trial),
-        model_type=str(study.spec["trainer"]),
+        model_type=study.trainer or "",
     )
 
 

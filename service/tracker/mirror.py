@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.objective import Objective
-from goodfit.service.ports import Store
+from goodfit.service.ports import Mirrored, Records
 from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.tracker import content
 from goodfit.service.tracker.champion import ExportModel, publish
@@ -86,6 +86,10 @@ class _Pushed:
         return max((report.epoch for report in self.reports), default=0)
 
 
+class MirrorStore(Records, Mirrored, Protocol):
+    """What a mirror needs of the store."""
+
+
 class Mirror:
     """One study in MLflow.
 
@@ -106,7 +110,7 @@ class Mirror:
 
     def __init__(
         self,
-        store: Store,
+        store: MirrorStore,
         study: int,
         tracking_uri: str,
         artifact_root: Path | None,
@@ -150,7 +154,7 @@ class Mirror:
                 for one in self._pushed(session, study, turn[first : first + TOGETHER]):
                     confirmed[one.trial.number] = (one.run.id, one.epoch, one.trial.mark)
             self._push_study(session, study)
-            self._store.confirm_mirrored(study.id, confirmed)
+            self._store.note_mirrored(study.id, confirmed)
             for number in confirmed:
                 session.backlog.pop(number, None)
             if session.renewed and session.backlog.keys() <= self.refused.keys():
@@ -179,7 +183,7 @@ class Mirror:
             best = content.best_of(session.finished.values(), study.objective)
             if study.state is StudyState.DONE and best is not None and best.number != study.champion:
                 uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)
-                self._store.confirm_study_mirrored(study.id, model_uri=uri, champion=best.number)
+                self._store.note_study_mirrored(study.id, model_uri=uri, champion=best.number)
 
     @contextlib.contextmanager
     def _known_only_while_all_goes_well(self) -> Iterator[_Session]:
@@ -227,7 +231,7 @@ class Mirror:
         """Note where the study is in MLflow; a model that was registered elsewhere is to be registered here."""
         columns = {"mlflow_experiment_id": session.experiment.id, "mlflow_run_id": session.study_run.id}
         forget = {"champion": None, "model_uri": None} if study.champion is not None else {}
-        self._store.confirm_study_mirrored(study.id, **columns, **forget)
+        self._store.note_study_mirrored(study.id, **columns, **forget)
         session.renewed = False
 
     def _ahead(self, session: _Session, study: Study) -> list[Trial]:

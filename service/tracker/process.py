@@ -57,7 +57,7 @@ class Inbox(Protocol):
         ...
 
 
-Alone = Callable[[], AbstractContextManager[Callable[[], bool] | None]]  # as Store.lone_mirror
+Alone = Callable[[], AbstractContextManager[Callable[[], bool] | None]]  # as Store.only_mirror
 
 
 def mirror_alone(

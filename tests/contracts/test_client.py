@@ -280,7 +280,7 @@ def in_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     def ask(address: str) -> list[dict[str, float]]:
         if (tmp_path / "away").exists():
             raise ClusterLost(f"{address} is away")
-        return [{"CPU": 2.0}]
+        return [{"cpus": 2.0}]
 
     monkeypatch.setattr(asking, "ask_nodes", ask)
     return Place(Settings(tmp_path / "home", ray_address="head:6379"))
@@ -289,7 +289,7 @@ def in_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_nodes_have_is_said(kind: str, in_a_cluster: Place, tmp_path: Path) -> None:
     source = of(kind, in_a_cluster).source
-    assert source.nodes() == [{"CPU": 2.0}]
+    assert source.nodes() == [{"cpus": 2.0}]
     (tmp_path / "away").touch()
     with pytest.raises(ClusterLost, match="head:6379 is away"):
         source.nodes()
@@ -349,6 +349,17 @@ def test_a_study_is_stopped_resumed_and_removed(studies: Studies, at: Place) -> 
     assert "new" not in studies
     with pytest.raises(IllegalChange):
         studies["digits"].resume()
+
+
+def test_the_runner_of_a_study_that_has_just_stopped_is_waited_for(studies: Studies, at: Place) -> None:
+    study = studies.submit({**VALUES, "name": "new"})
+    for act, said in ((study.resume, "is in the queue"), (study.remove, "removed study new")):
+        study.stop()
+        lease = at.store.acquire(study.record.id, "somewhere:1:1", NOW, 30.0, lambda _: False)
+        at.on_pause = lambda lease=lease: at.store.release(lease)
+        at.pauses.clear()
+        assert said in str(act())
+        assert len(at.pauses) == 1
 
 
 def test_a_done_study_goes_on_with_more_of_a_budget_and_its_failed_trials(studies: Studies, at: Place) -> None:

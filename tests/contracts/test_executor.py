@@ -11,7 +11,7 @@ import pytest
 from goodfit.service.errors import InputError
 from goodfit.service.local_executor import LocalExecutor
 from goodfit.service.ports import ALONE, Claim, Executor, Sharing
-from goodfit.service.ray_executor import Cluster, RayExecutor, Share
+from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 from goodfit.service.spec.sections import Resources
 from goodfit.testing import ExecutorContract, ProcessExecutorContract
 from goodfit.testing.executors import assignment, until_ended, until_there
@@ -43,7 +43,7 @@ class TestRay(ProcessExecutorContract):
 
     @pytest.fixture
     def executor(self, study_setup: Setup, cluster: Cluster) -> Iterator[Executor]:
-        opened = RayExecutor(cluster, study_setup, Share(cpus=1, parallel=1))
+        opened = RayExecutor(cluster, study_setup, WorkerResources(cpus=1, parallel=1))
         yield opened
         opened.close()
 
@@ -73,7 +73,7 @@ class TestExample(ProcessExecutorContract):
 
 
 def test_a_worker_with_code_of_a_trainer_still_running_in_it_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
-    executor = RayExecutor(cluster, Setup(zoo.named("lingers"), None), Share(cpus=1, parallel=1))
+    executor = RayExecutor(cluster, Setup(zoo.named("lingers"), None), WorkerResources(cpus=1, parallel=1))
     try:
         until_there(executor)
         for trial in range(2):
@@ -91,18 +91,18 @@ def test_a_worker_with_code_of_a_trainer_still_running_in_it_is_replaced(cluster
 
 def test_as_many_workers_as_fit_and_no_more_than_there_are_trials(cluster: Cluster) -> None:
     setup = Setup(zoo.named("curve"), None)
-    executor = RayExecutor(cluster, setup, Share(cpus=0.25, most=3))
+    executor = RayExecutor(cluster, setup, WorkerResources(cpus=0.25, most=3))
     until_there(executor, 3)
     executor.close()
 
 
 def test_a_part_among_studies_is_taken_and_never_from_a_running_trial(cluster: Cluster, tmp_path: Path) -> None:
     room = int(ray_room())
-    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=0.5))
+    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), WorkerResources(cpus=0.5))
     until_there(executor, 2 * room)
     for trial in range(2 * room):
         executor.launch(Pack((assignment(tmp_path, "slow", trial, epochs=30),)))
-    mine, other = (Claim(study, {"CPU": 0.5}) for study in (1, 2))
+    mine, other = (Claim(study, {"cpus": 0.5}) for study in (1, 2))
     executor.share_among(Sharing(1, (mine, other)))
     executor.wait(0.1)
     assert executor.slots == 2 * room  # all of them train
@@ -127,7 +127,7 @@ def ray_room() -> float:
 
 
 def test_twice_the_share_is_a_worker_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
-    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=0.5, parallel=2))
+    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), WorkerResources(cpus=0.5, parallel=2))
     until_there(executor, 2)
     work = assignment(tmp_path, "curve")
     executor.launch(Pack((work,), share=2.0))
@@ -144,12 +144,12 @@ def test_twice_the_share_is_a_worker_of_its_own(cluster: Cluster, tmp_path: Path
 @pytest.mark.parametrize(
     ("share", "words"),
     [
-        (Share(cpus=10_000), "lower `resources: {cpus, gpus}`"),
-        (Share(gpus=1000), "GPUs, the cluster has"),
-        (Share(custom={"tpu": 1}), "1 CPUs and 0 GPUs, 1 tpu, the cluster has"),
-        (Share(cpus=0.5, parallel=100_000), "resources.parallel: 100000 trials at once do not fit"),
+        (WorkerResources(cpus=10_000), "lower `resources: {cpus, gpus}`"),
+        (WorkerResources(gpus=1000), "GPUs, the cluster has"),
+        (WorkerResources(custom={"tpu": 1}), "1 CPUs and 0 GPUs, 1 tpu, the cluster has"),
+        (WorkerResources(cpus=0.5, parallel=100_000), "resources.parallel: 100000 trials at once do not fit"),
     ],
 )
-def test_what_the_cluster_does_not_have_is_refused(cluster: Cluster, share: Share, words: str) -> None:
+def test_what_the_cluster_does_not_have_is_refused(cluster: Cluster, share: WorkerResources, words: str) -> None:
     with pytest.raises(InputError, match=words.replace("{", r"\{").replace("}", r"\}")):
         RayExecutor(cluster, Setup(zoo.named("curve"), None), share)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.ray_executor import Cluster, RayExecutor, Share
+from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 from goodfit.testing.executors import assignment, reports, until_ended
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup
@@ -47,7 +47,7 @@ def until(executor: RayExecutor, what: Callable[[], bool]) -> list[Message]:
 
 
 def test_nodes_join_are_lost_and_are_preempted_while_trials_run(nodes: Any, cluster: Cluster, tmp_path: Path) -> None:
-    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), Share(cpus=1))
+    executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), WorkerResources(cpus=1))
     until(executor, lambda: executor.slots == 1)
     second = nodes.add_node(num_cpus=1)
     until(executor, lambda: executor.slots == 2)
@@ -76,7 +76,7 @@ def test_nodes_join_are_lost_and_are_preempted_while_trials_run(nodes: Any, clus
 
 
 def test_a_study_waits_for_a_node_that_has_what_it_asks_for(nodes: Any, cluster: Cluster, tmp_path: Path) -> None:
-    share = Share(cpus=1, custom={"tpu": 1}, parallel=1)
+    share = WorkerResources(cpus=1, custom={"tpu": 1}, parallel=1)
     executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), share)
     assert executor.wait(0.2) == []
     assert executor.slots == 0
@@ -96,7 +96,7 @@ def test_a_process_that_is_in_a_cluster_already_stays_in_it(nodes: Any) -> None:
         joined = Cluster()
         joined.ready()
         assert not joined.own
-        assert joined.nodes()[0]["CPU"] == 1
+        assert joined.nodes()[0]["cpus"] == 1
         joined.close()
         assert ray.is_initialized()
     finally:

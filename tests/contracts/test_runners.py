@@ -63,7 +63,7 @@ def gone(pid: int) -> bool:
 
 def test_nodes_say_what_they_have(runners: Runners) -> None:
     (node,) = runners.nodes()
-    assert node["CPU"] >= 1
+    assert node["cpus"] >= 1
     assert ask_nodes(ray.get_runtime_context().gcs_address) == [node]
 
 
@@ -113,5 +113,5 @@ def test_a_study_has_one_mirror(runners: Runners, tmp_path: Path) -> None:
 
 
 def test_the_autoscaler_can_be_asked_where_there_is_none(runners: Runners) -> None:
-    runners.request([{"CPU": 2.0, "GPU": 0.5}, {"license": 1.0}])
+    runners.request([{"cpus": 2.0, "gpus": 0.5}, {"license": 1.0}])
     runners.request([])

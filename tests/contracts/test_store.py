@@ -9,7 +9,6 @@ import pytest
 
 from goodfit.service.ports import Access
 from goodfit.service.store import SqlStore, open_store
-from goodfit.service.store.access import SqlAccess
 from goodfit.testing import AccessContract, StoreContract
 
 
@@ -26,4 +25,4 @@ class TestSqlAccess(AccessContract):
 
     @pytest.fixture
     def access(self, store: SqlStore) -> Access:
-        return SqlAccess(store)
+        return store.access

@@ -41,7 +41,7 @@ def test_what_a_runner_and_a_mirror_do_goes_on_after_a_restart_of_the_server(ser
     assert isinstance(store, PatientStore)
     study = store.add_study(Study("digits", {}, "f", 0.0))
     lease = store.acquire(study.id, "a:1:1", time.time(), TTL, alive)
-    with store.lone_mirror(study.id) as ours:
+    with store.only_mirror(study.id) as ours:
         assert ours is not None
         assert ours()
         server.stop()
@@ -52,9 +52,9 @@ def test_what_a_runner_and_a_mirror_do_goes_on_after_a_restart_of_the_server(ser
         assert not ours()  # another mirror may have the lock by now
     assert store.renew(lease, time.time(), TTL) is False
     assert [report.epoch for report in store.reports(study.id)] == [1]
-    store.confirm_mirrored(study.id, {0: ("run", 1, "RUNNING/")})
+    store.note_mirrored(study.id, {0: ("run", 1, "RUNNING/")})
     assert store.unmirrored(study.id, 9) == []
-    with store.lone_mirror(study.id) as again:
+    with store.only_mirror(study.id) as again:
         assert again is not None
     store.close()
 
@@ -86,7 +86,7 @@ def test_without_patience_it_is_told_at_once(server: Any) -> None:
     server.stop()
     with pytest.raises(Unreachable, match=r"PostgreSQL at .* cannot be reached"):
         store.studies()
-    with pytest.raises(Unreachable), store.lone_mirror(1):
+    with pytest.raises(Unreachable), store.only_mirror(1):
         pass
     server.ensure_postgres_running()
     assert isinstance(store.studies(), list)

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from goodfit.service.client import connect
-from goodfit.service.errors import Fenced, StudyHeld
+from goodfit.service.errors import Fenced
 from goodfit.service.records import FINISHED, Batch, Lease, Report, StudyState, Trial, TrialState
 from tests import zoo
 from tests.e2e.cli import Home, until
@@ -178,16 +178,8 @@ class Round:
         until(lambda: self.state(kind) in states, f"{study} to be {' or '.join(states)}\n{self.told()}", PATIENCE)
 
     def resume(self, kind: str) -> None:
-        """As its user does, who is told for how long a runner that has just ended may still hold its study."""
-        until(lambda: self._resumed(kind), f"{kind} to be free", PATIENCE)
+        self.stack.studies[self.names[kind]].resume()
         self.await_state(kind, StudyState.RUNNING, StudyState.DONE)
-
-    def _resumed(self, kind: str) -> bool:
-        try:
-            self.stack.studies[self.names[kind]].resume()
-        except StudyHeld:
-            return False
-        return True
 
     def told(self) -> str:
         return "\n".join(self.stack.runner_said(name) for name in self.names.values())

@@ -84,7 +84,7 @@ def test_of_what_is_not_odd_nothing_is_said(tmp_path: Path, sections: dict[str, 
     assert notes_of(spec_of(tmp_path, **sections), room_of(Settings(home=tmp_path))) == []
 
 
-NODES = [{"CPU": 4.0, "GPU": 0.0}, {"CPU": 2.0, "GPU": 1.0, "tpu": 8.0}]
+NODES = [{"cpus": 4.0, "gpus": 0.0}, {"cpus": 2.0, "gpus": 1.0, "tpu": 8.0}]
 
 
 @pytest.mark.parametrize(

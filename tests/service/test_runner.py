@@ -109,7 +109,7 @@ def test_the_executor_hears_at_each_renewal_who_shares_the_workers(bench: Bench)
 def test_a_study_without_workers_says_so_until_it_has_some(bench: Bench) -> None:
     puppet = Puppet(bench.clock)
     puppet.room = 0
-    mine, higher = Claim(bench.study.id, {"CPU": 1.0}), Claim(99, {"CPU": 1.0}, priority=3)
+    mine, higher = Claim(bench.study.id, {"cpus": 1.0}), Claim(99, {"cpus": 1.0}, priority=3)
     seen: list[str | None] = []
 
     def on_wait() -> None:
@@ -128,7 +128,7 @@ def test_a_worker_that_dies_costs_an_attempt_and_nothing_else(tmp_path: Path, be
     other = Bench(tmp_path / "other", PLAN)
     other.runner(Puppet(other.clock, dies_at=(0, 3))).run()
     assert other.outcome() == bench.outcome()
-    assert (other.trials()[0].attempts, other.trials()[0].losses) == (2, 0)
+    assert (other.trials()[0].attempts, other.trials()[0].worker_deaths) == (2, 0)
 
 
 def test_an_interrupt_saves_and_a_resume_goes_on(bench: Bench) -> None:

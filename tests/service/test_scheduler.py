@@ -133,7 +133,7 @@ def test_a_lost_trial_is_tried_again_until_its_retries_are_spent():
         assert desk.launched[-1] == (0, attempt + 1)
     desk.end(0, Outcome.LOST, attempt=3, message="killed")
     trial = desk.trial(0)
-    assert (trial.label, trial.losses, trial.attempts, trial.epochs) == ("FAILED(lost)", 3, 3, 1)
+    assert (trial.label, trial.worker_deaths, trial.attempts, trial.epochs) == ("FAILED(lost)", 3, 3, 1)
     assert "died 3 times in a row: killed" in str(trial.message)
 
 
@@ -147,10 +147,10 @@ def test_a_lost_trial_that_gets_on_between_its_workers_deaths_is_tried_again_for
 
 
 def test_deaths_under_the_runner_before_are_not_counted_against_a_trial():
-    left = Trial(0, {}, 1).to(TrialState.RUNNING, attempts=2, losses=2)
+    left = Trial(0, {}, 1).to(TrialState.RUNNING, attempts=2, worker_deaths=2)
     desk = Desk(trials=(left,))
     desk.end(0, Outcome.LOST, attempt=3)
-    assert (desk.trial(0).state, desk.trial(0).losses) == (TrialState.RUNNING, 1)
+    assert (desk.trial(0).state, desk.trial(0).worker_deaths) == (TrialState.RUNNING, 1)
 
 
 @pytest.mark.parametrize(("outcome", "failure"), [(Outcome.ERROR, Failure.ERROR), (Outcome.NAN, Failure.NAN)])
@@ -282,7 +282,7 @@ def test_a_worker_that_was_preempted_is_not_counted():
     desk = Desk()
     for attempt in range(1, 8):
         desk.end(0, Outcome.PREEMPTED, attempt=attempt)
-    assert (desk.trial(0).state, desk.trial(0).losses, desk.launched[-1]) == (TrialState.RUNNING, 0, (0, 8))
+    assert (desk.trial(0).state, desk.trial(0).worker_deaths, desk.launched[-1]) == (TrialState.RUNNING, 0, (0, 8))
 
 
 def test_a_trial_that_runs_out_of_memory_gets_twice_the_share_once():

@@ -12,7 +12,7 @@ import ray
 
 from goodfit.service.app import Options
 from goodfit.service.app.run import FIRST_EPOCH, WORKERS, _watching
-from goodfit.service.progress import Glimpse, Progress
+from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.ray_executor import Cluster
 from goodfit.service.records import TrialState
 
@@ -25,8 +25,8 @@ class Workers:
 
 
 def progress(*epochs: int, settled: int = 0) -> Progress:
-    running = [Glimpse(number, TrialState.RUNNING, "RUNNING", epochs=at) for number, at in enumerate(epochs)]
-    done = [Glimpse(9 + number, TrialState.COMPLETE, "COMPLETE") for number in range(settled)]
+    running = [TrialProgress(number, TrialState.RUNNING, "RUNNING", epochs=at) for number, at in enumerate(epochs)]
+    done = [TrialProgress(9 + number, TrialState.COMPLETE, "COMPLETE") for number in range(settled)]
     return Progress("digits", 4, running=running, settled=done)
 
 

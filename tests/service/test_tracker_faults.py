@@ -64,7 +64,7 @@ def _play(folder: Path, fuse: Fuse, *, new_process: bool) -> dict[str, Any]:
 def test_a_crash_before_or_after_any_call_changes_nothing_in_the_end(tmp_path: Path, after: bool) -> None:
     whole = Fuse()
     expected = _play(tmp_path / "whole", whole, new_process=True)
-    assert {"create_experiment", "create_run", "log_batch", "set_terminated", "confirm_mirrored"} <= set(whole.calls)
+    assert {"create_experiment", "create_run", "log_batch", "set_terminated", "note_mirrored"} <= set(whole.calls)
     for at, name in enumerate(whole.calls):
         new_process = (at % 2 == 0) is after  # every call meets both, once before and once after it
         if new_process and not after and at:

@@ -310,7 +310,7 @@ class Mirror:
     def forget(self):
         pass
 
-run_mirror(Mirror(), lambda: open_store(sys.argv[1]).lone_mirror(1))
+run_mirror(Mirror(), lambda: open_store(sys.argv[1]).only_mirror(1))
 """
 
 

@@ -209,7 +209,7 @@ class LeasesContract(Opened):
                 applied, removed, confirmed = at_once(
                     partial(store.apply, lease, more),
                     partial(remove, other, "busy"),
-                    partial(other.confirm_mirrored, study.id, seen),
+                    partial(other.note_mirrored, study.id, seen),
                 )
                 assert removed is None
                 assert applied is None or isinstance(applied, Fenced)

@@ -29,7 +29,7 @@ class MirrorContract(Opened):
         trial = Trial(0, {"a": 1.5}, 1)
         store.apply(lease, Batch(trials={0: trial}))
         assert store.unmirrored(lease.study_id, 10) == [trial]
-        store.confirm_mirrored(lease.study_id, {0: ("run-0", 0, "QUEUED/")})
+        store.note_mirrored(lease.study_id, {0: ("run-0", 0, "QUEUED/")})
         assert store.unmirrored(lease.study_id, 10) == []
         assert store.trials(lease.study_id) == [replace(trial, mlflow_run_id="run-0")]
 
@@ -37,15 +37,15 @@ class MirrorContract(Opened):
         running = Trial(0, {}, 1, TrialState.RUNNING, epochs=2)
         store.apply(lease, Batch(trials={0: running, 1: replace(running, number=1)}))
         seen = ("run", 2, "RUNNING/")
-        store.confirm_mirrored(lease.study_id, {0: seen, 1: seen})
+        store.note_mirrored(lease.study_id, {0: seen, 1: seen})
         assert numbers(store, lease) == []
         store.apply(lease, Batch(trials={0: replace(running, epochs=3)}))
         assert numbers(store, lease) == [0]
         store.apply(lease, Batch(trials={1: replace(running, number=1, state=TrialState.FAILED, failure=Failure.NAN)}))
         assert numbers(store, lease) == [1, 0]
-        store.confirm_mirrored(lease.study_id, {0: ("run", 3, "RUNNING/"), 1: ("run", 2, "FAILED(oom)/")})
+        store.note_mirrored(lease.study_id, {0: ("run", 3, "RUNNING/"), 1: ("run", 2, "FAILED(oom)/")})
         assert numbers(store, lease) == [1]  # another kind of failure is another state
-        store.confirm_mirrored(lease.study_id, {1: ("run", 2, "FAILED(nan)/")})
+        store.note_mirrored(lease.study_id, {1: ("run", 2, "FAILED(nan)/")})
         assert numbers(store, lease) == []
 
     def test_finished_trials_come_first_and_the_limit_holds(self, store: Store, lease: Lease) -> None:
@@ -56,20 +56,20 @@ class MirrorContract(Opened):
 
     def test_an_interrupted_confirmation_leaves_the_trial_ahead(self, store: Store, lease: Lease) -> None:
         store.apply(lease, Batch(trials={0: Trial(0, {}, 1, TrialState.COMPLETE, epochs=9)}))
-        store.confirm_mirrored(lease.study_id, {0: ("run", 5, "COMPLETE")})
+        store.note_mirrored(lease.study_id, {0: ("run", 5, "COMPLETE")})
         assert numbers(store, lease) == [0]
         assert store.mirrored_epochs(lease.study_id, [0]) == {0: 5}
 
     def test_mirrored_epochs_are_told_for_each_trial_asked_for(self, store: Store, lease: Lease) -> None:
         store.apply(lease, Batch(trials={n: Trial(n, {}, n, epochs=9) for n in range(4)}))
-        store.confirm_mirrored(lease.study_id, {1: ("a", 4, "QUEUED/"), 2: ("b", 6, "QUEUED/")})
+        store.note_mirrored(lease.study_id, {1: ("a", 4, "QUEUED/"), 2: ("b", 6, "QUEUED/")})
         assert store.mirrored_epochs(lease.study_id, [3, 1, 77]) == {3: 0, 1: 4, 77: 0}
         assert store.mirrored_epochs(lease.study_id, []) == {}
 
     def test_a_runner_does_not_touch_what_the_tracker_wrote(self, store: Store, lease: Lease) -> None:
         trial = Trial(0, {}, 1, TrialState.RUNNING, epochs=3)
         store.apply(lease, Batch(trials={0: trial}))
-        store.confirm_mirrored(lease.study_id, {0: ("run-0", 3, "RUNNING/")})
+        store.note_mirrored(lease.study_id, {0: ("run-0", 3, "RUNNING/")})
         store.apply(lease, Batch(trials={0: replace(trial, state=TrialState.COMPLETE, mlflow_run_id="not mine")}))
         assert store.trials(lease.study_id)[0].mlflow_run_id == "run-0"
         assert store.mirrored_epochs(lease.study_id, [0]) == {0: 3}
@@ -77,31 +77,31 @@ class MirrorContract(Opened):
     def test_confirming_needs_no_lease(self, store: Store, lease: Lease) -> None:
         store.apply(lease, Batch(trials={0: Trial(0, {}, 1)}))
         store.release(lease)
-        store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
-        store.confirm_study_mirrored(lease.study_id, mlflow_run_id="parent")
+        store.note_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
+        store.note_study_mirrored(lease.study_id, mlflow_run_id="parent")
         assert store.unmirrored(lease.study_id, 1) == []
         assert store.study("digits").mlflow_run_id == "parent"
 
     def test_a_studys_mirror_columns_are_set_one_by_one(self, store: Store, lease: Lease) -> None:
-        store.confirm_study_mirrored(lease.study_id, mlflow_experiment_id="4", mlflow_run_id="r")
-        store.confirm_study_mirrored(lease.study_id, model_uri="models:/digits/1", champion=7)
-        store.confirm_study_mirrored(lease.study_id)
+        store.note_study_mirrored(lease.study_id, mlflow_experiment_id="4", mlflow_run_id="r")
+        store.note_study_mirrored(lease.study_id, model_uri="models:/digits/1", champion=7)
+        store.note_study_mirrored(lease.study_id)
         study = store.study("digits")
         found = (study.mlflow_experiment_id, study.mlflow_run_id, study.model_uri, study.champion)
         assert found == ("4", "r", "models:/digits/1", 7)
 
     def test_the_tracker_cannot_change_what_is_the_runners(self, store: Store, lease: Lease) -> None:
         with pytest.raises(ValueError, match=r"no column 'state'.*choose from: champion"):
-            store.confirm_study_mirrored(lease.study_id, state="DONE")
+            store.note_study_mirrored(lease.study_id, state="DONE")
         with pytest.raises(ValueError, match=r"'mlflow_runid'.*did you mean mlflow_run_id"):
-            store.confirm_study_mirrored(lease.study_id, mlflow_runid="r")
+            store.note_study_mirrored(lease.study_id, mlflow_runid="r")
 
     def test_confirming_a_removed_study_is_refused(self, store: Store, lease: Lease) -> None:
         remove(store, "digits")
         with pytest.raises(UnknownStudy, match="removed"):
-            store.confirm_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
+            store.note_mirrored(lease.study_id, {0: ("run", 0, "QUEUED/")})
         with pytest.raises(UnknownStudy, match="removed"):
-            store.confirm_study_mirrored(lease.study_id, mlflow_run_id="r")
+            store.note_study_mirrored(lease.study_id, mlflow_run_id="r")
 
     def test_a_tracker_confirms_while_a_runner_applies(self, store: Store, lease: Lease, open_store: OpenStore) -> None:
         epochs, trials = 40, range(5)
@@ -114,7 +114,7 @@ class MirrorContract(Opened):
                 while True:
                     last = done.is_set()
                     behind = other.unmirrored(lease.study_id, 3)
-                    other.confirm_mirrored(
+                    other.note_mirrored(
                         lease.study_id, {trial.number: ("run", trial.epochs, trial.mark) for trial in behind}
                     )
                     if last and not behind:
@@ -144,14 +144,14 @@ class MirrorContract(Opened):
         self, store: Store, lease: Lease, open_store: OpenStore
     ) -> None:
         other = open_store()
-        with store.lone_mirror(lease.study_id) as ours:
+        with store.only_mirror(lease.study_id) as ours:
             assert ours is not None
             assert ours()
-            with other.lone_mirror(lease.study_id) as theirs:
+            with other.only_mirror(lease.study_id) as theirs:
                 assert theirs is None
-            with other.lone_mirror(lease.study_id + 1) as elsewhere:
+            with other.only_mirror(lease.study_id + 1) as elsewhere:
                 assert elsewhere is not None
-        with other.lone_mirror(lease.study_id) as theirs:
+        with other.only_mirror(lease.study_id) as theirs:
             assert theirs is not None
         other.close()
 

@@ -110,18 +110,18 @@ class PagesContract(Opened):
             trial(8, value=-99.0, confirms=2),
         ]
         lease = filled(store, *trials)
-        expected = numbers(ranked(trials, Objective("val/loss", direction)))
+        objective = Objective("val/loss", direction)
+        expected = numbers(ranked(trials, objective))
         assert expected == ([1, 3, 0, 2, 4] if direction == "minimize" else [2, 4, 0, 1, 3])
         for k in (0, 1, 3, 99):
-            assert numbers(store.top(lease.study_id, direction, k)) == expected[:k]
+            assert numbers(store.top(lease.study_id, objective, k)) == expected[:k]
 
     @pytest.mark.parametrize("direction", ["minimize", "maximize"])
     def test_infinities_have_their_places_among_the_best(self, store: Store, direction: str) -> None:
         trials = [trial(number, value=value) for number, value in enumerate([math.inf, 1.0, -math.inf])]
         lease = filled(store, *trials)
-        assert numbers(store.top(lease.study_id, direction, 9)) == numbers(
-            ranked(trials, Objective("val/loss", direction))
-        )
+        objective = Objective("val/loss", direction)
+        assert numbers(store.top(lease.study_id, objective, 9)) == numbers(ranked(trials, objective))
 
     def test_confirmations_come_with_what_they_confirm(self, store: Store) -> None:
         lease = filled(store, *(trial(number) for number in range(4)), trial(4, confirms=2), trial(5, confirms=2))

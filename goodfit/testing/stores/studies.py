@@ -111,7 +111,7 @@ class StudiesContract(Opened):
             failure=Failure.NAN,
             message="val/loss is nan at epoch 4",
             attempts=2,
-            losses=1,
+            worker_deaths=1,
             epochs=4,
             prune_at=5,
             value=0.1 + 0.7,
@@ -221,7 +221,7 @@ class StudiesContract(Opened):
     def test_a_batch_changes_the_study_but_not_what_is_others(self, store: Store) -> None:
         study, lease = held(store)
         store.ask_stop(study.id, True)
-        store.confirm_study_mirrored(study.id, mlflow_experiment_id="4", mlflow_run_id="r", model_uri="m", champion=2)
+        store.note_study_mirrored(study.id, mlflow_experiment_id="4", mlflow_run_id="r", model_uri="m", champion=2)
         changed = study.to(StudyState.RUNNING, started=5.0, seconds=2.5, message="hm")
         store.apply(lease, Batch(study=replace(changed, mlflow_run_id="stale", champion=9)))
         assert store.study("digits") == replace(

@@ -55,11 +55,11 @@ def finish(store: Store, study: Study, trials: int = 2, state: StudyState = Stud
 
 
 def mirror(store: Store, study: Study, *trials: int) -> None:
-    store.confirm_mirrored(study.id, {n: (f"run-{n}", 3, "COMPLETE/") for n in trials})
+    store.note_mirrored(study.id, {n: (f"run-{n}", 3, "COMPLETE/") for n in trials})
 
 
 def _mirror(open_store: OpenStore, study_id: int, told: Connection) -> None:
-    with open_store().lone_mirror(study_id) as ours:
+    with open_store().only_mirror(study_id) as ours:
         told.send(bool(ours))
         told.recv()
 
@@ -116,7 +116,7 @@ class QueueContract(Opened):
         }
         reports = [Report(number, epoch, {"val/loss": 0.5}, 1.0) for number in range(3) for epoch in (1, 2, 3)]
         store.apply(lease, Batch(trials=failed, reports=reports))
-        store.confirm_mirrored(study.id, {number: (f"run-{number}", 3, "FAILED/") for number in range(3)})
+        store.note_mirrored(study.id, {number: (f"run-{number}", 3, "FAILED/") for number in range(3)})
         kept = store.trials(study.id)
         anew = replace(kept[0], state=TrialState.QUEUED, epochs=0, value=None, ended=None, began=3)
         goes_on = replace(kept[1], state=TrialState.QUEUED, ended=None)
@@ -213,7 +213,7 @@ class QueueContract(Opened):
         assert [one.id for one in store.behind(10)] == [study.id]
         mirror(store, study, 1)
         assert [one.id for one in store.behind(10)] == [study.id]  # its model is not there yet
-        store.confirm_study_mirrored(study.id, champion=0, mlflow_run_id="r")
+        store.note_study_mirrored(study.id, champion=0, mlflow_run_id="r")
         assert store.behind(10) == []
 
     def test_only_studies_of_the_service_at_rest_are_behind_the_oldest_first(self, store: Store) -> None:
@@ -233,12 +233,12 @@ class QueueContract(Opened):
 
     def test_a_study_has_one_mirror_at_a_time(self, store: Store) -> None:
         one, two = queued(store, "one"), queued(store, "two")
-        with store.lone_mirror(one.id) as first:
-            with store.lone_mirror(one.id) as second, store.lone_mirror(two.id) as other:
+        with store.only_mirror(one.id) as first:
+            with store.only_mirror(one.id) as second, store.only_mirror(two.id) as other:
                 assert [bool(one) for one in (first, second, other)] == [True, False, True]
-            with store.lone_mirror(one.id) as third:
+            with store.only_mirror(one.id) as third:
                 assert not third  # the second's end took nothing away
-        with store.lone_mirror(one.id) as again:
+        with store.only_mirror(one.id) as again:
             assert again
 
     def test_a_mirror_that_is_killed_makes_way(self, store: Store, open_store: OpenStore) -> None:
@@ -247,14 +247,14 @@ class QueueContract(Opened):
         process = multiprocessing.get_context("spawn").Process(target=_mirror, args=(open_store, study.id, there))
         process.start()
         assert here.recv() is True
-        with store.lone_mirror(study.id) as ours:
+        with store.only_mirror(study.id) as ours:
             assert not ours
         process.kill()
         process.join()
         for end in (here, there):
             end.close()
         for _ in range(100):  # PostgreSQL sees after a moment that the connection is gone
-            with store.lone_mirror(study.id) as ours:
+            with store.only_mirror(study.id) as ours:
                 if ours:
                     return
         raise AssertionError("the lock of a dead process stays")

@@ -21,7 +21,7 @@ from goodfit.testing.stores.opening import remove
 class Puppets:
     """Runners that note what they are asked for."""
 
-    cluster: list[Mapping[str, float]] = field(default_factory=lambda: [{"CPU": 4.0}])
+    cluster: list[Mapping[str, float]] = field(default_factory=lambda: [{"cpus": 4.0}])
     started: list[tuple[str, Lease]] = field(default_factory=list)
     ended: list[tuple[int, int]] = field(default_factory=list)
     mirrors: list[str] = field(default_factory=list)
@@ -245,7 +245,7 @@ def test_why_a_study_waits_is_kept_and_written_only_when_it_changes(scene: Scene
     assert scene.store.study("two").waits_for == "1 of 1 studies run"
     controller.turn()
     assert written[1] == {}
-    scene.puppets.cluster = [{"CPU": 4.0, "GPU": 1.0}]
+    scene.puppets.cluster = [{"cpus": 4.0, "gpus": 1.0}]
     scene.clock.now += 5.0
     controller.turn()
     assert scene.store.study("big").waits_for == "1 of 1 studies run"
@@ -256,7 +256,7 @@ def test_the_autoscaler_is_asked_for_what_is_missing_when_that_changes(scene: Sc
     controller = scene.controller()
     controller.turn()
     controller.turn()
-    assert [list(one) for one in scene.puppets.requests] == [[{"CPU": 2.0, "GPU": 1.0}]]
+    assert [list(one) for one in scene.puppets.requests] == [[{"cpus": 2.0, "gpus": 1.0}]]
     remove(scene.store, "big")
     controller.turn()
     assert [list(one) for one in scene.puppets.requests][1:] == [[]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodfit.service.controller.queue import Attempts, Decision, Row, decide, needs, short_of
+from goodfit.service.controller.queue import Attempts, Decision, Row, decide, short_of
 from goodfit.service.records import Lease, Study, StudyState
 
 NOW = 1000.0
-NODES = [{"CPU": 4.0}, {"CPU": 2.0, "GPU": 1.0}]
+NODES = [{"cpus": 4.0}, {"cpus": 2.0, "gpus": 1.0}]
 
 
 def a_study(study_id: int, **changes: Any) -> Study:
@@ -94,12 +94,12 @@ def test_a_study_waits_for_what_the_cluster_has_not(resources: Mapping[str, Any]
     decision = decided([(a_study(1, resources=resources), None)])
     assert decision.waits == {1: reason}
     assert started(decision) == ([] if reason else [1])
-    assert decision.missing == (() if reason is None else (needs(a_study(1, resources=resources)),))
+    assert decision.missing == (() if reason is None else (a_study(1, resources=resources).resources,))
 
 
 def test_a_cluster_without_nodes_is_told() -> None:
-    assert short_of({"CPU": 1.0}, []) == "waits for 1 CPU: the cluster has 0"
-    assert short_of({"GPU": 0.5}, [{"CPU": 1.0}]) == "waits for 0.5 GPU: the cluster has 0"
+    assert short_of({"cpus": 1.0}, []) == "waits for 1 CPU: the cluster has 0"
+    assert short_of({"gpus": 0.5}, [{"cpus": 1.0}]) == "waits for 0.5 GPU: the cluster has 0"
 
 
 def test_what_waits_for_a_place_is_told_so() -> None:
@@ -144,7 +144,7 @@ def live(row: Row) -> bool:
 def test_never_more_than_the_limit_and_no_place_stays_empty(rows: list[Row], limit: int) -> None:
     decision = decided(rows, limit)
     running = sum(map(live, rows))
-    able = [row[0] for row in rows if not live(row) and short_of(needs(row[0]), NODES) is None]
+    able = [row[0] for row in rows if not live(row) and short_of(row[0].resources, NODES) is None]
     assert len(decision.start) == max(0, min(limit - running, len(able)))
     assert set(started(decision)) <= {study.id for study in able}
 
@@ -161,7 +161,9 @@ def test_every_study_is_accounted_for_and_who_waits_knows_why(rows: list[Row], l
 @given(queues(), st.integers(1, 6))
 def test_nobody_is_overtaken_but_by_the_rules(rows: list[Row], limit: int) -> None:
     decision = decided(rows, limit)
-    passed = [r[0] for r in rows if not live(r) and r[0] not in decision.start and short_of(needs(r[0]), NODES) is None]
+    passed = [
+        r[0] for r in rows if not live(r) and r[0] not in decision.start and short_of(r[0].resources, NODES) is None
+    ]
     running = [row[0].submitter for row in rows if live(row)]
     for place, study in enumerate(decision.start):
         has = running + [before.submitter for before in decision.start[:place]]

@@ -48,7 +48,7 @@ def test_every_success_is_as_the_document_says(tmp_path: Path, monkeypatch: pyte
     folder = at.settings.home / "studies" / "digits" / "trials" / "00005"
     folder.mkdir(parents=True)
     torch.save({"epoch": 2, "model": {}}, folder / "best.pt")
-    monkeypatch.setattr(at.app.state.shared.source, "nodes", lambda: [{"CPU": 2.0}])
+    monkeypatch.setattr(at.app.state.shared.source, "nodes", lambda: [{"cpus": 2.0}])
     client = at.http()
     tokens = client.get("/v1/tokens").json()["tokens"]
     operations = [one.ok() for one in schemathesis.openapi.from_dict(at.app.openapi()).get_all_operations()]

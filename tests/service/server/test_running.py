@@ -38,7 +38,7 @@ def test_the_api_ends_in_order_with_a_watcher_connected(tmp_path: Path) -> None:
     try:
         url = url_of(process)
         store = app.open_home(Settings(tmp_path / "home"))
-        secret = app.make_token(app.open_access(store), name="ann", role="admin", now=time.time(), by="test")[1]
+        secret = app.make_token(store.access, name="ann", role="admin", now=time.time(), by="test")[1]
         spec = spec_of("waiting")
         store.add_study(Study("waiting", spec.to_dict(), spec.fingerprint(), 1.0, queued=1.0))
         headers = {"Authorization": f"Bearer {secret}"}

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodfit.service.app.answering import enough_for_best, how_it_was_lost
+from goodfit.service.app.best import enough_for_best
 from goodfit.service.diagnosis.confirmation import best_first
 from goodfit.service.objective import Objective
-from goodfit.service.records import Failure, StudyState, Trial, TrialState, ranked
+from goodfit.service.records import Failure, Trial, TrialState, ranked
 
 METRIC = "val/accuracy"
 VALUES = st.sampled_from([0.1, 0.5, 0.5, 0.7, 0.9, float("inf"), -1.0, None])
@@ -25,8 +25,8 @@ class Trials:
     def __init__(self, trials: list[Trial]) -> None:
         self._trials = trials
 
-    def top(self, study_id: int, direction: str, k: int) -> list[Trial]:
-        return ranked(self._trials, Objective(METRIC, direction))[:k]
+    def top(self, study_id: int, objective: Objective, k: int) -> list[Trial]:
+        return ranked(self._trials, objective)[:k]
 
     def confirming(self, study_id: int) -> list[Trial]:
         again = {trial.confirms for trial in self._trials if trial.confirms is not None}
@@ -72,18 +72,3 @@ def test_the_store_gives_what_that_needs(tmp_path: Path) -> None:
         assert [one.number for one in best_first(some, Objective(METRIC, "maximize"))[:k]] == [
             one.number for one in best_first(everything, Objective(METRIC, "maximize"))[:k]
         ]
-
-
-def test_a_study_whose_process_ended_without_saving_says_so(tmp_path: Path) -> None:
-    from tests.serving import NOW, place
-
-    at = place(tmp_path)
-    study = at.study("lost")
-    assert how_it_was_lost(at.store, study, NOW) is None
-    at.write(study, [Trial(0, {}, 0, TrialState.RUNNING, attempts=1, started=NOW)], [], StudyState.RUNNING)
-    said = how_it_was_lost(at.store, at.store.study("lost"), NOW)
-    assert said is not None
-    assert "ended while it trained trial 0 without saving" in said
-    assert "--executor local" in said
-    at.store.acquire(study.id, "elsewhere:1:1", NOW, 30.0, lambda _: False)
-    assert how_it_was_lost(at.store, at.store.study("lost"), NOW) is None

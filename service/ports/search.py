@@ -1,0 +1,62 @@
+"""What proposes configurations and judges running trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from goodfit.service.records import Report, Trial
+
+
+class Sampler(Protocol):
+    """Proposes configurations and judges running trials; told everything, it asks for nothing.
+
+    Proposals depend only on the study's seed, the trial's number and what had been told.
+    """
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """The parameters of trial `number`; None when the space is exhausted."""
+        ...
+
+    def report(self, number: int, epoch: int, value: float) -> None: ...
+    def should_prune(self, number: int) -> bool:
+        """Whether the trial should end, on all reports so far."""
+        ...
+
+    def tell(self, trial: Trial) -> None:
+        """The trial is in a finished state."""
+        ...
+
+    def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
+        """Stand as if all this had been asked, reported and told, in the order of the numbers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A configuration that has been proposed, as a search method sees it.
+
+    Attributes:
+        number: the trial's.
+        params: its configuration.
+        value: the objective of a trial that was trained to its end; None of any other.
+        state: running, complete, pruned or fail.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    value: float | None
+    state: str
+
+
+class Search(Protocol):
+    """A search method that an installed package adds (docs/extending.md); pruning stays Goodfit's."""
+
+    def propose(self, number: int, tried: Sequence[Tried]) -> Mapping[str, Any] | None:
+        """The configuration of trial `number`, or a part of it; None ends the search.
+
+        What it leaves open is drawn at random. It may depend on the arguments and on what the method was made with,
+        and on nothing else: a study that was interrupted goes on with a new object.
+        """
+        ...

@@ -1,0 +1,58 @@
+"""What is read of a study's spec as the store has it, without validating it.
+
+A listing shows many studies, and a controller looks at its queue twice a second: validating a spec costs a millisecond
+and the import of pydantic. A study that another version wrote, or whose trainer or packages are missing here, must be
+listed, stopped and removed, too. Whoever runs or judges a study reads its StudySpec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from goodfit.service.objective import Objective
+
+
+def trainer_of(spec: Mapping[str, Any]) -> str | None:
+    """The name of its trainer."""
+    found = spec.get("trainer")
+    return None if found is None else str(found)
+
+
+def objective_of(spec: Mapping[str, Any]) -> Objective:
+    """What it optimizes."""
+    found = spec["objective"]
+    return Objective(found["metric"], found["direction"])
+
+
+def resources_of(spec: Mapping[str, Any]) -> dict[str, float]:
+    """What one trial takes of one node: cpus, gpus, and the cluster's custom resources by their names."""
+    return amounts_of(spec.get("resources") or {})
+
+
+def amounts_of(resources: Mapping[str, Any]) -> dict[str, float]:
+    """The `resources` section of a spec as amounts, without those that are zero."""
+    amounts = {
+        "cpus": resources.get("cpus", 1.0), "gpus": resources.get("gpus", 0.0), **(resources.get("custom") or {})
+    }  # fmt: skip
+    return {name: float(amount) for name, amount in amounts.items() if amount}
+
+
+def planned_trials(spec: Mapping[str, Any]) -> int | None:
+    """How many trials a spec's search has at most: its budget, or all configurations that there are; None: any number.
+
+    As StudySpec.planned_trials, without what it takes to validate a spec: a listing has many of them.
+    """
+    from goodfit.search_spaces.parse import from_list
+
+    limits = [(spec.get("budget") or {}).get("trials")]
+    search = spec.get("search") or {}
+    try:
+        space = from_list(spec.get("space"))
+        if search.get("method") == "grid":
+            limits.append(space.grid_size())
+        elif not search.get("repeats"):
+            limits.append(space.cardinality())
+    except ValueError:  # another version's
+        pass
+    return min((limit for limit in limits if limit is not None), default=None)
