@@ -16,7 +16,7 @@ from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
 def _fused_mirror(lab: Lab, uri: str, folder: Path, fuse: Fuse) -> Mirror:
     mirror = mirror_of(lab, uri, folder, connect=lambda uri: fuse.wrap(connect(uri)))
-    mirror._store = fuse.wrap(lab.store, lambda name: name.startswith("confirm"))
+    mirror._store = fuse.wrap(lab.store, lambda name: name.startswith("note_"))
     return mirror
 
 
