@@ -8,89 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-NAMED_KINDS = ("series", "pairs")  # of data, where the source alone does not say which it is
-DATA_KINDS = "goodfit.data_kinds"  # the entry-point group of kinds that installed packages add
-
-
-@dataclass(frozen=True, slots=True)
-class TokenSpec:
-    """How texts become rows of tokens."""
-
-    by: str | None = None  # word, character, bpe; None: running text and pairs by characters, texts by words
-    vocabulary: int = 8000  # ids at most, those of padding and of unknown tokens among them
-    length: int = 128  # tokens in a row; longer texts keep their beginning, running text is cut into rows
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentSpec:
-    """How training rows are varied anew in each epoch; never those of validation or test. Off by default."""
-
-    rotate: float = 0.0  # images: degrees at most, either way
-    flip: bool = False  # images: half of them, left to right
-    crop: int = 0  # images: pixels that they are moved by at most, in both directions
-    jitter: float = 0.0  # images: brightness, contrast, saturation, by this share; series: noise, in deviations
-    cutout: int = 0  # images: the side of a square that is blanked, in pixels
-    mixup: float = 0.0  # images: alpha of the Beta distribution that two of them are blended by
-    synonyms: str | None = None  # texts: an absolute path of a thesaurus
-    replace: float = 0.0  # texts: share of the words in the thesaurus that give way to a synonym
-    delete: float = 0.0  # texts: share of the words that are left out
-    swap: float = 0.0  # texts: share of the words that change places with the next
-    translate: str | None = None  # texts: /absolute/path.py:function, text -> text that says the same
-    scaling: float = 0.0  # series: standard deviation of the factor of a window's values
-    warp: float = 0.0  # series: share of a window that is stretched or squeezed in time
-
-
-@dataclass(frozen=True, slots=True)
-class DataSpec:
-    """The data of a study: `source` is a built-in name or an absolute path."""
-
-    source: str
-    target: str | None = None  # the column (tables) or array (npz) to predict
-    validation: float = 0.2  # share of all rows
-    test: float = 0.2
-    seed: int = 0
-    scale: str = "standard"  # standard, minmax, robust, none; fitted on the training split alone
-    missing: str = "error"  # error, drop, mean, median, most_frequent, constant; likewise
-    indicator: bool = False  # a 0/1 column beside each column with missing values
-    encode: str = "onehot"  # text columns: onehot, embedding
-    balance: str = "none"  # classes: none, weights, sampling
-    ignore: tuple[str, ...] = ()  # columns that are not read
-    categorical: tuple[str, ...] = ()  # columns of numbers that are names, such as postcodes
-    task: str | None = None  # classification or regression; None: as the target's values say
-    separator: str | None = None  # tables in text: between the values; None: as the file's name says
-    decimal: str | None = None  # tables in text: the mark before decimals; None: a point
-    gaps: tuple[str, ...] | None = (
-        None  # tables in text: words that are gaps; None: NA, null, ... (see table_format.py)
-    )
-    header: bool | None = None  # tables in text: whether the first line names the columns; None: it does
-    numbers: tuple[str, ...] = ()  # columns of numbers written with currency signs, percent signs, thousands separators
-    dates: tuple[str, ...] = ()  # columns of dates that become year, month, day, weekday and hour
-    day_first: bool | None = None  # whether 01/02/2026 is in February; None: as the whole column says
-    split_column: str | None = None  # names each row's split: train, validation, test
-    split_group: str | None = None  # a column; rows that share its value share their split
-    split_time: str | None = None  # a column; validation comes after training, test after validation
-    stratified: bool = True  # each class has its share in each split
-    folds: int | None = None  # of cross-validation, over all rows but those of the test split
-    fold: int | None = None  # which of them validates, from 0
-    reshuffle: bool = False  # each trial has a validation split of its own; the test split is the same
-    validation_seed: int | None = None  # of a trial's own validation split, where they are reshuffled
-    kind: str | None = None  # series or pairs, where the source alone does not say; or one that a package adds
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a kind that a package adds
-    time: str | None = None  # series: the column that says when
-    window: int | None = None  # series: rows that a model sees
-    horizon: int | None = None  # series: rows to forecast; None: the class of a window's last row
-    period: int | None = None  # series: rows of a season, for the seasonal-naive forecast
-    text: str | None = None  # texts: the column that holds them; no other is read
-    tokens: TokenSpec = TokenSpec()  # texts: how they are cut up
-    size: int | None = None  # images: the side of the square that they are resized to
-    mode: str | None = None  # images: gray, rgb; None: as they are
-    augment: AugmentSpec = AugmentSpec()
-    keep: bool = False  # the source stays read: trials of a study split or prepare it each in its own way
-
-    @property
-    def is_added(self) -> bool:
-        """Whether the kind of data is one that an installed package adds."""
-        return self.kind is not None and self.kind not in NAMED_KINDS
+from goodfit.trainers.data_specs import DATA_KINDS as DATA_KINDS
+from goodfit.trainers.data_specs import NAMED_KINDS as NAMED_KINDS
+from goodfit.trainers.data_specs import AugmentSpec as AugmentSpec
+from goodfit.trainers.data_specs import DataSpec as DataSpec
+from goodfit.trainers.data_specs import TokenSpec as TokenSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goodfit.testing.data_kinds import DataKindCase as DataKindCase
+    from goodfit.testing.data_kinds import DataKindContract as DataKindContract
     from goodfit.testing.executors import ExecutorContract as ExecutorContract
     from goodfit.testing.executors import ProcessExecutorContract as ProcessExecutorContract
     from goodfit.testing.samplers import SamplerContract as SamplerContract
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from goodfit.testing.trainers import TrainerContract as TrainerContract
 
 _LISTED = {
+    "data_kinds": ("DataKindCase", "DataKindContract"),
     "executors": ("ExecutorContract", "ProcessExecutorContract"),
     "samplers": ("SamplerContract", "SearchContract"),
     "stores": ("AccessContract", "StoreContract"),

@@ -65,9 +65,9 @@ def test_what_a_package_adds_is_held_to_its_contract_as_the_page_shows(home: Hom
     files = dict(re.findall(r"```python\n# (test_\w+\.py)\n(.*?)```", page, re.DOTALL))
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    assert len(files) == 6
+    assert len(files) == 7
     some = (
-        "HillClimbing or Gated or FolderTracker or Random "
+        "HillClimbing or Gated or PointSets or FolderTracker or Random "
         "or (ProcessPool and (in_order or dies)) or (MyStore and (comes_back or killed))"
     )
     command = [

@@ -66,7 +66,9 @@ def spec_of(folder: Path, text: str = MINIMAL, *overrides: str) -> StudySpec:
 def test_everything_in_a_study_file_is_kept(tmp_path: Path):
     spec = spec_of(tmp_path, FULL)
     assert (spec.name, spec.trainer) == ("full.study_1", "mlp")
-    assert spec.data_spec() == DataSpec("iris", "label", 0.3, 0.0, 3, "minmax", "median")
+    assert spec.data_spec() == DataSpec(
+        "iris", "label", validation=0.3, test=0.0, seed=3, scale="minmax", missing="median"
+    )
     assert spec.space == Space(
         (
             Fixed("batch_size", 64),

@@ -64,7 +64,7 @@ def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
     try:
         data, kind = look(kept), kind_of(kept)
         with faults_told(kind, f"{spec.source}: the notes of kind {kind.name} cannot be made"):
-            return data, kind.notes(kept, data)
+            return data, kind.notes(kind.spec_type.of(kept), data)
     finally:
         forget()
 
@@ -101,7 +101,7 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         kind = kind_of(spec)
         loaded = _loaded_or_problem(_unscaled(spec))
         with faults_told(kind, f"{spec.source}: the report of kind {kind.name} cannot be made"):
-            return kind.report(spec, loaded)
+            return kind.report(kind.spec_type.of(spec), loaded)
     finally:
         forget()
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from goodfit.trainers.data.reading.split_columns import divider_key
+from goodfit.trainers.data_specs import RowSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
 class Rows(NamedTuple):
@@ -26,7 +27,7 @@ class Rows(NamedTuple):
 
 
 def split_rows(
-    y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str, divider: np.ndarray | None = None
+    y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str, divider: np.ndarray | None = None
 ) -> Rows:
     """Split rows as the spec says.
 
@@ -43,19 +44,20 @@ def split_rows(
         divider: what `divider_values` made of the column that the split goes by.
     """
     _check_shares(spec)
-    if spec.split_column is not None and divider is not None:
-        rows = Rows(*(np.flatnonzero(divider == part) for part in range(3)))
-    elif spec.split_group is not None and divider is not None:
-        rows = _by_group(y if classes else np.zeros(len(y), dtype=np.int64), divider, spec)
-    elif spec.split_time is not None and divider is not None:
-        rows = _by_time(divider, spec)
-    else:
+    key, column = divider_key(spec)
+    if column is None or divider is None:
         rows = _by_shares(y, classes, spec, source)
+    elif key == "split.column":
+        rows = Rows(*(np.flatnonzero(divider == part) for part in range(3)))
+    elif key == "split.group":
+        rows = _by_group(y if classes else np.zeros(len(y), dtype=np.int64), divider, spec)
+    else:
+        rows = _by_time(divider, spec)
     _check_parts(rows, y, classes, spec, source, _by(spec))
     return rows
 
 
-def split_given(y: np.ndarray, classes: Sequence[str], given: np.ndarray, spec: DataSpec, source: str) -> Rows:
+def split_given(y: np.ndarray, classes: Sequence[str], given: np.ndarray, spec: RowSpec, source: str) -> Rows:
     """Rows whose split the data say; where none is given to validate, those are drawn from training by their share.
 
     Args:
@@ -76,7 +78,7 @@ def split_given(y: np.ndarray, classes: Sequence[str], given: np.ndarray, spec: 
     return rows
 
 
-def _by_shares(y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str) -> Rows:
+def _by_shares(y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str) -> Rows:
     random, anew = np.random.default_rng(spec.seed), _anew(spec)
     if not classes or not spec.stratified:
         least = 1 if classes else 2
@@ -90,12 +92,12 @@ def _by_shares(y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: st
     return Rows(*(np.sort(np.concatenate(part)) for part in zip(*parts, strict=True)))
 
 
-def _anew(spec: DataSpec) -> np.random.Generator | None:
+def _anew(spec: RowSpec) -> np.random.Generator | None:
     """Draws a trial's own validation split; None where all trials have the same."""
     return None if spec.validation_seed is None else np.random.default_rng([spec.seed, spec.validation_seed])
 
 
-def _cut(rows: np.ndarray, spec: DataSpec, least: int, anew: np.random.Generator | None, turn: int = 0) -> Rows:
+def _cut(rows: np.ndarray, spec: RowSpec, least: int, anew: np.random.Generator | None, turn: int = 0) -> Rows:
     """Shuffled rows by the shares, rounded; validation and test get at least `least`, and leave as many.
 
     `turn` moves the folds on by so many: rows that do not go up in them make the first ones longer,
@@ -115,7 +117,7 @@ def _cut(rows: np.ndarray, spec: DataSpec, least: int, anew: np.random.Generator
     return Rows(rest[validation:], rest[:validation], rows[:test])
 
 
-def _by_group(y: np.ndarray, groups: np.ndarray, spec: DataSpec) -> Rows:
+def _by_group(y: np.ndarray, groups: np.ndarray, spec: RowSpec) -> Rows:
     """Whole groups, in a random order, each to the split that its classes are the most wanted in."""
     counts = np.zeros((int(groups.max()) + 1, int(y.max()) + 1))
     np.add.at(counts, (groups, y), 1)
@@ -163,7 +165,7 @@ def _chosen(counts: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
     return taken
 
 
-def _by_time(times: np.ndarray, spec: DataSpec) -> Rows:
+def _by_time(times: np.ndarray, spec: RowSpec) -> Rows:
     """The last rows test, those before them validate. Rows of one time stay together, on the later side."""
     order = np.argsort(times, kind="stable")
     ordered = times[order]
@@ -192,17 +194,17 @@ def forward_fold(rows: int, folds: int, fold: int) -> tuple[int, int]:
     return edges[fold + 1], edges[fold + 2]
 
 
-def _by(spec: DataSpec) -> str:
+def _by(spec: RowSpec) -> str:
     """What the split goes by, as messages name it."""
-    given = {"column": spec.split_column, "group": spec.split_group, "time": spec.split_time}
-    by = next((f"split.{key} {name}" for key, name in given.items() if name), "split")
+    key, column = divider_key(spec)
+    by = f"{key} {column}" if column else "split"
     return by if spec.folds is None else f"{by} with folds: {spec.folds}"
 
 
-def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSpec, source: str, by: str) -> None:
+def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str, by: str) -> None:
     """DataProblem if a split has no rows, or training has none of a class."""
     least = 1 if classes else 2
-    tested = bool(spec.test) and spec.split_column is None
+    tested = bool(spec.test) and divider_key(spec)[0] != "split.column"
     for name, part, needed in (
         ("train", rows.train, True),
         ("validation", rows.validation, True),
@@ -222,7 +224,7 @@ def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: DataSp
             )
 
 
-def _check_shares(spec: DataSpec) -> None:
+def _check_shares(spec: RowSpec) -> None:
     if spec.folds is not None:
         if spec.folds < 2 or not 0 <= spec.test < 1 or not 0 <= (spec.fold or 0) < spec.folds:
             raise DataProblem(
@@ -236,7 +238,7 @@ def _check_shares(spec: DataSpec) -> None:
         )
 
 
-def _check_count(count: int, least: int, spec: DataSpec, what: str) -> None:
+def _check_count(count: int, least: int, spec: RowSpec, what: str) -> None:
     splits = "training, validation and test" if spec.test else "training and validation"
     needed = least * (3 if spec.test else 2)
     or_drop = ", or take the class out" if least == 1 else ""

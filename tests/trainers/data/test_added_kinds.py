@@ -14,6 +14,7 @@ import torch
 from goodfit.trainers.data import ArrayKind, data_report, load, load_sealed, load_test, look_closely
 from goodfit.trainers.data.fingerprint import fingerprint
 from goodfit.trainers.data.kinds import registry
+from goodfit.trainers.data_specs import ArraySpec
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import AugmentSpec, DataSpec
 from goodfit.trainers.prediction.predictor import Predictor
@@ -44,11 +45,20 @@ class Point:
 
 
 class Faulty(Clouds):
-    def report(self, spec: DataSpec, loaded: Any) -> dict[str, Any]:
+    def report(self, spec: ArraySpec, loaded: Any) -> dict[str, Any]:
         raise KeyError("colour")
 
-    def notes(self, spec: DataSpec, data: Any) -> list[str]:
+    def notes(self, spec: ArraySpec, data: Any) -> list[str]:
         raise KeyError("shape")
+
+
+@dataclass(frozen=True)
+class ColourSpec(ArraySpec):
+    colour: str = "red"
+
+
+class Coloured(Clouds):
+    spec_type = ColourSpec
 
 
 def fails() -> None:
@@ -60,6 +70,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     points = [
         Point("clouds", Clouds),
         Point("faulty", Faulty),
+        Point("coloured", Coloured),
         Point("fails", fails),
         Point("other", dict),
         Point("series", fails),
@@ -125,6 +136,7 @@ def test_a_model_of_it_takes_raw_rows() -> None:
         (clouds(augment=AugmentSpec(flip=True)), "clouds data are not varied"),
         (DataSpec("sky", kind="cloud"), "no installed package adds the kind of data 'cloud'; did you mean clouds?"),
         (DataSpec("sky", kind="fails"), "fails .* cannot be made: ImportError: no module clouds"),
+        (DataSpec("sky", kind="coloured"), "coloured .* takes colour, which is no key of a study's data; read it from"),
         (DataSpec("sky", kind="other"), "other .* is no subclass of goodfit.trainers.data.Kind"),
         (DataSpec("iris", options={"points": 3}), "iris: data.options are for kinds of data that a package adds"),
     ],

@@ -133,7 +133,8 @@ def test_a_text_that_cannot_be_learned_from_is_refused(tmp_path: Path, content: 
         ({"tokens": TokenSpec("character", 2)}, "leave nothing to read"),
         ({"tokens": TokenSpec("sentence")}, "sentence"),
         ({"validation": 0.5, "test": 0.5}, "leave text to train on"),
-        ({"kind": "series", "window": 4}, "has no columns"),
+        ({"kind": "series", "window": 4, "tokens": TokenSpec()}, "has no columns"),
+        ({"kind": "series", "window": 4}, "data.tokens does not go with a time series"),
     ],
 )
 def test_what_does_not_go_with_running_text_is_refused_by_name(tmp_path: Path, changes: Any, said: str) -> None:

@@ -16,18 +16,18 @@ from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.raw import Raw, check_values, complete_rows, encode_target
 from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.data_specs import ArraySpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
-class ArrayKind(Kind):
+class ArrayKind(Kind[ArraySpec]):
     """Data that `read` makes arrays of: they are split, filled and scaled, reported on and predicted from as all are.
 
     The last axis of the inputs holds the features, which are scaled each by itself; of inputs with four axes the second
     does, as of images.
     """
 
-    keys = ("task", "scale", "missing", "balance")
+    spec_type = ArraySpec
     searched = ("scale", "missing", "balance")
 
     @abstractmethod
@@ -46,7 +46,7 @@ class ArrayKind(Kind):
             DataProblem: what is wrong with them, and what to do. Any other exception is shown with its type.
         """
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: ArraySpec) -> Loaded:
         raw = read_or_kept(self._raw, spec)
         check_values(raw.x, (), spec.missing, raw.source)
         dropped = 0
@@ -73,7 +73,7 @@ class ArrayKind(Kind):
         )
         return Data(train, validation, facts), test
 
-    def _raw(self, spec: DataSpec) -> Raw:
+    def _raw(self, spec: ArraySpec) -> Raw:
         """What was read, as numbers; DataProblem where it is none."""
         x, y = (np.asarray(part) for part in self.read(spec.source, **spec.options))
         if not 2 <= x.ndim <= 4 or x.dtype.kind not in "fiub":

@@ -20,23 +20,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from goodfit.trainers.data.facts import Data, Facts, Split
-from goodfit.trainers.data.kinds.kind import Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.text import text_example, texts_to_predict
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from goodfit.trainers.data.reading.files import opened
 from goodfit.trainers.data.reading.raw import one_of
 from goodfit.trainers.data.reporting.parts import part_splits
+from goodfit.trainers.data_specs import CorpusSpec, DataSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 TASK = "language-modelling"
 COLUMN = "text"  # what a frame of texts names them, when they are given to a model
 SUFFIX = ".txt"
-_OTHERS = (
-    "target", "text", "kind", "ignore", "categorical", "split_column", "split_group", "split_time", "folds",
-    "reshuffle", "scale", "missing", "indicator", "encode", "balance", "size", "mode", "augment",
-)  # fmt: skip
 # In every Python from 3.11 on, in every distribution of it; 1.5 million characters in 100 files.
 PACKAGES = ("asyncio", "email", "importlib", "json", "logging", "urllib")
 
@@ -49,16 +45,21 @@ class Texts(NamedTuple):
     test: str
 
 
-class Corpus(Kind):
+class Corpus(Kind[CorpusSpec]):
     """Running text."""
 
     name = "corpus"
+    spec_type = CorpusSpec
+    refusal = (
+        " is running text, with no columns and no rows of its own, so {key} does not go with it; leave it out, or give "
+        "a .csv or .jsonl file with a column for each"
+    )
 
     def detects(self, spec: DataSpec) -> bool:
         """Whether the data are running text: the built-in corpus, or a .txt file of no other kind."""
         return spec.source == "stdlib_source" or (spec.kind is None and Path(spec.source).suffix.lower() == SUFFIX)
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: CorpusSpec) -> Loaded:
         """Training and validation, and the test split, of a corpus."""
         by = spec.tokens.by or "character"
         _check_spec(spec, by)
@@ -87,7 +88,7 @@ class Corpus(Kind):
         )
         return Data(train, validation, facts), test
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: CorpusSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of windows, end to end: the tokens and characters of the splits."""
         if isinstance(loaded, DataProblem):
             raise loaded
@@ -114,7 +115,7 @@ class Corpus(Kind):
         return text_example(facts)
 
 
-def read_corpus(spec: DataSpec) -> Texts:
+def read_corpus(spec: CorpusSpec) -> Texts:
     """The text of each split, before it is tokenized.
 
     Raises:
@@ -185,7 +186,7 @@ def _library_files(library: Path | None = None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
-def _by_files(files: tuple[tuple[str, str], ...], spec: DataSpec) -> Texts:
+def _by_files(files: tuple[tuple[str, str], ...], spec: CorpusSpec) -> Texts:
     """Whole files to one split: in the order of their names' digests, to the test text while it has room for them.
 
     So to the validation text of those that are left. No seed: a corpus has one test text, whatever
@@ -201,8 +202,8 @@ def _by_files(files: tuple[tuple[str, str], ...], spec: DataSpec) -> Texts:
     return Texts(*("".join(text for name, text in files if part_of[name] == part) for part in Texts._fields))
 
 
-def _check_spec(spec: DataSpec, by: str) -> None:
-    """DataProblem for what goes with rows, columns or labels, which running text has none of."""
+def _check_spec(spec: CorpusSpec, by: str) -> None:
+    """DataProblem for tokens and shares that leave no text to train on."""
     if by == "word":
         raise DataProblem(
             "tokens.by: word drops the spaces and the case of a text, so no text can be written back from it; "
@@ -214,11 +215,6 @@ def _check_spec(spec: DataSpec, by: str) -> None:
             f"tokens: vocabulary {spec.tokens.vocabulary} and length {spec.tokens.length} leave nothing to read; "
             "give for example {vocabulary: 8000, length: 128}"
         )
-    sentence = (
-        " is running text, with no columns and no rows of its own, so {key} does not go with it; leave it out, or give "
-        "a .csv or .jsonl file with a column for each"
-    )
-    refuse(spec, _OTHERS, sentence)
     if not (0 < spec.validation < 1 and 0 <= spec.test < 1 and spec.validation + spec.test < 1):
         raise DataProblem(
             f"split: validation {spec.validation:g} and test {spec.test:g} are no shares that leave text to train on; "

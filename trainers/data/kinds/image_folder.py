@@ -13,52 +13,55 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.facts import Data, Facts, Split
-from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.preparing.preparation import BALANCES, SCALES, Preparation
 from goodfit.trainers.data.reading.image_folders import Listing, aside_notes, list_folder
 from goodfit.trainers.data.reading.images import ImageFiles, Images, image_scaling
 from goodfit.trainers.data.reading.pixels import Header, Reading, read_header
 from goodfit.trainers.data.reading.raw import Raw, Target, as_images, check_values, encode_target, one_of
-from goodfit.trainers.data.reading.split_columns import SPLITS, divider_key
+from goodfit.trainers.data.reading.split_columns import SPLITS
 from goodfit.trainers.data.reporting.images import image_notes, look_through
 from goodfit.trainers.data.reporting.parts import duplicates_of, notes_of, target_told
 from goodfit.trainers.data.split import Rows, split_given, split_rows
+from goodfit.trainers.data_specs import DataSpec, ImageSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 MODES = ("gray", "rgb")
+_NO_COLUMN = ": {key} names a column, and a folder of images has none: it is split by shares; leave it out"
+_NOT_A_FOLDER = ": {key} is for a folder of images, which this is not; leave it out"
 _SIDE = 64  # a size to suggest at most
 
 
-class ImageFolder(Kind):
+class ImageFolder(Kind[ImageSpec]):
     """A folder of images by class. Arrays of images are of this kind, too, once they are read; see table.py."""
 
     name = "image"
+    spec_type = ImageSpec
+    refusal = ": {key} does not go with a folder of images; leave it out"
+    refusals: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("split_column", "split_group", "split_time"), _NO_COLUMN),
+        "target": ": the names of its folders are the classes to predict; leave {key} out",
+    }
+    passed_over: ClassVar[Mapping[str, str]] = dict.fromkeys(("size", "mode"), _NOT_A_FOLDER)
     searched = ("scale", "missing", "balance", "size", "mode")
     scale_reads_all = True
 
     def detects(self, spec: DataSpec) -> bool:
-        """Whether the source is a folder; DataProblem where what is for images alone stands with other data."""
-        if spec.source not in DATASETS and Path(spec.source).is_dir():
-            return True
-        for key, value in (("size", spec.size), ("mode", spec.mode)):
-            if value is not None:
-                raise DataProblem(
-                    f"{spec.source}: prepare.{key} is for a folder of images, which this is not; leave it out"
-                )
-        return False
+        """Whether the source is a folder."""
+        return spec.source not in DATASETS and Path(spec.source).is_dir()
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: ImageSpec) -> Loaded:
         """Training and validation, and the test split, of a folder of images; each reads its images when asked to."""
-        _refuse(spec)
+        one_of("prepare.scale", spec.scale, SCALES)
+        one_of("prepare.balance", spec.balance, BALANCES)
         listing = list_folder(Path(spec.source))
         target, values = class_indices(listing)
         files = image_files(listing, spec.size, spec.mode)
@@ -78,10 +81,10 @@ class ImageFolder(Kind):
         )
         return Data(train, validation, facts), test
 
-    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - the folder says it
+    def notes(self, spec: ImageSpec, data: Data) -> list[str]:  # noqa: ARG002 - the folder says it
         return aside_notes(list_folder(Path(spec.source)))
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: ImageSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind; each image is decoded once. DataProblem where the folder cannot be listed."""
         listing = list_folder(Path(spec.source))
         target, values = class_indices(listing)
@@ -128,7 +131,7 @@ def class_indices(listing: Listing) -> tuple[Target, np.ndarray]:
     return encode_target(Raw(str(listing.folder), listing.folder.name, "image", np.empty((len(labels), 0)), labels))
 
 
-def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], spec: DataSpec) -> Rows:
+def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], spec: ImageSpec) -> Rows:
     """The rows of each split, as folders give them or by shares.
 
     Args:
@@ -142,7 +145,7 @@ def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], sp
     """
     if not listing.parts:
         return split_rows(values, classes, spec, spec.source)
-    usual = DataSpec(spec.source)
+    usual = ImageSpec(spec.source)
     drawn = {"folds": spec.folds, "reshuffle": spec.reshuffle or None}
     asked = [key for key, value in drawn.items() if value is not None]
     asked += ["validation"] if spec.validation != usual.validation else []
@@ -237,18 +240,3 @@ def _check_alike(listing: Listing, what: str, values: Sequence[str], key: str, s
         f"{listing.folder}: the images have {len(counts)} {what}: {', '.join(told)}{more}; make them alike with "
         f"`prepare: {{{key}: {suggested}}}`" + (" or gray" if key == "mode" and suggested == "rgb" else "")
     )
-
-
-def _refuse(spec: DataSpec) -> None:
-    """DataProblem for what rows of a table or texts can have, and images in files cannot."""
-    one_of("prepare.scale", spec.scale, SCALES)
-    one_of("prepare.balance", spec.balance, BALANCES)
-    key, column = divider_key(spec)
-    if column is not None:
-        raise DataProblem(
-            f"{spec.source}: {key} names a column, and a folder of images has none: it is split by shares; leave it out"
-        )
-    if spec.target is not None:
-        raise DataProblem(f"{spec.source}: the names of its folders are the classes to predict; leave data.target out")
-    others = ("kind", "text", "tokens", "ignore", "categorical", "missing", "indicator", "encode", *SERIES_KEYS)
-    refuse(spec, others, ": {key} does not go with a folder of images; leave it out")

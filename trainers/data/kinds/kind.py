@@ -7,21 +7,21 @@ in an installed package, see docs/extending.md.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.reading.raw import check_values
 from goodfit.trainers.data.reporting.parts import part_splits, split_parts
+from goodfit.trainers.data_specs import AddedSpec, DataSpec, SourceSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     from goodfit.trainers.data.reading.images import Images
 
-SERIES_KEYS = ("time", "window", "horizon", "period")  # that only series have
+S = TypeVar("S", bound=SourceSpec)
 Loaded = tuple[Data, Split]  # training and validation with the facts about them, and the test split apart
 _USUAL = DataSpec("")
 _WRITTEN = {
@@ -31,31 +31,36 @@ _WRITTEN = {
 }
 
 
-class Kind(ABC):
+class Kind(ABC, Generic[S]):
     """A kind of data.
 
     Attributes:
         name: as `data: {kind: NAME}`, the facts of the data and trainers' `kinds` have it.
-        keys: the fields of DataSpec on how a file is read that go with it; of a kind that a package adds, all that do,
-            beside the source, the options and the shares of the splits.
+        spec_type: the dataclass of the keys that go with it; its methods get one, and all other keys are refused.
+        refusal: what is said of another key, which is {key}.
+        refusals: the same of keys of which more can be said.
+        passed_over: what is said of keys that this kind alone has, where the data are found to be of another.
         searched: the keys of `data.prepare` that a search may vary.
         scale_reads_all: fitting a scale decodes every row; `goodfit check` does without.
     """
 
     name: str
-    keys: Collection[str] = ()
+    spec_type: type[S] = cast("type[S]", AddedSpec)
+    refusal: str = ": {key} does not go with {kind} data; leave it out"
+    refusals: ClassVar[Mapping[str, str]] = {}
+    passed_over: ClassVar[Mapping[str, str]] = {}
     searched: Sequence[str] = ()
     scale_reads_all: bool = False
 
     def detects(self, spec: DataSpec) -> bool:
-        """Whether a spec is of this kind; DataProblem where it is not, and has keys that only this kind has."""
+        """Whether a spec is of this kind; DataProblem where its keys contradict each other."""
         return spec.kind == self.name
 
     @abstractmethod
-    def load(self, spec: DataSpec) -> Loaded:
-        """The splits, and the facts about them; DataProblem says what is wrong, keys of other kinds included."""
+    def load(self, spec: S) -> Loaded:
+        """The splits, and the facts about them; DataProblem says what is wrong."""
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: S, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """What `goodfit data` shows, plain JSON values; `loaded`: the data, or why they cannot be trained on."""
         if isinstance(loaded, DataProblem):
             raise loaded
@@ -63,7 +68,7 @@ class Kind(ABC):
         reason = {"reason": data.facts.reason} if data.facts.reason else {}
         return {**split_parts(spec, data, part_splits(spec, *loaded)), **reason}
 
-    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - others have some
+    def notes(self, spec: S, data: Data) -> list[str]:  # noqa: ARG002 - others have some
         """What reading the data alters, or what may be meant otherwise, each in a sentence."""
         return []
 
@@ -90,26 +95,25 @@ def is_empty(x: Any) -> bool:
     return not isinstance(x, (str, Mapping)) and hasattr(x, "__len__") and len(x) == 0
 
 
-def given(spec: DataSpec, names: Sequence[str]) -> str | None:
-    """The first of some fields of a spec that the study sets, as the study file writes it: "prepare.scale"."""
+def given(spec: SourceSpec, names: Iterable[str]) -> str | None:
+    """The first of some fields of a spec that the study sets; a scale of none is the default without numbers."""
     for name in names:
         value = getattr(spec, name)
-        if value != getattr(_USUAL, name) and (name, value) != (
-            "scale",
-            "none",
-        ):  # which is the default without numbers
-            return _WRITTEN.get(name, f"data.{name}")
+        if value not in (None, (), getattr(_USUAL, name)) and (name, value) != ("scale", "none"):
+            return name
     return None
 
 
-def refuse(spec: DataSpec, names: Sequence[str], sentence: str) -> None:
+def refuse(spec: SourceSpec, names: Iterable[str], sentence: str, more: Mapping[str, str] | None = None) -> None:
     """DataProblem where the study sets one of these fields, which do not go with its kind of data.
 
     Args:
         spec: of the study.
         names: fields of DataSpec.
-        sentence: what is said, with {key} in it.
+        sentence: what is said, with {key} in it, which is the key as the study file has it: "prepare.scale".
+        more: what is said of some of them instead.
     """
-    key = given(spec, names)
-    if key is not None:
-        raise DataProblem(f"{spec.source}{sentence.format(key=key)}")
+    name = given(spec, names)
+    if name is not None:
+        said = (more or {}).get(name, sentence)
+        raise DataProblem(f"{spec.source}{said.replace('{key}', _WRITTEN.get(name, f'data.{name}'))}")

@@ -23,7 +23,7 @@ import numpy as np
 from goodfit.trainers.data.datasets.dates import read_dates
 from goodfit.trainers.data.datasets.tables import DATASETS
 from goodfit.trainers.data.facts import Data, Facts, Split
-from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.text import text_example, texts_to_predict
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
@@ -31,12 +31,12 @@ from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame
 from goodfit.trainers.data.reading.raw import Raw, nearest, one_of
-from goodfit.trainers.data.reading.table_format import KEYS, TableFormat
+from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
 from goodfit.trainers.data.reporting.parts import notes_of
 from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.data_specs import DataSpec, PairsSpec, TokenSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec, TokenSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,11 +46,12 @@ BUILT_IN = {"dates": read_dates}
 TOKENIZERS = ("character", "bpe")
 
 
-class Pairs(Kind):
+class Pairs(Kind[PairsSpec]):
     """Texts and their translations."""
 
     name = "pairs"
-    keys = KEYS
+    spec_type = PairsSpec
+    refusal = ": {key} does not go with pairs of texts; leave it out"
 
     def detects(self, spec: DataSpec) -> bool:
         """Whether the data are pairs of texts; DataProblem where their keys contradict each other."""
@@ -65,7 +66,7 @@ class Pairs(Kind):
                 raise DataProblem(f"{spec.source}: data.{key} names a column of a file, and {spec.source} is built in")
         return True
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: PairsSpec) -> Loaded:
         """Training and validation, and the test split, of pairs."""
         _check_spec(spec)
         raw = read_or_kept(_read_source, spec)
@@ -88,7 +89,7 @@ class Pairs(Kind):
         train, validation, test = splits
         return Data(train, validation, facts), test
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: PairsSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the splits as prepared, and how long both sides are."""
         if isinstance(loaded, DataProblem):
             raise loaded
@@ -154,7 +155,7 @@ def pairs_notes(data: Data) -> list[str]:
     return notes
 
 
-def _check_spec(spec: DataSpec) -> None:
+def _check_spec(spec: PairsSpec) -> None:
     if spec.source not in BUILT_IN and spec.text is None:
         raise DataProblem(
             f"{spec.source}: which column is to be translated? give `data: {{text: COLUMN, target: COLUMN}}`"
@@ -172,15 +173,13 @@ def _check_spec(spec: DataSpec) -> None:
         )
     one_of("prepare.missing, for pairs", spec.missing, ("error", "drop"))
     one_of("prepare.scale, for pairs", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
-    others = (*SERIES_KEYS, "categorical", "indicator", "encode", "balance", "size", "mode")
-    refuse(spec, others, ": {key} does not go with pairs of texts; leave it out")
 
 
-def _read_source(spec: DataSpec) -> Raw:
+def _read_source(spec: PairsSpec) -> Raw:
     return BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
 
 
-def _read(path: Path, spec: DataSpec) -> Raw:
+def _read(path: Path, spec: PairsSpec) -> Raw:
     """The two columns of a table file, and what the split goes by."""
     frame = read_frame(path, spec.ignore, TableFormat.of(spec))
     frame.columns = frame.columns.astype(str)
@@ -212,7 +211,7 @@ def _texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> list[np.nda
     return [frame[name].astype(object).where(frame[name].notna(), None).to_numpy(dtype=object) for name in names]
 
 
-def _usable(raw: Raw, spec: DataSpec) -> tuple[Raw, int]:
+def _usable(raw: Raw, spec: PairsSpec) -> tuple[Raw, int]:
     """The rows with both texts, and how many lack one; DataProblem where that is not asked for."""
     dropped = 0
     if spec.missing == "drop":
@@ -230,7 +229,7 @@ def _fitted(texts: np.ndarray, spec: TokenSpec) -> Tokenizer:
     return Tokenizer.fit(texts, spec.by or "character", spec.vocabulary, spec.length)
 
 
-def _check_length(raw: Raw, rows: Rows, tokens: Tokenizer, spec: DataSpec) -> None:
+def _check_length(raw: Raw, rows: Rows, tokens: Tokenizer, spec: PairsSpec) -> None:
     """DataProblem for a target of more tokens than a row has, in any split: cut, it would teach to stop early."""
     used = np.sort(np.concatenate(rows))
     lengths = np.array([len(tokens.tokens(text)) for text in raw.y[used]])

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from typing import Any
 
 from goodfit.trainers.data.datasets.tables import is_path
 from goodfit.trainers.data.kinds.corpus import Corpus
@@ -17,31 +18,29 @@ from goodfit.trainers.data.kinds.series import Series
 from goodfit.trainers.data.kinds.table import Table
 from goodfit.trainers.data.kinds.text import Text
 from goodfit.trainers.data.reading.raw import nearest
+from goodfit.trainers.data_specs import DATA_KINDS, DataSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DATA_KINDS, DataSpec
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind[Any]] = {
     kind.name: kind for kind in (ImageFolder(), Pairs(), Series(), Corpus(), Text(), Table())
 }  # a table is what is of no other kind
+FOR_FILES = ("separator", "decimal", "gaps", "header", "numbers", "dates", "day_first", "task")
 
 
-_ALWAYS = (
-    "source", "kind", "options", "validation", "test", "seed", "stratified", "folds", "fold", "reshuffle",
-    "validation_seed", "keep", "augment",
-)  # fmt: skip
-_FIELDS = tuple(field.name for field in dataclasses.fields(DataSpec))
-
-
-def kind_of(spec: DataSpec) -> Kind:
-    """The kind of a study's data; DataProblem where a key stands with data of another kind than its own."""
+def kind_of(spec: DataSpec) -> Kind[Any]:
+    """The kind of a study's data; DataProblem where a key shows that another kind is meant."""
     if spec.is_added and spec.kind not in KINDS:
         return kind_named(str(spec.kind))
     if spec.options:
         raise DataProblem(f"{spec.source}: data.options are for kinds of data that a package adds; leave them out")
-    return next(kind for kind in KINDS.values() if kind.detects(spec))
+    for kind in KINDS.values():
+        if kind.detects(spec):
+            return kind
+        refuse(spec, kind.passed_over, "", kind.passed_over)
+    raise AssertionError("a table is what is of no other kind")
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> Kind[Any]:
     """The kind that the facts of data name; DataProblem where no installed package adds it."""
     return KINDS[name] if name in KINDS else _added(name)
 
@@ -49,17 +48,21 @@ def kind_named(name: str) -> Kind:
 def load_kind(spec: DataSpec) -> Loaded:
     """The splits of a study's data as their kind loads them."""
     kind = kind_of(spec)
-    if kind.name in KINDS:
-        _check_file_keys(spec, kind)
-        return kind.load(spec)
-    others = [name for name in _FIELDS if name not in (*_ALWAYS, *kind.keys)]
-    refuse(spec, others, f": {{key}} does not go with {kind.name} data; leave it out")
+    if kind.name in KINDS and not is_path(spec.source):
+        refuse(spec, FOR_FILES, f": {{key}} is for files, and {spec.source} is built in; leave it out")
+    refuse(spec, _others(kind), kind.refusal.replace("{kind}", kind.name), kind.refusals)
     with faults_told(kind, f"{spec.source} cannot be loaded as {kind.name} data"):
-        return kind.load(spec)
+        return kind.load(kind.spec_type.of(spec))
+
+
+def _others(kind: Kind[Any]) -> list[str]:
+    """The keys that do not go with a kind."""
+    mine = {one.name for one in dataclasses.fields(kind.spec_type)}
+    return [one.name for one in dataclasses.fields(DataSpec) if one.name not in mine]
 
 
 @contextlib.contextmanager
-def faults_told(kind: Kind, what: str) -> Iterator[None]:
+def faults_told(kind: Kind[Any], what: str) -> Iterator[None]:
     """Raise a DataProblem in the place of any exception of a kind that a package adds; one of ours is a bug of ours."""
     try:
         yield
@@ -72,7 +75,7 @@ def faults_told(kind: Kind, what: str) -> Iterator[None]:
 
 
 @functools.lru_cache
-def _added(name: str) -> Kind:
+def _added(name: str) -> Kind[Any]:
     """The kind that an installed package adds by a name."""
     points = {point.name: point for point in entry_points(group=DATA_KINDS)}
     if name not in points:
@@ -86,16 +89,13 @@ def _added(name: str) -> Kind:
         ) from error
     if not isinstance(kind, Kind):
         raise DataProblem(f"the kind of data {name} ({point.value}) is no subclass of goodfit.trainers.data.Kind")
+    unknown = {one.name for one in dataclasses.fields(kind.spec_type)} - {
+        one.name for one in dataclasses.fields(DataSpec)
+    }
+    if unknown:
+        raise DataProblem(
+            f"the kind of data {name} ({point.value}) takes {min(unknown)}, which is no key of a study's data; read it "
+            "from the options"
+        )
     kind.name = name
     return kind
-
-
-def _check_file_keys(spec: DataSpec, kind: Kind) -> None:
-    """DataProblem where a key on how a file is read stands with data that are none, or are of another kind."""
-    for key in Table.keys:
-        if getattr(spec, key) in (None, ()):
-            continue
-        if not is_path(spec.source):
-            raise DataProblem(f"{spec.source}: data.{key} is for files, and {spec.source} is built in; leave it out")
-        if key not in kind.keys:
-            raise DataProblem(f"{spec.source}: data.{key} does not go with {kind.name} data; leave it out")

@@ -13,17 +13,17 @@ their times is for the report to say (times.py).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from goodfit.trainers.data.datasets.series import SERIES
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.kinds.arrays import steps
-from goodfit.trainers.data.kinds.kind import SERIES_KEYS, Kind, Loaded, is_empty, refuse
+from goodfit.trainers.data.kinds.kind import Kind, Loaded, is_empty, refuse
 from goodfit.trainers.data.kinds.series_files import check_series, read_series
 from goodfit.trainers.data.kinds.table_rows import table_example
 from goodfit.trainers.data.preparing.preparation import Preparation
@@ -31,7 +31,6 @@ from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.files import read_file
 from goodfit.trainers.data.reading.functions import is_function, returns_arrays
 from goodfit.trainers.data.reading.raw import Raw, Target, check_values, encode_target, table_values
-from goodfit.trainers.data.reading.table_format import KEYS as FORMAT_KEYS
 from goodfit.trainers.data.reading.times import times_notes
 from goodfit.trainers.data.reporting.parts import (
     duplicates_of,
@@ -43,8 +42,11 @@ from goodfit.trainers.data.reporting.parts import (
     together,
 )
 from goodfit.trainers.data.split import forward_fold, split_rows
+from goodfit.trainers.data_specs import DataSpec, SeriesSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
+
+KEYS = ("time", "window", "horizon", "period")  # that only series have
+_NOT_A_SERIES = ": {key} goes with a time series; give `kind: series` as well, or leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +68,22 @@ class Span(NamedTuple):
         return self.end - self.start
 
 
-class Series(Kind):
+class Series(Kind[SeriesSpec]):
     """A time series, or whole sequences."""
 
     name = "series"
-    keys = (*FORMAT_KEYS, "day_first", "task")
+    spec_type = SeriesSpec
+    refusal = ": {key} does not go with a time series; leave it out"
+    passed_over: ClassVar[Mapping[str, str]] = dict.fromkeys(KEYS, _NOT_A_SERIES)
     searched = ("scale", "missing", "balance")
 
     def detects(self, spec: DataSpec) -> bool:
-        """Whether the data are a series; DataProblem where its keys stand without `kind: series`."""
-        if spec.source in SERIES or spec.kind == "series":
-            if spec.kind not in (None, "series"):
-                raise DataProblem(f"{spec.source} is a time series, not of kind {spec.kind}; leave data.kind out")
-            return True
-        given = [key for key in SERIES_KEYS if getattr(spec, key) is not None]
-        if given:
-            raise DataProblem(f"data.{given[0]} goes with a time series; give `kind: series` as well, or leave it out")
-        return False
+        """Whether the data are a series; DataProblem where the source is one, and `kind` says otherwise."""
+        if spec.source in SERIES and spec.kind not in (None, "series"):
+            raise DataProblem(f"{spec.source} is a time series, not of kind {spec.kind}; leave data.kind out")
+        return spec.source in SERIES or spec.kind == "series"
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: SeriesSpec) -> Loaded:
         """Training and validation, and the test split, of a series."""
         if _holds_sequences(spec.source):
             return _sequences(spec)
@@ -103,11 +102,11 @@ class Series(Kind):
         splits = [_windows(x, y, span, cut) for span in spans]
         return _data(raw, target, splits, preparation, cut)
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind; the splits are of windows, or of whole sequences."""
         return _report(spec, loaded)
 
-    def notes(self, spec: DataSpec, data: Data) -> list[str]:  # noqa: ARG002 - whichever data
+    def notes(self, spec: SeriesSpec, data: Data) -> list[str]:  # noqa: ARG002 - whichever data
         """What is uneven about the times."""
         times = read_whole(spec).times
         return [] if times is None else times_notes(times, spec.window)
@@ -123,7 +122,7 @@ class Series(Kind):
         return table_example(facts, facts.input_shape[0])
 
 
-def _report(spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+def _report(spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
     import pandas as pd
 
     data = None if isinstance(loaded, DataProblem) else loaded[0]
@@ -159,7 +158,7 @@ def _report(spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
     return {**report, "notes": [*uneven, *notes_of(report), *cut]}
 
 
-def read_whole(spec: DataSpec) -> Raw:
+def read_whole(spec: SeriesSpec) -> Raw:
     """A series (steps, features), or whole sequences (rows, steps, features), before any check of its inputs."""
     if _holds_sequences(spec.source):
         return _as_sequences(read_or_kept(_read_sequences, spec))
@@ -191,24 +190,24 @@ def _data(raw: Raw, target: Target, splits: Sequence[Split], preparation: Prepar
     return Data(train, validation, facts), test
 
 
-def _with_defaults(spec: DataSpec) -> DataSpec:
+def _with_defaults(spec: SeriesSpec) -> SeriesSpec:
     """A built-in series is cut as it suggests, where the study does not say."""
     if spec.source not in SERIES:
         return spec
     known = SERIES[spec.source]
-    open_keys = [key for key in ("target", *SERIES_KEYS) if getattr(spec, key) is None]
+    open_keys = [key for key in ("target", *KEYS) if getattr(spec, key) is None]
     return replace(spec, **{key: getattr(known, key) for key in open_keys})
 
 
-def _refuse(spec: DataSpec) -> None:
+def _refuse(spec: SeriesSpec) -> None:
     """DataProblem for what rows that stand for themselves can have, and steps of a series cannot."""
     sentence = ": {key} does not go with a time series, which is cut by time; leave it out"
-    refuse(spec, ("split_column", "split_group", "split_time", "reshuffle", "categorical"), sentence)
+    refuse(spec, ("split_column", "split_group", "split_time", "reshuffle"), sentence)
     if spec.missing == "drop":
         raise DataProblem(f"{spec.source}{sentence.format(key='prepare.missing: drop')}")
 
 
-def _cut(spec: DataSpec) -> Cut:
+def _cut(spec: SeriesSpec) -> Cut:
     if spec.window is None:
         raise DataProblem(f"{spec.source}: how many rows does the model see? give `data: {{window: 48}}`")
     for key in ("window", "horizon", "period"):
@@ -249,7 +248,7 @@ def _check_classes(target: Target, train: np.ndarray, source: str) -> None:
         )
 
 
-def _spans(steps: int, cut: Cut, spec: DataSpec, source: str) -> tuple[Span, Span, Span]:
+def _spans(steps: int, cut: Cut, spec: SeriesSpec, source: str) -> tuple[Span, Span, Span]:
     """The rows of training, validation and test; DataProblem where one holds no whole window."""
     test = round(steps * spec.test)
     if spec.folds is None:
@@ -286,9 +285,9 @@ def _windows(x: np.ndarray, y: np.ndarray, span: Span, cut: Cut) -> Split:
     return Split(shown[first - cut.window + 1 : span.end - cut.window + 1], y[first : span.end])
 
 
-def _sequences(spec: DataSpec) -> tuple[Data, Split]:
+def _sequences(spec: SeriesSpec) -> tuple[Data, Split]:
     """An .npz file's x (n, steps) or (n, steps, features), a whole sequence a row, split like any rows."""
-    given = [key for key in SERIES_KEYS if getattr(spec, key) is not None]
+    given = [key for key in KEYS if getattr(spec, key) is not None]
     if given:
         raise DataProblem(f"{spec.source} holds whole sequences, which are not cut; leave data.{given[0]} out")
     raw = read_whole(spec)
@@ -300,8 +299,8 @@ def _sequences(spec: DataSpec) -> tuple[Data, Split]:
     return _data(raw, target, splits, preparation, Cut(raw.x.shape[1], 0, None))
 
 
-def _read_sequences(spec: DataSpec) -> Raw:
-    return read_file(Path(spec.source), spec)
+def _read_sequences(spec: SeriesSpec) -> Raw:
+    return read_file(Path(spec.source), TableSpec.of(spec))
 
 
 def _as_sequences(raw: Raw) -> Raw:

@@ -15,14 +15,14 @@ from goodfit.trainers.data.reading.hints import in_yaml
 from goodfit.trainers.data.reading.raw import Raw, nearest, table_values
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.times import Times, check_order, odd_time, read_times
+from goodfit.trainers.data_specs import SeriesSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_series(spec: DataSpec) -> Raw:
+def read_series(spec: SeriesSpec) -> Raw:
     """The columns of a series; the target comes first among the inputs of a forecast.
 
     Raises:
@@ -93,7 +93,7 @@ def _times(column: pd.Series, source: str, day_first: bool | None) -> Times:
     return times
 
 
-def _check_text(frame: pd.DataFrame, names: Sequence[str], spec: DataSpec) -> None:
+def _check_text(frame: pd.DataFrame, names: Sequence[str], spec: SeriesSpec) -> None:
     import pandas as pd
 
     text = [name for name in names if not pd.api.types.is_numeric_dtype(frame[name])]

@@ -26,28 +26,27 @@ from goodfit.trainers.data.reading.raw import (
     encode_target,
 )
 from goodfit.trainers.data.reading.split_columns import divider_key
-from goodfit.trainers.data.reading.table_format import KEYS
 from goodfit.trainers.data.reading.value_notes import value_notes
 from goodfit.trainers.data.reading.written import check_target, gap_hint, written_notes
 from goodfit.trainers.data.reporting.parts import table_columns
 from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.data_specs import DataSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
-class Table(Kind):
+class Table(Kind[TableSpec]):
     """A table; or arrays, whose data may be of kind image."""
 
     name = "table"
-    keys = (*KEYS, "numbers", "dates", "day_first", "task")
+    spec_type = TableSpec
     searched = ("scale", "missing", "indicator", "encode", "balance")
 
     def detects(self, spec: DataSpec) -> bool:  # noqa: ARG002 - what is of no other kind
         """Always: it comes last."""
         return True
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: TableSpec) -> Loaded:
         raw = read_or_kept(read_raw, spec)
         check_target(raw, spec)
         if raw.problems:
@@ -63,7 +62,7 @@ class Table(Kind):
         target, values = encode_target(raw, spec.task)
         rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
         words = None if raw.words is None else raw.words[rows.train]
-        preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train)
+        preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train, spec)
         train, validation, test = (_part(raw, values, index, preparation) for index in rows)
         facts = Facts(
             name=raw.name,
@@ -79,7 +78,7 @@ class Table(Kind):
         )
         return Data(train, validation, facts), test
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: TableSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the rows as they are read."""
         raw = read_or_kept(read_raw, spec)
         columns, count = table_columns(raw), len(raw.y)
@@ -89,7 +88,7 @@ class Table(Kind):
         report = rows_report(spec, raw, count, columns, str(loaded) if isinstance(loaded, DataProblem) else None)
         return {**report, "notes": [*read, *report["notes"]]}
 
-    def notes(self, spec: DataSpec, data: Data) -> list[str]:
+    def notes(self, spec: TableSpec, data: Data) -> list[str]:
         return _reading_notes(spec, read_or_kept(read_raw, spec)) if data.kind == "table" else []
 
     def inputs(self, x: Any, facts: Facts) -> np.ndarray:
@@ -107,12 +106,12 @@ class Table(Kind):
         return table_example(facts, 1)
 
 
-def _reading_notes(spec: DataSpec, raw: Raw) -> list[str]:
+def _reading_notes(spec: TableSpec, raw: Raw) -> list[str]:
     """What reading a table alters, and what may be meant otherwise, each in a sentence."""
     return [*value_notes(raw, spec), *written_notes(spec, raw)]
 
 
-def read_raw(spec: DataSpec) -> Raw:
+def read_raw(spec: TableSpec) -> Raw:
     """The source of a spec as read, before any check of its features' values."""
     if is_path(spec.source):
         return read_file(Path(spec.source), spec)

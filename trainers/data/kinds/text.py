@@ -12,28 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from goodfit.trainers.data.augmenting.variations import VariedTexts, asked, check_kind
 from goodfit.trainers.data.datasets.docstrings import read_docstrings
 from goodfit.trainers.data.facts import Data, Facts, Split
-from goodfit.trainers.data.kinds.kind import Kind, Loaded, refuse
+from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.preparing.preparation import BALANCES, Preparation
 from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame, target_column
 from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, nearest, one_of
-from goodfit.trainers.data.reading.table_format import KEYS, TableFormat
+from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
 from goodfit.trainers.data.reading.written import check_target
 from goodfit.trainers.data.reporting.parts import text_column, text_notes
 from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.data_specs import DataSpec, TextSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec, TokenSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,24 +43,26 @@ TOKENIZERS = ("word", "character", "bpe")
 _TO_PREDICT = "the texts to predict"
 
 
-class Text(Kind):
+class Text(Kind[TextSpec]):
     """Texts with a class or a number each."""
 
     name = "text"
-    keys = (*KEYS, "task")
+    spec_type = TextSpec
+    refusal = ": {key} is for the columns of a table, and data.text is all that is read here; leave it out"
+    passed_over: ClassVar[Mapping[str, str]] = {
+        "tokens": ": {key} goes with texts; give `text: COLUMN` as well, or leave it out"
+    }
     searched = ("balance",)
 
     def detects(self, spec: DataSpec) -> bool:
-        """Whether the data are texts; DataProblem where their keys stand without a text."""
+        """Whether the data are texts."""
         if spec.source in BUILT_IN:
             if spec.text is not None:
                 raise DataProblem(f"{spec.source}: data.text names a column of a file, and {spec.source} is built in")
             return True
-        if spec.text is None and spec.tokens != TokenSpec():
-            raise DataProblem("data.tokens goes with texts; give `text: COLUMN` as well, or leave it out")
         return spec.text is not None
 
-    def load(self, spec: DataSpec) -> Loaded:
+    def load(self, spec: TextSpec) -> Loaded:
         """Training and validation, and the test split, of texts."""
         _check_spec(spec)
         raw = read_texts(spec)
@@ -87,7 +89,7 @@ class Text(Kind):
         texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
         return Data(train, validation, facts, texts=texts), test
 
-    def report(self, spec: DataSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
+    def report(self, spec: TextSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the texts as they are read; and what the tokenizer cuts off."""
         raw = read_texts(spec)
         columns, count = [text_column(raw)], len(raw.y)
@@ -129,15 +131,13 @@ def texts_to_predict(x: Any, column: str) -> np.ndarray:
     return texts
 
 
-def _check_spec(spec: DataSpec) -> None:
+def _check_spec(spec: TextSpec) -> None:
     tokens = spec.tokens
     check_kind(spec.augment, "text", "", spec.source)
     one_of("tokens.by", tokens.by or "word", TOKENIZERS)
     one_of("prepare.balance", spec.balance, BALANCES)
     one_of("prepare.missing, for texts", spec.missing, ("error", "drop"))
     one_of("prepare.scale, for texts", spec.scale, ("standard", "none"))  # the default, which has nothing to scale
-    sentence = ": {key} is for the columns of a table, and data.text is all that is read here"
-    refuse(spec, ("indicator", "categorical", "encode"), sentence)
     if tokens.vocabulary <= SPECIAL or tokens.length < 1:
         raise DataProblem(
             f"tokens: vocabulary {tokens.vocabulary} and length {tokens.length} leave nothing to read; "
@@ -145,7 +145,7 @@ def _check_spec(spec: DataSpec) -> None:
         )
 
 
-def read_texts(spec: DataSpec) -> Raw:
+def read_texts(spec: TextSpec) -> Raw:
     """The texts and their targets as read, before any check of the texts."""
     return read_or_kept(_read_source, spec)
 
@@ -155,11 +155,11 @@ def rows_with_text(raw: Raw) -> np.ndarray:
     return np.flatnonzero([not is_blank(text) for text in raw.x])
 
 
-def _read_source(spec: DataSpec) -> Raw:
+def _read_source(spec: TextSpec) -> Raw:
     return BUILT_IN[spec.source]() if spec.source in BUILT_IN else _read(Path(spec.source), spec)
 
 
-def _read(path: Path, spec: DataSpec) -> Raw:
+def _read(path: Path, spec: TextSpec) -> Raw:
     """The text column and the target of a table file, and what the split goes by."""
     frame = read_frame(path, spec.ignore, TableFormat.of(spec))
     columns = [str(column) for column in frame.columns]
@@ -201,7 +201,7 @@ def _usable(raw: Raw, missing: str) -> tuple[Raw, int]:
     return raw, dropped
 
 
-def _preparation(tokens: Tokenizer, target: Target, y: np.ndarray, spec: DataSpec, source: str) -> Preparation:
+def _preparation(tokens: Tokenizer, target: Target, y: np.ndarray, spec: TextSpec, source: str) -> Preparation:
     """The tokenizer as a Preparation, with the units of a regression's target."""
     fitted = Preparation(None, (), (), target.labels, balance=spec.balance, tokens=tokens)
     if target.task == "classification":

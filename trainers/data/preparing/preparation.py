@@ -17,8 +17,8 @@ from goodfit.trainers.data.preparing.tokens import Tokenizer
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.pixels import Reading
 from goodfit.trainers.data.reading.raw import Raw, Target, one_of
+from goodfit.trainers.data_specs import FilledSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 SCALES = ("standard", "minmax", "robust", "none")
 BALANCES = ("none", "weights", "sampling")
@@ -65,21 +65,34 @@ class Preparation:
         x: np.ndarray,
         y: np.ndarray,
         target: Target,
-        spec: DataSpec,
+        spec: FilledSpec,
         raw: Raw,
         words: np.ndarray | None = None,
         rows: np.ndarray | None = None,
+        table: TableSpec | None = None,
     ) -> Preparation:
-        """Fit on training rows, all or `rows` of x; DataProblem if a column has no value, or the target only one."""
+        """Fit on training rows, all or `rows` of x; DataProblem if a column has no value, or the target only one.
+
+        Args:
+            x: inputs, (rows, features) or (rows, channels, height, width).
+            y: targets of the training rows.
+            target: what is predicted.
+            spec: how numbers are filled and scaled.
+            raw: the data as read.
+            words: the columns of text of the training rows.
+            rows: which of x train; None: all.
+            table: of a table, how its text and its gaps become columns.
+        """
         _check_words_of(spec, target, raw)
-        columns = _fit_columns(x, rows, spec, raw)
+        mark = table is not None and _marks_gaps(table, raw)
+        columns = _fit_columns(x, rows, spec, raw, mark)
         fitted = cls(
             columns.fill,
             columns.shift,
             columns.divide,
             target.labels,
             categories=_categories(words, raw),
-            encode=spec.encode,
+            encode="onehot" if table is None else table.encode,
             indicators=columns.indicators,
             balance=spec.balance,
         )
@@ -183,7 +196,7 @@ class _Columns(NamedTuple):
     divide: tuple[float, ...]
 
 
-def _fit_columns(x: np.ndarray, rows: np.ndarray | None, spec: DataSpec, raw: Raw) -> _Columns:
+def _fit_columns(x: np.ndarray, rows: np.ndarray | None, spec: FilledSpec, raw: Raw, mark: bool) -> _Columns:
     """Fit a few columns of a table at a time: its training rows are never all copied.
 
     Two or more, since numpy adds up a lone column in another order, and what is fitted to a column
@@ -195,7 +208,7 @@ def _fit_columns(x: np.ndarray, rows: np.ndarray | None, spec: DataSpec, raw: Ra
     parts = []
     for start, end in zip(starts, ends, strict=True):
         block = x[:, start:end]
-        parts.append(_fit_block(np.ascontiguousarray(block if rows is None else block[rows]), start, spec, raw))
+        parts.append(_fit_block(np.ascontiguousarray(block if rows is None else block[rows]), start, spec, raw, mark))
     return _Columns(
         None if parts[0].fill is None else tuple(value for part in parts for value in part.fill or ()),
         tuple(place for part in parts for place in part.indicators),
@@ -204,12 +217,12 @@ def _fit_columns(x: np.ndarray, rows: np.ndarray | None, spec: DataSpec, raw: Ra
     )
 
 
-def _fit_block(x: np.ndarray, first: int, spec: DataSpec, raw: Raw) -> _Columns:
-    """What is fitted of the columns from number `first` on."""
+def _fit_block(x: np.ndarray, first: int, spec: FilledSpec, raw: Raw, mark: bool) -> _Columns:
+    """What is fitted of the columns from number `first` on; `mark`: gaps get columns of their own."""
     fill = _fill(x, spec.missing, raw, first)
     indicators: tuple[int, ...] = ()
     if fill is not None:
-        if spec.indicator:
+        if mark:
             indicators = tuple((first + np.flatnonzero(np.isnan(x).any(axis=0))).tolist())
         x = _filled(x, fill)
     return _Columns(_plain(fill), indicators, *_scaling(x, spec.scale))
@@ -225,17 +238,22 @@ def _filled(x: np.ndarray, fill: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(x), _by_column(fill, x), x)
 
 
-def _check_words_of(spec: DataSpec, target: Target, raw: Raw) -> None:
+def _check_words_of(spec: FilledSpec, target: Target, raw: Raw) -> None:
     """DataProblem for a word of `prepare` that is unknown, or goes with nothing else here."""
     one_of("prepare.scale", spec.scale, SCALES)
     one_of("prepare.balance", spec.balance, BALANCES)
     if spec.balance != "none" and target.task != "classification":
         raise DataProblem(f"{raw.source}: prepare.balance is for classes, and the target is a number; leave it out")
+
+
+def _marks_gaps(spec: TableSpec, raw: Raw) -> bool:
+    """Whether columns with gaps get one beside them; DataProblem where no gaps are filled in."""
     if spec.indicator and (spec.missing in ("error", "drop") or raw.kind != "table"):
         raise DataProblem(
             "prepare.indicator marks the values of a table that were filled in; give prepare.missing: median as well, "
             "or leave it out"
         )
+    return spec.indicator
 
 
 def _categories(words: np.ndarray | None, raw: Raw) -> dict[str, tuple[Category, ...]]:

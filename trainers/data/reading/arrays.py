@@ -11,11 +11,11 @@ import numpy as np
 from goodfit.trainers.data.reading.content import Content, data_name
 from goodfit.trainers.data.reading.raw import Raw, as_images, nearest
 from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
+from goodfit.trainers.data_specs import TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
-def read_npz(content: Content, spec: DataSpec) -> Raw:
+def read_npz(content: Content, spec: TableSpec) -> Raw:
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name); two dimensions are a table, more are images."""
     path = content.path
     try:
@@ -25,7 +25,7 @@ def read_npz(content: Content, spec: DataSpec) -> Raw:
         raise DataProblem(f"{path} is not an .npz file of plain arrays: {error}") from error
 
 
-def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: DataSpec) -> Raw:
+def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: TableSpec) -> Raw:
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name), and what the split goes by."""
     target = spec.target
     key, by = divider_key(spec)

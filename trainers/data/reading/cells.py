@@ -17,8 +17,8 @@ from goodfit.trainers.data.reading.amounts import amounts, mark_of
 from goodfit.trainers.data.reading.date_parts import DateColumn, fit_dates
 from goodfit.trainers.data.reading.raw import is_numbers
 from goodfit.trainers.data.reading.table_format import GAPS
+from goodfit.trainers.data_specs import TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Cells:
     marks: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, columns: Mapping[str, pd.Series], spec: DataSpec, source: str) -> Cells:
+    def fit(cls, columns: Mapping[str, pd.Series], spec: TableSpec, source: str) -> Cells:
         """Decide how columns are read; DataProblem where a date is none, or its day might be the month."""
         dates = tuple(fit_dates(columns[name], spec.day_first, source) for name in spec.dates)
         cells = cls(GAPS if spec.gaps is None else spec.gaps, spec.decimal or ".", spec.numbers, dates)

@@ -24,8 +24,8 @@ from goodfit.trainers.data.reading.pixels import SUFFIXES
 from goodfit.trainers.data.reading.raw import Raw, is_numbers, nearest, taken_values
 from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
 from goodfit.trainers.data.reading.table_format import TableFormat
+from goodfit.trainers.data_specs import ColumnSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ LONGEST_CLASS = 1000  # characters of a class's name
 _KINDS = ", ".join((*TABLES, *ARRAYS))  # .txt is for language models alone: see corpus.py
 
 
-def read_file(path: Path, spec: DataSpec) -> Raw:
+def read_file(path: Path, spec: TableSpec) -> Raw:
     """Read a data file as the spec says: its target, and which columns are to be read how.
 
     Raises:
@@ -149,7 +149,7 @@ def _beside(path: Path) -> str:
     return f" ({near.split('? ')[0]}?)" if "did you mean" in near else ""
 
 
-def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
+def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     """A data frame, which is used up, as features, target, and what the split goes by."""
     import pandas as pd
 
@@ -159,7 +159,7 @@ def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
     frame.columns = pd.Index(columns)
     target, source = _checked_target(path, columns, spec), str(path)
     check_columns(path, columns)
-    divider = divider_column(path, frame, spec)
+    divider = divider_column(path, frame, spec, spec.day_first)
     _check_named(path, columns, spec)
     held = {str(name): column for name, column in frame.items() if name != divider_key(spec)[1]}
     del frame  # so that a column is freed once it has left `held`
@@ -180,7 +180,7 @@ def _table(path: Path, frame: pd.DataFrame, spec: DataSpec) -> Raw:
     )
 
 
-def _checked_target(path: Path, columns: Sequence[str], spec: DataSpec) -> str:
+def _checked_target(path: Path, columns: Sequence[str], spec: TableSpec) -> str:
     """The target; DataProblem where the study names none, or one that is not there."""
     if spec.target is not None and spec.target in columns:
         return spec.target
@@ -193,7 +193,7 @@ def _checked_target(path: Path, columns: Sequence[str], spec: DataSpec) -> str:
     raise DataProblem(f"{path} has no column {spec.target!r} to predict; {nearest(spec.target, columns)}{or_row}")
 
 
-def _check_named(path: Path, columns: Sequence[str], spec: DataSpec) -> None:
+def _check_named(path: Path, columns: Sequence[str], spec: TableSpec) -> None:
     """DataProblem where a column that the study names is not there, or is named for two ends."""
     for key in ("categorical", "numbers", "dates"):
         for name in getattr(spec, key):
@@ -207,15 +207,17 @@ def _check_named(path: Path, columns: Sequence[str], spec: DataSpec) -> None:
         raise DataProblem(f"{path}: column {twice} is named as two of categorical, numbers and dates; name it once")
 
 
-def divider_column(path: Path, frame: pd.DataFrame, spec: DataSpec) -> np.ndarray | None:
-    """The values of the column that the split goes by, where it goes by one."""
+def divider_column(
+    path: Path, frame: pd.DataFrame, spec: ColumnSpec, day_first: bool | None = None
+) -> np.ndarray | None:
+    """The values of the column that the split goes by, where it goes by one; `day_first`: as for divider_values."""
     key, name = divider_key(spec)
     if name is None:
         return None
     check_column(path, name, list(frame.columns), key)
     if name == spec.target:
         raise DataProblem(f"{path}: {key} names the target {name}; give a column of its own")
-    return divider_values(frame[name], key, str(path), spec.day_first)
+    return divider_values(frame[name], key, str(path), day_first)
 
 
 def target_column(path: Path, column: pd.Series) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from goodfit.trainers.data.reading.raw import nearest
 from goodfit.trainers.data.reading.times import odd_time, read_times
+from goodfit.trainers.data_specs import ColumnSpec, RowSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,10 @@ def split_number(name: str) -> int | None:
     return SPLITS.index(word) if word in SPLITS else None
 
 
-def divider_key(spec: DataSpec) -> tuple[str, str | None]:
+def divider_key(spec: RowSpec) -> tuple[str, str | None]:
     """The key of the study file that names the split's column, and the column; None where it goes by none."""
+    if not isinstance(spec, ColumnSpec):
+        return "split", None
     given = {"split.column": spec.split_column, "split.group": spec.split_group, "split.time": spec.split_time}
     named = [(key, name) for key, name in given.items() if name is not None]
     if len(named) > 1:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from goodfit.trainers.data_specs import ColumnSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 # The words that pandas reads as gaps, written out so that they do not change with its version.
 GAPS = (
@@ -39,15 +39,13 @@ class TableFormat:
     ignored: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, spec: DataSpec) -> TableFormat:
+    def of(cls, spec: ColumnSpec) -> TableFormat:
         """The format that a study says."""
-        pair = (spec.text, spec.target) if spec.kind == "pairs" else ()
-        kept = {name for name in (*spec.categorical, *spec.numbers, *spec.dates, *pair) if name is not None}
-        usual = () if spec.kind == "pairs" else GAPS  # the translation of "none" is a text
+        usual = GAPS if spec.known_gaps else ()
         gaps = usual if spec.gaps is None else spec.gaps
         given = tuple(key for key in KEYS if getattr(spec, key) is not None)
         header, ignored = spec.header is not False, frozenset(spec.ignore)
-        return cls(spec.separator, spec.decimal or ".", gaps, header, frozenset(kept), given, ignored)
+        return cls(spec.separator, spec.decimal or ".", gaps, header, frozenset(spec.as_written), given, ignored)
 
     def refuse(self, source: object, keys: Sequence[str] = KEYS) -> None:
         """DataProblem where one of the keys is given for data that are no table in text."""

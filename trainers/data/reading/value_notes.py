@@ -12,7 +12,7 @@ from goodfit.trainers.data.reading.categories import MOST_CATEGORIES, disguised,
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.raw import Raw, has_target, quoted
 from goodfit.trainers.data.reading.times import date_values
-from goodfit.trainers.messages import DataSpec
+from goodfit.trainers.data_specs import TableSpec
 
 _SHOWN = 3  # columns, or groups of values, that a sentence names
 _LETTERS = 40  # of a value in a message
@@ -20,7 +20,7 @@ _LIKELY_GAPS = {"?", "-", "--", "---", ".", "..", "(missing)", "missing", "Missi
 _EXACT = 2**53  # from here on not every whole number is a float
 
 
-def value_notes(raw: Raw, spec: DataSpec) -> list[str]:
+def value_notes(raw: Raw, spec: TableSpec) -> list[str]:
     """What to look at in the values of a table, each in a sentence."""
     notes = _alike_notes("columns", [*raw.features, *([spec.target] if spec.target else [])])
     if raw.y.dtype.kind in "OU":
@@ -43,7 +43,7 @@ def value_notes(raw: Raw, spec: DataSpec) -> list[str]:
     return notes
 
 
-def _gap_notes(raw: Raw, spec: DataSpec) -> list[str]:
+def _gap_notes(raw: Raw, spec: TableSpec) -> list[str]:
     """Values that are usually written where nothing is known, and count as values here."""
     columns = dict(zip(raw.text, [] if raw.words is None else raw.words.T, strict=True))
     if raw.y.dtype.kind in "OU" and spec.target is not None:
@@ -135,7 +135,7 @@ def _quoted(values: Iterable[str]) -> str:
     return ", ".join(repr(value if len(value) <= _LETTERS else f"{value[:_LETTERS]}...") for value in values)
 
 
-def _dates(name: str, values: list[str], spec: DataSpec) -> list[str]:
+def _dates(name: str, values: list[str], spec: TableSpec) -> list[str]:
     """Dates that are taken for categories, since they are written as text."""
     import pandas as pd
 

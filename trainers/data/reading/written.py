@@ -21,8 +21,8 @@ from goodfit.trainers.data.reading.headers import header_note, read_header
 from goodfit.trainers.data.reading.hints import data_key, in_yaml
 from goodfit.trainers.data.reading.raw import Raw, has_target, no_words, quoted
 from goodfit.trainers.data.reading.table_format import TableFormat
+from goodfit.trainers.data_specs import ColumnSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def _note(written: Written, cells: Counter[str], form: TableFormat) -> None:
                 written.examples.setdefault(how, cell)
 
 
-def check_target(raw: Raw, spec: DataSpec) -> None:
+def check_target(raw: Raw, spec: ColumnSpec) -> None:
     """DataProblem if rows of a table have no target; says which words were taken for gaps."""
     missing = int((~has_target(raw.y)).sum())
     if not missing or spec.target is None:
@@ -128,7 +128,7 @@ def check_target(raw: Raw, spec: DataSpec) -> None:
     )
 
 
-def _gaps_of(spec: DataSpec, column: str) -> Counter[str]:
+def _gaps_of(spec: ColumnSpec, column: str) -> Counter[str]:
     path = Path(spec.source)
     if not is_separated(path):
         return Counter()
@@ -145,7 +145,7 @@ def _keep(gaps: Counter[str]) -> str:
     return f"to keep {it} list the words that are gaps without it, such as `data: {{gaps: []}}` (empty cells alone)"
 
 
-def gap_hint(spec: DataSpec, raw: Raw) -> str:
+def gap_hint(spec: ColumnSpec, raw: Raw) -> str:
     """Which words in columns of text were taken for gaps, at the end of a message on missing values."""
     path = Path(spec.source)
     if raw.words is None or not is_separated(path):
@@ -156,7 +156,7 @@ def gap_hint(spec: DataSpec, raw: Raw) -> str:
     return "".join(f"; {note}" for note in _gap_notes(gaps))
 
 
-def whole_target(spec: DataSpec) -> bool:
+def whole_target(spec: ColumnSpec) -> bool:
     """Whether the numbers of a table's target are written as whole ones, without a decimal mark."""
     path = Path(spec.source)
     if spec.target is None or not is_separated(path):
@@ -167,7 +167,7 @@ def whole_target(spec: DataSpec) -> bool:
     return not any(chunk[spec.target].str.contains(form.decimal, regex=False).any() for chunk in chunks)
 
 
-def written_notes(spec: DataSpec, raw: Raw) -> list[str]:
+def written_notes(spec: ColumnSpec, raw: Raw) -> list[str]:
     """What reading a table in text alters, each in a sentence."""
     path = Path(spec.source)
     if path.suffix.lower() == ".xlsx":
@@ -236,7 +236,7 @@ def _date_notes(raw: Raw) -> list[str]:
     return notes
 
 
-def _columns_to_look_at(raw: Raw, spec: DataSpec) -> list[str]:
+def _columns_to_look_at(raw: Raw, spec: ColumnSpec) -> list[str]:
     """The columns where reading may alter something: text with gaps, whole numbers, and the target."""
     import pandas as pd
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from goodfit.trainers.data.reading.image_folders import Listing, aside_notes
 from goodfit.trainers.data.reading.pixels import Reading, read_header, read_pixels
+from goodfit.trainers.data_specs import ImageSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Looked:
         }
 
 
-def look_through(listing: Listing, spec: DataSpec) -> Looked:
+def look_through(listing: Listing, spec: ImageSpec) -> Looked:
     """Decode every image of a folder once."""
     keys = np.zeros(len(listing.files), dtype=np.uint64)
     sizes: Counter[str] = Counter()

@@ -14,7 +14,7 @@ from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.raw import Raw
 from goodfit.trainers.data.reading.texts import is_blank
 from goodfit.trainers.data.split import Rows
-from goodfit.trainers.messages import DataSpec
+from goodfit.trainers.data_specs import ColumnSpec, SourceSpec
 
 SHOWN = 5  # the most frequent values of a column of text
 RARE = 0.5  # a class with a smaller share than this of an equal share makes the classes unbalanced
@@ -161,7 +161,7 @@ def text_notes(data: Data) -> list[str]:
     ]
 
 
-def part_splits(spec: DataSpec, data: Data, test: Split) -> dict[str, Split]:
+def part_splits(spec: SourceSpec, data: Data, test: Split) -> dict[str, Split]:
     """The splits by name, the test split where the study keeps one."""
     parts = {"train": data.train, "validation": data.validation}
     return {**parts, "test": test_rows(spec.source, test)} if spec.test else parts
@@ -176,7 +176,7 @@ def together(parts: Mapping[str, Split]) -> tuple[np.ndarray, np.ndarray, Rows]:
     return values, keys, Rows(*rows, *[np.arange(0)] * (3 - len(rows)))
 
 
-def split_parts(spec: DataSpec, data: Data, parts: Mapping[str, Split]) -> dict[str, Any]:
+def split_parts(spec: SourceSpec, data: Data, parts: Mapping[str, Split]) -> dict[str, Any]:
     """The report on data of which nothing is known but their splits as prepared."""
     values, keys, rows = together(parts)
     report: dict[str, Any] = {
@@ -186,7 +186,7 @@ def split_parts(spec: DataSpec, data: Data, parts: Mapping[str, Split]) -> dict[
         "rows": len(values),
         "columns": [],
         "splits": {name: len(part) for name, part in parts.items()},
-        "target": target_told(spec.target, values, data.classes, rows),
+        "target": target_told(spec.target if isinstance(spec, ColumnSpec) else None, values, data.classes, rows),
         "duplicates": duplicates_of(keys, rows),
         "giveaways": [],
         "problem": None,

@@ -9,12 +9,12 @@ from goodfit.trainers.data.reading.written import whole_target
 from goodfit.trainers.data.reporting.leakage import giveaways
 from goodfit.trainers.data.reporting.parts import duplicates_of, keys_of, notes_of, target_told
 from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.data_specs import TableSpec, TextSpec
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import DataSpec
 
 
 def rows_report(
-    spec: DataSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
+    spec: TableSpec | TextSpec, raw: Raw, count: int, columns: list[dict[str, Any]], problem: str | None
 ) -> dict[str, Any]:
     """The report on rows that stand for themselves; `count` are read, and those of `raw` can be trained on."""
     if not has_target(raw.y).all():
