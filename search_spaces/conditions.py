@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from goodfit.search_spaces.document import KeyPath
+from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Requirement, meets
 from goodfit.search_spaces.scalars import Value, is_composed, shown
 from goodfit.search_spaces.values import BadValue, any_value, close, described, nearest, number

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
-from goodfit.search_spaces.document import MORE, DocumentError, Flaw, Problems, TooManyProblems, dotted, read_file
+from goodfit.search_spaces.document import read_file
+from goodfit.search_spaces.flaws import MORE, DocumentError, Flaw, Problems, TooManyProblems, dotted
 from goodfit.search_spaces.parse import parse_space
 from goodfit.search_spaces.scalars import Value, shortened
 from goodfit.search_spaces.space import Space

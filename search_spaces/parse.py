@@ -23,7 +23,7 @@ from dataclasses import fields
 from typing import Any
 
 from goodfit.search_spaces.conditions import BAD, Conditions, Problem, take
-from goodfit.search_spaces.document import KeyPath, dotted
+from goodfit.search_spaces.flaws import KeyPath, dotted
 from goodfit.search_spaces.parameters import (
     Choice,
     Fixed,

@@ -10,8 +10,8 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 
-from goodfit.search_spaces.document import BareWord
 from goodfit.search_spaces.scalars import Value, listed, shortened, shown
+from goodfit.search_spaces.yaml_scalars import BareWord
 
 LONGEST_WORD, MOST_COMPARED = 200, 1000  # a comparison takes time with the square of the length
 LARGEST = 2**53  # up to here each whole number is a float, too: what samplers and JSON count with

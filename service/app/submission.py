@@ -23,7 +23,7 @@ from goodfit.service.app.code import renamed
 from goodfit.trainers.environment import SERVICE, take
 
 if TYPE_CHECKING:
-    from goodfit.search_spaces.document import KeyPath
+    from goodfit.search_spaces.flaws import KeyPath
     from goodfit.service.spec import StudySpec
 
 SPEC_CHARACTERS = MAX_CHARACTERS  # of a study file

@@ -37,7 +37,8 @@ def values_of(submission: Submission) -> dict[str, Any]:
 
 def document_of(text: str, name: str) -> object:
     """What a YAML text says; StudyFileError with its lines where it cannot be read."""
-    from goodfit.search_spaces.document import DocumentError, read_text
+    from goodfit.search_spaces.document import read_text
+    from goodfit.search_spaces.flaws import DocumentError
 
     try:
         return read_text(text).value

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from goodfit.search_spaces.document import dotted
+from goodfit.search_spaces.flaws import dotted
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import unending, unscored
 from goodfit.service.spec.overrides import override

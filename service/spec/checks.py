@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goodfit.search_spaces.document import KeyPath, nearest_file
+from goodfit.search_spaces.document import nearest_file
+from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.grid import TooManyCases
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean

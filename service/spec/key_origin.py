@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from goodfit.search_spaces.document import Document, KeyPath, dotted
+from goodfit.search_spaces.document import Document
+from goodfit.search_spaces.flaws import KeyPath, dotted
 from goodfit.search_spaces.scalars import shortened
 from goodfit.service.errors import Problem
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from goodfit.search_spaces.document import DocumentError, KeyPath, dotted, read_text
+from goodfit.search_spaces.document import read_text
+from goodfit.search_spaces.flaws import DocumentError, KeyPath, dotted
 from goodfit.search_spaces.scalars import shortened
 from goodfit.search_spaces.values import BadValue, described
 from goodfit.service.errors import Problem

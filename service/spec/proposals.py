@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from goodfit.search_spaces.document import KeyPath
+from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.parameters import Fixed
 from goodfit.search_spaces.parse import parse_fixed, parse_space
 from goodfit.service.errors import Problem

@@ -11,18 +11,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from goodfit import search_spaces
-from goodfit.search_spaces.document import (
-    MAX_FLAWS,
-    MORE,
-    Document,
-    DocumentError,
-    KeyPath,
-    TooManyProblems,
-    dotted,
-    read_file,
-    read_text,
-)
+from goodfit.search_spaces.document import Document, read_file, read_text
 from goodfit.search_spaces.files import SpaceFileError, library_file, read_space, told
+from goodfit.search_spaces.flaws import MAX_FLAWS, MORE, DocumentError, KeyPath, TooManyProblems, dotted
 from goodfit.search_spaces.parameters import Value
 from goodfit.search_spaces.parse import parse_fixed, parse_space
 from goodfit.search_spaces.space import Space

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goodfit.search_spaces.conditions import Problem
-from goodfit.search_spaces.document import KeyPath
+from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.parameters import Fixed, Float, Int, Parameter, Value, meets, shown
 from goodfit.search_spaces.scalars import identity
 from goodfit.search_spaces.space import Space

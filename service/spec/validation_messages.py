@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from goodfit.search_spaces.document import KeyPath, dotted
+from goodfit.search_spaces.flaws import KeyPath, dotted
 from goodfit.search_spaces.values import described
 from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens

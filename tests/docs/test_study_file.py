@@ -12,10 +12,12 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
-from goodfit.search_spaces.document import MAX_CHARACTERS, MAX_DEPTH, MAX_FLAWS, MAX_NODES
+from goodfit.search_spaces.document import MAX_CHARACTERS
+from goodfit.search_spaces.flaws import MAX_FLAWS
 from goodfit.search_spaces.parse import COMMON, KEYS, MOST_PARAMETERS, parse_space
 from goodfit.search_spaces.ranges import MAX_POINTS
 from goodfit.search_spaces.space import MOST_POINTS
+from goodfit.search_spaces.yaml_nodes import MAX_DEPTH, MAX_NODES
 from goodfit.service.spec import read
 from goodfit.service.spec.fields import LONGEST_TEXT
 from goodfit.service.spec.pruning import METHODS

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from goodfit.search_spaces.document import BareWord, DocumentError, Flaw, read_file, read_text
+from goodfit.search_spaces.document import read_file, read_text
+from goodfit.search_spaces.flaws import DocumentError, Flaw
+from goodfit.search_spaces.yaml_scalars import BareWord
 
 
 def flaws_of(text: str) -> list[Flaw]:
