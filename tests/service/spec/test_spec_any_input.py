@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import StudySpec, from_mapping, read
-from tests.service.test_spec_bad_input import SECTIONS, study
+from tests.service.spec.studies import SECTIONS, study
 
 WORDS = [
     "mlp",
