@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check openapi reference docs wheel lowest bench soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
+.PHONY: demo test check openapi reference docs wheel lowest bench bench-diff soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -55,8 +55,11 @@ lowest:  ## The tests with the oldest versions of the libraries that pyproject.t
 soak: $(READY)  ## The long tests; among them every part of the service is killed, SOAK_ROUNDS (10) times or for SOAK_MINUTES
 	$(BIN)/python -m pytest tests -m soak -s
 
-bench: $(READY)  ## Measure against the peers; takes some minutes
+bench: $(READY)  ## Measure against the peers; takes some minutes; keeps the figures in benchmarks/results/
 	$(BIN)/python -m benchmarks
+
+bench-diff: $(READY)  ## The figures of the two newest versions side by side
+	$(BIN)/python -m benchmarks.difference
 
 examples: $(READY)  ## Run every example in full and print what the winners do on unseen data
 	$(BIN)/python -m benchmarks.examples

@@ -1,8 +1,9 @@
-"""`make bench`: every benchmark, one after the other."""
+"""`make bench`: every benchmark of the service, one after the other; its figures are kept in benchmarks/results/."""
 
 from benchmarks import api, commands, confirmation, diagnosis, engine, mirror, rebuild, startup
+from benchmarks.figures import Figures, differences, keep, kept_files, own_file, read
 
-BENCHMARKS = {
+RUN = {
     "start-up": startup,
     "rebuild": rebuild,
     "engine": engine,
@@ -13,6 +14,12 @@ BENCHMARKS = {
     "confirmation": confirmation,
 }
 
-for name, benchmark in BENCHMARKS.items():
+before = read(kept_files()[-1]) if kept_files() else None
+for name, benchmark in RUN.items():
     print(f"{name}", flush=True)
-    benchmark.main()
+    figures = Figures()
+    benchmark.main(figures)
+    keep(own_file(), name, figures)
+if before is not None:
+    print(f"\nbeside the figures of {before['version']} ({before['date']}):")
+    print("\n".join(differences(before, read(own_file()))))

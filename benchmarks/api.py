@@ -23,6 +23,7 @@ import httpx2
 import psycopg
 import uvicorn
 
+from benchmarks.figures import Figures, run
 from benchmarks.simulation import simulate
 from goodfit.service import app
 from goodfit.service.ports import Store
@@ -122,7 +123,7 @@ def _get(client: httpx2.Client, path: Callable[[], str]) -> httpx2.Response:
     return client.get(path())
 
 
-def answers(client: httpx2.Client, where: str) -> None:
+def answers(client: httpx2.Client, where: str, figures: Figures) -> None:
     """Print what each kind of answer takes."""
     draw = random.Random(1)
     asked: dict[str, Callable[[], str]] = {
@@ -134,29 +135,31 @@ def answers(client: httpx2.Client, where: str) -> None:
     }
     for what, path in asked.items():
         times = timed(partial(_get, client, path), CALLS)
-        print(
-            f"  {where:<11} {what:<17} median {statistics.median(times):6.1f} ms, p95 {times[int(0.95 * CALLS)]:6.1f}"
-        )
+        late = times[int(0.95 * CALLS)]
+        figures.add(f"{where}: {what}", times, "ms")
+        figures.add(f"{where}: {what}, 95% within", late, "ms")
+        print(f"  {where:<11} {what:<17} median {statistics.median(times):6.1f} ms, p95 {late:6.1f}")
 
 
-def submissions(client: httpx2.Client, where: str) -> None:
+def submissions(client: httpx2.Client, where: str, figures: Figures) -> None:
     """Print how many studies are taken in a second."""
     begun = time.perf_counter()
     for number in range(SUBMISSIONS):
         client.post("/v1/studies", json={"spec": STUDY.format(f"new-{number}")}).raise_for_status()
-    print(f"  {where:<11} {SUBMISSIONS / (time.perf_counter() - begun):6.0f} submissions a second, one after the other")
+    rate = SUBMISSIONS / (time.perf_counter() - begun)
+    figures.add(f"{where}: submissions", rate, "1/s")
+    print(f"  {where:<11} {rate:6.0f} submissions a second, one after the other")
 
 
-def durable(store: Store, where: str) -> None:
+def durable(store: Store, where: str, figures: Figures) -> None:
     """Print how many reports a second one runner writes."""
     study = store.add_study(Study(f"durable-{time.time():.0f}", {}, "0", time.time()))
     lease = store.acquire(study.id, "bench:1:1", time.time(), 1e9, lambda _: False)
     begun = time.perf_counter()
     cost = simulate("random", None, WORKERS, 4000, store, lease, study)
-    seconds = time.perf_counter() - begun
-    print(
-        f"  {where:<11} {cost.reports / seconds:6.0f} durable reports a second from one runner with {WORKERS:,} workers"
-    )
+    rate = cost.reports / (time.perf_counter() - begun)
+    figures.add(f"{where}: durable reports", rate, "1/s")
+    print(f"  {where:<11} {rate:6.0f} durable reports a second from one runner with {WORKERS:,} workers")
 
 
 @contextmanager
@@ -177,7 +180,7 @@ def places() -> Iterator[list[tuple[str, str | None]]]:
             server.cleanup()
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     print(
         f"  {STUDIES} studies, {STUDIES * EACH:,} trials; wanted: answers within 100 ms (p95), 2,000 reports a second"
     )
@@ -190,11 +193,11 @@ def main() -> None:
                 if database:
                     vacuum(database)
                 with served(settings, store) as client:
-                    answers(client, where)
-                    submissions(client, where)
-                durable(store, where)
+                    answers(client, where, figures)
+                    submissions(client, where, figures)
+                durable(store, where, figures)
                 store.close()
 
 
 if __name__ == "__main__":
-    main()
+    run("service", main)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.curves import CASES, Made
+from benchmarks.figures import Figures
 from goodfit.service.diagnosis import confidence, diagnose
 from goodfit.service.records import Verdict
 
@@ -62,14 +63,14 @@ def of_constructed(trials: Mapping[str, Sequence[Made]]) -> list[Judged]:
     told = []
     for case in CASES:
         for trial in trials[case.name]:
-            for metric in trial.metrics():
+            for objective in trial.objectives():
                 with _uncalibrated():
-                    found = trial.diagnosis(*metric)
+                    found = trial.diagnosis(objective)
                 told.append(Judged("constructed", case.name, found.confidence, found.verdict is case.verdict))
     return [one for one in told if one.evidence not in SET_BY_HAND]
 
 
-def calibration(judged: Sequence[Judged]) -> None:
+def calibration(judged: Sequence[Judged], figures: Figures) -> None:
     """Print the constants fitted to all, and what they are worth where they were not fitted."""
     evidence = np.array([one.evidence for one in judged])
     right = np.array([one.right for one in judged])
@@ -86,8 +87,10 @@ def calibration(judged: Sequence[Judged]) -> None:
     print(f"  confidence: {len(judged)} verdicts of known truth, {np.average(right, weights=weights):.1%} right")
     print(f"  {'':32}  {'cal. error':>10} {'Brier':>8}")
     for name, chances in {"evidence as it is": evidence, "calibrated, group left out": left_out}.items():
-        brier = np.average((chances - right) ** 2, weights=weights)
-        print(f"  {name:32}  {_error(chances, right, weights):10.3f} {brier:8.4f}")
+        brier, error = float(np.average((chances - right) ** 2, weights=weights)), _error(chances, right, weights)
+        figures.add(f"{name}: calibration error", error, "")
+        figures.add(f"{name}: Brier score", brier, "")
+        print(f"  {name:32}  {error:10.3f} {brier:8.4f}")
     held = f"{confidence.INTERCEPT}, {confidence.SLOPE}"
     print(f"  fitted to all: intercept {intercept:.2f}, slope {slope:.2f} (in the code: {held})")
 

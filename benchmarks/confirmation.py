@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.figures import Figures, run
 from goodfit import connect
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def measure(seed: int) -> tuple[float, float, float]:
         return loss(by_validation, apart), loss(handle.model(), apart), float(first.value or 0.0)
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     found = [measure(seed) for seed in range(SEEDS)]
     print(
         f"  {'seed':>4} {'promised':>9} {'winner by validation':>21} {'confirmed winner':>17}   val/loss on rows apart"
@@ -77,10 +78,13 @@ def main() -> None:
     plain, confirmed, promised = (statistics.fmean(column) for column in zip(*found, strict=True))
     gains = [one - other for one, other, _ in found]
     error = statistics.stdev(gains) / len(gains) ** 0.5
+    figures.add("loss of the winner by validation", [one for one, _, _ in found], "")
+    figures.add("loss of the confirmed winner", [one for _, one, _ in found], "")
+    figures.add("gain of the confirmed winner", gains, "")
     held = sum(gain >= 0 for gain in gains)
     print(f"  mean {promised:>9.4f} {plain:>21.4f} {confirmed:>17.4f}")
     print(f"  gain {plain - confirmed:.4f} (standard error {error:.4f}); as good or better for {held} of {len(gains)}")
 
 
 if __name__ == "__main__":
-    main()
+    run("confirmation", main)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import Figures, run
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
 from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Verdict
@@ -44,17 +45,17 @@ class Made:
     baselines: Mapping[str, float] = field(default_factory=dict)
     reachable: Mapping[str, float] = field(default_factory=dict)
 
-    def metrics(self) -> list[tuple[str, str]]:
-        """The objectives that a study may have: the loss, and beside it accuracy or R2."""
+    def objectives(self) -> list[Objective]:
+        """Those that a study may have: the loss, and beside it accuracy or R2."""
         reported = self.curve[0].metrics
-        scores = [(name, "maximize") for name in ("val/accuracy", "val/r2") if name in reported]
-        return [("val/loss", "minimize"), *scores]
+        scores = [Objective(name, "maximize") for name in ("val/accuracy", "val/r2") if name in reported]
+        return [Objective("val/loss", "minimize"), *scores]
 
-    def diagnosis(self, metric: str, direction: str) -> Diagnosis:
+    def diagnosis(self, objective: Objective) -> Diagnosis:
         return diagnose_trial(
             self.curve,
-            Objective(metric, direction),
-            reachable=self.reachable.get(metric),
+            objective,
+            reachable=self.reachable.get(objective.metric),
             baselines=self.baselines,
             params=self.params,
         )
@@ -96,8 +97,8 @@ def trained(
     (ended,) = [message for message in line.messages if isinstance(message, Ended)]
     if ended.outcome not in {Outcome.COMPLETE, Outcome.NAN}:
         raise RuntimeError(f"a constructed case could not be trained: {ended.message}")
-    told = [message for message in line.messages if isinstance(message, Reported)]
-    return [Report(0, report.epoch, report.metrics, report.at) for report in told], ended
+    reported = [message for message in line.messages if isinstance(message, Reported)]
+    return [Report(0, report.epoch, report.metrics, report.at) for report in reported], ended
 
 
 def _trained(data: Data, params: Params, epochs: int, until: int | None = None) -> Callable[[Path, int], Made]:
@@ -108,19 +109,15 @@ def _trained(data: Data, params: Params, epochs: int, until: int | None = None) 
         curve, _ = trained(folder, spec, params, seed, epochs, until)
         healthy, ended = trained(folder, spec, {"dropout": 0.3}, seed + 100, 20)
         made = Made(curve, params, ended.baseline)
-        best = {metric: _best([*healthy, *curve], metric, direction) for metric, direction in made.metrics()}
+        best = {one.metric: _best([*healthy, *curve], one) for one in made.objectives()}
         return Made(curve, params, ended.baseline, best)
 
     return make
 
 
-def _best(curve: list[Report], metric: str, direction: str) -> float:
-    objective, best = Objective(metric, direction), curve[0].metrics[metric]
-    for report in curve:
-        value = report.metrics[metric]
-        if np.isfinite(value) and (not np.isfinite(best) or objective.better(value, best)):
-            best = value
-    return best
+def _best(curve: list[Report], objective: Objective) -> float:
+    values = (report.metrics[objective.metric] for report in curve)
+    return objective.best(value for value in values if np.isfinite(value))
 
 
 def _classes(rows: int, flipped: float = 0.0, validation: float = 0.4) -> Data:
@@ -232,23 +229,24 @@ def made(case: Case, seeds: range = SEEDS) -> Iterator[Made]:
             yield case.make(Path(folder), seed)
 
 
-def main(seeds: range = SEEDS) -> dict[str, list[Made]]:
+def main(figures: Figures, seeds: range = SEEDS) -> dict[str, list[Made]]:
     """Print how many of each case get their verdict, for each objective; return the trials."""
     print(f"  {'constructed cases':36} {'right of ' + str(len(seeds))}, by objective")
-    told: dict[str, list[Made]] = {}
+    found: dict[str, list[Made]] = {}
     for case in CASES:
-        trials = told[case.name] = list(made(case, seeds))
+        trials = found[case.name] = list(made(case, seeds))
         counts = []
-        for metric, direction in trials[0].metrics():
-            verdicts = Counter(trial.diagnosis(metric, direction).verdict for trial in trials)
+        for objective in trials[0].objectives():
+            verdicts = Counter(trial.diagnosis(objective).verdict for trial in trials)
             wrong = ", ".join(
                 f"{count} {verdict}" for verdict, count in verdicts.items() if verdict is not case.verdict
             )
+            figures.add(f"{case.name}, {objective.metric}: right of {len(seeds)}", verdicts[case.verdict], "")
             short = "" if verdicts[case.verdict] >= NEEDED else "  TOO FEW"
-            counts.append(f"{metric} {verdicts[case.verdict]}{f' ({wrong})' if wrong else ''}{short}")
+            counts.append(f"{objective.metric} {verdicts[case.verdict]}{f' ({wrong})' if wrong else ''}{short}")
         print(f"  {case.name:36} {'; '.join(counts)}", flush=True)
-    return told
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    run("constructed cases", main)

@@ -2,7 +2,7 @@
 
 The labelled curves are those of Li et al. (2024), "Keeping Deep Learning Models in Check": one JSON
 object a line with `id`, `overfit`, `train` and `validation`, gzipped. Their file is not part of the project;
-it is looked for beside it, in ../shared/data. Say where else it is with `python -m benchmarks.diagnosis FILE`.
+`python -m benchmarks.diagnosis --labelled FILE` says where it is (else in ../shared/data).
 
 Every method with a threshold has it chosen on the other folds, by MCC: in ten repeats of stratified
 five-fold cross-validation, and with each data set left out in turn, which is harder and more honest,
@@ -15,10 +15,10 @@ Only labelled curves that nobody looked at would measure the rule.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +29,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.calibration import calibration, of_constructed, of_labelled
 from benchmarks.curves import main as constructed
+from benchmarks.figures import Figures, run
 from goodfit.service.diagnosis import diagnose, verdict
 from goodfit.service.diagnosis.picture import learning_curve_svg
 from goodfit.service.diagnosis.trial import diagnose_trial
@@ -46,24 +47,28 @@ MATERIALS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1)
 REPEATS = 10
 
 
-def main(arguments: Sequence[str] = ()) -> None:
-    speed()
-    labelled = Path(arguments[0]) if arguments else LABELLED
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("--labelled", type=Path, default=LABELLED, metavar="FILE", help="the labelled curves")
+
+
+def main(figures: Figures, labelled: Path = LABELLED) -> None:
+    speed(figures)
     lines = gzip.decompress(labelled.read_bytes()).splitlines() if labelled.is_file() else []
     curves = [json.loads(line) for line in lines]
     missing = f"NOT MEASURED: there are no labelled curves at {labelled}"
     if curves:
-        agreement(curves)
+        agreement(curves, figures)
     else:
         print(f"  agreement with labels: {missing}")
-    trials = constructed()
+    trials = constructed(figures)
     if curves:
-        calibration([*of_labelled(curves), *of_constructed(trials)])
+        calibration([*of_labelled(curves), *of_constructed(trials)], figures)
     else:
         print(f"  calibration of the confidence: {missing}")
 
 
-def agreement(curves: Sequence[dict[str, object]]) -> None:
+def agreement(curves: Sequence[dict[str, object]], figures: Figures) -> None:
     """Print precision, recall, F1, balanced accuracy and MCC of every method."""
     labels = np.array([bool(curve["overfit"]) for curve in curves])
     sets = np.array([str(curve["id"]).split("_")[0] for curve in curves])
@@ -84,21 +89,26 @@ def agreement(curves: Sequence[dict[str, object]]) -> None:
     for title, folds in (("whole data sets left out", [left_out]), ("5-fold, 10 times", list(_repeats(labels)))):
         print(f"  {title:32}  {'  '.join(f'{name:>9}' for name in SCORES)}")
         for name, guesses in methods.items():
-            told = np.mean([_scores(labels, _chosen(guesses, labels, each)) for each in folds], axis=0)
-            print(f"  {name:32}  {'  '.join(f'{score:9.3f}' for score in told)}")
+            scores = np.mean([_scores(labels, _chosen(guesses, labels, each)) for each in folds], axis=0)
+            figures.add(f"{name}, {title}: MCC", float(scores[-1]), "")
+            print(f"  {name:32}  {'  '.join(f'{score:9.3f}' for score in scores)}")
     wrong = [str(curve["id"]) for curve, right in zip(curves, fixed == labels, strict=True) if not right]
     print("  The form of Goodfit's rule was chosen with these labels in sight: its rows flatter it.")
     print(f"  Goodfit disagrees on: {', '.join(wrong) or 'none'}")
 
 
-def speed() -> None:
+def speed(figures: Figures) -> None:
     """Print what one diagnosis and one picture cost."""
     for epochs in (10, 200, 10_000):
-        told = ", ".join(f"{name} {cost:6.2f} ms" for name, cost in _costs(epochs).items())
-        print(f"  {epochs:6} epochs: {told}")
+        costs = _costs(epochs)
+        for name, times in costs.items():
+            figures.add(f"{name} of {epochs} epochs", times, "ms")
+        print(
+            f"  {epochs:6} epochs: {', '.join(f'{name} {np.median(times):6.2f} ms' for name, times in costs.items())}"
+        )
 
 
-def _costs(epochs: int) -> dict[str, float]:
+def _costs(epochs: int) -> dict[str, list[float]]:
     random = np.random.default_rng(0)
     loss = (0.3 + np.exp(-5 * np.arange(epochs) / epochs) + random.normal(0, 0.01, epochs)).tolist()
     reports = [
@@ -167,14 +177,14 @@ def _rank_correlation(train: Floats, validation: Floats) -> float:
     return float(centred[0] @ centred[1] / (np.linalg.norm(centred[0]) * np.linalg.norm(centred[1])))
 
 
-def _milliseconds(call: Callable[[], object], times: int = 30) -> float:
+def _milliseconds(call: Callable[[], object], times: int = 30) -> list[float]:
     taken = []
     for _ in range(times):
         begun = time.process_time()  # of this process alone: other benchmarks may run beside it
         call()
-        taken.append(time.process_time() - begun)
-    return 1000 * float(np.median(taken))
+        taken.append(1000 * (time.process_time() - begun))
+    return taken
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run("diagnosis", main, options)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figures, run
 from benchmarks.nothing import EPOCHS, losses
 
 WORKERS = 2
@@ -31,6 +32,7 @@ class Cost:
     trials: int
     milliseconds: float
     note: str = ""
+    megabytes: float | None = None  # of the runner
 
 
 def goodfit(trials: int, method: str) -> Cost:
@@ -56,7 +58,7 @@ def goodfit(trials: int, method: str) -> Cost:
         raise RuntimeError(f"{shown['trials']} and {in_mlflow} in MLflow, not {trials} of each")
     caught_up = facts["ended"] - begun - shown["seconds"]
     note = f"start-up and MLflow's rest {caught_up:.0f} s; runner {facts['megabytes']:.0f} MB; {whole:.0f} s in all"
-    return Cost(f"Goodfit, {method}", trials, 1000 * shown["seconds"] / trials, note)
+    return Cost(f"Goodfit, {method}", trials, 1000 * shown["seconds"] / trials, note, facts["megabytes"])
 
 
 _MEASURED = """
@@ -149,7 +151,7 @@ def ray_tune(trials: int, *, reuse: bool) -> Cost:
     return Cost(name, trials, 1000 * seconds / trials, "random, no MLflow")
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     print(f"a trial that trains nothing, {len(PARAMETERS)} parameters, {EPOCHS} reports, {WORKERS} workers")
     # The same number for all but the slowest: what each pays once must weigh alike.
     costs = [goodfit(100, "random"), goodfit(100, "bayesian")]
@@ -159,8 +161,11 @@ def main() -> None:
     base = costs[0].milliseconds
     for cost in costs:
         ratio = f"{cost.milliseconds / base:6.1f}x"
+        figures.add(f"{cost.who}, {cost.trials} trials: a trial", cost.milliseconds, "ms")
+        if cost.megabytes is not None:
+            figures.add(f"{cost.who}, {cost.trials} trials: the runner's memory", cost.megabytes, "MB")
         print(f"  {cost.who:<28} {cost.trials:>5} trials {cost.milliseconds:9.1f} ms a trial {ratio}  {cost.note}")
 
 
 if __name__ == "__main__":
-    main()
+    run("engine", main)

@@ -7,15 +7,18 @@ Gaussian fitted to the pixels: they have no predictions to score.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.figures import Figures
+from benchmarks.figures import run as run_command
 from goodfit import connect
 from goodfit.service.client import StudyHandle
 
@@ -108,8 +111,13 @@ def _test_return(study: StudyHandle) -> float:
     return sum(episode.total for episode in episodes) / len(episodes)
 
 
-def main(arguments: list[str]) -> None:
-    files = [EXAMPLES / f"{name}.yaml" for name in arguments] or sorted(EXAMPLES.glob("*.yaml"))
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="examples/NAME.yaml; without names all of them")
+
+
+def main(measured: Figures, names: Sequence[str] = ()) -> None:
+    files = [EXAMPLES / f"{name}.yaml" for name in names] or sorted(EXAMPLES.glob("*.yaml"))
     print(f"{'study':<20} {'trainer':<12} {'trials':>6} {'longest trial':>13} {'whole':>7}  winner, on unseen data")
     for file in files:
         with tempfile.TemporaryDirectory(prefix="goodfit-examples-") as folder:
@@ -117,10 +125,14 @@ def main(arguments: list[str]) -> None:
             study = next(iter(connect(folder).values()))
             trials = study.trials()
             longest = (trials["ended"] - trials["started"]).dt.total_seconds().max()
-            told = ", ".join(f"{name} {value:.3f}" for name, value in figures(study).items())
+            scores = figures(study)
+            measured.add(f"{study.name}: whole", seconds, "s")
+            for name, value in scores.items():
+                measured.add(f"{study.name}: {name}", value, "")
+            listed = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
             head = f"{study.name:<20} {study.spec.trainer:<12} {len(trials):>6}"
-            print(f"{head} {longest:>11.0f} s {seconds:>5.0f} s  {told}", flush=True)
+            print(f"{head} {longest:>11.0f} s {seconds:>5.0f} s  {listed}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command("examples", main, options)

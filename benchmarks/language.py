@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.figures import Figures, run
 from benchmarks.texts import Silent
 from goodfit.trainers.data import load, load_test
 from goodfit.trainers.data.kinds.corpus import read_corpus
@@ -113,7 +114,7 @@ def trained(spec: DataSpec, epochs: int, params: dict[str, object]) -> dict[str,
     return {part: evaluate(model, Tensors.of(split, cpu), facts)["bits_per_character"] for part, split in parts.items()}
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     torch.set_num_threads(1)
     texts = read_corpus(DATA)
     print(f"  characters: train {len(texts.train)}, validation {len(texts.validation)}, test {len(texts.test)}")
@@ -121,11 +122,13 @@ def main() -> None:
         counts = NGram(texts.train, order)
         counts.fit_weights(texts.validation)
         found = [counts.bits_per_character(text) for text in (texts.validation, texts.test)]
+        figures.add(f"{order}-character contexts: test", found[1], "bits")
         print(f"  {order}-character contexts: validation {found[0]:.3f}, test {found[1]:.3f} bits a character")
     for how, count in RUNS:
         start = time.process_time()
         scores = trained(replace(DATA, tokens=how), EPOCHS, {"epoch_windows": count})
         seconds = time.process_time() - start
+        figures.add(f"language model, {how.by}: test", scores["test"], "bits")
         print(
             f"  language model, {how.by}: validation {scores['validation']:.3f}, test {scores['test']:.3f} "
             f"in {seconds:.0f} s of one core",
@@ -134,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run("language", main)

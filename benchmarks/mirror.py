@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.figures import Figures, run
 from goodfit.service import app
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.diagnosis.picture import learning_curve_svg
@@ -50,11 +51,12 @@ def fill(settings: Settings, trials: int = TRIALS) -> Study:
             for epoch in range(1, EPOCHS + 1)
         ]
         params = {f"p{index}": number / (index + 1) for index in range(8)}
-        told = diagnose_trial(curve, Objective("val/loss", "minimize"), reachable=0.1, params=params)
+        judged = diagnose_trial(curve, Objective("val/loss", "minimize"), reachable=0.1, params=params)
         value = curve[-1].metrics["val/loss"]
         batch.trials[number] = Trial(
             number, params, number, TrialState.COMPLETE, attempts=1, epochs=EPOCHS, value=value, best_epoch=EPOCHS,
-            last_value=value, verdict=told.verdict, gap=told.gap, diagnosis=told.to_dict(), started=at, ended=at + 1,
+            last_value=value, verdict=judged.verdict, gap=judged.gap, diagnosis=judged.to_dict(), started=at,
+            ended=at + 1,
         )  # fmt: skip
         batch.reports.extend(curve)
     store.apply(lease, batch)
@@ -91,7 +93,7 @@ def http_server(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def measure(where: str, settings: Settings, uri: str, artifacts: Path | None) -> None:
+def measure(where: str, settings: Settings, uri: str, artifacts: Path | None, figures: Figures) -> None:
     """Mirror a study of the home to an MLflow, and print what it costs."""
     study = fill(settings)
     store = app.open_home(settings)
@@ -102,6 +104,8 @@ def measure(where: str, settings: Settings, uri: str, artifacts: Path | None) ->
         pass
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     pushed = TRIALS - 1
+    figures.add(f"{where}: trials", pushed / wall, "1/s")
+    figures.add(f"{where}: CPU a trial", 1e3 * cpu / pushed, "ms")
     print(
         f"  {where:<12} {pushed} trials of {EPOCHS} reports: {pushed / wall:5.1f} a second, "
         f"{1e3 * cpu / pushed:5.1f} ms of CPU each",
@@ -110,13 +114,13 @@ def measure(where: str, settings: Settings, uri: str, artifacts: Path | None) ->
     store.close()
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
         settings = Settings(Path(folder, "direct"))
-        measure("SQLite", settings, settings.tracking_uri, settings.mlflow_artifacts)
+        measure("SQLite", settings, settings.tracking_uri, settings.mlflow_artifacts, figures)
         with http_server(Path(folder)) as url:
-            measure("HTTP server", Settings(Path(folder, "remote")), url, None)
+            measure("HTTP server", Settings(Path(folder, "remote")), url, None, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run("mirror", main)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import Figures, run
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.app import open_home
@@ -28,7 +29,7 @@ class Median:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
         store = open_home(Settings.from_environment(Path(folder)), create=True)
         study = store.add_study(Study("rebuild", {}, "0", 0.0))
@@ -55,8 +56,10 @@ def main() -> None:
         )
         sampler.rebuild(trials, reports)
         whole = time.perf_counter() - begun
+        figures.add("read from the store", read, "s")
+        figures.add("in Optuna", whole, "s")
         print(f"  {TRIALS} trials x {EPOCHS} reports: read {read:.2f} s, in Optuna after {whole:.2f} s   (at most 2)")
 
 
 if __name__ == "__main__":
-    main()
+    run("rebuild", main)

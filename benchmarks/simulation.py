@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from benchmarks.figures import Figures, run
 from benchmarks.rebuild import Median
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
@@ -210,22 +211,27 @@ SIZES: Sequence[tuple[str, Callable[[], Median | None], Sequence[tuple[int, int]
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("--most", type=int, default=100_000, help="leave out studies of more trials")
-    options = parser.parse_args()
+
+
+def main(figures: Figures, most: int = 100_000) -> None:
     print(f"{EPOCHS} reports a full trial; CPU time of the runner's process")
     print("| search | pruning | workers | trials | ms a trial | ms a report | deciding, of the whole time |")
     print("|---|---|---|---|---|---|---|")
     for method, pruning, sizes in SIZES:
         for workers, trials in sizes:
-            if trials <= options.most:
+            if trials <= most:
                 cost = simulate(method, pruning(), workers, trials)
                 each, report = 1e3 * cost.seconds / trials, 1e3 * cost.seconds / cost.reports
                 busy = cost.seconds / (cost.seconds + cost.virtual)
                 size = f"{workers:,} | {trials:,}"
+                what = f"{method}, {cost.pruning}, {workers:,} workers, {trials:,} trials"
+                figures.add(f"{what}: a trial", each, "ms")
+                figures.add(f"{what}: a report", report, "ms")
                 print(f"| {method} | {cost.pruning} | {size} | {each:.2f} | {report:.3f} | {busy:.0%} |", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run("simulation", main, options)

@@ -9,17 +9,19 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.figures import Figures, run
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digits.yaml"
 
 
-def seconds(*words: str, runs: int = 5) -> float:
-    """The median wall time of a command, after a first run that is not counted."""
+def seconds(*words: str, runs: int = 5) -> list[float]:
+    """The wall times of a command, after a first run that is not counted."""
     taken = []
     for _ in range(runs + 1):
         begun = time.perf_counter()
         subprocess.run([str(Path(sys.executable).with_name("goodfit")), *words], check=True, capture_output=True)
         taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[1:])
+    return taken[1:]
 
 
 def first_epoch(home: Path) -> float:
@@ -38,13 +40,16 @@ def first_epoch(home: Path) -> float:
     return min(report.at for report in reports) - begun
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
         first = first_epoch(Path(folder))
-        print(f"  goodfit --help               {seconds('--help'):6.2f} s   (at most 0.4)")
-        print(f"  goodfit ls                   {seconds('--home', folder, 'ls'):6.2f} s   (at most 0.4)")
+        for name, words in (("goodfit --help", ("--help",)), ("goodfit ls", ("--home", folder, "ls"))):
+            times = seconds(*words)
+            figures.add(name, times, "s")
+            print(f"  {name:<28} {statistics.median(times):6.2f} s   (at most 0.4)")
+        figures.add("run to the first epoch, cold", first, "s")
         print(f"  run to the first epoch, cold {first:6.2f} s   (at most 15)")
 
 
 if __name__ == "__main__":
-    main()
+    run("start-up", main)

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from benchmarks.figures import Figures, run
 from goodfit.trainers.data import load, load_test
 from goodfit.trainers.data.datasets.docstrings import read_docstrings
 from goodfit.trainers.data.split import split_rows
@@ -41,15 +42,21 @@ class Silent:
         return trial < 0
 
 
-def main() -> None:
+def main(figures: Figures) -> None:
     torch.set_num_threads(1)
+    scores: dict[str, list[float]] = {}
     for seed in range(SEEDS):
         spec = DataSpec("docstrings", seed=seed, tokens=TOKENS)
         start = time.perf_counter()
         score = transformer(spec)
         seconds = time.perf_counter() - start
-        told = ", ".join(f"{name} {value:.3f}" for name, value in of_words(spec).items())
-        print(f"  split {seed}: transformer {score:.3f} in {seconds:.0f} s, {told}", flush=True)
+        others = of_words(spec)
+        for name, value in {"transformer": score, **others}.items():
+            scores.setdefault(name, []).append(value)
+        listed = ", ".join(f"{name} {value:.3f}" for name, value in others.items())
+        print(f"  split {seed}: transformer {score:.3f} in {seconds:.0f} s, {listed}", flush=True)
+    for name, values in scores.items():
+        figures.add(f"{name}: test accuracy", values, "")
 
 
 def transformer(spec: DataSpec) -> float:
@@ -85,4 +92,4 @@ def of_words(spec: DataSpec) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run("texts", main)

@@ -181,7 +181,7 @@ def _hint(folder: Path, text: str) -> str:
 
 
 def _alone(folder: Path) -> state.Alone:
-    return state.Alone(folder, StackError(f"another command is at work on the stack in {folder}; wait for it"))
+    return state.Alone(folder, StackError(f"another command is working on the stack in {folder}; wait for it"))
 
 
 def _already(folder: Path, found: State) -> str:

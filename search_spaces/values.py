@@ -72,7 +72,7 @@ def any_value(given: object) -> Value:
 
 def explained(word: BareWord) -> str:
     """Why a bare yes, no, on or off is asked back about."""
-    return f'`{word}` is the text "{word}" here; write {word.boolean} for a boolean, or quote it to mean the text'
+    return f'`{word}` is the text "{word}" here; write {word.boolean} for a boolean, or quote it to keep it as text'
 
 
 def described(value: object) -> str:

@@ -155,7 +155,7 @@ def make_folder(folder: Path) -> None:
             f"cannot make the folder {folder}: {error.strerror}; choose another with --home"
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise errors.HomeError(f"cannot write in {folder}; choose another home with --home, or mend its rights")
+        raise errors.HomeError(f"cannot write in {folder}; choose another home with --home, or fix its permissions")
 
 
 def owner() -> str:

@@ -101,8 +101,7 @@ def gathered(
     searched = [trial for trial in trials if trial.confirms is None]
     candidates = candidates_of(trials, METRIC)
     known = Facts(
-        metric=METRIC,
-        direction=DIRECTION,
+        objective=Objective(METRIC, DIRECTION),
         epochs=spec.training.epochs,
         pruning="asha",
         noise=seed_noise(candidates),

@@ -85,8 +85,8 @@ def takes_part(trainer: Trainer, data: DataSpec) -> None:
     for what, written in heeded.items():
         if what not in trainer.prepares:
             raise errors.DataError(
-                f"trainer {trainer.name} takes no notice of `{written}`: leave it out, "
-                f'or heed it in the trainer and declare register(..., prepares=["{what}"])'
+                f"trainer {trainer.name} ignores `{written}`: leave it out, "
+                f'or apply it in the trainer and declare register(..., prepares=["{what}"])'
             )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.search_spaces.scalars import same
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.homes import spec_of
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
 from goodfit.service.settings import Settings
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def diagnose_of(settings: Settings, store: Trials, study: Study) -> StudyDiagnosis:
-    """What is known of a study: its winner and how sure it is, what drives score and gap, what is amiss."""
+    """What is known of a study: its winner and how sure it is, what drives score and gap, which problems there are."""
     trials = store.trials(study.id, parts=READ)
     return diagnosis_of(settings, study, trials, curves_of(store, study, trials))
 
@@ -60,8 +61,8 @@ def diagnosis_of(
         spec.space,
         _facts(settings, study, spec, searched, seed_noise(confirmed)),
         importances={
-            "value": importances(searched, spec.space, objective.direction),
-            "gap": importances(searched, spec.space, objective.direction, "gap"),
+            "value": importances(searched, spec.space, objective),
+            "gap": importances(searched, spec.space, objective, "gap"),
         },
         confirmed=confirmed,
     )
@@ -94,8 +95,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
     facts = _data_facts(settings, study, trials) if spec.data is not None else None
     controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
     return Facts(
-        metric=spec.objective.metric,
-        direction=spec.objective.direction,
+        objective=Objective.of(spec.objective),
         epochs=spec.reports,
         folds=spec.folds is not None,
         pruning=spec.pruning.method,

@@ -80,7 +80,7 @@ def settle_inputs(
             resume, anew = hint(f"resume {study.name} --changed"), "--new"
             raise errors.DataError(
                 f"the data of study {study.name} have changed since its trials were trained: {data}; put them back as "
-                f"they were, search anew under another name with `{anew}`, or go on with them by {resume}: "
+                f"they were, start a new search under another name with `{anew}`, or go on with them by {resume}: "
                 "trials on other data are marked, and their values cannot be compared"
             )
         if data:
@@ -108,7 +108,7 @@ def _changes(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) ->
         then, since = before.get("count", 0), now.get("count", 0)
         if then != since:
             return f"{since:,} files, {then:,} before"
-        return f"{now['function']} returns other data" if now.get("function") else "their content is another"
+        return f"{now['function']} returns other data" if now.get("function") else "their content differs"
     words = [f"{name} was edited" for name in old if name in new and old[name] != new[name]]
     words += [f"{name} is gone" for name in old if name not in new]
     words += [f"{name} is new" for name in new if name not in old]

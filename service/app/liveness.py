@@ -75,7 +75,7 @@ def how_it_failed(study: Study, states: Mapping[str, int], hint: Callable[[str],
     """
     failed = sum(count for label, count in states.items() if label.startswith("FAILED"))
     if failed:
-        go_on = f"once the cause is mended, {hint(f'resume {study.name} --retry-failed')} trains what failed again"
+        go_on = f"once the cause is fixed, {hint(f'resume {study.name} --retry-failed')} trains what failed again"
     else:
-        go_on = f"once the cause is mended, go on with {hint(f'resume {study.name}')}"
+        go_on = f"once the cause is fixed, go on with {hint(f'resume {study.name}')}"
     return f"study {study.name} failed: {study.message}; {go_on}; see {hint(f'trials {study.name}')}"

@@ -162,7 +162,7 @@ def _mixed(spec: StudySpec) -> Iterator[str]:
             continue
         kinds = {isinstance(choice, bool) for choice in item.choices if choice is not None}
         if len(kinds) == 2:
-            yield f"{item.name}: true or false stands beside other values and is a boolean; quote it to mean the text"
+            yield f"{item.name}: true or false stands beside other values and is a boolean; quote it to keep it as text"
 
 
 def approximately(size: int) -> str:

@@ -34,8 +34,8 @@ def settle_place(settings: Settings, store: Leases, lease: Lease, study: Study) 
     root = settings.artifacts
     if study.folder is not None and isinstance(root, Path) and not root.is_dir():
         raise errors.HomeError(
-            f"the folder {root} (GOODFIT_ARTIFACTS), which has the files of study {study.name!r}, is not there; "
-            f"bring it back, or if its files are lost, make it again by `mkdir -p {root}`: unfinished trials are "
+            f"the folder {root} (GOODFIT_ARTIFACTS), which has the files of study {study.name!r}, does not exist; "
+            f"restore it, or if its files are lost, create it by `mkdir -p {root}`: unfinished trials are "
             "then trained from their start"
         )
     try:
@@ -44,7 +44,7 @@ def settle_place(settings: Settings, store: Leases, lease: Lease, study: Study) 
     except (PlaceAway, OSError) as error:
         where, again = settings.study_place(study).uri(), settings.hint(f"resume {study.name}")
         raise errors.HomeError(
-            f"the files of study {study.name!r} cannot be kept at {where}: {error}; mend that, then {again} goes on"
+            f"the files of study {study.name!r} cannot be kept at {where}: {error}; fix that, then {again} goes on"
         ) from error
     if folder is None:
         raise errors.HomeError(

@@ -25,9 +25,9 @@ def load_report_modules() -> None:
 
 def report_of(settings: Settings, store: Trials, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
-    from goodfit.service.report import TOLD, drawn_of, facts_of, report_html
+    from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of, report_html
 
-    trials = store.trials(study.id, parts=(*READ, *TOLD))
+    trials = store.trials(study.id, parts=(*READ, *DIAGNOSIS_KEYS))
     drawn, kept = drawn_of(trials, study.objective), list[Report]()
 
     def reports() -> Iterator[Report]:

@@ -62,7 +62,7 @@ class Keeping:
         self._queue.put(_OVER)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._on_trouble("checkpoints that nobody needs any more are left: their store is slow")
+            self._on_trouble("checkpoints that are no longer needed were not removed: their store is slow")
 
     def _work(self) -> None:
         while (trial := self._queue.get()) is not _OVER:
@@ -73,7 +73,7 @@ class Keeping:
         try:
             self._tidy_all()
         except Exception as error:  # noqa: BLE001 - the study has ended well; what is left over must not change that
-            self._on_trouble(f"checkpoints that nobody needs any more are left: {error}")
+            self._on_trouble(f"checkpoints that are no longer needed were not removed: {error}")
 
     def _tidy(self, trial: Trial) -> None:
         """Remove what one more ended trial makes superfluous."""

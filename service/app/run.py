@@ -360,7 +360,7 @@ def _raise_unless_done(settings: Settings, store: Store, ended: Study, runner: R
     match ended.state:
         case StudyState.INTERRUPTED if runner.reason is Reason.NO_DISK:
             resume = settings.hint(f"resume {ended.name}")
-            raise errors.GoodfitError(f"{message}; all is saved: when that is mended, go on with {resume}")
+            raise errors.GoodfitError(f"{message}; everything is saved: once that is fixed, go on with {resume}")
         case StudyState.INTERRUPTED:
             raise errors.Interrupted(f"saved; go on with {settings.hint(f'resume {ended.name}')}")
         case StudyState.STOPPED:

@@ -154,11 +154,12 @@ def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
     """What to do about a name that is there already."""
     resume, remove = settings.hint(f"resume {spec.name}"), settings.hint(f"rm {spec.name}")
     if spec.is_same(taken.spec):
-        return f"study {spec.name} is there already and {taken.state}: go on with it by {resume}, or give `--new`"
+        return f"study {spec.name} already exists and is {taken.state}: go on with it by {resume}, or give `--new`"
     differing = "; ".join(spec.differences(taken.spec))
     return (
-        f"study {spec.name} is there already with another spec ({differing}): go on with it as it is by {resume}, "
-        f"{_change_by(settings, spec, taken)}search anew under another name with `--new`, or remove it by {remove}"
+        f"study {spec.name} already exists with another spec ({differing}): go on with it as it is by {resume}, "
+        f"{_change_by(settings, spec, taken)}start a new search under another name with `--new`, or remove it by "
+        f"{remove}"
     )
 
 
@@ -203,7 +204,7 @@ def stop_study(settings: Settings, store: Store, name: str, now: float, by: str 
         return f"study {name} is {study.state}; nothing runs"
     store.ask_stop(study.id, True, by)
     if is_held(store, study, now):
-        return f"asked study {name} to save what is in flight and stop; go on with {settings.hint(f'resume {name}')}"
+        return f"asked study {name} to save its running trials and stop; go on with {settings.hint(f'resume {name}')}"
     lease = store.acquire(study.id, owner(), now, STOPPING_SECONDS, is_dead)
     try:
         running = study if study.state is not StudyState.RUNNING else study.to(StudyState.INTERRUPTED)
@@ -226,14 +227,14 @@ def remove_study(settings: Settings, store: Store, name: str, now: float, by: st
         try:
             remove_from_mlflow(settings.tracking_uri, study)
         except errors.TrackingError as error:
-            said.append(f"its runs in MLflow are left: {error}")
+            said.append(f"its runs in MLflow were not removed: {error}")
         store.renew(lease, now, REMOVING_SECONDS)  # Fenced where MLflow took so long that another has it by now
         try:  # before its name is free for another study
             remove_files(settings, study)
         except (PlaceAway, OSError) as error:
-            said.append(f"its files are left: {error}")
+            said.append(f"its files were not removed: {error}")
         store.remove(lease, by)
         failed.pop_all()
     if study.model_uri:
-        said.append(f"its registered model {study.model_uri} is left: it may be in use")
+        said.append(f"its registered model {study.model_uri} was not removed: it may be in use")
     return [f"removed study {name}", *said]

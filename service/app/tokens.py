@@ -38,7 +38,7 @@ def make_token(
         InputError: a name, a role or a time that is none.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a token: 1 to 100 letters, digits, - _ . @ or +")
+        raise InputError(f"{name!r} is not a valid token name: 1 to 100 letters, digits, - _ . @ or +")
     if role not in list(Role):
         raise InputError(f"there is no role {role!r}; {did_you_mean(role, [str(one) for one in Role])}")
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -57,7 +57,7 @@ def seconds_of(life: str) -> float:
     """90d, 12h, 8w or 1y in seconds; InputError for another text, for 0, and for more than LONGEST_YEARS."""
     found = _LIFE.fullmatch(life.strip())
     if found is None:
-        raise InputError(f"{life!r} is no time; write 90d, 12h, 8w or 1y")
+        raise InputError(f"{life!r} is not a duration; write 90d, 12h, 8w or 1y")
     seconds = int(found[1]) * _SECONDS[found[2]]
     if not 0 < seconds <= LONGEST_YEARS * _SECONDS["y"]:
         raise InputError(f"a token cannot expire after {life}: write 1h to {LONGEST_YEARS}y, or leave the expiry out")

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
-        print("goodfit: interrupted before anything was begun", file=sys.stderr)
+        print("goodfit: interrupted before anything was started", file=sys.stderr)
         code = 130
     sys.exit(code)
 
@@ -68,8 +68,8 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:  # `goodfit trials | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - a fault of ours: kept in a log, told in two lines
-        print(f"goodfit: this is a fault of Goodfit itself: {type(error).__name__}: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - a bug of ours: kept in a log, reported in two lines
+        print(f"goodfit: this is a bug in Goodfit: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"goodfit: the traceback is in {_log(arguments)}; report it with that file", file=sys.stderr)
         return 1
     if code == 130:

@@ -52,8 +52,8 @@ Overrides = Annotated[
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         print(f"goodfit {version('goodfit')}")
@@ -71,17 +71,17 @@ def options(
         typer.Option("--server", metavar="URL", help="Work on a server; else GOODFIT_SERVER. Token: GOODFIT_TOKEN."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    version: Annotated[  # noqa: ARG001 - asked for, it is printed before anything else is read
+    version: Annotated[  # noqa: ARG001 - its callback prints it before anything else is read
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Find good hyperparameters, and know whether the model fits."""
     if server is not None and home is not None:
-        raise InputError(f"--server {server} and --home {home} are two places; leave one out")
+        raise InputError(f"--server {server} and --home {home} exclude each other; leave one out")
     given.home, given.server, given.as_json = home, server, as_json
 
 
-NOT_BEGUN = "no study was begun: the same command starts it"
+NOT_BEGUN = "no study was started: run the same command again"
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def settings() -> Settings:
 def settings_here(command: str) -> Settings:
     """As settings; InputError where --server was given."""
     if given.server is not None:
-        raise InputError(f"`goodfit {command}` is of this machine alone; leave --server out")
+        raise InputError(f"`goodfit {command}` works on this machine only; leave --server out")
     return settings()
 
 

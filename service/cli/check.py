@@ -74,7 +74,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
     if planned["expected_complete"] is not None:
         lines.append(("", f"about {planned['expected_complete']} of them will train to the end, the others are pruned"))
-    lines.append(("each trial", _share(planned["resources"])))
+    lines.append(("each trial", _per_trial(planned["resources"])))
     for label, text in lines:
         print(f"{label:<11}{text}")
     for note in planned["notes"]:
@@ -89,7 +89,7 @@ def _task(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*task, *(("note", note) for note in data["notes"])]
 
 
-def _share(resources: Mapping[str, Any]) -> str:
+def _per_trial(resources: Mapping[str, Any]) -> str:
     """What a trial takes of the cluster, and how many run at once."""
     taken = [f"{resources['cpus']:g} CPU{'s' if resources['cpus'] != 1 else ''}"]
     taken += [f"{resources['gpus']:g} GPU{'s' if resources['gpus'] != 1 else ''}"] if resources["gpus"] else []

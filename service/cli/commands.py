@@ -40,7 +40,9 @@ Executor = Annotated[
 def run(
     file: StudyFile,
     overrides: Overrides = None,
-    new: Annotated[bool, typer.Option("--new", help="Search anew, under a new name if this one is taken.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Start a new search, under a new name if this one is taken.")
+    ] = False,
     executor: Executor = "ray",
 ) -> None:
     """Run a study here and now, with live progress; Ctrl-C saves, `resume` goes on."""
@@ -57,11 +59,11 @@ def resume(
     name: StudyName,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change what alters no past decision: budget.trials=40."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key that alters no past decision: budget.trials=40."),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train its failed trials again.")] = False,
     priority: Annotated[int | None, typer.Option(help="In the service's queue.", min=-1000, max=1000)] = None,
-    changed: Annotated[bool, typer.Option("--changed", help="Go on though the data have changed since.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Go on although the data have changed.")] = False,
     executor: Executor = "ray",
 ) -> None:
     """Go on with a study that was interrupted, stopped or killed, or that has a longer budget or trials to train again.
@@ -180,7 +182,7 @@ def diagnose(
     name: StudyName,
     trial: Annotated[int | None, typer.Argument(help="One of its trials.", min=0)] = None,
 ) -> None:
-    """Say how sure the winner is, what drives score and gap, and what is amiss; or what a trial's curve says."""
+    """Say how sure the winner is, what drives score and gap, and which problems there are; or judge a trial's curve."""
     study = studies()[name]
     if trial is not None:
         from goodfit.service.cli.show import print_trial, trial_facts
@@ -240,7 +242,7 @@ def trials(
 
 @cli.command()
 def stop(name: StudyName) -> None:
-    """Ask a running study to save what is in flight and stop."""
+    """Ask a running study to save its running trials and stop."""
     _tell(name, studies()[name].stop())
 
 
@@ -324,7 +326,7 @@ def doctor() -> None:
     else:
         print_findings(findings)
     if not all(finding.well for finding in findings):
-        raise GoodfitError("something is wrong here; see above")
+        raise GoodfitError("some checks failed; see above")
 
 
 def _executor(name: str) -> str:

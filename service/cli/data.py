@@ -1,4 +1,4 @@
-"""`goodfit data`: what can be told of a study's data."""
+"""`goodfit data`: a report on a study's data."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def _remarkable(column: Mapping[str, Any]) -> bool:
 
 def _counted(counts: Mapping[str, int]) -> str:
     """The most frequent first: "90 are 32x32, 2 are 30x32"."""
-    told = [f"{count} {'is' if count == 1 else 'are'} {value}" for value, count in list(counts.items())[:MOST_SHOWN]]
-    return ", ".join(told) + (f" and {len(counts) - MOST_SHOWN} more" if len(counts) > MOST_SHOWN else "")
+    parts = [f"{count} {'is' if count == 1 else 'are'} {value}" for value, count in list(counts.items())[:MOST_SHOWN]]
+    return ", ".join(parts) + (f" and {len(counts) - MOST_SHOWN} more" if len(counts) > MOST_SHOWN else "")
 
 
 def _values(column: Mapping[str, Any]) -> str:
     if "most_frequent" in column:
-        told = ", ".join(f"{shown_text(word)} ({count})" for word, count in column["most_frequent"].items())
-        return told + (", ..." if column["distinct"] > len(column["most_frequent"]) else "")
+        values = ", ".join(f"{shown_text(word)} ({count})" for word, count in column["most_frequent"].items())
+        return values + (", ..." if column["distinct"] > len(column["most_frequent"]) else "")
     if "characters" in column:
         return f"characters: {_values(column['characters'])}"
     return f"{column['min']:.4g} to {column['max']:.4g}, mean {column['mean']:.4g}" if "min" in column else "none"

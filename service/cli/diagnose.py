@@ -25,10 +25,10 @@ def print_diagnosis(facts: Mapping[str, Any]) -> None:
         line(label, text)
     _print_importances(facts)
     if pair := facts["interaction"]:
-        line("together", f"{' and '.join(pair['parameters'])} act together: choose one with the other in sight")
+        line("together", f"{' and '.join(pair['parameters'])} interact: tune them together")
     if not facts["findings"]:
-        few = f"too few trials to tell: most checks need {FEWEST}"
-        line("health", few if facts["trials"] < FEWEST else "nothing amiss was found")
+        few = f"too few trials: most checks need {FEWEST}"
+        line("health", few if facts["trials"] < FEWEST else "no problems found")
     for finding in facts["findings"]:
         line(finding["severity"], Text(finding["text"], SEVERITY_STYLE[finding["severity"]]))
         if finding["edit"]:
@@ -40,12 +40,12 @@ def print_health(facts: Mapping[str, Any], hint: str) -> None:
     """What must not be missed of a finished study: what is serious in full, the rest by its number."""
     counts = Counter(finding["severity"] for finding in facts["findings"])
     serious, warnings = counts["serious"], counts["warning"]
-    told = [f"{serious} serious finding{'' if serious == 1 else 's'}"] if serious else []
-    told += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
+    counted = [f"{serious} serious finding{'' if serious == 1 else 's'}"] if serious else []
+    counted += [f"{warnings} warning{'' if warnings == 1 else 's'}"] if warnings else []
     print_serious(facts)
-    if told:
+    if counted:
         advised = any(finding["edit"] for finding in facts["findings"] if finding["severity"] != "info")
-        print(f"  {' and '.join(told)}{', with advice' if advised else ''}: {hint}")
+        print(f"  {' and '.join(counted)}{', with advice' if advised else ''}: {hint}")
 
 
 def print_serious(facts: Mapping[str, Any]) -> bool:

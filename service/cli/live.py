@@ -46,7 +46,7 @@ class Plain:
             done = sum(progress.states.values())
             total = f"{done} of {progress.budget}" if progress.budget else f"{done}"
             best = f", best {number(progress.best.value)} (trial {progress.best.number})" if progress.best else ""
-            self._print(f"{told(trial, self._scale, self._log)}  [{total}{best}]")
+            self._print(f"{trial_line(trial, self._scale, self._log)}  [{total}{best}]")
 
     def phase(self, text: str | None) -> None:
         """Say what is waited for; None: nothing is any more."""
@@ -86,7 +86,7 @@ class Live:
     def __call__(self, progress: Progress) -> None:
         for trial in progress.settled:
             if trial.state is TrialState.FAILED or trial.message:
-                self._console.print(told(trial, self._scale, self._log), markup=False, highlight=False)
+                self._console.print(trial_line(trial, self._scale, self._log), markup=False, highlight=False)
         now = time.monotonic()
         if now - self._drawn >= REFRESH:
             self._drawn = now
@@ -112,7 +112,7 @@ class Live:
         if self._phase is not None:
             lines.append(Text(f"{self._phase} ...", style="cyan"))
         if progress.closing:
-            lines.append(Text("saving what is in flight ... Ctrl-C again: at once", style="yellow"))
+            lines.append(Text("saving the running trials ... Ctrl-C again quits at once", style="yellow"))
         return Group(*lines)
 
     def _head(self, progress: Progress, now: float) -> Text:
@@ -195,7 +195,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told(trial: TrialProgress, scale: Scale, log: Callable[[TrialProgress], str | None]) -> str:
+def trial_line(trial: TrialProgress, scale: Scale, log: Callable[[TrialProgress], str | None]) -> str:
     """A trial's end, in one line."""
     what = "trial" if trial.confirms is None else f"confirming trial {trial.confirms}, run"
     text = f"{what} {trial.number:>4} {trial.label:<9}"

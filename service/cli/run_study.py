@@ -57,7 +57,7 @@ def run_file(
                 raise
             return
         if study.state is StudyState.DONE:
-            say(f"study {study.name} is done already; search anew with `--new`")
+            say(f"study {study.name} is already done; start a new search with `--new`")
         _go_on(settings, store, study, app.Reopening(), options, as_json=as_json)
 
 

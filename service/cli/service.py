@@ -34,7 +34,9 @@ def submit(
     overrides: Overrides = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
     priority: Annotated[int, typer.Option(help="The higher goes first.", min=-1000, max=1000)] = 0,
-    new: Annotated[bool, typer.Option("--new", help="Search anew, under a new name if this one is taken.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="Start a new search, under a new name if this one is taken.")
+    ] = False,
 ) -> None:
     """Queue a study for the service; `goodfit serve` runs it."""
     from goodfit.service import app
@@ -155,15 +157,15 @@ def _source() -> Source:
 
 def _token_row(token: Token) -> dict[str, str | None]:
     times = {"created": token.created, "expires": token.expires, "revoked": token.revoked}
-    told = {key: None if at is None else _day(at) for key, at in times.items()}
+    dates = {key: None if at is None else _day(at) for key, at in times.items()}
     return {
         "id": token.id,
         "name": token.name,
         "role": str(token.role),
-        "created": told["created"],
+        "created": dates["created"],
         "by": token.created_by,
-        "expires": told["expires"],
-        "revoked": told["revoked"],
+        "expires": dates["expires"],
+        "revoked": dates["revoked"],
     }
 
 
@@ -184,7 +186,7 @@ def serve(
         typer.Option(
             "--allow-code",
             envvar="GOODFIT_ALLOW_CODE",
-            help="Run trainers that come with a study: whoever submits runs code here.",
+            help="Run trainers that come with a study: everyone who may submit runs code here.",
         ),
     ] = False,
     at_once: Annotated[int | None, typer.Option("--studies", help="How many studies run at once.", min=1)] = None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 FILES_SHOWN = 5
-FAILURES = 100  # as many are told; `trials --state FAILED` has all
+FAILURES = 100  # as many are shown; `trials --state FAILED` has all
 
 
 def study_facts(study: StudyHandle) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def _wait_until_up(server: subprocess.Popen[bytes], base: str, log: str) -> None
 
 
 def _free_port(host: str, wanted: int) -> int:
-    """The port that was asked for, or one that is free."""
+    """The port that was requested, or one that is free."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-TRIALS = 10  # whose logs are told where no trial runs
+TRIALS = 10  # whose logs are shown where no trial runs
 
 
 def watch(study: StudyHandle) -> Progress:
@@ -143,5 +143,5 @@ def left_alone(study: StudyHandle) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say(f"study {study.name} goes on without you; `goodfit watch {study.name}` follows it")
+        say(f"study {study.name} keeps running; `goodfit watch {study.name}` follows it")
         raise

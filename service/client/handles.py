@@ -169,7 +169,7 @@ class StudyHandle:
         """What is known of the study, or what the curve of one of its trials says; plain JSON values.
 
         Of a study: winner (of a confirmation, with the reason), optimism, noise, importances and
-        directions for score and gap, findings (what is amiss, with numbers and an edit of the study
+        directions for score and gap, findings (problems, with numbers and an edit of the study
         file), verdicts. Of a trial: verdict, severity, confidence, reason, advice and the evidence.
         """
         if trial is not None:
@@ -254,7 +254,7 @@ class StudyHandle:
         return self._source.watch(self.name)
 
     def stop(self) -> str:
-        """Ask whoever runs it to save what is in flight and stop; says what was done."""
+        """Ask whoever runs it to save its running trials and stop; says what was done."""
         return self._source.stop(self.name)
 
     def resume(

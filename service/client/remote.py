@@ -51,7 +51,7 @@ class RemoteSource:
         """The server at a URL; InputError for a URL that is none."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise errors.InputError(f"{url} is no server's URL; write http://HOST:PORT or https://HOST")
+            raise errors.InputError(f"{url} is not a server URL; write http://HOST:PORT or https://HOST")
         headers = {"Authorization": f"Bearer {token.strip()}"} if token else {}
         try:
             client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT)
@@ -296,14 +296,14 @@ class RemoteSource:
 def _path(name: str, *parts: str | int) -> str:
     """A path below a study's; UnknownStudy for what cannot be a study's name."""
     if not _WORD.fullmatch(name):
-        raise errors.UnknownStudy(f"there is no study {name!r}, nor can there be")
+        raise errors.UnknownStudy(f"there is no study {name!r}: that is not a valid study name")
     return "/".join(["/v1/studies", name, *map(str, parts)])
 
 
 def _word(text: str) -> str:
     """A name as part of a path; InputError for what cannot be one."""
     if not _WORD.fullmatch(text):
-        raise errors.InputError(f"there is no {text!r}, nor can there be")
+        raise errors.InputError(f"there is no {text!r}: that is not a valid study name")
     return text
 
 

@@ -26,6 +26,7 @@ from goodfit.service.diagnosis.levers import (
     shown,
     usual,
 )
+from goodfit.service.objective import MINIMIZE, Objective
 from goodfit.service.records import Verdict
 
 Params = Mapping[str, Any]
@@ -40,31 +41,29 @@ CLASSES = {"val/accuracy", "val/balanced_accuracy", "val/f1"}  # that a loss can
 STOP = "training: {stop_on: overfit}"
 
 
-def advise(
-    diagnosis: Diagnosis, params: Params, metric: str, direction: str, *, pruned: bool = False
-) -> tuple[str, ...]:
+def advise(diagnosis: Diagnosis, params: Params, objective: Objective, *, pruned: bool = False) -> tuple[str, ...]:
     """At most three sentences, the most promising first.
 
     Args:
         diagnosis: without advice yet.
         params: the trial's hyperparameters.
-        metric: the objective.
-        direction: of the metric that it was judged by.
+        objective: of the study; the diagnosis may be by the validation loss in its place.
         pruned: whether the trial was stopped by the study's pruning, or gave itself up.
     """
-    loss = direction == "minimize"
+    metric = objective.metric
+    loss = diagnosis.judged_by != metric or objective.direction == MINIMIZE
     match diagnosis.verdict:
         case Verdict.OVERFIT:
-            told = _against_overfitting(diagnosis, params, metric, loss=loss)
+            advice = _against_overfitting(diagnosis, params, metric, loss=loss)
         case Verdict.UNDERFIT:
-            told = _against_underfitting(diagnosis, params, loss=loss)
+            advice = _against_underfitting(diagnosis, params, loss=loss)
         case Verdict.DIVERGED:
-            told = _against_divergence(diagnosis, params)
+            advice = _against_divergence(diagnosis, params)
         case Verdict.UNFINISHED:
-            told = _of_pruned(diagnosis) if pruned else _to_finish(diagnosis, params, metric, loss=loss)
+            advice = _of_pruned(diagnosis) if pruned else _to_finish(diagnosis, params, metric, loss=loss)
         case Verdict.GOOD_FIT:
-            told = _to_save_time(diagnosis)
-    return tuple(told[:MOST])
+            advice = _to_save_time(diagnosis)
+    return tuple(advice[:MOST])
 
 
 def _against_overfitting(diagnosis: Diagnosis, params: Params, metric: str, *, loss: bool) -> list[str]:
@@ -82,72 +81,72 @@ def _against_overfitting(diagnosis: Diagnosis, params: Params, metric: str, *, l
             levers = (LABEL_SMOOTHING, *regularizers(params), *VARIATIONS)
     more = raised(levers, params)[:CHOICES]
     stop = f"stop at epoch {best} ({STOP})" if best and not later else ""
-    told = [f"{happened}: raise {either(more)}{f', or {stop}' if stop else ''}."] if more else []
+    advice = [f"{happened}: raise {either(more)}{f', or {stop}' if stop else ''}."] if more else []
     if not more:
-        told += [f"{happened}{f': {stop}' if stop else ''}.", _no_lever(has(levers, params))]
+        advice += [f"{happened}{f': {stop}' if stop else ''}.", _no_lever(has(levers, params))]
     if smaller := lowered(CAPACITY, params):
-        told.append(f"The net has room to learn single rows by heart: try {either(smaller)}.")
-    return told
+        advice.append(f"The net is large enough to memorize single rows: try {either(smaller)}.")
+    return advice
 
 
 def _no_lever(spent: bool) -> str:
     if spent:
-        return "What regularizes is as strong as it helps already: more training rows are left, or a smaller net."
+        return "Regularization is already as strong as is useful: use more training rows, or a smaller net."
     return "None of this trial's hyperparameters is known to regularize: add dropout or weight_decay to the space."
 
 
 def _against_underfitting(diagnosis: Diagnosis, params: Params, *, loss: bool) -> list[str]:
     happened = f"{diagnosis.judged_by} {'fell' if loss else 'rose'} no further than {shown(diagnosis.level)}"
-    told: list[str] = []
+    advice: list[str] = []
     if strong := excessive((*regularizers(params), LABEL_SMOOTHING), params):
-        told.append(f"lower {either(strong)}: that much keeps a net from learning at all")
+        advice.append(f"lower {either(strong)}: that much keeps a net from learning at all")
     rate = learning_rate(params)
     value = rate.value(params)
     if value is not None and not rate.low <= value <= rate.high:
         off = rate.raised(params) if value < rate.low else rate.lowered(params)
-        told.append(f"try {off}: {usual(params)}")
+        advice.append(f"try {off}: {usual(params)}")
     if params.get("prepare.scale") == "none":
-        told.append("try prepare.scale standard: at none, columns of large numbers drown the others")
+        advice.append("try prepare.scale standard: at none, columns of large numbers drown the others")
     if larger := raised(CAPACITY, params):
-        told.append(f"give the net more to learn with: {either(larger)}")
+        advice.append(f"give the net more to learn with: {either(larger)}")
     if not strong and (weaker := lowered(regularizers(params), params)):
-        told.append(f"regularize less: {either(weaker)}")
+        advice.append(f"regularize less: {either(weaker)}")
     if value is not None and rate.low <= value <= rate.high:
         others = [shown(other) for other in (value * 10, value / 10) if rate.low <= other <= rate.high]
         if others:
-            told.append(f"try {rate.key(params)} {' and '.join(others)} in place of {shown(value)}")
-    if not told:
+            advice.append(f"try {rate.key(params)} {' and '.join(others)} in place of {shown(value)}")
+    if not advice:
         missing = [lever.name for lever in (rate, CAPACITY[0]) if not has([lever], params)]
         add = f": add {either(missing)} to the space" if missing else ""
-        told = [f"none of this trial's hyperparameters is known to give a net more room{add}"]
-    return _sentences(happened, told)
+        advice = [f"none of this trial's hyperparameters is known to give a net more room{add}"]
+    return _sentences(happened, advice)
 
 
 def _against_divergence(diagnosis: Diagnosis, params: Params) -> list[str]:
     since = f"The trial diverged at epoch {diagnosis.onset}"
-    told: list[str] = []
+    advice: list[str] = []
     rate = learning_rate(params)
     value = rate.value(params)
     if value is not None and value > rate.low:
-        told.append(f"lower the step: {rate.key(params)} below {shown(value)} ({usual(params)})")
+        advice.append(f"lower the step: {rate.key(params)} below {shown(value)} ({usual(params)})")
     clip = params.get("clip_norm", ...)
     if clip is None or clip == 0:
-        told.append("clip the gradients: clip_norm is off, 1.0 is a usual start")
+        advice.append("clip the gradients: clip_norm is off, 1.0 is a usual start")
     elif lower := lowered([CLIP_NORM], params):
-        told.append(f"clip the gradients harder: {lower[0]}")
+        advice.append(f"clip the gradients harder: {lower[0]}")
     if params.get("prepare.scale") == "none":
-        told.append("scale the inputs: prepare.scale standard in place of none")
+        advice.append("scale the inputs: prepare.scale standard in place of none")
     if params.get("optimizer", "sgd") == "sgd" and (lower := lowered([MOMENTUM], params)):
-        told.append(f"if that is not enough: {lower[0]}" if told else f"lower the step: {lower[0]}")
+        advice.append(f"if that is not enough: {lower[0]}" if advice else f"lower the step: {lower[0]}")
     if value is not None and value <= rate.low:
-        told.append(
+        advice.append(
             f"{rate.key(params)} {shown(value)} is too small to do this alone: look for NaN and huge values in the data"
         )
-    if not told:
-        told = [
+    if not advice:
+        advice = [
             "none of this trial's hyperparameters is known to set the step: add learning_rate or clip_norm to the space"
         ]
-    return _sentences(since, told)
+    return _sentences(since, advice)
 
 
 def _to_finish(diagnosis: Diagnosis, params: Params, metric: str, *, loss: bool) -> list[str]:
@@ -157,14 +156,14 @@ def _to_finish(diagnosis: Diagnosis, params: Params, metric: str, *, loss: bool)
     if slope is None or slope >= 0:
         return [f"Train longer than {epochs} epochs (training: {{epochs: {2 * epochs}}})."]
     way = "falling" if loss else "rising"
-    told = f"{diagnosis.judged_by} was still {way} by {-slope:.2g} an epoch"
+    trend = f"{diagnosis.judged_by} was still {way} by {-slope:.2g} an epoch"
     best = diagnosis.best_epoch
     if diagnosis.judged_by != metric and best and best < LATE * epochs:
-        return [f"{told}, yet {metric} was best at epoch {best} of {epochs}: more epochs need not make it better."]
+        return [f"{trend}, yet {metric} was best at epoch {best} of {epochs}: more epochs may not improve it."]
     more = max(1, epochs // 5)
     if not _impossible(-slope * more, diagnosis.level, loss=loss):
-        told += f", so {more} more would win up to {-slope * more:.2g}"
-    advice = [f"{told}: train longer than {epochs} (training: {{epochs: {2 * epochs}}})."]
+        trend += f", so {more} more would win up to {-slope * more:.2g}"
+    advice = [f"{trend}: train longer than {epochs} (training: {{epochs: {2 * epochs}}})."]
     if faster := learning_rate(params).raised(params):
         advice.append(f"Or learn faster: {faster}.")
     return advice
@@ -199,7 +198,7 @@ def _train(judged_by: str) -> str:
     return f"train/{name}" if split == "val" and name else "training"
 
 
-def _sentences(happened: str, told: list[str]) -> list[str]:
+def _sentences(happened: str, advice: list[str]) -> list[str]:
     """The first with what happened, the others by themselves."""
-    first, *others = told
+    first, *others = advice
     return [f"{happened}: {first}.", *(f"{text[0].upper()}{text[1:]}." for text in others)]

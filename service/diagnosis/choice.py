@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from goodfit.service.errors import InputError
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Standing:
         mean: over the seeds that ended; NaN where none did.
         error: standard error of the mean; None where one seed each is all there is.
         failed: seeds that gave no number.
-        tied: whether it cannot be told from the best mean.
+        tied: whether it cannot be distinguished from the best mean.
     """
 
     trial: int
@@ -76,14 +76,14 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = asdict(self)
-        told["standings"] = [
+        fields = asdict(self)
+        fields["standings"] = [
             asdict(standing) | ({} if math.isfinite(standing.mean) else {"mean": None}) for standing in self.standings
         ]
-        return told
+        return fields
 
 
-def choose(candidates: Sequence[Candidate], direction: str, noise: float | None = None) -> Choice:
+def choose(candidates: Sequence[Candidate], objective: Objective, noise: float | None = None) -> Choice:
     """The winner of a confirmation.
 
     A configuration that failed on fewer of its seeds comes before any that failed on more, and one
@@ -93,13 +93,13 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
 
     Args:
         candidates: with at least one finite score among them.
-        direction: of the objective.
+        objective: that the scores are of.
         noise: standard deviation between seeds, where the candidates have one seed each.
 
     Raises:
         InputError: no candidate, one twice, or all seeds failed.
     """
-    sign = sign_of(direction)
+    sign = objective.sign
     if not candidates:
         raise InputError("there is no candidate to confirm")
     if len({candidate.trial for candidate in candidates}) < len(candidates):
@@ -119,7 +119,7 @@ def choose(candidates: Sequence[Candidate], direction: str, noise: float | None 
     best = standings[0]
     reach = best.error or 0.0
     ranked = tuple(
-        _told(standing, standing.failed == best.failed and sign * (standing.mean - best.mean) <= reach)
+        replace(standing, tied=standing.failed == best.failed and sign * (standing.mean - best.mean) <= reach)
         for standing in standings
     )
     tied, others = ([one for one in ranked if one.tied is wanted] for wanted in (True, False))
@@ -177,10 +177,6 @@ def _standing(candidate: Candidate, deviation: float | None) -> Standing:
     failed = len(candidate.judged) - len(scores) if candidate.judged else 1
     gap = candidate.gap if candidate.gap is None or math.isfinite(candidate.gap) else None
     return Standing(candidate.trial, mean, error, len(scores), failed, False, gap, candidate.size, candidate.seconds)
-
-
-def _told(standing: Standing, tied: bool) -> Standing:
-    return Standing(**(asdict(standing) | {"tied": tied}))
 
 
 def _pooled(groups: Sequence[Sequence[float]]) -> float | None:

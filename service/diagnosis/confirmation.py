@@ -82,7 +82,7 @@ def winner_of(trials: Sequence[Trial], objective: Objective) -> Choice | None:
     candidates = candidates_of(trials, objective.metric)
     if not any(math.isfinite(score) for candidate in candidates for score in candidate.judged):
         return None
-    return choose(candidates, objective.direction)
+    return choose(candidates, objective)
 
 
 def best_first(trials: Sequence[Trial], objective: Objective) -> list[Trial]:

@@ -19,7 +19,7 @@ from goodfit.service.diagnosis.health.surface import Surface
 from goodfit.service.diagnosis.health.table import FEWEST, Column, Table
 from goodfit.service.diagnosis.statistics import kruskal_p, ranks, student_sf
 
-CLEAR = 0.01  # p value from which a direction is told: there are two for each of some ten parameters
+CLEAR = 0.01  # p value from which a direction is reported: there are two for each of some ten parameters
 TOGETHER = 0.05  # chance of one false interaction or more among all pairs
 MATTERS = 0.05  # of what the parameters by themselves leave unexplained
 
@@ -72,13 +72,13 @@ def directions(table: Table) -> tuple[Direction, ...]:
     judged = table.judged
     score = np.where(np.isfinite(table.loss), table.loss, np.inf)
     gap = np.array([math.nan if trial.gap is None else trial.gap for trial in table.trials], dtype=float)
-    told: list[Direction] = []
+    found: list[Direction] = []
     for target, values, chosen in (("score", score, judged), ("gap", gap, np.isfinite(gap) & ~table.broken)):
         for column in table.columns:
             there = chosen & column.active
             if int(np.sum(there)) >= FEWEST:
-                told += _direction(table, column, column.unit[there], values[there], target)
-    return tuple(told)
+                found += _direction(table, column, column.unit[there], values[there], target)
+    return tuple(found)
 
 
 def strongest_interaction(table: Table) -> Interaction | None:
@@ -105,7 +105,7 @@ def strongest_interaction(table: Table) -> Interaction | None:
 def _direction(table: Table, column: Column, unit: Floats, loss: Floats, target: str) -> Iterator[Direction]:
     if float(np.ptp(ranks(loss))) <= 0 or float(np.ptp(unit)) <= 0:
         return
-    name, metric = column.name, table.facts.metric
+    name, metric = column.name, table.facts.objective.metric
     worse, better, good = {
         "score": (f"worse {metric}", f"better {metric}", f"best {metric}"),
         "gap": ("larger gap", "smaller gap", "smallest gap"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from goodfit.service.diagnosis.curve import Curve, Floats, late_noise
 from goodfit.service.diagnosis.evidence import Broken, Evidence
 from goodfit.service.errors import InputError
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective
 
 Flags = NDArray[np.bool_]
 Values = Sequence[float | None] | Floats
@@ -26,7 +26,7 @@ LARGEST = 1e30  # scaled values are clipped here, so that differences and square
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The evidence on a pair of curves, and the numbers that are told whatever the verdict is."""
+    """The evidence on a pair of curves, and the numbers that are given whatever the verdict is."""
 
     evidence: Evidence
     numbers: dict[str, Any]
@@ -35,13 +35,13 @@ class Measured:
 def measure(
     train: Values | None,
     validation: Values,
-    direction: str,
+    objective: Objective,
     reachable: float | None,
     baseline: float | None,
-    names: tuple[str, str],
+    train_name: str,
 ) -> Measured:
-    """Align, orient and scale a pair of curves; the arguments are those of `diagnose`."""
-    sign = sign_of(direction)
+    """Align, orient and scale a pair of curves; `train_name` is the metric's on the training split."""
+    sign, names = objective.sign, (train_name, objective.metric)
     scores, scored = _as_values(validation, names[1])
     trained, trained_on = _as_values([] if train is None else train, names[0])
     scale = _common_scale(scores, trained)
@@ -97,29 +97,29 @@ def _oriented(values: Floats, sign: float, scale: float) -> Floats:
 
 
 def _smoothed(evidence: Evidence) -> dict[str, Any]:
-    """What is told of the smoothed curve, in the metric's unit."""
+    """The numbers of the smoothed curve, in the metric's unit."""
     curve, scale = evidence.validation, evidence.scale
     if not len(curve):
         return {}
-    told: dict[str, Any] = {"level": _tidy(evidence.sign * curve.best * scale), "rise": _tidy(curve.rise * scale)}
+    numbers: dict[str, Any] = {"level": _tidy(evidence.sign * curve.best * scale), "rise": _tidy(curve.rise * scale)}
     if evidence.train is not None:
-        told["train_gain"] = _tidy((evidence.train.level_at(curve.best_epoch) - evidence.train.end) * scale)
+        numbers["train_gain"] = _tidy((evidence.train.level_at(curve.best_epoch) - evidence.train.end) * scale)
     if len(curve) > 1:
-        told["slope"] = _tidy(curve.slope * scale)
+        numbers["slope"] = _tidy(curve.slope * scale)
     if len(curve) > 4:
         around = NORMAL_95 * curve.slope_error
         interval = (_tidy((curve.slope - around) * scale), _tidy((curve.slope + around) * scale))
-        told |= {"noise": _tidy(curve.noise * scale), "slope_interval": interval}
-    return told
+        numbers |= {"noise": _tidy(curve.noise * scale), "slope_interval": interval}
+    return numbers
 
 
 def _numbers(scores: Floats, scored: Flags, trained: Floats, sign: float) -> dict[str, Any]:
-    """What is told of the raw values, in the metric's own unit."""
+    """The numbers of the raw values, in the metric's own unit."""
     epochs = np.flatnonzero(scored)
-    told: dict[str, Any] = {"epochs": len(epochs), "last": float(scores[epochs[-1]]) if len(epochs) else None}
+    numbers: dict[str, Any] = {"epochs": len(epochs), "last": float(scores[epochs[-1]]) if len(epochs) else None}
     finite = np.flatnonzero(np.isfinite(scores))
     if not len(finite):
-        return told
+        return numbers
     at = int(finite[np.argmin(sign * scores[finite])])  # the first of equals
     shared = min(len(scores), len(trained))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -130,7 +130,7 @@ def _numbers(scores: Floats, scored: Flags, trained: Floats, sign: float) -> dic
     gap = float(gaps[at]) if math.isfinite(gaps[at]) else None
     gap_end = float(gaps[both[-1]]) if len(both) else None
     noise = late_noise(gaps[both]) if len(both) > 4 else None
-    return told | {
+    return numbers | {
         "best_epoch": at + 1,
         "best": float(scores[at]),
         "regret": _tidy(regret),

@@ -28,7 +28,7 @@ from goodfit.service.diagnosis.health.finding import Finding, Severity, number
 from goodfit.service.diagnosis.health.noise import Noise
 from goodfit.service.diagnosis.health.selection_bias import best_of
 from goodfit.service.diagnosis.health.table import FEWEST, FEWEST_COMPLETE, Facts
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective
 
 CLEAR = 2.0  # standard errors, beyond which a difference is one
 LARGE = 0.5  # of the lead over the middle trial: then most of what ranked it was luck
@@ -100,15 +100,17 @@ def winners_curse(count: int, noise: float, spread: float) -> float:
     return noise**2 / max(noise, spread) * best_of(count) if noise > 0 else 0.0
 
 
-def overtuning(scores: Sequence[tuple[int, float]], tests: Mapping[int, float], direction: str) -> Overtuning | None:
+def overtuning(
+    scores: Sequence[tuple[int, float]], tests: Mapping[int, float], objective: Objective
+) -> Overtuning | None:
     """Overtuning of a search.
 
     Args:
         scores: trial number and validation score, in the order in which the trials were made.
         tests: the test score of each trial that has one; the incumbents' are read.
-        direction: of the objective.
+        objective: that the scores are of.
     """
-    sign = sign_of(direction)
+    sign = objective.sign
     incumbents: list[int] = []
     best = math.inf
     for trial, score in scores:
@@ -130,7 +132,7 @@ def overtuning(scores: Sequence[tuple[int, float]], tests: Mapping[int, float], 
 
 def measure_optimism(
     scores: Sequence[tuple[int, float]],
-    direction: str,
+    objective: Objective,
     noise: Noise | None,
     candidates: Sequence[Candidate] = (),
     tests: Mapping[int, float] | None = None,
@@ -139,12 +141,12 @@ def measure_optimism(
 
     Args:
         scores: trial number and validation score of the complete trials, in their order.
-        direction: of the objective.
+        objective: that the scores are of.
         noise: of the scores.
         candidates: what was confirmed.
         tests: test scores of further trials.
     """
-    sign = sign_of(direction)
+    sign = objective.sign
     finite = [(trial, score) for trial, score in scores if math.isfinite(score)]
     if not finite:
         return None
@@ -168,7 +170,7 @@ def measure_optimism(
         test=tested,
         test_error=test_error,
         found_on_test=None if tested is None else sign * (tested - validation),
-        overtuning=overtuning(finite, {key: value for key, value in known.items() if value is not None}, direction),
+        overtuning=overtuning(finite, {key: value for key, value in known.items() if value is not None}, objective),
     )
 
 
@@ -178,7 +180,7 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
         return
     found, error = optimism.found, optimism.confirmed_error
     if found is not None and optimism.confirmed is not None and error is not None and found > max(CLEAR * error, 0.0):
-        sign = sign_of(facts.direction)
+        sign = facts.objective.sign
         lead = float(np.median([sign * score for score in scores])) - sign * optimism.validation
         large = found > LARGE * lead
         text = (
@@ -201,13 +203,13 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
 
 
 def confirmed_against_defaults(
-    choice: Choice | None, direction: str, defaults: int = 0, complete: int = FEWEST_COMPLETE
+    choice: Choice | None, objective: Objective, defaults: int = 0, complete: int = FEWEST_COMPLETE
 ) -> Iterator[Finding]:
     """A finding if the confirmed winner is not better than the confirmed defaults.
 
     Args:
         choice: among the confirmed; of fewer than two nothing is concluded.
-        direction: of the objective.
+        objective: that the scores are of.
         defaults: the number of the trial that has them.
         complete: how many trials were trained to their end; of fewer than 5 nothing is concluded.
     """
@@ -215,19 +217,20 @@ def confirmed_against_defaults(
     if choice is None or defaults not in standings or len(standings) < 2 or complete < FEWEST_COMPLETE:
         return
     default, winner = standings[defaults], standings[choice.trial]
-    sign = sign_of(direction)
+    sign = objective.sign
     if winner.trial == defaults:
         best = choice.standings[0].trial == defaults  # else another has a better mean, within its error
         text = (
-            f"Tuning won nothing{'' if best else ' that can be told from luck'}: the defaults "
+            f"Tuning gained nothing{'' if best else ' that can be distinguished from luck'}: the defaults "
             f"(trial {defaults}) are the confirmed winner, {winner.mean:.4g}, "
             f"of {len(standings)} configurations that were trained again."
         )
     elif math.isfinite(default.mean) and sign * (default.mean - winner.mean) <= CLEAR * _error(default, winner):
+        error = "is not known" if None in (default.error, winner.error) else number(_error(default, winner))
         text = (
-            f"Tuning won nothing that can be told from luck: the winner's confirmed mean is {winner.mean:.4g}, "
-            f"that of the defaults (trial {defaults}) {default.mean:.4g}, and the standard error of the difference "
-            f"{'is not known' if None in (default.error, winner.error) else number(_error(default, winner))}."
+            "Tuning gained nothing that can be distinguished from luck: the winner's confirmed mean is "
+            f"{winner.mean:.4g}, that of the defaults (trial {defaults}) {default.mean:.4g}, and the standard error of "
+            f"the difference {error}."
         )
     else:
         return

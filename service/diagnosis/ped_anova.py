@@ -19,7 +19,7 @@ from scipy import special
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, same
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 
 Target = Literal["value", "gap"]
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FEWEST = 10  # complete trials: the best tenth of fewer is no trial
-BEST_TRIALS = 5  # at least, that the best are told from: Optuna's own advice
+BEST_TRIALS = 5  # at least, that count as the best: Optuna's own advice
 TENTH = 0.1
 FEWEST_ACTIVE = 2  # trials with a conditional parameter
 STEPS = 50  # of the grid on which densities of a number are compared
@@ -35,13 +35,15 @@ PRIOR = 1.0  # weight of the prior beside that of one trial
 NARROWEST = 0.5 / 1.64  # a kernel's width in steps: nine tenths of it fit into its step
 
 
-def importances(trials: Sequence[Trial], space: Space, direction: str, target: Target = "value") -> dict[str, float]:
+def importances(
+    trials: Sequence[Trial], space: Space, objective: Objective, target: Target = "value"
+) -> dict[str, float]:
     """The share of each parameter, the largest first; they add up to 1.
 
     Args:
         trials: of the search.
         space: that was searched.
-        direction: of the objective.
+        objective: that the trials' values are of.
         target: "value", what the best scores owe to a parameter; "gap", what the smallest gaps do.
 
     Returns:
@@ -57,8 +59,8 @@ def importances(trials: Sequence[Trial], space: Space, direction: str, target: T
         for trial in trials
         if trial.state is TrialState.COMPLETE and trial.value is not None and not math.isnan(trial.value)
     ]
-    chosen = [trial for trial in complete if math.isfinite(_loss(trial, direction, target))]
-    losses = np.array([_loss(trial, direction, target) for trial in chosen])
+    chosen = [trial for trial in complete if math.isfinite(_loss(trial, objective, target))]
+    losses = np.array([_loss(trial, objective, target) for trial in chosen])
     if len(chosen) < FEWEST or losses.min() == losses.max():
         return {}
     cutoff = math.ceil(max(TENTH, BEST_TRIALS / len(chosen)) * len(chosen)) - 1
@@ -71,11 +73,11 @@ def importances(trials: Sequence[Trial], space: Space, direction: str, target: T
     return dict(sorted(shares.items(), key=lambda share: share[1], reverse=True))
 
 
-def _loss(trial: Trial, direction: str, target: Target) -> float:
+def _loss(trial: Trial, objective: Objective, target: Target) -> float:
     value = trial.gap if target == "gap" else trial.value
     if value is None:
         return math.nan
-    return sign_of(direction) * value if target == "value" else value
+    return objective.sign * value if target == "value" else value
 
 
 def _divergence(item: Float | Int | Choice, trials: Sequence[Trial], best: NDArray[np.bool_]) -> float:

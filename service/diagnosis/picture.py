@@ -75,11 +75,11 @@ def learning_curve_svg(
         diagnosis: gives best epoch, onset, verdict and reason; None draws the curves alone.
         title: the heading.
     """
-    told: Mapping[str, Any] = diagnosis.to_dict() if isinstance(diagnosis, Diagnosis) else diagnosis or {}
+    facts: Mapping[str, Any] = diagnosis.to_dict() if isinstance(diagnosis, Diagnosis) else diagnosis or {}
     metric = objective.metric
-    panels = _panels(reports, metric, told)
+    panels = _panels(reports, metric, facts)
     width = LEFT + len(panels) * PANEL_WIDTH + (len(panels) - 1) * BETWEEN + RIGHT
-    head, top = _head(title, told, width)
+    head, top = _head(title, facts, width)
     epochs = [report.epoch for report in reports] or [1]
     parts = [*head]
     for number, panel in enumerate(panels):
@@ -125,7 +125,7 @@ def _block(level: float | None, low: float, high: float) -> str:
     return BLOCKS[min(len(BLOCKS) - 1, int(share * len(BLOCKS)))]
 
 
-def _panels(reports: Sequence[Report], metric: str, told: Mapping[str, Any]) -> list[_Panel]:
+def _panels(reports: Sequence[Report], metric: str, facts: Mapping[str, Any]) -> list[_Panel]:
     """The loss, and the objective where it is another metric; the objective alone where there is no loss."""
     reported = {name for report in reports for name in report.metrics}
     objective = _short(metric)
@@ -133,10 +133,10 @@ def _panels(reports: Sequence[Report], metric: str, told: Mapping[str, Any]) -> 
     panels = []
     for name in dict.fromkeys(names):
         validation = metric if name == metric else f"val/{name}"  # a metric without a split stands for validation
-        judged = told.get("judged_by") in {validation, f"train/{name}", "validation"}
-        onset = told.get("onset") if judged else None
+        judged = facts.get("judged_by") in {validation, f"train/{name}", "validation"}
+        onset = facts.get("onset") if judged else None
         train = _points(reports, f"train/{name}")
-        panels.append(_Panel(name, train, _points(reports, validation), told.get("best_epoch"), onset))
+        panels.append(_Panel(name, train, _points(reports, validation), facts.get("best_epoch"), onset))
     return panels
 
 
@@ -150,11 +150,11 @@ def _points(reports: Sequence[Report], name: str) -> list[Point]:
     return [(float(report.epoch), report.metrics[name]) for report in reports if name in report.metrics]
 
 
-def _head(title: str, told: Mapping[str, Any], width: float) -> tuple[list[str], float]:
+def _head(title: str, facts: Mapping[str, Any], width: float) -> tuple[list[str], float]:
     """Title, verdict and reason, and the y at which the panels begin."""
     y = 28.0
     parts = [f'<text x="20" y="{y:.0f}" fill="{INK}" style="font-size:15px;font-weight:600">{_text(title)}</text>']
-    verdict = str(told.get("verdict") or "")
+    verdict = str(facts.get("verdict") or "")
     if verdict:
         y += 27
         badge = 14 + 7.4 * len(verdict)
@@ -164,16 +164,18 @@ def _head(title: str, told: Mapping[str, Any], width: float) -> tuple[list[str],
             f'<text class="verdict" x="{20 + badge / 2:.0f}" y="{y:.0f}" fill="{PAPER}" text-anchor="middle" '
             f'style="font-weight:600">{_text(verdict.replace("_", " "))}</text>'
         )
-        numbers = [f"{name} {_share(told[name])}" for name in ("severity", "confidence") if told.get(name) is not None]
+        numbers = [
+            f"{name} {_percent(facts[name])}" for name in ("severity", "confidence") if facts.get(name) is not None
+        ]
         parts.append(f'<text x="{30 + badge:.0f}" y="{y:.0f}" fill="{MUTED}">{", ".join(numbers)}</text>')
         y += 5
-    for line in textwrap.wrap(str(told.get("reason") or ""), max(20, int((width - 40) / 6.4))):
+    for line in textwrap.wrap(str(facts.get("reason") or ""), max(20, int((width - 40) / 6.4))):
         y += LINE
         parts.append(f'<text class="reason" x="20" y="{y:.0f}" fill="{INK}">{_text(line)}</text>')
     return parts, y + 42
 
 
-def _share(number: float) -> str:
+def _percent(number: float) -> str:
     """A share in whole percent, and never certainty where there is none."""
     return "over 99%" if 0.995 <= number < 1 else f"{number:.0%}"
 

@@ -1,4 +1,4 @@
-"""The diagnosis of a whole study: the winner and how sure it is, what drives score and gap, and what is amiss.
+"""The diagnosis of a whole study: the winner and how sure it is, what drives score and gap, and its problems.
 
 Pure: records in, one frozen record out. The checks are in health/, the winner's choice in choice.py.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from goodfit.service.diagnosis.optimism import (
     measure_optimism,
     too_good,
 )
+from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial, TrialState
 
 _ORDER = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
@@ -53,15 +54,14 @@ class StudyDiagnosis:
         winner: the choice among the confirmed; None where nothing was confirmed.
         optimism: how much too good the best score is.
         noise: how far scores can be trusted.
-        early: how early a trial's final rank can be told.
+        early: how early a trial's final rank is known.
         importances: by target ("value", "gap"), then by parameter.
         directions: which way each parameter drives score and gap.
         interaction: the two parameters that act together most; None where none do beyond chance.
-        findings: what is amiss, the most severe first.
+        findings: which problems there are, the most severe first.
     """
 
-    metric: str
-    direction: str
+    objective: Objective
     trials: int
     complete: int
     verdicts: Mapping[str, int]
@@ -82,10 +82,11 @@ class StudyDiagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = {name: getattr(self, name) for name in ("metric", "direction", "trials", "complete", "best", "equal")}
+        numbers = {name: getattr(self, name) for name in ("trials", "complete", "best", "equal")}
         parts = {name: getattr(self, name) for name in ("winner", "optimism", "noise", "early", "interaction")}
         return {
-            **told,
+            **asdict(self.objective),
+            **numbers,
             "verdicts": dict(self.verdicts),
             **{name: part.to_dict() if part is not None else None for name, part in parts.items()},
             "importances": {target: dict(values) for target, values in self.importances.items()},
@@ -117,10 +118,10 @@ def diagnose_study(
     """
     table = Table.of(trials, reports, space, facts)
     noise, early = measure_noise(table), compare_early_scores(table)
-    winner = choose(confirmed, facts.direction, facts.noise) if confirmed else None
+    winner = choose(confirmed, facts.objective, facts.noise) if confirmed else None
     complete = np.flatnonzero(table.complete)
     scores = [(table.trials[index].number, table.sign * float(table.loss[index])) for index in complete]
-    optimism = measure_optimism(scores, facts.direction, noise, confirmed, tests)
+    optimism = measure_optimism(scores, facts.objective, noise, confirmed, tests)
     values = [score for _, score in scores]
     findings = [
         *_health(table, noise, early, importances or {}),
@@ -129,8 +130,7 @@ def diagnose_study(
         *few_complete(winner, len(table.trials), len(complete), _pruned(table), facts),
     ]
     return StudyDiagnosis(
-        metric=facts.metric,
-        direction=facts.direction,
+        objective=facts.objective,
         trials=len(table.trials),
         complete=len(complete),
         verdicts=Counter(str(trial.verdict) for trial in table.trials if trial.verdict is not None),
@@ -175,6 +175,6 @@ def _defaults(table: Table, noise: Noise | None, winner: Choice | None) -> Itera
     confirmed = {standing.trial for standing in winner.standings} if winner else set()
     facts = table.facts
     if facts.tried_defaults and facts.default_trial in confirmed:
-        yield from confirmed_against_defaults(winner, facts.direction, facts.default_trial, int(np.sum(table.complete)))
+        yield from confirmed_against_defaults(winner, facts.objective, facts.default_trial, int(np.sum(table.complete)))
     else:
         yield from no_better_than_defaults(table, noise)

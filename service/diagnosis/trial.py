@@ -15,7 +15,7 @@ from goodfit.service.diagnosis.evidence import Ruling
 from goodfit.service.diagnosis.finding import Diagnosis
 from goodfit.service.diagnosis.measure import Measured, Values, measure
 from goodfit.service.diagnosis.verdict import poor, rule
-from goodfit.service.objective import Objective, sign_of
+from goodfit.service.objective import MINIMIZE, Objective
 from goodfit.service.records import Report, Verdict
 
 FLAT = {Verdict.GOOD_FIT, Verdict.UNDERFIT}  # losses that have settled, whatever the noise of an accuracy says
@@ -24,6 +24,7 @@ JUDGED = (
     *("level", "rise", "train_gain", "slope", "slope_interval", "noise"),
 )
 LOSSES = ("train/loss", "val/loss")
+VAL_LOSS = Objective(LOSSES[1], MINIMIZE)
 
 
 def diagnose(
@@ -56,9 +57,10 @@ def diagnose(
         >>> diagnose(train=[0.9**i for i in range(10)], validation=curve).verdict
         <Verdict.OVERFIT: 'overfit'>
     """
-    measured = measure(train, validation, direction, reachable, baseline, names)
-    found = _told(measured, rule(measured.evidence))
-    return replace(found, advice=advise(found, params or {}, names[1], direction))
+    objective = Objective(names[1], direction)
+    measured = measure(train, validation, objective, reachable, baseline, names[0])
+    found = _diagnosis(measured, rule(measured.evidence))
+    return replace(found, advice=advise(found, params or {}, objective))
 
 
 def diagnose_trial(
@@ -84,36 +86,33 @@ def diagnose_trial(
         params: the trial's hyperparameters, for the advice.
         pruned: whether it was pruned, for the advice.
     """
-    metric, direction = objective.metric, objective.direction
-    sign_of(direction)
+    metric = objective.metric
     series = _series(reports)
     last = max((report.epoch for report in reports), default=0)
     train_metric = _counterpart(metric)
     values = _column(series, metric, last)
     train = _column(series, train_metric, last) if train_metric in series else None
     if any(name.startswith("fold/") for name in series):
-        return _by_folds(metric, values, train, direction)
+        return _by_folds(objective, values, train)
     trivial = baselines or {}
     # With nothing but training metrics the curve is held against itself, and can never be called overfit.
     own_train = values if metric.startswith("train/") else train
-    measured = measure(own_train, values, direction, reachable, trivial.get(metric), (train_metric or metric, metric))
-    found = _told(measured, rule(measured.evidence))
+    measured = measure(own_train, values, objective, reachable, trivial.get(metric), train_metric or metric)
+    found = _diagnosis(measured, rule(measured.evidence))
     if own_train is values:
         found = replace(found, gap=None, gap_end=None, gap_noise=None, gap_sigmas=None, gap_end_sigmas=None)
-    judged_direction = direction
     if metric != LOSSES[1] and all(name in series for name in LOSSES):
         train_loss, loss = (_column(series, name, last) for name in LOSSES)
-        held = measure(train_loss, loss, "minimize", None, trivial.get(LOSSES[1]), LOSSES)
-        losses = _told(held, rule(held.evidence))
+        held = measure(train_loss, loss, VAL_LOSS, None, trivial.get(LOSSES[1]), LOSSES[0])
+        losses = _diagnosis(held, rule(held.evidence))
         broken = not all(value is None or math.isfinite(value) for value in values)
         if losses.verdict in FLAT and not broken and (ruling := poor(measured.evidence)):
             found = _ruled(found, ruling)
         found = _joined(found, losses, broken=broken, baseline_known=metric in trivial)
-        judged_direction = "minimize" if found.judged_by == LOSSES[1] else direction
-    return replace(found, advice=advise(found, params or {}, metric, judged_direction, pruned=pruned))
+    return replace(found, advice=advise(found, params or {}, objective, pruned=pruned))
 
 
-def _told(measured: Measured, ruling: Ruling) -> Diagnosis:
+def _diagnosis(measured: Measured, ruling: Ruling) -> Diagnosis:
     found = Diagnosis(ruling.verdict, 0.0, 0.0, "", judged_by=measured.evidence.names[1], **measured.numbers)
     return _ruled(found, ruling)
 
@@ -130,12 +129,14 @@ def _ruled(found: Diagnosis, ruling: Ruling) -> Diagnosis:
     )
 
 
-def _by_folds(metric: str, values: Values, train: Values | None, direction: str) -> Diagnosis:
+def _by_folds(objective: Objective, values: Values, train: Values | None) -> Diagnosis:
     """What can be said while the reports are folds, each at its own best epoch, and not epochs."""
-    found = diagnose(train, values, direction)
-    told = f"{found.epochs} fold{'' if found.epochs == 1 else 's'} so far: the curve by epoch is known after the last"
+    found = diagnose(train, values, objective.direction)
+    reason = f"{found.epochs} fold{'' if found.epochs == 1 else 's'} so far: the curve by epoch is known after the last"
     gap = found.gap_end
-    return Diagnosis(Verdict.UNFINISHED, 0.0, 0.5, told, judged_by=metric, best=found.best, last=found.last, gap=gap)
+    return Diagnosis(
+        Verdict.UNFINISHED, 0.0, 0.5, reason, judged_by=objective.metric, best=found.best, last=found.last, gap=gap
+    )
 
 
 def _series(reports: Sequence[Report]) -> dict[str, dict[int, float]]:

@@ -4,7 +4,7 @@ The curves are oriented (less is better) and scaled (curve.py). The first of the
 the verdict:
 
 1. **diverged**: a NaN or an infinity was reported, at any epoch; or training lost a quarter of
-   its progress (of its level, of what is reachable) and validation went with it; or validation alone is ten times
+   its progress (of its level, of what is reachable) and validation with it; or validation alone is ten times
    further off than it ever came; or both were ten times further off than the baseline and never
    got back to it. Training that came apart is never called overfitting. Without training metrics,
    a loss of the whole yardstick (see 3), most of it in a single step, counts too.
@@ -83,10 +83,10 @@ def _not_finite(evidence: Evidence) -> Ruling | None:
     if broken is None:
         return None
     if broken.healed:
-        told = f"{broken.name} was NaN or infinite at epoch {broken.epoch}, and finite again later"
-        return Ruling(Verdict.DIVERGED, 0.5, 0.7, told, broken.epoch)
-    told = f"{broken.name} was NaN or infinite at epoch {broken.epoch}, and no recovery followed"
-    return Ruling(Verdict.DIVERGED, 1.0, MOST, told, broken.epoch)
+        reason = f"{broken.name} was NaN or infinite at epoch {broken.epoch}, and finite again later"
+        return Ruling(Verdict.DIVERGED, 0.5, 0.7, reason, broken.epoch)
+    reason = f"{broken.name} was NaN or infinite at epoch {broken.epoch}, and no recovery followed"
+    return Ruling(Verdict.DIVERGED, 1.0, MOST, reason, broken.epoch)
 
 
 def _too_short_to_fall_apart(evidence: Evidence) -> Ruling | None:
@@ -97,8 +97,10 @@ def _too_few(evidence: Evidence) -> Ruling | None:
     count = len(evidence.validation)
     if count >= FEWEST:
         return None
-    told = f"{count or 'no'} epoch{'' if count == 1 else 's'} with {evidence.names[1]}: too few to say, {FEWEST} needed"
-    return Ruling(Verdict.UNFINISHED, 0.0, 0.5, told)
+    reason = (
+        f"{count or 'no'} epoch{'' if count == 1 else 's'} with {evidence.names[1]}: too few to say, {FEWEST} needed"
+    )
+    return Ruling(Verdict.UNFINISHED, 0.0, 0.5, reason)
 
 
 def _training_came_apart(evidence: Evidence) -> Ruling | None:
@@ -110,11 +112,11 @@ def _training_came_apart(evidence: Evidence) -> Ruling | None:
     strength = min(ratio(train.rise, allowed), ratio(train.rise, train.chance_rise))
     if strength <= 1 or validation.rise < MATERIAL * validation.yardstick:
         return None
-    told = (
-        f"{evidence.names[0]} came apart: {_at_best(evidence, train)}, {evidence.value(train.end)} at the end, "
-        f"and {evidence.names[1]} went with it"
+    reason = (
+        f"{evidence.names[0]} diverged: {_at_best(evidence, train)}, {evidence.value(train.end)} at the end, "
+        f"and {evidence.names[1]} with it"
     )
-    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, train), told, train.onset)
+    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, train), reason, train.onset)
 
 
 def _validation_blew_up(evidence: Evidence) -> Ruling | None:
@@ -125,9 +127,9 @@ def _validation_blew_up(evidence: Evidence) -> Ruling | None:
     if strength <= 1 and not (evidence.train is None and _fell_at_once(validation)):
         return None
     end = evidence.value(validation.end)
-    told = f"{evidence.names[1]} came apart: {_at_best(evidence, validation)}, {end} at the end"
+    reason = f"{evidence.names[1]} diverged: {_at_best(evidence, validation)}, {end} at the end"
     long = 10_000  # however short: no trend is read here
-    return Ruling(Verdict.DIVERGED, 1.0, confidence(margin(strength, long)), told, validation.onset)
+    return Ruling(Verdict.DIVERGED, 1.0, confidence(margin(strength, long)), reason, validation.onset)
 
 
 def _fell_at_once(curve: Curve) -> bool:
@@ -144,20 +146,20 @@ def _overfit(evidence: Evidence) -> Ruling | None:
     if strength <= 1 or not curve.rise_lasts or (curve.past_its_peak and _improving(curve) > 1) or curve.wanders:
         return None
     onset, explained = curve.onset, min(curve.chance_rise, curve.rise / curve.surely_worse)
-    told = (
+    reason = (
         f"{evidence.names[1]} got worse from epoch {onset} on: {_at_best(evidence, curve)}, "
         f"{evidence.value(curve.end)} at the end (noise would explain {evidence.size(explained)})"
     )
     severity = min(1.0, ratio(curve.rise, curve.span))
     if evidence.train is None:
-        told += "; there is no training metric to show that training went on improving"
-        return Ruling(Verdict.OVERFIT, severity, _sure(strength, curve, UNSEEN), told, onset)
+        reason += "; there is no training metric to show that training went on improving"
+        return Ruling(Verdict.OVERFIT, severity, _sure(strength, curve, UNSEEN), reason, onset)
     then, now = evidence.train.level_at(curve.best_epoch), evidence.train.end
     if now - then > _tolerated(evidence.train, curve) or (now >= then and now >= curve.end):
         return None
-    told += f", while {evidence.names[0]} went from {evidence.value(then)} to {evidence.value(now)}"
+    reason += f", while {evidence.names[0]} went from {evidence.value(then)} to {evidence.value(now)}"
     improving = then - now > evidence.train.rise_error
-    return Ruling(Verdict.OVERFIT, severity, _sure(strength, curve, 1.0 if improving else UNSEEN), told, onset)
+    return Ruling(Verdict.OVERFIT, severity, _sure(strength, curve, 1.0 if improving else UNSEEN), reason, onset)
 
 
 def _tolerated(train: Curve, validation: Curve) -> float:
@@ -170,12 +172,12 @@ def _still_improving(evidence: Evidence) -> Ruling | None:
     strength = max(_improving(curve), _nearly_straight(curve))
     if strength <= 1:
         return None
-    told = (
+    reason = (
         f"{evidence.names[1]} was still improving by {evidence.size(curve.slope)} an epoch when it ended "
         f"at {evidence.value(curve.end)}"
     )
     severity = min(1.0, ratio(curve.gain, curve.span))
-    return Ruling(Verdict.UNFINISHED, severity, _sure(strength, curve), told)
+    return Ruling(Verdict.UNFINISHED, severity, _sure(strength, curve), reason)
 
 
 def _blew_up_before(evidence: Evidence) -> Ruling | None:
@@ -192,8 +194,8 @@ def _blew_up_before(evidence: Evidence) -> Ruling | None:
         return None
     name, trivial, curve = evidence.names[1], evidence.value(baseline), evidence.validation
     worst = evidence.value(float(np.max(curve.values)))
-    told = f"{name} came apart in the first epochs: {worst} at worst, and never better than the baseline {trivial}"
-    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, curve), told, int(curve.epochs[0]))
+    reason = f"{name} diverged in the first epochs: {worst} at worst, and never better than the baseline {trivial}"
+    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, curve), reason, int(curve.epochs[0]))
 
 
 def poor(evidence: Evidence) -> Ruling | None:
@@ -207,8 +209,8 @@ def poor(evidence: Evidence) -> Ruling | None:
         if lead <= needed:
             trivial = evidence.value(evidence.baseline)
             how = "hardly" if lead > 0 else "no"
-            told = f"{names[1]} ({evidence.value(best)}) is {how} better than the baseline {trivial}"
-            return Ruling(Verdict.UNDERFIT, 1.0, _sure(ratio(needed, max(0.0, lead)), curve), told)
+            reason = f"{names[1]} ({evidence.value(best)}) is {how} better than the baseline {trivial}"
+            return Ruling(Verdict.UNDERFIT, 1.0, _sure(ratio(needed, max(0.0, lead)), curve), reason)
     if evidence.reachable is not None:
         ruling = _short_of_reachable(evidence, best)
         if ruling:
@@ -223,15 +225,15 @@ def _short_of_reachable(evidence: Evidence, best: float) -> Ruling | None:
     missing = ratio(best - evidence.reachable, way) if way > 0 else 0.0
     if missing < MISSING:
         return None
-    told = (
+    reason = (
         f"{evidence.names[1]} is flat at {evidence.value(best)}, where {evidence.value(evidence.reachable)} "
         "has been reached by others"
     )
     if evidence.train is not None:
         if evidence.train.best - evidence.reachable < way * MISSING / 2:
             return None
-        told += f", and {evidence.names[0]} came only to {evidence.value(evidence.train.best)}"
-    return Ruling(Verdict.UNDERFIT, min(1.0, missing), _sure(missing / MISSING, evidence.validation), told)
+        reason += f", and {evidence.names[0]} came only to {evidence.value(evidence.train.best)}"
+    return Ruling(Verdict.UNDERFIT, min(1.0, missing), _sure(missing / MISSING, evidence.validation), reason)
 
 
 def _never_moved(evidence: Evidence) -> Ruling | None:
@@ -246,12 +248,12 @@ def _never_moved(evidence: Evidence) -> Ruling | None:
     away = curve.start - curve.end > SURE * curve.noise * math.sqrt(1 + MEDIAN_ERROR**2 / curve.tail)
     if perfect or curve.span > learned or (away and curve.span > NEVER_MOVED * max(abs(curve.start), abs(curve.best))):
         return None
-    told = (
+    reason = (
         f"{name} never moved off its first epoch: {evidence.value(curve.start)}, at best {evidence.value(curve.best)}"
     )
     if evidence.reachable is None:
-        told += "; no baseline is known that would tell whether that is good"
-    return Ruling(Verdict.UNDERFIT, 1.0, 0.5, told)
+        reason += "; no baseline is known to judge it by"
+    return Ruling(Verdict.UNDERFIT, 1.0, 0.5, reason)
 
 
 def _good_fit(evidence: Evidence) -> Ruling:
@@ -261,17 +263,17 @@ def _good_fit(evidence: Evidence) -> Ruling:
     rising = min(1.0, worse)
     hidden = min(1.0, ratio(curve.chance_rise, 2 * material))  # a rise that the noise would hide
     doubt = max(rising, hidden, min(1.0, max(0.0, _improving(curve))))
-    told = f"{evidence.names[1]}: {_at_best(evidence, curve)}, {evidence.value(curve.end)} at the end"
+    reason = f"{evidence.names[1]}: {_at_best(evidence, curve)}, {evidence.value(curve.end)} at the end"
     if worse > 1 and curve.wanders:
-        told += "; worse, but it has risen and come back as far before"
+        reason += "; worse, but it has risen and come back as far before"
     elif worse > 1:
         briefly = evidence.train is None or not curve.rise_lasts
-        told += "; worse, but not for long" if briefly else "; worse, but not while training got better"
+        reason += "; worse, but not for long" if briefly else "; worse, but not while training got better"
     else:
-        told += "; level, as far as noise lets one see" if curve.rise <= curve.chance_rise else "; nearly level"
+        reason += "; level, within the noise" if curve.rise <= curve.chance_rise else "; nearly level"
     known = evidence.baseline is not None or evidence.reachable is not None
     found = (1.0 - doubt / 2) * trust(len(curve)) * (1.0 if known else 0.9)
-    return Ruling(Verdict.GOOD_FIT, 0.0, confidence(found), told)
+    return Ruling(Verdict.GOOD_FIT, 0.0, confidence(found), reason)
 
 
 def _sure(strength: float, curve: Curve, discount: float = 1.0) -> float:

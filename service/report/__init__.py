@@ -6,7 +6,7 @@ page/      its HTML, CSS and JavaScript
 """
 
 from goodfit.service.report.curves import drawn_of
-from goodfit.service.report.facts import TOLD, ReportFacts, facts_of
+from goodfit.service.report.facts import DIAGNOSIS_KEYS, ReportFacts, facts_of
 from goodfit.service.report.rendering import report_html
 
-__all__ = ["TOLD", "ReportFacts", "drawn_of", "facts_of", "report_html"]
+__all__ = ["DIAGNOSIS_KEYS", "ReportFacts", "drawn_of", "facts_of", "report_html"]

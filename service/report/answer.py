@@ -109,7 +109,7 @@ def _sure(found: Mapping[str, Any], split: str) -> Iterator[str]:
         others = noise["trials"] - 1
         which = f"{noise['tied']} of the {others} other complete trials" if others > 1 else "the other complete trial"
         yield (
-            f"By validation alone {which} cannot be told "
+            f"By validation alone {which} cannot be distinguished "
             f"from the best: the noise of a score is {_number(noise['sigma'])} (from {noise['source']})."
         )
 
@@ -145,7 +145,7 @@ def _going_on(study: Study, trials: Sequence[Trial]) -> Iterator[dict[str, Any]]
     text = f"The study {_ENDED_EARLY[study.state]}{why}. "
     command = f"goodfit resume {shlex.quote(study.name)}"
     if study.state is StudyState.FAILED and any(trial.state is TrialState.FAILED for trial in trials):
-        text += "Once the cause is mended, train again what failed:"
+        text += "Once the cause is fixed, train again what failed:"
         command += " --retry-failed"
     else:
         text += "Everything is saved; go on with:"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from goodfit.service.report.curves import curves_of
 from goodfit.service.spec import StudySpec
 
 LONGEST_TEXT = 300  # characters of a message or of a value; more would only make the page large
-TOLD = ("severity", "confidence", "onset", "reason", "advice")  # of a trial's diagnosis
+DIAGNOSIS_KEYS = ("severity", "confidence", "onset", "reason", "advice")  # of a trial's diagnosis
 
 Json = Mapping[str, Any]
 
@@ -94,8 +94,7 @@ def _study(study: Study, spec: StudySpec) -> Json:
         "message": study.message,
         "trainer": spec.trainer,
         "source": spec.data.source if spec.data else None,
-        "metric": spec.objective.metric,
-        "direction": spec.objective.direction,
+        **asdict(Objective.of(spec.objective)),
         "method": spec.search.method,
         "pruning": spec.pruning.method,
         "unit": "fold" if spec.folds else "epoch",
@@ -142,7 +141,7 @@ def _parameter(item: Parameter) -> Json:
 def _columns(trials: Sequence[Trial]) -> Json:
     """One list a column: keys are written once, not once a trial."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    told = [trial.diagnosis or {} for trial in trials]
+    diagnoses = [trial.diagnosis or {} for trial in trials]
     return {
         "number": [trial.number for trial in trials],
         "state": [str(trial.state) for trial in trials],
@@ -155,7 +154,7 @@ def _columns(trials: Sequence[Trial]) -> Json:
         "best_epoch": [trial.best_epoch for trial in trials],
         "seconds": [_seconds(trial) for trial in trials],
         "message": [_short(trial.message) for trial in trials],
-        **{key: [_short(one.get(key)) for one in told] for key in TOLD},
+        **{key: [_short(one.get(key)) for one in diagnoses] for key in DIAGNOSIS_KEYS},
         "params": {name: [_param(trial.params, name) for trial in trials] for name in names},
     }
 
@@ -167,7 +166,7 @@ def _seconds(trial: Trial) -> float | None:
 
 
 def _param(params: Params, name: str) -> Any:
-    """Null says that the trial has no such parameter; a value that is none is told in words."""
+    """Null says that the trial has no such parameter; a value that is none is written as the text "null"."""
     return None if name not in params else "null" if params[name] is None else _short(params[name])
 
 

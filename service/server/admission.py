@@ -74,7 +74,7 @@ class Doorman:
         if not secret:
             return "a token is needed"
         if not secret.startswith(PREFIX) or len(secret) > LONGEST:
-            return "this is no token of Goodfit's"
+            return "this is not a Goodfit token"
         token = self._access.token_of(token_digest(secret))
         if token is None:
             return "there is no such token"

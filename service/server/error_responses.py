@@ -91,5 +91,5 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 async def _fault(request: Request, error: Exception) -> Response:
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    told = f"this is a fault of Goodfit itself ({type(error).__name__}); the server's log has more"
+    told = f"this is a bug in Goodfit ({type(error).__name__}); the server's log has more"
     return JsonAnswer({"error": "ServerError", "message": told}, 500)

@@ -136,7 +136,7 @@ def _best(name: str, one: Best) -> Best:
 
 @router.get("/{name}/diagnosis", response_model=Values, summary="What is known of a study")
 async def diagnosis(shared: Shared, token: Viewer, name: str) -> Response:
-    """How sure the winner is, what drives score and gap, what is amiss."""
+    """How sure the winner is, what drives score and gap, which problems there are."""
     return await shared.heavy.run(token.id, lambda: JsonAnswer(plain(shared.source.diagnosis(name))))
 
 
@@ -234,7 +234,7 @@ def events(request: Request, shared: Shared, token: Viewer, name: str) -> Respon
 
 @router.post("/{name}/stop", response_model=Message, summary="Stop a study")
 def stop(shared: Shared, token: Submitter, name: str) -> Response:
-    """Ask whoever runs it to save what is in flight and stop."""
+    """Ask whoever runs it to save its running trials and stop."""
     check_owner(token, shared.store.study(name))
     return _told(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
 

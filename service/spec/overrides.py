@@ -55,7 +55,7 @@ def _split(text: str) -> tuple[KeyPath, object]:
     try:
         return path, read_text(written).value
     except DocumentError as error:
-        raise BadValue(f"its value {error.flaws[0].text}; put it in quotes to mean the text") from error
+        raise BadValue(f"its value {error.flaws[0].text}; put it in quotes to keep it as text") from error
 
 
 def _with_names(path: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def lock(connection: Connection, study_id: int) -> Row[int, str | None, int, flo
     """The lease's row, nobody else's until the transaction ends."""
     row = connection.execute(_LOCK, {"study": study_id}).first()
     if row is None:
-        raise UnknownStudy(f"study {study_id} is not there; it may have been removed")
+        raise UnknownStudy(f"study {study_id} does not exist; it may have been removed")
     return row
 
 
@@ -95,7 +95,7 @@ def fence(connection: Connection, study_id: int) -> int:
     """Of the last lease that was given, whether or not it is held."""
     row = connection.execute(_READ, {"study": study_id}).first()
     if row is None:
-        raise UnknownStudy(f"study {study_id} is not there; it may have been removed")
+        raise UnknownStudy(f"study {study_id} does not exist; it may have been removed")
     return int(row.fence)
 
 

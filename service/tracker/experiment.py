@@ -131,7 +131,7 @@ def remove_study(tracking_uri: str, study: Study, connect: Connect = connect) ->
             client.delete_experiment(found.experiment_id)
     except Exception as error:
         raise TrackingError(
-            f"study {study.name} could not be taken out of MLflow at {shown(tracking_uri)}: {told(error)}"
+            f"study {study.name} could not be removed from MLflow at {shown(tracking_uri)}: {told(error)}"
         ) from error
 
 

@@ -85,7 +85,7 @@ def mirror_alone(
                         return
                     mirror.forget()
                     continue
-            say("trouble the mirror of an earlier run is still at work")
+            say("trouble the mirror of an earlier run is still running")
             inbox.pause(TICK, inbox.closing)
         except UnknownStudy:
             say("done 0")  # it was removed

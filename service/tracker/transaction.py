@@ -58,4 +58,4 @@ def _store(tracking_uri: str) -> Any:
 
 def _refuse_part() -> NoReturn:
     """MLflow takes a part back to try it again; in one transaction that would take all before it back, too."""
-    raise TrackingError("a write was refused; all of this turn is written anew")
+    raise TrackingError("a write was refused; all of this turn is written again")

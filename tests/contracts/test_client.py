@@ -302,7 +302,7 @@ def test_a_study_that_no_node_has_room_for_leaves_its_name_to_the_next(
     studies = of(kind, in_a_cluster)
     wanted = {**VALUES, "name": "new"}
     first = studies.submit({**wanted, "resources": {"cpus": 3}})
-    with pytest.raises(NameTaken, match="there already and QUEUED"):
+    with pytest.raises(NameTaken, match="already exists and is QUEUED"):
         studies.submit({**wanted, "resources": {"cpus": 3}})
     (tmp_path / "away").touch()
     with pytest.raises(NameTaken, match="with another spec"):

@@ -216,7 +216,7 @@ def test_one_that_was_killed_is_started_again_only_when_the_system_has_forgotten
 
 
 def test_two_commands_at_once_on_one_stack_are_refused(tmp_path: Path) -> None:
-    with state.Alone(tmp_path, StackError("busy")), pytest.raises(StackError, match="another command is at work"):
+    with state.Alone(tmp_path, StackError("busy")), pytest.raises(StackError, match="another command is working"):
         stack.up(tmp_path)
 
 

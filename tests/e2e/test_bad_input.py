@@ -98,7 +98,7 @@ def test_data_that_cannot_be_used(home: Home, file: str, content: str | None, da
 @pytest.mark.parametrize("asked", [{"balance": "weights"}, {"encode": "embedding"}])
 def test_a_preparation_that_the_trainer_would_take_no_notice_of(home: Home, asked: dict[str, str]) -> None:
     study = home.study("deaf", data={"source": "iris", "prepare": asked})
-    assert "takes no notice of" in refused(home, "check", str(study))
+    assert "ignores" in refused(home, "check", str(study))
 
 
 def test_a_metric_that_a_built_in_trainer_does_not_report(home: Home) -> None:
@@ -177,7 +177,7 @@ def test_a_home_without_studies_says_what_to_do(home: Home) -> None:
         (["datasets", "digit"], "digits"),
         (["rub", "x"], "rub"),
         (["run", "x.yaml", "--executor", "rai"], "ray"),
-        (["--server", "ftp://127.0.0.1", "ls"], "two places"),
+        (["--server", "ftp://127.0.0.1", "ls"], "exclude each other"),
         (["trials", "none", "--state", "COMPLET"], "no studies in"),
     ],
 )

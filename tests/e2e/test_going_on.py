@@ -42,7 +42,7 @@ def test_a_study_that_failed_says_so_and_goes_on_once_its_trainer_is_mended(tmp_
     assert "budget.trials: 200 -> 3" in fewer.stderr
     again = home.run("run", str(file), "--set", "budget.trials=3")
     assert again.returncode == 1, "nothing is left to do, and it does not start the workers for it"
-    assert "once the cause is mended" in again.stderr
+    assert "once the cause is fixed" in again.stderr
     other = home.run("run", str(file))
     assert other.returncode == 2
     assert "resume broken --set budget.trials=200" in other.stderr

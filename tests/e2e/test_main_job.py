@@ -345,5 +345,5 @@ def test_the_same_seed_gives_the_same_study(tmp_path: Path) -> None:
 def test_connect_says_when_there_is_no_home(tmp_path: Path) -> None:
     with pytest.raises(HomeError, match="goodfit run FILE"):
         connect(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no server's URL"):
+    with pytest.raises(InputError, match="not a server URL"):
         connect("ftp://127.0.0.1:1")

@@ -286,7 +286,7 @@ def test_the_sentences_that_the_page_makes_are_true_of_counts_of_one(opened: Ope
     assert tiles[1].endswith("epoch 1 of 1")
     assert tiles[-1].endswith(" no gap: the trainer does not report train/accuracy")
     assert "the only one" in page.locator("#confirmation").inner_text()
-    assert page.locator("#health").inner_text().endswith("Too few trials to tell: most checks need 10.")
+    assert page.locator("#health").inner_text().endswith("Too few trials: most checks need 10.")
     page.get_by_role("button", name="Show trial 0").click()
     assert "no gap: the trainer does not report train/accuracy" in page.locator("#details").inner_text()
 
@@ -304,13 +304,13 @@ def test_the_sentences_that_the_page_makes_of_a_whole_study(opened: Opened) -> N
         "incumbents?",
     ):
         assert re.search(said, confirmed), said
-    assert "Nothing amiss" not in page.locator("#health").inner_text()
+    assert "No problems" not in page.locator("#health").inner_text()
 
 
 def test_a_failed_study_says_how_to_train_again_what_failed(opened: Opened) -> None:
     page = opened("failed")
     told = page.locator("#answer").inner_text()
-    assert "The study has failed. Once the cause is mended, train again what failed:" in told
+    assert "The study has failed. Once the cause is fixed, train again what failed:" in told
     assert "--retry-failed" in told
     assert "No trial has a value." in page.locator("#history").inner_text()
 

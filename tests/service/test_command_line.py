@@ -53,7 +53,7 @@ def test_a_ctrl_c_while_the_commands_are_imported_ends_with_130(
     with pytest.raises(SystemExit) as ended:
         cli.main(["ls"])
     assert ended.value.code == 130
-    assert capsys.readouterr().err == "goodfit: interrupted before anything was begun\n"
+    assert capsys.readouterr().err == "goodfit: interrupted before anything was started\n"
 
 
 def test_the_entry_point_imports_little_before_it_can_catch_a_ctrl_c() -> None:
@@ -168,7 +168,7 @@ def _study_file(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        ("check", "interrupted; no study was begun: the same command starts it"),
+        ("check", "interrupted; no study was started: run the same command again"),
         ("run_study", "interrupted; go on with `"),
     ],
 )

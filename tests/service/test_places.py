@@ -124,7 +124,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(FolderPlace, "claim", refuse)
     with pytest.raises(
-        HomeError, match=r"Read-only file system: 'study.json'; mend that, then .* resume digits"
+        HomeError, match=r"Read-only file system: 'study.json'; fix that, then .* resume digits"
     ) as told:
         settled(home(tmp_path))
     assert f"'digits' cannot be kept at {(tmp_path / 'home' / 'studies' / 'digits').as_uri()}: " in str(told.value)
@@ -145,7 +145,7 @@ def test_artifacts_that_are_away_are_not_made_anew(tmp_path: Path) -> None:
     at = home(tmp_path, artifacts=tmp_path / "big")
     settled(at)
     (tmp_path / "big").rename(tmp_path / "away")
-    with pytest.raises(HomeError, match=f"the folder {tmp_path / 'big'} .* 'digits', is not there; bring it back"):
+    with pytest.raises(HomeError, match=f"the folder {tmp_path / 'big'} .* 'digits', does not exist; restore it"):
         settled(at)
     assert not (tmp_path / "big").exists()
     (tmp_path / "away").rename(tmp_path / "big")

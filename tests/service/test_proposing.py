@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from goodfit.service.app.diagnoses import _foldable, _usable
 from goodfit.service.diagnosis.health import Edit, Facts, Finding, Severity
 from goodfit.service.diagnosis.health.noise import Noise, noise_hides_effect
+from goodfit.service.objective import Objective
 from goodfit.service.spec import StudySpec, from_mapping, read
 from goodfit.service.spec.proposals import would_be_taken
 
@@ -120,9 +122,9 @@ def test_a_folder_with_validation_images_is_not_folded(tmp_path: Path) -> None:
 
 def test_noise_is_to_be_averaged_over_folds_only_where_there_can_be_folds() -> None:
     noise = Noise(1.0, "seeds", 1.0, 0.1, 5, 20)
-    facts = {"metric": "val/loss", "direction": "minimize", "epochs": 5}
-    (can,) = noise_hides_effect(noise, Facts(**facts))
-    (cannot,) = noise_hides_effect(noise, Facts(**facts, foldable=False))
+    facts = Facts(objective=Objective("val/loss", "minimize"), epochs=5)
+    (can,) = noise_hides_effect(noise, facts)
+    (cannot,) = noise_hides_effect(noise, replace(facts, foldable=False))
     assert "Average over folds" in can.text
     assert can.edit == Edit({"data.split.folds": 5})
     assert "folds" not in cannot.text

@@ -75,4 +75,4 @@ def test_files_that_cannot_be_removed_are_named(at: Place, monkeypatch: pytest.M
 
     monkeypatch.setattr("shutil.rmtree", refused)
     said = app.remove_study(at.settings, at.store, "digits", NOW)
-    assert said == ["removed study digits", "its files are left: [Errno 30] Read-only file system: 'best.pt'"]
+    assert said == ["removed study digits", "its files were not removed: [Errno 30] Read-only file system: 'best.pt'"]

@@ -10,6 +10,7 @@ import pytest
 from goodfit.service.cli.diagnose import answer, print_diagnosis
 from goodfit.service.diagnosis.health import Facts
 from goodfit.service.diagnosis.study import diagnose_study
+from goodfit.service.objective import Objective
 from goodfit.service.records import Study, StudyState, Trial, TrialState
 from goodfit.service.report.answer import answer_of
 from goodfit.service.spec import StudySpec
@@ -39,7 +40,7 @@ def cancelled(count: int) -> list[Trial]:
 
 
 def found_of(trials: list[Trial]) -> dict[str, Any]:
-    facts = Facts(metric="val/loss", direction="minimize", epochs=5)
+    facts = Facts(objective=Objective("val/loss", "minimize"), epochs=5)
     return diagnose_study(trials, [], SPEC.space, facts).to_dict()
 
 
@@ -98,7 +99,7 @@ def test_a_confirmation_on_the_test_split_is_proposed_only_where_there_is_one() 
     [
         (
             StudyState.FAILED, failed("a", "a"),
-            "The study has failed (why). Once the cause is mended, train again what failed:",
+            "The study has failed (why). Once the cause is fixed, train again what failed:",
             "goodfit resume q --retry-failed",
         ),
         (
@@ -131,7 +132,7 @@ def test_the_optimism_on_the_test_split_has_its_direction(found: float, said: st
     assert text.endswith(f"on the test split: {said}")
 
 
-@pytest.mark.parametrize(("count", "said"), [(9, "too few trials to tell"), (10, "nothing amiss was found")])
+@pytest.mark.parametrize(("count", "said"), [(9, "too few trials"), (10, "no problems found")])
 def test_nothing_amiss_is_said_only_of_enough_trials(count: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     trials = complete(*(0.5 + number / 100 for number in range(count)))
     print_diagnosis({"study": "q", **found_of(trials), "findings": []})

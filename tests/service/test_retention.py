@@ -130,7 +130,7 @@ def test_what_an_earlier_run_could_not_remove_goes_with_the_next(
         for number in range(3):
             keeping.note(made.trial(number, number / 10))
         made.close(keeping, StudyState.INTERRUPTED)
-    assert made.troubles == ["checkpoints that nobody needs any more are left: [Errno 30] Read-only file system"]
+    assert made.troubles == ["checkpoints that are no longer needed were not removed: [Errno 30] Read-only file system"]
     assert made.left("last.pt") == [0, 1, 2]
     made.keeping().close()
     assert (made.left("last.pt"), made.left()) == ([], [2])

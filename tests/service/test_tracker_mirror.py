@@ -353,7 +353,7 @@ def test_a_removal_that_was_cut_short_can_be_repeated(lab: Lab, mirror: Mirror, 
     remove_study(uri, lab.study, lambda uri: _without_effect(fuse.wrap(connect(uri))))
     for at, name in enumerate(fuse.calls):
         broken = Fuse(at, after=after)
-        with pytest.raises(TrackingError, match=f"study digits could not be taken out.*{name}"):
+        with pytest.raises(TrackingError, match=f"study digits could not be removed.*{name}"):
             remove_study(uri, lab.study, lambda uri, broken=broken: broken.wrap(connect(uri)))
         if connect(uri).get_experiment(lab.study.mlflow_experiment_id or "").lifecycle_stage == "deleted":
             break
@@ -373,7 +373,7 @@ def test_a_removal_while_mlflow_is_away_says_so(lab: Lab) -> None:
         raise OSError("no route")
 
     with pytest.raises(
-        TrackingError, match="study digits could not be taken out of MLflow at http://h: OSError: no route"
+        TrackingError, match="study digits could not be removed from MLflow at http://h: OSError: no route"
     ):
         remove_study("http://h", lab.study, away)
 

@@ -152,7 +152,7 @@ def test_a_mirror_whose_lock_is_gone_takes_it_again_and_trusts_nothing_that_it_k
     assert said[:4] == [
         "behind 0",
         "well",
-        "trouble the mirror of an earlier run is still at work",
+        "trouble the mirror of an earlier run is still running",
         "trouble PostgreSQL is away",
     ]
     assert said[-1] == "done 0"
@@ -330,7 +330,7 @@ def test_a_mirror_is_nice_and_waits_for_the_one_before_it_to_end(tmp_path: Path)
         assert os.getpriority(os.PRIO_PROCESS, first._process.pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
         second = MlflowTracker(child, tmp_path / "log.txt")
         await_word(lambda: second.trouble() is not None, second)
-        assert second.trouble() == "the mirror of an earlier run is still at work"
+        assert second.trouble() == "the mirror of an earlier run is still running"
         assert first.close(60.0) is False  # one trial is refused
         await_word(lambda: second.trouble() == "MLflow refuses trial 1: for a test", second)
     finally:

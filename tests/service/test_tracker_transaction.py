@@ -53,7 +53,7 @@ def test_a_write_that_mlflow_would_take_back_takes_no_other_with_it(tmp_path: Pa
             client.create_run(experiment, run_name="second")
             client.log_metric(run.info.run_id, "loss", 1.0, timestamp=5, step=1)
 
-    with pytest.raises(TrackingError, match="written anew"):
+    with pytest.raises(TrackingError, match="written again"):
         repeated()
     assert names(uri) == {"first"}
     client.log_metric(run.info.run_id, "loss", 0.5, timestamp=6, step=2)

@@ -70,7 +70,7 @@ def transformer(config: TransformerConfig, facts: Facts) -> nn.Module:
     if facts.kind == "text":
         tokens = facts.preparation.tokens
         if tokens is None:
-            raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it anew")
+            raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it again")
         embedding, length = Tokens(tokens.size, config.width, config.token_dropout), tokens.length
     elif facts.kind == "series":
         length, channels = facts.input_shape

@@ -41,7 +41,7 @@ class Told:
 def tokenizer_of(facts: Facts) -> Tokenizer:
     """The tokenizer of running text; BadTrainer where the data were prepared without."""
     if facts.preparation.tokens is None:
-        raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it anew")
+        raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it again")
     return facts.preparation.tokens
 
 

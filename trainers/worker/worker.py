@@ -292,7 +292,7 @@ def _begin(assignment: Assignment) -> None:
     """
     folder = assignment.folder
     if assignment.root is not None and not assignment.root.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "the folder of the study is not there", str(assignment.root))
+        raise FileNotFoundError(errno.ENOENT, "the folder of the study does not exist", str(assignment.root))
     if not folder.is_dir():
         return
     if assignment.attempt == 1:

@@ -67,12 +67,12 @@ def no_better_than_chance(table: Table) -> Iterator[Finding]:
     size = min(baseline, 1 - baseline) if _is_accuracy(table) else abs(baseline)
     if lead > max(reach, NO_BETTER * size):
         return
+    metric = table.facts.objective.metric
     text = (
-        f"No better than chance: the best {table.facts.metric} is {table.shown(best)}, and a trivial model gets "
-        f"{number(baseline)}"
+        f"No better than chance: the best {metric} is {table.shown(best)}, and a trivial model gets {number(baseline)}"
     )
     if lead > reach:
-        text += ", which is less of a lead than means anything"
+        text += ", a lead too small to mean anything"
     elif lead > 0:
         text += f"; the best of {goes} scores reaches {table.shown(table.sign * baseline - reach)} by luck alone"
     text += ". Do not use the winner: look at the data, the labels and the split first."
@@ -97,19 +97,19 @@ def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Findi
     if gain > luck:
         return
     text = (
-        f"Tuning won nothing that luck would not give: the trainer's defaults (trial {facts.default_trial}) got "
+        f"Tuning gained nothing that luck would not give: the trainer's defaults (trial {facts.default_trial}) got "
         f"{table.shown(default)}, "
     )
     if gain > 0:
         text += (
             f"the best of {count} trials {table.shown(best)}, and with a noise of {number(sigma)} the best of as many "
-            f"equal ones leads by up to {number(luck)}. Keep the defaults, or search where more can be won."
+            f"equal ones leads by up to {number(luck)}. Keep the defaults, or search where more can be gained."
         )
     else:
         early, were = count - complete, "was" if count - complete == 1 else "were"
         aside = f", {early} of which {were} not trained to the end," if early else ""
         text += f"and none of the other {count - 1} trials with a score{aside} did better. "
-        text += "Keep them, or search where more can be won."
+        text += "Keep them, or search where more can be gained."
     edit = facts.confirm_more if gain > 0 else None
     numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}
     yield Finding("no_better_than_defaults", Severity.WARNING, text, None, edit, numbers)
@@ -142,4 +142,4 @@ def _luck_at_the_baseline(table: Table, baseline: float, goes: int) -> float:
 
 def _is_accuracy(table: Table) -> bool:
     """Whether the objective is a share of rows, whose luck is binomial."""
-    return table.facts.metric.endswith("accuracy") and 0 <= (table.facts.baseline or 0.0) <= 1
+    return table.facts.objective.metric.endswith("accuracy") and 0 <= (table.facts.baseline or 0.0) <= 1

@@ -20,12 +20,12 @@ from goodfit.service.diagnosis.health.table import Table
 from goodfit.service.diagnosis.statistics import kendall_tau
 from goodfit.service.records import TrialState
 
-FEWEST_PAIRED = 8  # trials that a rank correlation is told from
+FEWEST_PAIRED = 8  # trials that a rank correlation needs
 TRUSTED = 0.4  # tau: 7 of 10 pairs in the right order; half the trials can go, and the best seldom does
 TRUSTED_SURVIVORS = 0.2  # tau among survivors alone, which selection on the early score lowers
 SAFE = 0.6  # tau: 8 of 10
 EARLY = 1 / 3  # of the epochs: pruning later saves too little to bother
-SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)  # of the epochs, at which tau is told
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)  # of the epochs, at which tau is reported
 FIELLER = 0.437  # variance of atanh(tau) times n - 4: Fieller, Hartley and Pearson (1957)
 NORMAL_95 = 1.96
 
@@ -42,7 +42,7 @@ class EarlyScore:
 
 @dataclass(frozen=True, slots=True)
 class EarlyScores:
-    """How early a trial's final rank can be told.
+    """How early a trial's final rank is known.
 
     Attributes:
         epochs: by epoch, ascending.
@@ -57,15 +57,15 @@ class EarlyScores:
     pruned_from: int | None
 
     def at(self, epoch: int) -> EarlyScore:
-        """What is known at an epoch: the last one told up to it, or the first."""
+        """What is known at an epoch: the last one reported up to it, or the first."""
         before = [score for score in self.epochs if score.epoch <= epoch]
         return before[-1] if before else self.epochs[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = asdict(self)
-        told["epochs"] = [asdict(score) for score in self.epochs]
-        return told
+        fields = asdict(self)
+        fields["epochs"] = [asdict(score) for score in self.epochs]
+        return fields
 
 
 def compare_early_scores(table: Table) -> EarlyScores | None:
@@ -84,11 +84,11 @@ def compare_early_scores(table: Table) -> EarlyScores | None:
     if len(curves) < FEWEST_PAIRED:
         return None
     longest = max(len(curve) for curve in curves)
-    asked = {max(1, round(part * longest)) for part in SHARES} | ({pruned_from} if pruned_from else set())
+    epochs = {max(1, round(part * longest)) for part in SHARES} | ({pruned_from} if pruned_from else set())
     best = _best_so_far(curves, longest)
-    scores = (_score(epoch, best) for epoch in sorted(asked) if epoch < longest)
-    told = tuple(score for score in scores if score is not None)
-    return EarlyScores(told, len(curves), biased, pruned_from) if told else None
+    scores = (_score(epoch, best) for epoch in sorted(epochs) if epoch < longest)
+    known = tuple(score for score in scores if score is not None)
+    return EarlyScores(known, len(curves), biased, pruned_from) if known else None
 
 
 def pruning_trust(early: EarlyScores | None, table: Table) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ def _finding(table: Table, column: Column, judged: Flags, effect: Effect, best: 
     others = len(table.columns) > 1
     left = "what the other parameters leave" if others else "the variation"
     text = (
-        f"{column.name} has no effect on {table.facts.metric} that {count} trials would show: it explains "
+        f"{column.name} has no effect on {table.facts.objective.metric} that {count} trials would show: it explains "
         f"{100 * effect.share:.1f}% of {left}, at most {100 * effect.most:.0f}% (95%)."
     )
     edit = None

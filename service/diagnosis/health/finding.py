@@ -90,12 +90,12 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def share(part: float, whole: float) -> str:
+def percent(part: float, whole: float) -> str:
     """A share in whole percent; 0% and 100% are said of none and all alone."""
-    percent = round(100 * part / whole)
-    if percent == 0 and part > 0:
+    rounded = round(100 * part / whole)
+    if rounded == 0 and part > 0:
         return "less than 1%"
-    return "more than 99%" if percent == 100 and part < whole else f"{percent}%"
+    return "more than 99%" if rounded == 100 and part < whole else f"{rounded}%"
 
 
 def _path(key: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from goodfit.service.diagnosis.advice import LATE
-from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, share
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, percent
 from goodfit.service.diagnosis.health.table import FEWEST, Table, top_count
 from goodfit.service.diagnosis.statistics import binomial_sf
 from goodfit.service.diagnosis.verdict import FEWEST as FEWEST_EPOCHS
@@ -32,7 +32,7 @@ def overfit_trials(table: Table) -> Iterator[Finding]:
     in_best = counts[1] > HALF * len(best) and _beyond(counts[1], len(best), TOLERATED)
     if not (in_all or in_best):
         return
-    text = f"{counts[0]} of {len(judged)} trials ({share(counts[0], len(judged))}) overfit"
+    text = f"{counts[0]} of {len(judged)} trials ({percent(counts[0], len(judged))}) overfit"
     text += f", and {counts[1]} of the best {len(best)}: " if len(best) > 1 else ": "
     edit = _more_regularization(table, best)
     if in_best:

@@ -18,7 +18,7 @@ def mixed_inputs(trials: Iterable[Trial]) -> Iterator[Finding]:
     if data := _versions((trial.number, trial.data) for trial in counted):
         text = (
             f"The data changed while the study ran: {_described(data)}. Values on different data cannot be compared; "
-            "search anew, under another name, with `goodfit run FILE --new`."
+            "start a new search, under another name, with `goodfit run FILE --new`."
         )
         yield Finding("mixed_data", Severity.SERIOUS, text, numbers=_numbers(data))
     if code := _versions((trial.number, trial.code) for trial in counted):

@@ -1,4 +1,4 @@
-"""Can the trials be told apart? The noise of a score against the spread of the scores.
+"""Can the trials be distinguished? The noise of a score against the spread of the scores.
 
 An observed score is a true one and noise; the reliability is the share of the scores' variance that is true.
 The noise is that between seeds where it was measured; else that between late epochs, which is a lower limit: it
@@ -21,7 +21,7 @@ from goodfit.service.diagnosis.health.table import FEWEST, Facts, Table
 UNRELIABLE = 0.5  # below, what a trial leads by is more luck than merit
 APART = 1.96 * math.sqrt(2)  # standard deviations of one score, between two scores that differ at 95%
 MOST_CURVES = 100  # of the best; more make the median no steadier
-SHORTEST = 8  # epochs with a late half of which noise can be told from a trend
+SHORTEST = 8  # epochs with a late half of which noise can be separated from a trend
 FEWEST_CURVES = 3
 
 
@@ -34,7 +34,7 @@ class Noise:
         source: "seeds", or "late epochs", which is a lower limit.
         spread: standard deviation of the scores of all complete trials.
         reliability: share of their variance that is not noise, 0 to 1.
-        tied: complete trials that cannot be told from the best, at 95%; the best not counted.
+        tied: complete trials that cannot be distinguished from the best, at 95%; the best not counted.
         trials: complete trials.
     """
 
@@ -75,7 +75,7 @@ def noise_hides_effect(noise: Noise | None, facts: Facts) -> Iterator[Finding]:
     text = (
         "Most of what sets the trials apart is noise: the standard deviation of the scores is "
         f"{number(noise.spread)}, that of one score between {noise.source} is{least} {number(noise.sigma)}; "
-        f"{noise.tied} of {noise.trials - 1} others cannot be told from the best. "
+        f"{noise.tied} of {noise.trials - 1} others cannot be distinguished from the best. "
         f"{'Average over folds, validate' if by_folds else 'Validate'} on more data, or search a wider space."
     )
     edit = Edit({"data.split.folds": 5}) if by_folds else None

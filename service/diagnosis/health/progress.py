@@ -56,7 +56,7 @@ def _still_improving(table: Table, loss: Floats, sigma: float) -> Iterator[Findi
     text = (
         f"The search was still improving when it ended: the last third of {count} trials won "
         f"{number(gain)} (to {table.shown(float(np.min(loss)))}), with {late} new "
-        f"{'best' if late == 1 else 'bests'} in the last half. More trials are likely to win more."
+        f"{'best' if late == 1 else 'bests'} in the last half. More trials are likely to improve it further."
     )
     edit = Edit({"budget.trials": 2 * (table.facts.budget or len(table.trials))})
     yield Finding("still_improving", Severity.WARNING, text, None, edit, {"gain": gain, "records": late})

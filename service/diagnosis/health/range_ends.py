@@ -116,14 +116,14 @@ def _on_step(item: Range, end: float, raw: float) -> float | int:
 
 def _finding(table: Table, column: Column, item: Range, upper: bool, best: list[int], p: float, new: float) -> Finding:
     values = [table.trials[index].params[item.name] for index in best if not math.isnan(column.unit[index])]
-    told = f"{number(min(values))} to {number(max(values))}" if min(values) < max(values) else number(values[0])
+    values_text = f"{number(min(values))} to {number(max(values))}" if min(values) < max(values) else number(values[0])
     end = item.high if upper else item.low
     which = f"the best {len(best)} trials have"
     if len(values) < len(best):
         which = f"{len(values)} of the best {len(best)} trials have it, at"
     text = (
         f"The best is near the {'upper' if upper else 'lower'} end of {item.name}: {which} "
-        f"{told} of {item}, and the score still improves towards {shown(end)} (p = {number(p)}). "
+        f"{values_text} of {item}, and the score still improves towards {shown(end)} (p = {number(p)}). "
         f"A better one may lie beyond: widen the range to {shown(new)}."
     )
     numbers = {"end": end, "best": values, "p": p, "proposed": new}

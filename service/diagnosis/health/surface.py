@@ -77,7 +77,7 @@ class Surface:
         return left
 
     def main(self, name: str) -> Effect | None:
-        """The effect of one parameter beside all others; None where it cannot be told from theirs."""
+        """The effect of one parameter beside all others; None where it cannot be separated from theirs."""
         kept = np.hstack([self._rest, *(term for key, term in self._terms.items() if key != name)])
         base = _orthonormal(kept)
         rank = int(self._base.shape[1] - base.shape[1])
@@ -85,7 +85,7 @@ class Surface:
         return _effect(float(left @ left), float(self._left @ self._left), rank, self.spare)
 
     def together(self, one: str, other: str) -> Effect | None:
-        """The interaction of two parameters: what products of their terms add to the sum; None: not to be told."""
+        """The interaction of two parameters: what products of their terms add to the sum; None: not separable."""
         first, second = self._terms[one], self._terms[other]
         products = _centred((first[:, :, None] * second[:, None, :]).reshape(len(first), -1))
         added = _orthonormal(products - self._base @ (self._base.T @ products), _size(products))

@@ -19,12 +19,12 @@ from goodfit.search_spaces.space import Space
 from goodfit.service.diagnosis.curve import Floats
 from goodfit.service.diagnosis.health.finding import Edit
 from goodfit.service.diagnosis.statistics import ranks
-from goodfit.service.objective import sign_of
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 
 Flags = NDArray[np.bool_]
 ENDED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
-FEWEST_COMPLETE = 5  # trials trained to their end, of which a winner is told from luck
+FEWEST_COMPLETE = 5  # trials trained to their end, that it takes to distinguish a winner from luck
 FEWEST = 10  # scored trials that anything is concluded from: the best tenth of fewer is no trial
 
 
@@ -33,7 +33,7 @@ class Facts:
     """What is known of a study beside its trials.
 
     Attributes:
-        metric, direction: the objective.
+        objective: what the study optimizes.
         epochs: reports that a full trial makes.
         folds: whether the reports are folds, which have no early and late.
         pruning: the method; "none" where trials are not pruned.
@@ -51,8 +51,7 @@ class Facts:
         foldable: whether the study could average over folds.
     """
 
-    metric: str
-    direction: str
+    objective: Objective
     epochs: int
     folds: bool = False
     pruning: str = "none"
@@ -132,7 +131,7 @@ class Table:
     @classmethod
     def of(cls, trials: Sequence[Trial], reports: Iterable[Report], space: Space, facts: Facts) -> Table:
         """The table of a study's records."""
-        sign = sign_of(facts.direction)
+        sign = facts.objective.sign
         searched = (trial for trial in trials if trial.state in ENDED and trial.confirms is None)
         ended = tuple(sorted(searched, key=lambda trial: trial.number))
         loss = np.array([_score(trial) * sign for trial in ended], dtype=float)
@@ -145,7 +144,7 @@ class Table:
             loss,
             broken.astype(bool),
             columns,
-            _curves(reports, {trial.number for trial in ended}, facts.metric, sign),
+            _curves(reports, {trial.number for trial in ended}, facts.objective.metric, sign),
         )
 
     @property

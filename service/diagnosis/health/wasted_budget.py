@@ -12,7 +12,7 @@ import numpy as np
 from goodfit.search_spaces.parameters import Float, Int, shown
 from goodfit.search_spaces.scalars import shortened
 from goodfit.service.diagnosis.curve import Floats
-from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, share
+from goodfit.service.diagnosis.health.finding import Edit, Finding, Severity, percent
 from goodfit.service.diagnosis.health.table import Column, Flags, Table
 from goodfit.service.diagnosis.statistics import binomial_sf, hypergeometric_sf
 from goodfit.service.records import Failure, Trial, TrialState
@@ -72,8 +72,8 @@ def lost_trials(table: Table) -> Iterator[Finding]:
     if not lost or binomial_sf(lost - 1, count, TOLERATED) >= CHANCE:
         return
     kinds = Counter(_WORDS[_kind(trial)] for trial, broken in zip(table.trials, table.broken, strict=True) if broken)
-    told = ", ".join(f"{number} {words}" for words, number in kinds.most_common())
-    text = f"{lost} of {count} trials ({share(lost, count)}) failed or diverged: {told}."
+    counts = ", ".join(f"{number} {words}" for words, number in kinds.most_common())
+    text = f"{lost} of {count} trials ({percent(lost, count)}) failed or diverged: {counts}."
     split = best_split(table, table.broken)
     numbers: dict[str, Any] = {"lost": lost, "trials": count, "kinds": dict(kinds)}
     edit = _other_remedy(table, kinds)

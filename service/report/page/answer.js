@@ -138,7 +138,7 @@ function numbers(pairs) {
 
 function drawHealth() {
   const { findings } = DATA.diagnosis;
-  const none = TRIALS.length ? TRIALS.length < 10 ? "Too few trials to tell: most checks need 10." : "Nothing amiss was found." : "There is nothing to look at yet.";
+  const none = TRIALS.length ? TRIALS.length < 10 ? "Too few trials: most checks need 10." : "No problems found." : "There is nothing to look at yet.";
   body("health").append(...(findings.length ? findings.map(findingBox) : [empty(none)]));
 }
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from goodfit.search_spaces.space import Choice, Float, Int, Space
 from goodfit.service.diagnosis.health import Facts
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 
 EPOCHS = 12
 METRIC = "val/loss"
+LOSS, ACCURACY = Objective(METRIC, "minimize"), Objective("val/accuracy", "maximize")
 SPACE = Space(
     (
         Float("learning_rate", 1e-4, 1e-1, log=True),
@@ -24,7 +26,7 @@ SPACE = Space(
         Float("momentum", 0.5, 0.99, when={"optimizer": "sgd"}),
     )
 )
-FACTS = Facts(metric=METRIC, direction="minimize", epochs=EPOCHS, tried_defaults=True)
+FACTS = Facts(objective=LOSS, epochs=EPOCHS, tried_defaults=True)
 DEFAULTS = {
     "learning_rate": 0.12,
     "weight_decay": 0.15,

@@ -23,30 +23,29 @@ from goodfit.service.diagnosis.optimism import (
 )
 from goodfit.service.diagnosis.study import diagnose_study
 from goodfit.service.errors import InputError
-from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
-from tests.service.diagnosis.made_studies import FACTS, make_study
+from tests.service.diagnosis.made_studies import ACCURACY, FACTS, LOSS, make_study
 
 NAN = math.nan
 
 
 def test_the_best_mean_wins_where_it_is_clear() -> None:
-    made = choose([Candidate(3, (0.90, 0.91, 0.89)), Candidate(7, (0.95, 0.96, 0.94))], "maximize")
+    made = choose([Candidate(3, (0.90, 0.91, 0.89)), Candidate(7, (0.95, 0.96, 0.94))], ACCURACY)
     assert made.trial == 7
     assert made.mean == pytest.approx(0.95)
     assert [standing.tied for standing in made.standings] == [True, False]
-    assert choose([Candidate(3, (0.90, 0.91)), Candidate(7, (0.95, 0.96))], "minimize").trial == 3
+    assert choose([Candidate(3, (0.90, 0.91)), Candidate(7, (0.95, 0.96))], LOSS).trial == 3
 
 
 def test_the_test_split_decides_where_it_was_opened() -> None:
     candidates = [Candidate(1, (0.99, 0.98), tests=(0.80, 0.81)), Candidate(2, (0.90, 0.91), tests=(0.88, 0.89))]
-    made = choose(candidates, "maximize")
+    made = choose(candidates, ACCURACY)
     assert (made.trial, made.mean) == (2, pytest.approx(0.885))
 
 
 def test_a_tie_goes_to_the_smaller_gap() -> None:
     seeds = (0.90, 0.96)
-    made = choose([Candidate(1, seeds, gap=0.2), Candidate(2, (0.895, 0.955), gap=0.01)], "maximize")
+    made = choose([Candidate(1, seeds, gap=0.2), Candidate(2, (0.895, 0.955), gap=0.01)], ACCURACY)
     assert made.trial == 2
     assert "smallest gap" in made.reason
 
@@ -54,33 +53,33 @@ def test_a_tie_goes_to_the_smaller_gap() -> None:
 def test_a_tie_in_mean_and_gap_goes_to_the_smaller_model() -> None:
     seeds = (0.90, 0.96)
     candidates = [Candidate(1, seeds, gap=0.010, size=90_000), Candidate(2, (0.895, 0.955), gap=0.012, size=9_000)]
-    assert choose(candidates, "maximize").trial == 2
+    assert choose(candidates, ACCURACY).trial == 2
     slow = [replace(one, size=None, seconds=seconds) for one, seconds in zip(candidates, (5.0, 50.0), strict=True)]
-    assert choose(slow, "maximize").trial == 1
-    assert choose([replace(one, size=None) for one in candidates], "maximize").trial == 1
+    assert choose(slow, ACCURACY).trial == 1
+    assert choose([replace(one, size=None) for one in candidates], ACCURACY).trial == 1
 
 
 def test_an_unknown_gap_is_no_small_gap() -> None:
     seeds = (0.90, 0.96)
-    assert choose([Candidate(1, seeds), Candidate(2, (0.89, 0.95), gap=0.1)], "maximize").trial == 2
-    assert choose([Candidate(1, seeds), Candidate(2, (0.89, 0.95))], "maximize").trial == 1
+    assert choose([Candidate(1, seeds), Candidate(2, (0.89, 0.95), gap=0.1)], ACCURACY).trial == 2
+    assert choose([Candidate(1, seeds), Candidate(2, (0.89, 0.95))], ACCURACY).trial == 1
 
 
 def test_a_configuration_that_failed_on_a_seed_comes_after_those_that_did_not() -> None:
-    made = choose([Candidate(1, (0.99, 0.99, NAN)), Candidate(2, (0.90, 0.91, 0.90))], "maximize")
+    made = choose([Candidate(1, (0.99, 0.99, NAN)), Candidate(2, (0.90, 0.91, 0.90))], ACCURACY)
     assert made.trial == 2
     assert made.standings[1].failed == 1
 
 
 def test_a_configuration_without_any_score_comes_last() -> None:
-    made = choose([Candidate(1, (NAN,)), Candidate(2, (0.9, NAN, NAN))], "maximize")
+    made = choose([Candidate(1, (NAN,)), Candidate(2, (0.9, NAN, NAN))], ACCURACY)
     assert [standing.trial for standing in made.standings] == [2, 1]
 
 
 def test_one_seed_each_is_judged_by_the_noise_that_is_known() -> None:
     candidates = [Candidate(1, (0.92,), gap=0.2), Candidate(2, (0.91,), gap=0.01)]
-    assert choose(candidates, "maximize").trial == 1
-    assert choose(candidates, "maximize", noise=0.02).trial == 2
+    assert choose(candidates, ACCURACY).trial == 1
+    assert choose(candidates, ACCURACY, noise=0.02).trial == 2
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,7 @@ def test_one_seed_each_is_judged_by_the_noise_that_is_known() -> None:
 )
 def test_what_cannot_be_chosen_from_is_refused(candidates: list[Candidate]) -> None:
     with pytest.raises(InputError):
-        choose(candidates, "maximize")
+        choose(candidates, ACCURACY)
 
 
 def test_ties_are_broken_for_the_better_model_more_often_than_by_the_mean_alone() -> None:
@@ -98,7 +97,7 @@ def test_ties_are_broken_for_the_better_model_more_often_than_by_the_mean_alone(
     right = 0
     for _ in range(200):
         scores = [tuple(random.normal(0.9, 0.02, 3).tolist()) for _ in range(2)]
-        right += choose([Candidate(0, scores[0], gap=0.2), Candidate(1, scores[1], gap=0.01)], "maximize").trial
+        right += choose([Candidate(0, scores[0], gap=0.2), Candidate(1, scores[1], gap=0.01)], ACCURACY).trial
     assert right > 120
 
 
@@ -127,7 +126,7 @@ def test_without_noise_or_with_one_trial_there_is_no_curse() -> None:
 
 def test_overtuning_is_the_test_score_lost_since_the_best_incumbent() -> None:
     scores = [(0, 0.5), (1, 0.4), (2, 0.45), (3, 0.3)]
-    found = overtuning(scores, {0: 0.6, 1: 0.5, 3: 0.52}, "minimize")
+    found = overtuning(scores, {0: 0.6, 1: 0.5, 3: 0.52}, LOSS)
     assert found is not None
     assert found.amount == pytest.approx(0.02)
     assert found.relative == pytest.approx(0.2)
@@ -135,7 +134,7 @@ def test_overtuning_is_the_test_score_lost_since_the_best_incumbent() -> None:
 
 
 def test_overtuning_above_one_is_worse_than_where_it_began() -> None:
-    found = overtuning([(0, 0.5), (1, 0.6), (2, 0.7)], {0: 0.50, 1: 0.55, 2: 0.45}, "maximize")
+    found = overtuning([(0, 0.5), (1, 0.6), (2, 0.7)], {0: 0.50, 1: 0.55, 2: 0.45}, ACCURACY)
     assert found is not None
     assert found.relative == pytest.approx(2.0)
     assert found.worse_than_first
@@ -143,9 +142,9 @@ def test_overtuning_above_one_is_worse_than_where_it_began() -> None:
 
 def test_overtuning_needs_the_last_incumbent_and_another() -> None:
     scores = [(0, 0.5), (1, 0.4), (2, 0.3)]
-    assert overtuning(scores, {0: 0.6, 1: 0.5}, "minimize") is None
-    assert overtuning(scores, {2: 0.5}, "minimize") is None
-    flat = overtuning(scores, {0: 0.5, 2: 0.6}, "minimize")
+    assert overtuning(scores, {0: 0.6, 1: 0.5}, LOSS) is None
+    assert overtuning(scores, {2: 0.5}, LOSS) is None
+    flat = overtuning(scores, {0: 0.5, 2: 0.6}, LOSS)
     assert flat is not None
     assert (flat.relative, flat.missing) == (None, 1)
 
@@ -154,7 +153,7 @@ def test_optimism_compares_validation_with_fresh_seeds_and_test() -> None:
     noise = Noise(0.02, "seeds", 0.04, 0.75, 3, 20)
     told = measure_optimism(
         [(0, 0.80), (1, 0.95), (2, NAN)],
-        "maximize",
+        ACCURACY,
         noise,
         [Candidate(1, (0.90, 0.92), tests=(0.88, 0.90)), Candidate(0, (0.79,), tests=(0.7,))],
     )
@@ -169,7 +168,7 @@ def test_optimism_compares_validation_with_fresh_seeds_and_test() -> None:
 
 
 def test_a_study_without_scores_has_no_optimism() -> None:
-    assert measure_optimism([(0, NAN)], "maximize", None) is None
+    assert measure_optimism([(0, NAN)], ACCURACY, None) is None
 
 
 def test_a_confirmed_winner_is_part_of_the_diagnosis() -> None:
@@ -208,12 +207,12 @@ def test_the_smaller_of_equal_models_wins_however_long_it_took() -> None:
         for seed in (0, 1)
     ]
     scored = [replace(trial, test={"loss": 0.5 + 0.1 * trial.seed + 0.001 * trial.confirms}) for trial in again]
-    choice = winner_of([*search, *scored], Objective("val/loss", "minimize"))
+    choice = winner_of([*search, *scored], LOSS)
     assert choice is not None
     assert choice.trial == 1
     assert "cheapest" in choice.reason
     unknown = [replace(trial, size=None) for trial in scored]
-    assert (other := winner_of([*search, *unknown], Objective("val/loss", "minimize"))) is not None
+    assert (other := winner_of([*search, *unknown], LOSS)) is not None
     assert other.trial == 0
 
 
@@ -228,24 +227,24 @@ def test_confirmed_defaults_decide_whether_tuning_won_anything() -> None:
 
 
 def test_nothing_is_concluded_of_the_defaults_from_one_configuration_or_few_complete_trials() -> None:
-    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], "minimize")
-    alone = choose([Candidate(0, (0.1, 0.11))], "minimize")
-    (said,) = confirmed_against_defaults(both, "minimize", complete=12)
+    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], LOSS)
+    alone = choose([Candidate(0, (0.1, 0.11))], LOSS)
+    (said,) = confirmed_against_defaults(both, LOSS, complete=12)
     assert "of 2 configurations that were trained again" in said.text
-    assert list(confirmed_against_defaults(alone, "minimize", complete=12)) == []
-    assert list(confirmed_against_defaults(both, "minimize", complete=4)) == []
+    assert list(confirmed_against_defaults(alone, LOSS, complete=12)) == []
+    assert list(confirmed_against_defaults(both, LOSS, complete=4)) == []
 
 
 def test_few_complete_trials_are_said_with_their_number() -> None:
-    facts = Facts(metric="val/loss", direction="minimize", epochs=9, pruning="asha", confirm=(2, 3))
-    alone = choose([Candidate(0, (0.1, 0.11))], "minimize")
+    facts = Facts(objective=LOSS, epochs=9, pruning="asha", confirm=(2, 3))
+    alone = choose([Candidate(0, (0.1, 0.11))], LOSS)
     (said,) = few_complete(alone, 12, 1, 11, facts)
     assert said.text.startswith(
         "Only 1 of 12 trials was trained to the end, so 1 and not 2 configurations were confirmed (11 pruned)"
     )
     (unconfirmed,) = few_complete(None, 12, 2, 10, facts)
     assert unconfirmed.text.startswith("Only 2 of 12 trials were trained to the end (10 pruned)")
-    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], "minimize")
+    both = choose([Candidate(0, (0.1, 0.11)), Candidate(3, (0.2, 0.21))], LOSS)
     assert list(few_complete(both, 12, 8, 4, facts)) == []
     assert list(few_complete(None, 8, 2, 6, facts)) == []  # a small study
     assert list(few_complete(None, 12, 2, 0, facts)) == []  # failed, which is said elsewhere

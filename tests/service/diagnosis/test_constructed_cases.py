@@ -25,7 +25,7 @@ TRIED = [
 def test_a_constructed_case_gets_its_verdict(case: Case, tmp_path: Path) -> None:
     made = case.make(tmp_path, 7)
 
-    found = [made.diagnosis(metric, direction) for metric, direction in made.metrics()]
+    found = [made.diagnosis(objective) for objective in made.objectives()]
 
     assert {one.verdict for one in found} == {case.verdict}, [one.reason for one in found]
 

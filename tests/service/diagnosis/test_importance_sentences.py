@@ -12,6 +12,7 @@ from goodfit.search_spaces.space import Choice, Float, Int, Space
 from goodfit.service.diagnosis.health import Facts
 from goodfit.service.diagnosis.health.table import Table
 from goodfit.service.diagnosis.importance import Direction, directions
+from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 
 RATE, DEPTH, KIND = Float("rate", 0.0, 1.0), Int("depth", 1, 500), Choice("kind", ("a", "b"))
@@ -28,7 +29,7 @@ def told(score: Score, direction: str = "minimize", count: int = 60, metric: str
         trials.append(
             Trial(number=number, seed=0, params=params, state=TrialState.COMPLETE, value=value, gap=value, epochs=5)
         )
-    table = Table.of(trials, [], Space((RATE, DEPTH, KIND)), Facts(metric=metric, direction=direction, epochs=5))
+    table = Table.of(trials, [], Space((RATE, DEPTH, KIND)), Facts(objective=Objective(metric, direction), epochs=5))
     return {f"{one.target} {one.parameter}": one for one in directions(table)}
 
 

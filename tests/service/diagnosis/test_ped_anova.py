@@ -14,6 +14,7 @@ from goodfit.service.errors import InputError
 from goodfit.service.objective import Objective
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.sampler import to_optuna_study
+from tests.service.diagnosis.made_studies import LOSS
 
 SPACE = Space(
     (
@@ -81,7 +82,10 @@ def optunas(trials: list[Trial], direction: str, target: str) -> dict[str, float
 @pytest.mark.parametrize("count", [10, 11, 60, 700])
 def test_the_shares_are_optunas(count: int, direction: str, target: Target) -> None:
     trials = some_trials(count, direction)
-    found, expected = importances(trials, SPACE, direction, target), optunas(trials, direction, target)
+    found, expected = (
+        importances(trials, SPACE, Objective("value", direction), target),
+        optunas(trials, direction, target),
+    )
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
@@ -90,7 +94,7 @@ def test_the_shares_are_optunas(count: int, direction: str, target: Target) -> N
 def test_score_and_gap_have_their_own_importances(direction: str) -> None:
     trials = some_trials(200, direction)
     for target, name in (("value", "score"), ("gap", "gap")):
-        found = importances(trials, SPACE, direction, target)  # type: ignore[arg-type]
+        found = importances(trials, SPACE, Objective("value", direction), target)  # type: ignore[arg-type]
         assert next(iter(found)) == name
         assert found[name] > 0.5
         assert sum(found.values()) == pytest.approx(1)
@@ -98,20 +102,20 @@ def test_score_and_gap_have_their_own_importances(direction: str) -> None:
 
 
 def test_too_few_trials_have_no_importances() -> None:
-    assert importances(some_trials(9), SPACE, "minimize") == {}
-    assert importances([], SPACE, "minimize") == {}
+    assert importances(some_trials(9), SPACE, LOSS) == {}
+    assert importances([], SPACE, LOSS) == {}
 
 
 def test_constant_scores_have_no_importances() -> None:
     trials = [Trial(number, {"score": number / 20, "gap": 0.5, "optimizer": "adam"}, 0, TrialState.COMPLETE, value=1.0)
               for number in range(20)]  # fmt: skip
-    assert importances(trials, SPACE, "minimize") == {}
-    assert importances(trials, SPACE, "minimize", "gap") == {}
+    assert importances(trials, SPACE, LOSS) == {}
+    assert importances(trials, SPACE, LOSS, "gap") == {}
 
 
 def test_an_unknown_target_is_refused() -> None:
     with pytest.raises(InputError, match="did you mean value"):
-        importances(some_trials(12), SPACE, "minimize", "valu")  # type: ignore[arg-type]
+        importances(some_trials(12), SPACE, LOSS, "valu")  # type: ignore[arg-type]
 
 
 def test_a_condition_that_few_trials_met_is_left_out() -> None:
@@ -121,5 +125,5 @@ def test_a_condition_that_few_trials_met_is_left_out() -> None:
         params = {"score": number / 20, "gap": 0.5, "optimizer": optimizer}
         params |= {"momentum": 0.3} if optimizer == "sgd" else {}
         trials.append(Trial(number, params, 0, TrialState.COMPLETE, value=number / 20, gap=0.1))
-    assert next(iter(importances(trials, SPACE, "minimize"))) == "score"
-    assert importances(trials, SPACE, "minimize") == pytest.approx(optunas(trials, "minimize", "value"), rel=1e-6)
+    assert next(iter(importances(trials, SPACE, LOSS))) == "score"
+    assert importances(trials, SPACE, LOSS) == pytest.approx(optunas(trials, "minimize", "value"), rel=1e-6)

@@ -29,7 +29,7 @@ from goodfit.service.diagnosis.health.controls import (
 )
 from goodfit.service.diagnosis.health.early import EarlyScore, EarlyScores, pruning_trust
 from goodfit.service.diagnosis.health.effects import without_effect
-from goodfit.service.diagnosis.health.finding import share
+from goodfit.service.diagnosis.health.finding import percent
 from goodfit.service.diagnosis.health.fit import cut_short, overfit_trials
 from goodfit.service.diagnosis.health.inputs import mixed_inputs
 from goodfit.service.diagnosis.health.noise import Noise, noise_hides_effect
@@ -39,7 +39,9 @@ from goodfit.service.diagnosis.health.table import Table
 from goodfit.service.diagnosis.health.test_reuse import searched_after_test
 from goodfit.service.diagnosis.health.wasted_budget import lost_trials
 from goodfit.service.diagnosis.optimism import confirmed_against_defaults, few_complete, measure_optimism, too_good
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Study, Trial, TrialState, Verdict
+from tests.service.diagnosis.made_studies import ACCURACY, LOSS
 
 Params = Sequence[dict[str, Any]]
 X, Y = Float("x", 0.0, 10.0), Float("y", 0.0, 10.0)
@@ -56,7 +58,7 @@ def table(values: Sequence[float], params: Params = (), space: Sequence[Any] = (
 
 
 def of(trials: Sequence[Trial], space: Sequence[Any] = (), **facts: Any) -> Table:
-    known = Facts(**{"metric": "val/loss", "direction": "minimize", "epochs": 12, **facts})
+    known = Facts(**{"objective": LOSS, "epochs": 12, **facts})
     return Table.of(trials, [], Space(tuple(space)), known)
 
 
@@ -67,10 +69,9 @@ def by_random(later: float, count: int = 40) -> Iterator[Finding]:
     return no_better_than_random(table(values, controls=frozenset(range(0, count, 4))))
 
 
-def by_chance(best: float, baseline: float = 0.5, direction: str = "maximize", **facts: Any) -> Iterator[Finding]:
-    metric = "val/accuracy" if direction == "maximize" else "val/loss"
-    worse = best - 0.1 if direction == "maximize" else best + 0.1
-    return no_better_than_chance(table([best, worse], metric=metric, direction=direction, baseline=baseline, **facts))
+def by_chance(best: float, baseline: float = 0.5, objective: Objective = ACCURACY, **facts: Any) -> Iterator[Finding]:
+    worse = best + 0.1 * objective.sign
+    return no_better_than_chance(table([best, worse], objective=objective, baseline=baseline, **facts))
 
 
 def by_defaults(default: float, pruned: int = 0, sigma: float = 0.0, others: int = 11) -> Iterator[Finding]:
@@ -145,7 +146,7 @@ def where_lost(space: Any, params: Params, lost: Sequence[bool]) -> str:
 
 def by_noise(sigma: float, spread: float, trials: int = 10, folds: bool = False) -> Iterator[Finding]:
     noise = Noise(sigma, "seeds", spread, max(0.0, 1 - (sigma / spread) ** 2), 4, trials)
-    return noise_hides_effect(noise, Facts(metric="val/loss", direction="minimize", epochs=12, folds=folds))
+    return noise_hides_effect(noise, Facts(objective=LOSS, epochs=12, folds=folds))
 
 
 def by_progress(values: Sequence[float], sigma: float = 0.0, **facts: Any) -> Iterator[Finding]:
@@ -171,7 +172,7 @@ def by_time(started: float) -> Iterator[Finding]:
 
 
 def facts(**more: Any) -> Facts:
-    return Facts(**{"metric": "val/loss", "direction": "minimize", "epochs": 12, **more})
+    return Facts(**{"objective": LOSS, "epochs": 12, **more})
 
 
 def by_luck(
@@ -181,17 +182,17 @@ def by_luck(
     pairs = list(enumerate(scores))
     best = int(np.argmin(scores))
     confirmed = [Candidate(best, tuple(again))] if again else []
-    return too_good(measure_optimism(pairs, "minimize", noise, confirmed, tests), scores, facts())
+    return too_good(measure_optimism(pairs, LOSS, noise, confirmed, tests), scores, facts())
 
 
 def by_seeds(default: Sequence[float], winner: Sequence[float], complete: int = 5) -> Iterator[Finding]:
-    choice = choose([Candidate(0, tuple(default)), Candidate(1, tuple(winner))], "minimize")
-    return confirmed_against_defaults(choice, "minimize", 0, complete)
+    choice = choose([Candidate(0, tuple(default)), Candidate(1, tuple(winner))], LOSS)
+    return confirmed_against_defaults(choice, LOSS, 0, complete)
 
 
 def by_count(confirmed: int, trials: int, complete: int, pruned: int, top: int | None = None) -> Iterator[Finding]:
     candidates = [Candidate(number, (0.1 * number, 0.1 * number + 0.01)) for number in range(confirmed)]
-    choice = choose(candidates, "minimize") if candidates else None
+    choice = choose(candidates, LOSS) if candidates else None
     return few_complete(choice, trials, complete, pruned, facts(confirm=(top, 3) if top else None))
 
 
@@ -201,13 +202,13 @@ CASES: list[tuple[str, str | None, Iterator[Finding]]] = [
     ("no_better_than_random", "did little better than random", by_random(0.12, count=400)),
     ("no_better_than_random", None, by_random(0.9)),
     ("no_better_than_chance", "is 0.5, and a trivial model gets 0.5. Do not use", by_chance(0.5)),
-    ("no_better_than_chance", "gets 0.5, which is less of a lead than means anything", by_chance(0.505)),
+    ("no_better_than_chance", "gets 0.5, a lead too small to mean anything", by_chance(0.505)),
     ("no_better_than_chance", "; the best of 2 scores reaches 0.5", by_chance(0.54, rows=400)),
     ("no_better_than_chance", "is 1, and a trivial model gets 1. Do not use", by_chance(1.0, baseline=1.0)),
-    ("no_better_than_chance", "val/loss is 0.7, and a trivial model gets 0.69. Do", by_chance(0.7, 0.69, "minimize")),
+    ("no_better_than_chance", "val/loss is 0.7, and a trivial model gets 0.69. Do", by_chance(0.7, 0.69, LOSS)),
     ("no_better_than_chance", None, by_chance(0.52)),
     ("no_better_than_chance", None, by_chance(math.nan)),
-    ("no_better_than_chance", None, by_chance(0.66, 0.69, "minimize")),
+    ("no_better_than_chance", None, by_chance(0.66, 0.69, LOSS)),
     ("no_better_than_defaults", "none of the other 11 trials with a score did better", by_defaults(0.5)),
     ("no_better_than_defaults", "score, 1 of which was not trained to the end, did", by_defaults(0.4, pruned=1)),
     ("no_better_than_defaults", "score, 3 of which were not trained to the", by_defaults(0.4, pruned=3)),
@@ -215,7 +216,7 @@ CASES: list[tuple[str, str | None, Iterator[Finding]]] = [
     ("no_better_than_defaults", None, by_defaults(0.501)),
     ("no_better_than_defaults", None, by_defaults(0.4, pruned=8)),
     ("no_better_than_defaults", None, by_defaults(0.4, others=8)),
-    ("no_better_than_defaults", "Tuning won nothing: the defaults (trial 0) are", by_seeds((0.1, 0.12), (0.3, 0.32))),
+    ("no_better_than_defaults", "Tuning gained nothing: the defaults (trial 0) are", by_seeds((0.1, 0.12), (0.3, 0.32))),
     ("no_better_than_defaults", "the difference 0.01", by_seeds((0.1, 0.12), (0.09, 0.11))),
     ("no_better_than_defaults", "the difference is not known", by_seeds((0.1, math.nan), (0.1,))),
     ("no_better_than_defaults", None, by_seeds((0.3, 0.32), (0.1, 0.12))),
@@ -325,7 +326,7 @@ def test_the_place_of_lost_trials_is_what_their_parameters_are() -> None:
     [(0, 9, "0%"), (1, 900, "less than 1%"), (1, 3, "33%"), (899, 900, "more than 99%"), (9, 9, "100%")],
 )
 def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, said: str) -> None:
-    assert share(part, whole) == said
+    assert percent(part, whole) == said
 
 
 @pytest.mark.parametrize(
@@ -342,4 +343,4 @@ def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, said: st
     ],
 )  # fmt: skip
 def test_why_a_configuration_wins_is_true(candidates: list[Candidate], reason: str) -> None:
-    assert choose(candidates, "minimize").reason == reason
+    assert choose(candidates, LOSS).reason == reason

@@ -12,9 +12,20 @@ from goodfit.search_spaces.parse import from_list, to_list
 from goodfit.search_spaces.space import Choice, Float, Int, Space
 from goodfit.service.diagnosis.health import Edit, Facts, Finding, Severity
 from goodfit.service.diagnosis.study import StudyDiagnosis, diagnose_study
+from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, Report, Trial, TrialState, Verdict
 from goodfit.service.spec.overrides import override
-from tests.service.diagnosis.made_studies import FACTS, SPACE, Made, Units, healthy_loss, make_study, prune
+from tests.service.diagnosis.made_studies import (
+    ACCURACY,
+    FACTS,
+    LOSS,
+    SPACE,
+    Made,
+    Units,
+    healthy_loss,
+    make_study,
+    prune,
+)
 
 SEEDS = range(6)
 
@@ -249,7 +260,7 @@ def test_a_search_no_better_than_random_is_found() -> None:
 
 
 def test_labels_that_mean_nothing_are_no_better_than_chance() -> None:
-    facts = replace(FACTS, metric="val/accuracy", direction="maximize", baseline=0.1, rows=360)
+    facts = replace(FACTS, objective=ACCURACY, baseline=0.1, rows=360)
     values = [0.1 + 0.016 * math.sin(91.7 * number) + 0.02 for number in range(40)]
     trials = [Trial(number, {}, 0, TrialState.COMPLETE, value=value) for number, value in enumerate(values)]
     told = diagnose_study(trials, [], Space(()), facts).findings[0]
@@ -260,7 +271,7 @@ def test_labels_that_mean_nothing_are_no_better_than_chance() -> None:
 
 
 def test_luck_ends_at_an_accuracy_of_one_and_a_perfect_model_needs_none() -> None:
-    facts = replace(FACTS, metric="val/accuracy", direction="maximize", baseline=0.9, rows=80)
+    facts = replace(FACTS, objective=ACCURACY, baseline=0.9, rows=80)
     values = [0.9 + number / 80 for number in (0, 1, 0, 2, 1, 0, 3, 1)]
     trials = [Trial(number, {}, 0, TrialState.COMPLETE, value=value) for number, value in enumerate(values)]
     curves = [Report(number, epoch, {"val/accuracy": 0.9}, 0.0) for number in range(8) for epoch in range(1, 21)]
@@ -346,7 +357,7 @@ def test_widened_ranges_are_ranges(item: Any, name: str, ends: float | None) -> 
 def test_poor_studies_have_a_diagnosis(trials: list[Trial]) -> None:
     import json
 
-    told = diagnose_study(trials, [], SPACE, Facts(metric="val/loss", direction="minimize", epochs=5, baseline=1.0))
+    told = diagnose_study(trials, [], SPACE, Facts(objective=LOSS, epochs=5, baseline=1.0))
     json.dumps(told.to_dict(), allow_nan=False)
     assert told.best is None or told.complete
     assert not [item for item in told.findings if item.code in ("edge", "no_effect")]
@@ -362,7 +373,9 @@ def test_a_metric_that_goes_up_gives_the_same_findings() -> None:
     down = make_study(2, 120, loss=better_beyond, breaks=never)
     trials = [replace(trial, value=-trial.value if trial.value is not None else None) for trial in down.trials]
     reports = [replace(report, metrics={"val/loss": -report.metrics["val/loss"]}) for report in down.reports]
-    up = replace(down, trials=trials, reports=reports, facts=replace(down.facts, direction="maximize"))
+    up = replace(
+        down, trials=trials, reports=reports, facts=replace(down.facts, objective=Objective("val/loss", "maximize"))
+    )
     assert [item.code for item in diagnosed(up).findings] == [item.code for item in diagnosed(down).findings]
 
 

@@ -32,7 +32,7 @@ def test_against_overfitting_the_trials_own_regularizers_are_raised_or_it_is_sto
     assert advice(overfit(), params) == (
         "val/loss has risen since epoch 16 while train/loss fell: raise dropout above 0.1 or weight_decay above 1e-4, "
         "or stop at epoch 13 (training: {stop_on: overfit}).",
-        "The net has room to learn single rows by heart: try depth below 4.",
+        "The net is large enough to memorize single rows: try depth below 4.",
     )
 
 
@@ -50,7 +50,7 @@ def test_a_metric_that_goes_up_falls_when_it_overfits() -> None:
 def test_a_regularizer_that_is_at_its_sensible_end_is_not_raised() -> None:
     assert advice(overfit(), {"dropout": 0.5, "weight_decay": 0.05, "optimizer": "sgd"}) == (
         "val/loss has risen since epoch 16 while train/loss fell: stop at epoch 13 (training: {stop_on: overfit}).",
-        "What regularizes is as strong as it helps already: more training rows are left, or a smaller net.",
+        "Regularization is already as strong as is useful: use more training rows, or a smaller net.",
     )
     assert "weight_decay above 0.05" in advice(overfit(), {"weight_decay": 0.05, "optimizer": "adamw"})[0]
 
@@ -147,7 +147,7 @@ def test_longer_training_is_not_advised_where_the_objective_has_settled_before_t
     curve = reports(train__loss=losses, val__loss=losses, val__acc=[1.0] * 30)
     assert diagnose_trial(curve, Objective("val/acc", "maximize"), params={"lr": 1e-5}).advice == (
         "val/loss was still falling by 0.02 an epoch, yet val/acc was best at epoch 1 of 30: "
-        "more epochs need not make it better.",
+        "more epochs may not improve it.",
     )
 
 

@@ -183,14 +183,14 @@ def test_a_trainer_must_heed_what_can_occur(tmp_path: Path, parameter: str, writ
     (tmp_path / "mine.py").write_text("def train(trial):\n    pass\n")
     _, key, text = problem_of(tmp_path, parameter, trainer="mine.py:train", data="{source: iris}")
     assert key == f"space.{parameter.partition(':')[0]}"
-    assert f"trainer train takes no notice of `{written}`" in text
+    assert f"trainer train ignores `{written}`" in text
 
 
 def test_a_trainer_that_does_not_vary_its_data_refuses_to_be_asked(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     text = STUDY.format(trainer="gan", data="{source: digits, augment: {flip: true}}", fixed="{}")
     file.write_text(text.replace("val/loss", "val/frechet"))
-    with pytest.raises(DataError, match=r"trainer gan takes no notice of `augment: \{flip: True\}`.*\"augment\""):
+    with pytest.raises(DataError, match=r"trainer gan ignores `augment: \{flip: True\}`.*\"augment\""):
         check(read(file))
 
 

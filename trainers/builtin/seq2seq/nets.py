@@ -219,7 +219,7 @@ def build(config: Seq2SeqConfig, facts: Facts) -> Seq2Seq:
     """The untrained net for such data."""
     sources, targets = facts.preparation.tokens, facts.preparation.target_tokens
     if sources is None or targets is None:
-        raise BadTrainer(f"{facts.name} was prepared without a tokenizer for each side; load it anew")
+        raise BadTrainer(f"{facts.name} was prepared without a tokenizer for each side; load it again")
     if sources.length > LONGEST:
         raise DataProblem(
             f"{facts.name}: rows of {sources.length} exceed seq2seq's {LONGEST} positions; set data.tokens.length to "

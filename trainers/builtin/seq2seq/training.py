@@ -123,7 +123,7 @@ def write_samples(path: Path, model: Seq2Seq, pairs: Pairs, facts: Facts) -> Non
     """A text file of sources, of what is wanted for them, and of what the model writes."""
     sources, targets = facts.preparation.tokens, _targets(facts)
     if sources is None:
-        raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it anew")
+        raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it again")
     given = [sources.decode(row) for row in pairs.x.tolist()]
     rows = zip(given, texts_of(targets, pairs.y.cpu().numpy()), _written(model, pairs, facts), strict=True)
     told = [f"source   {one}\nwanted   {two}\nwritten  {three}\n" for one, two, three in rows]
@@ -132,5 +132,5 @@ def write_samples(path: Path, model: Seq2Seq, pairs: Pairs, facts: Facts) -> Non
 
 def _targets(facts: Facts) -> Tokenizer:
     if facts.preparation.target_tokens is None:
-        raise BadTrainer(f"{facts.name} was prepared without a tokenizer of its targets; load it anew")
+        raise BadTrainer(f"{facts.name} was prepared without a tokenizer of its targets; load it again")
     return facts.preparation.target_tokens

@@ -97,7 +97,7 @@ def opened(path: Path, read: Callable[[Content], Read]) -> Read:
     except UnicodeDecodeError as error:
         raise DataProblem(_not_text(path, error)) from error
     except UnicodeEncodeError as error:  # JSON can name halves of characters, which no text can have
-        raise DataProblem(f"{path} has half a character in it ({error.object!r:.40}); save it as UTF-8 anew") from error
+        raise DataProblem(f"{path} has half a character in it ({error.object!r:.40}); save it as UTF-8") from error
 
 
 def _not_text(path: Path, error: UnicodeDecodeError) -> str:

@@ -177,13 +177,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError as error:
         raise DataProblem(
-            f"{path} is no PNG, JPEG, WebP, BMP or TIFF image, or a broken one; take it out, or save it anew"
+            f"{path} is no PNG, JPEG, WebP, BMP or TIFF image, or a broken one; take it out, or save it again"
         ) from error
     except FileNotFoundError as error:
         raise DataProblem(f"there is no image {path}") from error
     except (*_BROKEN, Image.DecompressionBombError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataProblem(f"{path} is a broken image: {told}; take it out, or save it anew") from error
+        raise DataProblem(f"{path} is a broken image: {told}; take it out, or save it again") from error
 
 
 def _mode(path: Path, image: Image.Image) -> str:

@@ -28,7 +28,7 @@ def check_texts(texts: Sequence[Any] | np.ndarray, what: str, remedy: str = "") 
         if not isinstance(text, str):
             raise DataProblem(f"{what}: row {row} is {text!r:.40}, {type(text).__name__} and not text; give it as text")
         if not text.isascii() and not _whole(text):
-            raise DataProblem(f"{what}: row {row} has half a character in it ({text!r:.40}); save it as UTF-8 anew")
+            raise DataProblem(f"{what}: row {row} has half a character in it ({text!r:.40}); save it as UTF-8")
 
 
 def _whole(text: str) -> bool:
