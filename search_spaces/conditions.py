@@ -9,7 +9,8 @@ from typing import Any, Final
 from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Requirement, meets
 from goodfit.search_spaces.scalars import Value, is_composed, shown
-from goodfit.search_spaces.values import BadValue, any_value, close, described, nearest, number
+from goodfit.search_spaces.values import BadValue, any_value, described, nearest, number
+from goodfit.spelling import close
 
 Problem = tuple[KeyPath, str]
 

@@ -7,7 +7,6 @@ that whoever reads them can ask what was meant. How a text is taken apart is in 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from goodfit.search_spaces.flaws import MAX_FLAWS, MORE, DocumentError, Flaw, Ke
 from goodfit.search_spaces.scalars import shortened
 from goodfit.search_spaces.yaml_nodes import MAX_DEPTH, MAX_NODES, Node, TooMuch, compose
 from goodfit.search_spaces.yaml_scalars import BareWord, plain_value
+from goodfit.spelling import close
 
 MAX_CHARACTERS = 1024 * 1024  # of a file
 MAX_EXPANDED = 2 * MAX_CHARACTERS  # of all texts in it, where an alias counts as what it stands for
@@ -72,10 +72,10 @@ def read_file(path: Path) -> Document:
 def nearest_file(path: Path) -> str:
     """The end of a message about a file that is not there: the one beside it whose name is the most alike."""
     try:
-        near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1, cutoff=0.5)
+        near = close(path.name, (item.name for item in path.parent.iterdir()))
     except OSError:  # the folder is not there either, or not to be looked into
         return ""
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near}?" if near else ""
 
 
 def read_text(text: str) -> Document:

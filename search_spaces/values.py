@@ -6,14 +6,13 @@ BadValue with the end of a sentence that begins with the key: "is abc, not a num
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from goodfit.search_spaces.scalars import Value, listed, shortened, shown
 from goodfit.search_spaces.yaml_scalars import BareWord
+from goodfit.spelling import close
 
-LONGEST_WORD, MOST_COMPARED = 200, 1000  # a comparison takes time with the square of the length
 LARGEST = 2**53  # up to here each whole number is a float, too: what samplers and JSON count with
 
 
@@ -92,14 +91,6 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     near = close(word, known)
     hint = f"did you mean {near}? " if near else ""
     return f"{hint}choose from: {listed(known)}"
-
-
-def close(word: str, known: Sequence[str]) -> str | None:
-    """The known word that is the most alike; None where none is. Long words and lists are not compared in full."""
-    if len(word) > LONGEST_WORD:
-        return None
-    near = difflib.get_close_matches(word, known[:MOST_COMPARED], n=1, cutoff=0.5)
-    return near[0] if near else None
 
 
 def _not_too_large(found: int) -> int:

@@ -5,7 +5,6 @@ Modules beside a file are found while it is in use, and not those beside the fil
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import importlib
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from goodfit.spelling import close
 from goodfit.trainers.code import OURS, imports_relatively, package_root
 from goodfit.trainers.errors import BadTrainer, UnknownTrainer
 from goodfit.trainers.lines import users_line
@@ -49,8 +49,8 @@ def import_function(path: Path, name: str) -> Callable[..., Any]:
         public = [
             known for known, value in vars(module).items() if callable(value) and value.__module__ == module.__name__
         ]
-        near = difflib.get_close_matches(name, public, n=1, cutoff=0.4)
-        raise UnknownTrainer(f"{path} has no {name!r}{f'; did you mean {near[0]}?' if near else ''}")
+        near = close(name, public)
+        raise UnknownTrainer(f"{path} has no {name!r}{f'; did you mean {near}?' if near else ''}")
     if not callable(found):
         raise BadTrainer(f"{path}:{name} is {type(found).__name__}, not a function")
     return typing.cast("Callable[..., Any]", found)

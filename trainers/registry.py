@@ -8,7 +8,6 @@ when asked for; importing this module imports no torch.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import inspect
 import typing
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from goodfit.spelling import close
 from goodfit.trainers import importing
 from goodfit.trainers.errors import BadTrainer, UnknownTrainer
 from goodfit.trainers.importing import described, import_file, not_installed
@@ -195,8 +195,8 @@ def resolve(reference: str) -> Trainer:
         raise UnknownTrainer(
             f"trainer {reference!r} names no function of the file; write {reference}:train, for example"
         )
-    near = difflib.get_close_matches(reference, names(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = close(reference, names())
+    hint = f"did you mean {near}? " if near else ""
     raise UnknownTrainer(
         f"no trainer {reference!r}; {hint}choose from: {', '.join(names())}, or give module:name or path.py:name"
     )
@@ -236,8 +236,8 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
             for name, value in vars(module).items()
             if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == module.__name__
         ]
-        near = difflib.get_close_matches(attribute, public, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = close(attribute, public)
+        hint = f"; did you mean {near}?" if near else ""
         raise UnknownTrainer(f"{reference.rpartition(':')[0]} has no {attribute!r}{hint}")
     if isinstance(found, Trainer):
         return found

@@ -8,7 +8,6 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 
 from __future__ import annotations
 
-import difflib
 import math
 import reprlib
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
 from goodfit.trainers.familiar import no_attribute, report_problem
 from goodfit.trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
@@ -74,8 +74,8 @@ class Config(dict[str, Any]):
 
     def _missing(self, name: str) -> str:
         known = list(map(str, self))
-        near = difflib.get_close_matches(str(name), known, n=1) or [key for key in known if _abbreviates(name, key)]
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = close(name, known, cutoff=0.6) or next((key for key in known if _abbreviates(name, key)), None)
+        hint = f"; did you mean {near!r}?" if near else ""
         return f"this trial has no parameter {name!r}; it has: {', '.join(known) or 'none'}{hint}"
 
 

@@ -5,7 +5,6 @@ Tables are in tables.py, rows in rows.py, leases in leases.py, opening in openin
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ from goodfit.service.store.rows import (
     trial_rows,
 )
 from goodfit.service.store.tables import ahead, leases, reports, studies, study_files, trials
+from goodfit.spelling import closest
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Connection
@@ -341,5 +341,5 @@ def _unknown(connection: Connection, name: str) -> UnknownStudy:
     names = list(connection.scalars(_NAMES))
     if not names:
         return UnknownStudy(f"there is no study {name!r}, nor any other yet; `goodfit run FILE` makes one")
-    near = difflib.get_close_matches(name, names, n=NAMES_SHOWN, cutoff=0.0)
+    near = closest(name, names, NAMES_SHOWN)
     return UnknownStudy(f"there is no study {name!r}; {did_you_mean(name, near)}")

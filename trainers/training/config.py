@@ -6,12 +6,12 @@ No torch here: `goodfit check` and `goodfit trainers` read these without it.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import typing
 from typing import Any, Literal
 
+from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer
 
 
@@ -55,8 +55,8 @@ class Checked:
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     if value not in choices:
         known = [str(choice) for choice in choices]
-        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = close(value, known)
+        hint = f"did you mean {near}? " if near else ""
         raise BadTrainer(f"{name}: {value!r} is unknown; {hint}choose from: {', '.join(known)}")
 
 

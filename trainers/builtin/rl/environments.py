@@ -5,7 +5,6 @@ Imports Gymnasium, and neither torch nor Stable-Baselines3: `goodfit check` look
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import FlattenObservation, TimeLimit
 
+from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.seeding import mixed_seed
 
@@ -47,8 +47,8 @@ def known(environment: str) -> None:
     try:
         gymnasium.spec(environment)
     except gymnasium.error.Error:
-        near = difflib.get_close_matches(environment, list(gymnasium.registry), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        near = close(environment, gymnasium.registry)
+        hint = f"did you mean {near}? " if near else ""
         raise BadTrainer(
             f"environment: {environment!r} is unknown; {hint}give an id that Gymnasium has registered, "
             "or my_module:MyEnv-v0 for one of your own"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goodfit.spelling import close
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.times import Times
 from goodfit.trainers.errors import DataProblem
@@ -24,7 +24,7 @@ MOST_CLASSES = 20  # distinct values of an integer column that is taken for clas
 TASKS = ("classification", "regression")
 MISSING = ("error", "drop", "mean", "median", "most_frequent", "constant")
 NUMBERS_AT_ONCE = 2**20  # that are worked on: bounds the memory, changes no result
-_COMPARED, _COMPARED_TO = 100, 2000  # letters of a name, and how many names an unknown one is compared with
+_LONGEST_NAME = 100  # letters of a name in a message
 _NUMBERS = ("boolean", "integer", "floating", "mixed-integer-float", "decimal")  # objects that are numbers
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -332,13 +332,13 @@ def one_of(key: str, value: str, choices: Sequence[str]) -> None:
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The end of a message about an unknown word: the nearest choice, then all of them."""
     known = list(choices)
-    near = difflib.get_close_matches(word[:_COMPARED], known[:_COMPARED_TO], n=1, cutoff=0.5)
-    hint = f"did you mean {quoted(near[0])}? " if near else ""
+    near = close(word, known)
+    hint = f"did you mean {quoted(near)}? " if near else ""
     shown = ", ".join(map(quoted, known[:20])) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
     return f"{hint}choose from: {shown}"
 
 
 def quoted(name: str) -> str:
     """A name in a message: in quotes where its spaces would not be seen, and cut where it is long."""
-    name = name if len(name) <= _COMPARED else f"{name[:_COMPARED]}..."
+    name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     return repr(name) if name != name.strip() or not name.isprintable() or not name else name
