@@ -8,8 +8,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import mixed_seed, sow
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,14 @@ def test_each_epoch_of_each_trial_draws_its_own() -> None:
         sow(seed, epoch)
         drawn.add((random.random(), float(np.random.rand())))
     assert len(drawn) == 3
+
+
+def test_each_epoch_draws_numbers_of_its_own_whatever_came_before() -> None:
+    sow(3, 1)
+    first = torch.rand(2)
+    torch.rand(100)
+    sow(3, 1)
+    assert torch.equal(torch.rand(2), first)
+    sow(3, 2)
+    assert not torch.equal(torch.rand(2), first)
+    assert mixed_seed(3, 1) != mixed_seed(1, 3)

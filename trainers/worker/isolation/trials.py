@@ -13,8 +13,9 @@ from typing import Any
 
 from goodfit.trainers.seeding import when_imported
 from goodfit.trainers.worker.isolation.libraries import Originals
+from goodfit.trainers.worker.isolation.library_settings import LATE
 from goodfit.trainers.worker.isolation.modules import UsersModules, is_users_file
-from goodfit.trainers.worker.isolation.settings import LATE, Snapshot
+from goodfit.trainers.worker.isolation.settings import Snapshot
 
 LINGER_SECONDS = 0.2  # for what a trainer has started to end after it
 

@@ -9,20 +9,19 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 from __future__ import annotations
 
 import math
-import reprlib
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
-from goodfit.trainers.familiar import no_attribute, report_problem
-from goodfit.trainers.files import make_folder, read_checkpoint, until_there, write_checkpoint
+from goodfit.trainers.files import make_folder, until_there, write_checkpoint
 from goodfit.trainers.messages import Assignment, Message, Reported
-from goodfit.trainers.readable import readable
 from goodfit.trainers.seeding import sow
+from goodfit.trainers.trial.checkpoint import read_saved, snapshot
+from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
+from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
 
 if TYPE_CHECKING:
     from goodfit.trainers.data import Data
@@ -52,37 +51,6 @@ def _nothing(*_: object) -> None:
 
 class NotANumber(Exception):
     """The objective or a loss is NaN or infinite; training on is pointless."""
-
-
-class NoParameter(KeyError):
-    """A key that is not among a trial's parameters."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])  # a KeyError would put its message in quotes
-
-
-class Config(dict[str, Any]):
-    """A trial's parameters, by key or by attribute: `config["depth"]`, `config.depth`."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        raise AttributeError(self._missing(name))
-
-    def __missing__(self, name: str) -> Any:
-        raise NoParameter(self._missing(name))
-
-    def _missing(self, name: str) -> str:
-        known = list(map(str, self))
-        near = close(name, known, cutoff=0.6) or next((key for key in known if _abbreviates(name, key)), None)
-        hint = f"; did you mean {near!r}?" if near else ""
-        return f"this trial has no parameter {name!r}; it has: {', '.join(known) or 'none'}{hint}"
-
-
-def _abbreviates(short: str, name: str) -> bool:
-    """Whether all letters of `short` stand in `name` in their order, the first one first: lr, learning_rate."""
-    letters = iter(name)
-    return name[:1] == str(short)[:1] and all(letter in letters for letter in str(short))
 
 
 class Trial:
@@ -215,7 +183,7 @@ class Trial:
         """Go on as a checkpoint says; any error where it is none, or of other objects."""
         for item, state in zip(self._objects, saved["objects"], strict=True):
             item.load_state_dict(state)
-        self._curve = [(int(epoch), _named_numbers(metrics), float(at)) for epoch, metrics, at in saved["curve"]]
+        self._curve = [(int(epoch), named_numbers(metrics), float(at)) for epoch, metrics, at in saved["curve"]]
         self._best = None if saved["best"] is None else (int(saved["best"][0]), float(saved["best"][1]))
         self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
         self._epoch = self._saved_epoch = int(saved["epoch"])
@@ -224,28 +192,10 @@ class Trial:
     def _saved(self) -> dict[str, Any] | None:
         """What an earlier attempt saved; None where there is nothing, or nothing that can be used."""
         try:
-            return until_there(self._read, self._sleep)
+            return until_there(lambda: read_saved(self._folder, self._assignment.root), self._sleep)
         except Damaged as error:
             self._notice(f"{error}; {AGAIN}")
             return None
-
-    def _read(self) -> dict[str, Any] | None:
-        path = self._folder / "last.pt"
-        try:
-            saved = read_checkpoint(path)
-        except FileNotFoundError:
-            if self._folder.is_dir() or self._assignment.root is None or self._assignment.root.is_dir():
-                return None
-            raise  # the study's folder is away
-        if not isinstance(saved, dict) or not set(saved) >= {"epoch", "objects", "curve", "best", "over"}:
-            raise Damaged(f"{path} is no checkpoint of a trial")
-        best = self._folder / "best.pt"  # that of a better epoch is not written again
-        if saved["best"] is not None:
-            try:
-                read_checkpoint(best)
-            except FileNotFoundError as error:
-                raise Damaged(f"{best} is missing beside {path.name}") from error
-        return saved
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
@@ -282,18 +232,18 @@ class Trial:
         if epoch != self._training:
             twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
             raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
-        metrics = {**_named("train", train or {}), **_named("val", val or {})}
+        metrics = {**named("train", train or {}), **named("val", val or {})}
         names = [f"{split}/{name}" for split, named in (("train", train), ("val", val)) for name in named or {}]
         value = self._objective(metrics, names)
         self._epoch = epoch
         improved = value is not None and self._note_best(epoch, value)
-        broken = [name for name, number in metrics.items() if _must_be_finite(name, self._assignment.metric, number)]
+        broken = [name for name, number in metrics.items() if must_be_finite(name, self._assignment.metric, number)]
         out_of_patience = value is not None and self._out_of_patience(epoch)
         self._over = bool(broken) or epoch >= self._last or out_of_patience
         at = self._clock()
         self._curve.append((epoch, metrics, at))
         if improved and self._objects:
-            self._best_state = _snapshot(self._objects[0].state_dict())
+            self._best_state = snapshot(self._objects[0].state_dict())
         if not broken:
             self._checkpoint_if_due(self._ticks())
         self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, self._over))
@@ -397,49 +347,3 @@ class Trial:
         if self.data is not None and not self._facts_written:
             self.data.facts.write(self._folder / "facts.json")
             self._facts_written = True
-
-
-def _named_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {str(name): float(number) for name, number in metrics.items()}
-
-
-def _named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of a split under their full names, without those that are None: not measured."""
-    full = {readable(f"{split}/{name}"): value for name, value in metrics.items()}
-    return {name: _number(name, value) for name, value in full.items() if value is not None}
-
-
-def _number(name: str, value: Any) -> float:
-    """A metric as a number: also of an array, a tensor or a list that holds one."""
-    if isinstance(value, (list, tuple)) and len(value) == 1:
-        return _number(name, value[0])
-    shape = getattr(value, "shape", None)
-    count = math.prod(shape) if isinstance(shape, tuple) else len(value) if isinstance(value, (list, tuple)) else 1
-    if count != 1:
-        kind = f"{type(value).__name__}, shape {tuple(shape)}" if shape is not None else type(value).__name__
-        raise BadTrainer(
-            f"metric {name} is not one number but {count} ({kind}); report its mean, "
-            f"or each of them under a name of its own: {name}_0, {name}_1, ..."
-        )
-    try:
-        return float(value.item() if shape is not None and hasattr(value, "item") else value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadTrainer(f"metric {name} is {reprlib.repr(value)}, not a number") from error
-
-
-def _must_be_finite(name: str, objective: str, number: float) -> bool:
-    """Whether this metric, being NaN or infinite, ends the trial: the objective and the losses do."""
-    return not math.isfinite(number) and (name == objective or name.endswith("/loss"))
-
-
-def _snapshot(state: Any) -> Any:
-    """A copy of a state that later training steps do not change."""
-    import torch
-
-    if isinstance(state, torch.Tensor):
-        return state.detach().cpu().clone()
-    if isinstance(state, Mapping):
-        return {key: _snapshot(value) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(_snapshot(value) for value in state)
-    return state
