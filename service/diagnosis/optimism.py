@@ -188,9 +188,7 @@ def too_good(optimism: Optimism | None, scores: Sequence[float], facts: Facts) -
             f"(standard error {number(error)}) on fresh seeds: {number(found)} of it was luck"
         )
         if optimism.expected:
-            text += (
-                f"; {number(optimism.expected)} is what the best of {optimism.trials} trials is expected to owe to it"
-            )
+            text += f"; luck is expected to add {number(optimism.expected)} to the best of {optimism.trials} trials"
         edit = facts.confirm_more if large else None
         severity = Severity.WARNING if large else Severity.INFO
         yield Finding("optimism", severity, text + ".", None, edit, {"found": found, "expected": optimism.expected})

@@ -269,7 +269,7 @@ CASES: list[tuple[str, str | None, Iterator[Finding]]] = [
     ("test_reopened", "with trial 0.", by_time(101.0)),
     ("test_reopened", None, by_time(100.0)),
     ("optimism", "0.15 of it was luck.", by_luck([0.1, 0.5, 0.6], [0.24, 0.26])),
-    ("optimism", "the best of 3 trials is expected", by_luck([0.1, 0.5, 0.6], [0.24, 0.26], sigma=0.1)),
+    ("optimism", "luck is expected to add 0.0846 to the best of 3 trials", by_luck([0.1, 0.5, 0.6], [0.24, 0.26], sigma=0.1)),
     ("optimism", "luck.", by_luck([0.1], [0.24, 0.26], sigma=0.1)),
     ("optimism", None, by_luck([0.1, 0.5, 0.6], [0.1, 0.14])),
     ("optimism", None, by_luck([0.1, 0.5, 0.6], [0.3])),
