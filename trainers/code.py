@@ -21,6 +21,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goodfit.trainers.files import replacing
+
 OURS = "goodfit"  # no module beside a trainer takes its place
 _LISTING = frozenset({"iter_modules", "walk_packages"})
 _COMPUTED = _LISTING | {"import_module", "__import__", "run_path", "run_module"}
@@ -325,7 +327,8 @@ def placed(code: Code) -> Path:
         file = folder / name
         if not _has(file, content):
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, content)
+            with replacing(file) as copy:  # other workers may be writing it as well
+                copy.write(content)
     if code.root:
         for place in {file.parent for file in map(Path, code.files)}:
             _link_beside(Path(code.root) / place, folder / place)
@@ -347,14 +350,6 @@ def _own_folder() -> Path:
     if found.st_uid == os.getuid() and not found.st_mode & 0o077 and not folder.is_symlink():
         return folder
     return Path(tempfile.mkdtemp(prefix="goodfit-code-"))
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file that other workers may be writing as well."""
-    handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=".")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    Path(scratch).replace(file)
 
 
 def _link_beside(original: Path, copy: Path) -> None:

@@ -12,12 +12,14 @@ import json
 import os
 import shutil
 import stat
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from goodfit.retrying import backoff, retried
 from goodfit.trainers.errors import Damaged, PlaceAway
 
 PATIENCE = 60.0  # seconds that a trial waits for a folder that is away
@@ -41,7 +43,7 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` at the end: the old one or the new one is there, never a half."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with part.open("wb") as file:
             yield file
@@ -177,20 +179,18 @@ def until_there(act: Callable[[], T], sleep: Callable[[float], None] = time.slee
         PlaceAway: it did not come back in time.
         OSError: another one, such as a full disk, for which nobody waits.
     """
-    waited, pause = 0.0, FIRST_PAUSE
-    while True:
-        try:
-            return act()
-        except PlaceAway:
-            if waited >= PATIENCE:
-                raise
-        except OSError as error:
-            if error.errno not in AWAY_HERE:
-                raise
-            if waited >= PATIENCE:
-                raise PlaceAway(f"files cannot be kept, after a wait of {waited:.0f} s: {error}") from error
-        sleep(pause)
-        waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
+    pauses = backoff(FIRST_PAUSE, LONGEST_PAUSE, PATIENCE)
+    try:
+        return retried(act, lambda error: next(pauses, None) if _says_away(error) else None, sleep)
+    except OSError as error:
+        if not _says_away(error):
+            raise
+        waited = sum(backoff(FIRST_PAUSE, LONGEST_PAUSE, PATIENCE))
+        raise PlaceAway(f"files cannot be kept, after a wait of {waited:.0f} s: {error}") from error
+
+
+def _says_away(error: Exception) -> bool:
+    return isinstance(error, PlaceAway) or (isinstance(error, OSError) and error.errno in AWAY_HERE)
 
 
 def os_error(error: BaseException) -> OSError | None:

@@ -8,11 +8,13 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2
 
+from goodfit.retrying import backoff, retried
 from goodfit.service import errors
 from goodfit.service.app.best import Best
 from goodfit.service.app.logs import LogPiece
@@ -33,6 +35,13 @@ PAUSE = 0.5  # seconds before the second try; each further pause is twice as lon
 MOST_WAITED = 30.0  # seconds that a server may ask to be spared
 AGAIN = (httpx2.TransportError,)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # what stands in a path as it is
+
+
+class _Busy(Exception):
+    """The server asks to be spared for a while."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self.answer = answer
 
 
 class RemoteSource:
@@ -255,21 +264,27 @@ class RemoteSource:
         body: Mapping[str, Any] | None = None,
     ) -> httpx2.Response:
         """An answer that is none of an error; what changes nothing is asked again where the server is away."""
-        again = method == "GET"
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
-            try:
-                answer = self._client.request(method, path, params=asked, json=body)
-            except AGAIN as error:
-                if last or not again:
-                    raise self._away(error) from error
-                self._sleep(PAUSE * 2**attempt)
-                continue
-            busy = answer.status_code == httpx2.codes.TOO_MANY_REQUESTS
+        again, pauses = method == "GET", islice(backoff(PAUSE), TRIES - 1)
+
+        def attempt() -> httpx2.Response:
+            answer = self._client.request(method, path, params=asked, json=body)
             away = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and again
-            if last or not (busy or away):
-                break
-            self._sleep(_spared(answer, PAUSE * 2**attempt))
+            if away or answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:
+                raise _Busy(answer)
+            return answer
+
+        def pause(error: Exception) -> float | None:
+            if not (isinstance(error, _Busy) or (isinstance(error, AGAIN) and again)):
+                return None
+            usual = next(pauses, None)
+            return _spared(error.answer, usual) if usual is not None and isinstance(error, _Busy) else usual
+
+        try:
+            answer = retried(attempt, pause, self._sleep)
+        except AGAIN as error:
+            raise self._away(error) from error
+        except _Busy as error:
+            answer = error.answer
         if not answer.is_success:
             self._raise(answer)
         return answer

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from goodfit.retrying import backoff, retried
 from goodfit.service.errors import Fenced, Unreachable
 from goodfit.service.records import Lease
 from goodfit.service.store.opening import Database, open_database
@@ -73,19 +74,18 @@ class PatientStore(SqlStore):
 
     def _patiently(self, attempt: Callable[[float, bool], T]) -> T:
         """What an attempt gives: it is told how long this has waited, and whether it is not the first."""
-        begun, pause, again = self._clock(), FIRST_PAUSE, False
-        while True:
-            waited = self._clock() - begun
-            try:
-                return attempt(waited, again)
-            except Unreachable as error:
-                left = self._patience - (self._clock() - begun)
-                if left <= 0:
-                    raise
-                if not again:
-                    logging.getLogger(__name__).warning("%s; trying again for %.0f s", error, left)
-            self._sleep(min(pause, left))
-            pause, again = min(2 * pause, LONGEST_PAUSE), True
+        begun, pauses, failures = self._clock(), backoff(FIRST_PAUSE, LONGEST_PAUSE), list[Exception]()
+
+        def pause(error: Exception) -> float | None:
+            left = self._patience - (self._clock() - begun)
+            if left <= 0 or not isinstance(error, Unreachable):
+                return None
+            if not failures:
+                logging.getLogger(__name__).warning("%s; trying again for %.0f s", error, left)
+            failures.append(error)
+            return min(next(pauses), left)
+
+        return retried(lambda: attempt(self._clock() - begun, bool(failures)), pause, self._sleep)
 
 
 def _patient(name: str) -> Callable[..., Any]:

@@ -8,9 +8,11 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from goodfit.retrying import backoff, retried
 from goodfit.trainers.environment import KEYS, STORES
 from goodfit.trainers.errors import PlaceAway, UnknownPlace
 
@@ -150,19 +152,17 @@ class RemotePlace:
 
     def _try(self, act: Callable[[], T]) -> T:
         """Do it, again after a pause where the store fails; what is not there is said at once."""
-        for pause in [PAUSE * 2**number for number in range(TRIES - 1)]:
-            try:
-                return act()
-            except FileNotFoundError:
-                raise
-            except PermissionError as error:
-                raise PlaceAway(f"{self._url} refuses: {error}; see its credentials") from error
-            except Exception:  # noqa: BLE001 - each store has errors of its own; the last try tells
-                self._sleep(pause)
+        pauses = islice(backoff(PAUSE), TRIES - 1)
+
+        def pause(error: Exception) -> float | None:  # each store has errors of its own; the last one is raised
+            return None if isinstance(error, (FileNotFoundError, PermissionError)) else next(pauses, None)
+
         try:
-            return act()
+            return retried(act, pause, self._sleep)
         except FileNotFoundError:
             raise
+        except PermissionError as error:
+            raise PlaceAway(f"{self._url} refuses: {error}; see its credentials") from error
         except Exception as error:
             raise PlaceAway(f"{self._url} does not answer: {type(error).__name__}: {error}") from error
 
