@@ -82,6 +82,9 @@ class _Line:
     def stop_asked(self, trial: int) -> bool:  # noqa: ARG002 - the port has it
         return False
 
+    def may_go_on(self, trial: int, epoch: int) -> bool:  # noqa: ARG002 - the port has it
+        return True
+
 
 def trained(
     folder: Path, data: DataSpec, params: Params, seed: int, epochs: int, until: int | None = None

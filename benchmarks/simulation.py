@@ -76,6 +76,9 @@ class Simulation:
         heapq.heappush(self._events, (at, next(self._order), report))
         self._assignments[assignment.trial] = assignment
 
+    def go_on(self, trial: int, until: int | None) -> None:
+        """No trial waits."""
+
     def stop(self, trial: int) -> None:
         self._stopped.add(trial)
 

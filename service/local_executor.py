@@ -47,6 +47,9 @@ class LocalExecutor:
         self._trials = {assignment.trial for assignment in pack.assignments}
         self._host.launch(pack)
 
+    def go_on(self, trial: int, until: int | None) -> None:
+        self._host.go_on(trial, until)
+
     def stop(self, trial: int) -> None:
         self._host.stop(trial)
 

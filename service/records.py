@@ -41,6 +41,7 @@ class TrialState(StrEnum):
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"  # its checkpoint is kept, its worker is free; it goes on where that is worth it
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
     FAILED = "FAILED"
@@ -71,7 +72,8 @@ FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED,
 
 _TRIAL_CHANGES: Mapping[TrialState, frozenset[TrialState]] = {
     TrialState.QUEUED: frozenset({TrialState.RUNNING, TrialState.PRUNED, TrialState.CANCELLED}),
-    TrialState.RUNNING: frozenset({TrialState.QUEUED}) | FINISHED,
+    TrialState.RUNNING: frozenset({TrialState.QUEUED, TrialState.PAUSED}) | FINISHED,
+    TrialState.PAUSED: frozenset({TrialState.QUEUED, TrialState.PRUNED}),
     **{state: frozenset() for state in FINISHED},
     TrialState.FAILED: frozenset({TrialState.QUEUED}),  # to be trained again
     TrialState.CANCELLED: frozenset({TrialState.QUEUED}),  # to go on, with more of a budget
@@ -111,6 +113,7 @@ class Trial:
     worker_deaths: int = 0  # deaths of its worker in a row, under one runner and without a new epoch between them
     epochs: int = 0  # the last epoch reported
     prune_at: int | None = None  # the epoch at which pruning was decided; its curve ends there
+    until: int | None = None  # the epoch after which it is decided whether it goes on; None: it trains to its end
     stop_at: int | None = None  # the epoch at which it was stopped for overfitting; likewise
     value: Number | None = None
     best_epoch: int | None = None
@@ -260,6 +263,46 @@ class AuditEntry:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A trial that had come to where it waits, or to its end, by the time of a decision.
+
+    Attributes:
+        trial: its number.
+        epoch: how far it had come.
+        seconds: of an epoch of it; None where they are not known.
+        how: target, complete, pruned, diverged, lost.
+    """
+
+    trial: int
+    epoch: int
+    seconds: float | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a free worker was given, and all that this followed from: so it can be explained, and derived again.
+
+    Attributes:
+        index: decisions of a study count from 0.
+        trial: that it went to.
+        new: whether the trial began with it.
+        until: the epoch after which the next decision is due; None: the trial was to train to its end.
+        workers: how many trials could run at once.
+        seen: what had come since the decision before.
+        why: by what it was decided, on what evidence, what was expected.
+    """
+
+    index: int
+    trial: int
+    new: bool
+    until: int | None
+    workers: int
+    seen: tuple[Seen, ...] = ()
+    why: Values = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Batch:
     """What one turn of a runner changes; the store writes it in one transaction.
@@ -271,9 +314,10 @@ class Batch:
     trials: dict[int, Trial] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     study: Study | None = None
+    decisions: list[Decision] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.trials or self.reports or self.study)
+        return bool(self.trials or self.reports or self.decisions or self.study)
 
 
 def trial_seed(study_seed: int, number: int) -> int:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from goodfit.service import scheduler as sc
+from goodfit.service.allocation import Numbered, OneByOne
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
-from goodfit.service.numbering import Numbered
-from goodfit.service.ports import ALONE, Executor, Leases, Queue, Sampler, Sharing, Tracker, Trials
+from goodfit.service.ports import ALONE, Allocator, Executor, Leases, Queue, Sampler, Sharing, Tracker, Trials
 from goodfit.service.progress import Progress, progress_of
 from goodfit.service.records import (
     FINISHED,
@@ -59,7 +59,7 @@ class Runner:
         study: as the store has it, RUNNING from here on.
         plan: what the scheduler needs of the study file.
         limits: the study's and a trial's time.
-        sampler: told everything that the store has.
+        sampler: told everything that the store has; of an Allocator, trials may be paused.
         executor: with its workers.
         tracker: woken after each write.
         assign: makes a worker's assignment of a trial.
@@ -79,7 +79,7 @@ class Runner:
         study: Study,
         plan: sc.Plan,
         limits: Limits,
-        sampler: Sampler,
+        sampler: Sampler | Allocator,
         executor: Executor,
         tracker: Tracker,
         assign: Callable[[Trial], Assignment],
@@ -92,7 +92,8 @@ class Runner:
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
-        self._sampler, self._executor, self._tracker = Numbered(sampler), executor, tracker
+        self._allocator = Numbered(sampler if isinstance(sampler, Allocator) else OneByOne(sampler))
+        self._executor, self._tracker = executor, tracker
         self._assign, self._sharing, self._clock = assign, sharing, clock
         self._ticks = ticks or clock
         self._note, self._watch = note, watch
@@ -103,7 +104,7 @@ class Runner:
         self._launched: dict[int, float] = {}
         self._closed: sc.Close | None = None
         self._settled: list[Trial] = []
-        self._outward: list[sc.Launch | sc.Stop | sc.Kill] = []
+        self._outward: list[sc.Launch | sc.GoOn | sc.Stop | sc.Kill] = []
         self._batch = Batch()
         self._renewed = -math.inf
         self._slots = 0
@@ -115,7 +116,7 @@ class Runner:
         self._scheduler = sc.Scheduler(plan, trials)
         self._curves = _unfinished_curves(trials, reports)
         searched = [trial for trial in trials if trial.confirms is None]
-        self._sampler.rebuild(trials, reports)
+        self._allocator.rebuild(trials, reports, store.decisions(study.id))
         self._states = Counter(trial.label for trial in searched if trial.state in FINISHED)
         self._verdicts = Counter(str(trial.verdict) for trial in searched if trial.verdict)
         held = ((trial.diagnosis or {}).get("baselines") for trial in searched)
@@ -196,9 +197,9 @@ class Runner:
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
-                    self._sampler.report(report.trial, report.epoch, value)
-            case sc.Record(trial):
-                self._batch.trials[trial.number] = trial
+                    self._allocator.report(report.trial, report.epoch, value)
+            case sc.Reach() | sc.Record():
+                self._note_down(action)
             case sc.Settle(trial, ended):
                 self._settle(trial, ended)
             case sc.OpenTest():
@@ -210,9 +211,16 @@ class Runner:
                     self._judge_again()
                 self._study = self._study.to(state, message=message, ended=self._clock())
                 self._batch.study = self._study
-            case sc.Launch() | sc.Stop() | sc.Kill():
+            case sc.Launch() | sc.GoOn() | sc.Stop() | sc.Kill():
                 self._outward.append(action)
         return []
+
+    def _note_down(self, action: sc.Reach | sc.Record) -> None:
+        match action:
+            case sc.Reach(number, epoch, seconds):
+                self._allocator.reached(number, epoch, seconds)
+            case sc.Record(trial):
+                self._batch.trials[trial.number] = trial
 
     def _open_test(self) -> None:
         """Note that the test split is opened: when first and by whom, and how often."""
@@ -223,10 +231,13 @@ class Runner:
 
     def _answer(self, question: sc.Ask | sc.Judge | sc.Examine) -> sc.Event:
         match question:
-            case sc.Ask(number):
-                return sc.Proposed(number, self._sampler.ask(number))
+            case sc.Ask(number, new, after, stays):
+                found = self._allocator.next(number, max(1, self._slots), new=new, after=after, stays=stays)
+                if found is not None and found.decision is not None:
+                    self._batch.decisions.append(found.decision)
+                return sc.Proposed(found, after)
             case sc.Judge(trial, epoch):
-                return sc.Judged(trial, epoch, self._sampler.should_prune(trial))
+                return sc.Judged(trial, epoch, self._allocator.should_prune(trial))
             case sc.Examine(trial, epoch):
                 return sc.Examined(trial, epoch, self._look(trial).verdict)
 
@@ -246,7 +257,7 @@ class Runner:
         self._scheduler.trials[trial.number] = trial
         self._settled.append(trial)
         if trial.confirms is None:
-            self._sampler.tell(trial)
+            self._allocator.tell(trial)
             self._states[trial.label] += 1
             self._verdicts[str(trial.verdict)] += 1
             self._note_best(trial)
@@ -312,6 +323,8 @@ class Runner:
                     self._launched[trial.number] = now
                     self._told_to_stop.pop(trial.number, None)
                     self._executor.launch(Pack((self._assign(trial),), trial.share))
+                case sc.GoOn(trial, until):
+                    self._executor.go_on(trial, until)
                 case sc.Stop(trial):
                     self._told_to_stop.setdefault(trial, now)
                     self._executor.stop(trial)

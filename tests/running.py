@@ -85,6 +85,11 @@ class Puppet:
         self.stopped = False
         self.launched.append((self.work.trial, self.work.attempt))
 
+    def go_on(self, trial: int, until: int | None) -> None:
+        assert self.work is not None
+        assert (self.work.trial, self.work.pause_at) == (trial, self.epoch)
+        self.work = replace(self.work, pause_at=until)
+
     def stop(self, trial: int) -> None:
         self.stopped = not self.deaf
 

@@ -6,6 +6,7 @@ from collections import deque
 
 from goodfit.service import scheduler as sc
 from goodfit.service.objective import Objective
+from goodfit.service.ports import Proposal
 from goodfit.service.records import Trial
 from goodfit.trainers.messages import Ended, Outcome, Reported
 
@@ -34,8 +35,9 @@ class Desk:
         for action in actions:
             self.log.append(action)
             match action:
-                case sc.Ask(number):
-                    answers.append(sc.Proposed(number, {"x": number} if number < self.points else None))
+                case sc.Ask(number, after=after):
+                    found = Proposal(number, {"x": number}) if number < self.points else None
+                    answers.append(sc.Proposed(found, after))
                 case sc.Launch(trial):
                     self.launched.append((trial.number, trial.attempts))
         return answers

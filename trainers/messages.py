@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,12 +38,13 @@ class Assignment:
     place: str | None = None  # the URL of an object store that keeps the files; None: `folder` does
     root: Path | None = None  # above `folder`, and never made by a worker: where it is gone, its disk is
     until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
+    pause_at: int | None = None  # the epoch after which it waits to be told whether it goes on; None: it never waits
     began: int = 1  # the attempt that trains from the start; a later one goes on from what is kept
 
     @property
     def fresh(self) -> bool:
-        """Whether this attempt trains from the start."""
-        return self.attempt == self.began
+        """Whether this attempt trains from the start; one that was paused goes on with its attempt."""
+        return self.attempt == self.began and not self.reported
 
     @property
     def log(self) -> Path:
@@ -63,7 +65,14 @@ class Pack:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The metrics of one epoch. `final`: the trainer ends here of its own accord."""
+    """The metrics of one epoch.
+
+    Attributes:
+        at: when it ended, in seconds since the epoch.
+        final: the trainer ends here of its own accord.
+        seconds: that the epoch took, of a trial with a `pause_at`; NaN of any other.
+        resumable: whether another attempt can go on from what is kept of this one.
+    """
 
     trial: int
     attempt: int
@@ -71,6 +80,8 @@ class Reported:
     metrics: Mapping[str, float]
     at: float
     final: bool = False
+    seconds: float = field(default=math.nan, compare=False)
+    resumable: bool = field(default=True, compare=False)
 
 
 class Outcome(StrEnum):

@@ -31,6 +31,8 @@ def serve(pipe: Connection, setup: Setup) -> None:
             told = pipe.recv()
             if isinstance(told, Pack):
                 host.launch(told)
+            elif isinstance(told, tuple):
+                host.go_on(*told)
             else:
                 host.stop(told)
 
@@ -82,6 +84,11 @@ class ProcessPool:
         worker = next(worker for worker in self._workers if not worker.attempts)
         worker.attempts = {one.trial: one.attempt for one in pack.assignments}
         worker.pipe.send(pack)
+
+    def go_on(self, trial: int, until: int | None) -> None:
+        for worker in self._workers:
+            if trial in worker.attempts:
+                worker.pipe.send((trial, until))
 
     def stop(self, trial: int) -> None:
         for worker in self._workers:

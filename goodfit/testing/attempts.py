@@ -28,6 +28,9 @@ class Line:
     def stop_asked(self, trial: int) -> bool:
         return self._stop_after is not None and any(report.epoch >= self._stop_after for report in self.reports)
 
+    def may_go_on(self, trial: int, epoch: int) -> bool:
+        return not self.stop_asked(trial)
+
     @property
     def reports(self) -> list[Reported]:
         return [message for message in self.messages if isinstance(message, Reported)]

@@ -29,7 +29,7 @@ from goodfit.service.settings import Settings, is_dead, owner
 from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, STORES
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Executor, Sampler, Search, Sharing, Store, Tracker
+    from goodfit.service.ports import Allocator, Executor, Sampler, Search, Sharing, Store, Tracker
     from goodfit.service.progress import Progress
     from goodfit.service.ray_executor import Cluster
     from goodfit.service.runner import Runner
@@ -214,7 +214,8 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
         folds=spec.folds is not None,
         trials=spec.planned_trials(),
         target=spec.budget.target,
-        prune=spec.pruning.method != "none",
+        prune=spec.pruning.method not in ("none", "auto"),
+        pauses=spec.pruning.method == "auto",
         retries=spec.training.retries,
         failures=spec.budget.failures,
         stop_on_overfit=spec.training.stop_on == "overfit",
@@ -225,29 +226,16 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
     )
 
 
-def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler:
-    from goodfit.service.sampler import OptunaSampler
+def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler | Allocator:
+    from goodfit.service.sampler import sampler_of
     from goodfit.service.spec import written
 
     search: Search | None = None
     if spec.search.method in added(SAMPLERS):
         known = {"seed": spec.search.seed, "direction": spec.objective.direction}
         search = make(SAMPLERS, spec.search.method, spec.space, **{**spec.search.options, **known})
-    return OptunaSampler(
-        name=name,
-        space=spec.space,
-        method=spec.search.method,
-        seed=spec.search.seed,
-        try_defaults=spec.search.try_defaults,
-        defaults={**trainer.defaults(), **(written(spec.data) if spec.data is not None else {})},
-        pruning=spec.pruning,
-        objective=Objective.of(spec.objective),
-        epochs=spec.reports,
-        control=spec.control,
-        start_from=spec.search.start_from,
-        repeats=spec.search.repeats,
-        search=search,
-    )
+    own = written(spec.data) if spec.data is not None else {}
+    return sampler_of(spec, name, {**trainer.defaults(), **own}, search)
 
 
 @contextlib.contextmanager
@@ -338,6 +326,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial)
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,
+        pause_at=trial.until,
         began=trial.began,
         test=trial.confirms is not None and spec.data is not None,
     )

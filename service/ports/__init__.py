@@ -10,17 +10,19 @@ sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 """
 
 from goodfit.service.ports.execution import ALONE, Claim, Executor, Runners, Sharing
-from goodfit.service.ports.search import Sampler, Search, Tried
+from goodfit.service.ports.search import Allocator, Proposal, Sampler, Search, Tried
 from goodfit.service.ports.store import Access, Leases, Mirrored, Queue, Records, Store, Studies, Tally, Trials
 from goodfit.service.ports.tracker import Tracker
 
 __all__ = [
     "ALONE",
     "Access",
+    "Allocator",
     "Claim",
     "Executor",
     "Leases",
     "Mirrored",
+    "Proposal",
     "Queue",
     "Records",
     "Runners",

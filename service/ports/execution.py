@@ -83,6 +83,10 @@ class Executor(Protocol):
         """Give a pack to a free worker. Where there never is room for its share, it ends with OOM."""
         ...
 
+    def go_on(self, trial: int, until: int | None) -> None:
+        """Let a trial that waits after its `pause_at` train on, to wait again after an epoch; None: to its end."""
+        ...
+
     def stop(self, trial: int) -> None:
         """Ask the trial to end at its next epoch; it answers with Ended."""
         ...

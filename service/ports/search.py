@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from goodfit.service.records import Report, Trial
+from goodfit.service.records import Decision, Params, Report, Trial
 
 
 class Sampler(Protocol):
@@ -59,4 +59,62 @@ class Search(Protocol):
         What it leaves open is drawn at random. It may depend on the arguments and on what the method was made with,
         and on nothing else: a study that was interrupted goes on with a new object.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a free worker does.
+
+    Attributes:
+        trial: the number of a new trial, or of a paused one that goes on.
+        params: of a new trial.
+        until: the epoch after which it waits for the next decision; None: it trains to its end.
+        decision: as it is kept; None where nothing but the study's seed decided.
+        prune: the trial, which has come to its target and cannot be paused, ends there.
+    """
+
+    trial: int
+    params: Params | None = None
+    until: int | None = None
+    decision: Decision | None = None
+    prune: bool = False
+
+
+@runtime_checkable
+class Allocator(Protocol):
+    """Decides what is trained next; told everything, it asks for nothing.
+
+    A decision depends only on the study's seed, the decisions before it and what had been told by then.
+    """
+
+    def next(
+        self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
+    ) -> Proposal | None:
+        """What a free worker does; None: nothing, until more is told.
+
+        Args:
+            number: of the next new trial.
+            workers: how many trials may run at once.
+            new: whether a new trial may start.
+            after: the trial that has just come to its target, and holds the worker still.
+            stays: whether that one cannot be paused: the answer is that it goes on, or is pruned.
+        """
+        ...
+
+    def report(self, number: int, epoch: int, value: float) -> None: ...
+    def should_prune(self, number: int) -> bool:
+        """Whether the trial should end, on all reports so far."""
+        ...
+
+    def reached(self, number: int, epoch: int, seconds: float) -> None:
+        """The trial has come to its target; `seconds` of an epoch, NaN where that is not known."""
+        ...
+
+    def tell(self, trial: Trial) -> None:
+        """The trial is in a finished state."""
+        ...
+
+    def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> None:
+        """Stand as if all this had been decided, reported and told."""
         ...

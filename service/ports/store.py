@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from goodfit.service.objective import Objective
-from goodfit.service.records import AuditEntry, Batch, Lease, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import (
+    AuditEntry,
+    Batch,
+    Decision,
+    Lease,
+    Report,
+    Study,
+    StudyState,
+    Token,
+    Trial,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,10 @@ class Trials(Protocol):
 
     def reports(self, study_id: int, trial: int | None = None) -> list[Report]:
         """Curves, ordered by trial and epoch."""
+        ...
+
+    def decisions(self, study_id: int) -> list[Decision]:
+        """What was decided in the search, in its order."""
         ...
 
     def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:

@@ -125,6 +125,11 @@ class RayExecutor:
             self._fit_at = -math.inf  # the next look says whether there can ever be room for it
             self._trim()
 
+    def go_on(self, trial: int, until: int | None) -> None:
+        for seat in self._seats:
+            if trial in seat.trials:
+                seat.actor.go_on.remote(trial, until)
+
     def stop(self, trial: int) -> None:
         for seat in self._seats:
             if trial in seat.trials:

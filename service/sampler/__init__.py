@@ -4,13 +4,16 @@ search.py          OptunaSampler: proposes configurations, judges running trials
 pruning.py         a study's pruning as an Optuna pruner, and what pruners remember of a curve
 sorted_pruners.py  Optuna's pruners that compare trials, without reading every trial at every report
 history.py         records as Optuna trials; the export to a real optuna.Study
+making.py          the sampler of a study, as its file says
+auto/              the search that needs no choosing, and pauses trials
 axes.py            a search space as Optuna's distributions
 
 What a space is stands in search_spaces/space.py; what becomes of a judged trial is decided in scheduler/.
 """
 
 from goodfit.service.sampler.history import to_optuna_study
+from goodfit.service.sampler.making import sampler_of
 from goodfit.service.sampler.pruning import PRUNING_METHODS, Pruning
 from goodfit.service.sampler.search import SEARCH_METHODS, OptunaSampler
 
-__all__ = ["PRUNING_METHODS", "SEARCH_METHODS", "OptunaSampler", "Pruning", "to_optuna_study"]
+__all__ = ["PRUNING_METHODS", "SEARCH_METHODS", "OptunaSampler", "Pruning", "sampler_of", "to_optuna_study"]

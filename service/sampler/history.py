@@ -72,7 +72,7 @@ def quiet() -> Iterator[None]:
 def state_of(trial: Trial) -> State:
     """Optuna's state. Its models leave FAIL out: a cancelled curve says nothing against its configuration."""
     match trial.state:
-        case TrialState.QUEUED | TrialState.RUNNING:
+        case TrialState.QUEUED | TrialState.RUNNING | TrialState.PAUSED:
             return State.RUNNING
         case TrialState.PRUNED:
             return State.PRUNED

@@ -117,6 +117,8 @@ class OptunaSampler:
         known = usable(self._axes, defaults) if try_defaults else {}
         own = [{**known, **usable(self._axes, given)} for given in start_from]
         self._presets = [*own, known] if known else own
+        self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
+        self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
         self._pruner = make_pruner(pruning.method, pruning.options, epochs)
         self._reset()
 
@@ -146,6 +148,17 @@ class OptunaSampler:
             self._add(params, State.RUNNING)
             self._follow(number)
         return params
+
+    def add(self, number: int, params: Mapping[str, Any]) -> None:
+        """Take up a trial whose parameters were found elsewhere."""
+        if number != self._asked:
+            raise ValueError(f"trial {number} was added, but {self._asked} is next")
+        self._add(params, State.RUNNING)
+        self._follow(number)
+
+    def was_proposed(self, params: Mapping[str, Any]) -> bool:
+        """Whether a trial has this configuration."""
+        return _key(params) in self._seen
 
     def report(self, number: int, epoch: int, value: float) -> None:
         """Take in an epoch and judge the trial; an epoch that is there already stays as it was."""

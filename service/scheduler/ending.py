@@ -56,7 +56,9 @@ def again(trial: Trial) -> Trial:
 
     After an error or a NaN it begins anew; otherwise it goes on from its last checkpoint.
     """
-    changes: dict[str, Any] = dict.fromkeys(("failure", "message", "ended", "verdict", "gap", "diagnosis", "test"))
+    changes: dict[str, Any] = dict.fromkeys(
+        ("until", "failure", "message", "ended", "verdict", "gap", "diagnosis", "test")
+    )
     if trial.failure in _FROM_THE_START:
         changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size"))
         changes |= {"epochs": 0, "began": trial.attempts + 1}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from goodfit.service.objective import Objective
-from goodfit.service.records import Params, Report, StudyState, Trial, Verdict
+from goodfit.service.ports import Proposal
+from goodfit.service.records import Report, StudyState, Trial, Verdict
 from goodfit.trainers.messages import Ended, Reported
 
 MORE = 2.0  # the share of a trial that ran out of memory with its first
@@ -22,6 +23,7 @@ class Plan:
     trials: int | None = None  # the budget; None: until the sampler or the time is exhausted
     target: float | None = None
     prune: bool = False
+    pauses: bool = False  # trials may be paused, and taken up again as long as that is worth it
     stop_on_overfit: bool = False
     confirm: tuple[int, int] | None = None  # the best so many are trained again, on so many fresh seeds each
     retries: int = 2  # how many deaths of its worker in a row a trial survives
@@ -48,10 +50,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The sampler's answer to Ask; None: the space is exhausted."""
+    """The allocator's answer to Ask; None: nothing, until more has come.
 
-    number: int
-    params: Params | None
+    Attributes:
+        proposal: a new trial, or one that goes on.
+        after: as in Ask.
+    """
+
+    proposal: Proposal | None
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,36 @@ Event = Reported | Ended | Slots | Turn | Proposed | Judged | Examined | Overtim
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the sampler for the parameters of trial `number`."""
+    """Ask what a free worker does.
+
+    Attributes:
+        number: of the next new trial.
+        new: whether a new trial may start.
+        after: the trial that has come to its target, and holds its worker until this is answered.
+        stays: whether that one cannot be paused: it goes on, or ends.
+    """
 
     number: int
+    new: bool = True
+    after: int | None = None
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Tell the allocator that a trial has come to its target; `seconds` of an epoch, NaN where that is not known."""
+
+    trial: int
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Let a trial that waits at its target train on, up to an epoch; None: to its end."""
+
+    trial: int
+    until: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +240,4 @@ class Close:
     message: str | None = None
 
 
-Action = Ask | Record | Keep | Judge | Examine | Launch | Stop | Kill | Settle | OpenTest | Close
+Action = Ask | Reach | Record | Keep | Judge | Examine | Launch | GoOn | Stop | Kill | Settle | OpenTest | Close

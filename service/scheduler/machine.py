@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from goodfit.service.ports import Proposal
 from goodfit.service.records import (
     FINISHED,
     Failure,
@@ -33,6 +34,7 @@ from goodfit.service.scheduler.events import (
     Event,
     Examine,
     Examined,
+    GoOn,
     Judge,
     Judged,
     Keep,
@@ -42,6 +44,7 @@ from goodfit.service.scheduler.events import (
     Overtime,
     Plan,
     Proposed,
+    Reach,
     Reason,
     Record,
     Settle,
@@ -59,6 +62,9 @@ _FAILURES = {
     Outcome.UNUSABLE: Failure.ERROR,
     Outcome.NAN: Failure.NAN,
 }
+
+# A trial that is to be paused has come to its target: with these nothing of it is lost but what was not saved.
+_LEAVES_AS_IT_WAS = (Outcome.STOPPED, Outcome.LOST, Outcome.PREEMPTED)
 
 
 class Scheduler:
@@ -83,6 +89,9 @@ class Scheduler:
         self._overtime: set[int] = set()
         self._asked: int | None = None
         self._exhausted = False
+        self._pausing: set[int] = set()  # told to stop, to go on later
+        self._to_resume: dict[int, int | None] = {}  # of these, who is to go on at once -> until when
+        self._resumed: set[int] = set()  # in the queue, after a pause
         self._failures = Failures(plan.failures, self.trials.values())
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
         unconfirmed = any(trial.confirms is not None and trial.state not in FINISHED for trial in self.trials.values())
@@ -100,6 +109,8 @@ class Scheduler:
             trial = self.trials[number]
             if trial.state is TrialState.RUNNING and trial.cut:
                 actions += self._settle_cut(trial, now)
+            elif trial.state is TrialState.RUNNING and trial.until is not None and trial.epochs >= trial.until:
+                actions.append(Record(self._put(trial.to(TrialState.PAUSED))))
             elif trial.state is TrialState.RUNNING:
                 actions += self._requeue(trial, front=False)
             elif trial.state is TrialState.QUEUED:
@@ -148,7 +159,14 @@ class Scheduler:
         if value is not None and trial.confirms is None and not event.final:
             actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []
             actions += [Examine(trial.number, event.epoch)] if self.plan.stop_on_overfit else []
+        if trial.until is not None and event.epoch >= trial.until and not event.final and self.closing is None:
+            self._exhausted = False
+            actions.append(Reach(trial.number, event.epoch, event.seconds))
+            actions.append(self._ask(after=trial.number, stays=not event.resumable))
         return actions
+
+    def _ask(self, *, after: int | None = None, stays: bool = False) -> Ask:
+        return Ask(len(self.trials), not is_at_budget(self.plan, self._searched), after, stays)
 
     def _on_answer(self, event: Judged | Examined) -> list[Action]:
         trial = self.trials[event.trial]
@@ -170,8 +188,15 @@ class Scheduler:
         self._load -= self._running.pop(trial.number)
         trial = self._put(replace(trial, data=data_at_end(trial, event, self.plan.data)))
         trial = _given_up(trial, event)
+        self._exhausted = self._exhausted and not self.plan.pauses
         if trial.cut:
             return self._settle_cut(trial, now, event)
+        if trial.number in self._pausing and event.outcome in _LEAVES_AS_IT_WAS:
+            return self._paused(trial)
+        self._pausing.discard(trial.number)
+        return self._by_outcome(trial, event, now)
+
+    def _by_outcome(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         match event.outcome:
             case Outcome.COMPLETE:
                 return self._complete(trial, event, now)
@@ -241,14 +266,59 @@ class Scheduler:
         return self._settle(trial, TrialState.FAILED, now, failure=Failure.OOM, message=text)
 
     def _on_proposed(self, event: Proposed) -> list[Action]:
-        self._asked = None
-        if event.params is None:
+        found, after = event.proposal, event.after
+        self._asked = self._asked if after is not None else None
+        if found is None:
             self._exhausted = True
-            return []
-        trial = self._put(Trial(event.number, event.params, trial_seed(self.plan.seed, self._searched)))
+            return [] if after is None else self._pause(after)
+        if found.trial == after:
+            return self._go_on(self.trials[after], found)
+        paused = [] if after is None else self._pause(after)
+        if found.params is None:
+            return [*paused, *self._take_up(found.trial, found.until)]
+        seed = trial_seed(self.plan.seed, self._searched)
+        trial = self._put(Trial(found.trial, found.params, seed, until=found.until))
         self._searched += 1
         self._queue.append(trial.number)
+        return [*paused, Record(trial)]
+
+    def _go_on(self, trial: Trial, found: Proposal) -> list[Action]:
+        """A trial that waits at its target trains on where it is, or ends there."""
+        if found.prune:
+            return [Record(self._put(replace(trial, prune_at=trial.epochs))), Stop(trial.number)]
+        return [Record(self._put(replace(trial, until=found.until))), GoOn(trial.number, found.until)]
+
+    def _pause(self, number: int) -> list[Action]:
+        self._pausing.add(number)
+        return [Stop(number)]
+
+    def _take_up(self, number: int, until: int | None) -> list[Action]:
+        """A paused trial goes on; one whose worker is just letting it go does so then."""
+        trial = self.trials[number]
+        if number in self._pausing:
+            self._to_resume[number] = until
+            return []
+        trial = self._put(trial.to(TrialState.QUEUED, until=until))
+        self._queue.append(number)
+        self._resumed.add(number)
         return [Record(trial)]
+
+    def _paused(self, trial: Trial) -> list[Action]:
+        """A trial has let its worker go: it waits, or goes on at once where that was decided meanwhile."""
+        self._pausing.discard(trial.number)
+        trial = self._put(trial.to(TrialState.PAUSED))
+        if trial.number in self._to_resume:
+            return self._take_up(trial.number, self._to_resume.pop(trial.number))
+        return [Record(trial)]
+
+    def _leave(self, now: float) -> list[Action]:
+        """The search is over: what is paused ends where it was left."""
+        paused = [trial for trial in self.trials.values() if trial.state is TrialState.PAUSED]
+        return [
+            action
+            for trial in sorted(paused, key=lambda trial: trial.number)
+            for action in self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
+        ]
 
     def _on_turn(self, now: float) -> list[Action]:
         """Fill the free slots: first with what waits, then with new trials, one Ask at a time."""
@@ -259,18 +329,21 @@ class Scheduler:
             number = self._queue.popleft()
             trial = self.trials[number]
             changes = {
-                "attempts": trial.attempts + 1,
+                "attempts": trial.attempts + (number not in self._resumed),
                 "started": trial.started or now,
                 **marks_at_start(trial, self.plan.code, self.plan.data),
             }
+            self._resumed.discard(number)
             trial = self._put(trial.to(TrialState.RUNNING, **changes))
             self._running[number] = _weight(trial)
             self._load += _weight(trial)
             actions += [Record(trial), Launch(trial)]
         if self._may_ask():
             self._asked = len(self.trials)
-            actions.append(Ask(self._asked))
+            actions.append(self._ask())
         elif not self._running and self._asked is None and (self.closing or self._spent()):
+            if self.closing is None or not self.closing.saves:
+                actions += self._leave(now)
             actions += self._confirm(now) or self._finish()
         return actions
 
@@ -280,12 +353,12 @@ class Scheduler:
 
     def _may_ask(self) -> bool:
         free = self._load < self.slots
-        waiting = self.closing or self._queue or self._confirming or self._asked is not None
+        waiting = self.closing or self._queue or self._to_resume or self._confirming or self._asked is not None
         return free and not (waiting or self._spent())
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
-        at_budget = is_at_budget(self.plan, self._searched)
+        at_budget = is_at_budget(self.plan, self._searched) and not self.plan.pauses
         return not self._queue and (self._exhausted or at_budget or self._confirming)
 
     def _confirm(self, now: float) -> list[Action]:
@@ -329,7 +402,11 @@ class Scheduler:
         told = sorted(number for number in self._running if reason.saves or number in ended)
         actions: list[Action] = [Stop(number) for number in told]
         for number in [number for number in self._queue if number in ended]:
-            actions += self._settle(self.trials[number], TrialState.CANCELLED, now)
+            trial = self.trials[number]
+            if number in self._resumed:
+                actions += self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
+            else:
+                actions += self._settle(trial, TrialState.CANCELLED, now)
         self._queue = deque(number for number in self._queue if number not in ended)
         return actions
 

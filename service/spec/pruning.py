@@ -40,6 +40,12 @@ class NoPruning(_Pruning):
     method: Literal["none"] = "none"
 
 
+class AutoPruning(_Pruning):
+    """Pauses trials and takes them up again where that is worth more than a new one; learns how early it may."""
+
+    method: Literal["auto"] = "auto"
+
+
 class MedianPruning(_Pruning):
     """Stops a trial whose best so far is worse than the median of the others at the same epoch."""
 
@@ -145,10 +151,18 @@ class PatientPruning(_Pruning):
 
 
 Pruning = Annotated[
-    NoPruning | MedianPruning | PercentilePruning | AshaPruning | HyperbandPruning | ThresholdPruning | PatientPruning,
+    AutoPruning
+    | NoPruning
+    | MedianPruning
+    | PercentilePruning
+    | AshaPruning
+    | HyperbandPruning
+    | ThresholdPruning
+    | PatientPruning,
     Discriminator("method"),
 ]
 METHODS: dict[str, type[_Pruning]] = {
+    "auto": AutoPruning,
     "none": NoPruning,
     "median": MedianPruning,
     "percentile": PercentilePruning,

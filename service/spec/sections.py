@@ -32,8 +32,8 @@ from goodfit.service.spec.fields import (
 )
 from goodfit.service.stored_spec import amounts_of
 
-SEARCH_METHODS = ("grid", "random", "bayesian")
-SEARCH_LATER = ("gp", "cmaes", "qmc", "pbt", "auto")
+SEARCH_METHODS = ("auto", "grid", "random", "bayesian")
+SEARCH_LATER = ("gp", "cmaes", "qmc", "pbt")
 
 # Keys that a later version will take: (section, key) -> what they are.
 LATER: dict[tuple[str, ...], str] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.records import Report, Study, Trial
-from goodfit.service.store.tables import MIRROR, reports, studies, trials
+from goodfit.service.records import Decision, Report, Seen, Study, Trial
+from goodfit.service.store.tables import MIRROR, decisions, reports, studies, trials
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -20,6 +20,7 @@ Row = dict[str, Any]
 STUDY_COLUMNS = tuple(studies.c[field.name] for field in fields(Study))
 TRIAL_COLUMNS = tuple(trials.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
+DECISION_COLUMNS = tuple(decisions.c[field.name] for field in fields(Decision))
 
 STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
 _NOT_THE_RUNNERS = {
@@ -70,6 +71,29 @@ def report_rows(study_id: int, items: Iterable[Report]) -> list[Row]:
         }
         for report in items
     ]
+
+
+def decision_rows(study_id: int, items: Iterable[Decision]) -> list[Row]:
+    """All of the decisions."""
+    return [
+        {
+            "study_id": study_id,
+            "index": one.index,
+            "trial": one.trial,
+            "new": one.new,
+            "until": one.until,
+            "workers": one.workers,
+            "seen": [[seen.trial, seen.epoch, seen.seconds, seen.how] for seen in one.seen],
+            "why": one.why,
+        }
+        for one in items
+    ]
+
+
+def decision_of(row: Sequence[Any]) -> Decision:
+    """The decision of a row of DECISION_COLUMNS."""
+    index, trial, new, until, workers, seen, why = row
+    return Decision(index, trial, new, until, workers, tuple(Seen(*one) for one in seen), why)
 
 
 def keep_trials(dialect: str) -> sqlite.Insert | postgresql.Insert:

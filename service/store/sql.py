@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from goodfit.service.errors import NameTaken, UnknownStudy, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Tally
-from goodfit.service.records import FINISHED, Batch, Lease, Report, Study, StudyState, Trial, Verdict
+from goodfit.service.records import FINISHED, Batch, Decision, Lease, Report, Study, StudyState, Trial, Verdict
 from goodfit.service.store import leases as leasing
 from goodfit.service.store import mirror_lock as mirroring
 from goodfit.service.store import queries as listing
@@ -22,10 +22,13 @@ from goodfit.service.store.access import SqlAccess, note
 from goodfit.service.store.database_errors import translated
 from goodfit.service.store.opening import Database
 from goodfit.service.store.rows import (
+    DECISION_COLUMNS,
     REPORT_COLUMNS,
     STUDY_COLUMNS,
     STUDY_MIRROR,
     TRIAL_COLUMNS,
+    decision_of,
+    decision_rows,
     keep_reports,
     keep_study,
     keep_trials,
@@ -35,7 +38,7 @@ from goodfit.service.store.rows import (
     study_row,
     trial_rows,
 )
-from goodfit.service.store.tables import ahead, leases, reports, studies, study_files, trials
+from goodfit.service.store.tables import ahead, decisions, leases, reports, studies, study_files, trials
 from goodfit.spelling import closest
 
 if TYPE_CHECKING:
@@ -162,6 +165,11 @@ class SqlStore:
                 rows = connection.execute(_CURVE, {"study": study_id, "number": trial})
             return [Report(*row) for row in rows]
 
+    def decisions(self, study_id: int) -> list[Decision]:
+        query = select(*DECISION_COLUMNS).where(decisions.c.study_id == study_id).order_by(decisions.c.index)
+        with self.reading() as connection:
+            return [decision_of(row) for row in connection.execute(query)]
+
     def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:
         span = {"study": study_id, "after": after, "last": after + trials}
         with self.reading() as connection:
@@ -234,6 +242,8 @@ class SqlStore:
                 connection.execute(self._keep_trials, trial_rows(lease.study_id, batch.trials.values()))
             if batch.reports:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
+            if batch.decisions:
+                connection.execute(insert(decisions), decision_rows(lease.study_id, batch.decisions))
             if batch.study is not None:
                 before = connection.execute(_PLACE, {"study": lease.study_id}).one()
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))

@@ -76,6 +76,7 @@ trials = Table(
     Column("losses", Integer, key="worker_deaths", nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("prune_at", Integer),
+    Column("until", Integer),
     Column("value", Number),
     Column("best_epoch", Integer),
     Column("last_value", Number),
@@ -108,6 +109,19 @@ reports = Table(
     Column("at", Number, nullable=False),
     ForeignKeyConstraint(["study_id", "trial"], ["trials.study_id", "trials.number"], ondelete="CASCADE"),
     sqlite_with_rowid=False,  # curves lie in the order in which they are read
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("trial", Integer, nullable=False),
+    Column("new", Boolean, nullable=False),
+    Column("until", Integer),
+    Column("workers", Integer, nullable=False),
+    Column("seen", Json, nullable=False),  # a list of [trial, epoch, seconds, how]
+    Column("why", Json, nullable=False),
 )
 
 # One row a study, from its first day; `owner` is empty while nobody holds it. Fences only grow.

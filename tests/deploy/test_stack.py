@@ -229,7 +229,7 @@ def test_data_of_an_older_version_are_said_with_the_command_that_upgrades_them(
         return starting(found, mark, service("goodfit", ends, health=("false",)))
 
     monkeypatch.setattr(stack, "prepare", prepared)
-    words = ["this Goodfit needs version 0007: back it up, then `goodfit upgrade`"]
+    words = ["this Goodfit needs version 0008: back it up, then `goodfit upgrade`"]
     with pytest.raises(StackError, match=rf"`make stack-upgrade STACK={tmp_path}`$"):
         stack.up(tmp_path)
     words = ["the port is taken"]  # and the log still has the words of the start before

@@ -2,7 +2,7 @@
 
 The loop belongs to the trainer; when to stop and where to checkpoint is decided here.
 A checkpoint holds the registered objects, the curve so far and the early-stopping state, so a
-resumed trial goes on as if it had never stopped. Generators are seeded anew at the start of each
+resumed trial goes on as if it had never stopped. Randomness is sown anew at the start of each
 epoch from (seed, epoch), so no generator's state has to be kept.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
 from goodfit.trainers.messages import Assignment, Message, Reported
-from goodfit.trainers.seeding import seed_generators
+from goodfit.trainers.seeding import sow
 from goodfit.trainers.trial.checkpoint import read_saved, snapshot
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
@@ -43,6 +43,9 @@ class Channel(Protocol):
 
     def send(self, message: Message) -> None: ...
     def stop_asked(self, trial: int) -> bool: ...
+    def may_go_on(self, trial: int, epoch: int) -> bool:
+        """Wait for the word whether a trial trains on after this epoch; False: it is to stop."""
+        ...
 
 
 def _nothing(*_: object) -> None:
@@ -94,6 +97,7 @@ class Trial:
         self._over = False
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
+        self._began_at = 0.0  # when that was
         self._saved_epoch = 0
         self._facts_written = False
         self._saved_at = -math.inf
@@ -199,10 +203,12 @@ class Trial:
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
-        while self._epoch < self._last and not self._over and not self._stop_asked():
+        while self._epoch < self._last and not self._over and not self._stop_asked() and self._goes_on():
             epoch = self._epoch + 1
-            seed_generators(self.seed, epoch)
+            sow(self.seed, epoch)
             self._training = epoch
+            if self._assignment.pause_at is not None:
+                self._began_at = self._ticks()
             yield epoch
             if self._epoch != epoch:
                 raise BadTrainer(
@@ -246,7 +252,9 @@ class Trial:
             self._best_state = snapshot(self._objects[0].state_dict())
         if not broken:
             self._checkpoint_if_due(self._ticks())
-        self._channel.send(Reported(self.number, self._assignment.attempt, epoch, metrics, at, self._over))
+        seconds = math.nan if self._assignment.pause_at is None else max(0.0, self._ticks() - self._began_at)
+        attempt, resumable = self._assignment.attempt, bool(self._objects)
+        self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
 
@@ -257,6 +265,10 @@ class Trial:
 
     def _stop_asked(self) -> bool:
         return self._channel.stop_asked(self.number)
+
+    def _goes_on(self) -> bool:
+        pause = self._assignment.pause_at
+        return pause is None or self._epoch < pause or self._channel.may_go_on(self.number, self._epoch)
 
     def _require_objective(self) -> None:
         """An error where no report has the objective: of the trial where it was None, else of the whole study."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.trainers.errors import BadTrainer, Damaged, Mismatch
 from goodfit.trainers.files import make_folder, read_json, replacing, until_there, write_json
 from goodfit.trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
-from goodfit.trainers.seeding import seed_generators
+from goodfit.trainers.seeding import sow
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 from goodfit.trainers.worker.baseline import trivial_scores
 from goodfit.trainers.worker.mlflow_calls import noted
@@ -125,6 +125,9 @@ class _Listener:
     def stop_asked(self, trial: int) -> bool:
         return self._channel.stop_asked(trial)
 
+    def may_go_on(self, trial: int, epoch: int) -> bool:  # noqa: ARG002 - the trial's own epochs are the folds
+        return not self.stop_asked(trial)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -179,7 +182,7 @@ class Attempt:
 
         trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks)
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
-        seed_generators(part.seed, 0)
+        sow(part.seed, 0)
         with noted(notes):
             self.trainer(trial)
         trial.save()
@@ -189,7 +192,7 @@ class Attempt:
         """The metrics on the test split at the best epoch; None where it was stopped."""
         folder = part.folder / "test"
         listener = _Listener(self.channel)
-        again = replace(part, folder=folder, until=best_epoch, patience=None, reported=0, test=False)
+        again = replace(part, folder=folder, until=best_epoch, patience=None, reported=0, test=False, pause_at=None)
         if self._once(again, listener, test=True) is None:
             return None
         if best_epoch not in listener.curve:
@@ -206,8 +209,8 @@ class Attempt:
         results: list[FoldResult] = []
         for fold in range(count):
             folder = whole.folder / f"fold-{fold + 1}"
-            part = replace(whole, folder=folder, data=replace(spec, fold=fold), reported=0)
-            result = self._finished_fold(folder) or self._fold(part)
+            part = replace(whole, folder=folder, data=replace(spec, fold=fold), reported=0, pause_at=None)
+            result = self._kept(folder) or self._fold(part)
             if result is None:
                 return Trained(Outcome.STOPPED)
             results.append(result)
@@ -216,13 +219,19 @@ class Attempt:
             last = len(results) == count
             if len(results) > whole.reported:
                 self.channel.send(_report(whole, results, self.clock(), final=last))
-            if not last and self.channel.stop_asked(whole.trial):
+            if not last and not self._may_go_on(len(results)):
                 return Trained(Outcome.STOPPED)
         epochs = min(len(result.curve) for result in results)
         curve = tuple(_mean([one.curve[epoch] for one in results]) for epoch in range(epochs))
         tests = [result.test for result in results if result.test is not None]
         trivial = _mean([result.baseline for result in results])
         return Trained(Outcome.COMPLETE, curve, _mean(tests) if tests else None, trivial, results[-1].size)
+
+    def _may_go_on(self, folds: int) -> bool:
+        whole = self.assignment
+        if self.channel.stop_asked(whole.trial):
+            return False
+        return whole.pause_at is None or folds < whole.pause_at or self.channel.may_go_on(whole.trial, folds)
 
     def _fold(self, part: Assignment) -> FoldResult | None:
         """Train one fold and keep what it came to; None where it was stopped."""
@@ -240,7 +249,7 @@ class Attempt:
         until_there(partial(_keep_result, part, result))
         return result
 
-    def _finished_fold(self, folder: Path) -> FoldResult | None:
+    def _kept(self, folder: Path) -> FoldResult | None:
         """What an earlier attempt made of a fold; None where there is nothing, or nothing that can be used."""
         try:
             return until_there(partial(FoldResult.read, folder))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import queue
 import shutil
@@ -69,6 +70,8 @@ class Host:
         self._work: queue.SimpleQueue[Pack] = queue.SimpleQueue()
         self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stops: set[int] = set()
+        self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
+        self._word = threading.Condition()  # on both
         self._setup = setup
         if capture:  # another process needs its own environment
             take(os.environ, setup.withheld)
@@ -82,12 +85,29 @@ class Host:
 
     def launch(self, pack: Pack) -> None:
         """Train a pack when the ones before it are done."""
-        self._stops.difference_update(assignment.trial for assignment in pack.assignments)
+        with self._word:
+            for assignment in pack.assignments:
+                self._stops.discard(assignment.trial)
+                self._aim(assignment.trial, assignment.pause_at)
         self._work.put(pack)
 
     def stop(self, trial: int) -> None:
         """Ask a trial to end at its next epoch."""
-        self._stops.add(trial)
+        with self._word:
+            self._stops.add(trial)
+            self._word.notify_all()
+
+    def go_on(self, trial: int, until: int | None) -> None:
+        """Let a trial train on, and wait again after an epoch; None: to its end."""
+        with self._word:
+            self._aim(trial, until)
+            self._word.notify_all()
+
+    def _aim(self, trial: int, until: int | None) -> None:
+        if until is None:
+            self._targets.pop(trial, None)
+        else:
+            self._targets[trial] = until
 
     def poll(self, seconds: float) -> list[Message]:
         """All that has been sent, as soon as there is something, or nothing after `seconds`."""
@@ -105,6 +125,11 @@ class Host:
 
     def stop_asked(self, trial: int) -> bool:
         return trial in self._stops
+
+    def may_go_on(self, trial: int, epoch: int) -> bool:
+        with self._word:
+            self._word.wait_for(lambda: trial in self._stops or self._targets.get(trial, math.inf) > epoch)
+            return trial not in self._stops
 
     def pid(self) -> int:
         """The process it lives in."""
@@ -197,7 +222,7 @@ class Worker:
             own = replace(assignment, folder=Path(scratch, f"{assignment.trial:05d}"))
             try:
                 keeper = Keeper(own.folder, place_of(assignment.place))
-                until_there(keeper.begin if own.attempt == 1 else keeper.pull)
+                until_there(keeper.begin if own.attempt == 1 and not own.reported else keeper.pull)
                 with keeper.following(own.log.name):
                     ended = self._train(own, keeper.push)
                 until_there(keeper.push)  # the log, to its last line
@@ -295,7 +320,7 @@ def _begin(assignment: Assignment) -> None:
         raise FileNotFoundError(errno.ENOENT, "the folder of the study does not exist", str(assignment.root))
     if not folder.is_dir():
         return
-    if assignment.attempt == 1:
+    if assignment.attempt == 1 and assignment.fresh:
         shutil.rmtree(folder)
     elif assignment.fresh:
         for entry in folder.iterdir():

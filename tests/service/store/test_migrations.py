@@ -66,7 +66,7 @@ def test_sqlite_shows_the_same_columns_and_constraints_to_the_letter(sqlite_url:
     engine.dispose()
     open_store(migrated).close()
     wanted = definitions(made.removeprefix("sqlite:///"))
-    assert set(wanted) == {"studies", "trials", "reports", "leases", "study_files", "tokens", "audit"}
+    assert set(wanted) == {"studies", "trials", "reports", "decisions", "leases", "study_files", "tokens", "audit"}
     assert definitions(migrated.removeprefix("sqlite:///")) == wanted
 
 

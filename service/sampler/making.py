@@ -1,0 +1,64 @@
+"""What proposes a study's configurations and decides what is trained next, as its file says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from goodfit.service.objective import Objective
+from goodfit.service.ports import Allocator, Sampler, Search
+from goodfit.service.sampler.search import OptunaSampler
+from goodfit.service.spec.pruning import NoPruning
+from goodfit.service.spec.study import StudySpec
+
+AUTO = "auto"
+FINALS = 3  # so many trials at least are trained to their end
+
+
+def sampler_of(
+    spec: StudySpec, name: str, defaults: Mapping[str, Any], search: Search | None = None
+) -> Sampler | Allocator:
+    """A study's sampler.
+
+    With `auto` for the search, the pruning or both, it decides of pauses too; what is random in it, and what another
+    method proposes, comes from Optuna's samplers as without.
+
+    Args:
+        spec: of the study.
+        name: the study's.
+        defaults: the trainer's, which the first trial takes.
+        search: what an installed package proposes by.
+    """
+    proposes, pauses = spec.search.method == AUTO, spec.pruning.method == AUTO
+    objective = Objective.of(spec.objective)
+    sampler = OptunaSampler(
+        name=name,
+        space=spec.space,
+        method="random" if proposes else spec.search.method,
+        seed=spec.search.seed,
+        try_defaults=spec.search.try_defaults,
+        defaults=defaults,
+        pruning=NoPruning() if pauses else spec.pruning,
+        objective=objective,
+        epochs=spec.reports,
+        control=spec.control,
+        start_from=spec.search.start_from,
+        repeats=spec.search.repeats,
+        search=search,
+    )
+    if not (proposes or pauses):
+        return sampler
+    from goodfit.service.sampler.auto import AutoAllocator  # SciPy: not for studies that do without
+
+    return AutoAllocator(
+        sampler,
+        spec.space,
+        objective,
+        epochs=spec.reports,
+        seed=spec.search.seed,
+        proposes=proposes,
+        pauses=pauses,
+        folds=spec.folds is not None,
+        finals=max(FINALS, spec.confirm.top if spec.confirm is not None else 0),
+        control=spec.control,
+    )
