@@ -99,10 +99,10 @@ def reopen(
             vet(draft.spec)
         opened = _opened(draft, now, wanted, queue=queue)
         if opened != draft.before or draft.again:
-            store.reopen(lease, opened, draft.again, by, "; ".join(_told(draft)))
+            store.reopen(lease, opened, draft.again, by, "; ".join(_changes(draft)))
     finally:
         store.release(lease)
-    return Reopened(store.study(name), [*_told(draft), *_known(draft, hint)], draft.runs)
+    return Reopened(store.study(name), [*_changes(draft), *_notices(draft, hint)], draft.runs)
 
 
 def _draft(store: Store, study: Study, wanted: Reopening) -> _Draft:
@@ -119,8 +119,8 @@ def _draft(store: Store, study: Study, wanted: Reopening) -> _Draft:
     again = _again(study, spec, list(trials.values()), {key.partition(".")[0] for key, *_ in changes}, wanted)
     trials |= {trial.number: trial for trial in again}
     if study.state in (StudyState.DONE, StudyState.FAILED):
-        asked = study.state is StudyState.FAILED or bool(changes or again)
-        runs = asked and not is_over(plan_of(spec), list(trials.values()), time_spent=_is_late(study, spec))
+        may_run = study.state is StudyState.FAILED or bool(changes or again)
+        runs = may_run and not is_over(plan_of(spec), list(trials.values()), time_spent=_is_late(study, spec))
     else:
         runs = True
     failed = sum(trial.state is TrialState.FAILED for trial in trials.values())
@@ -169,28 +169,28 @@ def _opened(draft: _Draft, now: float, wanted: Reopening, *, queue: bool) -> Stu
     return study if waits or not queue else replace(study, queued=now)
 
 
-def _told(draft: _Draft) -> list[str]:
+def _changes(draft: _Draft) -> list[str]:
     """What changes, for people and for the audit log."""
     states = Counter(trial.state for trial in draft.again)
     queued, dropped = states[TrialState.QUEUED], states[TrialState.CANCELLED]
-    told = [f"{key}: {before} -> {after}" for key, before, after in draft.changes]
-    told += [f"{_count(queued, 'trial')} trained again"] if queued else []
-    return told + ([f"{_count(dropped, 'confirmation')} cancelled"] if dropped else [])
+    changes = [f"{key}: {before} -> {after}" for key, before, after in draft.changes]
+    changes += [f"{_count(queued, 'trial')} trained again"] if queued else []
+    return changes + ([f"{_count(dropped, 'confirmation')} cancelled"] if dropped else [])
 
 
-def _known(draft: _Draft, hint: Hint) -> list[str]:
+def _notices(draft: _Draft, hint: Hint) -> list[str]:
     """What the user should know before it goes on."""
-    study, known = draft.before, []
+    study, notices = draft.before, []
     if draft.failed:
         again = hint(f"resume {study.name} --retry-failed")
-        known.append(f"{_count(draft.failed, 'trial')} of it failed; {again} trains what failed again")
+        notices.append(f"{_count(draft.failed, 'trial')} of it failed; {again} trains what failed again")
     if draft.runs and study.test_opened is not None:
         when = datetime.fromtimestamp(study.test_opened, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        known.append(
+        notices.append(
             f"its test split was opened on {when} to confirm the best so far; what is confirmed from now on is "
             "scored on it again, and the record says so"
         )
-    return known
+    return notices
 
 
 def _count(number: int, what: str) -> str:

@@ -43,7 +43,7 @@ def serve_study(settings: Settings, study: Study, claim: Lease) -> None:
     leave_source_tree()
     use_packages_of("the workers")
     say = _log_of(settings, study)
-    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
+    with _logging_its_end(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         try:
             lease = store.hand_over(claim, owner(), time.time(), settings.lease_seconds)
         except errors.Fenced:  # this start took too long, and another is under way
@@ -59,14 +59,14 @@ def serve_mirror(settings: Settings, study: Study) -> None:
     """Send MLflow what it lacks of a study at rest."""
     take(os.environ, SERVICE)  # the mirror's process gets them apart from its environment
     say = _log_of(settings, study)
-    with _told(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
+    with _logging_its_end(say), contextlib.closing(open_home(settings, create=True, patience=PATIENCE)) as store:
         catch_up(settings, store, store.study_by_id(study.id), lambda _: None, say, math.inf)
 
 
 def _run(settings: Settings, store: Store, study: Study, lease: Lease, say: Callable[[str], None]) -> None:
     if study.state.at_rest:
         return
-    with _kept(settings, store, lease) as ready:
+    with _renewing(settings, store, lease) as ready:
         try:
             checked: Checked = check(spec_here(store, study))
         except errors.InputError as error:
@@ -127,7 +127,7 @@ def _refuse(store: Store, lease: Lease, study: Study, message: str) -> None:
 
 
 @contextlib.contextmanager
-def _kept(settings: Settings, store: Store, lease: Lease) -> Iterator[Callable[[], None]]:
+def _renewing(settings: Settings, store: Store, lease: Lease) -> Iterator[Callable[[], None]]:
     """Renew the lease while all is made ready, until what is yielded here is called; from then on the runner does."""
     ready = threading.Event()
 
@@ -155,7 +155,7 @@ def _kept(settings: Settings, store: Store, lease: Lease) -> Iterator[Callable[[
 
 
 @contextlib.contextmanager
-def _told(say: Callable[[str], None]) -> Iterator[None]:
+def _logging_its_end(say: Callable[[str], None]) -> Iterator[None]:
     """Put into the log how it ended, other than well; nobody else listens."""
     try:
         yield

@@ -308,8 +308,8 @@ def _admitted_elsewhere(submission: Submission, rules: Rules) -> StudySpec:
             raise errors.TrainerError(f"the study's code was not imported within {CODE_SECONDS:.0f} s") from None
         answer = folder / "answer.json"
         if not answer.exists():
-            told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise errors.TrainerError(f"the process that looked at the study's code ended ({done.returncode}): {told}")
+            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+            raise errors.TrainerError(f"the process that looked at the study's code ended ({done.returncode}): {last}")
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise errors.from_dict(found)

@@ -84,10 +84,10 @@ class RemoteSource:
     def page(
         self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
     ) -> list[Listed]:
-        asked: dict[str, Any] = {"state": [str(state) for state in states], "limit": limit, "offset": offset}
+        query: dict[str, Any] = {"state": [str(state) for state in states], "limit": limit, "offset": offset}
         if submitter is not None:
-            asked["submitter"] = submitter
-        return [wire.listed(one) for one in self._get("/v1/studies", asked)["studies"]]
+            query["submitter"] = submitter
+        return [wire.listed(one) for one in self._get("/v1/studies", query)["studies"]]
 
     def study(self, name: str) -> Listed:
         return wire.listed(self._get(_path(name)))
@@ -102,12 +102,12 @@ class RemoteSource:
         limit: int = 100,
         parts: Collection[str] | None = None,
     ) -> list[Trial]:
-        asked: dict[str, Any] = {"state": list(labels), "after": after, "limit": limit}
+        query: dict[str, Any] = {"state": list(labels), "after": after, "limit": limit}
         if parts is not None:
-            asked["parts"] = ",".join(parts)
+            query["parts"] = ",".join(parts)
         if verdict is not None:
-            asked["verdict"] = str(verdict)
-        return [wire.received(Trial, one) for one in self._get(_path(name, "records"), asked)["records"]]
+            query["verdict"] = str(verdict)
+        return [wire.received(Trial, one) for one in self._get(_path(name, "records"), query)["records"]]
 
     def trial(self, name: str, number: int) -> Trial:
         return wire.received(Trial, self._get(_path(name, "records", number)))
@@ -131,19 +131,19 @@ class RemoteSource:
         return found
 
     def report_html(self, name: str) -> str:
-        return self._ask("GET", _path(name, "report")).text
+        return self._request("GET", _path(name, "report")).text
 
     def log_place(self, name: str, number: int) -> str | None:
         return f"{self.place}{_path(name, 'trials', number, 'log')}"
 
     def log(self, name: str, number: int, offset: int = 0) -> LogPiece:
-        answer = self._ask("GET", _path(name, "trials", number, "log"), {"offset": offset})
+        answer = self._request("GET", _path(name, "trials", number, "log"), {"offset": offset})
         return LogPiece(answer.text, int(answer.headers["Goodfit-Log-Next"]))
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:
         from goodfit.service.client.models import unpacked
 
-        answer = self._ask("GET", _path(name, "model"), {"trial": number})
+        answer = self._request("GET", _path(name, "model"), {"trial": number})
         return unpacked(answer.content, trust=trust)
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
@@ -211,12 +211,12 @@ class RemoteSource:
             "new": sent.fresh,
         }
         try:
-            return wire.listed(self._ask("POST", "/v1/studies", body=body).json()).study
+            return wire.listed(self._request("POST", "/v1/studies", body=body).json()).study
         except errors.StudyFileError as error:  # it knows the file by another name
             raise errors.StudyFileError(submission.file, error.problems) from error
 
     def stop(self, name: str) -> str:
-        return str(self._ask("POST", _path(name, "stop")).json()["message"])
+        return str(self._request("POST", _path(name, "stop")).json()["message"])
 
     def resume(self, name: str, wanted: Reopening) -> str:
         body = {
@@ -225,10 +225,10 @@ class RemoteSource:
             "priority": wanted.priority,
             "changed": wanted.changed,
         }
-        return str(self._ask("POST", _path(name, "resume"), body=body).json()["message"])
+        return str(self._request("POST", _path(name, "resume"), body=body).json()["message"])
 
     def remove(self, name: str) -> list[str]:
-        return [str(line) for line in self._ask("DELETE", _path(name)).json()["messages"]]
+        return [str(line) for line in self._request("DELETE", _path(name)).json()["messages"]]
 
     def catalog(self, kind: Kind) -> list[dict[str, Any]]:
         return list(self._get(f"/v1/{kind}")[kind])
@@ -238,36 +238,36 @@ class RemoteSource:
 
     def make_token(self, name: str, role: str, expires: str | None) -> tuple[Token, str]:
         body = {"name": name, "role": role, "expires": expires}
-        found = self._ask("POST", "/v1/tokens", body=body).json()
+        found = self._request("POST", "/v1/tokens", body=body).json()
         return wire.received(Token, found), str(found["secret"])
 
     def tokens(self) -> list[Token]:
         return [wire.received(Token, one) for one in self._get("/v1/tokens")["tokens"]]
 
     def revoke(self, token_id: str) -> Token:
-        return wire.received(Token, self._ask("DELETE", f"/v1/tokens/{_word(token_id)}").json())
+        return wire.received(Token, self._request("DELETE", f"/v1/tokens/{_word(token_id)}").json())
 
     def audit(self, *, subject: str | None = None, limit: int = 100, offset: int = 0) -> list[AuditEntry]:
-        asked: dict[str, Any] = {"limit": limit, "offset": offset}
+        query: dict[str, Any] = {"limit": limit, "offset": offset}
         if subject is not None:
-            asked["subject"] = subject
-        return [wire.received(AuditEntry, one) for one in self._get("/v1/audit", asked)["entries"]]
+            query["subject"] = subject
+        return [wire.received(AuditEntry, one) for one in self._get("/v1/audit", query)["entries"]]
 
-    def _get(self, path: str, asked: Mapping[str, Any] | None = None) -> Any:
-        return self._ask("GET", path, asked).json()
+    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        return self._request("GET", path, query).json()
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
-        asked: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> httpx2.Response:
         """An answer that is none of an error; what changes nothing is asked again where the server is away."""
         again, pauses = method == "GET", islice(backoff(PAUSE), TRIES - 1)
 
         def attempt() -> httpx2.Response:
-            answer = self._client.request(method, path, params=asked, json=body)
+            answer = self._client.request(method, path, params=query, json=body)
             away = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and again
             if away or answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:
                 raise _Busy(answer)
@@ -294,8 +294,8 @@ class RemoteSource:
         return f"{self.place}{uri}" if uri is not None and uri.startswith("/") else uri
 
     def _away(self, error: Exception) -> errors.ServerError:
-        told = str(error) or type(error).__name__
-        return errors.ServerError(f"the server at {self.place} cannot be reached: {told}; is `goodfit serve` running?")
+        why = str(error) or type(error).__name__
+        return errors.ServerError(f"the server at {self.place} cannot be reached: {why}; is `goodfit serve` running?")
 
     def _raise(self, answer: httpx2.Response) -> None:
         """The error that the server met, as if it had been met here."""

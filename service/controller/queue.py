@@ -101,12 +101,12 @@ def short_of(needed: Amounts, nodes: Sequence[Amounts]) -> str | None:
     for name, amount in needed.items():
         there = sum(node.get(name, 0.0) for node in nodes)
         if there + EPSILON < amount:
-            return f"waits for {_told(name, amount)}: the cluster has {there:g}"
-    wanted = " and ".join(_told(name, amount) for name, amount in needed.items())
+            return f"waits for {_amount_of(name, amount)}: the cluster has {there:g}"
+    wanted = " and ".join(_amount_of(name, amount) for name, amount in needed.items())
     return f"waits for a node with {wanted}: none of the cluster's {len(nodes)} has them"
 
 
-def _told(name: str, amount: float) -> str:
+def _amount_of(name: str, amount: float) -> str:
     unit = _UNITS.get(name)
     if unit is None:
         return f"{amount:g} of {name}"

@@ -269,7 +269,7 @@ class Store(Records, Leases, Queue, Mirrored, Protocol):
         """Keep a new study, with the files that travel with it, and give it its id; NameTaken if the name is there."""
         ...
 
-    def ask_stop(self, study_id: int, asked: bool, by: str = ...) -> None:
+    def ask_stop(self, study_id: int, stop: bool, by: str = ...) -> None:
         """Ask whoever holds the study to stop, or take that back. Needs no lease."""
         ...
 

@@ -53,8 +53,8 @@ def room(share: WorkerResources, nodes: Sequence[Resources]) -> int:
 
 
 def _room_on(share: WorkerResources, node: Resources) -> int:
-    asked = [(name, amount) for name, amount in share.amounts.items() if amount]
-    return min((math.floor(node.get(name, 0.0) / amount + _SLACK) for name, amount in asked), default=0)
+    needed = [(name, amount) for name, amount in share.amounts.items() if amount]
+    return min((math.floor(node.get(name, 0.0) / amount + _SLACK) for name, amount in needed), default=0)
 
 
 def seats_wanted(share: WorkerResources, nodes: Sequence[Resources], sharing: Sharing) -> int:

@@ -40,7 +40,7 @@ class _Seat:
     Attributes:
         actor: itself.
         answer: to the call that it has: first whether it is there, then for its messages.
-        asked: when Ray was asked for it.
+        requested: when Ray was asked for it.
         size: how many slots it stands for.
         there: whether it has started.
         doubted: since when it is out of reach, and Ray does not know yet whether it lives.
@@ -49,7 +49,7 @@ class _Seat:
 
     actor: Any
     answer: Any
-    asked: float
+    requested: float
     size: int = 1
     there: bool = False
     doubted: float | None = None
@@ -200,7 +200,7 @@ class RayExecutor:
         return []
 
     def _bury(self, seat: _Seat, error: Exception) -> list[Message]:
-        lost: list[Message] = [Ended(trial, attempt, *_told(error)) for trial, attempt in seat.trials.items()]
+        lost: list[Message] = [Ended(trial, attempt, *_cause_of(error)) for trial, attempt in seat.trials.items()]
         self._dismiss(seat)
         if seat.there or lost:
             self._grow()
@@ -234,7 +234,7 @@ class RayExecutor:
         self._fruitless += 1
         if self._fruitless >= FRUITLESS:
             raise GoodfitError(
-                f"workers die as they start: {_told(death)[1]}; is Goodfit installed on every node of the cluster?"
+                f"workers die as they start: {_cause_of(death)[1]}; is Goodfit installed on every node of the cluster?"
             ) from death
 
     def _size(self) -> int:
@@ -250,7 +250,7 @@ class RayExecutor:
     def _starves(self) -> bool:
         """Whether a greater worker waits for room, which may be there but in pieces, on several nodes."""
         before = self._clock() - FIT_SECONDS
-        return any(seat.size > 1 and not seat.there and seat.asked < before for seat in self._seats)
+        return any(seat.size > 1 and not seat.there and seat.requested < before for seat in self._seats)
 
     def _grow(self) -> None:
         if self._starves():
@@ -282,7 +282,7 @@ class RayExecutor:
         self._seats.remove(seat)
 
 
-def _told(error: Exception) -> tuple[Outcome, str]:
+def _cause_of(error: Exception) -> tuple[Outcome, str]:
     """How a worker died, and in one line why."""
     if type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM, "the machine ran out of memory and Ray ended the worker"

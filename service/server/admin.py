@@ -33,7 +33,7 @@ class NewToken(Body):
 
 @router.post("/tokens", status_code=201, response_model=MadeToken, summary="Make a token")
 def make_token(shared: Shared, token: Admin, given: NewToken) -> Response:
-    """A new token; its secret is told this once."""
+    """A new token; its secret is shown this once."""
     made, secret = app.make_token(
         shared.store.access, name=given.name, role=given.role, now=shared.clock(), by=token.name, expires=given.expires
     )

@@ -80,8 +80,8 @@ def _row(document: Mapping[str, Any], name: str, where: str, given: Mapping[str,
     schema = _resolved(document, given.get("schema", {}))
     need = "required" if given.get("required") else _default(schema)
     cells = (f"<code>{escape(name)}</code>", where, escape(" or ".join(_kinds(document, schema))), escape(need))
-    told = escape(given.get("description") or schema.get("description") or "")
-    return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}<br>{told}</td><td>{cells[3]}</td></tr>"
+    description = escape(given.get("description") or schema.get("description") or "")
+    return f"<tr><td>{cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}<br>{description}</td><td>{cells[3]}</td></tr>"
 
 
 def _default(schema: Mapping[str, Any]) -> str:

@@ -73,23 +73,23 @@ async def _ours(_request: Request, error: Exception) -> Response:
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    told = "; ".join(
+    message = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'the body'}: {problem['msg']}"
         for problem in problems[:PROBLEMS]
     )
     if len(problems) > PROBLEMS:
-        told += f"; and {len(problems) - PROBLEMS} more"
-    return JsonAnswer({"error": "InputError", "message": told or "the request cannot be read"}, 422)
+        message += f"; and {len(problems) - PROBLEMS} more"
+    return JsonAnswer({"error": "InputError", "message": message or "the request cannot be read"}, 422)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    told = {"error": _NAMES.get(error.status_code, "InputError"), "message": str(error.detail)}
-    return JsonAnswer(told, error.status_code, headers=error.headers)
+    content = {"error": _NAMES.get(error.status_code, "InputError"), "message": str(error.detail)}
+    return JsonAnswer(content, error.status_code, headers=error.headers)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    told = f"this is a bug in Goodfit ({type(error).__name__}); the server's log has more"
-    return JsonAnswer({"error": "ServerError", "message": told}, 500)
+    message = f"this is a bug in Goodfit ({type(error).__name__}); the server's log has more"
+    return JsonAnswer({"error": "ServerError", "message": message}, 500)

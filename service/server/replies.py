@@ -67,7 +67,7 @@ class TrialRecord(Trial):
 @with_config(_ALWAYS_THERE)
 @dataclass(frozen=True, slots=True)
 class MadeToken(Token):
-    """A new token and its secret, which is told this once."""
+    """A new token and its secret, which is shown this once."""
 
     secret: str = ""
 

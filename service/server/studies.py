@@ -121,10 +121,10 @@ def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -
     """The best configurations, the confirmed winner first."""
     found = shared.store.study(name)
     rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k)]
-    told: BestTrials = {
+    answer: BestTrials = {
         "study": name, "metric": found.objective.metric, "direction": found.objective.direction, "best": rows
     }  # fmt: skip
-    return tagged(request, BestTrials, told)
+    return tagged(request, BestTrials, answer)
 
 
 def _best(name: str, one: Best) -> Best:
@@ -236,7 +236,7 @@ def events(request: Request, shared: Shared, token: Viewer, name: str) -> Respon
 def stop(shared: Shared, token: Submitter, name: str) -> Response:
     """Ask whoever runs it to save its running trials and stop."""
     check_owner(token, shared.store.study(name))
-    return _told(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
+    return _message(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
 
 
 @router.post("/{name}/resume", response_model=Message, summary="Resume a study")
@@ -249,7 +249,7 @@ async def resume(shared: Shared, token: Submitter, name: str, given: Changes | N
 def _resumed(shared: State, token: Token, name: str, how: Changes) -> Response:
     check_owner(token, shared.store.study(name))
     wanted = app.Reopening(how.overrides, how.retry_failed, how.priority, how.changed)
-    return _told(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
+    return _message(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
 
 
 @router.delete("/{name}", response_model=Messages, summary="Remove a study")
@@ -278,5 +278,5 @@ def _hint(words: str) -> str:
     return f"`goodfit {words}`"
 
 
-def _told(message: str) -> Response:
+def _message(message: str) -> Response:
     return reply(Message, {"message": message})

@@ -88,7 +88,7 @@ class Supervisor:
                 return
             if self._clock() - at >= STEADY_SECONDS:
                 pause = FIRST_PAUSE
-            self._say(f"the {self._name} ended ({_told(code)}); starting it again in {pause:g} s")
+            self._say(f"the {self._name} ended ({_end_of(code)}); starting it again in {pause:g} s")
             if self._ending.wait(pause):
                 return
             pause = min(LONGEST_PAUSE, 2 * pause)
@@ -112,7 +112,7 @@ class Supervisor:
             process.stdin.close()
 
 
-def _told(code: int) -> str:
+def _end_of(code: int) -> str:
     """A process's end in a few words."""
     if code >= 0:
         return f"exit code {code}"

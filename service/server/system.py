@@ -67,13 +67,13 @@ async def nodes(shared: Shared, token: Viewer) -> Response:
 @router.get("/v1/about", response_model=About, summary="About the server")
 def about(shared: Shared, token: Viewer) -> Response:
     """Its version, where the runs are in MLflow, who asks."""
-    told: About = {
+    answer: About = {
         "version": version("goodfit"),
         "mlflow_uri": _without_password(shared.settings.tracking_uri),
         "name": token.name,
         "role": token.role,
     }
-    return reply(About, told)
+    return reply(About, answer)
 
 
 def _without_password(uri: str) -> str:

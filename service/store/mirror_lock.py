@@ -16,7 +16,7 @@ _LOCKS = 0x600DF18  # of PostgreSQL's advisory locks of two numbers: any that no
 
 
 @contextmanager
-def alone(database: Database, study_id: int) -> Iterator[Callable[[], bool] | None]:
+def only_mirror(database: Database, study_id: int) -> Iterator[Callable[[], bool] | None]:
     """Hold the study's mirror lock, and tell whether that still holds; None where another has it.
 
     On PostgreSQL it is a lock of this session, which ends with the process or the connection; on SQLite, whose

@@ -248,14 +248,14 @@ class SqlStore:
                 before = connection.execute(_PLACE, {"study": lease.study_id}).one()
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))
                 if before.state is not batch.study.state:
-                    told = f"{before.state} -> {batch.study.state}"
-                    note(connection, lease.owner, "state", before.name, told)
+                    change = f"{before.state} -> {batch.study.state}"
+                    note(connection, lease.owner, "state", before.name, change)
 
-    def ask_stop(self, study_id: int, asked: bool, by: str = LOCAL) -> None:
+    def ask_stop(self, study_id: int, stop: bool, by: str = LOCAL) -> None:
         with self.writing() as connection:
             leasing.lock(connection, study_id)
-            connection.execute(_CHANGE_STUDY, {"study": study_id, "stop_asked": asked})
-            if asked:
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "stop_asked": stop})
+            if stop:
                 note(connection, by, "stop", connection.execute(_PLACE, {"study": study_id}).one().name)
 
     def waiting(self) -> list[tuple[Study, Lease | None]]:
@@ -277,8 +277,8 @@ class SqlStore:
                 connection.execute(_UNMIRROR, anew)
             before = connection.execute(_PLACE, {"study": study.id}).one()
             connection.execute(_CHANGE_STUDY, {"study": study.id} | reopened_row(study))
-            told = f"{before.state} -> {study.state}" if before.state is not study.state else ""
-            note(connection, by, "resume", study.name, "; ".join(filter(None, (told, detail))))
+            change = f"{before.state} -> {study.state}" if before.state is not study.state else ""
+            note(connection, by, "resume", study.name, "; ".join(filter(None, (change, detail))))
 
     def note_waits(self, reasons: Mapping[int, str | None]) -> None:
         if reasons:
@@ -291,7 +291,7 @@ class SqlStore:
             return leasing.fence(connection, study_id)
 
     def only_mirror(self, study_id: int) -> AbstractContextManager[Callable[[], bool] | None]:
-        return mirroring.alone(self._database, study_id)
+        return mirroring.only_mirror(self._database, study_id)
 
     def behind(self, limit: int) -> list[Study]:
         with self.reading() as connection:

@@ -191,8 +191,8 @@ def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) 
     points = []
     if trial.state in FINISHED:
         numbers = {f"test/{name}": value for name, value in (trial.test or {}).items()}
-        told = trial.diagnosis or {}
-        numbers |= {f"diagnosis/{key}": told[key] for key in DIAGNOSED if told.get(key) is not None}
+        diagnosis = trial.diagnosis or {}
+        numbers |= {f"diagnosis/{key}": diagnosis[key] for key in DIAGNOSED if diagnosis.get(key) is not None}
         at = milliseconds(ended(trial))
         points += [Point(safe_name(key), trial.epochs, value, at) for key, value in numbers.items()]
     for report in reports:

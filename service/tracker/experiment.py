@@ -131,7 +131,7 @@ def remove_study(tracking_uri: str, study: Study, connect: Connect = connect) ->
             client.delete_experiment(found.experiment_id)
     except Exception as error:
         raise TrackingError(
-            f"study {study.name} could not be removed from MLflow at {shown(tracking_uri)}: {told(error)}"
+            f"study {study.name} could not be removed from MLflow at {shown(tracking_uri)}: {one_line(error)}"
         ) from error
 
 
@@ -140,7 +140,7 @@ def _tagged(client: MlflowClient, study: Study) -> MlflowExperiment | None:
     return found[0] if found else None
 
 
-def told(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """An error in one line."""
     if FULL in str(error):
         return NO_ROOM

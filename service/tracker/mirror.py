@@ -21,7 +21,7 @@ from goodfit.service.ports import Mirrored, Records
 from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.tracker import content
 from goodfit.service.tracker.champion import ExportModel, publish
-from goodfit.service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, shown, told
+from goodfit.service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, one_line, shown
 from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import is_server, one_transaction
 
@@ -194,7 +194,7 @@ class Mirror:
         except GoodfitError as error:
             raise TrackingError(str(error)) from error
         except Exception as error:
-            raise TrackingError(f"MLflow at {shown(self._uri)}: {told(error)}") from error
+            raise TrackingError(f"MLflow at {shown(self._uri)}: {one_line(error)}") from error
         self._session = session
 
     def _open(self) -> _Session:
@@ -258,7 +258,7 @@ class Mirror:
         except Exception as error:
             if error_code(error) == "INVALID_PARAMETER_VALUE":
                 self._tries[trial.number] += 1
-                self._refused[trial.number] = told(error)
+                self._refused[trial.number] = one_line(error)
             raise
 
     def _brought_up(self, session: _Session, study: Study, trial: Trial) -> _Pushed:

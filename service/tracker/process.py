@@ -57,11 +57,11 @@ class Inbox(Protocol):
         ...
 
 
-Alone = Callable[[], AbstractContextManager[Callable[[], bool] | None]]  # as Store.only_mirror
+Only = Callable[[], AbstractContextManager[Callable[[], bool] | None]]  # as Store.only_mirror
 
 
-def mirror_alone(
-    mirror: Pushes, inbox: Inbox, say: Callable[[str], None], alone: Alone, superseded: Callable[[], bool]
+def mirror_until_closed(
+    mirror: Pushes, inbox: Inbox, say: Callable[[str], None], only: Only, superseded: Callable[[], bool]
 ) -> None:
     """Push while no other mirror of the study does; wait for the one before to end, and end for the one after.
 
@@ -69,7 +69,7 @@ def mirror_alone(
         mirror: the study to push.
         inbox: what the parent says.
         say: tells the parent.
-        alone: a context in which this is the only mirror; None, or no longer true, where it is not.
+        only: a context in which this is the only mirror; None, or no longer true, where it is not.
         superseded: whether another runner has the study by now, and with it a mirror of its own.
     """
     failures = 0
@@ -78,7 +78,7 @@ def mirror_alone(
             if superseded():
                 say("trouble another runner has the study now, and its own mirror")
                 return
-            with alone() as ours:
+            with only() as ours:
                 if ours is not None:
                     failures = 0
                     if mirror_loop(mirror, inbox, say, lambda: ours() and not superseded()):
@@ -202,14 +202,14 @@ def read_private(pipe: int) -> dict[str, str]:
 
 def run_mirror(
     mirror: Pushes,
-    alone: Alone = lambda: contextlib.nullcontext(lambda: True),
+    only: Only = lambda: contextlib.nullcontext(lambda: True),
     superseded: Callable[[], bool] = lambda: False,
 ) -> NoReturn:
     """What the mirror's process does: nice, alone, quiet on stdout but for its parent. Ends the process.
 
     Args:
         mirror: the study to push.
-        alone: as in mirror_alone: the mirror of a killed run ends before the next begins.
+        only: as in mirror_until_closed: the mirror of a killed run ends before the next begins.
         superseded: likewise.
     """
     os.nice(NICENESS)
@@ -222,7 +222,7 @@ def run_mirror(
             answers.write(f"{line}\n")
 
     inbox = PipeInbox(sys.stdin.fileno())
-    mirror_alone(mirror, inbox, say, alone, superseded)
+    mirror_until_closed(mirror, inbox, say, only, superseded)
     sys.stderr.flush()
     os._exit(0)  # all is committed; taking an interpreter with MLflow in it apart would cost the run half a second
 

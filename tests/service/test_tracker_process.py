@@ -13,7 +13,7 @@ import pytest
 
 from goodfit.service.errors import TrackingError, UnknownStudy, Unreachable
 from goodfit.service.tracker import MlflowTracker, ui_command, ui_link
-from goodfit.service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_alone, mirror_loop
+from goodfit.service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_loop, mirror_until_closed
 
 
 class FakeMirror:
@@ -134,7 +134,7 @@ def _said_alone(mirror: FakeMirror, inbox: FakeInbox, locks: Locks, *fences: boo
             raise answer
         return answer
 
-    mirror_alone(mirror, inbox, said.append, locks, superseded)
+    mirror_until_closed(mirror, inbox, said.append, locks, superseded)
     return said
 
 
