@@ -133,7 +133,7 @@ def test_the_same_study_again_gives_its_answer_and_trains_nothing(done: Home) ->
     before = done.json("trials", "taken")
     again = done.run("run", str(done.study("taken")), "--executor", "local")
     assert again.returncode == 0
-    assert "done already" in again.stderr
+    assert "is already done" in again.stderr
     assert done.json("trials", "taken") == before
 
 
