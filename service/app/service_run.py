@@ -111,7 +111,7 @@ def _left(store: Store, study: Study, spec: StudySpec, states: Mapping[str, int]
     planned = spec.planned_trials()
     if planned is None:
         return None
-    unfinished = sum(states.get(str(state), 0) for state in (TrialState.QUEUED, TrialState.RUNNING))
+    unfinished = sum(states.get(str(state), 0) for state in (TrialState.QUEUED, TrialState.RUNNING, TrialState.PAUSED))
     left = max(0, planned - sum(states.values())) + unfinished
     if spec.confirm is None:
         return left

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 50  # running trials, at most
 PAGE = 500
 
-_OPEN = (str(TrialState.RUNNING), str(TrialState.QUEUED))
+_OPEN = (str(TrialState.RUNNING), str(TrialState.QUEUED), str(TrialState.PAUSED))
 
 
 class Watcher:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from goodfit.service.app import how_it_failed
 from goodfit.service.cli.live import Live, Plain, Scale, say
 from goodfit.service.errors import GoodfitError, Interrupted, StudyFailed
-from goodfit.service.records import StudyState, TrialState
+from goodfit.service.records import FINISHED, StudyState
 
 if TYPE_CHECKING:
     from goodfit.service.client import StudyHandle
@@ -78,7 +78,7 @@ def logs(study: StudyHandle, trial: int | None, *, follow: bool, sleep: Callable
         for number, reader in list(readers.items()):
             reader.read()
             if trial is not None:
-                over = over or study.one(number).state not in (TrialState.QUEUED, TrialState.RUNNING)
+                over = over or study.one(number).state in FINISHED
         if not follow or over:
             break
         sleep(LOOK_SECONDS)

@@ -41,6 +41,7 @@ DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
     TrialState.RUNNING: "RUNNING",
+    TrialState.PAUSED: "SCHEDULED",
     TrialState.COMPLETE: "FINISHED",
     TrialState.PRUNED: "KILLED",
     TrialState.FAILED: "FAILED",
