@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from goodfit.trainers.data.reading.split_columns import divider_key
+from goodfit.trainers.data.reading.split_columns import split_key
 from goodfit.trainers.data_specs import RowSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
 
 def split_rows(
-    y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str, divider: np.ndarray | None = None
+    y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str, split_by: np.ndarray | None = None
 ) -> Rows:
     """Split rows as the spec says.
 
@@ -41,18 +41,18 @@ def split_rows(
         classes: their names; empty for a regression.
         spec: the shares, the seeds, and what the split goes by.
         source: how messages name the data.
-        divider: what `divider_values` made of the column that the split goes by.
+        split_by: what `split_values` made of the column that the split goes by.
     """
     _check_shares(spec)
-    key, column = divider_key(spec)
-    if column is None or divider is None:
+    key, column = split_key(spec)
+    if column is None or split_by is None:
         rows = _by_shares(y, classes, spec, source)
     elif key == "split.column":
-        rows = Rows(*(np.flatnonzero(divider == part) for part in range(3)))
+        rows = Rows(*(np.flatnonzero(split_by == part) for part in range(3)))
     elif key == "split.group":
-        rows = _by_group(y if classes else np.zeros(len(y), dtype=np.int64), divider, spec)
+        rows = _by_group(y if classes else np.zeros(len(y), dtype=np.int64), split_by, spec)
     else:
-        rows = _by_time(divider, spec)
+        rows = _by_time(split_by, spec)
     _check_parts(rows, y, classes, spec, source, _by(spec))
     return rows
 
@@ -196,7 +196,7 @@ def forward_fold(rows: int, folds: int, fold: int) -> tuple[int, int]:
 
 def _by(spec: RowSpec) -> str:
     """What the split goes by, as messages name it."""
-    key, column = divider_key(spec)
+    key, column = split_key(spec)
     by = f"{key} {column}" if column else "split"
     return by if spec.folds is None else f"{by} with folds: {spec.folds}"
 
@@ -204,7 +204,7 @@ def _by(spec: RowSpec) -> str:
 def _check_parts(rows: Rows, y: np.ndarray, classes: Sequence[str], spec: RowSpec, source: str, by: str) -> None:
     """DataProblem if a split has no rows, or training has none of a class."""
     least = 1 if classes else 2
-    tested = bool(spec.test) and divider_key(spec)[0] != "split.column"
+    tested = bool(spec.test) and split_key(spec)[0] != "split.column"
     for name, part, needed in (
         ("train", rows.train, True),
         ("validation", rows.validation, True),

@@ -31,33 +31,33 @@ class UNet(nn.Module):
     def __init__(self, shape: tuple[int, ...], width: int, depth: int, dropout: float, classes: int) -> None:
         super().__init__()
         widths = [width * 2 ** min(level, 2) for level in range(_levels(shape, depth))]
-        told = width * 4
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, told), nn.SiLU(), nn.Linear(told, told))
-        self.label = nn.Embedding(classes, told) if classes else None
+        condition = width * 4
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, condition), nn.SiLU(), nn.Linear(condition, condition))
+        self.label = nn.Embedding(classes, condition) if classes else None
         self.first = nn.Conv2d(shape[0], width, 3, padding=1)
         before = [width, *widths[:-1]]
-        self.down = nn.ModuleList(Block(a, b, told, dropout) for a, b in zip(before, widths, strict=True))
-        self.middle = Block(widths[-1], widths[-1], told, dropout)
+        self.down = nn.ModuleList(Block(a, b, condition, dropout) for a, b in zip(before, widths, strict=True))
+        self.middle = Block(widths[-1], widths[-1], condition, dropout)
         self.up = nn.ModuleList(
-            Block(2 * b, a, told, dropout) for a, b in reversed(list(zip(before, widths, strict=True)))
+            Block(2 * b, a, condition, dropout) for a, b in reversed(list(zip(before, widths, strict=True)))
         )
         self.last = nn.Sequential(normalization("group", width, dimensions=2), nn.SiLU(), _zero(width, shape[0]))
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor) -> Tensor:
-        told = self.time(sines(time))
+        condition = self.time(sines(time))
         if self.label is not None:
-            told = told + self.label(labels)
+            condition = condition + self.label(labels)
         x = self.first(x)
         passed = []
         for level, block in enumerate(self.down):
-            x = block(functional.avg_pool2d(x, 2) if level else x, told)
+            x = block(functional.avg_pool2d(x, 2) if level else x, condition)
             passed.append(x)
-        x = self.middle(x, told)
+        x = self.middle(x, condition)
         for block in self.up:
             skipped = passed.pop()
             if x.shape[2:] != skipped.shape[2:]:  # an odd side was rounded down on the way
                 x = functional.interpolate(x, size=skipped.shape[2:], mode="nearest")
-            x = block(torch.cat([x, skipped], dim=1), told)
+            x = block(torch.cat([x, skipped], dim=1), condition)
         images: Tensor = self.last(x)
         return images
 
@@ -65,21 +65,21 @@ class UNet(nn.Module):
 class Block(nn.Module):
     """Two convolutions with a way around them; the time scales and shifts the channels in between."""
 
-    def __init__(self, channels_in: int, channels_out: int, told: int, dropout: float) -> None:
+    def __init__(self, channels_in: int, channels_out: int, condition: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.Sequential(
             normalization("group", channels_in, dimensions=2),
             nn.SiLU(),
             nn.Conv2d(channels_in, channels_out, 3, padding=1),
         )
-        self.told = nn.Linear(told, 2 * channels_out)
+        self.told = nn.Linear(condition, 2 * channels_out)  # saved models have it by this name
         self.norm = normalization("group", channels_out, dimensions=2)
         self.second = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), _zero(channels_out, channels_out))
         same = channels_in == channels_out
         self.around = nn.Identity() if same else nn.Conv2d(channels_in, channels_out, 1)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        scale, shift = self.told(functional.silu(told))[:, :, None, None].chunk(2, dim=1)
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.told(functional.silu(condition))[:, :, None, None].chunk(2, dim=1)
         out: Tensor = self.around(x) + self.second(self.norm(self.first(x)) * (1 + scale) + shift)
         return out
 

@@ -256,8 +256,8 @@ def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = 
     outputs = predict(model, data.x, facts).double()
     plain = loss or default_loss(facts.task)
     if facts.task == "classification":
-        told = class_metrics(outputs.argmax(dim=1), data.y, facts.outputs)
-        return {"loss": float(plain(outputs, data.y, 0.0)), **told}
+        scores = class_metrics(outputs.argmax(dim=1), data.y, facts.outputs)
+        return {"loss": float(plain(outputs, data.y, 0.0)), **scores}
     targets = data.y.double()
     if facts.task == "forecasting":
         return {"loss": float(plain(outputs, targets, 0.0)), **forecast_metrics(outputs, data.x[:], targets, facts)}

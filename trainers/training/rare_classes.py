@@ -46,10 +46,10 @@ def class_metrics(predicted: Tensor, y: Tensor, classes: int) -> dict[str, float
     """accuracy; balanced_accuracy: the mean recall of the classes in y; f1: its mean over those in y or predicted."""
     pairs = torch.bincount(y * classes + predicted, minlength=classes * classes)
     confusion = pairs.reshape(classes, classes).double().cpu()  # (true, predicted)
-    hits, true, told = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
-    there, either = true > 0, true + told > 0
+    hits, true, predictions = confusion.diagonal(), confusion.sum(dim=1), confusion.sum(dim=0)
+    there, either = true > 0, true + predictions > 0
     return {
         "accuracy": float(hits.sum() / true.sum()),
         "balanced_accuracy": float((hits[there] / true[there]).mean()),
-        "f1": float((2 * hits[either] / (true + told)[either]).mean()),
+        "f1": float((2 * hits[either] / (true + predictions)[either]).mean()),
     }

@@ -33,8 +33,8 @@ def no_attribute(name: str) -> str:
 def report_problem(train: Any, val: Any, others: Iterable[str]) -> str | None:
     """What is wrong with how trial.report was called; None where nothing is."""
     if names := list(others):
-        told = f"{_REPORT}; it does not take {', '.join(names)}"
-        return f"{told}: the epochs are counted by `for epoch in trial.epochs()`" if "step" in names else told
+        problem = f"{_REPORT}; it does not take {', '.join(names)}"
+        return f"{problem}: the epochs are counted by `for epoch in trial.epochs()`" if "step" in names else problem
     for value in (train, val):
         if value is not None and not isinstance(value, Mapping):
             return f"{_REPORT}; got {type(value).__name__} {value!r:.40}"

@@ -21,8 +21,8 @@ IRIS = DataSpec("iris", folds=3)
 CLASSES = ("a", "b", "c")
 
 
-def folds_of(y: np.ndarray, spec: DataSpec, divider: np.ndarray | None = None, classes=CLASSES) -> list[Rows]:
-    return [split_rows(y, classes, replace(spec, fold=fold), "rows", divider) for fold in range(spec.folds or 0)]
+def folds_of(y: np.ndarray, spec: DataSpec, split_by: np.ndarray | None = None, classes=CLASSES) -> list[Rows]:
+    return [split_rows(y, classes, replace(spec, fold=fold), "rows", split_by) for fold in range(spec.folds or 0)]
 
 
 def test_every_row_but_those_of_the_test_split_validates_in_exactly_one_fold():

@@ -92,10 +92,10 @@ class Samples:
         written = write_on(
             self._model, self._tokens, self._prompts, WRITTEN, self._seed, self._temperature, self._top_k
         )
-        told = [f"epoch {epoch}: {val['bits_per_character']:.3f} bits a character on validation text\n"]
+        parts = [f"epoch {epoch}: {val['bits_per_character']:.3f} bits a character on validation text\n"]
         for prompt, text in zip(self._prompts.tolist(), written, strict=True):
-            told.append(f"--- validation text:\n{self._tokens.decode(prompt)}\n--- the model goes on:\n{text}\n")
-        write_text(self._trial.artifacts / "samples.txt", "\n".join(told))
+            parts.append(f"--- validation text:\n{self._tokens.decode(prompt)}\n--- the model goes on:\n{text}\n")
+        write_text(self._trial.artifacts / "samples.txt", "\n".join(parts))
 
     def state_dict(self) -> dict[str, float]:
         return {"best": self._best}

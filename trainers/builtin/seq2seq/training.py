@@ -126,8 +126,8 @@ def write_samples(path: Path, model: Seq2Seq, pairs: Pairs, facts: Facts) -> Non
         raise BadTrainer(f"{facts.name} was prepared without a tokenizer; load it again")
     given = [sources.decode(row) for row in pairs.x.tolist()]
     rows = zip(given, texts_of(targets, pairs.y.cpu().numpy()), _written(model, pairs, facts), strict=True)
-    told = [f"source   {one}\nwanted   {two}\nwritten  {three}\n" for one, two, three in rows]
-    write_text(path, "\n".join(told))
+    lines = [f"source   {one}\nwanted   {two}\nwritten  {three}\n" for one, two, three in rows]
+    write_text(path, "\n".join(lines))
 
 
 def _targets(facts: Facts) -> Tokenizer:

@@ -160,8 +160,8 @@ def corpus_notes(tokens: Tokenizer, splits: Mapping[str, Split]) -> list[str]:
         characters, unknown = int(lengths[ids].sum()), int((ids == UNKNOWN).sum())
         if not len(ids):
             continue
-        told = f"the {name} text has {characters} characters in {len(ids)} tokens"
-        notes.append(told + (f", {unknown} of them unknown" if unknown else ""))
+        sentence = f"the {name} text has {characters} characters in {len(ids)} tokens"
+        notes.append(sentence + (f", {unknown} of them unknown" if unknown else ""))
     return notes
 
 

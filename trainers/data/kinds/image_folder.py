@@ -147,9 +147,9 @@ def folder_rows(listing: Listing, values: np.ndarray, classes: Sequence[str], sp
         return split_rows(values, classes, spec, spec.source)
     usual = ImageSpec(spec.source)
     drawn = {"folds": spec.folds, "reshuffle": spec.reshuffle or None}
-    asked = [key for key, value in drawn.items() if value is not None]
-    asked += ["validation"] if spec.validation != usual.validation else []
-    refused = asked if SPLITS.index("validation") in listing.parts else []
+    given = [key for key, value in drawn.items() if value is not None]
+    given += ["validation"] if spec.validation != usual.validation else []
+    refused = given if SPLITS.index("validation") in listing.parts else []
     if spec.test not in (0, usual.test):
         refused = [*refused, "test"]
     if refused:
@@ -231,12 +231,12 @@ def _check_alike(listing: Listing, what: str, values: Sequence[str], key: str, s
     counts = Counter(values)
     if len(counts) == 1:
         return
-    told = [
+    shown = [
         f"{count} {'is' if count == 1 else 'are'} {value} (such as {listing.files[values.index(value)][1]})"
         for value, count in counts.most_common(4)
     ]
     more = f", and {len(counts) - 4} more {what}" if len(counts) > 4 else ""
     raise DataProblem(
-        f"{listing.folder}: the images have {len(counts)} {what}: {', '.join(told)}{more}; make them alike with "
+        f"{listing.folder}: the images have {len(counts)} {what}: {', '.join(shown)}{more}; make them alike with "
         f"`prepare: {{{key}: {suggested}}}`" + (" or gray" if key == "mode" and suggested == "rgb" else "")
     )

@@ -29,7 +29,7 @@ from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
-from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame
+from goodfit.trainers.data.reading.files import check_column, read_frame, split_column_values
 from goodfit.trainers.data.reading.raw import Raw, nearest, one_of
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
@@ -71,7 +71,7 @@ class Pairs(Kind[PairsSpec]):
         _check_spec(spec)
         raw = read_or_kept(_read_source, spec)
         raw, dropped = _usable(raw, spec)
-        rows = split_rows(np.zeros(len(raw.x)), (), spec, raw.source, raw.divider)
+        rows = split_rows(np.zeros(len(raw.x)), (), spec, raw.source, raw.split_by)
         sources, targets = (_fitted(texts[rows.train], spec.tokens) for texts in (raw.x, raw.y))
         _check_length(raw, rows, targets, spec)
         splits = [Split(sources.encode(raw.x[index].tolist()), _ended(targets, raw.y[index])) for index in rows]
@@ -119,12 +119,12 @@ def texts_of(tokens: Tokenizer, rows: np.ndarray) -> list[str]:
 
 def columns_told(data: Data, test: Split | None, target: str | None) -> list[dict[str, object]]:
     """What `goodfit data` tells of both columns: how many texts differ, and how long they are, in tokens."""
-    told = []
+    summaries = []
     for name, side in ((data.features[0], "x"), (target or "target", "y")):
         parts = [getattr(part, side) for part in (data.train, data.validation, test) if part is not None]
         rows = np.concatenate(parts)
         lengths = (rows != PADDING).sum(axis=1) - (side == "y")  # without the end
-        told.append(
+        summaries.append(
             {
                 "name": name,
                 "type": "tokens",
@@ -135,7 +135,7 @@ def columns_told(data: Data, test: Split | None, target: str | None) -> list[dic
                 "max": int(lengths.max()),
             }
         )
-    return told
+    return summaries
 
 
 def pairs_notes(data: Data) -> list[str]:
@@ -195,9 +195,9 @@ def _read(path: Path, spec: PairsSpec) -> Raw:
     check_column(path, target, columns, "data.target")
     if target == source:
         raise DataProblem(f"{path}: data.text and data.target both name {target}; give two columns")
-    divider = divider_column(path, frame, spec)
+    split_by = split_column_values(path, frame, spec)
     x, y = _texts(path, frame, (source, target))
-    return Raw(str(path), data_name(path), "pairs", x, y, (source,), divider=divider)
+    return Raw(str(path), data_name(path), "pairs", x, y, (source,), split_by=split_by)
 
 
 def _texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> list[np.ndarray]:

@@ -293,7 +293,7 @@ def _sequences(spec: SeriesSpec) -> tuple[Data, Split]:
     raw = read_whole(spec)
     check_values(steps(raw.x), raw.features, spec.missing, raw.source)
     target, values = encode_target(raw, spec.task)
-    rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+    rows = split_rows(values, target.classes, spec, raw.source, raw.split_by)
     preparation = Preparation.fit(steps(raw.x[rows.train]), values[rows.train], target, spec, raw)
     splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
     return _data(raw, target, splits, preparation, Cut(raw.x.shape[1], 0, None))
@@ -322,21 +322,21 @@ def windows_to_predict(x: Any, facts: Facts) -> np.ndarray:
     Raises:
         DataProblem: a column is missing, or the series is shorter than the window.
     """
-    told = "the series to predict from"
+    what = "the series to predict from"
     window, columns = facts.input_shape
     if hasattr(x, "columns"):
         absent = [name for name in facts.features if name not in x.columns]
         if absent:
-            raise DataProblem(f"{told} lacks the columns {', '.join(absent)}; give {', '.join(facts.features)}")
-        x = table_values(x, facts.features, told)
+            raise DataProblem(f"{what} lacks the columns {', '.join(absent)}; give {', '.join(facts.features)}")
+        x = table_values(x, facts.features, what)
     values = np.asarray(x, dtype=np.float64)
     if values.ndim == 2 and values.shape[1] == columns:
         if len(values) < window:
             raise DataProblem(
-                f"{told} has {len(values)} rows, fewer than the window of {window}; give {window} or more"
+                f"{what} has {len(values)} rows, fewer than the window of {window}; give {window} or more"
             )
         values = values[None, -window:]
     if values.ndim != 3 or values.shape[1:] != (window, columns):
-        raise DataProblem(f"{told} is (steps, {columns}) or (rows, {window}, {columns}), not {values.shape}")
-    check_values(steps(values), facts.features, "error" if facts.preparation.fill is None else "mean", told)
+        raise DataProblem(f"{what} is (steps, {columns}) or (rows, {window}, {columns}), not {values.shape}")
+    check_values(steps(values), facts.features, "error" if facts.preparation.fill is None else "mean", what)
     return values

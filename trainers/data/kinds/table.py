@@ -25,7 +25,7 @@ from goodfit.trainers.data.reading.raw import (
     complete_rows,
     encode_target,
 )
-from goodfit.trainers.data.reading.split_columns import divider_key
+from goodfit.trainers.data.reading.split_columns import split_key
 from goodfit.trainers.data.reading.value_notes import value_notes
 from goodfit.trainers.data.reading.written import check_target, gap_hint, written_notes
 from goodfit.trainers.data.reporting.parts import table_columns
@@ -60,7 +60,7 @@ class Table(Kind[TableSpec]):
         check_words(raw, spec.encode, spec.categorical)
         raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
         target, values = encode_target(raw, spec.task)
-        rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+        rows = split_rows(values, target.classes, spec, raw.source, raw.split_by)
         words = None if raw.words is None else raw.words[rows.train]
         preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train, spec)
         train, validation, test = (_part(raw, values, index, preparation) for index in rows)
@@ -115,7 +115,7 @@ def read_raw(spec: TableSpec) -> Raw:
     """The source of a spec as read, before any check of its features' values."""
     if is_path(spec.source):
         return read_file(Path(spec.source), spec)
-    given = {"ignore": spec.ignore, "categorical": spec.categorical, **dict([divider_key(spec)])}
+    given = {"ignore": spec.ignore, "categorical": spec.categorical, **dict([split_key(spec)])}
     for key, value in given.items():
         if value:
             raise DataProblem(f"{spec.source}: data.{key} names columns of a file, and {spec.source} is built in")

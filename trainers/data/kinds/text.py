@@ -24,7 +24,7 @@ from goodfit.trainers.data.preparing.preparation import BALANCES, Preparation
 from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
 from goodfit.trainers.data.reading.cache import read_or_kept
 from goodfit.trainers.data.reading.content import data_name
-from goodfit.trainers.data.reading.files import check_column, divider_column, read_frame, target_column
+from goodfit.trainers.data.reading.files import check_column, read_frame, split_column_values, target_column
 from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, nearest, one_of
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
@@ -69,7 +69,7 @@ class Text(Kind[TextSpec]):
         raw, dropped = _usable(raw, spec.missing)
         check_target(raw, spec)
         target, values = encode_target(raw, spec.task)
-        rows = split_rows(values, target.classes, spec, raw.source, raw.divider)
+        rows = split_rows(values, target.classes, spec, raw.source, raw.split_by)
         tokens = Tokenizer.fit(raw.x[rows.train], spec.tokens.by or "word", spec.tokens.vocabulary, spec.tokens.length)
         preparation = _preparation(tokens, target, values[rows.train], spec, raw.source)
         splits = [Split(preparation.inputs(raw.x[index]), preparation.targets(values[index])) for index in rows]
@@ -175,8 +175,8 @@ def _read(path: Path, spec: TextSpec) -> Raw:
     check_column(path, target, columns, "data.target")
     if target == column:
         raise DataProblem(f"{path}: data.text and data.target both name {target}; give two columns")
-    y, divider = target_column(path, frame[target]), divider_column(path, frame, spec)
-    return Raw(str(path), data_name(path), "text", _texts(frame[column], str(path)), y, (column,), divider=divider)
+    y, split_by = target_column(path, frame[target]), split_column_values(path, frame, spec)
+    return Raw(str(path), data_name(path), "text", _texts(frame[column], str(path)), y, (column,), split_by=split_by)
 
 
 def _texts(column: pd.Series, source: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from goodfit.trainers.data.reading.content import Content, data_name
 from goodfit.trainers.data.reading.raw import Raw, as_images, nearest
-from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
+from goodfit.trainers.data.reading.split_columns import split_key, split_values
 from goodfit.trainers.data_specs import TableSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -28,12 +28,12 @@ def read_npz(content: Content, spec: TableSpec) -> Raw:
 def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: TableSpec) -> Raw:
     """Arrays `x` (or `X`) and `y` (or `Y`, or the target's name), and what the split goes by."""
     target = spec.target
-    key, by = divider_key(spec)
+    key, by = split_key(spec)
     for given in ("ignore", "categorical", "numbers", "dates"):
         if getattr(spec, given):
             raise DataProblem(f"{source}: data.{given} names columns, which arrays do not have")
     x, y = _array(source, arrays, ("x", "X")), _array(source, arrays, (target,) if target else ("y", "Y"))
-    divider = _array(source, arrays, (by,)) if by else None
+    split_by = _array(source, arrays, (by,)) if by else None
     if x.ndim < 2 or x.dtype.kind not in "fiub":
         raise DataProblem(f"{source}: x is numbers, (n, features) or images, not {x.dtype} {x.shape}")
     if y.shape != (len(x),):
@@ -46,19 +46,19 @@ def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: TableSpe
         raise DataProblem(f"{source}: y is {y.dtype}; give integers or text for classes, or floats")
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8")
-    divider = None if divider is None else _array_divider(divider, len(x), key, source)
+    split_by = None if split_by is None else _array_split_values(split_by, len(x), key, source)
     if x.ndim > 2:
-        return Raw(source, name, "image", as_images(x, source), y, divider=divider)
+        return Raw(source, name, "image", as_images(x, source), y, split_by=split_by)
     features = tuple(f"x{column}" for column in range(x.shape[1]))
-    return Raw(source, name, "table", x.astype(np.float64), y, features, divider=divider)
+    return Raw(source, name, "table", x.astype(np.float64), y, features, split_by=split_by)
 
 
-def _array_divider(values: np.ndarray, rows: int, key: str, source: str) -> np.ndarray:
+def _array_split_values(values: np.ndarray, rows: int, key: str, source: str) -> np.ndarray:
     import pandas as pd
 
     if values.shape != (rows,):
         raise DataProblem(f"{source}: {key} names an array of shape {values.shape}; give one value a row: ({rows},)")
-    return divider_values(pd.Series(values), key, source)
+    return split_values(pd.Series(values), key, source)
 
 
 def _array(source: str, arrays: Mapping[str, Any], choices: Sequence[str]) -> np.ndarray:

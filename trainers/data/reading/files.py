@@ -22,7 +22,7 @@ from goodfit.trainers.data.reading.headers import check_column as check_column
 from goodfit.trainers.data.reading.headers import check_columns, header_note
 from goodfit.trainers.data.reading.pixels import SUFFIXES
 from goodfit.trainers.data.reading.raw import Raw, is_numbers, nearest, taken_values
-from goodfit.trainers.data.reading.split_columns import divider_key, divider_values
+from goodfit.trainers.data.reading.split_columns import split_key, split_values
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data_specs import ColumnSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
@@ -159,9 +159,9 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     frame.columns = pd.Index(columns)
     target, source = _checked_target(path, columns, spec), str(path)
     check_columns(path, columns)
-    divider = divider_column(path, frame, spec, spec.day_first)
+    split_by = split_column_values(path, frame, spec, spec.day_first)
     _check_named(path, columns, spec)
-    held = {str(name): column for name, column in frame.items() if name != divider_key(spec)[1]}
+    held = {str(name): column for name, column in frame.items() if name != split_key(spec)[1]}
     del frame  # so that a column is freed once it has left `held`
     cells = Cells.fit(held, spec, source)
     held = cells.expand(held, source)
@@ -176,7 +176,7 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     numbers = taken_values(held, len(y), [name for name in features if name not in categories])
     name = data_name(path)
     return Raw(
-        source, name, "table", numbers, y, features, (), tuple(text), words, divider, None, cells, tuple(problems)
+        source, name, "table", numbers, y, features, (), tuple(text), words, split_by, None, cells, tuple(problems)
     )
 
 
@@ -198,7 +198,7 @@ def _check_named(path: Path, columns: Sequence[str], spec: TableSpec) -> None:
     for key in ("categorical", "numbers", "dates"):
         for name in getattr(spec, key):
             check_column(path, name, columns, f"data.{key}")
-            if key == "dates" and name in (spec.target, divider_key(spec)[1]):
+            if key == "dates" and name in (spec.target, split_key(spec)[1]):
                 raise DataProblem(f"{path}: data.dates names {name}, which is no feature; take it out of the list")
     twice = next((name for name in spec.categorical if name in (*spec.numbers, *spec.dates)), None) or next(
         (name for name in spec.numbers if name in spec.dates), None
@@ -207,17 +207,17 @@ def _check_named(path: Path, columns: Sequence[str], spec: TableSpec) -> None:
         raise DataProblem(f"{path}: column {twice} is named as two of categorical, numbers and dates; name it once")
 
 
-def divider_column(
+def split_column_values(
     path: Path, frame: pd.DataFrame, spec: ColumnSpec, day_first: bool | None = None
 ) -> np.ndarray | None:
-    """The values of the column that the split goes by, where it goes by one; `day_first`: as for divider_values."""
-    key, name = divider_key(spec)
+    """The values of the column that the split goes by, where it goes by one; `day_first`: as for split_values."""
+    key, name = split_key(spec)
     if name is None:
         return None
     check_column(path, name, list(frame.columns), key)
     if name == spec.target:
         raise DataProblem(f"{path}: {key} names the target {name}; give a column of its own")
-    return divider_values(frame[name], key, str(path), day_first)
+    return split_values(frame[name], key, str(path), day_first)
 
 
 def target_column(path: Path, column: pd.Series) -> np.ndarray:

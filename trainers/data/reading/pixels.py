@@ -182,8 +182,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise DataProblem(f"there is no image {path}") from error
     except (*_BROKEN, Image.DecompressionBombError) as error:
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataProblem(f"{path} is a broken image: {told}; take it out, or save it again") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataProblem(f"{path} is a broken image: {reason}; take it out, or save it again") from error
 
 
 def _mode(path: Path, image: Image.Image) -> str:

@@ -42,7 +42,7 @@ class Raw:
         classes: class names, where the source knows better names than its values.
         text: those of the features that hold text.
         words: their values, (rows, columns of text); None where a value is missing.
-        divider: the values of the column that the split goes by, where it goes by one.
+        split_by: the values of the column that the split goes by, where it goes by one.
         times: of the rows of a series whose study names the column.
         cells: how the values of a table were read, which is how rows to predict are read.
         problems: what keeps columns from being trained on, in sentences.
@@ -57,7 +57,7 @@ class Raw:
     classes: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     words: np.ndarray | None = None
-    divider: np.ndarray | None = None
+    split_by: np.ndarray | None = None
     times: Times | None = None
     cells: Cells | None = None
     problems: tuple[str, ...] = ()
@@ -70,8 +70,8 @@ class Raw:
 
     def take(self, rows: np.ndarray) -> Raw:
         """The same source with these rows alone."""
-        words, divider = (None if part is None else part[rows] for part in (self.words, self.divider))
-        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, divider=divider)
+        words, split_by = (None if part is None else part[rows] for part in (self.words, self.split_by))
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, split_by=split_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +257,10 @@ def _counts(x: np.ndarray, bad: Callable[[np.ndarray], np.ndarray], features: Se
 def _told(counts: Mapping[str, int]) -> str:
     """Bad values by column, the worst first: "column age: 3 values, column bmi: 1 value"; empty if there are none."""
     worst = sorted(counts, key=lambda name: -counts[name])
-    told = ", ".join(f"column {name}: {_values(counts[name])}" if name else _values(counts[name]) for name in worst[:3])
-    return f"{told} (and {len(worst) - 3} more columns)" if len(worst) > 3 else told
+    listed = ", ".join(
+        f"column {name}: {_values(counts[name])}" if name else _values(counts[name]) for name in worst[:3]
+    )
+    return f"{listed} (and {len(worst) - 3} more columns)" if len(worst) > 3 else listed
 
 
 def _values(count: int) -> str:
@@ -279,10 +281,10 @@ def table_values(frame: pd.DataFrame, features: Sequence[str], source: str) -> n
     """Columns of numbers as float64; DataProblem names those that hold none."""
     text = [name for name in features if not is_numbers(frame[name])]
     if text:
-        told = ", ".join(f"{name} (such as {_example(frame[name])!r})" for name in text[:5])
+        listed = ", ".join(f"{name} (such as {_example(frame[name])!r})" for name in text[:5])
         more = f" and {len(text) - 5} more" if len(text) > 5 else ""
         raise DataProblem(
-            f"{source}: these columns are not numbers: {told}{more}; encode them as numbers, or take them out"
+            f"{source}: these columns are not numbers: {listed}{more}; encode them as numbers, or take them out"
         )
     values = np.empty((len(frame), len(features)), dtype=np.float64)
     for place, name in enumerate(features):

@@ -31,7 +31,7 @@ def split_number(name: str) -> int | None:
     return SPLITS.index(word) if word in SPLITS else None
 
 
-def divider_key(spec: RowSpec) -> tuple[str, str | None]:
+def split_key(spec: RowSpec) -> tuple[str, str | None]:
     """The key of the study file that names the split's column, and the column; None where it goes by none."""
     if not isinstance(spec, ColumnSpec):
         return "split", None
@@ -42,7 +42,7 @@ def divider_key(spec: RowSpec) -> tuple[str, str | None]:
     return named[0] if named else ("split", None)
 
 
-def divider_values(column: pd.Series, key: str, source: str, day_first: bool | None = None) -> np.ndarray:
+def split_values(column: pd.Series, key: str, source: str, day_first: bool | None = None) -> np.ndarray:
     """What a split can go by: the split's number in SPLITS, a number for each group, or a time that sorts.
 
     Args:

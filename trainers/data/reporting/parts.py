@@ -41,20 +41,20 @@ def table_columns(raw: Raw) -> list[dict[str, Any]]:
 def text_column(raw: Raw) -> dict[str, Any]:
     """What the one column of texts holds: how many are empty or missing, and how long the others are, in characters."""
     known = [text for text in raw.x if not is_blank(text)]
-    told = {"type": "text", "missing": len(raw.x) - len(known), "distinct": len(set(known))}
-    return {"name": raw.features[0], **told, "characters": range_of(np.array([len(str(text)) for text in known]))}
+    summary = {"type": "text", "missing": len(raw.x) - len(known), "distinct": len(set(known))}
+    return {"name": raw.features[0], **summary, "characters": range_of(np.array([len(str(text)) for text in known]))}
 
 
 def _numbers(column: np.ndarray) -> dict[str, Any]:
     known = column[np.isfinite(column)]
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "type": "number",
         "missing": int(np.isnan(column).sum()),
         "distinct": len(np.unique(known)),
     }
     if infinite := int(np.isinf(column).sum()):
-        told["infinite"] = infinite
-    return {**told, **range_of(known)}
+        summary["infinite"] = infinite
+    return {**summary, **range_of(known)}
 
 
 def range_of(known: np.ndarray) -> dict[str, float]:

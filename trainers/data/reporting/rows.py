@@ -21,7 +21,7 @@ def rows_report(
         raw = known_target(raw, whole_target(spec))
     target, values = encode_target(raw, spec.task)
     try:
-        rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.divider)
+        rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.split_by)
     except DataProblem:
         rows = None  # which is what `problem` says
     report: dict[str, Any] = {
