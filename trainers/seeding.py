@@ -1,4 +1,4 @@
-"""Randomness, sown anew for each epoch of each trial: python, numpy and torch, imported or not yet.
+"""Random generators, seeded anew for each epoch of each trial: python, numpy and torch, imported or not yet.
 
 A library that a trainer imports later than its seed was set would start from a seed of its own
 (torch takes a random one at import), so it is seeded in the moment of its import.
@@ -33,7 +33,7 @@ def variation_seed(seed: int, epoch: int) -> int:
     return mixed_seed(-1 - seed, epoch)  # trials' seeds are not negative, so this is no other trial's
 
 
-def sow(seed: int, epoch: int) -> None:
+def seed_generators(seed: int, epoch: int) -> None:
     """Seed python, numpy and torch for one epoch of one trial; epoch 0 is what comes before the first."""
     mixed = mixed_seed(seed, epoch)
     random.seed(mixed)

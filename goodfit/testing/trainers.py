@@ -14,7 +14,7 @@ from goodfit.trainers.data import load, load_sealed
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import Assignment, DataSpec, Outcome, Pack, Reported
 from goodfit.trainers.registry import Trainer, resolve
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import Trial
 from goodfit.trainers.worker.worker import Worker
 
@@ -164,7 +164,7 @@ class TrainerContract:
         if case.data is None:
             pytest.skip("it brings its own data")
         line, assignment = Line(), case.assignment(tmp_path)
-        sow(assignment.seed, 0)
+        seed_generators(assignment.seed, 0)
         trainer(Trial(assignment, trainer.configure(case.params), load_sealed(case.data), line, clock()))
         assert [on_training(report) for report in line.reports] == [
             on_training(report) for report in whole.line.reports

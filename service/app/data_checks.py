@@ -73,14 +73,14 @@ def check_fit(spec: StudySpec, variants: Sequence[Variant], kind: str, shape: Se
 
 def takes_part(trainer: Trainer, data: DataSpec) -> None:
     """Refuse a preparation that the trainer would take no notice of; DataError."""
-    from goodfit.trainers.data.augmenting.variations import asked
+    from goodfit.trainers.data.augmenting.variations import given_keys
 
     heeded = {}
     if data.balance != "none":
         heeded["balance"] = f"prepare: {{balance: {data.balance}}}"
     if data.encode == "embedding":
         heeded["embedding"] = "prepare: {encode: embedding}"
-    if keys := asked(data.augment):
+    if keys := given_keys(data.augment):
         heeded["augment"] = f"augment: {{{keys[0]}: {getattr(data.augment, keys[0])}}}"
     for what, written in heeded.items():
         if what not in trainer.prepares:

@@ -1,4 +1,4 @@
-"""Randomness is sown for libraries that are there, and for those that come later."""
+"""Generators are seeded for libraries that are there, and for those that come later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from goodfit.trainers.seeding import mixed_seed, sow
+from goodfit.trainers.seeding import mixed_seed, seed_generators
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from goodfit.trainers.seeding import mixed_seed, sow
     ],
 )
 def test_a_library_that_is_imported_later_draws_the_same(draw: str) -> None:
-    code = f"from goodfit.trainers.seeding import sow\nsow(3, 0)\n{draw}\nsow(3, 0)\n{draw}"
+    code = f"from goodfit.trainers.seeding import seed_generators as seed\nseed(3, 0)\n{draw}\nseed(3, 0)\n{draw}"
     drawn = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         for _ in range(2)
@@ -34,17 +34,17 @@ def test_a_library_that_is_imported_later_draws_the_same(draw: str) -> None:
 def test_each_epoch_of_each_trial_draws_its_own() -> None:
     drawn = set()
     for seed, epoch in [(1, 1), (1, 2), (2, 1)]:
-        sow(seed, epoch)
+        seed_generators(seed, epoch)
         drawn.add((random.random(), float(np.random.rand())))
     assert len(drawn) == 3
 
 
 def test_each_epoch_draws_numbers_of_its_own_whatever_came_before() -> None:
-    sow(3, 1)
+    seed_generators(3, 1)
     first = torch.rand(2)
     torch.rand(100)
-    sow(3, 1)
+    seed_generators(3, 1)
     assert torch.equal(torch.rand(2), first)
-    sow(3, 2)
+    seed_generators(3, 2)
     assert not torch.equal(torch.rand(2), first)
     assert mixed_seed(3, 1) != mixed_seed(1, 3)

@@ -14,12 +14,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from goodfit.trainers.data.augmenting.variations import asked, check_fit, check_kind
+from goodfit.trainers.data.augmenting.variations import check_fit, check_kind, given_keys
 from goodfit.trainers.data.datasets.tables import DATASETS, Dataset, is_path
 from goodfit.trainers.data.facts import Data, Facts, Split, test_rows
 from goodfit.trainers.data.kinds.arrays import ArrayKind
 from goodfit.trainers.data.kinds.kind import Kind, Loaded
-from goodfit.trainers.data.kinds.registry import faults_told, kind_of, load_kind
+from goodfit.trainers.data.kinds.registry import faults_as_problems, kind_of, load_kind
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import forget
 from goodfit.trainers.errors import DataProblem
@@ -63,7 +63,7 @@ def look_closely(spec: DataSpec) -> tuple[Data, list[str]]:
     kept = replace(spec, keep=True)
     try:
         data, kind = look(kept), kind_of(kept)
-        with faults_told(kind, f"{spec.source}: the notes of kind {kind.name} cannot be made"):
+        with faults_as_problems(kind, f"{spec.source}: the notes of kind {kind.name} cannot be made"):
             return data, kind.notes(kind.spec_type.of(kept), data)
     finally:
         forget()
@@ -100,7 +100,7 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
     try:
         kind = kind_of(spec)
         loaded = _loaded_or_problem(_unscaled(spec))
-        with faults_told(kind, f"{spec.source}: the report of kind {kind.name} cannot be made"):
+        with faults_as_problems(kind, f"{spec.source}: the report of kind {kind.name} cannot be made"):
             return kind.report(kind.spec_type.of(spec), loaded)
     finally:
         forget()
@@ -115,7 +115,7 @@ def _loaded_or_problem(spec: DataSpec) -> Loaded | DataProblem:
 
 def _loaded(spec: DataSpec) -> Loaded:
     data, test = load_kind(spec)
-    if not asked(spec.augment):
+    if not given_keys(spec.augment):
         return data, test
     check_kind(spec.augment, data.kind, data.task, data.name)
     check_fit(spec.augment, data.kind, data.facts.input_shape, data.name)

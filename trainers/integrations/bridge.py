@@ -26,7 +26,7 @@ class Epochs:
         self._epochs = trial.epochs()
 
     def begin(self) -> bool:
-        """Begin the next epoch: sow its randomness. False: there is none, and the framework must stop."""
+        """Begin the next epoch: seed its generators. False: there is none, and the framework must stop."""
         return next(self._epochs, None) is not None
 
     def end(self, train: Mapping[str, Any] | None, val: Mapping[str, Any] | None) -> bool:

@@ -23,7 +23,7 @@ from transformers.trainer import OPTIMIZER_NAME, SCALER_NAME, SCHEDULER_NAME, TR
 
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.integrations.bridge import Epochs
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import Trial
 
 _TIMINGS = ("_runtime", "_per_second", "_preparation_time")  # how the names of what is no metric end
@@ -118,7 +118,7 @@ class ReportEachEvaluation(transformers.TrainerCallback):
     """Reports each evaluation and stops the loop when the trial is over.
 
     Args:
-        trial: whose randomness is sown at the start of an epoch.
+        trial: whose generators are seeded at the start of an epoch.
         epochs: of that trial.
         datasets: the names of the Trainer's evaluation sets, evaluated in this order; empty where
             there is one without a name.
@@ -134,7 +134,7 @@ class ReportEachEvaluation(transformers.TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Take back what the Trainer has drawn while it set up or evaluated."""
-        sow(self._trial.seed, self._trial.epoch + 1)
+        seed_generators(self._trial.seed, self._trial.epoch + 1)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         if "loss" in kwargs["logs"] and "train" not in self._datasets:

@@ -39,7 +39,7 @@ def fit(trial: Trial, estimator: Any) -> None:
     kept = _Kept(estimator)
     trial.restore(kept)
     for _ in trial.epochs():
-        order = np.random.permutation(len(rows))  # of the generator that the trial sows
+        order = np.random.permutation(len(rows))  # of the generator that the trial seeds
         kept.estimator.partial_fit(rows[order], data.train.y[order], **more)
         _report(trial, kept.estimator, data)
 

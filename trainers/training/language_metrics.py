@@ -25,7 +25,7 @@ TOKENS_AT_ONCE = 8192  # when measuring; bounds the memory, changes no result
 
 
 @dataclass(frozen=True)
-class Told:
+class TokenScores:
     """What a model made of some tokens, in sums."""
 
     nats: float
@@ -52,17 +52,17 @@ def token_loss(outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
 
 def language_metrics(model: nn.Module, x: Tensor, y: Tensor, facts: Facts) -> dict[str, float]:
     """Loss (nats a token), bits a character, perplexity and accuracy on windows, in eval mode and float32."""
-    told = told_of(model, x, y, tokenizer_of(facts))
-    loss = told.nats / told.tokens
+    scores = token_scores(model, x, y, tokenizer_of(facts))
+    loss = scores.nats / scores.tokens
     return {
         "loss": loss,
-        "bits_per_character": told.bits_per_character,
+        "bits_per_character": scores.bits_per_character,
         "perplexity": float(np.exp(np.float64(min(loss, 700.0)))),  # above, a float holds it no more
-        "accuracy": told.right / told.tokens,
+        "accuracy": scores.right / scores.tokens,
     }
 
 
-def told_of(model: nn.Module, x: Tensor, y: Tensor, tokens: Tokenizer) -> Told:
+def token_scores(model: nn.Module, x: Tensor, y: Tensor, tokens: Tokenizer) -> TokenScores:
     """What a model makes of windows, (rows, length) ids and the ids one token on."""
     model.eval()
     lengths = torch.from_numpy(tokens.characters()).to(y.device)
@@ -74,7 +74,7 @@ def told_of(model: nn.Module, x: Tensor, y: Tensor, tokens: Tokenizer) -> Told:
             losses = functional.cross_entropy(logits, targets.flatten(), ignore_index=PADDING, reduction="none")
             nats += losses.double().sum().cpu()
             right += int(((logits.argmax(dim=1) == targets.flatten()) & (targets.flatten() != PADDING)).sum())
-    return Told(float(nats), right, int((y != PADDING).sum()), int(lengths[y].sum()))
+    return TokenScores(float(nats), right, int((y != PADDING).sum()), int(lengths[y].sum()))
 
 
 def bits_of_texts(model: nn.Module, texts: Sequence[str], facts: Facts) -> np.ndarray:
@@ -86,5 +86,5 @@ def bits_of_texts(model: nn.Module, texts: Sequence[str], facts: Facts) -> np.nd
         if len(ids) < 2:
             raise DataProblem(f"the texts to predict: row {row} has one token, and nothing to tell it from; give more")
         cut = windows(ids, tokens.length)
-        found.append(told_of(model, torch.from_numpy(cut.x), torch.from_numpy(cut.y), tokens).bits_per_character)
+        found.append(token_scores(model, torch.from_numpy(cut.x), torch.from_numpy(cut.y), tokens).bits_per_character)
     return np.array(found)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goodfit.trainers.data import Data, Facts, Split
-from goodfit.trainers.data.augmenting.variations import asked
+from goodfit.trainers.data.augmenting.variations import given_keys
 from goodfit.trainers.data.facts import joined
 from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.errors import BadTrainer, DataProblem
@@ -79,7 +79,7 @@ def fit(
     measured = _sample(train)
     model = build_model(trial.config, facts).to(device)
     training = Training(model, trial, facts, loss or default_loss(facts.task))
-    if asked(data.augment):
+    if given_keys(data.augment):
         training.augmentation = Augmentation(data.augment, facts, trial.seed, device)
     if facts.preparation.balance == "weights":
         if loss is not None:

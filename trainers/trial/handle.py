@@ -2,7 +2,7 @@
 
 The loop belongs to the trainer; when to stop and where to checkpoint is decided here.
 A checkpoint holds the registered objects, the curve so far and the early-stopping state, so a
-resumed trial goes on as if it had never stopped. Randomness is sown anew at the start of each
+resumed trial goes on as if it had never stopped. Generators are seeded anew at the start of each
 epoch from (seed, epoch), so no generator's state has to be kept.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
 from goodfit.trainers.messages import Assignment, Message, Reported
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import read_saved, snapshot
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
@@ -205,7 +205,7 @@ class Trial:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
         while self._epoch < self._last and not self._over and not self._stop_asked() and self._goes_on():
             epoch = self._epoch + 1
-            sow(self.seed, epoch)
+            seed_generators(self.seed, epoch)
             self._training = epoch
             if self._assignment.pause_at is not None:
                 self._began_at = self._ticks()

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.trainers.errors import BadTrainer, Damaged, Mismatch
 from goodfit.trainers.files import make_folder, read_json, replacing, until_there, write_json
 from goodfit.trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 from goodfit.trainers.worker.baseline import trivial_scores
 from goodfit.trainers.worker.mlflow_calls import noted
@@ -182,7 +182,7 @@ class Attempt:
 
         trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks)
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
-        sow(part.seed, 0)
+        seed_generators(part.seed, 0)
         with noted(notes):
             self.trainer(trial)
         trial.save()
@@ -210,7 +210,7 @@ class Attempt:
         for fold in range(count):
             folder = whole.folder / f"fold-{fold + 1}"
             part = replace(whole, folder=folder, data=replace(spec, fold=fold), reported=0, pause_at=None)
-            result = self._kept(folder) or self._fold(part)
+            result = self._finished_fold(folder) or self._fold(part)
             if result is None:
                 return Trained(Outcome.STOPPED)
             results.append(result)
@@ -249,7 +249,7 @@ class Attempt:
         until_there(partial(_keep_result, part, result))
         return result
 
-    def _kept(self, folder: Path) -> FoldResult | None:
+    def _finished_fold(self, folder: Path) -> FoldResult | None:
         """What an earlier attempt made of a fold; None where there is nothing, or nothing that can be used."""
         try:
             return until_there(partial(FoldResult.read, folder))

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from goodfit.trainers.data import data_report, load
+from goodfit.trainers.data.reading.alterations import look_at
 from goodfit.trainers.data.reading.table_format import TableFormat
-from goodfit.trainers.data.reading.written import look_at
 from goodfit.trainers.data.reporting import leakage as giveaways
 from goodfit.trainers.data.split import split_rows
 from goodfit.trainers.messages import DataSpec

@@ -19,7 +19,7 @@ from goodfit.trainers.data import load as load_data
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.integrations.scikit import fit, grow, load
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
-from goodfit.trainers.seeding import sow
+from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import Config, Trial
 from goodfit.trainers.worker.worker import Worker
 from tests.training import DIABETES, DIGITS, IRIS
@@ -43,7 +43,7 @@ def trained(folder: Path, name: str, *, stop_after: int | None = None, **changes
 
 
 def trial_of(folder: Path, spec: DataSpec | None, line: Line | None = None, **changes: Any) -> Trial:
-    sow(11, 0)
+    seed_generators(11, 0)
     data = load_data(spec) if spec else None
     return Trial(assign(folder, **changes), Config(), data, line or Line(), clock())
 

@@ -99,10 +99,10 @@ class AdversarialNets:
         self._discriminator.eval()
         with torch.inference_mode():
             fake = self._discriminator(self.sample(self._asked, seeded(0)), self._asked)
-            train, validation = (self._told_apart(images, fake) for images in self._measured)
+            train, validation = (self._discriminator_metrics(images, fake) for images in self._measured)
         return train, validation
 
-    def _told_apart(self, images: Images, fake: Tensor) -> Metrics:
+    def _discriminator_metrics(self, images: Images, fake: Tensor) -> Metrics:
         real = self._discriminator(images.x, images.y)
         above = torch.searchsorted(fake.sort().values, real).double().mean() / len(fake)
         loss = self._objective.discriminator(real, fake)
@@ -114,7 +114,7 @@ class AdversarialNets:
         return images
 
     def _fake(self, labels: Tensor) -> Tensor:
-        """Generated images to train with, from the numbers that the epoch was sown with."""
+        """Generated images to train with, from the numbers that the epoch was seeded with."""
         latent = torch.randn(len(labels), self._config.latent).to(labels.device)
         images: Tensor = self._generator(latent, labels)
         return images

@@ -109,13 +109,13 @@ class Agent:
             copy.ended.clear()
         self._algorithm.action_space.seed(mixed_seed(self._seed, epoch))
         missing = epoch * self._config.steps_per_epoch - self._algorithm.num_timesteps
-        with self._told_apart(epoch):
+        with self._nan_weights_reported(epoch):
             self._algorithm.learn(missing, log_interval=NEVER, reset_num_timesteps=False)
         loss = {"loss": statistics.fmean(self._losses.values)} if self._losses.values else {}
         return means([episode for copy in self._copies for episode in copy.ended]) | loss
 
     @contextlib.contextmanager
-    def _told_apart(self, epoch: int) -> Iterator[None]:
+    def _nan_weights_reported(self, epoch: int) -> Iterator[None]:
         """A policy whose weights are NaN fails in many ways; all of them are told as what they are."""
         try:
             yield

@@ -30,20 +30,20 @@ _WORD = re.compile(r"(\S+)(\s*)")
 _CORE = re.compile(r"\W*(.*?)\W*", re.DOTALL)  # a word without the marks around it
 
 
-def asked(spec: AugmentSpec) -> list[str]:
+def given_keys(spec: AugmentSpec) -> list[str]:
     """The keys that vary something."""
     return [field.name for field in dataclasses.fields(spec) if getattr(spec, field.name) != field.default]
 
 
 def needs_rows(spec: AugmentSpec) -> bool:
     """Whether it takes the data themselves, and not only their kind, to tell if it fits them."""
-    return not set(asked(spec)) <= {"rotate", "flip", "jitter", "mixup", "scaling"}
+    return not set(given_keys(spec)) <= {"rotate", "flip", "jitter", "mixup", "scaling"}
 
 
 def check_kind(spec: AugmentSpec, kind: str, task: str, source: str) -> None:
     """DataProblem names the first key that does not go with such data."""
     fitting = KEYS.get(kind, ())
-    for key in asked(spec):
+    for key in given_keys(spec):
         if key not in fitting:
             instead = f"; {kind} data take {', '.join(fitting)}" if fitting else f"; {kind} data are not varied"
             homes = " and ".join(name for name, keys in KEYS.items() if key in keys)

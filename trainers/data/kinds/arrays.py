@@ -12,7 +12,7 @@ import numpy as np
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.preparing.preparation import Preparation
-from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.raw import Raw, check_values, complete_rows, encode_target
 from goodfit.trainers.data.split import split_rows
@@ -47,7 +47,7 @@ class ArrayKind(Kind[ArraySpec]):
         """
 
     def load(self, spec: ArraySpec) -> Loaded:
-        raw = read_or_kept(self._raw, spec)
+        raw = read_cached(self._raw, spec)
         check_values(raw.x, (), spec.missing, raw.source)
         dropped = 0
         if spec.missing == "drop":

@@ -27,7 +27,7 @@ from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.text import text_example, texts_to_predict
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
-from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, read_frame, split_column_values
 from goodfit.trainers.data.reading.raw import Raw, nearest, one_of
@@ -69,7 +69,7 @@ class Pairs(Kind[PairsSpec]):
     def load(self, spec: PairsSpec) -> Loaded:
         """Training and validation, and the test split, of pairs."""
         _check_spec(spec)
-        raw = read_or_kept(_read_source, spec)
+        raw = read_cached(_read_source, spec)
         raw, dropped = _usable(raw, spec)
         rows = split_rows(np.zeros(len(raw.x)), (), spec, raw.source, raw.split_by)
         sources, targets = (_fitted(texts[rows.train], spec.tokens) for texts in (raw.x, raw.y))
@@ -95,7 +95,7 @@ class Pairs(Kind[PairsSpec]):
             raise loaded
         data, test = loaded
         report = super().report(spec, loaded)
-        columns = columns_told(data, test if spec.test else None, spec.target)
+        columns = column_summaries(data, test if spec.test else None, spec.target)
         report |= {"columns": columns, "target": {"name": spec.target}}
         return {**report, "notes": [*notes_of(report), *pairs_notes(data)]}
 
@@ -117,7 +117,7 @@ def texts_of(tokens: Tokenizer, rows: np.ndarray) -> list[str]:
     return [tokens.decode(row[: list(row).index(end)] if end in row else row) for row in rows.tolist()]
 
 
-def columns_told(data: Data, test: Split | None, target: str | None) -> list[dict[str, object]]:
+def column_summaries(data: Data, test: Split | None, target: str | None) -> list[dict[str, object]]:
     """What `goodfit data` tells of both columns: how many texts differ, and how long they are, in tokens."""
     summaries = []
     for name, side in ((data.features[0], "x"), (target or "target", "y")):

@@ -51,7 +51,7 @@ def load_kind(spec: DataSpec) -> Loaded:
     if kind.name in KINDS and not is_path(spec.source):
         refuse(spec, FOR_FILES, f": {{key}} is for files, and {spec.source} is built in; leave it out")
     refuse(spec, _others(kind), kind.refusal.replace("{kind}", kind.name), kind.refusals)
-    with faults_told(kind, f"{spec.source} cannot be loaded as {kind.name} data"):
+    with faults_as_problems(kind, f"{spec.source} cannot be loaded as {kind.name} data"):
         return kind.load(kind.spec_type.of(spec))
 
 
@@ -62,7 +62,7 @@ def _others(kind: Kind[Any]) -> list[str]:
 
 
 @contextlib.contextmanager
-def faults_told(kind: Kind[Any], what: str) -> Iterator[None]:
+def faults_as_problems(kind: Kind[Any], what: str) -> Iterator[None]:
     """Raise a DataProblem in the place of any exception of a kind that a package adds; one of ours is a bug of ours."""
     try:
         yield

@@ -27,7 +27,7 @@ from goodfit.trainers.data.kinds.kind import Kind, Loaded, is_empty, refuse
 from goodfit.trainers.data.kinds.series_files import check_series, read_series
 from goodfit.trainers.data.kinds.table_rows import table_example
 from goodfit.trainers.data.preparing.preparation import Preparation
-from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.files import read_file
 from goodfit.trainers.data.reading.functions import is_function, returns_arrays
 from goodfit.trainers.data.reading.raw import Raw, Target, check_values, encode_target, table_values
@@ -38,7 +38,7 @@ from goodfit.trainers.data.reporting.parts import (
     part_splits,
     range_of,
     table_columns,
-    target_told,
+    target_summary,
     together,
 )
 from goodfit.trainers.data.split import forward_fold, split_rows
@@ -146,14 +146,14 @@ def _report(spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         known = raw.y[~pd.isna(raw.y)]
         known = known.astype(str) if known.dtype.kind == "O" else known
         target, values = encode_target(replace(raw, y=known, kind=raw.kind if raw.x.ndim > 2 else "table"))
-        report |= {"task": target.task, "target": target_told(name, values, target.classes, None)}
+        report |= {"task": target.task, "target": target_summary(name, values, target.classes, None)}
     if isinstance(loaded, DataProblem) or data is None:
         return {**report, "notes": [*uneven, *notes_of(report)]}
     parts = part_splits(spec, *loaded)
     values, keys, rows = together(parts)
     report |= {"splits": {part: len(split) for part, split in parts.items()}, "duplicates": duplicates_of(keys, rows)}
     if not forecast:
-        report["target"] = target_told(name, values, data.classes, rows)
+        report["target"] = target_summary(name, values, data.classes, rows)
     cut = [] if raw.x.ndim > 2 else [f"the splits count windows of {data.facts.input_shape[0]} rows each"]
     return {**report, "notes": [*uneven, *notes_of(report), *cut]}
 
@@ -161,8 +161,8 @@ def _report(spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
 def read_whole(spec: SeriesSpec) -> Raw:
     """A series (steps, features), or whole sequences (rows, steps, features), before any check of its inputs."""
     if _holds_sequences(spec.source):
-        return _as_sequences(read_or_kept(_read_sequences, spec))
-    return read_or_kept(read_series, _with_defaults(spec))
+        return _as_sequences(read_cached(_read_sequences, spec))
+    return read_cached(read_series, _with_defaults(spec))
 
 
 def _holds_sequences(source: str) -> bool:

@@ -13,7 +13,8 @@ from goodfit.trainers.data.facts import Data, Facts, Split, joined
 from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.table_rows import table_example, table_rows
 from goodfit.trainers.data.preparing.preparation import Preparation
-from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.alterations import alteration_notes, check_target, gap_hint
+from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.categories import check_words
 from goodfit.trainers.data.reading.cells import Cells
 from goodfit.trainers.data.reading.files import read_file
@@ -27,7 +28,6 @@ from goodfit.trainers.data.reading.raw import (
 )
 from goodfit.trainers.data.reading.split_columns import split_key
 from goodfit.trainers.data.reading.value_notes import value_notes
-from goodfit.trainers.data.reading.written import check_target, gap_hint, written_notes
 from goodfit.trainers.data.reporting.parts import table_columns
 from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import Rows, split_rows
@@ -47,7 +47,7 @@ class Table(Kind[TableSpec]):
         return True
 
     def load(self, spec: TableSpec) -> Loaded:
-        raw = read_or_kept(read_raw, spec)
+        raw = read_cached(read_raw, spec)
         check_target(raw, spec)
         if raw.problems:
             raise DataProblem(raw.problems[0])
@@ -80,7 +80,7 @@ class Table(Kind[TableSpec]):
 
     def report(self, spec: TableSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the rows as they are read."""
-        raw = read_or_kept(read_raw, spec)
+        raw = read_cached(read_raw, spec)
         columns, count = table_columns(raw), len(raw.y)
         read = _reading_notes(spec, raw) if raw.kind == "table" else []
         if spec.missing == "drop" and len(whole := complete_rows(raw)):
@@ -89,7 +89,7 @@ class Table(Kind[TableSpec]):
         return {**report, "notes": [*read, *report["notes"]]}
 
     def notes(self, spec: TableSpec, data: Data) -> list[str]:
-        return _reading_notes(spec, read_or_kept(read_raw, spec)) if data.kind == "table" else []
+        return _reading_notes(spec, read_cached(read_raw, spec)) if data.kind == "table" else []
 
     def inputs(self, x: Any, facts: Facts) -> np.ndarray:
         """Rows in any form that holds columns, read as the training data were."""
@@ -108,7 +108,7 @@ class Table(Kind[TableSpec]):
 
 def _reading_notes(spec: TableSpec, raw: Raw) -> list[str]:
     """What reading a table alters, and what may be meant otherwise, each in a sentence."""
-    return [*value_notes(raw, spec), *written_notes(spec, raw)]
+    return [*value_notes(raw, spec), *alteration_notes(spec, raw)]
 
 
 def read_raw(spec: TableSpec) -> Raw:

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from goodfit.trainers.data.augmenting.variations import VariedTexts, asked, check_kind
+from goodfit.trainers.data.augmenting.variations import VariedTexts, check_kind, given_keys
 from goodfit.trainers.data.datasets.docstrings import read_docstrings
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.preparing.preparation import BALANCES, Preparation
 from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
-from goodfit.trainers.data.reading.cache import read_or_kept
+from goodfit.trainers.data.reading.alterations import check_target
+from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.files import check_column, read_frame, split_column_values, target_column
 from goodfit.trainers.data.reading.raw import Raw, Target, encode_target, nearest, one_of
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
-from goodfit.trainers.data.reading.written import check_target
 from goodfit.trainers.data.reporting.parts import text_column, text_notes
 from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import split_rows
@@ -86,7 +86,7 @@ class Text(Kind[TextSpec]):
             reason=target.reason,
         )
         train, validation, test = splits
-        texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if asked(spec.augment) else None
+        texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if given_keys(spec.augment) else None
         return Data(train, validation, facts, texts=texts), test
 
     def report(self, spec: TextSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _check_spec(spec: TextSpec) -> None:
 
 def read_texts(spec: TextSpec) -> Raw:
     """The texts and their targets as read, before any check of the texts."""
-    return read_or_kept(_read_source, spec)
+    return read_cached(_read_source, spec)
 
 
 def rows_with_text(raw: Raw) -> np.ndarray:

@@ -17,7 +17,7 @@ _LATER = ("scale", "missing", "indicator", "encode", "balance", "augment", "fold
 S = TypeVar("S", bound=RowSpec)
 
 
-def read_or_kept(read: Callable[[S], Raw], spec: S) -> Raw:
+def read_cached(read: Callable[[S], Raw], spec: S) -> Raw:
     """What `read` makes of a spec; the last source is kept where the next trial will need it again.
 
     Nothing may change what comes back: it is the next trial's, too.
@@ -25,17 +25,17 @@ def read_or_kept(read: Callable[[S], Raw], spec: S) -> Raw:
     if not (spec.keep or spec.reshuffle or spec.folds is not None):
         return read(spec)
     later: dict[str, Any] = {one.name: one.default for one in fields(spec) if one.name in _LATER}
-    return _kept(read, replace(spec, **later, keep=True), _changed(spec))
+    return _cached(read, replace(spec, **later, keep=True), _changed(spec))
 
 
 @functools.lru_cache(maxsize=1)
-def _kept(read: Callable[[S], Raw], spec: S, _changed: int | None) -> Raw:
+def _cached(read: Callable[[S], Raw], spec: S, _changed: int | None) -> Raw:
     return read(spec)
 
 
 def forget() -> None:
     """Keep no source any longer."""
-    _kept.cache_clear()
+    _cached.cache_clear()
 
 
 def _changed(spec: RowSpec) -> int | None:

@@ -105,7 +105,7 @@ def _call(source: str) -> Any:
     except (DataProblem, MemoryError):
         raise
     except (Exception, SystemExit) as error:
-        raise DataProblem(f"{source} failed: {_told(error, path)}") from error
+        raise DataProblem(f"{source} failed: {_error_text(error, path)}") from error
     if found is None:
         raise DataProblem(f"{source} returned nothing; {_RETURNS}")
     _digests[source] = content_digest(found)
@@ -122,7 +122,7 @@ def _parameters(function: Any) -> list[str]:
     return [one.name for one in parameters if one.default is one.empty and one.kind not in open_ended]
 
 
-def _told(error: BaseException, path: Path) -> str:
+def _error_text(error: BaseException, path: Path) -> str:
     """The error and its first line, and the last line of the user's file that led to it."""
     first = (str(error).strip().splitlines() or [""])[0]
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]

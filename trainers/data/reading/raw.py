@@ -210,13 +210,13 @@ def check_values(
         text: the names of its columns.
     """
     one_of("prepare.missing", missing, MISSING)
-    if infinite := _told(_counts(x, lambda part: np.abs(part) > _LARGEST, features)):
+    if infinite := _counted_values(_counts(x, lambda part: np.abs(part) > _LARGEST, features)):
         raise DataProblem(f"{source}: {infinite} infinite or past float32's range; correct the values or take them out")
     if missing == "error":
         empty = _counts(x, np.isnan, features)
         if words is not None:
             empty |= _counts(words, no_words, text)
-        if gaps := _told(empty):
+        if gaps := _counted_values(empty):
             raise DataProblem(f"{source}: {gaps} missing; fill them in, or give `prepare: {{missing: median}}`")
 
 
@@ -254,7 +254,7 @@ def _counts(x: np.ndarray, bad: Callable[[np.ndarray], np.ndarray], features: Se
     return {name: count for name, count in counts.items() if count}
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _counted_values(counts: Mapping[str, int]) -> str:
     """Bad values by column, the worst first: "column age: 3 values, column bmi: 1 value"; empty if there are none."""
     worst = sorted(counts, key=lambda name: -counts[name])
     listed = ", ".join(

@@ -16,7 +16,7 @@ FOLDS = 3
 LIKELY = {"classification": 0.9, "regression": 0.5}  # what a column must reach by its neighbours to be fitted at all
 
 
-def giveaways(raw: Raw, values: np.ndarray, task: str, rows: Rows) -> list[dict[str, Any]]:
+def leaking_columns(raw: Raw, values: np.ndarray, task: str, rows: Rows) -> list[dict[str, Any]]:
     """The columns that predict the target almost perfectly: column, measure and score, the best first.
 
     Only training and validation rows are looked at. Where a value is missing counts as well.

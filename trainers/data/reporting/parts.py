@@ -64,7 +64,7 @@ def range_of(known: np.ndarray) -> dict[str, float]:
     return {"min": float(known.min()), "mean": float(known.mean(dtype=np.float64)), "max": float(known.max())}
 
 
-def target_told(name: str | None, values: np.ndarray, classes: tuple[str, ...], rows: Rows | None) -> dict[str, Any]:
+def target_summary(name: str | None, values: np.ndarray, classes: tuple[str, ...], rows: Rows | None) -> dict[str, Any]:
     """A target's classes, by split where there are splits, or its range."""
     if not classes:
         return {"name": name, **range_of(values)}
@@ -186,7 +186,7 @@ def split_parts(spec: SourceSpec, data: Data, parts: Mapping[str, Split]) -> dic
         "rows": len(values),
         "columns": [],
         "splits": {name: len(part) for name, part in parts.items()},
-        "target": target_told(spec.target if isinstance(spec, ColumnSpec) else None, values, data.classes, rows),
+        "target": target_summary(spec.target if isinstance(spec, ColumnSpec) else None, values, data.classes, rows),
         "duplicates": duplicates_of(keys, rows),
         "giveaways": [],
         "problem": None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from goodfit.trainers.data.reading.alterations import whole_target
 from goodfit.trainers.data.reading.raw import Raw, encode_target, has_target, known_target
-from goodfit.trainers.data.reading.written import whole_target
-from goodfit.trainers.data.reporting.leakage import giveaways
-from goodfit.trainers.data.reporting.parts import duplicates_of, keys_of, notes_of, target_told
+from goodfit.trainers.data.reporting.leakage import leaking_columns
+from goodfit.trainers.data.reporting.parts import duplicates_of, keys_of, notes_of, target_summary
 from goodfit.trainers.data.split import Rows, split_rows
 from goodfit.trainers.data_specs import TableSpec, TextSpec
 from goodfit.trainers.errors import DataProblem
@@ -24,6 +24,7 @@ def rows_report(
         rows: Rows | None = split_rows(values, target.classes, spec, raw.source, raw.split_by)
     except DataProblem:
         rows = None  # which is what `problem` says
+    leaking = leaking_columns(raw, values, target.task, rows) if rows is not None and raw.kind == "table" else []
     report: dict[str, Any] = {
         "source": raw.source,
         "kind": raw.kind,
@@ -32,9 +33,9 @@ def rows_report(
         "rows": count,
         "columns": columns,
         "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
-        "target": target_told(spec.target, values, target.classes, rows),
+        "target": target_summary(spec.target, values, target.classes, rows),
         "duplicates": {} if rows is None else duplicates_of(keys_of(raw), rows),
-        "giveaways": giveaways(raw, values, target.task, rows) if rows is not None and raw.kind == "table" else [],
+        "giveaways": leaking,
         "problem": problem,
     }
     return {**report, "notes": notes_of(report)}

@@ -75,10 +75,10 @@ def _content(owner: Owner) -> tuple[list[Any], dict[str, Any]]:
     Names that begin with _ are a library's own to change.
     """
     inside = dict(vars(owner))
-    return list(inside.values()), {name: value for name, value in inside.items() if _is_kept(name, value)}
+    return list(inside.values()), {name: value for name, value in inside.items() if _is_put_back(name, value)}
 
 
-def _is_kept(name: str, value: Any) -> bool:
+def _is_put_back(name: str, value: Any) -> bool:
     if callable(value) or isinstance(value, _DESCRIPTORS):
         return True
     return not name.startswith("_") and (

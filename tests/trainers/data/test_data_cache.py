@@ -11,7 +11,7 @@ import pytest
 
 import goodfit.trainers.data.kinds.table as table_kind
 from goodfit.trainers.data import load
-from goodfit.trainers.data.reading.cache import _kept
+from goodfit.trainers.data.reading.cache import _cached
 from goodfit.trainers.data.reading.raw import Raw
 from goodfit.trainers.messages import AugmentSpec, DataSpec
 from tests.trainers.tables import customers, spec_of
@@ -20,7 +20,7 @@ from tests.trainers.tables import customers, spec_of
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is read, from here on."""
-    _kept.cache_clear()
+    _cached.cache_clear()
     seen: list[str] = []
     read = table_kind.read_raw
 

@@ -41,7 +41,7 @@ _FIRST_DATE, _LAST_DATE = 19000101, 21001231
 
 
 @dataclass(slots=True)
-class Written:
+class Alterations:
     """What is written in one column that reading alters.
 
     Attributes:
@@ -57,13 +57,13 @@ class Written:
     examples: dict[str, str] = field(default_factory=dict)
 
 
-def look_at(path: Path, form: TableFormat, columns: Sequence[str]) -> dict[str, Written]:
+def look_at(path: Path, form: TableFormat, columns: Sequence[str]) -> dict[str, Alterations]:
     """What reading alters in columns of a table in text; nothing of a column where it alters nothing."""
     content = content_of(path)
     header = read_header(content, form)
     chosen = set(columns)
     wanted = [name for name in header.names if name in chosen]
-    found: dict[str, Written] = {}
+    found: dict[str, Alterations] = {}
     if not wanted:
         return found
     words = "|".join(map(re.escape, form.gaps))
@@ -72,7 +72,7 @@ def look_at(path: Path, form: TableFormat, columns: Sequence[str]) -> dict[str, 
     plain = {"dtype": str, "na_filter": False, "na_values": None}
     for chunk in readers.parse(content, header, form, wanted, rows, **plain):
         for name, cells in _odd_cells(chunk, odd):
-            _note(found.setdefault(name, Written()), cells, form)
+            _note(found.setdefault(name, Alterations()), cells, form)
     return found
 
 
@@ -101,7 +101,7 @@ def _columns_of(places: np.ndarray, chunk: pd.DataFrame) -> tuple[list[np.ndarra
     return np.split(places, starts[1:]) if len(places) else [], [str(chunk.columns[column]) for column in columns]
 
 
-def _note(written: Written, cells: Counter[str], form: TableFormat) -> None:
+def _note(written: Alterations, cells: Counter[str], form: TableFormat) -> None:
     for cell, count in cells.items():
         text = cell.strip()
         if cell in form.gaps:
@@ -132,7 +132,7 @@ def _gaps_of(spec: ColumnSpec, column: str) -> Counter[str]:
     path = Path(spec.source)
     if not is_separated(path):
         return Counter()
-    return look_at(path, TableFormat.of(spec), [column]).get(column, Written()).gaps
+    return look_at(path, TableFormat.of(spec), [column]).get(column, Alterations()).gaps
 
 
 def _counted(gaps: Counter[str]) -> str:
@@ -167,7 +167,7 @@ def whole_target(spec: ColumnSpec) -> bool:
     return not any(chunk[spec.target].str.contains(form.decimal, regex=False).any() for chunk in chunks)
 
 
-def written_notes(spec: ColumnSpec, raw: Raw) -> list[str]:
+def alteration_notes(spec: ColumnSpec, raw: Raw) -> list[str]:
     """What reading a table in text alters, each in a sentence."""
     path = Path(spec.source)
     if path.suffix.lower() == ".xlsx":
@@ -201,7 +201,7 @@ def _maybe_thousands(raw: Raw) -> list[str]:
     return found
 
 
-def _thousands_notes(raw: Raw, columns: dict[str, Written]) -> list[str]:
+def _thousands_notes(raw: Raw, columns: dict[str, Alterations]) -> list[str]:
     """Columns of a file without commas between the values in which every number has a point and three digits."""
     counts = dict(zip(raw.numeric, np.isfinite(raw.x).sum(axis=0).tolist(), strict=True))
     names = [name for name, written in columns.items() if written.grouped and written.grouped == counts.get(name)]
@@ -257,7 +257,7 @@ def _gap_notes(columns: dict[str, Counter[str]]) -> list[str]:
     ] + ([f"{len(columns) - _SHOWN} more columns have words that are read as gaps"] if len(columns) > _SHOWN else [])
 
 
-def _altered_notes(how: str, columns: dict[str, Written]) -> list[str]:
+def _altered_notes(how: str, columns: dict[str, Alterations]) -> list[str]:
     """Columns whose numbers are written so; a column of measurements with exponents here and there is not meant."""
     notes = []
     for name, written in list(columns.items())[:_SHOWN]:
