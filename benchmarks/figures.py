@@ -41,6 +41,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.found: dict[str, Figure] = {}
+        self.load = os.getloadavg()[0]  # of the machine, before anything is measured
 
     def add(self, name: str, measured: float | Sequence[float], unit: str) -> None:
         """Keep a figure.
@@ -82,7 +83,11 @@ def keep(path: Path, benchmark: str, figures: Figures) -> None:
     before = read(path) if path.is_file() else {"benchmarks": {}, **facts}
     if differing := [key for key in facts if before[key] != facts[key]]:
         raise ValueError(f"{path} has figures of another {' and '.join(differing)}; write these to a file of their own")
-    found = {**before["benchmarks"], benchmark: {name: asdict(one) for name, one in figures.found.items()}}
+    measured = {
+        "load": round(figures.load, 1),
+        "figures": {name: asdict(one) for name, one in figures.found.items()},
+    }
+    found = {**before["benchmarks"], benchmark: measured}
     known = [*BENCHMARKS, *(name for name in found if name not in BENCHMARKS)]
     kept = {
         **{key: facts[key] for key in ("schema", "version")},
@@ -116,9 +121,9 @@ def kept_files() -> list[Path]:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """A line for each figure that both files have: before, now, and the ratio."""
     lines = []
-    for benchmark, figures in new["benchmarks"].items():
-        before = old["benchmarks"].get(benchmark, {})
-        for name, figure in figures.items():
+    for benchmark, measured in new["benchmarks"].items():
+        before = old["benchmarks"].get(benchmark, {"figures": {}})["figures"]
+        for name, figure in measured["figures"].items():
             if name in before and before[name]["unit"] == figure["unit"]:
                 was, now = before[name]["value"], figure["value"]
                 ratio = f"{now / was:6.2f}x" if was else "      -"

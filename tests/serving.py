@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -117,6 +118,20 @@ class Place:
 def place(folder: Path, database: str | None = None, **options: Any) -> Place:
     rules = options.pop("rules", Rules())
     return Place(Settings(folder / "home", database=database), rules=rules, options=options)
+
+
+KINDS = ["local", "remote"]  # of sources of studies
+
+
+def of(kind: str, found: Place) -> Studies:
+    """The studies of a place from one kind of source."""
+    return found.local() if kind == "local" else found.remote()
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    """What a client sends to submit a study that has these changes."""
+    extra = {name: changes.pop(name) for name in ("set", "files", "priority", "new") if name in changes}
+    return {"spec": json.dumps({**VALUES, **changes}), **extra}
 
 
 def asgi_scope(path: str, secret: str, method: str = "GET", **headers: str) -> dict[str, Any]:
