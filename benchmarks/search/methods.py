@@ -1,0 +1,82 @@
+"""What is compared, by name: methods as a study file would have them, and allocators of the benchmark's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.search.task import Task
+from goodfit.service.ports import Allocator, Sampler
+from goodfit.service.sampler import sampler_of
+from goodfit.service.spec.pruning import METHODS as PRUNING
+from goodfit.service.spec.sections import Budget, Search, Training
+from goodfit.service.spec.sections import Objective as ObjectiveSection
+from goodfit.service.spec.study import StudySpec
+
+Made = Sampler | Allocator
+STUDY = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to search.
+
+    Attributes:
+        text: what it is, for tables.
+        search, pruning: as the sections of a study file say them.
+        own: makes it of a task and a seed, in place of these.
+        pauses: whether it pauses trials.
+    """
+
+    text: str
+    search: str = "random"
+    pruning: Mapping[str, Any] = field(default_factory=lambda: {"method": "none"})
+    own: Callable[[Task, int], Made] | None = None
+    pauses: bool = False
+
+    def make(self, task: Task, seed: int) -> Made:
+        return self.own(task, seed) if self.own is not None else sampler_of(self.spec(task, seed), STUDY, {})
+
+    def spec(self, task: Task, seed: int) -> StudySpec:
+        """The study as a file would have it."""
+        options = dict(self.pruning)
+        return StudySpec(
+            name=STUDY,
+            trainer="benchmark",
+            space=task.space,
+            objective=ObjectiveSection(metric=task.objective.metric, direction=task.objective.direction),
+            search=Search(method=self.search, seed=seed, try_defaults=False),
+            pruning=PRUNING[options["method"]](**options),
+            training=Training(epochs=task.epochs),
+            budget=Budget(failures=0),
+        )
+
+    @property
+    def judges(self) -> bool:
+        """Whether running trials are pruned."""
+        return self.own is None and self.pruning["method"] not in ("none", "auto")
+
+
+def _asha(least: int) -> dict[str, Any]:
+    return {"method": "asha", "min_resource": least, "reduction_factor": 3}
+
+
+_MEDIAN = {"method": "median", "n_warmup_steps": 2}
+_HYPERBAND = {"method": "hyperband", "min_resource": 1, "reduction_factor": 3}
+_AUTO = {"method": "auto"}
+
+METHODS: dict[str, Method] = {
+    "auto": Method("Goodfit's default", "auto", _AUTO, pauses=True),
+    "auto+none": Method("`search: auto` without pruning", "auto"),
+    "random+auto": Method("random search, `pruning: auto`", "random", _AUTO, pauses=True),
+    "tpe+auto": Method("TPE, `pruning: auto`", "bayesian", _AUTO, pauses=True),
+    "random": Method("random search, every trial trained to its end"),
+    "tpe": Method("Optuna's TPE", "bayesian"),
+    "tpe+median": Method("TPE with median pruning after 2 epochs", "bayesian", _MEDIAN),
+    "random+asha1": Method("random search with ASHA from epoch 1", "random", _asha(1)),
+    "random+asha9": Method("random search with ASHA from epoch 9", "random", _asha(9)),
+    "tpe+asha1": Method("TPE with ASHA from epoch 1", "bayesian", _asha(1)),
+    "tpe+asha9": Method("TPE with ASHA from epoch 9", "bayesian", _asha(9)),
+    "tpe+hyperband": Method("TPE with Hyperband from epoch 1", "bayesian", _HYPERBAND),
+}
