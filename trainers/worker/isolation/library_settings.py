@@ -11,6 +11,7 @@ from goodfit.trainers.worker.isolation.setting import Setting, attribute, dictio
 
 def _torch() -> Iterator[Setting]:
     import torch
+    import torch.backends.opt_einsum  # torch 2.6 imports it on demand alone
     from torch._tensor_str import PRINT_OPTS
     from torch.nn.modules import module as modules
     from torch.optim import optimizer as optimizers
