@@ -50,6 +50,7 @@ class Progress:
     budget: int | None
     states: Mapping[str, int] = field(default_factory=dict)  # finished trials of the search, by Trial.label
     verdicts: Mapping[str, int] = field(default_factory=dict)
+    paused: int = 0  # trials whose workers are free, and which may go on
     running: Sequence[TrialProgress] = ()
     settled: Sequence[TrialProgress] = ()  # since the last look
     best: TrialProgress | None = None
@@ -76,6 +77,7 @@ def progress_of(
     limit: float | None,
     states: Mapping[str, int],
     verdicts: Mapping[str, int],
+    paused: int,
     running: Sequence[tuple[Trial, Verdict | None]],
     settled: Sequence[Trial],
     best: Trial | None,
@@ -90,6 +92,7 @@ def progress_of(
         limit: seconds that it may run.
         states: how many trials of the search there are, by Trial.label.
         verdicts: likewise, by verdict.
+        paused: how many trials are paused.
         running: the trials that run, each with the verdict on its curve so far.
         settled: the trials that have ended since the last look.
         best: the best trial so far.
@@ -101,6 +104,7 @@ def progress_of(
         budget=budget,
         states={label: count for label, count in states.items() if label.startswith(_FINISHED)},
         verdicts=dict(verdicts),
+        paused=paused,
         running=[TrialProgress.of(trial, verdict) for trial, verdict in running],
         settled=[TrialProgress.of(trial) for trial in settled],
         best=None if best is None else TrialProgress.of(best),

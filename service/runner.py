@@ -121,6 +121,7 @@ class Runner:
         self._verdicts = Counter(str(trial.verdict) for trial in searched if trial.verdict)
         held = ((trial.diagnosis or {}).get("baselines") for trial in searched)
         self._baselines: Mapping[str, float] = next((one for one in held if one), {})  # of the last trial that told
+        self._paused = {trial.number for trial in trials if trial.state is TrialState.PAUSED}
         self._best: Trial | None = None
         for trial in searched:
             self._note_best(trial)
@@ -221,6 +222,7 @@ class Runner:
                 self._allocator.reached(number, epoch, seconds)
             case sc.Record(trial):
                 self._batch.trials[trial.number] = trial
+                (self._paused.add if trial.state is TrialState.PAUSED else self._paused.discard)(trial.number)
 
     def _open_test(self) -> None:
         """Note that the test split is opened: when first and by whom, and how often."""
@@ -256,6 +258,7 @@ class Runner:
         self._batch.trials[trial.number] = trial
         self._scheduler.trials[trial.number] = trial
         self._settled.append(trial)
+        self._paused.discard(trial.number)
         if trial.confirms is None:
             self._allocator.tell(trial)
             self._states[trial.label] += 1
@@ -385,6 +388,7 @@ class Runner:
             limit=self._limits.study,
             states=self._states,
             verdicts=self._verdicts,
+            paused=len(self._paused),
             running=[(trial, self._seen.get(trial.number)) for trial in running],
             settled=self._settled,
             best=self._best,

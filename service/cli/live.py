@@ -45,6 +45,7 @@ class Plain:
         for trial in progress.settled:
             done = sum(progress.states.values())
             total = f"{done} of {progress.budget}" if progress.budget else f"{done}"
+            total += f", {progress.paused} paused" if progress.paused else ""
             best = f", best {number(progress.best.value)} (trial {progress.best.number})" if progress.best else ""
             self._print(f"{trial_line(trial, self._scale, self._log)}  [{total}{best}]")
 
@@ -123,11 +124,13 @@ class Live:
         parts = [Text.assemble((progress.study, "bold"), f"  {total} trials")]
         if done:
             parts.append(Text(f"pruned {progress.states.get('PRUNED', 0) / done:.0%}"))
+        if progress.paused:
+            parts.append(Text(f"paused {progress.paused}"))
         failed = sum(count for label, count in progress.states.items() if label.startswith("FAILED"))
         if failed:
             parts.append(Text(f"failed {failed}", "red"))
         parts += [verdict_text(*one) for one in sorted(progress.verdicts.items(), key=lambda item: -item[1])]
-        parts.append(Text(duration(progress.seconds) + self._left(progress, done, now)))
+        parts.append(Text(duration(progress.seconds) + self._left(progress, done + progress.paused, now)))
         line = Text("  ").join(parts)
         if best := progress.best:
             line.append(f"\n  best {self._scale.metric} ")

@@ -66,11 +66,13 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
     if not rows:
         print(f"no such studies in {source.place} yet; run one with {source.hint('run FILE')}")
         return
+    paused = ["paused"] if any(row["trials"].get("PAUSED") for row in rows) else []
     waiting = ["waits for"] if any(row["waits_for"] for row in rows) else []
     who = ["submitter"] if any(row["submitter"] for row in rows) else []
     first = ["priority"] if any(row["priority"] for row in rows) else []
     out = table(
-        "study", "state", "trials", "complete", "pruned", "failed", "time", "created (UTC)", *who, *first, *waiting
+        *("study", "state", "trials", "complete", "pruned", "failed", *paused, "time", "created (UTC)"),
+        *(*who, *first, *waiting),
     )
     for row in rows:
         states = row["trials"]
@@ -78,7 +80,8 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
         total = f"{sum(states.values())} of {row['budget']}" if row["budget"] else str(sum(states.values()))
         complete, pruned = states.get("COMPLETE", 0), states.get("PRUNED", 0)
         created = str(row["created"])[:16].replace("T", " ")
-        cells = (row["study"], row["state"], total, complete, pruned, failed, duration(row["seconds"]), created)
+        idle = [states.get("PAUSED", 0)] * len(paused)
+        cells = (row["study"], row["state"], total, complete, pruned, failed, *idle, duration(row["seconds"]), created)
         more = [row["submitter"] or "-"] * len(who) + [row["priority"]] * len(first)
         more += [row["waits_for"] or ""] * len(waiting)
         out.add_row(*(str(cell) for cell in (*cells, *more)))
