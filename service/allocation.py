@@ -92,4 +92,6 @@ class Numbered:
 
 def _renumbered(decision: Decision, names: Sequence[int] | Mapping[int, int]) -> Decision:
     seen = tuple(replace(one, trial=names[one.trial]) for one in decision.seen)
-    return replace(decision, trial=names[decision.trial], seen=seen)
+    after = decision.why.get("after")
+    why = decision.why if after is None else {**decision.why, "after": names[after]}
+    return replace(decision, trial=names[decision.trial], seen=seen, why=why)

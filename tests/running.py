@@ -10,7 +10,7 @@ from typing import Any
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
-from goodfit.service.ports import Sharing
+from goodfit.service.ports import Allocator, Sampler, Sharing
 from goodfit.service.progress import Progress
 from goodfit.service.records import Study, StudyState, Trial
 from goodfit.service.runner import Limits, Runner
@@ -149,17 +149,40 @@ class NoTracker:
 class Bench:
     """A study in a store, and as many runs of it as a test wants."""
 
-    def __init__(self, folder: Path, plan: Plan, limits: Limits | None = None, pruning: Prunes = Prunes()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        limits: Limits | None = None,
+        pruning: Prunes = Prunes(),
+        spec: Mapping[str, Any] | None = None,
+    ) -> None:
         self.pruning = pruning
+        self.new_sampler: Callable[[], Sampler | Allocator] = self._bayesian
         self.store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
         self.plan, self.limits = plan, limits or Limits()
-        self.study = self.store.add_study(Study("s", {}, "f", 0.0))
+        self.study = self.store.add_study(Study("s", dict(spec or {}), "f", 0.0))
         self.clock = Clock()
         self.seen: list[Progress] = []
 
     def runner(self, executor: Puppet, store: Any = None, tracker: NoTracker | None = None, **more: Any) -> Runner:
         lease = self.store.acquire(self.study.id, "host:1:1", self.clock(), 1e9, lambda _: True)
-        sampler = OptunaSampler(
+        return Runner(
+            store=store or self.store,
+            lease=lease,
+            study=self.store.study("s"),
+            plan=self.plan,
+            limits=self.limits,
+            sampler=self.new_sampler(),
+            executor=executor,
+            tracker=tracker or NoTracker(),
+            assign=self._assign,
+            clock=self.clock,
+            **{"watch": self.seen.append, **more},
+        )
+
+    def _bayesian(self) -> OptunaSampler:
+        return OptunaSampler(
             name="s",
             space=SPACE,
             method="bayesian",
@@ -169,19 +192,6 @@ class Bench:
             pruning=self.pruning,
             objective=Objective("val/loss", "minimize"),
             epochs=self.plan.epochs,
-        )
-        return Runner(
-            store=store or self.store,
-            lease=lease,
-            study=self.store.study("s"),
-            plan=self.plan,
-            limits=self.limits,
-            sampler=sampler,
-            executor=executor,
-            tracker=tracker or NoTracker(),
-            assign=self._assign,
-            clock=self.clock,
-            **{"watch": self.seen.append, **more},
         )
 
     def reopen(self, plan: Plan | None = None, trials: Sequence[Trial] = ()) -> None:
@@ -195,7 +205,7 @@ class Bench:
     def _assign(self, trial: Trial) -> Assignment:
         return Assignment(
             "s", trial.number, trial.attempts, "t", trial.params, None, trial.seed, self.plan.epochs, "val/loss",
-            "minimize", Path("unused"), reported=trial.epochs, test=trial.confirms is not None,
+            "minimize", Path("unused"), reported=trial.epochs, test=trial.confirms is not None, pause_at=trial.until,
         )  # fmt: skip
 
     def trials(self) -> list[Trial]:

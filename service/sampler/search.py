@@ -107,7 +107,8 @@ class OptunaSampler:
         if search is None and method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
         self._name, self._objective = name, objective
-        self._space, self._method, self._seed = space, method, seed
+        self._space, self._seed = space, seed
+        self.method = method
         self._search = search
         self._control = control
         self._repeats = repeats
@@ -148,6 +149,16 @@ class OptunaSampler:
             self._add(params, State.RUNNING)
             self._follow(number)
         return params
+
+    def propose(self, number: int) -> dict[str, Any] | None:
+        """As `ask`, for a trial that is not taken up by that: `add` does."""
+        if number != self._asked:
+            raise ValueError(f"trial {number} was asked for, but {self._asked} is next")
+        return self._propose(number)
+
+    def preset(self, number: int) -> dict[str, Any]:
+        """What of the configuration of one of the first trials is given; the rest of it is drawn."""
+        return dict(self._presets[number])
 
     def add(self, number: int, params: Mapping[str, Any]) -> None:
         """Take up a trial whose parameters were found elsewhere."""
@@ -256,7 +267,7 @@ class OptunaSampler:
             running.prune = bool(running.trial.should_prune())  # some pruners answer in NumPy's bool
 
     def _propose(self, number: int) -> dict[str, Any] | None:
-        if self._method == "grid":
+        if self.method == "grid":
             return self._next_point()
         preset = self._preset(number)
         if preset is None:
@@ -294,7 +305,7 @@ class OptunaSampler:
         try:
             proposal = self._search.propose(number, tried)
         except Exception as error:  # of an installed package
-            raise InputError(f"search: method {self._method} raises {type(error).__name__}: {error}") from error
+            raise InputError(f"search: method {self.method} raises {type(error).__name__}: {error}") from error
         if proposal is None:
             return None
         known = {parameter.name: parameter for parameter in self._space}
@@ -303,7 +314,7 @@ class OptunaSampler:
         )
         if strange:
             raise InputError(
-                f"search: method {self._method} proposes {strange[0]}: {proposal[strange[0]]!r} for trial {number}, "
+                f"search: method {self.method} proposes {strange[0]}: {proposal[strange[0]]!r} for trial {number}, "
                 "which is not in the space"
             )
         return usable(self._axes, proposal)
@@ -311,7 +322,7 @@ class OptunaSampler:
     def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
         seed = _seed(self._seed, number, draw)
-        modelled = self._method == "bayesian" and draw < _OWN_DRAWS and not is_control(number, self._control)
+        modelled = self.method == "bayesian" and draw < _OWN_DRAWS and not is_control(number, self._control)
         sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
         sketch = copy.copy(self._storage.get_trial(self._sketch))
         sketch.number = number

@@ -9,13 +9,14 @@ decides of pauses alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
-from goodfit.service.records import FINISHED, Decision, Failure, Report, Seen, Trial, TrialState, is_control
+from goodfit.service.records import FINISHED, Decision, Failure, Params, Report, Seen, Trial, TrialState, is_control
 from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.runs import Arm, State
 from goodfit.service.sampler.auto.search import AutoSearch, Step
@@ -23,6 +24,39 @@ from goodfit.service.sampler.search import OptunaSampler
 
 TARGET, COMPLETE, PRUNED, DIVERGED, LOST = "target", "complete", "pruned", "diverged", "lost"  # of Seen
 CAREFUL_TRIALS, CAREFUL_CORRELATION = 8, 0.5  # before a trial that cannot be paused is ended
+
+# Where a new trial's configuration comes from; with a search method of the study's own, that method's name.
+DEFAULTS, START_FROM, CONTROL, RANDOM = "defaults", "start_from", "control", "random"
+CURVES, FINALS = "curves", "finals"  # a model of all curves, or of final values alone
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question of the runner.
+
+    Attributes:
+        number: of the next new trial.
+        workers: how many trials may run at once.
+        closing: where no new trial may start: so many trials are to be trained to their end.
+        after: the trial that holds the worker still.
+        stays: whether that one cannot be paused.
+    """
+
+    number: int
+    workers: int
+    closing: int | None
+    after: int | None
+    stays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """An answer to it: a step, of a new trial its configuration; `ends`: the trial of the step ends where it is."""
+
+    step: Step
+    params: dict[str, Any] | None = None
+    why: Mapping[str, Any] = field(default_factory=dict)
+    ends: bool = False
 
 
 class AutoAllocator:
@@ -109,35 +143,99 @@ class AutoAllocator:
     def next(
         self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
     ) -> Proposal | None:
-        if stays and after is not None:
-            return self._stays(after, workers)
-        step = self._given(number) if new else None
-        if step is None:
-            step = self._search.decide(self._index, workers) if new else self._search.closing(self._finals)
-        params = None
-        if step is not None and step.number is None:
-            params = self._configuration(number, step)
-            step = step if params is not None else self._search.closing(self._finals)  # the space is exhausted
-        return None if step is None else self._adopt(step, workers, params, after)
+        asked = _Asked(number, workers, None if new else self._finals, after, stays)
+        chosen = self._choose(asked)
+        if chosen is None:
+            return None
+        if chosen.params is not None:
+            self._sampler.add(number, chosen.params)
+        return self._adopt(asked, chosen)
 
-    def _stays(self, number: int, workers: int) -> Proposal:
+    def derive(self, decision: Decision, params: Params) -> Proposal | None:
+        """What is decided again where this decision was taken; after that, all goes on from the decision itself.
+
+        Args:
+            decision: the next one; what it had `seen` has been reported.
+            params: of its trial.
+        """
+        why = decision.why
+        number = decision.trial if decision.new else self._search.runs.count
+        asked = _Asked(number, decision.workers, why.get("closing"), why.get("after"), bool(why.get("stays")))
+        chosen = self._choose(asked)
+        if decision.new:
+            self._sampler.add(decision.trial, params)
+        self._repeat(decision, params)
+        if chosen is None:
+            return None
+        trial, until = chosen.step.number, chosen.step.target if chosen.step.target < self._epochs else None
+        return Proposal(number if trial is None else trial, chosen.params, until, prune=chosen.ends)
+
+    def _choose(self, asked: _Asked) -> _Chosen | None:
+        if asked.stays and asked.after is not None:
+            return self._stays(asked.after)
+        if asked.closing is not None:
+            return self._close(asked.closing)
+        given = self._given(asked.number)
+        step = given or self._search.decide(self._index, asked.workers)
+        if step.number is not None:
+            return _Chosen(step)
+        point = step.point if self._proposes else None
+        params = self._sampler.propose(asked.number) if point is None else self._cube.params(point)
+        if params is None:  # the space is exhausted
+            return self._close(self._finals)
+        modelled = point is not None
+        why: dict[str, Any] = {"source": self._source(asked.number, step, modelled=modelled)}
+        if asked.number < self._sampler.presets:
+            why["given"] = self._sampler.preset(asked.number)
+        return _Chosen(step, params, {**why, **(self._forecast(step) if modelled else {})})
+
+    def _close(self, finals: int) -> _Chosen | None:
+        step = self._search.closing(finals)
+        return None if step is None else _Chosen(step, why={"closing": finals})
+
+    def _stays(self, number: int) -> _Chosen:
         """A trial that cannot be paused goes on, unless it is among the worse half and ranks can be trusted."""
         runs, levels = self._search.runs, self._search.levels
-        rank, count = self._search.standing(number)
+        rank, count, _ = self._search.standing(number)
+        epoch = int(runs.epoch[number])
         if count >= CAREFUL_TRIALS and rank > count / 2 and self._search.reliability >= CAREFUL_CORRELATION:
-            return Proposal(number, prune=True)
-        target = next((level for level in levels if level > runs.epoch[number]), self._epochs)
-        return self._adopt(Step(Arm.RANKS, target, number), workers, None, number)
+            return _Chosen(Step(Arm.RANKS, epoch, number), ends=True)
+        target = next((level for level in levels if level > epoch), self._epochs)
+        return _Chosen(Step(Arm.RANKS, target, number))
 
-    def _adopt(self, step: Step, workers: int, params: dict[str, Any] | None, after: int | None) -> Proposal:
-        point = None if params is None else self._cube.point(params)
-        standing = {} if after is None or not self._search.runs.count else self._standing(after)
-        trial = self._search.adopt(self._index, workers, step, point)
-        why = {"by": step.arm.name.lower(), "score": step.score, **self._forecast(step), **standing}
-        until = step.target if step.target < self._epochs else None
-        decision = Decision(self._index, trial, params is not None, until, workers, tuple(self._seen), why)
+    def _adopt(self, asked: _Asked, chosen: _Chosen) -> Proposal:
+        step, params = chosen.step, chosen.params
+        why = {**chosen.why, **self._evidence(asked, chosen)}
+        if chosen.ends and step.number is not None:
+            trial = step.number
+            self._search.end(trial)
+        else:
+            point = None if params is None else self._cube.point(params)
+            trial = self._search.adopt(self._index, asked.workers, step, point)
+        until = step.target if step.target < self._epochs or chosen.ends else None
+        decision = Decision(self._index, trial, params is not None, until, asked.workers, tuple(self._seen), why)
         self._index, self._seen = self._index + 1, []
-        return Proposal(trial, params, until, decision)
+        return Proposal(trial, params, until, decision, chosen.ends)
+
+    def _evidence(self, asked: _Asked, chosen: _Chosen) -> dict[str, Any]:
+        """What is known where a decision is taken, in plain JSON values."""
+        search, step = self._search, chosen.step
+        why: dict[str, Any] = {"by": step.arm.name.lower(), "score": step.score, **search.evidence()}
+        if step.number is not None:
+            why |= self._forecast(step)
+        if step.number not in (None, asked.after):
+            why["own"] = self._standing(step.number)
+        if asked.after is not None:
+            why |= {"after": asked.after, **self._standing(asked.after)}
+        if asked.stays:
+            why |= {"stays": True, "ends": chosen.ends}
+        if "best" in why:
+            why["best"] *= -self._objective.sign
+        return why
+
+    def _standing(self, number: int) -> dict[str, int]:
+        rank, count, level = self._search.standing(number)
+        return {"rank": rank, "of": count, "at": level}
 
     def _given(self, number: int) -> Step | None:
         """The trainer's defaults and controls run to their end; what else begins a study is compared like others."""
@@ -145,12 +243,17 @@ class AutoAllocator:
             return Step(Arm.FULL, self._epochs, straight=True)
         return Step(Arm.RANKS, self._search.floor) if number < self._sampler.presets else None
 
-    def _configuration(self, number: int, step: Step) -> dict[str, Any] | None:
-        if step.point is None or not self._proposes:
-            return self._sampler.ask(number)
-        params = self._cube.params(step.point)
-        self._sampler.add(number, params)
-        return params
+    def _source(self, number: int, step: Step, *, modelled: bool) -> str:
+        """Where a new trial's configuration comes from."""
+        if number == self._sampler.defaults_at:
+            return DEFAULTS
+        if number < self._sampler.presets:
+            return START_FROM
+        if is_control(number, self._control):
+            return CONTROL
+        if modelled:
+            return FINALS if step.straight else CURVES
+        return RANDOM if self._proposes else self._sampler.method
 
     def _is_new(self, point: Points) -> bool:
         return not self._sampler.was_proposed(self._cube.params(point))
@@ -160,11 +263,7 @@ class AutoAllocator:
         why = dict(step.why)
         if "forecast" in why:
             why["forecast"] = sorted(-self._objective.sign * value for value in why["forecast"])
-        return {**why, "floor": self._search.floor, "reliability": self._search.reliability}
-
-    def _standing(self, number: int) -> dict[str, Any]:
-        rank, count = self._search.standing(number)
-        return {"after": number, "rank": rank, "of": count}
+        return why
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> None:
         self._reset()
@@ -177,21 +276,24 @@ class AutoAllocator:
         for decision in decisions:
             for seen in decision.seen:
                 self._observe(seen)
-            self._repeat(decision, by_number[decision.trial])
+            self._repeat(decision, by_number[decision.trial].params)
         for seen in self._unseen(trials, reports, decisions):
             self._observe(seen)
 
-    def _repeat(self, decision: Decision, trial: Trial) -> None:
-        target = self._epochs if decision.until is None else decision.until
-        step = Step(
-            Arm[decision.why["by"].upper()],
-            target,
-            None if decision.new else decision.trial,
-            straight=decision.new and decision.until is None,
-            score=decision.why["score"],
-        )
-        point = self._cube.point(trial.params) if decision.new else None
-        self._search.adopt(decision.index, decision.workers, step, point)
+    def _repeat(self, decision: Decision, params: Params) -> None:
+        if decision.why.get("ends"):
+            self._search.end(decision.trial)
+        else:
+            target = self._epochs if decision.until is None else decision.until
+            step = Step(
+                Arm[decision.why["by"].upper()],
+                target,
+                None if decision.new else decision.trial,
+                straight=decision.new and decision.until is None,
+                score=decision.why["score"],
+            )
+            point = self._cube.point(params) if decision.new else None
+            self._search.adopt(decision.index, decision.workers, step, point)
         self._index, self._seen = decision.index + 1, []
 
     def _unseen(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> list[Seen]:

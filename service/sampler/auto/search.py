@@ -100,6 +100,7 @@ class AutoSearch:
         self._start = min(self.levels, key=lambda level: abs(math.log(level / max(1.0, epochs / 16))))
         self.floor = self._start  # up to where a new configuration is trained first
         self.reliability = 0.5  # rank correlation of the values at the first floor with those at the end
+        self._learned = False  # whether from the study's own curves
         self._curves, self._finals = Curves(cube, self.levels), Finals(cube, epochs)
         self._next_fit, self._stale = FIRST_FIT, True
         self._best = -math.inf
@@ -184,6 +185,10 @@ class AutoSearch:
         runs.arm[number], runs.state[number], runs.target[number] = step.arm, State.RUNNING, step.target
         runs.forecast[number] = step.score
         return number
+
+    def end(self, number: int) -> None:
+        """A trial that waits at its target ends there."""
+        self.runs.state[number] = State.OVER
 
     def _prepare(self, index: int, workers: int) -> tuple[Arm, Floats]:
         """Whose turn it is, the arms' shares, and what that arm knows; once for each decision."""
@@ -274,7 +279,9 @@ class AutoSearch:
     def _by_curves(self, rng: np.random.Generator) -> Step:
         choice = self._curves.choose(rng, self.runs, self.floor, self._best)
         point = None if choice.trial is not None else self._first_new(choice.points)
-        return Step(Arm.MODEL, choice.target, choice.trial, point, score=choice.score, why=choice.why)
+        foreseen = choice.trial is not None or (point is not None and bool((point == choice.points[0]).all()))
+        why = choice.why if foreseen else {}  # of the most promising one, which may have been tried
+        return Step(Arm.MODEL, choice.target, choice.trial, point, score=choice.score, why=why)
 
     def closing(self, finals: int) -> Step | None:
         """The last steps of a study that takes no new trials: the better half at each level goes on, as ranks say.
@@ -294,12 +301,31 @@ class AutoSearch:
             return Step(Arm.FULL, self._epochs, int(paused[np.argmax(runs.last[paused])]))
         return None
 
-    def standing(self, number: int) -> tuple[int, int]:
-        """A trial's rank, from 1, among how many: those seen at the last level that it has reached."""
+    def standing(self, number: int) -> tuple[int, int, int]:
+        """A trial's rank, from 1, among how many, at which epoch: those seen at the last level that it has reached."""
         level = max((one for one in self.levels if one <= self.runs.epoch[number]), default=self.levels[0])
         seen = self.runs.levels[level]
         own = seen.get(number, -math.inf)
-        return 1 + sum(value > own for value in seen.values()), len(seen)
+        return 1 + sum(value > own for value in seen.values()), len(seen), level
+
+    def evidence(self) -> dict[str, Any]:
+        """What decisions go by, in plain values.
+
+        Returns:
+            floor: up to where a new configuration is trained first.
+            reliability: the rank correlation of values at epoch `reliability_at` with those at the end; `learned`
+                from the study's curves, or assumed.
+            ended: how many trials have a value at the end.
+            best: the best value so far; missing where there is none.
+        """
+        found = {
+            "floor": self.floor,
+            "reliability": self.reliability,
+            "reliability_at": self._start,
+            "learned": self._learned,
+            "ended": len(self.runs.levels[self._epochs]),
+        }
+        return {**found, "best": self._best} if math.isfinite(self._best) else found
 
     def _first_new(self, points: Points) -> Points | None:
         """The first whose configuration was never proposed; None where all were: a random one is drawn then."""
@@ -314,4 +340,4 @@ class AutoSearch:
         if len(self.runs.levels[last].keys() & self.runs.levels[self._epochs].keys()) < 2:
             quarter = max((level for level in self.levels if level <= self._epochs / 4), default=1)
             self.floor = min(self.floor, max(self._start, quarter))
-        self.reliability = correlation[self._start]
+        self.reliability, self._learned = float(correlation[self._start]), True
