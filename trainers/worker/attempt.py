@@ -164,7 +164,7 @@ class Attempt:
             trial = self._trained(part, config, data, channel)
         except Mismatch as error:  # found when the trainer had begun: what it has built may be half restored
             self.notice(f"{error}; {AGAIN}")
-            trial = self._trained(replace(part, began=part.attempt), config, data, channel)
+            trial = self._trained(replace(part, began=part.attempt, reported=0), config, data, channel)
         if not trial.finished and channel.stop_asked(part.trial):
             return None
         if not trial.epoch:
