@@ -23,7 +23,7 @@ from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Sharing
-from goodfit.service.records import Batch, Lease, Report, Study, Trial, TrialState
+from goodfit.service.records import Batch, Decision, Lease, Report, Study, Trial, TrialState
 from goodfit.service.runner import Limits, Runner
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.scheduler import Plan
@@ -187,6 +187,9 @@ class _Store:
         return ()
 
     def reports(self, study_id: int, trial: int | None = None) -> Sequence[Report]:  # noqa: ARG002 - the port's
+        return ()
+
+    def decisions(self, study_id: int) -> Sequence[Decision]:  # noqa: ARG002 - the port's
         return ()
 
     def apply(self, lease: Lease, batch: Batch) -> None:
