@@ -140,6 +140,11 @@ class Trial:
         return self.prune_at is not None or self.stop_at is not None
 
     @property
+    def at_target(self) -> bool:
+        """Whether it has come to where it is decided whether it goes on."""
+        return self.until is not None and self.epochs >= self.until
+
+    @property
     def label(self) -> str:
         """The state as users see it: `FAILED(nan)` names the kind of failure."""
         return f"{self.state}({self.failure})" if self.failure else str(self.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from goodfit.service import scheduler as sc
 from goodfit.service.objective import Objective
@@ -11,6 +12,7 @@ from goodfit.service.records import Trial
 from goodfit.trainers.messages import Ended, Outcome, Reported
 
 PLAN = sc.Plan(Objective("val/loss", "minimize"), epochs=4, trials=3)
+PAUSING = replace(PLAN, epochs=8, pauses=True)
 
 
 class Desk:
@@ -35,12 +37,15 @@ class Desk:
         for action in actions:
             self.log.append(action)
             match action:
-                case sc.Ask(number, after=after):
-                    found = Proposal(number, {"x": number}) if number < self.points else None
-                    answers.append(sc.Proposed(found, after))
+                case sc.Ask(after=after):
+                    answers.append(sc.Proposed(self.decide(action), after))
                 case sc.Launch(trial):
                     self.launched.append((trial.number, trial.attempts))
         return answers
+
+    def decide(self, ask: sc.Ask) -> Proposal | None:
+        """What the allocator answers."""
+        return Proposal(ask.number, {"x": ask.number}) if ask.number < self.points else None
 
     def tell(self, *events: sc.Event) -> None:
         todo = deque(events)
@@ -79,3 +84,44 @@ class Desk:
 
     def trial(self, number: int) -> Trial:
         return self.scheduler.trials[number]
+
+
+class PausingDesk(Desk):
+    """Answers like an allocator that has each new trial wait after its second epoch, unless `answers` say otherwise."""
+
+    def __init__(self, plan: sc.Plan = PAUSING, trials: tuple[Trial, ...] = (), slots: int = 1) -> None:
+        self.answers: deque[Proposal | None] = deque()
+        super().__init__(plan, trials, slots)
+
+    def decide(self, ask: sc.Ask) -> Proposal | None:
+        if self.answers:
+            return self.answers.popleft()
+        return Proposal(ask.number, {"x": ask.number}, until=2) if ask.new else None
+
+    def reach(self, trial: int, *, attempt: int | None = None, resumable: bool = True) -> None:
+        """Train a trial to its target, and start what follows from that."""
+        found = self.trial(trial)
+        for epoch in range(found.epochs + 1, (found.until or self.scheduler.plan.epochs) + 1):
+            word = Reported(trial, attempt or found.attempts, epoch, {"val/loss": 1 / epoch}, self.now, False, 1.0)
+            self.tell(replace(word, resumable=resumable))
+        self.turn()
+
+    def let_go(self, trial: int, outcome: Outcome = Outcome.STOPPED) -> None:
+        """The worker of a trial that is being paused ends it."""
+        self.end(trial, outcome, self.trial(trial).attempts)
+
+    def pause(self, trial: int) -> None:
+        """Have a trial that runs reach its target, and pause there."""
+        self.reach(trial)
+        self.let_go(trial)
+
+    def finish(self, trial: int) -> None:
+        """Train a trial to its end."""
+        found, epochs = self.trial(trial), self.scheduler.plan.epochs
+        for epoch in range(found.epochs + 1, epochs + 1):
+            self.report(trial, epoch, 1 / epoch, found.attempts, final=epoch == epochs)
+        self.end(trial, attempt=found.attempts)
+
+    @property
+    def states(self) -> list[str]:
+        return [trial.label for _, trial in sorted(self.scheduler.trials.items())]

@@ -45,15 +45,15 @@ class Failures:
             self._alike[cause_of(trial)] += 1
             self._furthest = max(self._furthest, trial.epochs)
 
-    def hopeless(self, last: Trial, running: Iterable[Trial]) -> str | None:
+    def hopeless(self, last: Trial, unfinished: Iterable[Trial]) -> str | None:
         """Why the study should end after this failure, or None.
 
-        A running trial that has trained further than any failed one may yet succeed.
+        A running or paused trial that has trained further than any failed one may yet succeed.
         """
         count = self._alike[cause_of(last)]
         if not self._limit or self._succeeded or count < self._limit:
             return None
-        if any(trial.epochs > self._furthest for trial in running):
+        if any(trial.epochs > self._furthest for trial in unfinished):
             return None
         return f"{count} trials failed alike, and none succeeded: {last.message or last.label}"
 

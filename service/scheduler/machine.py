@@ -63,8 +63,8 @@ _FAILURES = {
     Outcome.NAN: Failure.NAN,
 }
 
-# A trial that is to be paused has come to its target: with these nothing of it is lost but what was not saved.
-_LEAVES_AS_IT_WAS = (Outcome.STOPPED, Outcome.LOST, Outcome.PREEMPTED)
+# How the worker of a trial that is being paused may end: the trial goes on later from what was saved of it.
+_LETS_GO = (Outcome.STOPPED, Outcome.LOST, Outcome.PREEMPTED, Outcome.AWAY)
 
 
 class Scheduler:
@@ -89,8 +89,7 @@ class Scheduler:
         self._overtime: set[int] = set()
         self._asked: int | None = None
         self._exhausted = False
-        self._pausing: set[int] = set()  # told to stop, to go on later
-        self._to_resume: dict[int, int | None] = {}  # of these, who is to go on at once -> until when
+        self._to_resume: set[int] = set()  # being paused, and to go on as soon as their workers have let them go
         self._resumed: set[int] = set()  # in the queue, after a pause
         self._failures = Failures(plan.failures, self.trials.values())
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
@@ -102,6 +101,11 @@ class Scheduler:
         """The trials that a worker has now, in the order of their numbers."""
         return [self.trials[number] for number in sorted(self._running)]
 
+    def _unfinished(self) -> list[Trial]:
+        """The trials that may yet succeed, of those that have begun."""
+        paused = [trial for trial in self.trials.values() if trial.state is TrialState.PAUSED]
+        return self.running + paused
+
     def start(self, now: float) -> list[Action]:
         """Take up what the store has: the first call, once."""
         actions: list[Action] = []
@@ -109,7 +113,7 @@ class Scheduler:
             trial = self.trials[number]
             if trial.state is TrialState.RUNNING and trial.cut:
                 actions += self._settle_cut(trial, now)
-            elif trial.state is TrialState.RUNNING and trial.until is not None and trial.epochs >= trial.until:
+            elif trial.state is TrialState.RUNNING and trial.at_target:
                 actions.append(Record(self._put(trial.to(TrialState.PAUSED))))
             elif trial.state is TrialState.RUNNING:
                 actions += self._requeue(trial, front=False)
@@ -153,13 +157,15 @@ class Scheduler:
             before = None if self.plan.folds else trial.value
             if not math.isnan(value) and (before is None or self.plan.objective.better(value, before)):
                 changes |= {"value": value, "best_epoch": event.epoch}
+        if event.final:  # no decision is due: another attempt has only to end
+            changes["until"] = None
         trial = self._put(replace(trial, **changes))
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
         if value is not None and trial.confirms is None and not event.final:
             actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []
             actions += [Examine(trial.number, event.epoch)] if self.plan.stop_on_overfit else []
-        if trial.until is not None and event.epoch >= trial.until and not event.final and self.closing is None:
+        if trial.at_target and self.closing is None:
             self._exhausted = False
             actions.append(Reach(trial.number, event.epoch, event.seconds))
             actions.append(self._ask(after=trial.number, stays=not event.resumable))
@@ -189,11 +195,15 @@ class Scheduler:
         trial = self._put(replace(trial, data=data_at_end(trial, event, self.plan.data)))
         trial = _given_up(trial, event)
         self._exhausted = self._exhausted and not self.plan.pauses
+        actions = self._after_end(trial, event, now)
+        self._to_resume.discard(trial.number)
+        return actions
+
+    def _after_end(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         if trial.cut:
             return self._settle_cut(trial, now, event)
-        if trial.number in self._pausing and event.outcome in _LEAVES_AS_IT_WAS:
-            return self._paused(trial)
-        self._pausing.discard(trial.number)
+        if event.outcome in _LETS_GO and (trial.at_target or trial.number in self._to_resume):
+            return self._again(trial, now)
         return self._by_outcome(trial, event, now)
 
     def _by_outcome(self, trial: Trial, event: Ended, now: float) -> list[Action]:
@@ -246,10 +256,22 @@ class Scheduler:
         return [*self._again(trial, now), *self._close(Reason.NO_DISK, message, now)]
 
     def _again(self, trial: Trial, now: float) -> list[Action]:
-        """Another attempt at a trial that was stopped, or whose worker is gone, unless the study ends without it."""
+        """Have a trial go on whose worker is gone: later if it is at its target, else at once, if the study does."""
+        if trial.at_target:
+            self._overtime.discard(trial.number)
+            return [Record(self._put(trial.to(TrialState.PAUSED)))]
+        resumed = trial.number in self._to_resume
         if self._is_cancelled(trial):
-            return self._settle(trial, TrialState.CANCELLED, now)
+            return self._cancel(trial, now, resumed=resumed)
+        if resumed:
+            self._resumed.add(trial.number)
         return self._requeue(trial, front=True)
+
+    def _cancel(self, trial: Trial, now: float, *, resumed: bool) -> list[Action]:
+        """The study ends without this trial; one that had been paused ends where it was left."""
+        if resumed:
+            return self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
+        return self._settle(trial, TrialState.CANCELLED, now)
 
     def _is_cancelled(self, trial: Trial) -> bool:
         """Whether the study closes without this trial."""
@@ -260,7 +282,7 @@ class Scheduler:
     def _out_of_memory(self, trial: Trial, message: str | None, now: float) -> list[Action]:
         """Once more with a greater share; with that, or with none left to give, it has failed."""
         if trial.share < MORE and not self._is_cancelled(trial):
-            return self._requeue(replace(trial, share=MORE, message=message), front=True)
+            return self._again(replace(trial, share=MORE, message=message), now)
         first = f"{trial.message}; with {trial.share:g} times the share: " if trial.share > 1 and trial.message else ""
         text = f"{first}{message or 'out of memory'}"
         return self._settle(trial, TrialState.FAILED, now, failure=Failure.OOM, message=text)
@@ -270,10 +292,10 @@ class Scheduler:
         self._asked = self._asked if after is not None else None
         if found is None:
             self._exhausted = True
-            return [] if after is None else self._pause(after)
+            return [] if after is None else [Stop(after)]
         if found.trial == after:
             return self._go_on(self.trials[after], found)
-        paused = [] if after is None else self._pause(after)
+        paused: list[Action] = [] if after is None else [Stop(after)]
         if found.params is None:
             return [*paused, *self._take_up(found.trial, found.until)]
         seed = trial_seed(self.plan.seed, self._searched)
@@ -288,27 +310,15 @@ class Scheduler:
             return [Record(self._put(replace(trial, prune_at=trial.epochs))), Stop(trial.number)]
         return [Record(self._put(replace(trial, until=found.until))), GoOn(trial.number, found.until)]
 
-    def _pause(self, number: int) -> list[Action]:
-        self._pausing.add(number)
-        return [Stop(number)]
-
     def _take_up(self, number: int, until: int | None) -> list[Action]:
         """A paused trial goes on; one whose worker is just letting it go does so then."""
-        trial = self.trials[number]
-        if number in self._pausing:
-            self._to_resume[number] = until
-            return []
-        trial = self._put(trial.to(TrialState.QUEUED, until=until))
+        trial = replace(self.trials[number], until=until)
+        if number in self._running:
+            self._to_resume.add(number)
+            return [Record(self._put(trial))]
+        trial = self._put(trial.to(TrialState.QUEUED))
         self._queue.append(number)
         self._resumed.add(number)
-        return [Record(trial)]
-
-    def _paused(self, trial: Trial) -> list[Action]:
-        """A trial has let its worker go: it waits, or goes on at once where that was decided meanwhile."""
-        self._pausing.discard(trial.number)
-        trial = self._put(trial.to(TrialState.PAUSED))
-        if trial.number in self._to_resume:
-            return self._take_up(trial.number, self._to_resume.pop(trial.number))
         return [Record(trial)]
 
     def _leave(self, now: float) -> list[Action]:
@@ -402,11 +412,7 @@ class Scheduler:
         told = sorted(number for number in self._running if reason.saves or number in ended)
         actions: list[Action] = [Stop(number) for number in told]
         for number in [number for number in self._queue if number in ended]:
-            trial = self.trials[number]
-            if number in self._resumed:
-                actions += self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
-            else:
-                actions += self._settle(trial, TrialState.CANCELLED, now)
+            actions += self._cancel(self.trials[number], now, resumed=number in self._resumed)
         self._queue = deque(number for number in self._queue if number not in ended)
         return actions
 
@@ -427,7 +433,7 @@ class Scheduler:
         trial = self._put(trial.to(state, ended=now, **changes))
         self._failures.note(trial)
         actions: list[Action] = [Settle(trial)]
-        if state is TrialState.FAILED and (why := self._failures.hopeless(trial, self.running)):
+        if state is TrialState.FAILED and (why := self._failures.hopeless(trial, self._unfinished())):
             actions += self._close(Reason.FAILURES, why, now)
         return actions
 
