@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.search.rivals import Bohb, GaussianProcess, Pasha, Promotion, random_sampler
 from benchmarks.search.task import Task
 from goodfit.service.ports import Allocator, Sampler
 from goodfit.service.sampler import sampler_of
@@ -62,6 +63,11 @@ def _asha(least: int) -> dict[str, Any]:
     return {"method": "asha", "min_resource": least, "reduction_factor": 3}
 
 
+def _promotion(least: int) -> Method:
+    text = f"random search with ASHA by promotion from epoch {least}"
+    return Method(text, own=lambda task, seed: Promotion(task, seed, least=least), pauses=True)
+
+
 _MEDIAN = {"method": "median", "n_warmup_steps": 2}
 _HYPERBAND = {"method": "hyperband", "min_resource": 1, "reduction_factor": 3}
 _AUTO = {"method": "auto"}
@@ -79,4 +85,13 @@ METHODS: dict[str, Method] = {
     "tpe+asha1": Method("TPE with ASHA from epoch 1", "bayesian", _asha(1)),
     "tpe+asha9": Method("TPE with ASHA from epoch 9", "bayesian", _asha(9)),
     "tpe+hyperband": Method("TPE with Hyperband from epoch 1", "bayesian", _HYPERBAND),
+    "promotion1": _promotion(1),
+    "promotion3": _promotion(3),
+    "promotion9": _promotion(9),
+    "pasha": Method("PASHA from epoch 1", own=Pasha, pauses=True),
+    "bohb": Method("BOHB from epoch 1, asynchronous", own=Bohb, pauses=True),
+    "gp": Method(
+        "Optuna's Gaussian process (slow)",
+        own=lambda task, seed: random_sampler(task, seed, GaussianProcess(task, seed)),
+    ),
 }

