@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.search.rivals import Bohb, GaussianProcess, Pasha, Promotion, random_sampler
-from benchmarks.search.task import Task
+from benchmarks.search.task import Nearest, Task
 from goodfit.service.ports import Allocator, Sampler
-from goodfit.service.sampler import sampler_of
+from goodfit.service.sampler import OptunaSampler, sampler_of
+from goodfit.service.sampler.auto import AutoAllocator
 from goodfit.service.spec.pruning import METHODS as PRUNING
 from goodfit.service.spec.sections import Budget, Search, Training
 from goodfit.service.spec.sections import Objective as ObjectiveSection
@@ -37,7 +38,10 @@ class Method:
     pauses: bool = False
 
     def make(self, task: Task, seed: int) -> Made:
-        return self.own(task, seed) if self.own is not None else sampler_of(self.spec(task, seed), STUDY, {})
+        made = self.own(task, seed) if self.own is not None else sampler_of(self.spec(task, seed), STUDY, {})
+        if task.nearest is not None:
+            _restrict(made, task.nearest)
+        return made
 
     def spec(self, task: Task, seed: int) -> StudySpec:
         """The study as a file would have it."""
@@ -57,6 +61,21 @@ class Method:
     def judges(self) -> bool:
         """Whether running trials are pruned."""
         return self.own is None and self.pruning["method"] not in ("none", "auto")
+
+
+def _restrict(made: Any, nearest: Nearest) -> None:
+    """Have only known configurations proposed, each once: those nearest to what would have been."""
+    sampler: OptunaSampler = made if isinstance(made, OptunaSampler) else made._sampler
+    propose = sampler._propose
+
+    def nearest_proposal(number: int) -> dict[str, Any] | None:
+        params = propose(number)
+        return None if params is None else nearest(params, sampler.was_proposed)
+
+    sampler._propose = nearest_proposal  # type: ignore[method-assign]
+    if isinstance(made, AutoAllocator):
+        cube, params_at = made._cube, made._cube.params
+        cube.params = lambda point: nearest(params_at(point), sampler.was_proposed)  # type: ignore[method-assign]
 
 
 def _asha(least: int) -> dict[str, Any]:

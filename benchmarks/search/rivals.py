@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState as State
 from optuna.trial import create_trial
 
@@ -80,7 +81,7 @@ class Promotion:
         self.rungs = {level: Rung() for level in self.levels}
         self.curves: dict[int, dict[int, float]] = {}  # less is better
         self.configurations: list[dict[str, Any]] = []
-        self.sampler = random_sampler(task, seed)
+        self._sampler = random_sampler(task, seed)
         self._rng = np.random.default_rng([seed, 5])
         self._shares = bracket_shares(len(self.levels)) if brackets else [1.0]
 
@@ -105,7 +106,7 @@ class Promotion:
 
     def propose(self, number: int) -> dict[str, Any] | None:
         """A new configuration."""
-        return self.sampler.ask(number)
+        return self._sampler.ask(number)
 
     def _until(self, place: int) -> int | None:
         return self.levels[place] if self.levels[place] < self.task.epochs else None
@@ -121,7 +122,7 @@ class Promotion:
         self.noted(number, epoch)
 
     def tell(self, trial: Trial) -> None:
-        self.sampler.tell(trial)
+        self._sampler.tell(trial)
         if trial.failure is Failure.NAN:
             level = next(level for level in self.levels if level >= trial.epochs)
             self.rungs[level].add(trial.number, math.inf)
@@ -188,7 +189,9 @@ class Bohb(Promotion):
         trial = study.ask(distributions)
         study.tell(trial, state=State.FAIL)  # no model sees it again: its result enters by its rung
         params = {name: self._axes[name].from_optuna(value) for name, value in trial.params.items()}
-        self.sampler.add(number, params)
+        if self.task.nearest is not None:
+            params = self.task.nearest(params, self._sampler.was_proposed)
+        self._sampler.add(number, params)
         return params
 
     def noted(self, number: int, level: int) -> None:
@@ -260,4 +263,4 @@ class GaussianProcess:
 
 def new_study(objective: Objective, sampler: BaseSampler) -> optuna.Study:
     with quiet():
-        return optuna.create_study(direction=objective.direction, sampler=sampler)
+        return optuna.create_study(direction=StudyDirection[objective.direction.upper()], sampler=sampler)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,10 @@ from goodfit.service.objective import Objective
 Floats = NDArray[np.float64]
 
 WORST = 2.0  # a regret beyond that counts as this, so that one failure does not decide a mean
+
+
+Refused = Callable[[Mapping[str, Any]], bool]
+Nearest = Callable[[Mapping[str, Any], Refused], dict[str, Any]]
 
 
 class Curve(Protocol):
@@ -83,8 +87,8 @@ class Task:
         objective: the metric of the curves, and whether more or less of it is better.
         reference: what regret is measured by.
         curve: the curve of a configuration.
-        nearest: of a task that knows some configurations only: the one nearest to a configuration among those that
-            the function does not refuse; None where all are refused.
+        nearest: of a task that knows some configurations only: the one nearest to a configuration, among those that
+            the function does not refuse.
     """
 
     name: str
@@ -93,9 +97,7 @@ class Task:
     objective: Objective
     reference: Reference
     curve: Callable[[Mapping[str, Any]], Curve]
-    nearest: Callable[[Mapping[str, Any], Callable[[Mapping[str, Any]], bool]], dict[str, Any] | None] | None = field(
-        default=None
-    )
+    nearest: Nearest | None = None
 
     @property
     def epoch_seconds(self) -> float:
