@@ -63,7 +63,7 @@ class Numbered:
         if found.params is not None:
             self._places[number] = place
             self._numbers.append(number)
-        decision = None if found.decision is None else _renumbered(found.decision, self._numbers)
+        decision = None if found.decision is None else renumbered(found.decision, self._numbers)
         return replace(found, trial=self._numbers[found.trial], decision=decision)
 
     def report(self, number: int, epoch: int, value: float) -> None:
@@ -86,11 +86,12 @@ class Numbered:
         self._allocator.rebuild(
             [replace(trial, number=place) for place, trial in enumerate(searched)],
             [replace(one, trial=self._places[one.trial]) for one in reports if one.trial in self._places],
-            [_renumbered(one, self._places) for one in decisions],
+            [renumbered(one, self._places) for one in decisions],
         )
 
 
-def _renumbered(decision: Decision, names: Sequence[int] | Mapping[int, int]) -> Decision:
+def renumbered(decision: Decision, names: Sequence[int] | Mapping[int, int]) -> Decision:
+    """A decision with other numbers for its trials: by place, or by number."""
     seen = tuple(replace(one, trial=names[one.trial]) for one in decision.seen)
     after = decision.why.get("after")
     why = decision.why if after is None else {**decision.why, "after": names[after]}

@@ -9,7 +9,7 @@ tracker_process.py  the mirror beside it
 models.py           trained models | retention.py  which checkpoints are kept
 resumption.py       a study that goes on, and what of it changes
 diagnoses.py        what is known of a study | reports.py  it as a page
-best.py             its best configurations | watch.py  its progress, from the store
+best.py             its best configurations | watch.py  its progress, from the store | explaining.py  why of a trial
 liveness.py         whether anybody runs it, and how its run ended
 submission.py       what a study from elsewhere may name; submission_process.py looks at its code
 controller_process.py, service_run.py    what the service starts
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goodfit.service.app.best import Best, best_of
     from goodfit.service.app.diagnoses import diagnose_of
+    from goodfit.service.app.explaining import Why, why_of
     from goodfit.service.app.homes import PATIENCE, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
@@ -46,6 +47,7 @@ _PLACES = {
     "liveness": ["how_it_failed", "how_it_was_lost", "live_state", "until_released"],
     "preflight": ["Checked", "check"],
     "diagnoses": ["diagnose_of"],
+    "explaining": ["Why", "why_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
@@ -76,6 +78,7 @@ __all__ = [
     "Rules",
     "Submission",
     "Watcher",
+    "Why",
     "admitted",
     "approximately",
     "best_of",
@@ -112,6 +115,7 @@ __all__ = [
     "token_digest",
     "until_released",
     "upgrade_home",
+    "why_of",
 ]
 
 

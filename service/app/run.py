@@ -227,15 +227,21 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
 
 
 def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler | Allocator:
-    from goodfit.service.sampler import sampler_of
     from goodfit.service.spec import written
+
+    own = written(spec.data) if spec.data is not None else {}
+    return sampler_for(spec, name, {**trainer.defaults(), **own})
+
+
+def sampler_for(spec: StudySpec, name: str, defaults: Mapping[str, Any]) -> Sampler | Allocator:
+    """The sampler of a study; InputError where it is to come from an installed package that is not there."""
+    from goodfit.service.sampler import sampler_of
 
     search: Search | None = None
     if spec.search.method in added(SAMPLERS):
         known = {"seed": spec.search.seed, "direction": spec.objective.direction}
         search = make(SAMPLERS, spec.search.method, spec.space, **{**spec.search.options, **known})
-    own = written(spec.data) if spec.data is not None else {}
-    return sampler_of(spec, name, {**trainer.defaults(), **own}, search)
+    return sampler_of(spec, name, defaults, search)
 
 
 @contextlib.contextmanager

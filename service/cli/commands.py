@@ -197,6 +197,24 @@ def diagnose(
 
 
 @cli.command()
+def why(name: StudyName, trial: Annotated[int, typer.Argument(help="One of its trials.", min=0)]) -> None:
+    """Say why a trial was proposed, and why it was paused, resumed or stopped."""
+    found = studies()[name].why(trial)
+    print_json(found.to_dict()) if given.as_json else print(found)
+
+
+@cli.command()
+def replay(name: StudyName) -> None:
+    """Derive every decision of a search again from what is stored, and say where it differs."""
+    from goodfit.service.cli.replay import print_replayed, replayed_facts
+
+    found = replayed_facts(studies()[name])
+    print_json(found) if given.as_json else print_replayed(found)
+    if found["differences"]:
+        raise typer.Exit(1)
+
+
+@cli.command()
 def report(
     name: StudyName,
     output: Annotated[

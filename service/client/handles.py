@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from goodfit.service import app
 from goodfit.service.app.best import Best
+from goodfit.service.app.explaining import Why
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from goodfit.service.app.logs import LogPiece
     from goodfit.service.client.upload import StudyFile
+    from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.prediction.predictor import Predictor
 
@@ -160,6 +162,20 @@ class StudyHandle:
     def _all_reports(self, last: int) -> Iterator[Report]:
         for after in range(-1, last, PAGE):
             yield from self._source.reports(self.name, after=after, trials=PAGE)
+
+    def why(self, trial: int) -> Why:
+        """Why a trial was proposed, paused, resumed or stopped, for `print` too; InputError for an unknown one."""
+        return self._source.why(self.name, trial)
+
+    def replay(self, on_progress: Callable[[int], None] = lambda _: None) -> Replayed:
+        """Derive every decision of the search again from what is stored, and say where it differs.
+
+        Args:
+            on_progress: called after each decision, with how many there were so far.
+        """
+        from goodfit.service.queries.replaying import replay
+
+        return replay(self._source, self.name, on_progress)
 
     def verdicts(self) -> dict[str, int]:
         """How many trials have each verdict."""

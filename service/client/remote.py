@@ -17,11 +17,12 @@ import httpx2
 from goodfit.retrying import backoff, retried
 from goodfit.service import errors
 from goodfit.service.app.best import Best
+from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.progress import Progress
 from goodfit.service.queries import wire
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -121,6 +122,13 @@ class RemoteSource:
     def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
         found = self._get(_path(name, "reports"), {"after": after, "limit": trials})
         return [wire.received(Report, one) for one in found["reports"]]
+
+    def why(self, name: str, number: int) -> Why:
+        return wire.received(Why, self._get(_path(name, "trials", number, "why")))
+
+    def decisions(self, name: str, *, after: int = -1, limit: int = 100) -> list[Decision]:
+        found = self._get(_path(name, "decisions"), {"after": after, "limit": limit})
+        return [wire.received(Decision, one) for one in found["decisions"]]
 
     def best(self, name: str, k: int) -> list[Best]:
         found = [wire.received(Best, one) for one in self._get(_path(name, "best"), {"k": k})["best"]]

@@ -104,6 +104,10 @@ class Trials(Protocol):
         """What was decided in the search, in its order."""
         ...
 
+    def page_of_decisions(self, study_id: int, *, after: int = -1, limit: int = 100) -> list[Decision]:
+        """Some decisions in their order, with an index above `after`."""
+        ...
+
     def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:
         """The curves of the next `trials` numbers above `after`, ordered by trial and epoch."""
         ...

@@ -11,12 +11,13 @@ from typing import IO, TYPE_CHECKING, Any
 from goodfit.service import app
 from goodfit.service.app import catalog
 from goodfit.service.app.best import Best
+from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -112,6 +113,13 @@ class LocalSource:
 
     def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
         return self.store.page_of_reports(self.store.study(name).id, after=after, trials=trials)
+
+    def why(self, name: str, number: int) -> Why:
+        study = self.store.study(name)
+        return app.why_of(self.store, study, self._trial(study, number))
+
+    def decisions(self, name: str, *, after: int = -1, limit: int = 100) -> list[Decision]:
+        return self.store.page_of_decisions(self.store.study(name).id, after=after, limit=limit)
 
     def best(self, name: str, k: int) -> list[Best]:
         return app.best_of(self.settings, self.store, self.store.study(name), k)

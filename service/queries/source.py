@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
 from goodfit.service.app.best import Best
+from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.ports import Tally
 from goodfit.service.progress import Progress
-from goodfit.service.records import AuditEntry, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -81,6 +82,14 @@ class Source(Protocol):
 
     def reports(self, name: str, *, after: int = -1, trials: int = 100) -> list[Report]:
         """The curves of the next `trials` numbers above `after`."""
+        ...
+
+    def why(self, name: str, number: int) -> Why:
+        """Why a trial was proposed, paused, resumed or stopped; InputError where there is no such trial."""
+        ...
+
+    def decisions(self, name: str, *, after: int = -1, limit: int = 100) -> list[Decision]:
+        """Some of the decisions of a search that keeps them, with an index above `after`."""
         ...
 
     def best(self, name: str, k: int) -> list[Best]: ...

@@ -14,7 +14,7 @@ from goodfit.service.app.best import Best
 from goodfit.service.json_values import Number, Values
 from goodfit.service.queries.rows import TrialRow
 from goodfit.service.queries.source import Listed
-from goodfit.service.records import AuditEntry, Report, Role, Study, StudyState, Token, Trial
+from goodfit.service.records import AuditEntry, Decision, Report, Role, Study, StudyState, Token, Trial
 
 Next = int | None
 _ALWAYS_THERE = ConfigDict(json_schema_serialization_defaults_required=True)  # fields with defaults, too
@@ -121,6 +121,13 @@ class Reports(TypedDict):
     """Curves, by trial and epoch."""
 
     reports: Sequence[Report]
+
+
+class Decisions(TypedDict):
+    """Decisions of a search, in their order; `next`: the `after` of the next page, null at the end."""
+
+    decisions: Sequence[Decision]
+    next: Next
 
 
 class BestTrials(TypedDict):

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import PlainTextResponse, Response
 
+from goodfit.service.app.explaining import Why
 from goodfit.service.errors import InputError
 from goodfit.service.json_values import Values, plain
 from goodfit.service.queries.rows import labels_of, trial_row, verdict_of
@@ -16,6 +17,7 @@ from goodfit.service.server.admission import Viewer
 from goodfit.service.server.error_responses import Missing
 from goodfit.service.server.replies import (
     TEXT,
+    Decisions,
     DiagnosedTrial,
     RecordPage,
     Records,
@@ -98,6 +100,13 @@ async def reports(shared: Shared, token: Viewer, name: str, after: After = -1, l
     return await shared.heavy.run(token.id, page)  # of a thousand trials with a thousand epochs it is a million
 
 
+@router.get("/decisions", response_model=Decisions, summary="List the decisions of a search")
+def decisions(shared: Shared, _: Viewer, name: str, after: After = -1, limit: Limit = 100) -> Response:
+    """What each free worker was given and all that this followed from; none of a method that keeps none."""
+    found = shared.source.decisions(name, after=after, limit=limit)
+    return reply(Decisions, {"decisions": found, "next": found[-1].index if len(found) == limit else None})
+
+
 @router.get("/trials/{number}", response_model=DiagnosedTrial, summary="Show a trial")
 def trial(request: Request, shared: Shared, _: Viewer, name: str, number: Number) -> Response:
     """One trial, with its diagnosis."""
@@ -110,6 +119,17 @@ def curve(request: Request, shared: Shared, _: Viewer, name: str, number: Number
     """Its metrics by epoch."""
     _trial(shared, name, number)
     return tagged(request, Reports, {"reports": shared.source.curve(name, number)})
+
+
+@router.get("/trials/{number}/why", response_model=Why, summary="Why a trial is as it is")
+async def why(shared: Shared, token: Viewer, name: str, number: Number) -> Response:
+    """Why it was proposed, paused, resumed or stopped: events in order, each with a sentence and its evidence."""
+
+    def found() -> Response:
+        _trial(shared, name, number)
+        return reply(Why, shared.source.why(name, number))
+
+    return await shared.heavy.run(token.id, found)  # all decisions of the study are read for it
 
 
 @router.get(

@@ -170,6 +170,12 @@ class SqlStore:
         with self.reading() as connection:
             return [decision_of(row) for row in connection.execute(query)]
 
+    def page_of_decisions(self, study_id: int, *, after: int = -1, limit: int = 100) -> list[Decision]:
+        of_study = (decisions.c.study_id == study_id, decisions.c.index > after)
+        query = select(*DECISION_COLUMNS).where(*of_study).order_by(decisions.c.index).limit(limit)
+        with self.reading() as connection:
+            return [decision_of(row) for row in connection.execute(query)]
+
     def page_of_reports(self, study_id: int, *, after: int = -1, trials: int = 100) -> list[Report]:
         span = {"study": study_id, "after": after, "last": after + trials}
         with self.reading() as connection:

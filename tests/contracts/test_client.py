@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.client import Studies
+from goodfit.service.client import Studies, StudyHandle
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.json_values import plain
-from goodfit.service.records import StudyState, TrialState
+from goodfit.service.records import Batch, Decision, Report, Seen, StudyState, Trial, TrialState
 from goodfit.testing.stores.opening import remove
 from tests.serving import KINDS, NOW, Place, of, place, some_trials
 
@@ -257,3 +257,63 @@ def test_studies_are_listed_by_state_and_submitter(
     assert {listed.study.name for listed in studies.listed(submitter="bob")} == {"more-0", "more-1", "more-2"}
     counts = {listed.study.name: dict(listed.tally.states) for listed in studies.listed()}
     assert counts["digits"] == {"COMPLETE": 3, "PRUNED": 1, "FAILED(nan)": 1, "FAILED(error)": 1}
+
+
+@pytest.fixture(params=KINDS)
+def searched(request: pytest.FixtureRequest, tmp_path: Path) -> StudyHandle:
+    """A study whose search has kept its decisions."""
+    at = place(tmp_path)
+    study = at.study(search={"method": "auto"}, pruning={"method": "auto"})
+    trials = [
+        Trial(0, {"learning_rate": 0.01}, 1, TrialState.PAUSED, epochs=1, until=1, attempts=1),
+        Trial(1, {"learning_rate": 0.1}, 2, TrialState.RUNNING, attempts=1),
+    ]
+    study = at.write(study, trials, [Report(0, 1, {"val/accuracy": 0.5}, NOW)], StudyState.INTERRUPTED)
+    known = {"by": "ranks", "score": 0.0, "source": "random", "reliability": 0.5, "reliability_at": 1, "learned": False}
+    seen = (Seen(0, 1, None, "target"),)
+    decisions = [
+        Decision(0, 0, True, 1, 1, (), known),
+        Decision(1, 1, True, 1, 1, seen, {**known, "after": 0, "rank": 1, "of": 1, "at": 1}),
+    ]
+    lease = at.store.acquire(study.id, "test:1:1", NOW, 30.0, lambda _: True)
+    at.store.apply(lease, Batch(decisions=decisions))
+    at.store.release(lease)
+    return of(request.param, at)["digits"]
+
+
+def test_why_a_trial_is_as_it_is(searched: StudyHandle) -> None:
+    found = searched.why(0)
+    assert (found.study, found.trial, found.state) == ("digits", 0, "PAUSED")
+    assert [reason.event for reason in found.reasons] == ["proposed", "paused", "PAUSED"]
+    assert found.reasons[1].evidence["rank"] == 1
+    assert str(found).splitlines()[1] == (
+        "At epoch 1 it was paused. It ranked 1 of 1, and the worker was given to trial 1, a new configuration."
+    )
+    assert json.loads(json.dumps(found.to_dict()))["reasons"][1]["decision"] == 1
+    with pytest.raises(InputError, match="has no trial 7"):
+        searched.why(7)
+
+
+def test_decisions_are_derived_again_wherever_they_are(searched: StudyHandle) -> None:
+    counts: list[int] = []
+    found = searched.replay(counts.append)
+    assert (found.decisions, counts) == (2, [1, 2])
+    assert {one.decision for one in found.differences} <= {0, 1}
+    first = found.differences[0]
+    assert first.stored == {"trial": 0, "until": 1, "params": {"learning_rate": 0.01}}  # which no search has drawn
+    assert first.derived is not None
+    assert set(first.derived) == {"trial", "until", "params"}
+
+
+def test_a_study_without_decisions_has_none_to_derive(studies: Studies) -> None:
+    assert studies["digits"].replay().note is not None
+    assert [reason.event for reason in studies["digits"].why(1).reasons] == ["proposed", "COMPLETE"]
+
+
+def test_paused_trials_are_listed_and_counted(searched: StudyHandle) -> None:
+    assert [trial.number for trial in searched.records("paused")] == [0]
+    assert searched.listed.tally.states == {"PAUSED": 1, "RUNNING": 1}
+    assert list(searched.trials()["state"]) == ["PAUSED", "RUNNING"]
+    assert [trial.state.name for trial in searched.to_optuna().trials] == ["RUNNING", "RUNNING"]
+    (progress,) = searched.watch()
+    assert progress.paused == 1

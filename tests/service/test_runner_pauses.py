@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from goodfit.service.records import TrialState
-from tests.running import Puppet
+import pytest
+
+from goodfit.service.queries.local import LocalSource
+from goodfit.service.queries.replaying import Replayed, replay
+from goodfit.service.records import StudyState, TrialState
+from goodfit.service.settings import Settings
+from tests.running import Bench, Puppet
 from tests.searching import auto_bench
+
+CENTER = {"x": 0.5}
+GIVEN: dict[str, Any] = {"search": {"method": "auto", "seed": 7, "start_from": [{"x": 0.9}]}, "control": 0.1}
+
+
+class Killed(BaseException):
+    """The runner's process ends here."""
 
 
 def test_paused_trials_are_counted_and_do_not_run(tmp_path: Path) -> None:
@@ -17,3 +34,80 @@ def test_paused_trials_are_counted_and_do_not_run(tmp_path: Path) -> None:
     for progress in bench.seen:
         assert {trial.state for trial in progress.running} <= {TrialState.RUNNING}
     assert sorted(trial.number for progress in bench.seen for trial in progress.settled) == list(range(14))
+
+
+def decided(bench: Bench) -> list[tuple[Any, ...]]:
+    """What was decided of whom; not what had been seen, which says nothing more."""
+    return [(one.index, one.trial, one.new, one.until) for one in bench.store.decisions(bench.study.id)]
+
+
+def replayed(bench: Bench, folder: Path) -> Replayed:
+    return replay(LocalSource(Settings(folder), bench.store, bench.clock), "s")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A study that ran without a break."""
+    bench = auto_bench(tmp_path_factory.mktemp("whole"), CENTER, **GIVEN)
+    bench.runner(Puppet(bench.clock)).run()
+    return bench
+
+
+def test_the_same_seed_gives_the_same_study_and_every_decision_is_derived_again(whole: Bench, tmp_path: Path) -> None:
+    second = auto_bench(tmp_path, CENTER, **GIVEN)
+    second.runner(Puppet(second.clock)).run()
+    assert whole.outcome() == second.outcome()
+    assert whole.store.decisions(whole.study.id) == second.store.decisions(second.study.id)
+    assert replayed(second, tmp_path) == Replayed("s", len(decided(whole)))
+
+
+@pytest.mark.parametrize(("turn", "kill"), [(3, True), (9, False), (23, False), (40, True)])
+def test_a_study_that_was_interrupted_decides_as_one_that_was_not(
+    whole: Bench, tmp_path: Path, turn: int, kill: bool
+) -> None:
+    parts = auto_bench(tmp_path, CENTER, **GIVEN)
+    turns = itertools.count()
+
+    def break_off() -> None:
+        if next(turns) == turn:
+            if kill:
+                raise Killed
+            runner.interrupt()
+
+    puppet = Puppet(parts.clock)
+    puppet.on_wait = break_off
+    runner = parts.runner(puppet)
+    with contextlib.suppress(Killed):
+        runner.run()
+    assert len(decided(parts)) < len(decided(whole))
+    assert parts.runner(Puppet(parts.clock)).run().state is StudyState.DONE
+    assert decided(parts) == decided(whole)
+    assert parts.outcome() == whole.outcome()
+    assert replayed(parts, tmp_path).differences == ()
+
+
+def test_a_stored_value_that_was_changed_by_hand_is_found(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path)
+    bench.runner(Puppet(bench.clock)).run()
+    with closing(sqlite3.connect(tmp_path / "goodfit.db")) as database, database:
+        database.execute("""UPDATE trials SET params = '{"x":0.123}' WHERE number = 5""")
+    found = replayed(bench, tmp_path).differences[0]
+    assert (found.trial, found.stored["params"]) == (5, {"x": 0.123})
+    assert found.derived is not None
+    assert found.derived["params"]["x"] != 0.123
+
+
+@pytest.mark.parametrize(("search", "pruning"), [("bayesian", "auto"), ("random", "auto"), ("auto", "none")])
+def test_half_of_auto_is_derived_again_too(tmp_path: Path, search: str, pruning: str) -> None:
+    bench = auto_bench(tmp_path, search={"method": search, "seed": 1}, pruning={"method": pruning})
+    bench.runner(Puppet(bench.clock)).run()
+    found = replayed(bench, tmp_path)
+    assert (found.decisions > 0, found.differences) == (True, ())
+
+
+def test_a_search_that_keeps_no_decisions_says_so(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path, search={"method": "random"}, pruning={"method": "asha"})
+    bench.runner(Puppet(bench.clock)).run()
+    found = replayed(bench, tmp_path)
+    assert found.decisions == 0
+    assert "search method random with pruning asha keeps none" in str(found.note)

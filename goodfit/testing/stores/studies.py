@@ -12,7 +12,19 @@ import pytest
 
 from goodfit.service.errors import Fenced, GoodfitError, NameTaken, UnknownStudy
 from goodfit.service.ports import Store
-from goodfit.service.records import Batch, Failure, Lease, Report, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import (
+    Batch,
+    Decision,
+    Failure,
+    Lease,
+    Report,
+    Seen,
+    Study,
+    StudyState,
+    Trial,
+    TrialState,
+    Verdict,
+)
 from goodfit.testing.stores.opening import Opened, OpenStore, remove
 
 
@@ -211,6 +223,20 @@ class StudiesContract(Opened):
         ]
         assert [(r.trial, r.epoch) for r in store.page_of_reports(study.id, after=1, trials=2)] == [(3, 1), (3, 2)]
         assert store.page_of_reports(study.id, after=4) == []
+
+    def test_decisions_come_back_as_they_were_and_in_pages(self, store: Store) -> None:
+        study, lease = held(store)
+        made = [
+            Decision(0, 0, True, 2, 8, (), {"by": "ranks", "score": 0.1 + 0.2}),
+            Decision(1, 1, True, None, 8, (Seen(0, 2, 1.5, "target"),), {"by": "model", "forecast": [0.1, 0.2, 0.3]}),
+            Decision(2, 0, False, 4, 7, (Seen(1, 8, None, "complete"),), {}),
+        ]
+        store.apply(lease, Batch(trials={n: Trial(n, {}, n) for n in range(2)}, decisions=made[:2]))
+        store.apply(lease, Batch(decisions=made[2:]))
+        assert store.decisions(study.id) == made
+        assert store.page_of_decisions(study.id, limit=2) == made[:2]
+        assert store.page_of_decisions(study.id, after=1) == made[2:]
+        assert store.page_of_decisions(study.id, after=2) == []
 
     def test_a_census_counts_studies_by_state(self, store: Store) -> None:
         assert store.census() == {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from goodfit.search_spaces.space import Space
@@ -23,6 +23,12 @@ from goodfit.service.sampler.auto.search import AutoSearch, Step
 from goodfit.service.sampler.search import OptunaSampler
 
 TARGET, COMPLETE, PRUNED, DIVERGED, LOST = "target", "complete", "pruned", "diverged", "lost"  # of Seen
+_ENDS = {
+    COMPLETE: (TrialState.COMPLETE, None),
+    PRUNED: (TrialState.PRUNED, None),
+    DIVERGED: (TrialState.FAILED, Failure.NAN),
+    LOST: (TrialState.FAILED, Failure.LOST),
+}
 CAREFUL_TRIALS, CAREFUL_CORRELATION = 8, 0.5  # before a trial that cannot be paused is ended
 
 # Where a new trial's configuration comes from; with a search method of the study's own, that method's name.
@@ -105,6 +111,7 @@ class AutoAllocator:
             is_new=self._is_new,
         )
         self._index = 0  # of the next decision
+        self._told: set[int] = set()  # trials whose end was seen again
         self._seen: list[Seen] = []  # since the last decision
         self._curves: dict[int, list[tuple[int, float]]] = {}  # of trials that train, as far as they were not observed
 
@@ -150,6 +157,14 @@ class AutoAllocator:
         if chosen.params is not None:
             self._sampler.add(number, chosen.params)
         return self._adopt(asked, chosen)
+
+    def see(self, seen: Seen, trial: Trial) -> None:
+        """What a stored decision had seen, again; its epochs have been reported. One may end twice: trained again."""
+        if seen.how != TARGET and seen.trial not in self._told:
+            self._told.add(seen.trial)
+            state, failure = _ENDS[seen.how]
+            self._sampler.tell(replace(trial, number=seen.trial, state=state, failure=failure, epochs=seen.epoch))
+        self._observe(seen)
 
     def derive(self, decision: Decision, params: Params) -> Proposal | None:
         """What is decided again where this decision was taken; after that, all goes on from the decision itself.

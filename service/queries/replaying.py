@@ -1,0 +1,182 @@
+"""The decisions of a search, derived again from what is stored: does the study decide what it decided?
+
+Each decision is derived from the stored ones before it, so a difference does not hide behind an earlier one. What the
+trainer's defaults were is taken from the decisions, which keep them: the trainer itself is not needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goodfit.service import app
+from goodfit.service.allocation import renumbered
+from goodfit.service.app.run import sampler_for
+from goodfit.service.errors import InputError
+from goodfit.service.ports import Proposal
+from goodfit.service.queries.source import Source
+from goodfit.service.records import Decision, Trial
+from goodfit.service.spec import StudySpec
+
+PAGE = 500  # decisions or trials at a time
+CURVES = 100  # likewise, trials whose curves are read
+MOST = 20  # differences; one mostly follows from another
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A decision that is another one when it is derived again; None: nothing would have been trained."""
+
+    decision: int
+    trial: int
+    stored: Mapping[str, Any]
+    derived: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of it.
+
+    Attributes:
+        study: its name.
+        decisions: how many were derived again.
+        differences: at most MOST.
+        more: whether it ended there.
+        note: why there was nothing to derive.
+    """
+
+    study: str
+    decisions: int
+    differences: Sequence[Difference] = ()
+    more: bool = False
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `goodfit replay --json` gives it."""
+        rows = [{name: getattr(one, name) for name in Difference.__slots__} for one in self.differences]
+        return {name: getattr(self, name) for name in self.__slots__} | {"differences": rows}
+
+
+def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambda _: None) -> Replayed:
+    """Derive every decision of a study again.
+
+    Args:
+        source: where the study is.
+        name: of the study.
+        on_progress: called after each decision, with how many there were so far.
+
+    Raises:
+        InputError: a decision and the trials of the study do not fit together.
+    """
+    spec = app.spec_of(source.study(name).study)
+    presets = [one for one in _decisions(source, name) if "given" in one.why]
+    again = _Again(source, name, spec, presets)
+    count, differences = 0, list[Difference]()
+    for decision in _decisions(source, name):
+        found = again.difference(decision)
+        count += 1
+        on_progress(count)
+        if found is not None:
+            differences.append(found)
+        if len(differences) == MOST:
+            return Replayed(name, count, tuple(differences), more=True)
+    return Replayed(name, count, tuple(differences), note=None if count else _why_none(spec))
+
+
+def _why_none(spec: StudySpec) -> str:
+    if "auto" in (spec.search.method, spec.pruning.method):
+        return "none was taken yet"
+    return (
+        f"search method {spec.search.method} with pruning {spec.pruning.method} keeps none; what it proposes follows "
+        "from the study's seed and the trials before"
+    )
+
+
+class _Again:
+    """The search of a study, made anew and fed with what is stored."""
+
+    def __init__(self, source: Source, name: str, spec: StudySpec, presets: Sequence[Decision]) -> None:
+        from goodfit.service.sampler.auto import AutoAllocator
+
+        own = [dict(one.why["given"]) for one in presets if one.why["source"] != "defaults"]
+        defaults: Mapping[str, Any] = next((one.why["given"] for one in presets if one.why["source"] == "defaults"), {})
+        search = spec.search.model_copy(update={"start_from": own})
+        found = sampler_for(spec.model_copy(update={"search": search}), name, defaults)
+        self._allocator = found if isinstance(found, AutoAllocator) else None
+        self._trials = {trial.number: trial for trial in _trials(source, name)}
+        self._numbers = sorted(self._trials)
+        self._places = {number: place for place, number in enumerate(self._numbers)}
+        self._curves = _Curves(source, name, spec.objective.metric)
+
+    def difference(self, decision: Decision) -> Difference | None:
+        """How a decision differs when it is derived again; from here on the search stands as if it had not."""
+        unknown = {decision.trial, *(seen.trial for seen in decision.seen)} - self._trials.keys()
+        if unknown or self._allocator is None:
+            what = f"names trial {min(unknown)}, which is not there" if unknown else "is of another search method"
+            raise InputError(f"decision {decision.index} {what}: the stored study was changed")
+        placed = renumbered(decision, self._places)
+        for seen, there in zip(decision.seen, placed.seen, strict=True):
+            for epoch, value in self._curves.up_to(seen.trial, seen.epoch):
+                self._allocator.report(there.trial, epoch, value)
+            self._allocator.see(there, self._trials[seen.trial])
+        found = self._allocator.derive(placed, self._trials[decision.trial].params)
+        stored = _stored(decision, self._trials[decision.trial])
+        derived = None if found is None else self._derived(found)
+        if json.dumps(stored, sort_keys=True) == json.dumps(derived, sort_keys=True):
+            return None
+        return Difference(decision.index, decision.trial, stored, derived)
+
+    def _derived(self, found: Proposal) -> dict[str, Any]:
+        trial = self._numbers[found.trial] if found.trial < len(self._numbers) else found.trial
+        return _shown(trial, found.until, found.params, ends=found.prune)
+
+
+def _stored(decision: Decision, trial: Trial) -> dict[str, Any]:
+    ends = bool(decision.why.get("ends"))
+    return _shown(decision.trial, decision.until, trial.params if decision.new else None, ends=ends)
+
+
+def _shown(trial: int, until: int | None, params: Mapping[str, Any] | None, *, ends: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"trial": trial, "until": until}
+    if params is not None:
+        found["params"] = dict(params)
+    return {**found, "ends": True} if ends else found
+
+
+class _Curves:
+    """The objective by epoch of the trials that go on; of those that were read to their end nothing is kept."""
+
+    def __init__(self, source: Source, name: str, metric: str) -> None:
+        self._source, self._name, self._metric = source, name, metric
+        self._read: set[int] = set()  # pages
+        self._left: dict[int, list[tuple[int, float]]] = {}  # trial -> epochs that were not yet given out
+
+    def up_to(self, number: int, epoch: int) -> list[tuple[int, float]]:
+        """The next epochs of a trial, up to this one."""
+        page = number // CURVES
+        if page not in self._read:
+            self._read.add(page)
+            for report in self._source.reports(self._name, after=page * CURVES - 1, trials=CURVES):
+                if self._metric in report.metrics:
+                    self._left.setdefault(report.trial, []).append((report.epoch, report.metrics[self._metric]))
+        left = self._left.pop(number, [])
+        later = [one for one in left if one[0] > epoch]
+        if later:
+            self._left[number] = later
+        return [one for one in left if one[0] <= epoch]
+
+
+def _decisions(source: Source, name: str) -> Iterator[Decision]:
+    after = -1
+    while page := source.decisions(name, after=after, limit=PAGE):
+        yield from page
+        after = page[-1].index
+
+
+def _trials(source: Source, name: str) -> Iterator[Trial]:
+    after = -1
+    while page := source.trials(name, after=after, limit=PAGE, parts=()):
+        yield from page
+        after = page[-1].number
