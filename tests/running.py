@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,7 +55,11 @@ class Puppet:
         dies_at: tuple[int, int] | None = None,
         overfits: bool = False,
         hungry: tuple[int, int] | None = None,
+        resumable: bool = True,
+        value: Callable[[float, int], float] = loss,
     ):
+        self.resumable, self.value = resumable, value
+        self.trained: list[tuple[int, int]] = []  # trial, epoch
         self.hungry = hungry  # (trial, epoch) that needs more than the usual share
         self.clock, self.seconds, self.deaf, self.dies_at, self.overfits = clock, seconds, deaf, dies_at, overfits
         self.work: Assignment | None = None
@@ -110,21 +116,77 @@ class Puppet:
         if self.dies_at == (work.trial, self.epoch) and work.attempt == 1:
             self.work = None
             return [Ended(work.trial, work.attempt, Outcome.LOST, "killed")]
+        if work.pause_at is not None and self.epoch >= work.pause_at and not self.stopped:
+            raise AssertionError(f"trial {work.trial} waits at epoch {self.epoch}, and nobody says whether it goes on")
         if self.stopped or self.epoch >= work.epochs:
             self.work = None
             outcome = Outcome.COMPLETE if self.epoch >= work.epochs else Outcome.STOPPED
             test = {"loss": work.params["x"] + work.seed % 7} if work.test and outcome is Outcome.COMPLETE else None
             return [Ended(work.trial, work.attempt, outcome, test=test)]
         self.epoch += 1
-        value = loss(work.params["x"], self.epoch)
+        self.trained.append((work.trial, self.epoch))
+        value = self.value(work.params["x"], self.epoch)
         if self.overfits and self.epoch > 4:  # what training wins, validation loses
             value *= 1 + 0.4 * (self.epoch - 4)
         metrics = {"train/loss": loss(work.params["x"], self.epoch) * 0.9, "val/loss": value}
-        final = self.epoch == work.epochs
-        return [Reported(work.trial, work.attempt, self.epoch, metrics, float(self.epoch), final)]
+        broken = math.isnan(value)
+        final = broken or self.epoch == work.epochs
+        seconds = math.nan if work.pause_at is None else self.seconds
+        said: list[Message] = [
+            Reported(work.trial, work.attempt, self.epoch, metrics, self.clock(), final, seconds, self.resumable)
+        ]
+        if broken:
+            self.work = None
+            said.append(Ended(work.trial, work.attempt, Outcome.NAN, f"val/loss is nan at epoch {self.epoch}"))
+        return said
 
     def close(self) -> None:
         self.work = None
+
+
+class Crew:
+    """An executor of several Puppets; each wait() brings a message of one of those that train."""
+
+    def __init__(self, clock: Clock, workers: int, drawn: random.Random) -> None:
+        self.puppets = [Puppet(clock) for _ in range(workers)]
+        self.clock, self.drawn = clock, drawn
+        self.pending: Set[int] = frozenset()
+
+    @property
+    def slots(self) -> int:
+        return len(self.puppets)
+
+    @property
+    def trained(self) -> list[tuple[int, int]]:
+        return [one for puppet in self.puppets for one in puppet.trained]
+
+    def share_among(self, sharing: Sharing) -> None:
+        """Nobody else has these workers."""
+
+    def launch(self, pack: Pack) -> None:
+        (work,) = pack.assignments
+        assert all(one.work is None or one.work.trial != work.trial for one in self.puppets), "it is trained already"
+        next(puppet for puppet in self.puppets if puppet.work is None).launch(pack)
+
+    def go_on(self, trial: int, until: int | None) -> None:
+        self._with(trial).go_on(trial, until)
+
+    def stop(self, trial: int) -> None:
+        self._with(trial).stop(trial)
+
+    def kill(self, trial: int) -> None:
+        self._with(trial).kill(trial)
+
+    def _with(self, trial: int) -> Puppet:
+        return next(puppet for puppet in self.puppets if puppet.work is not None and puppet.work.trial == trial)
+
+    def wait(self, seconds: float) -> list[Message]:
+        busy = [puppet for puppet in self.puppets if puppet.work is not None]
+        return self.drawn.choice(busy or self.puppets).wait(seconds)
+
+    def close(self) -> None:
+        for puppet in self.puppets:
+            puppet.close()
 
 
 class NoTracker:

@@ -4,36 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from goodfit.service.records import Batch, Lease, StudyState
+from goodfit.service.records import StudyState
 from goodfit.service.scheduler import Plan
-from goodfit.service.store import SqlStore
+from tests.killing import Killed, Mortal
 from tests.running import CONFIRMED, PLAN, Bench, Puppet
-
-
-class Killed(BaseException):
-    """The process is gone: nothing after this line was done."""
-
-
-class Mortal:
-    """A store whose process dies at a given write: before it, or right after it."""
-
-    def __init__(self, store: SqlStore, dies_at: int, *, after: bool) -> None:
-        self._store, self.left, self.after = store, dies_at, after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def apply(self, lease: Lease, batch: Batch) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Killed
-        self._store.apply(lease, batch)
-        if self.left == 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])

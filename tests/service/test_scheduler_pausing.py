@@ -14,7 +14,7 @@ from goodfit.trainers.messages import Ended, Outcome, Reported
 from tests.scheduling import PAUSING, PausingDesk
 
 
-def test_a_paused_trial_can_go_on_or_end_pruned_and_become_nothing_else():
+def test_a_paused_trial_can_go_on_or_end_pruned_and_become_nothing_else() -> None:
     paused = Trial(0, {}, 1, TrialState.RUNNING).to(TrialState.PAUSED)
     assert {state for state in TrialState if _is_legal(paused, state)} == {TrialState.QUEUED, TrialState.PRUNED}
     before = {state for state in TrialState if _is_legal(Trial(0, {}, 1, state), TrialState.PAUSED)}
@@ -29,7 +29,7 @@ def _is_legal(trial: Trial, state: TrialState) -> bool:
     return True
 
 
-def test_a_trial_is_paused_at_its_target_and_its_worker_takes_the_next():
+def test_a_trial_is_paused_at_its_target_and_its_worker_takes_the_next() -> None:
     desk = PausingDesk()
     desk.reach(0)
     assert desk.did(sc.Reach) == [sc.Reach(0, 2, 1.0)]
@@ -40,7 +40,7 @@ def test_a_trial_is_paused_at_its_target_and_its_worker_takes_the_next():
     assert desk.launched == [(0, 1), (1, 1)]
 
 
-def test_a_trial_goes_on_where_it_waits_without_letting_its_worker_go():
+def test_a_trial_goes_on_where_it_waits_without_letting_its_worker_go() -> None:
     desk = PausingDesk()
     desk.answers.append(Proposal(0, until=4))
     desk.reach(0)
@@ -52,7 +52,7 @@ def test_a_trial_goes_on_where_it_waits_without_letting_its_worker_go():
     assert desk.trial(0).until is None
 
 
-def test_a_paused_trial_is_resumed_on_a_free_worker_and_no_attempt_is_counted():
+def test_a_paused_trial_is_resumed_on_a_free_worker_and_no_attempt_is_counted() -> None:
     desk = PausingDesk()
     desk.pause(0)
     desk.answers.append(Proposal(0, until=4))
@@ -67,7 +67,7 @@ def test_a_paused_trial_is_resumed_on_a_free_worker_and_no_attempt_is_counted():
     assert desk.trial(0).epochs == 3
 
 
-def test_a_resume_may_be_decided_while_the_worker_still_lets_the_trial_go():
+def test_a_resume_may_be_decided_while_the_worker_still_lets_the_trial_go() -> None:
     desk = PausingDesk(slots=2)
     desk.answers += [None, Proposal(0, until=4)]
     desk.reach(0)  # nothing to do for its worker; then the other one ends, and trial 0 is worth going on with
@@ -83,7 +83,7 @@ def test_a_resume_may_be_decided_while_the_worker_still_lets_the_trial_go():
 
 
 @pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.PREEMPTED, Outcome.AWAY, Outcome.OOM])
-def test_a_trial_whose_worker_is_lost_while_it_is_being_paused_is_paused(outcome: Outcome):
+def test_a_trial_whose_worker_is_lost_while_it_is_being_paused_is_paused(outcome: Outcome) -> None:
     desk = PausingDesk(replace(PAUSING, retries=0))
     desk.reach(0)
     desk.let_go(0, outcome)
@@ -92,7 +92,7 @@ def test_a_trial_whose_worker_is_lost_while_it_is_being_paused_is_paused(outcome
     assert desk.trial(0).share == (sc.MORE if outcome is Outcome.OOM else 1.0)
 
 
-def test_a_full_disk_while_a_trial_is_being_paused_closes_the_study_and_keeps_the_trial():
+def test_a_full_disk_while_a_trial_is_being_paused_closes_the_study_and_keeps_the_trial() -> None:
     desk = PausingDesk()
     desk.reach(0)
     desk.let_go(0, Outcome.NO_DISK)
@@ -100,7 +100,7 @@ def test_a_full_disk_while_a_trial_is_being_paused_closes_the_study_and_keeps_th
     assert desk.close == sc.Close(StudyState.INTERRUPTED, None)
 
 
-def test_a_trial_that_fails_while_it_is_being_paused_has_failed_and_the_study_goes_on():
+def test_a_trial_that_fails_while_it_is_being_paused_has_failed_and_the_study_goes_on() -> None:
     desk = PausingDesk(slots=2)
     desk.answers += [None, Proposal(0, until=4)]
     desk.reach(0)
@@ -109,7 +109,7 @@ def test_a_trial_that_fails_while_it_is_being_paused_has_failed_and_the_study_go
     assert desk.states == ["FAILED(error)", "FAILED(error)", "RUNNING"]
 
 
-def test_a_worker_that_does_not_let_a_trial_go_is_ended():
+def test_a_worker_that_does_not_let_a_trial_go_is_ended() -> None:
     desk = PausingDesk()
     desk.reach(0)
     desk.tell(sc.Unresponsive(0))
@@ -118,7 +118,7 @@ def test_a_worker_that_does_not_let_a_trial_go_is_ended():
     assert desk.states == ["PAUSED", "RUNNING"]
 
 
-def test_a_trial_whose_time_ends_while_it_is_being_paused_has_its_time_when_it_goes_on():
+def test_a_trial_whose_time_ends_while_it_is_being_paused_has_its_time_when_it_goes_on() -> None:
     desk = PausingDesk()
     desk.reach(0)
     desk.tell(sc.Overtime(0))
@@ -135,7 +135,7 @@ def test_a_trial_whose_time_ends_while_it_is_being_paused_has_its_time_when_it_g
     ("cut", "state"), [(sc.Judged(0, 2, True), "PRUNED"), (sc.Examined(0, 2, Verdict.OVERFIT), "COMPLETE")]
 )
 @pytest.mark.parametrize("answer", [None, Proposal(0, until=4), Proposal(1, {"x": 1}, until=2)])
-def test_a_trial_that_is_cut_at_its_target_ends_there(cut: sc.Event, state: str, answer: Proposal | None):
+def test_a_trial_that_is_cut_at_its_target_ends_there(cut: sc.Event, state: str, answer: Proposal | None) -> None:
     desk = PausingDesk()
     desk.report(0, 1, 0.5)
     desk.answers.append(answer)
@@ -145,7 +145,7 @@ def test_a_trial_that_is_cut_at_its_target_ends_there(cut: sc.Event, state: str,
     assert desk.states == [state, "RUNNING"]
 
 
-def test_a_trial_that_ends_at_its_target_of_its_own_accord_is_complete_and_nothing_is_decided():
+def test_a_trial_that_ends_at_its_target_of_its_own_accord_is_complete_and_nothing_is_decided() -> None:
     desk = PausingDesk()
     asked = len(desk.did(sc.Ask))
     desk.report(0, 1, 0.5)
@@ -156,7 +156,7 @@ def test_a_trial_that_ends_at_its_target_of_its_own_accord_is_complete_and_nothi
     assert desk.trial(0).state is TrialState.COMPLETE
 
 
-def test_a_trial_that_ended_at_its_target_and_lost_its_worker_then_has_another_attempt_to_end():
+def test_a_trial_that_ended_at_its_target_and_lost_its_worker_then_has_another_attempt_to_end() -> None:
     desk = PausingDesk()
     desk.report(0, 1, 0.5)
     desk.report(0, 2, 0.4, final=True)
@@ -165,7 +165,7 @@ def test_a_trial_that_ended_at_its_target_and_lost_its_worker_then_has_another_a
     assert desk.did(sc.Launch)[-1].trial.until is None
 
 
-def test_a_trial_that_cannot_be_paused_goes_on_or_is_pruned():
+def test_a_trial_that_cannot_be_paused_goes_on_or_is_pruned() -> None:
     desk = PausingDesk()
     desk.answers += [Proposal(0, until=4), Proposal(0, prune=True)]
     desk.reach(0, resumable=False)
@@ -177,7 +177,7 @@ def test_a_trial_that_cannot_be_paused_goes_on_or_is_pruned():
     assert desk.states == ["PRUNED", "RUNNING"]
 
 
-def test_what_is_paused_when_nothing_is_left_to_do_is_pruned_where_it_was_left():
+def test_what_is_paused_when_nothing_is_left_to_do_is_pruned_where_it_was_left() -> None:
     desk = PausingDesk()
     for number in range(3):
         desk.pause(number)
@@ -187,7 +187,7 @@ def test_what_is_paused_when_nothing_is_left_to_do_is_pruned_where_it_was_left()
     assert len(desk.did(sc.Settle)) == 3
 
 
-def test_a_spent_budget_of_trials_lets_paused_ones_go_on():
+def test_a_spent_budget_of_trials_lets_paused_ones_go_on() -> None:
     desk = PausingDesk()
     desk.pause(0)
     desk.pause(1)
@@ -200,7 +200,7 @@ def test_a_spent_budget_of_trials_lets_paused_ones_go_on():
     assert len(desk.scheduler.trials) == 3
 
 
-def test_the_best_are_confirmed_after_the_paused_have_ended():
+def test_the_best_are_confirmed_after_the_paused_have_ended() -> None:
     desk = PausingDesk(replace(PAUSING, trials=2, confirm=(1, 2)))
     desk.pause(0)
     desk.answers.append(Proposal(0))
@@ -213,7 +213,7 @@ def test_the_best_are_confirmed_after_the_paused_have_ended():
     assert desk.close == sc.Close(StudyState.DONE)
 
 
-def test_the_target_ends_the_study_and_what_is_paused():
+def test_the_target_ends_the_study_and_what_is_paused() -> None:
     desk = PausingDesk(replace(PAUSING, target=0.2))
     desk.pause(0)
     desk.answers.append(Proposal(1))
@@ -240,7 +240,7 @@ def closed_in_all_places(reason: sc.Reason) -> PausingDesk:
 
 
 @pytest.mark.parametrize("reason", list(sc.Reason))
-def test_however_a_study_closes_each_trial_is_kept_to_go_on_or_ends_where_it_was(reason: sc.Reason):
+def test_however_a_study_closes_each_trial_is_kept_to_go_on_or_ends_where_it_was(reason: sc.Reason) -> None:
     desk = closed_in_all_places(reason)
     saves = reason in SAVED
     assert desk.states == (["PAUSED", "QUEUED", "PAUSED", "QUEUED"] if saves else ["PRUNED"] * 3 + ["CANCELLED"])
@@ -250,14 +250,14 @@ def test_however_a_study_closes_each_trial_is_kept_to_go_on_or_ends_where_it_was
 
 
 @pytest.mark.parametrize("reason", SAVED)
-def test_a_study_that_was_closed_goes_on_with_its_paused_trials(reason: sc.Reason):
+def test_a_study_that_was_closed_goes_on_with_its_paused_trials(reason: sc.Reason) -> None:
     closed = closed_in_all_places(reason)
     desk = PausingDesk(replace(PAUSING, trials=4), tuple(closed.scheduler.trials.values()), slots=4)
     assert {number for number, _ in desk.launched} == {1, 3}
     assert desk.states == ["PAUSED", "RUNNING", "PAUSED", "RUNNING"]
 
 
-def test_a_resumed_trial_that_waits_in_the_queue_is_pruned_when_the_time_is_spent():
+def test_a_resumed_trial_that_waits_in_the_queue_is_pruned_when_the_time_is_spent() -> None:
     desk = PausingDesk(slots=2)
     desk.pause(0)
     desk.tell(sc.Slots(1))
@@ -271,7 +271,7 @@ def test_a_resumed_trial_that_waits_in_the_queue_is_pruned_when_the_time_is_spen
     assert [desk.trial(number).prune_at for number in (0, 1)] == [2, 2]
 
 
-def test_a_trial_that_comes_to_its_target_while_the_study_closes_is_paused_and_goes_on_later():
+def test_a_trial_that_comes_to_its_target_while_the_study_closes_is_paused_and_goes_on_later() -> None:
     desk = PausingDesk()
     desk.tell(sc.CloseAsked(sc.Reason.INTERRUPT))
     asked = len(desk.did(sc.Ask))
@@ -282,7 +282,7 @@ def test_a_trial_that_comes_to_its_target_while_the_study_closes_is_paused_and_g
     assert desk.close == sc.Close(StudyState.INTERRUPTED, None)
 
 
-def test_a_restart_takes_up_what_was_paused_at_its_target_and_queued():
+def test_a_restart_takes_up_what_was_paused_at_its_target_and_queued() -> None:
     trials = (
         Trial(0, {}, 1, TrialState.PAUSED, attempts=1, epochs=2, until=2),
         Trial(1, {}, 2, TrialState.RUNNING, attempts=1, epochs=2, until=2),  # it was being paused
@@ -297,7 +297,7 @@ def test_a_restart_takes_up_what_was_paused_at_its_target_and_queued():
     assert desk.launched[-1] == (1, 1), "the pause outlived the runner"
 
 
-def test_fewer_slots_let_trials_come_to_their_targets_and_start_nothing():
+def test_fewer_slots_let_trials_come_to_their_targets_and_start_nothing() -> None:
     desk = PausingDesk(slots=2)
     desk.tell(sc.Slots(0))
     desk.turn()
@@ -310,7 +310,7 @@ def test_fewer_slots_let_trials_come_to_their_targets_and_start_nothing():
     assert desk.launched[-1] == (2, 1)
 
 
-def test_failures_alike_do_not_end_a_study_whose_paused_trials_came_further():
+def test_failures_alike_do_not_end_a_study_whose_paused_trials_came_further() -> None:
     desk = PausingDesk(replace(PAUSING, trials=9, failures=2))
     desk.pause(0)
     for number in (1, 2, 3):
@@ -318,7 +318,7 @@ def test_failures_alike_do_not_end_a_study_whose_paused_trials_came_further():
     assert desk.close is None
 
 
-def test_a_late_word_of_a_paused_trial_changes_nothing():
+def test_a_late_word_of_a_paused_trial_changes_nothing() -> None:
     desk = PausingDesk()
     desk.pause(0)
     before = len(desk.log)

@@ -30,7 +30,8 @@ class Cube:
         self._space = space
         self.parameters = tuple(item for item in space if not isinstance(item, Fixed) and item.cardinality != 1)
         self._place = {item.name: index for index, item in enumerate(self.parameters)}
-        self._choices = np.array([len(item.choices) if isinstance(item, Choice) else 0 for item in self.parameters])
+        choices = [len(item.choices) if isinstance(item, Choice) else 0 for item in self.parameters]
+        self._choices = np.array(choices, dtype=np.int64)  # also where nothing is searched
         widths = np.maximum(self._choices, 1)
         self.columns: NDArray[np.int64] = np.repeat(np.arange(len(self.parameters)), widths)
         self._starts = np.concatenate([[0], np.cumsum(widths)])
