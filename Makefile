@@ -20,7 +20,7 @@ ifneq ($(PIP_EXTRA_INDEX_URL),)
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: demo test check openapi reference docs wheel lowest bench bench-diff soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
+.PHONY: demo test check openapi reference docs wheel lowest bench bench-search bench-diff soak examples clean setup up down logs engine .env stack stack-down stack-status stack-upgrade
 
 demo: $(READY)  ## Search a CNN for handwritten digits, and show the best configurations
 	$(BIN)/goodfit run examples/digits.yaml
@@ -57,6 +57,9 @@ soak: $(READY)  ## The long tests; among them every part of the service is kille
 
 bench: $(READY)  ## Measure against the peers; takes some minutes; keeps the figures in benchmarks/results/
 	$(BIN)/python -m benchmarks
+
+bench-search: $(READY)  ## Measure searches in virtual time and write docs/benchmarks.md; LCBENCH=folder of the surrogate, SEARCH=options
+	$(BIN)/python -m benchmarks.search $(if $(LCBENCH),--data $(LCBENCH)) $(SEARCH)
 
 bench-diff: $(READY)  ## The figures of the two newest versions side by side
 	$(BIN)/python -m benchmarks.difference

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import importlib.util
 import json
 import sys
 import tempfile
@@ -55,10 +56,10 @@ class Surrogate:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        space = {item["name"]: item for item in _read(data / "config_space.json")["hyperparameters"]}
+        space = {item["name"]: item for item in json.loads((data / "config_space.json").read_text())["hyperparameters"]}
         self.tasks = [str(task) for task in space[TASK]["choices"]]
         self.space = Space(tuple(_parameter(space[name]) for name in INPUTS))
-        self._encoding = _read(data / "encoding.json")[TASK]
+        self._encoding = json.loads((data / "encoding.json").read_text())[TASK]
 
     @functools.cached_property
     def _session(self) -> Any:
@@ -156,20 +157,23 @@ def direction_of(metric: str) -> str:
     return MINIMIZE if metric.endswith("cross_entropy") else MAXIMIZE
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text())
-    except OSError as error:
-        raise InputError(f"--data: {file} cannot be read: {error.strerror}") from error
-
-
 def _parameter(item: Mapping[str, Any]) -> Parameter:
     kind = Int if item["type"] == "uniform_int" else Float
     return kind(item["name"], item["lower"], item["upper"], log=item["log"])
 
 
+def require(data: Path) -> None:
+    """An error where the surrogate cannot be run."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise InputError("LCBench's surrogate needs onnxruntime: pip install goodfit[bench]")
+    for name in ("model.onnx", "encoding.json", "config_space.json"):
+        if not (data / name).is_file():
+            raise InputError(f"--data: {data} has no {name}")
+
+
 def tasks_of(settings: argparse.Namespace) -> list[str]:
     """The names of the tasks to be measured; an error for what there is not."""
+    require(settings.data)
     surrogate = Surrogate(settings.data)
     names = [name.strip() for name in settings.tasks.split(",")] if settings.tasks else list(DEVELOPMENT)
     for name in names:
@@ -177,8 +181,6 @@ def tasks_of(settings: argparse.Namespace) -> list[str]:
             raise InputError(f"--tasks: no task {name!r}: {did_you_mean(name, surrogate.tasks)}")
     if settings.metric not in METRICS:
         raise InputError(f"--metric: no metric {settings.metric!r}: {did_you_mean(settings.metric, METRICS)}")
-    if not (settings.data / "model.onnx").is_file():
-        raise InputError(f"--data: {settings.data} has no model.onnx")
     return names
 
 

@@ -59,10 +59,7 @@ class Settings:
         facts: Mapping[str, Any] | None = None,
     ) -> Settings:
         """By the options of a command line."""
-        methods = [name.strip() for name in given.methods.split(",") if name.strip()]
-        for name in methods:
-            if name not in METHODS:
-                raise InputError(f"--methods: no method {name!r}: {did_you_mean(name, METHODS)}")
+        methods = known_methods(given.methods)
         for option in ("workers", "budget", "seeds", "jobs"):
             if not getattr(given, option) > 0:
                 raise InputError(f"--{option}: {getattr(given, option)} is not above 0")
@@ -136,6 +133,15 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), error
 
 
+def known_methods(text: str) -> list[str]:
+    """The methods of a list with commas."""
+    methods = [name.strip() for name in text.split(",") if name.strip()]
+    for name in methods:
+        if name not in METHODS:
+            raise InputError(f"--methods: no method {name!r}: {did_you_mean(name, METHODS)}")
+    return methods
+
+
 def measure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> Results:
     """Run all studies.
 
@@ -179,20 +185,21 @@ def tables(results: Results, methods: Sequence[str]) -> list[str]:
     points = " | ".join(f"{point:g}" for point in POINTS)
     lines = [f"| method | {points} | trials |", "|---" * (len(POINTS) + 2) + "|"]
     for method, row in rows.items():
-        cells = " | ".join(_with_error(*pair) for pair in zip(row.means, row.errors, strict=True))
+        cells = " | ".join(with_error(*pair) for pair in zip(row.means, row.errors, strict=True))
         lines.append(f"| {method} | {cells} | {row.trials:.0f} |")
     behind = {method: row.behind for method, row in rows.items() if row.behind}
     if behind:
         lines += ["", f"| {BASE} minus method | {points} |", "|---" * (len(POINTS) + 1) + "|"]
         lines += [
-            f"| {method} | {' | '.join(_with_error(*pair, sign='+') for pair in pairs)} |"
+            f"| {method} | {' | '.join(with_error(*pair, sign='+') for pair in pairs)} |"
             for method, pairs in behind.items()
         ]
     return lines
 
 
-def _with_error(mean: float, error: float, sign: str = "") -> str:
-    return f"{mean:{sign}.3f}" + (f" ± {error:.3f}" if math.isfinite(error) else "")
+def with_error(mean: float, error: float | None, sign: str = "") -> str:
+    """A mean with its standard error, where there is one."""
+    return f"{mean:{sign}.3f}" + (f" ± {error:.3f}" if error is not None and math.isfinite(error) else "")
 
 
 def document(settings: Settings, results: Results) -> dict[str, Any]:

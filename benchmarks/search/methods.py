@@ -92,7 +92,7 @@ _HYPERBAND = {"method": "hyperband", "min_resource": 1, "reduction_factor": 3}
 _AUTO = {"method": "auto"}
 
 METHODS: dict[str, Method] = {
-    "auto": Method("Goodfit's default", "auto", _AUTO, pauses=True),
+    "auto": Method("`search: auto` with `pruning: auto`", "auto", _AUTO, pauses=True),
     "auto+none": Method("`search: auto` without pruning", "auto"),
     "random+auto": Method("random search, `pruning: auto`", "random", _AUTO, pauses=True),
     "tpe+auto": Method("TPE, `pruning: auto`", "bayesian", _AUTO, pauses=True),

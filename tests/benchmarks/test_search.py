@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import families
+from benchmarks.search import page
 from benchmarks.search.cluster import VirtualCluster
-from benchmarks.search.measure import Results, tables
+from benchmarks.search.measure import Results, Settings, document, tables
 from benchmarks.search.methods import METHODS
 from benchmarks.search.rivals import Pasha, Promotion
 from benchmarks.search.study import POINTS, Run, regrets_along, run_study
@@ -185,3 +188,21 @@ def test_errors_and_differences_are_over_tasks() -> None:
     assert [mean for mean, _ in row.behind] == pytest.approx([-0.2] * 4)
     assert [error for _, error in row.behind] == pytest.approx([0.1] * 4)
     assert "| random | -0.200 ± 0.100 |" in tables(results, ["auto", "random"])[-1]
+
+
+def test_the_page_has_what_was_kept_and_names_what_was_not_measured(tmp_path: Path) -> None:
+    results = Results()
+    for method, regret in {"auto": 0.1, "random": 0.4}.items():
+        for name in ("power5/0", "power5/1"):
+            results.add(method, name, 0, Run((regret,) * len(POINTS), 10, 0))
+    settings = Settings("Families", families.load, ["power5/0", "power5/1"], ["auto", "random"], 8, 10.0, [0])
+    kept = {"date": "2026-01-01", **document(settings, results)}
+    (tmp_path / "families-5.json").write_text(json.dumps(kept))
+    page.write(tmp_path, tmp_path / "benchmarks.md")
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "2 tasks, 1 seed, 8 workers, 10 median full trainings a worker; measured 2026-01-01." in text
+    assert "0.125: -0.300 ± 0.000 (random)" in text
+    assert "| power5 | 0.100 (0.400, random) |" in text
+    assert "- LCBench, accuracy, 8 workers" in text
+    assert "- Families of made-up curves, 5 epochs" not in text
+    assert (tmp_path / "benchmarks/families-5.svg").is_file()

@@ -97,6 +97,12 @@ def test_what_cannot_be_measured_is_said(
     assert message in capsys.readouterr().err
 
 
-def test_a_folder_without_the_surrogate_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_surrogate_lacks_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lcbench.importlib.util, "find_spec", lambda _: None)
     assert lcbench.run(["--data", str(tmp_path)]) == 2
-    assert "config_space.json cannot be read" in capsys.readouterr().err
+    assert capsys.readouterr().err == "LCBench's surrogate needs onnxruntime: pip install goodfit[bench]\n"
+    monkeypatch.setattr(lcbench.importlib.util, "find_spec", lambda _: object())
+    assert lcbench.run(["--data", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"--data: {tmp_path} has no model.onnx\n"
