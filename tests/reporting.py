@@ -15,7 +15,7 @@ from goodfit.service.diagnosis.health import Facts
 from goodfit.service.diagnosis.study import diagnose_study
 from goodfit.service.diagnosis.trial import diagnose_trial
 from goodfit.service.objective import Objective
-from goodfit.service.records import Failure, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.records import Decision, Failure, Report, Study, StudyState, Trial, TrialState
 from goodfit.service.report import ReportFacts, facts_of
 from goodfit.service.spec import StudySpec
 
@@ -94,7 +94,11 @@ def spec_of(name: str, count: int, epochs: int, extra: Sequence[Parameter] = ())
 
 
 def gathered(
-    spec: StudySpec, trials: Sequence[Trial], reports: Sequence[Report], state: StudyState = StudyState.DONE
+    spec: StudySpec,
+    trials: Sequence[Trial],
+    reports: Sequence[Report],
+    state: StudyState = StudyState.DONE,
+    decisions: Sequence[Decision] = (),
 ) -> Simulated:
     """The facts of records, diagnosed."""
     study = Study(spec.name, {}, "f" * 12, 1.7e9, state=state, started=1.7e9, ended=1.7e9 + 3600, seconds=3600.0)
@@ -113,7 +117,7 @@ def gathered(
         target: {key: share for key, share in SHARES[target].items() if key in names and enough} for target in SHARES
     }
     found = diagnose_study(searched, reports, spec.space, known, importances=shares, confirmed=candidates)
-    return Simulated(study, spec, trials, reports, facts_of(study, spec, trials, reports, found))
+    return Simulated(study, spec, trials, reports, facts_of(study, spec, trials, reports, found, decisions))
 
 
 def _draw(random: np.random.Generator, item: Any) -> Any:

@@ -38,4 +38,5 @@ def report_of(settings: Settings, store: Trials, study: Study) -> str:
             yield report
 
     found = diagnosis_of(settings, study, trials, reports())
-    return report_html(facts_of(study, spec_of(study), trials, kept, found))
+    decisions = store.decisions(study.id)
+    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions))

@@ -15,11 +15,13 @@ from goodfit.search_spaces.parameters import Choice, Fixed, Parameter
 from goodfit.service.diagnosis.confirmation import candidates_of
 from goodfit.service.diagnosis.study import StudyDiagnosis
 from goodfit.service.objective import Objective
-from goodfit.service.records import Params, Report, Study, Trial
+from goodfit.service.reasons import by_trial, reasons_of
+from goodfit.service.records import Decision, Params, Report, Study, Trial, ranked
 from goodfit.service.report.answer import answer_of, why_no_gap
 from goodfit.service.report.curves import curves_of
 from goodfit.service.spec import StudySpec
 
+MOST_REASONS = 400_000  # characters of why trials are as they are, of those with the best values first
 LONGEST_TEXT = 300  # characters of a message or of a value; more would only make the page large
 DIAGNOSIS_KEYS = ("severity", "confidence", "onset", "reason", "advice")  # of a trial's diagnosis
 
@@ -54,7 +56,12 @@ class ReportFacts:
 
 
 def facts_of(
-    study: Study, spec: StudySpec, trials: Sequence[Trial], reports: Sequence[Report], diagnosis: StudyDiagnosis
+    study: Study,
+    spec: StudySpec,
+    trials: Sequence[Trial],
+    reports: Sequence[Report],
+    diagnosis: StudyDiagnosis,
+    decisions: Sequence[Decision] = (),
 ) -> ReportFacts:
     """Gather what a report says.
 
@@ -64,6 +71,7 @@ def facts_of(
         trials: all of the study, confirmations among them.
         reports: their curves, ordered by trial and epoch.
         diagnosis: of the study.
+        decisions: of its search, where that keeps them.
     """
     searched = [trial for trial in trials if trial.confirms is None]
     found = diagnosis.to_dict()
@@ -75,7 +83,7 @@ def facts_of(
         diagnosis=found,
         confirmation=_confirmation(trials, metric, found),
         space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
-        trials=_columns(searched),
+        trials={**_columns(searched), **_reasons(searched, decisions, spec)},
         curves=curves_of(searched, reports, Objective.of(spec.objective)),
     )
 
@@ -157,6 +165,23 @@ def _columns(trials: Sequence[Trial]) -> Json:
         **{key: [_short(one.get(key)) for one in diagnoses] for key in DIAGNOSIS_KEYS},
         "params": {name: [_param(trial.params, name) for trial in trials] for name in names},
     }
+
+
+def _reasons(trials: Sequence[Trial], decisions: Sequence[Decision], spec: StudySpec) -> Json:
+    """A column of what was decided of each trial, in sentences; null for trials beyond MOST_REASONS."""
+    if not decisions:
+        return {}
+    concerning, told, room = by_trial(decisions), dict[int, list[str]](), MOST_REASONS
+    best = [trial.number for trial in ranked(trials, Objective.of(spec.objective))]
+    places = {trial.number: place for place, trial in enumerate(trials)}
+    for number in dict.fromkeys([*best, *places]):
+        place = places[number]
+        reasons = reasons_of(trials[place], concerning.get(number, []), spec, place)
+        told[number] = [_short(reason.text) for reason in reasons]
+        room -= sum(map(len, told[number]))
+        if room < 0:
+            break
+    return {"why": [told.get(number) for number in places]}
 
 
 def _seconds(trial: Trial) -> float | None:

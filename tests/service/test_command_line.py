@@ -23,7 +23,7 @@ from goodfit.service.cli.live import Live, Plain, Scale
 from goodfit.service.cli.tables import cause, gap_note, trials_csv
 from goodfit.service.errors import GoodfitError
 from goodfit.service.objective import Objective
-from goodfit.service.progress import Progress
+from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.records import Report, Trial, TrialState
 from tests import zoo
 
@@ -204,6 +204,19 @@ def test_what_is_waited_for_is_one_line_that_changes_on_a_terminal() -> None:
     assert drawn == ["starting Ray ...", "starting workers ...", "starting workers ..."]
     view.phase(None)
     view.close()
+
+
+def test_paused_trials_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    screen, scale = io.StringIO(), Scale("val/loss", 3)
+    ended = TrialProgress(0, TrialState.COMPLETE, "COMPLETE", epochs=3, value=0.5, best_epoch=3)
+    going = TrialProgress(3, TrialState.RUNNING, "RUNNING", epochs=1)
+    progress = Progress("digits", 4, states={"COMPLETE": 1}, paused=2, running=[going], settled=[ended])
+    view = Live(scale, lambda _: None, Console(file=screen, force_terminal=True, width=100))
+    view(progress)
+    view.close()
+    assert "1/4 trials  pruned 0%  paused 2" in re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    Plain(scale, lambda _: None, Console(stderr=True))(progress)
+    assert "[1 of 4, 2 paused]" in capsys.readouterr().err
 
 
 def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

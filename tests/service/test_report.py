@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from goodfit.search_spaces import Choice
-from goodfit.service.records import Report, StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict
 from goodfit.service.report import report_html
 from tests.reporting import EVIL, METRIC, gathered, simulate, spec_of
 
@@ -228,3 +228,13 @@ def test_confirmations_are_no_trials_of_the_search() -> None:
     made = simulate(30)
     assert len(made.trials) == 39
     assert made.facts.trials["number"] == list(range(30))
+
+
+def test_a_trial_tells_what_was_decided_of_it_where_that_is_kept() -> None:
+    made = simulate(12, confirm=False)
+    known = {"by": "ranks", "source": "random", "reliability": 0.5, "reliability_at": 1, "learned": False}
+    decisions = [Decision(number, number, True, 2, 1, (), known) for number in range(12)]
+    facts = gathered(made.spec, made.trials, made.reports, decisions=decisions).facts.to_dict()
+    assert len(facts["trials"]["why"]) == 12
+    assert facts["trials"]["why"][0][0].startswith("Its configuration was drawn at random")
+    assert "why" not in made.facts.to_dict()["trials"]

@@ -76,6 +76,23 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Scene
     return lambda **training: Scene(tmp_path, artifacts, **training)
 
 
+def test_a_paused_trial_keeps_what_it_is_resumed_from(scene: Callable[..., Scene]) -> None:
+    made = scene(keep=1)
+    keeping = made.keeping()
+    paused = made.trial(0, 0.9, TrialState.PAUSED, epochs=1)
+    for number in (1, 2):
+        keeping.note(made.trial(number, 0.1 * number, epochs=3))
+    made.close(keeping, StudyState.INTERRUPTED)
+    assert (made.left(), made.left("last.pt")) == ([0, 2], [0])
+    keeping = made.keeping()
+    pruned = paused.to(TrialState.PRUNED, prune_at=1)
+    made.at.write(made.at.store.study("digits"), [pruned], [])
+    keeping.note(pruned)
+    made.close(keeping, StudyState.DONE)
+    assert (made.left(), made.left("last.pt")) == ([2], [])
+    assert made.troubles == []
+
+
 def test_every_model_stays_unless_few_are_to_be_kept(scene: Callable[..., Scene]) -> None:
     made = scene()
     keeping = made.keeping()

@@ -166,6 +166,24 @@ def test_a_trial_that_waits_again_is_shown_as_waiting_and_then_goes_on(lab: Lab,
     assert [step for step, _, _ in found["metrics"]["val/loss"]] == [1, 2, 3, 4]
 
 
+def test_a_paused_trials_run_stays_open_until_the_search_ends(lab: Lab, mirror: Mirror, uri: str) -> None:
+    lab.run(0, epochs=2)
+    lab._keep(lab.trial(0).to(TrialState.PAUSED))
+    mirror.sync()
+    found = seen(uri)["trial 0"]
+    assert (found["status"], found["tags"]["goodfit.state"]) == ("SCHEDULED", "PAUSED")
+    assert [step for step, _, _ in found["metrics"]["val/loss"]] == [1, 2]
+    lab.finish(0, epochs=2, state=TrialState.PRUNED)
+    mirror.sync()
+    found = seen(uri)["trial 0"]
+    assert (found["status"], found["tags"]["goodfit.state"], found["tags"]["goodfit.attempt"]) == (
+        "KILLED",
+        "PRUNED",
+        "1",
+    )
+    assert [step for step, _, _ in found["metrics"]["val/loss"]] == [1, 2]
+
+
 def test_a_push_takes_no_more_trials_than_it_may_and_says_what_is_left(lab: Lab, mirror: Mirror, uri: str) -> None:
     for number in range(5):
         lab.finish(number)

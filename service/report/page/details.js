@@ -35,9 +35,19 @@ function detailsOf(trial) {
     trial.reason && el("p", {}, trial.reason),
     trial.message && el("p", {}, el("strong", {}, "Failed: "), trial.message),
     trial.advice?.length > 0 && el("ul", { class: "plain" }, trial.advice.map((text) => el("li", {}, text))),
+    ...whyOf(trial),
     CURVES.has(trial.number) && el("div", { class: "plot" }),
     numbers(facts),
     params.length > 0 && el("h3", {}, "Parameters"),
     params.length > 0 && numbers(params),
   ].filter(Boolean);
+}
+
+/** Why it was proposed, paused, resumed or stopped, of a search that keeps its decisions. */
+function whyOf(trial) {
+  if (trial.why === undefined) return [];
+  const told = trial.why?.map((text) => el("li", {}, text));
+  const summary = el("summary", {}, "Why it was proposed, paused, resumed or stopped");
+  const command = el("p", {}, "goodfit why ", STUDY.name, ` ${trial.number}`, " says it.");
+  return [el("details", {}, summary, told ? el("ol", {}, told) : command)];
 }
