@@ -14,7 +14,7 @@ import pytest
 from goodfit.search_spaces import Choice
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.objective import Objective
-from goodfit.service.records import Report, StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict
 from goodfit.service.report import report_html
 from goodfit.service.tracker import ui_command
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
@@ -76,7 +76,9 @@ def _lone() -> Simulated:
         verdict=Verdict.UNFINISHED, diagnosis=diagnose_trial(curve, Objective(METRIC, "maximize")).to_dict(),
     )  # fmt: skip
     again = replace(trial, number=1, confirms=0, test={"accuracy": 0.4})
-    return gathered(spec_of("lone", 1, 1), [trial, again], curve)
+    why = {"by": "ranks", "source": "random", "reliability": 0.5, "reliability_at": 1, "learned": False}
+    decided = Decision(0, 0, True, None, 1, (), why)
+    return gathered(spec_of("lone", 1, 1), [trial, again], curve, decisions=[decided])
 
 
 class Opened:
@@ -198,6 +200,15 @@ def test_a_click_selects_a_trial_everywhere_and_escape_lets_it_go(opened: Opened
     page.keyboard.press("Escape")
     assert details.is_hidden()
     assert page.locator("#map .ring[visibility=visible]").count() == 0
+
+
+def test_a_selected_trial_says_why_it_is_as_it_is(opened: Opened) -> None:
+    page = opened("lone")
+    page.locator("#history .mark.best").click(force=True)
+    page.locator("#details summary").click()
+    reasons = page.locator("#details ol li").all_inner_texts()
+    assert reasons[0].startswith("Its configuration was drawn at random")
+    assert reasons[-1].startswith("It was trained to its end, epoch 1.")
 
 
 def test_the_keyboard_walks_the_trials_of_a_plot_and_sorts_the_table(opened: Opened) -> None:
