@@ -69,6 +69,16 @@ def until_reported(executor: Executor) -> None:
         assert time.monotonic() < deadline, "no report"
 
 
+def until_epoch(executor: Executor, epoch: int) -> list[Reported]:
+    """The reports that come, up to this epoch."""
+    got: list[Message] = []
+    deadline = time.monotonic() + PATIENCE
+    while not any(report.epoch == epoch for report in reports(got)):
+        assert time.monotonic() < deadline, f"epoch {epoch} is not reported; so far {got}"
+        got += executor.wait(1.0)
+    return reports(got)
+
+
 def reports(messages: list[Message]) -> list[Reported]:
     """Those of the messages that report an epoch."""
     return [message for message in messages if isinstance(message, Reported)]
@@ -126,6 +136,42 @@ class ExecutorContract:
         again = until_ended(executor, 0)
         assert [report.epoch for report in reports(again)] == [done + 1, done + 2]
         assert [report.metrics["val/loss"] for report in reports(again)] == [1 / (done + 1), 1 / (done + 2)]
+
+    def test_a_trial_waits_at_its_pause_goes_on_by_go_on_and_is_resumed_after_a_stop(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """One attempt throughout: what it reports is the curve of a trial that was never paused."""
+        executor.launch(Pack((assignment(tmp_path, "resumable", pause_at=2),)))
+        curve = until_epoch(executor, 2)
+        assert executor.wait(0.3) == [], "it waits"
+        executor.go_on(0, 3)
+        curve += until_epoch(executor, 3)
+        assert executor.wait(0.3) == [], "it waits again"
+        executor.stop(0)
+        assert until_ended(executor, 0) == [Ended(0, 1, Outcome.STOPPED)]
+        executor.launch(Pack((assignment(tmp_path, "curve", 1, pause_at=4),)))  # its worker is free
+        until_epoch(executor, 4)
+        executor.go_on(1, None)
+        assert until_ended(executor, 1)[-1] == Ended(1, 1, Outcome.COMPLETE)
+        executor.launch(Pack((assignment(tmp_path, "resumable", pause_at=4, reported=3),)))
+        curve += until_epoch(executor, 4)
+        executor.go_on(0, None)
+        last = until_ended(executor, 0)
+        assert last[-1] == Ended(0, 1, Outcome.COMPLETE)
+        curve += reports(last)
+        assert [(one.attempt, one.epoch, one.metrics["val/loss"]) for one in curve] == [
+            (1, epoch, 1 / epoch) for epoch in range(1, 6)
+        ]
+        assert all(one.resumable for one in curve)
+        assert all(one.seconds > 0 for one in curve), "how long an epoch takes is told"
+
+    def test_a_trial_that_waits_at_its_pause_can_be_killed(self, executor: Executor, tmp_path: Path) -> None:
+        executor.launch(Pack((assignment(tmp_path, "curve", pause_at=1),)))
+        (waiting,) = until_epoch(executor, 1)
+        assert not waiting.resumable, "this trainer keeps no checkpoint"
+        executor.kill(0)
+        executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+        assert {message.trial for message in until_ended(executor, 1)} == {1}
 
     @pytest.mark.parametrize(
         ("trainer", "outcome", "words"),
