@@ -1,4 +1,4 @@
-"""The contract of stores, on whatever database: studies, leases, the mirror's side, lists, the queue.
+"""The contract of stores, on whatever database: studies, decisions, leases, the mirror's side, lists, the queue.
 
     class TestMyStore(StoreContract):
         @pytest.fixture
@@ -9,6 +9,7 @@ Of a store that has an Access beside it, AccessContract tests that, with one mor
 """
 
 from goodfit.testing.stores.access import AccessContract
+from goodfit.testing.stores.decisions import DecisionsContract
 from goodfit.testing.stores.leases import LeasesContract
 from goodfit.testing.stores.mirror import MirrorContract
 from goodfit.testing.stores.pages import PagesContract
@@ -18,5 +19,5 @@ from goodfit.testing.stores.waiting import QueueContract
 __all__ = ["AccessContract", "StoreContract"]
 
 
-class StoreContract(StudiesContract, LeasesContract, MirrorContract, PagesContract, QueueContract):
+class StoreContract(StudiesContract, DecisionsContract, LeasesContract, MirrorContract, PagesContract, QueueContract):
     """What every store must do."""
