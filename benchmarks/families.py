@@ -125,8 +125,9 @@ def _late(at: Point) -> Floats:
 
 def _overfitting(at: Point) -> Floats:
     peak = 0.15 + 0.9 * at.numbers[2]
-    lost: Floats = 0.5 * np.maximum(at.done - peak, 0) * (0.3 + at.speed)
-    return at.quality * (1 - np.exp(-5 * at.done / peak)) - lost
+    rising: Floats = at.quality * (1 - np.exp(-5 * at.done / peak))
+    falling: Floats = 0.5 * np.maximum(at.done - peak, 0) * (0.3 + at.speed)
+    return rising - falling
 
 
 def _junk(at: Point) -> Floats:

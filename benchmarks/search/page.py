@@ -78,7 +78,7 @@ def _section(title: str, found: Mapping[str, Any], plot: str) -> list[str]:
     if behind:
         lines += ["", f"| {BASE} minus method | {points} |", "|---" * (len(settings["points"]) + 1) + "|"]
         lines += [
-            f"| {method} | {' | '.join(with_error(*pair, sign='+') for pair in behind[method])} |"
+            f"| {method} | {' | '.join(with_error(mean, error, '+') for mean, error in behind[method])} |"
             for method in order
             if method in behind
         ]
