@@ -24,7 +24,7 @@ from benchmarks.search.sections import SECTIONS, Options
 from goodfit.service.errors import InputError, did_you_mean
 
 ROOT = Path(__file__).parents[2]
-SLOW = ("gp",)
+SLOW = ("gp", "cqr", "cqr+promotion1")
 VARIANTS = ("auto+none", "random+auto", "tpe+auto")  # of auto: for a look at its parts
 COMPARED = [name for name in METHODS if name not in (*SLOW, *VARIANTS)]
 

@@ -134,12 +134,17 @@ def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def known_methods(text: str) -> list[str]:
-    """The methods of a list with commas."""
+    """The methods of a list with commas that can be run; those that cannot are left out, and it is said why."""
     methods = [name.strip() for name in text.split(",") if name.strip()]
     for name in methods:
         if name not in METHODS:
             raise InputError(f"--methods: no method {name!r}: {did_you_mean(name, METHODS)}")
-    return methods
+        if METHODS[name].lacking:
+            print(f"{name} is left out: it {METHODS[name].lacking}", file=sys.stderr)
+    found = [name for name in methods if not METHODS[name].lacking]
+    if not found:
+        raise InputError("--methods: none is left to be measured")
+    return found
 
 
 def measure(settings: Settings, note: Callable[[str], None] = lambda _: None) -> Results:

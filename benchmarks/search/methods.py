@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.search.rivals import Bohb, GaussianProcess, Pasha, Promotion, random_sampler
+from benchmarks.search.rivals import Bohb, ConformalQuantiles, GaussianProcess, Pasha, Promotion, random_sampler
 from benchmarks.search.task import Nearest, Task
 from goodfit.service.ports import Allocator, Sampler
 from goodfit.service.sampler import OptunaSampler, sampler_of
@@ -29,6 +30,7 @@ class Method:
         search, pruning: as the sections of a study file say them.
         own: makes it of a task and a seed, in place of these.
         pauses: whether it pauses trials.
+        needs: a module that it imports, and that Goodfit does not install.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Method:
     pruning: Mapping[str, Any] = field(default_factory=lambda: {"method": "none"})
     own: Callable[[Task, int], Made] | None = None
     pauses: bool = False
+    needs: str | None = None
 
     def make(self, task: Task, seed: int) -> Made:
         made = self.own(task, seed) if self.own is not None else sampler_of(self.spec(task, seed), STUDY, {})
@@ -56,6 +59,13 @@ class Method:
             training=Training(epochs=task.epochs),
             budget=Budget(failures=0),
         )
+
+    @property
+    def lacking(self) -> str | None:
+        """Why it cannot be run; None: it can."""
+        if self.needs is None or importlib.util.find_spec(self.needs) is not None:
+            return None
+        return f"needs {self.needs}: pip install {self.needs.replace('_', '-')}"
 
     @property
     def judges(self) -> bool:
@@ -109,6 +119,17 @@ METHODS: dict[str, Method] = {
     "promotion9": _promotion(9),
     "pasha": Method("PASHA from epoch 1", own=Pasha, pauses=True),
     "bohb": Method("BOHB from epoch 1, asynchronous", own=Bohb, pauses=True),
+    "cqr": Method(
+        "Syne Tune's conformal quantile regression (slow)",
+        own=lambda task, seed: ConformalQuantiles(task, seed, least=task.epochs),
+        needs="syne_tune",
+    ),
+    "cqr+promotion1": Method(
+        "conformal quantile regression with ASHA by promotion from epoch 1 (slow)",
+        own=lambda task, seed: ConformalQuantiles(task, seed, least=1),
+        pauses=True,
+        needs="syne_tune",
+    ),
     "gp": Method(
         "Optuna's Gaussian process (slow)",
         own=lambda task, seed: random_sampler(task, seed, GaussianProcess(task, seed)),

@@ -1,12 +1,13 @@
-"""Methods that Goodfit has not, for comparison: promotion ASHA, PASHA, BOHB, and Optuna's Gaussian process.
+"""Methods that Goodfit has not, for comparison: promotion ASHA, PASHA, BOHB, conformal quantiles, Optuna's GP.
 
-The first three pause trials at rungs (`least` epochs, `factor` times as many, ...) and take the best of a rung up
+The first four pause trials at rungs (`least` epochs, `factor` times as many, ...) and take the best of a rung up
 again: of so many at a rung, one in `factor`.
 """
 
 from __future__ import annotations
 
 import bisect
+import importlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from optuna.trial import TrialState as State
 from optuna.trial import create_trial
 
 from benchmarks.search.task import Task
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal, Tried
 from goodfit.service.records import Decision, Failure, Report, Trial
@@ -108,6 +110,13 @@ class Promotion:
         """A new configuration."""
         return self._sampler.ask(number)
 
+    def _taken(self, number: int, params: dict[str, Any]) -> dict[str, Any]:
+        """A proposal, or what answers it where only some configurations are known."""
+        if self.task.nearest is not None:
+            params = self.task.nearest(params, self._sampler.was_proposed)
+        self._sampler.add(number, params)
+        return params
+
     def _until(self, place: int) -> int | None:
         return self.levels[place] if self.levels[place] < self.task.epochs else None
 
@@ -188,11 +197,7 @@ class Bohb(Promotion):
         distributions = {name: axis.distribution for name, axis in self._axes.items()}
         trial = study.ask(distributions)
         study.tell(trial, state=State.FAIL)  # no model sees it again: its result enters by its rung
-        params = {name: self._axes[name].from_optuna(value) for name, value in trial.params.items()}
-        if self.task.nearest is not None:
-            params = self.task.nearest(params, self._sampler.was_proposed)
-        self._sampler.add(number, params)
-        return params
+        return self._taken(number, {name: self._axes[name].from_optuna(value) for name, value in trial.params.items()})
 
     def noted(self, number: int, level: int) -> None:
         value = self.curves[number][level]
@@ -238,6 +243,43 @@ class Pasha(Promotion):
         crossed = np.abs(np.diff(above.astype(int), axis=1)).sum(axis=1) >= 2
         last = np.abs(curves[first, -1] - curves[second, -1])[crossed]
         return float(np.percentile(last, self.PERCENTILE)) if len(last) else 0.0
+
+
+class ConformalQuantiles(Promotion):
+    """Syne Tune's conformal quantile regression (Salinas et al., 2023): a trial enters with its last value at a rung.
+
+    Costs up to a second for each trial. With `least` the epochs of a full training, no trial is paused.
+    """
+
+    def __init__(self, task: Task, seed: int, *, least: int) -> None:
+        name = "syne_tune.optimizer.schedulers.searchers.conformal.conformal_quantile_regression_searcher"
+        searcher = importlib.import_module(name).ConformalQuantileRegression
+        super().__init__(task, seed, least=least)
+        self._searched = [item for item in task.space if not isinstance(item, Fixed)]
+        self._searcher = searcher({item.name: _domain(item) for item in self._searched}, random_seed=seed)
+
+    def propose(self, number: int) -> dict[str, Any]:
+        found = self._searcher.suggest()
+        fixed = {item.name: item.value for item in self.task.space if isinstance(item, Fixed)}
+        params = self.task.space.walk(lambda item: found[item.name])
+        return self._taken(number, {**params, **fixed})
+
+    def noted(self, number: int, level: int) -> None:
+        value = self.curves[number][level]
+        if math.isfinite(value):
+            params = self.configurations[number]
+            whole = {item.name: params.get(item.name, item.grid_value(0)) for item in self._searched}
+            self._searcher.on_trial_complete(number, whole, value)
+
+
+def _domain(item: Float | Int | Choice) -> Any:
+    from syne_tune import config_space
+
+    if isinstance(item, Choice):
+        return config_space.choice(list(item.choices))
+    if isinstance(item, Int):
+        return (config_space.lograndint if item.log else config_space.randint)(item.low, item.high)
+    return (config_space.loguniform if item.log else config_space.uniform)(item.low, item.high)
 
 
 class GaussianProcess:

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import families
 from benchmarks.search import page
+from benchmarks.search.__main__ import SLOW
 from benchmarks.search.cluster import VirtualCluster
 from benchmarks.search.measure import Results, Settings, document, tables
 from benchmarks.search.methods import METHODS
@@ -140,7 +141,7 @@ def test_the_best_value_so_far_counts_at_each_point_of_the_budget() -> None:
     assert regrets_along(task(), history, 2.0) == (1.0, 1.0, 1.0, 0.0)
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS) - {"gp"}))  # slow
+@pytest.mark.parametrize("name", sorted(set(METHODS) - set(SLOW)))
 def test_every_method_spends_its_budget(name: str) -> None:
     run = run_study(task(), METHODS[name], workers=2, budget=6.0, seed=0)
     assert len(run.regrets) == len(POINTS)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import families, lcbench, recorded
-from benchmarks.search.methods import METHODS
+from benchmarks.search.measure import known_methods
+from benchmarks.search.methods import METHODS, Method
 from benchmarks.search.recordings import Recording
 from benchmarks.search.study import run_study
 from goodfit.search_spaces.parameters import Choice, Fixed, Float
@@ -95,6 +96,17 @@ def test_what_cannot_be_measured_is_said(
 ) -> None:
     assert families.run(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_method_whose_package_is_missing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    lacking = Method("a method", needs="not_installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "lacking", lacking)
+        assert known_methods("auto,lacking") == ["auto"]
+        said = "lacking is left out: it needs not_installed: pip install not-installed\n"
+        assert capsys.readouterr().err == said
+        with pytest.raises(InputError, match="none is left to be measured"):
+            known_methods("lacking")
 
 
 def test_what_the_surrogate_lacks_is_said(
