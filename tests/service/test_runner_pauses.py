@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from goodfit.service.app.explaining import why_of
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.queries.replaying import Replayed, replay
 from goodfit.service.records import StudyState, TrialState
@@ -103,6 +104,18 @@ def test_half_of_auto_is_derived_again_too(tmp_path: Path, search: str, pruning:
     bench.runner(Puppet(bench.clock)).run()
     found = replayed(bench, tmp_path)
     assert (found.decisions > 0, found.differences) == (True, ())
+
+
+def test_a_trial_that_cannot_be_paused_is_stopped_with_a_reason(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path, budget={"trials": 20})
+    bench.runner(Puppet(bench.clock, resumable=False)).run()
+    ends = [one for one in bench.store.decisions(bench.study.id) if one.why.get("ends")]
+    pruned = [trial.number for trial in bench.trials() if trial.state is TrialState.PRUNED]
+    assert sorted(one.trial for one in ends) == pruned != []
+    assert max(progress.paused for progress in bench.seen) == 0
+    assert replayed(bench, tmp_path).differences == ()
+    reasons = why_of(bench.store, bench.store.study("s"), bench.trials()[ends[0].trial]).reasons
+    assert reasons[-1].event == "stopped"
 
 
 def test_a_search_that_keeps_no_decisions_says_so(tmp_path: Path) -> None:
