@@ -25,11 +25,15 @@ def retried(act: Callable[[], T], pause: Callable[[Exception], float | None], sl
         pause: the seconds to wait after an error; None: it does not pass, or has lasted too long, and is raised.
         sleep: waits for so many seconds.
     """
-    while True:
-        try:
-            return act()
-        except Exception as error:
-            seconds = pause(error)
-            if seconds is None:
-                raise
-        sleep(seconds)
+    from tenacity import RetryCallState, Retrying  # here, for the commands that repeat nothing
+
+    seconds = 0.0
+
+    def passes(state: RetryCallState) -> bool:
+        nonlocal seconds
+        error = state.outcome.exception() if state.outcome else None
+        found = pause(error) if isinstance(error, Exception) else None  # a Ctrl-C is none, and is raised
+        seconds = found or 0.0
+        return found is not None
+
+    return Retrying(sleep=sleep, retry=passes, wait=lambda _state: seconds)(act)
