@@ -16,19 +16,27 @@ Curve = list[tuple[int, Mapping[str, float]]]
 
 
 class Line:
-    """A channel that records, and asks each trial to stop once it has reported `stop_after`."""
+    """A channel that records, and asks each trial to stop once it has reported `stop_after`.
 
-    def __init__(self, stop_after: int | None = None) -> None:
+    Args:
+        stop_after: an epoch.
+        pauses: whether a trial that waits after its `pause_at` is asked to stop, too; else it goes on.
+    """
+
+    def __init__(self, stop_after: int | None = None, *, pauses: bool = False) -> None:
         self.messages: list[Message] = []
-        self._stop_after = stop_after
+        self._stop_after, self._pauses, self._paused = stop_after, pauses, False
 
     def send(self, message: Message) -> None:
         self.messages.append(message)
 
     def stop_asked(self, trial: int) -> bool:
+        if self._paused:
+            return True
         return self._stop_after is not None and any(report.epoch >= self._stop_after for report in self.reports)
 
     def may_go_on(self, trial: int, epoch: int) -> bool:
+        self._paused = self._pauses
         return not self.stop_asked(trial)
 
     @property
@@ -63,9 +71,11 @@ def assign(folder: Path, **changes: Any) -> Assignment:
     return Assignment(**{**plain, **changes})
 
 
-def attempt(folder: Path, *, stop_after: int | None = None, capture: bool = False, **changes: Any) -> Line:
+def attempt(
+    folder: Path, *, stop_after: int | None = None, pauses: bool = False, capture: bool = False, **changes: Any
+) -> Line:
     """One attempt at a trial by a worker; what it sent."""
-    line = Line(stop_after)
+    line = Line(stop_after, pauses=pauses)
     Worker(line, clock(), capture=capture).run(Pack((assign(folder, **changes),)))
     return line
 

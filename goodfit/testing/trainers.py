@@ -43,9 +43,9 @@ class TrainerCase:
     bad: Sequence[Mapping[str, Any]] = ()
     diverging: Mapping[str, Any] | None = None
 
-    def attempt(self, folder: Path, stop_after: int | None = None, **changes: Any) -> Line:
+    def attempt(self, folder: Path, stop_after: int | None = None, *, pauses: bool = False, **changes: Any) -> Line:
         """One attempt at a trial of it: what a worker sent."""
-        line = Line(stop_after)
+        line = Line(stop_after, pauses=pauses)
         Worker(line, clock(), capture=False).run(Pack((self.assignment(folder, **changes),)))
         return line
 
@@ -111,6 +111,18 @@ class TrainerContract:
         assert first.curve + second.curve == whole.line.curve
         for name in ("best.pt", "last.pt"):
             assert_equal(model_of(tmp_path / name), model_of(whole.folder / name))
+
+    def test_a_paused_trial_goes_on_in_another_worker_with_the_curve_of_one_that_was_not(
+        self, case: TrainerCase, whole: Whole, tmp_path: Path
+    ) -> None:
+        """No attempt is counted, and its checkpoint need not have been due."""
+        first = case.attempt(tmp_path, pauses=True, pause_at=1, checkpoint_epochs=1000)
+        assert (len(first.reports), first.ended.outcome) == (1, Outcome.STOPPED), first.ended.message
+        if not first.reports[0].resumable:
+            pytest.skip("it says nothing to trial.restore, so its trials are never paused")
+        second = case.attempt(tmp_path, reported=1, pause_at=2)
+        assert (second.ended.outcome, second.ended.message) == (Outcome.COMPLETE, None)
+        assert first.curve + second.curve == whole.line.curve
 
     def test_a_stop_is_heard_at_the_next_epoch(self, case: TrainerCase, tmp_path: Path) -> None:
         line = case.attempt(tmp_path, stop_after=1)

@@ -196,10 +196,13 @@ class Trial:
     def _saved(self) -> dict[str, Any] | None:
         """What an earlier attempt saved; None where there is nothing, or nothing that can be used."""
         try:
-            return until_there(lambda: read_saved(self._folder, self._assignment.root), self._sleep)
+            saved = until_there(lambda: read_saved(self._folder, self._assignment.root), self._sleep)
         except Damaged as error:
             self._notice(f"{error}; {AGAIN}")
             return None
+        if saved is None and self._assignment.reported:
+            self._notice(f"{self._folder / 'last.pt'} is missing; {AGAIN}")
+        return saved
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""

@@ -66,6 +66,14 @@ def test_pruning_stops_the_loop_and_a_resumed_trial_gives_the_same_curve(
     assert not (tmp_path / "hugging_face_resume").exists()
 
 
+def test_a_paused_trial_goes_on_in_another_worker_with_the_same_curve(whole: tuple[Path, Line], tmp_path: Path) -> None:
+    first = attempt(tmp_path, pauses=True, pause_at=1, checkpoint_epochs=100, **SETTINGS)
+    assert (len(first.reports), first.ended.outcome) == (1, Outcome.STOPPED)
+    assert first.reports[0].resumable
+    second = attempt(tmp_path, reported=1, pause_at=2, **SETTINGS)
+    assert first.curve + second.curve == whole[1].curve
+
+
 def tiny(trial: Trial, *, model: Any = None, eval_dataset: Any = None, **settings: Any) -> Any:
     """A Hugging Face Trainer of a linear model on 40 rows."""
     from goodfit.trainers.integrations.hugging_face import arguments

@@ -98,6 +98,14 @@ def test_pruning_stops_the_loop_and_a_resumed_trial_gives_the_same_curve(
     assert first.curve + second.curve == whole[1].curve
 
 
+def test_a_paused_trial_goes_on_in_another_worker_with_the_same_curve(whole: tuple[Path, Line], tmp_path: Path) -> None:
+    first = attempt(tmp_path, pauses=True, pause_at=2, checkpoint_epochs=100, **SETTINGS)
+    assert (len(first.reports), first.ended.outcome) == (2, Outcome.STOPPED)
+    assert all(report.resumable and report.seconds > 0 for report in first.reports)
+    second = attempt(tmp_path, reported=2, pause_at=3, **SETTINGS)
+    assert first.curve + second.curve == whole[1].curve
+
+
 def test_early_stopping_ends_the_loop(tmp_path: Path) -> None:
     line = attempt(tmp_path, params={"learning_rate": 0.5}, patience=1, **{**SETTINGS, "epochs": 50})
     assert (line.reports[-1].final, line.ended.outcome) == (True, Outcome.COMPLETE)

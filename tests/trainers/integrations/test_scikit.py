@@ -35,8 +35,8 @@ CURVES: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(folder: Path, name: str, *, stop_after: int | None = None, **changes: Any) -> Line:
-    line = Line(stop_after)
+def trained(folder: Path, name: str, *, stop_after: int | None = None, pauses: bool = False, **changes: Any) -> Line:
+    line = Line(stop_after, pauses=pauses)
     settings = {"trainer": f"{EXAMPLE}:{name}", "epochs": 5, **CURVES[name], **changes}
     Worker(line, clock(), capture=False).run(Pack((assign(folder, **settings),)))
     return line
@@ -71,6 +71,16 @@ def test_pruning_stops_and_a_resumed_trial_gives_the_same_curve(tmp_path: Path, 
     first = trained(tmp_path / "parts", name, stop_after=2)
     second = trained(tmp_path / "parts", name, attempt=2, reported=2)
     assert (len(first.reports), first.ended.outcome) == (2, Outcome.STOPPED)
+    assert first.curve + second.curve == whole.curve
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_paused_trial_goes_on_in_another_worker_with_the_same_curve(tmp_path: Path, name: str) -> None:
+    whole = trained(tmp_path / "whole", name)
+    first = trained(tmp_path / "parts", name, pauses=True, pause_at=1)
+    second = trained(tmp_path / "parts", name, reported=1, pause_at=2)
+    assert (len(first.reports), first.ended.outcome) == (1, Outcome.STOPPED)
+    assert first.reports[0].resumable
     assert first.curve + second.curve == whole.curve
 
 

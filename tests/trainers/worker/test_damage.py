@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_a_damaged_checkpoint_costs_the_epochs_and_not_the_trial(
     assert name in str(again.ended.message)
     assert "trained again from its start" in (tmp_path / "t" / "log.txt").read_text()
     assert again.curve == whole[0].curve
+    assert same(weights(tmp_path / "t"), whole[1])
+
+
+def test_a_paused_trial_whose_checkpoint_is_gone_is_trained_anew_and_its_user_told(
+    tmp_path: Path, whole: tuple[Line, Any]
+) -> None:
+    first = attempt(tmp_path / "t", **SETTINGS, pauses=True, pause_at=2)
+    shutil.rmtree(tmp_path / "t")
+    again = attempt(tmp_path / "t", **SETTINGS, reported=2, pause_at=3)
+    assert (first.ended.outcome, again.ended.outcome) == (Outcome.STOPPED, Outcome.COMPLETE)
+    assert "last.pt is missing; the trial is trained again from its start" in str(again.ended.message)
+    assert again.curve == whole[0].curve, "the scheduler keeps of it what it has not"
     assert same(weights(tmp_path / "t"), whole[1])
 
 

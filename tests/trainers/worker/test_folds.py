@@ -157,6 +157,24 @@ def test_a_trial_stopped_in_its_second_fold_goes_on_there_and_ends_as_if_it_had_
     assert whole.ended.size
 
 
+def test_a_trial_is_paused_after_so_many_folds_and_goes_on_with_the_next(tmp_path: Path):
+    whole = run(tmp_path / "whole")
+    first = run(tmp_path / "t", Line(pauses=True), pause_at=2)
+    assert (first.ended.outcome, [report.epoch for report in first.reports]) == (Outcome.STOPPED, [1, 2])
+    assert all(report.resumable for report in first.reports)
+    marks = [(tmp_path / "t" / f"fold-{fold}" / "fold.json").stat().st_mtime_ns for fold in (1, 2)]
+    second = run(tmp_path / "t", reported=2)
+    assert (second.ended.outcome, [report.epoch for report in second.reports]) == (Outcome.COMPLETE, [3])
+    assert first.curve + second.curve == whole.curve
+    assert second.ended.curve == whole.ended.curve
+    assert [(tmp_path / "t" / f"fold-{fold}" / "fold.json").stat().st_mtime_ns for fold in (1, 2)] == marks
+
+
+def test_a_trial_with_folds_goes_on_at_its_pause_where_it_may(tmp_path: Path):
+    whole = run(tmp_path / "whole")
+    assert run(tmp_path / "t", pause_at=1).curve == whole.curve
+
+
 def test_folds_of_an_older_study_of_the_same_name_are_not_taken(tmp_path: Path):
     run(tmp_path / "t", seed=1)
     again = run(tmp_path / "t", seed=2)

@@ -94,6 +94,15 @@ def test_a_killed_trial_goes_on_elsewhere_with_the_same_curve(tmp_path: Path, bu
     assert all(torch.equal(ours["model"][key], theirs["model"][key]) for key in theirs["model"])
 
 
+def test_a_paused_trial_goes_on_elsewhere_though_it_is_its_first_attempt(tmp_path: Path, bucket: str) -> None:
+    url = f"{bucket}/paused/trials/00007"
+    first = attempt(tmp_path / "here", pauses=True, pause_at=3, place=url, **MLP)
+    assert first.ended.outcome is Outcome.STOPPED
+    again = attempt(tmp_path / "elsewhere", reported=3, pause_at=5, place=url, **MLP)
+    assert (again.ended.outcome, again.ended.message) == (Outcome.COMPLETE, None)
+    assert first.curve + again.curve == attempt(tmp_path / "plain", **MLP).curve
+
+
 def test_folds_are_trained_once_though_another_worker_goes_on(tmp_path: Path, bucket: str) -> None:
     from dataclasses import replace
 
