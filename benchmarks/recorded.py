@@ -2,7 +2,7 @@
 
     python -m benchmarks.recorded --tasks mlp-digits-step --methods auto,random --budget 2.5
 
-Budgets are bounded by how many configurations were recorded: each is proposed once.
+A configuration is proposed once: a search that has been through all of them ends.
 """
 
 from __future__ import annotations

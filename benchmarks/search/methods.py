@@ -12,6 +12,7 @@ from benchmarks.search.task import Nearest, Task
 from goodfit.service.ports import Allocator, Sampler
 from goodfit.service.sampler import OptunaSampler, sampler_of
 from goodfit.service.sampler.auto import AutoAllocator
+from goodfit.service.sampler.auto.cube import Points
 from goodfit.service.spec.pruning import METHODS as PRUNING
 from goodfit.service.spec.sections import Budget, Search, Training
 from goodfit.service.spec.sections import Objective as ObjectiveSection
@@ -85,7 +86,13 @@ def _restrict(made: Any, nearest: Nearest) -> None:
     sampler._propose = nearest_proposal  # type: ignore[method-assign]
     if isinstance(made, AutoAllocator):
         cube, params_at = made._cube, made._cube.params
-        cube.params = lambda point: nearest(params_at(point), sampler.was_proposed)  # type: ignore[method-assign]
+
+        def nearest_params(point: Points) -> dict[str, Any]:
+            wanted = params_at(point)
+            # Where all were proposed it gets one of them again, and so finds that nothing new is left.
+            return nearest(wanted, sampler.was_proposed) or nearest(wanted, lambda _: False) or wanted
+
+        cube.params = nearest_params  # type: ignore[method-assign]
 
 
 def _asha(least: int) -> dict[str, Any]:

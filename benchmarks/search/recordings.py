@@ -80,12 +80,10 @@ class Recording:
             row = rows[_key(wanted)]
             return WholeCurve(values[row], durations[row])
 
-        def nearest(wanted: Mapping[str, Any], refused: Refused) -> dict[str, Any]:
+        def nearest(wanted: Mapping[str, Any], refused: Refused) -> dict[str, Any] | None:
             distances = ((encoded - cube.encode(cube.point(wanted))) ** 2).sum(axis=1)
-            for row in np.argsort(distances, kind="stable"):
-                if not refused(params[row]):
-                    return dict(params[row])
-            raise InputError(f"{name}: all {len(params)} recorded configurations were proposed; take a smaller budget")
+            order = (params[row] for row in np.argsort(distances, kind="stable"))
+            return next((dict(one) for one in order if not refused(one)), None)
 
         reference = Reference.of(objective, values, durations)
         return Task(f"{name}/{metric}", self.space, self.epochs, objective, reference, curve, nearest)

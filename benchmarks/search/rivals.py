@@ -110,12 +110,15 @@ class Promotion:
         """A new configuration."""
         return self._sampler.ask(number)
 
-    def _taken(self, number: int, params: dict[str, Any]) -> dict[str, Any]:
-        """A proposal, or what answers it where only some configurations are known."""
-        if self.task.nearest is not None:
-            params = self.task.nearest(params, self._sampler.was_proposed)
-        self._sampler.add(number, params)
-        return params
+    def _taken(self, number: int, params: dict[str, Any]) -> dict[str, Any] | None:
+        """A proposal, or what answers it where only some configurations are known; None: none is left."""
+        if self.task.nearest is None:
+            found: dict[str, Any] | None = params
+        else:
+            found = self.task.nearest(params, self._sampler.was_proposed)
+        if found is not None:
+            self._sampler.add(number, found)
+        return found
 
     def _until(self, place: int) -> int | None:
         return self.levels[place] if self.levels[place] < self.task.epochs else None
@@ -258,7 +261,7 @@ class ConformalQuantiles(Promotion):
         self._searched = [item for item in task.space if not isinstance(item, Fixed)]
         self._searcher = searcher({item.name: _domain(item) for item in self._searched}, random_seed=seed)
 
-    def propose(self, number: int) -> dict[str, Any]:
+    def propose(self, number: int) -> dict[str, Any] | None:
         found = self._searcher.suggest()
         fixed = {item.name: item.value for item in self.task.space if isinstance(item, Fixed)}
         params = self.task.space.walk(lambda item: found[item.name])

@@ -19,7 +19,7 @@ WORST = 2.0  # a regret beyond that counts as this, so that one failure does not
 
 
 Refused = Callable[[Mapping[str, Any]], bool]
-Nearest = Callable[[Mapping[str, Any], Refused], dict[str, Any]]
+Nearest = Callable[[Mapping[str, Any], Refused], dict[str, Any] | None]
 
 
 class Curve(Protocol):
@@ -88,7 +88,7 @@ class Task:
         reference: what regret is measured by.
         curve: the curve of a configuration.
         nearest: of a task that knows some configurations only: the one nearest to a configuration, among those that
-            the function does not refuse.
+            the function does not refuse; None: it refuses all.
     """
 
     name: str
