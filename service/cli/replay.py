@@ -42,4 +42,6 @@ def print_replayed(facts: Mapping[str, Any]) -> None:
         print(f"study {name}: all {count} decisions are the same when derived again from what is stored")
         return
     how_many = f"the first {len(differences)} differences are shown" if facts["more"] else f"{len(differences)} differ"
+    if facts["note"]:
+        print(f"note: {facts['note']}")
     print(f"study {name}: of {count} decisions {how_many}; each was derived from the stored ones before it")

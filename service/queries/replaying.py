@@ -44,7 +44,7 @@ class Replayed:
         decisions: how many were derived again.
         differences: at most MOST.
         more: whether it ended there.
-        note: why there was nothing to derive.
+        note: why there was nothing to derive, or what may be why decisions differ.
     """
 
     study: str
@@ -81,8 +81,9 @@ def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambd
         if found is not None:
             differences.append(found)
         if len(differences) == MOST:
-            return Replayed(name, count, tuple(differences), more=True)
-    return Replayed(name, count, tuple(differences), note=None if count else _why_none(spec))
+            break
+    note = _why_none(spec) if not count else again.note() if differences else None
+    return Replayed(name, count, tuple(differences), len(differences) == MOST, note)
 
 
 def _why_none(spec: StudySpec) -> str:
@@ -127,6 +128,17 @@ class _Again:
         if json.dumps(stored, sort_keys=True) == json.dumps(derived, sort_keys=True):
             return None
         return Difference(decision.index, decision.trial, stored, derived)
+
+    def note(self) -> str | None:
+        """Why decisions may differ though nobody changed what is stored."""
+        anew = [number for number, trial in self._trials.items() if trial.began > 1]
+        if not anew:
+            return None
+        which = ", ".join(map(str, anew[:5])) + (", ..." if len(anew) > 5 else "")
+        return (
+            f"began anew after a failure: trial {which}; the first curve is not kept, so decisions that had seen it "
+            "may come out otherwise"
+        )
 
     def _derived(self, found: Proposal) -> dict[str, Any]:
         trial = self._numbers[found.trial] if found.trial < len(self._numbers) else found.trial

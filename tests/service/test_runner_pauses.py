@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from goodfit.service.app.explaining import why_of
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.queries.replaying import Replayed, replay
 from goodfit.service.records import StudyState, TrialState
+from goodfit.service.scheduler import again
 from goodfit.service.settings import Settings
-from tests.running import Bench, Puppet
+from tests.running import Bench, Puppet, loss
 from tests.searching import auto_bench
 
 CENTER = {"x": 0.5}
@@ -116,6 +119,49 @@ def test_a_trial_that_cannot_be_paused_is_stopped_with_a_reason(tmp_path: Path) 
     assert replayed(bench, tmp_path).differences == ()
     reasons = why_of(bench.store, bench.store.study("s"), bench.trials()[ends[0].trial]).reasons
     assert reasons[-1].event == "stopped"
+
+
+def test_a_search_that_goes_on_after_a_confirmation_is_derived_by_the_numbers_of_its_trials(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path, budget={"trials": 6}, confirm={"top": 1, "seeds": 2})
+    bench.runner(Puppet(bench.clock)).run()
+    bench.reopen(replace(bench.plan, trials=12))
+    bench.runner(Puppet(bench.clock)).run()
+    trials = bench.trials()
+    confirming = {trial.number for trial in trials if trial.confirms is not None}
+    assert {6, 7} < confirming
+    assert 13 not in confirming
+    decisions = bench.store.decisions(bench.study.id)
+    for decision in decisions:
+        assert confirming.isdisjoint(
+            {decision.trial, decision.why.get("after"), *(seen.trial for seen in decision.seen)}
+        )
+    found = replayed(bench, tmp_path)
+    assert (found.decisions, found.differences) == (len(decisions), ())
+
+
+def test_a_failed_trial_that_is_trained_again_is_told_twice(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path, budget={"trials": 8}, training={"epochs": 8, "retries": 0})
+    bench.runner(Puppet(bench.clock, dies_at=(1, 1))).run()
+    failed = [trial for trial in bench.trials() if trial.state is TrialState.FAILED]
+    assert [trial.number for trial in failed] == [1]
+    bench.reopen(replace(bench.plan, trials=10), [again(trial) for trial in failed])
+    bench.runner(Puppet(bench.clock)).run()
+    assert bench.trials()[1].state is not TrialState.FAILED
+    assert replayed(bench, tmp_path).differences == ()
+
+
+def test_where_a_first_curve_is_gone_a_difference_says_so(tmp_path: Path) -> None:
+    bench = auto_bench(tmp_path, budget={"trials": 8})
+    broken = lambda x, epoch: math.nan if epoch == 2 and x > 0.5 else loss(x, epoch)  # noqa: E731
+    bench.runner(Puppet(bench.clock, value=broken)).run()
+    failed = [trial for trial in bench.trials() if trial.state is TrialState.FAILED]
+    assert replayed(bench, tmp_path).differences == ()
+    bench.reopen(bench.plan, [again(trial) for trial in failed])
+    bench.runner(Puppet(bench.clock, value=lambda x, epoch: 9 + loss(x, epoch))).run()
+    found = replayed(bench, tmp_path)
+    assert found.differences != ()
+    assert f"{failed[0].number}" in str(found.note)
+    assert "began anew after a failure" in str(found.note)
 
 
 def test_a_search_that_keeps_no_decisions_says_so(tmp_path: Path) -> None:
