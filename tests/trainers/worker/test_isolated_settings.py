@@ -211,6 +211,16 @@ def test_libraries_that_are_imported_while_a_trial_trains_are_put_back_too(
     assert trials.notes() == ["(True, {})"] * 2
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_waits_for_no_library_after_the_trial_that_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.utils.import_hooks import get_post_import_hooks, register_post_import_hook
+
+    isolation = Isolation()
+    for _ in range(2):  # an emptied list would say that the library is imported, and the second call would fail
+        isolation.run(lambda: register_post_import_hook(print, "not_imported_yet"), "mlp")
+        assert get_post_import_hooks("not_imported_yet") is None
+
+
 def test_settings_of_a_library_are_read_when_all_of_it_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,7 +165,10 @@ def _import_hooks() -> Iterator[Setting]:
 
     def write(value: Mapping[str, list[Any]]) -> None:
         for name in waiting():
-            found[name][:] = value.get(name, [])
+            if name in value:
+                found[name][:] = value[name]
+            else:  # an empty list would say that the library has been imported, and MLflow's loader would take it over
+                del found[name]
 
     yield Setting("MLflow's import hooks", waiting, write)
 
