@@ -20,8 +20,8 @@ PROPOSED, PAUSED, WENT_ON, RESUMED, STOPPED = "proposed", "paused", "went on", "
 _FEW, _MANY = 0.01, 0.99  # chances beyond which a figure would say more than is known
 
 _SOURCES = {
-    "defaults": "It has the trainer's default configuration, as far as the search space allows.",
-    "start_from": "Its configuration was given by search.start_from.",
+    "defaults": "It begins with the trainer's defaults, as far as they lie in the search space; the rest was drawn.",
+    "start_from": "It was given by search.start_from; what that leaves open is the trainer's default, or drawn.",
     "control": "It is a control: a configuration drawn at random and never paused or pruned.",
     "finals": "A model of the final values so far proposed it.",
 }
@@ -89,7 +89,7 @@ def _by_the_file(spec: StudySpec, place: int) -> str:
     if place < given:
         return _SOURCES["start_from"]
     if place == given and spec.search.try_defaults and spec.search.method != "grid":
-        return "It begins with the trainer's defaults, as far as they lie in the search space; the rest was drawn."
+        return _SOURCES["defaults"]
     if is_control(place, spec.control):
         return _SOURCES["control"]
     return f"The study's search method, {spec.search.method}, proposed it."
@@ -188,7 +188,7 @@ class _Writer:
         )
         text += f"{decision.trial}, {'a new configuration' if decision.new else 'which was resumed'}"
         model = why["by"] == "model" and "forecast" in why
-        return f"{text}: by the model of all curves it promised more for the time at hand." if model else f"{text}."
+        return f"{text}: the model of all curves chose it." if model else f"{text}."
 
     def _stopped(self, why: Values, epoch: int) -> str:
         return (

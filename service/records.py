@@ -296,7 +296,7 @@ class Decision:
         until: the epoch after which the next decision is due; None: the trial was to train to its end.
         workers: how many trials could run at once.
         seen: what had come since the decision before.
-        why: by what it was decided, on what evidence, what was expected.
+        why: by what it was decided, on what evidence, what was expected; with `ends` the trial ended at `until`.
     """
 
     index: int

@@ -33,8 +33,8 @@ def to_optuna_study(
 ) -> optuna.Study:
     """A real Optuna study of what the store has, for Optuna's plots, importances and data frames.
 
-    A QUEUED trial is WAITING, a CANCELLED one FAIL; a pruned one has its last value, as in Optuna. What
-    Optuna has no place for is in the user attributes: of the study `metric` and `fixed`, of a trial
+    A QUEUED trial is WAITING, a PAUSED one RUNNING, a CANCELLED one FAIL; a pruned one has its last value, as in
+    Optuna. What Optuna has no place for is in the user attributes: of the study `metric` and `fixed`, of a trial
     `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`.
     """
     study = new_study(name, objective.direction, InMemoryStorage(), None)

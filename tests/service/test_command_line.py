@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
@@ -20,7 +20,8 @@ from rich.console import Console
 from goodfit.service import app, cli
 from goodfit.service.cli import base
 from goodfit.service.cli.live import Live, Plain, Scale
-from goodfit.service.cli.tables import cause, gap_note, trials_csv
+from goodfit.service.cli.tables import cause, gap_note, print_studies, trials_csv
+from goodfit.service.client import Source
 from goodfit.service.errors import GoodfitError
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress, TrialProgress
@@ -217,6 +218,14 @@ def test_paused_trials_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> 
     assert "1/4 trials  pruned 0%  paused 2" in re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
     Plain(scale, lambda _: None, Console(stderr=True))(progress)
     assert "[1 of 4, 2 paused]" in capsys.readouterr().err
+
+
+def test_studies_have_a_column_for_paused_trials_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"study": "digits", "state": "RUNNING", "budget": 8, "created": "2026", "seconds": 1.0}
+    row: dict[str, Any] = {**known, "submitter": None, "priority": 0, "waits_for": None}
+    for states, columns in (({"PAUSED": 3, "RUNNING": 1}, "failed paused time"), ({"RUNNING": 1}, "failed time")):
+        print_studies([{**row, "trials": states}], cast("Source", None))  # which is asked only where there are no rows
+        assert columns in " ".join(capsys.readouterr().out.split())
 
 
 def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

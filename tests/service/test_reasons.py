@@ -33,7 +33,7 @@ def one(made: Decision, trial: Trial = TRIAL, spec: StudySpec = SPEC) -> Reason:
 @pytest.mark.parametrize(
     ("why", "says"),
     [
-        ({"source": "defaults"}, "the trainer's default configuration"),
+        ({"source": "defaults"}, "It begins with the trainer's defaults"),
         ({"source": "start_from"}, "given by search.start_from"),
         ({"source": "control"}, "It is a control"),
         ({"source": "random"}, "drawn at random: such trials look where no model does"),
@@ -76,8 +76,8 @@ def test_a_pause_says_the_rank_and_who_got_the_worker() -> None:
     new = one(decision(7, new=True, seen=2, after=4, by="model", source="curves", **FORECAST, **RANK))
     assert (new.event, new.epoch, new.until) == ("paused", 2, None)
     assert new.text == (
-        "At epoch 2 it was paused. It ranked 3 of 20, and the worker was given to trial 7, a new configuration: by the "
-        "model of all curves it promised more for the time at hand."
+        "At epoch 2 it was paused. It ranked 3 of 20, and the worker was given to trial 7, a new configuration: the "
+        "model of all curves chose it."
     )
     other = one(decision(7, seen=3, after=4, **RANK))
     assert other.text == (
