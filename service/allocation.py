@@ -20,6 +20,9 @@ class OneByOne:
         params = self._sampler.ask(number) if new else None
         return None if params is None else Proposal(number, params)
 
+    def ended(self) -> str | None:
+        return None
+
     def report(self, number: int, epoch: int, value: float) -> None:
         self._sampler.report(number, epoch, value)
 
@@ -65,6 +68,9 @@ class Numbered:
             self._numbers.append(number)
         decision = None if found.decision is None else renumbered(found.decision, self._numbers)
         return replace(found, trial=self._numbers[found.trial], decision=decision)
+
+    def ended(self) -> str | None:
+        return self._allocator.ended()
 
     def report(self, number: int, epoch: int, value: float) -> None:
         self._allocator.report(self._places[number], epoch, value)

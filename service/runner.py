@@ -210,6 +210,7 @@ class Runner:
                 if state is StudyState.DONE:
                     self._commit()  # without the study's end: whoever sees that, sees the last verdicts
                     self._judge_again()
+                    message = self._allocator.ended()
                 self._study = self._study.to(state, message=message, ended=self._clock())
                 self._batch.study = self._study
             case sc.Launch() | sc.GoOn() | sc.Stop() | sc.Kill():

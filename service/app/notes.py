@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 FEW = 5  # complete trials: of fewer no winner can be told from luck
 LOOKED_AT = 200  # points of a grid
+# What stands in the file of a trainer whose trials can go on from a checkpoint, its own or one of ours.
+KEEP_CHECKPOINTS = (
+    "restore(",
+    "supervised",
+    "goodfit.lightning",
+    "goodfit.hugging_face",
+    "goodfit.scikit",
+    "integrations",
+)
 
 
 def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
@@ -35,6 +44,7 @@ def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
         *_begins(spec),
         *_grid(spec),
         *_complete(spec),
+        *_never_paused(spec),
         *_mixed(spec),
         *_hidden(spec),
         *(room.notes(spec) if room is not None else ()),
@@ -153,6 +163,19 @@ def _complete(spec: StudySpec) -> Iterator[str]:
         yield (
             f"{spec.pruning.method} lets about {max(1, complete)} of {trials} trials train to their end{confirmed}: "
             "too few to tell a winner from luck. Raise budget.trials or pruning.min_resource, or prune by median"
+        )
+
+
+def _never_paused(spec: StudySpec) -> Iterator[str]:
+    """A trainer of the user's own that keeps no checkpoint, as far as its file tells."""
+    file = Path(spec.trainer.rpartition(":")[0])
+    if spec.pruning.method != "auto" or spec.reports < 2 or file.suffix != ".py" or not file.is_file():
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if not any(word in text for word in KEEP_CHECKPOINTS):
+        yield (
+            f"{file.name} never calls trial.restore(model, optimizer): its trials cannot be paused and go on. They "
+            "train to their end, or end for good where they are clearly behind"
         )
 
 

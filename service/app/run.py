@@ -213,6 +213,7 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
         epochs=spec.reports,
         folds=spec.folds is not None,
         trials=spec.planned_trials(),
+        epoch_budget=spec.budget.epochs,
         target=spec.budget.target,
         prune=spec.pruning.method not in ("none", "auto"),
         pauses=spec.pruning.method == "auto",

@@ -38,6 +38,7 @@ def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
         "expected_complete": app.expected_complete(spec),
         "epochs": spec.training.epochs,
         "folds": spec.folds,
+        "epochs_in_all": spec.budget.epochs,
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
         "resources": spec.resources.model_dump(mode="json"),
@@ -66,7 +67,8 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines += [("", shortened(text)) for text in planned["space"]]
     search = planned["search"]
     trials = counted(planned["trials"], "trial") if planned["trials"] else "as many trials as fit"
-    limits = [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
+    limits = [f"{planned['epochs_in_all']:,} epochs in all"] if planned["epochs_in_all"] else []
+    limits += [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
     each = f"{counted(planned['folds'], 'fold')} of " if planned["folds"] else ""

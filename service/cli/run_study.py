@@ -144,6 +144,7 @@ def _run(
 def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
     trials = spec.planned_trials()
     budget = [counted(trials, "trial")] if trials else []
+    budget += [f"{spec.budget.epochs:,} epochs in all"] if spec.budget.epochs else []
     budget += [f"{spec.budget.minutes:g} minutes"] if spec.budget.minutes else []
     budget += [f"until {spec.objective.metric} {spec.budget.target:g}"] if spec.budget.target is not None else []
     return (
@@ -184,6 +185,8 @@ def _answer(settings: Settings, name: str, *, as_json: bool, notes: Sequence[str
     if as_json:
         print_json({**facts, "notes": list(notes)})
         return
+    if study.record.message:
+        say(f"study {name} ended before its budget: {study.record.message}")
     print_best(study, facts)
     print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))
     print(f"  see the runs in the MLflow UI: {settings.hint('ui')}")

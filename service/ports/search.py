@@ -102,6 +102,10 @@ class Allocator(Protocol):
         """
         ...
 
+    def ended(self) -> str | None:
+        """Why it begins no more trials although it might, in one line; None where it does."""
+        ...
+
     def report(self, number: int, epoch: int, value: float) -> None: ...
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, on all reports so far."""

@@ -61,4 +61,5 @@ def sampler_of(
         folds=spec.folds is not None,
         finals=max(FINALS, spec.confirm.top if spec.confirm is not None else 0),
         control=spec.control,
+        plateau=spec.budget.plateau,
     )

@@ -18,6 +18,13 @@ def is_at_budget(plan: Plan, searched: int) -> bool:
     return plan.trials is not None and searched >= plan.trials
 
 
+def is_spent(plan: Plan, trials: Collection[Trial]) -> bool:
+    """Whether the search has trained as many epochs as it may."""
+    if plan.epoch_budget is None:
+        return False
+    return sum(trial.epochs for trial in trials if trial.confirms is None) >= plan.epoch_budget
+
+
 def reaches_target(plan: Plan, trial: Trial) -> bool:
     """Whether this trial of the search ends it."""
     if plan.target is None or trial.value is None or trial.confirms is not None:
@@ -47,7 +54,8 @@ def is_over(plan: Plan, trials: Collection[Trial], *, time_spent: bool) -> bool:
     if any(trial.state not in FINISHED for trial in trials):
         return False
     searched = sum(trial.confirms is None for trial in trials)
-    ended = time_spent or is_at_budget(plan, searched) or any(reaches_target(plan, trial) for trial in trials)
+    ended = time_spent or is_at_budget(plan, searched) or is_spent(plan, trials)
+    ended = ended or any(reaches_target(plan, trial) for trial in trials)
     return ended and not confirmations_due(plan, trials)
 
 

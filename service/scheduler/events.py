@@ -21,6 +21,7 @@ class Plan:
     epochs: int  # reports that a trial makes
     folds: bool = False  # a report is the mean over the folds so far: the last counts, not the best
     trials: int | None = None  # the budget; None: until the sampler or the time is exhausted
+    epoch_budget: int | None = None  # of all trials of the search together
     target: float | None = None
     prune: bool = False
     pauses: bool = False  # trials may be paused, and taken up again as long as that is worth it

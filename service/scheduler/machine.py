@@ -93,6 +93,7 @@ class Scheduler:
         self._resumed: set[int] = set()  # in the queue, after a pause
         self._failures = Failures(plan.failures, self.trials.values())
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
+        self._trained = sum(trial.epochs for trial in self.trials.values() if trial.confirms is None)
         unconfirmed = any(trial.confirms is not None and trial.state not in FINISHED for trial in self.trials.values())
         self._confirming = unconfirmed and is_at_budget(plan, self._searched)
 
@@ -160,6 +161,7 @@ class Scheduler:
         if event.final:  # no decision is due: another attempt has only to end
             changes["until"] = None
         trial = self._put(replace(trial, **changes))
+        self._trained += trial.confirms is None
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
         if value is not None and trial.confirms is None and not event.final:
@@ -168,8 +170,29 @@ class Scheduler:
         if trial.at_target and self.closing is None:
             self._exhausted = False
             actions.append(Reach(trial.number, event.epoch, event.seconds))
-            actions.append(self._ask(after=trial.number, stays=not event.resumable))
+            if self._epochs_left() > 0:
+                actions.append(self._ask(after=trial.number, stays=not event.resumable))
+            else:
+                actions.append(Stop(trial.number))
         return actions
+
+    def _epochs_left(self) -> float:
+        """How many epochs of the budget are neither trained nor given to a trial that runs or waits for a worker."""
+        if self.plan.epoch_budget is None:
+            return math.inf
+        given = (self.trials[number] for number in (*self._running, *self._queue))
+        reserved = sum(self._target(trial) - trial.epochs for trial in given if trial.confirms is None)
+        return self.plan.epoch_budget - self._trained - reserved
+
+    def _target(self, trial: Trial) -> int:
+        return self.plan.epochs if trial.until is None else trial.until
+
+    def _until(self, wanted: int | None, trained: int) -> int | None:
+        """Up to where a trial trains that may go on to an epoch: no further than the budget goes."""
+        end = trained + self._epochs_left()
+        wanted = self.plan.epochs if wanted is None else wanted
+        wanted = wanted if wanted <= end else int(end)
+        return wanted if wanted < self.plan.epochs else None
 
     def _ask(self, *, after: int | None = None, stays: bool = False) -> Ask:
         return Ask(len(self.trials), not is_at_budget(self.plan, self._searched), after, stays)
@@ -299,7 +322,7 @@ class Scheduler:
         if found.params is None:
             return [*paused, *self._take_up(found.trial, found.until)]
         seed = trial_seed(self.plan.seed, self._searched)
-        trial = self._put(Trial(found.trial, found.params, seed, until=found.until))
+        trial = self._put(Trial(found.trial, found.params, seed, until=self._until(found.until, 0)))
         self._searched += 1
         self._queue.append(trial.number)
         return [*paused, Record(trial)]
@@ -308,11 +331,13 @@ class Scheduler:
         """A trial that waits at its target trains on where it is, or ends there."""
         if found.prune:
             return [Record(self._put(replace(trial, prune_at=trial.epochs))), Stop(trial.number)]
-        return [Record(self._put(replace(trial, until=found.until))), GoOn(trial.number, found.until)]
+        until = self._until(found.until, trial.epochs)
+        return [Record(self._put(replace(trial, until=until))), GoOn(trial.number, until)]
 
     def _take_up(self, number: int, until: int | None) -> list[Action]:
         """A paused trial goes on; one whose worker is just letting it go does so then."""
-        trial = replace(self.trials[number], until=until)
+        waiting = self.trials[number]
+        trial = replace(waiting, until=self._until(until, waiting.epochs))
         if number in self._running:
             self._to_resume.add(number)
             return [Record(self._put(trial))]
@@ -364,12 +389,14 @@ class Scheduler:
     def _may_ask(self) -> bool:
         free = self._load < self.slots
         waiting = self.closing or self._queue or self._to_resume or self._confirming or self._asked is not None
+        free = free and self._epochs_left() > 0
         return free and not (waiting or self._spent())
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
         at_budget = is_at_budget(self.plan, self._searched) and not self.plan.pauses
-        return not self._queue and (self._exhausted or at_budget or self._confirming)
+        spent = self._exhausted or at_budget or self._confirming or self._epochs_left() <= 0
+        return not self._queue and spent
 
     def _confirm(self, now: float) -> list[Action]:
         """Queue the confirmations, once the search is over; nothing where there are none to come.

@@ -99,11 +99,11 @@ def unscored(data: Data | None) -> str | None:
 
 def unending(search: Search, budget: Budget, space: Space) -> str | None:
     """What such a search needs of a budget to come to an end; None where it has it."""
-    if search.method == "grid" or budget.trials is not None or budget.minutes is not None:
+    if search.method == "grid" or any(end is not None for end in (budget.trials, budget.epochs, budget.minutes)):
         return None
     if not search.repeats and space.cardinality() is not None:
         return None  # it ends when all configurations were tried
-    return f"trials, minutes or both: a {search.method} search has no end of its own"
+    return f"trials, epochs or minutes: the {search.method} search has no end of its own"
 
 
 def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
@@ -277,6 +277,8 @@ def _check_search(draft: Draft, say: Say) -> None:
         return
     search: Search = draft.parts.get("search") or Search()
     budget: Budget = draft.parts.get("budget") or Budget()
+    if budget.plateau and search.method != "auto":
+        say(("budget", "plateau"), f"is told by the auto search alone, and this one is {search.method}; leave it out")
     if search.method == "grid":
         if draft.values.get("control"):
             say(("control",), "a grid tries every point, there is nothing to be held against; leave it out")

@@ -74,7 +74,7 @@ class Search(Section):
     """How configurations are proposed."""
 
     method: Annotated[str, BeforeValidator(_search_method, json_schema_input_type=_METHOD_WORDS)] = Field(
-        "bayesian", description="Search method, built in (tpe is another name of bayesian) or added by a package."
+        "auto", description="Search method, built in (tpe is another name of bayesian) or added by a package."
     )
     options: Annotated[Mapping[str, Any], BeforeValidator(options_of)] = Field(
         default_factory=dict, description="Options of a method that a package adds; the built-in methods take none."
@@ -128,7 +128,13 @@ class Budget(Section):
     """When the study ends: at whichever comes first."""
 
     trials: Natural | None = Field(None, description="Most trials of the search.")
+    epochs: Natural | None = Field(
+        None, description="Most epochs of all trials of the search together; with cross-validation, folds."
+    )
     minutes: Positive | None = Field(None, description="Most minutes of the search.")
+    plateau: Flag = Field(
+        False, description="End the search when what is left to gain is below the noise; with auto search."
+    )
     target: Number | None = Field(
         None, description="Value of the objective that ends the study as soon as a trial reaches it."
     )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr, ValidationError, model_validator
 
 from goodfit.search_spaces.parameters import Fixed, Value, shown
 from goodfit.search_spaces.parse import from_list, to_list
@@ -21,10 +21,14 @@ from goodfit.service.spec.data import Data
 from goodfit.service.spec.data_parameters import own_values, reached, reaching
 from goodfit.service.spec.fields import Name, Section, Share, Text
 from goodfit.service.spec.key_origin import Origin
-from goodfit.service.spec.pruning import NoPruning, Pruning
+from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.validation_messages import sentences
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
+
+
+def _method_of(search: object) -> object:
+    return search.get("method") if isinstance(search, Mapping) else getattr(search, "method", None)
 
 
 def _as_space(value: object) -> object:
@@ -46,7 +50,7 @@ class StudySpec(Section):
     space: Annotated[InstanceOf[Space], BeforeValidator(_as_space), PlainSerializer(to_list)]
     objective: Objective
     search: Search = Field(default_factory=Search)
-    pruning: Pruning = Field(default_factory=NoPruning)
+    pruning: Pruning = Field(default_factory=AutoPruning)
     training: Training
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
@@ -57,6 +61,14 @@ class StudySpec(Section):
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grids_are_whole(cls, values: Any) -> Any:
+        """A grid is there to be compared point by point: each is trained to its end, where nothing is said of it."""
+        if isinstance(values, dict) and "pruning" not in values and _method_of(values.get("search")) == "grid":
+            return {**values, "pruning": NoPruning()}
+        return values
 
     @classmethod
     def of(cls, parts: Mapping[str, Any], origin: Origin) -> StudySpec:

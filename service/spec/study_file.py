@@ -43,11 +43,11 @@ class StudyFile(Section):
     objective: Objective = Field(description="What the search optimizes.")
     search: Search | _Absent = Field(None, description="How configurations are proposed.")
     pruning: Pruning | _Absent = Field(
-        None, description="Which trials are stopped because others did better at the same epoch. Left out: none."
+        None, description="Which trials are paused or stopped because others did better at the same epoch."
     )
     training: Training = Field(description="How long one trial trains, and what it survives.")
     budget: Budget | _Absent = Field(
-        None, description="When the study ends; trials or minutes are needed, but for a grid or a finite space."
+        None, description="When the study ends; trials, epochs or minutes are needed, but for a grid or a finite space."
     )
     resources: Resources | _Absent = Field(None, description="What one trial takes, and how many run at once.")
     confirm: Confirm | _Absent = Field(

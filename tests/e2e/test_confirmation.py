@@ -22,6 +22,7 @@ data: {source: wine, split: {validation: 0.2, test: 0.3}}
 space: {learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}}
 objective: {metric: val/loss, direction: minimize}
 search: {method: random, seed: 3}
+pruning: {method: none}
 training: {epochs: 8}
 budget: {trials: 4}
 confirm: {top: 2, seeds: 2}
@@ -147,6 +148,7 @@ data: {source: noise.csv, target: label, split: {validation: 0.3}}
 space: {learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}, width: [16, 64]}
 objective: {metric: val/accuracy, direction: maximize}
 search: {method: random}
+pruning: {method: none}
 training: {epochs: 6}
 budget: {trials: 20}
 """)

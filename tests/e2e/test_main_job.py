@@ -35,7 +35,7 @@ TRIAL_KEYS = [
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which a short run of the digits example is done."""
     home = Home(tmp_path_factory.mktemp("digits"), first_start=True, own_interpreters=True)
-    changes = ["--set", "budget.trials=4", "--set", "training.epochs=4", "--set", "pruning.n_startup_trials=1"]
+    changes = ["--set", "budget.trials=4", "--set", "training.epochs=4"]
     home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=280)
     return home
 
@@ -225,7 +225,7 @@ def test_the_trainer_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     home.ok("run", "my_study.yaml")
     rows = home.json("trials", "my-study")
     assert len(rows) == 6
-    assert {row["state"] for row in rows} == {"COMPLETE"}
+    assert "COMPLETE" in {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
     curve = home.json("show", "my-study", str(home.json("best", "my-study")["best"][0]["trial"]))["curve"]
     assert curve[-1]["val/loss"] < curve[0]["val/loss"], "it learns"
 

@@ -23,7 +23,8 @@ PLAIN = {
 
 
 def spec_of(folder: Path, **sections: str) -> StudySpec:
-    (folder / "net.py").write_text("def train(trial): pass\n")
+    (folder / "net.py").write_text("def train(trial): trial.restore()\n")
+    (folder / "bare.py").write_text("def train(trial): pass\n")
     lines = {"name": "a", "trainer": "net.py:train", **PLAIN, **sections}
     (folder / "study.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
     return read(folder / "study.yaml")
@@ -51,6 +52,10 @@ def spec_of(folder: Path, **sections: str) -> StudySpec:
         ({"pruning": "{method: asha}"}, "asha lets about 1 of 12 trials train to their end"),
         ({"pruning": "{method: asha}", "data": "{source: iris}", "confirm": "{top: 3}"}, "and confirm.top is 3"),
         ({"space": "{a: [false, 0.1, auto], r: {type: float, low: 0, high: 1}}"}, "a: true or false stands beside"),
+        (
+            {"trainer": "bare.py:train"},
+            "bare.py never calls trial.restore(model, optimizer): its trials cannot be paused",
+        ),
         ({"resources": "{cpus: 100000}"}, "no trial has room on this machine: each takes 100000 CPUs"),
         ({"resources": "{custom: {tpu: 1}}"}, "1 tpu, of which it has none"),
         ({"resources": "{parallel: 100000}"}, "resources.parallel: 100000 trials at once take 100000 CPUs"),

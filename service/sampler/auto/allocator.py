@@ -79,6 +79,7 @@ class AutoAllocator:
         folds: whether a report is a fold: then the last value counts, not the best.
         finals: so many trials are to be trained to their end, where the study lasts that long.
         control: share of the trials that are random and run to their end.
+        plateau: whether to begin no more trials once nothing above the noise is to be gained.
     """
 
     def __init__(
@@ -94,11 +95,12 @@ class AutoAllocator:
         folds: bool = False,
         finals: int = 3,
         control: float = 0.0,
+        plateau: bool = False,
     ) -> None:
         self._sampler, self._cube = sampler, Cube(space)
         self._objective, self._epochs, self._seed = objective, epochs, seed
         self._proposes, self._pauses, self._folds = proposes, pauses, folds
-        self._finals, self._control = finals, control
+        self._finals, self._control, self._plateau = finals, control, plateau
         self._reset()
 
     def _reset(self) -> None:
@@ -112,6 +114,7 @@ class AutoAllocator:
         )
         self._index = 0  # of the next decision
         self._told: set[int] = set()  # trials whose end was seen again
+        self._chance = math.nan  # to beat the best value, at the model's last decision
         self._seen: list[Seen] = []  # since the last decision
         self._curves: dict[int, list[tuple[int, float]]] = {}  # of trials that train, as far as they were not observed
 
@@ -150,6 +153,7 @@ class AutoAllocator:
     def next(
         self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
     ) -> Proposal | None:
+        new = new and self.ended() is None
         asked = _Asked(number, workers, None if new else self._finals, after, stays)
         chosen = self._choose(asked)
         if chosen is None:
@@ -165,6 +169,11 @@ class AutoAllocator:
             state, failure = _ENDS[seen.how]
             self._sampler.tell(replace(trial, number=seen.trial, state=state, failure=failure, epochs=seen.epoch))
         self._observe(seen)
+
+    def ended(self) -> str | None:
+        if not (self._plateau and self._search.is_flat):
+            return None
+        return f"no gain above the noise is to be expected: a chance of {self._chance:.1%} to beat the best value"
 
     def derive(self, decision: Decision, params: Params) -> Proposal | None:
         """What is decided again where this decision was taken; after that, all goes on from the decision itself.
@@ -227,6 +236,7 @@ class AutoAllocator:
         else:
             point = None if params is None else self._cube.point(params)
             trial = self._search.adopt(self._index, asked.workers, step, point)
+            self._chance = step.why.get("chance", self._chance)
         until = step.target if step.target < self._epochs or chosen.ends else None
         decision = Decision(self._index, trial, params is not None, until, asked.workers, tuple(self._seen), why)
         self._index, self._seen = self._index + 1, []
@@ -306,9 +316,11 @@ class AutoAllocator:
                 None if decision.new else decision.trial,
                 straight=decision.new and decision.until is None,
                 score=decision.why["score"],
+                why=decision.why,
             )
             point = self._cube.point(params) if decision.new else None
             self._search.adopt(decision.index, decision.workers, step, point)
+            self._chance = decision.why.get("chance", self._chance)
         self._index, self._seen = decision.index + 1, []
 
     def _unseen(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> list[Seen]:

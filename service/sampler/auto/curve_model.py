@@ -115,6 +115,11 @@ class CurveModel:
         return mean, np.sqrt(np.maximum(v1 + v2 + v3 - (explained * explained).sum(0), JITTER))
 
     @property
+    def noise(self) -> float:
+        """The standard deviation of one value around what its configuration and epoch say."""
+        return float(np.sqrt(self._variances[2] + self._variances[3]))
+
+    @property
     def _variances(self) -> Floats:
         return np.asarray(np.exp(self._found[self._count :]))
 

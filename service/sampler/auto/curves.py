@@ -134,6 +134,7 @@ class Curves:
             "forecast": [self._reference.value(share) for share in (low, middle, high)],
             "chance": float(1 - ndtr((threshold - mean) / deviation)),
             "gain": gain,
+            "noise": self._model.noise,
         }
 
     def _candidates(self, rng: np.random.Generator, runs: Runs, known: Integers) -> Points:

@@ -44,6 +44,8 @@ FIRST_FIT, GROWTH = 6, 1.2  # how many trials there are when the model is first 
 FINALS_FROM = 4  # values at the end, from which on the model of these proposes
 OFTEN_UNTIL = 20  # values at the end: up to so many, each changes how far ranks are trusted
 RANDOM_EVERY = 4  # of the configurations that run straight to their end, one is random
+PLATEAU_GAIN = 0.1  # share of the noise below which a gain is none
+PLATEAU_TRIALS, PLATEAU_DECISIONS = 20, 10  # seen, and decisions in a row, before that ends a search
 RECENT = 200  # trials of which an epoch's median time is taken
 FIRST_RUNS = 8.0  # epochs: where a full run is no longer, one in eight workers begins with one
 
@@ -112,6 +114,7 @@ class AutoSearch:
         self._halving: dict[int, list[tuple[float, int]]] = {level: [] for level in self.levels}
         self._epochs_run = 0
         self._prepared: tuple[int, Arm, Floats] | None = None
+        self._flat = 0  # decisions of the model in a row that expected less than the noise
 
     def report(self, number: int, epoch: int, value: float | None) -> None:
         """An epoch of a trial that is to be observed next; None: it does not measure the objective."""
@@ -182,6 +185,8 @@ class AutoSearch:
         owed += shares * cost
         owed[step.arm] -= cost
         self._full_turns += step.arm is Arm.FULL
+        if "gain" in step.why:
+            self._flat = self._flat + 1 if step.why["gain"] < PLATEAU_GAIN * step.why["noise"] else 0
         runs.arm[number], runs.state[number], runs.target[number] = step.arm, State.RUNNING, step.target
         runs.forecast[number] = step.score
         return number
@@ -282,6 +287,12 @@ class AutoSearch:
         foreseen = choice.trial is not None or (point is not None and bool((point == choice.points[0]).all()))
         why = choice.why if foreseen else {}  # of the most promising one, which may have been tried
         return Step(Arm.MODEL, choice.target, choice.trial, point, score=choice.score, why=why)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing above the noise is to be gained, as the model has found several times in a row."""
+        enough = len(self.runs.order) >= PLATEAU_TRIALS and len(self.runs.levels[self._epochs]) >= FINALS_FROM
+        return enough and self._flat >= PLATEAU_DECISIONS
 
     def closing(self, finals: int) -> Step | None:
         """The last steps of a study that takes no new trials: the better half at each level goes on, as ranks say.

@@ -100,7 +100,7 @@ def test_a_change_is_in_the_spec_and_told(
         ("budget.trails=40", "--set budget.trails: unknown key; did you mean trials?"),
         ("budgett.trials=40", "--set budgett: unknown key; did you mean budget?"),
         ("budget.trials", "is not KEY=VALUE"),
-        ("budget.trials=null", "budget: needs trials, minutes or both"),
+        ("budget.trials=null", "budget: needs trials, epochs or minutes"),
     ],
 )
 def test_what_cannot_be_changed_or_is_no_value_is_refused_with_its_key(

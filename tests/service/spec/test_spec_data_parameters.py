@@ -11,6 +11,7 @@ import pytest
 from goodfit.service.app.preflight import check
 from goodfit.service.app.run import _sampler
 from goodfit.service.errors import DataError, StudyFileError
+from goodfit.service.ports import Allocator
 from goodfit.service.spec import StudySpec, for_trainer, read
 from goodfit.trainers.messages import AugmentSpec, DataSpec
 from goodfit.trainers.registry import resolve
@@ -132,8 +133,12 @@ def test_the_first_trial_has_the_values_of_the_study_file(tmp_path: Path) -> Non
         "augment.crop: {type: int, low: 1, high: 3}",
         data="{source: digits, prepare: {scale: robust}, augment: {rotate: 3}}",
     )
-    first = _sampler(spec, resolve("cnn"), "reaching").ask(0)
-    assert first is not None
+    sampler = _sampler(spec, resolve("cnn"), "reaching")
+    assert isinstance(sampler, Allocator)
+    proposal = sampler.next(0, workers=1)
+    assert proposal is not None
+    assert proposal.params is not None
+    first = proposal.params
     assert (first["prepare.scale"], first["augment.rotate"], first["augment.flip"]) == ("robust", 3.0, False)
     assert 1 <= first["augment.crop"] <= 3  # the study's own 0 lies outside
 

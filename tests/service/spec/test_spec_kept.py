@@ -72,7 +72,7 @@ def test_a_kept_spec_that_cannot_be_read_names_its_keys(tmp_path: Path):
         ("{metric: val/loss, direction: minimize}", "{direction: minimize, metric: val/loss}"),
         ("name: a-study\ntrainer: mlp", "trainer: mlp\nname: a-study"),
         ("type: float, low: 1e-4", "low: 1e-4, doc: a rate, type: float"),
-        ("budget: {trials: 4}", "budget: {trials: 4}\nsearch: {method: tpe}\nresources: {cpus: 1}"),
+        ("budget: {trials: 4}", "budget: {trials: 4}\nsearch: {method: auto}\nresources: {cpus: 1}"),
         ("optimizer: [adamw, sgd]}", "optimizer: {type: choice, choices: [adamw, sgd]}}"),
     ],
 )
@@ -114,7 +114,7 @@ def test_fixing_in_the_space_or_under_fixed_is_the_same_study(tmp_path: Path):
         (
             ["pruning={method: median}"],
             [
-                "pruning.method: none there, median here",
+                "pruning.method: auto there, median here",
                 "pruning.n_startup_trials: not set there, 5 here",
                 "pruning.n_warmup_steps: not set there, 0 here",
                 "pruning.interval_steps: not set there, 1 here",

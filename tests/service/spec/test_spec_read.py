@@ -50,7 +50,14 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "retries": 0,
         "stop_on": None,
     }
-    assert spec.budget.model_dump() == {"trials": 64, "minutes": 30.0, "target": 0.99, "failures": 10}
+    assert spec.budget.model_dump() == {
+        "trials": 64,
+        "epochs": None,
+        "minutes": 30.0,
+        "plateau": False,
+        "target": 0.99,
+        "failures": 10,
+    }
     assert spec.resources.model_dump() == {
         "cpus": 0.5,
         "gpus": 0.25,
@@ -64,8 +71,8 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
 def test_what_is_left_out_has_its_default(tmp_path: Path):
     spec = spec_of(tmp_path)
     assert spec.data_spec() == DataSpec("iris")
-    assert (spec.search.method, spec.search.seed, spec.search.try_defaults) == ("bayesian", 0, True)
-    assert (spec.pruning.method, spec.pruning.options) == ("none", {})
+    assert (spec.search.method, spec.search.seed, spec.search.try_defaults) == ("auto", 0, True)
+    assert (spec.pruning.method, spec.pruning.options) == ("auto", {})
     assert (spec.training.patience, spec.training.minutes, spec.training.retries) == (None, None, 2)
     assert (spec.resources.cpus, spec.resources.gpus, spec.resources.parallel) == (1.0, 0.0, "auto")
 
@@ -94,6 +101,16 @@ def test_a_patient_pruning_gives_the_wrapped_methods_options_with_its_own(tmp_pa
         "min_delta": 0.0,
         "wrapped_pruner": "none",
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "pruning"),
+    [("search={method: grid}", "none"), ("search={method: random}", "auto"), ("search={method: auto}", "auto")],
+)
+def test_a_grid_trains_every_point_to_its_end_where_nothing_is_said_of_pruning(
+    tmp_path: Path, written: str, pruning: str
+):
+    assert spec_of(tmp_path, MINIMAL, written, "space={depth: [1, 2]}").pruning.method == pruning
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_finite_space_ends_a_study_unless_repeats_are_wanted(tmp_path: Path) -
     assert planned("budget: {trials: 20}") == 6
     assert planned("budget: {trials: 4}") == 4
     assert planned("budget: {trials: 20}\nsearch: {repeats: true}") == 20
-    with pytest.raises(StudyFileError, match="a bayesian search has no end of its own"):
+    with pytest.raises(StudyFileError, match="the auto search has no end of its own"):
         planned("search: {repeats: true}")
 
 
