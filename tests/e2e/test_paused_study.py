@@ -27,15 +27,6 @@ STUDY = {
 }
 
 
-def curve_of(x: float, y: str, epochs: int) -> list[float]:
-    """What the zoo's learner reports where it was never interrupted."""
-    state, losses = 0.0, []
-    for epoch in range(1, epochs + 1):
-        state = 0.8 * state + x / epoch
-        losses.append(state + (0.1 if y == "b" else 0.0) + 1.0 / epoch)
-    return losses
-
-
 def paused(home: Home) -> int:
     try:
         with sqlite3.connect(f"file:{home.path / 'goodfit.db'}?mode=ro", uri=True) as connection:
@@ -60,7 +51,7 @@ def test_a_study_that_is_killed_while_trials_are_paused_goes_on_with_them(tmp_pa
     for trial in trials:
         assert trial.message is None
         losses = [report.metrics["val/loss"] for report in study.reports(trial.number)]
-        assert losses == curve_of(trial.params["x"], trial.params["y"], trial.epochs)
+        assert losses == zoo.learned(trial.params["x"], trial.params["y"], trial.epochs)
         assert trial.prune_at == (trial.epochs if trial.state is TrialState.PRUNED else None)
     store = open_store(f"sqlite:///{home.path / 'goodfit.db'}")
     decisions = store.decisions(store.study("auto").id)
