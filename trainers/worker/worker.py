@@ -237,7 +237,14 @@ class Worker:
         log = _LazyFile(assignment)
         with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
             resolve(assignment.trainer)
-        left = self._isolation.run(lambda: ends.append(self._attempt(assignment, log, keep)), assignment.trainer)
+
+        def attempt() -> None:
+            try:
+                ends.append(self._attempt(assignment, log, keep))
+            except Exception as error:  # noqa: BLE001 - of Goodfit or its installation; without an end the trial waits
+                ends.append(Ended(assignment.trial, assignment.attempt, Outcome.ERROR, describe(error)))
+
+        left = self._isolation.run(attempt, assignment.trainer)
         if self._data is not None and _fingerprint(self._data.data) != self._data.fingerprint:
             self._data = None  # the trainer has changed it in place; the next trial loads it anew
         if left:

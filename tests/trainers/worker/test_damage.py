@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import shutil
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 import torch
 
+from goodfit.testing import sample_trainers
 from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers import files
 from goodfit.trainers.data import Facts
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.messages import Outcome
+from goodfit.trainers.worker import worker
 from tests.training import IRIS
 
 SETTINGS: dict[str, Any] = {"trainer": "mlp", "data": IRIS, "epochs": 4, "checkpoint_epochs": 1, "capture": True}
@@ -67,6 +70,17 @@ def test_a_paused_trial_whose_checkpoint_is_gone_is_trained_anew_and_its_user_to
     assert "last.pt is missing; the trial is trained again from its start" in str(again.ended.message)
     assert again.curve == whole[0].curve, "the scheduler keeps of it what it has not"
     assert same(weights(tmp_path / "t"), whole[1])
+
+
+def test_an_error_of_the_worker_itself_ends_the_trial_and_not_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is missing on the worker's machine, say: a trial without an end would be waited for."""
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "judge", lambda *_: importlib.import_module("no_such_package"))
+        line = attempt(tmp_path / "t", trainer=f"{sample_trainers.__file__}:raises")
+    assert line.ended.outcome is Outcome.ERROR
+    assert "no_such_package, which is not installed" in str(line.ended.message)
 
 
 SPOILT: dict[str, Callable[[Path], object]] = {
