@@ -106,6 +106,10 @@ class Promotion:
         bracket = int(self._rng.choice(len(self._shares), p=self._shares))
         return Proposal(number, params, until=self._until(bracket))
 
+    def ended(self) -> str | None:
+        """It goes on as long as there is time."""
+        return None
+
     def propose(self, number: int) -> dict[str, Any] | None:
         """A new configuration."""
         return self._sampler.ask(number)
