@@ -177,11 +177,16 @@ def heading(settings: Settings) -> list[str]:
     """What was measured, in sentences."""
     facts = "".join(f", {key} {value}" for key, value in settings.facts.items())
     return [
-        f"{settings.source}{facts}: {len(settings.tasks)} tasks, {len(settings.seeds)} seeds, "
-        f"{settings.workers} workers, {settings.budget:g} median full trainings a worker.",
+        f"{settings.source}{facts}: {counted(len(settings.tasks), 'task')}, {counted(len(settings.seeds), 'seed')}, "
+        f"{counted(settings.workers, 'worker')}, {settings.budget:g} median full trainings a worker.",
         "Mean normalized regret at shares of the budget, ± its standard error over tasks; lower is better. "
         f"{BASE} minus method: the mean of the differences by task; below 0 {BASE} is ahead.",
     ]
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 task", "2 tasks"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def tables(results: Results, methods: Sequence[str]) -> list[str]:

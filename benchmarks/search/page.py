@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.search.measure import BASE, with_error
+from benchmarks.search.measure import BASE, counted, with_error
 from benchmarks.search.methods import METHODS
 from benchmarks.search.sections import SECTIONS
 
@@ -65,7 +65,7 @@ def _section(title: str, found: Mapping[str, Any], plot: str) -> list[str]:
     tasks, seeds, workers = len(settings["tasks"]), len(settings["seeds"]), settings["workers"]
     lines = [
         *(f"## {title}", ""),
-        f"{_counted(tasks, 'task')}, {_counted(seeds, 'seed')}, {_counted(workers, 'worker')}, "
+        f"{counted(tasks, 'task')}, {counted(seeds, 'seed')}, {counted(workers, 'worker')}, "
         f"{settings['budget']:g} median full trainings a worker; measured {found['date']}.",
         *("", f"![Regret along the budget]({plot})", ""),
         *(f"| method | {points} | trials |", "|---" * (len(settings["points"]) + 2) + "|"),
@@ -84,10 +84,6 @@ def _section(title: str, found: Mapping[str, Any], plot: str) -> list[str]:
         ]
         lines += ["", *_leads(found)]
     return [*lines, *_by_group(found), ""]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _leads(found: Mapping[str, Any]) -> list[str]:
