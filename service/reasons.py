@@ -23,7 +23,6 @@ _SOURCES = {
     "defaults": "It begins with the trainer's defaults, as far as they lie in the search space; the rest was drawn.",
     "start_from": "It was given by search.start_from; what that leaves open is the trainer's default, or drawn.",
     "control": "It is a control: a configuration drawn at random and never paused or pruned.",
-    "finals": "A model of the final values so far proposed it.",
 }
 _RANDOM = {
     "ranks": "Its configuration was drawn at random: such trials look where no model does.",
@@ -133,6 +132,8 @@ class _Writer:
         source = why.get("source")
         if source == "curves":
             return f"A model of all curves so far proposed it{self._expected(why)}."
+        if source == "finals":
+            return f"A model of the final values so far proposed it{self._expected(why, ' among full runs')}."
         if source == "random":
             return _RANDOM[why["by"]]
         return _SOURCES.get(str(source), f"The study's search method, {source}, proposed it.")
@@ -152,13 +153,13 @@ class _Writer:
             return f"the rank correlation between {where} was estimated at {correlation} from the study's curves"
         return f"a rank correlation of {correlation} between {where} is assumed until there are curves to learn from"
 
-    def _expected(self, why: Values) -> str:
-        """The forecast, where one was made."""
+    def _expected(self, why: Values, most: str = " for the time at hand") -> str:
+        """The forecast, where one was made, and of what it promised most."""
         if "forecast" not in why:
             return ""
         low, middle, high = map(_number, why["forecast"])
         text = (
-            f": weighed against the other candidates, it promised most for the time at hand, with {self._metric} "
+            f": weighed against the other candidates, it promised most{most}, with {self._metric} "
             f"expected at {middle} (90% interval {low} to {high}) by {self._unit} {why['epoch']}"
         )
         if "best" not in why:

@@ -40,6 +40,10 @@ def one(made: Decision, trial: Trial = TRIAL, spec: StudySpec = SPEC) -> Reason:
         ({"source": "random", "by": "full"}, "for a full run"),
         ({"source": "random", "by": "model"}, "all that the model proposed had been tried"),
         ({"source": "finals", "by": "full"}, "A model of the final values so far proposed it"),
+        (
+            {"source": "finals", "by": "full", **FORECAST},
+            "promised most among full runs, with val/loss expected at 0.25",
+        ),
         ({"source": "bayesian"}, "The study's search method, bayesian, proposed it"),
         ({"source": "curves", "by": "model"}, "A model of all curves so far proposed it."),
         (

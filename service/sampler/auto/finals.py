@@ -6,14 +6,16 @@ Where early values mislead, this is what is left of the search by a model.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.curve_model import CurveModel, Observations
 from goodfit.service.sampler.auto.improvement import expected_improvement
-from goodfit.service.sampler.auto.ranks import scores
+from goodfit.service.sampler.auto.ranks import Reference, scores
 from goodfit.service.sampler.auto.runs import Runs, State
 
 GROWTH = 1.15  # of the number of values, from fit to fit
@@ -49,7 +51,7 @@ class Finals:
                 seen.take(some if count <= MOST_FITTED else np.sort(rng.choice(count, MOST_FITTED, replace=False)))
             )
         self._model.condition(seen)
-        self._best = float(seen.values.max())
+        self._best, self._reference = float(seen.values.max()), Reference(values)
         targets = runs.target[: runs.count]
         running = np.flatnonzero((runs.state[: runs.count] == State.RUNNING) & (targets >= self._epochs))[
             -MOST_RUNNING:
@@ -60,8 +62,13 @@ class Finals:
         order = np.argsort(-values, kind="stable")
         self._good = runs.points[numbers[order[: max(3, int(GOOD * count))]]]
 
-    def propose(self, rng: np.random.Generator) -> Points:
-        """Candidates, the most promising first."""
+    def propose(self, rng: np.random.Generator, best: float) -> tuple[Points, dict[str, Any]]:
+        """Candidates, the most promising first, and what is expected of that one, in (oriented) values.
+
+        Args:
+            rng: draws them.
+            best: the best value so far, of any epoch: the chance that is told is to beat this one.
+        """
         candidates = np.vstack(
             [
                 self._cube.random(rng, UNIFORM),
@@ -72,7 +79,17 @@ class Finals:
         count = len(candidates)
         mean, deviation = self._model.predict(self._cube.encode(candidates), np.ones(count), -1 - np.arange(count))
         gain = expected_improvement(mean, deviation, self._best)
-        return np.asarray(candidates[np.argsort(-gain, kind="stable")])
+        order = np.argsort(-gain, kind="stable")
+        first = int(order[0])
+        low, middle, high = (float(ndtr(mean[first] + width * deviation[first])) for width in (-1.645, 0.0, 1.645))
+        threshold = float(self._reference.score(np.array([best]))[0])
+        why = {
+            "epoch": self._epochs,
+            "forecast": [self._reference.value(share) for share in (low, middle, high)],
+            "chance": float(1 - ndtr((threshold - mean[first]) / deviation[first])),
+            "gain": float(gain[first]),
+        }
+        return np.asarray(candidates[order]), why
 
 
 def _at_the_end(runs: Runs, numbers: NDArray[np.int64], values: NDArray[np.float64]) -> Observations:

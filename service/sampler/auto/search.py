@@ -268,8 +268,8 @@ class AutoSearch:
         return Step(Arm.FULL, self._epochs, straight=True)
 
     def _to_the_end(self, rng: np.random.Generator, arm: Arm) -> Step:
-        point = self._first_new(self._finals.propose(rng))
-        return Step(arm, self._epochs, point=point, straight=True)
+        point, why = self._first_new(*self._finals.propose(rng, self._best))
+        return Step(arm, self._epochs, point=point, straight=True, why=why)
 
     def _by_ranks(self) -> Step:
         """The better half of its own trials goes on, from the highest level down; else a new one is drawn."""
@@ -283,9 +283,7 @@ class AutoSearch:
 
     def _by_curves(self, rng: np.random.Generator) -> Step:
         choice = self._curves.choose(rng, self.runs, self.floor, self._best)
-        point = None if choice.trial is not None else self._first_new(choice.points)
-        foreseen = choice.trial is not None or (point is not None and bool((point == choice.points[0]).all()))
-        why = choice.why if foreseen else {}  # of the most promising one, which may have been tried
+        point, why = (None, choice.why) if choice.trial is not None else self._first_new(choice.points, choice.why)
         return Step(Arm.MODEL, choice.target, choice.trial, point, score=choice.score, why=why)
 
     @property
@@ -338,9 +336,13 @@ class AutoSearch:
         }
         return {**found, "best": self._best} if math.isfinite(self._best) else found
 
-    def _first_new(self, points: Points) -> Points | None:
-        """The first whose configuration was never proposed; None where all were: a random one is drawn then."""
-        return next((point for point in points if self._is_new(point)), None)
+    def _first_new(self, points: Points, why: Mapping[str, Any]) -> tuple[Points | None, Mapping[str, Any]]:
+        """The first whose configuration was never proposed; None where all were: a random one is drawn then.
+
+        With it what is expected of it, where it is the one of which that is known: the very first.
+        """
+        place = next((place for place, point in enumerate(points) if self._is_new(point)), None)
+        return (None, {}) if place is None else (points[place], why if place == 0 else {})
 
     def _measure_ranks(self, workers: int) -> None:
         """Learn from the study's own curves what early ranks are worth, and so how far to train at first."""
