@@ -26,13 +26,22 @@ def load(folder: Path, name: str) -> Task:
     return Recording.read(folder / f"{file}.npz").task(file, metric)
 
 
-def tasks_in(folder: Path, files: Sequence[str] | None = None) -> list[str]:
-    """The names of the tasks in a folder: each file with each of its metrics."""
+def tasks_in(folder: Path, files: Sequence[str] | None = None, least: int = 1) -> list[str]:
+    """The names of the tasks in a folder: each file with each of its metrics.
+
+    Args:
+        folder: of the files.
+        files: their names, without endings; None: all.
+        least: files with fewer configurations are left out.
+    """
     known = sorted(path.stem for path in folder.glob("*.npz"))
     for name in files or ():
         if name not in known:
             raise InputError(f"--tasks: no recorded curves {name!r}: {did_you_mean(name, known)}")
-    return [f"{name}/{metric}" for name in files or known for metric in Recording.read(folder / f"{name}.npz").metrics]
+    recordings = {name: Recording.read(folder / f"{name}.npz") for name in files or known}
+    return [
+        f"{name}/{metric}" for name, one in recordings.items() if len(one.points) >= least for metric in one.metrics
+    ]
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,8 @@ from benchmarks.search.measure import Settings
 from benchmarks.search.recordings import FOLDER
 from benchmarks.search.task import Task
 
+ENOUGH = 100  # recorded configurations: with fewer a search comes to the end of them
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -82,7 +84,12 @@ def _families(epochs: int, budget: float) -> Callable[[Options], Settings | None
 
 def _recorded(workers: int, budget: float) -> Callable[[Options], Settings | None]:
     make = functools.partial(recorded.load, FOLDER)
-    return lambda options: options.settings("Recorded curves", make, recorded.tasks_in(FOLDER), workers, budget)
+
+    def settings(options: Options) -> Settings | None:
+        tasks = recorded.tasks_in(FOLDER, least=ENOUGH)
+        return options.settings("Recorded curves", make, tasks, workers, budget)
+
+    return settings
 
 
 SECTIONS = {

@@ -51,6 +51,7 @@ def test_recorded_curves_come_back_from_their_file(tmp_path: Path) -> None:
     assert np.array_equal(after.points, before.points)
     assert np.allclose(after.values, before.values, rtol=1e-3)
     assert recorded.tasks_in(tmp_path) == ["mine/val/loss", "mine/val/accuracy"]
+    assert recorded.tasks_in(tmp_path, least=41) == []
     assert recorded.load(tmp_path, "mine/val/accuracy").objective.direction == "maximize"
 
 
