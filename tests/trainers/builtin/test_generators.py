@@ -49,10 +49,11 @@ def test_a_resumed_trial_gives_exactly_the_curve_and_weights_of_an_uninterrupted
 ) -> None:
     settings: dict[str, Any] = {"params": {**SMALL, **params}, "epochs": 6}
     whole = generate(tmp_path / "whole", trainer, **settings)
-    first = generate(tmp_path / "parts", trainer, stop_after=3, **settings)
+    paused = generate(tmp_path / "parts", trainer, pauses=True, pause_at=2, **settings)
+    first = generate(tmp_path / "parts", trainer, stop_after=3, reported=2, **settings)
     second = generate(tmp_path / "parts", trainer, attempt=2, reported=3, **settings)
     assert (first.ended.outcome, second.ended.outcome) == (Outcome.STOPPED, Outcome.COMPLETE), second.ended.message
-    assert first.curve + second.curve == whole.curve
+    assert paused.curve + first.curve + second.curve == whole.curve
     saved = [torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "parts")]
     for one, other in zip(*(state["objects"][:2] for state in saved), strict=True):
         assert all(torch.equal(one[name], other[name]) for name in one)

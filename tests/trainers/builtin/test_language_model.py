@@ -240,9 +240,10 @@ def test_the_same_seed_gives_the_same_curve_and_another_another(sums: DataSpec, 
 def test_a_resumed_trial_gives_the_curve_of_one_that_never_stopped(sums: DataSpec, tmp_path: Path) -> None:
     how: dict[str, Any] = {"epochs": 4, "params": {"samples": 1, "dropout": 0.1}}
     whole = trained(tmp_path / "whole", sums, **how).curve
-    stopped = trained(tmp_path / "cut", sums, stop_after=2, **how)
+    paused = trained(tmp_path / "cut", sums, pauses=True, pause_at=1, **how)
+    stopped = trained(tmp_path / "cut", sums, stop_after=2, reported=1, **how)
     rest = trained(tmp_path / "cut", sums, attempt=2, reported=2, **how)
-    assert stopped.curve + rest.curve == whole
+    assert paused.curve + stopped.curve + rest.curve == whole
     samples = [(tmp_path / name / "artifacts/samples.txt").read_text() for name in ("whole", "cut")]
     assert samples[0] == samples[1]
 

@@ -171,10 +171,11 @@ def test_a_resumed_trial_gives_exactly_the_curve_of_an_uninterrupted_one(tmp_pat
     settings: dict[str, Any] = {"params": params, "data": data, "epochs": 4, "checkpoint_epochs": 1}
     settings |= {**FORECAST, "metric": "val/loss"}
     whole = attempt(tmp_path / "whole", **settings)
-    first = attempt(tmp_path / "parts", stop_after=2, **settings)
+    paused = attempt(tmp_path / "parts", pauses=True, pause_at=1, **settings)
+    first = attempt(tmp_path / "parts", stop_after=2, reported=1, **settings)
     second = attempt(tmp_path / "parts", attempt=2, reported=2, **settings)
     assert len(whole.curve) == 4
-    assert first.curve + second.curve == whole.curve
+    assert paused.curve + first.curve + second.curve == whole.curve
     other: Line = attempt(tmp_path / "other", **{**settings, "seed": 12})
     assert other.curve != whole.curve
 

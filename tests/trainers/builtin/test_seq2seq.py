@@ -294,9 +294,10 @@ def test_a_resumed_trial_gives_the_curve_of_one_that_never_stopped(
 ) -> None:
     params = {"core": core, "dropout": 0.1}
     whole = trained(tmp_path / "whole", reversals, epochs=4, params=params).curve
-    stopped = trained(tmp_path / "cut", reversals, epochs=4, params=params, stop_after=2)
+    paused = trained(tmp_path / "cut", reversals, epochs=4, params=params, pauses=True, pause_at=1)
+    stopped = trained(tmp_path / "cut", reversals, epochs=4, params=params, stop_after=2, reported=1)
     rest = trained(tmp_path / "cut", reversals, epochs=4, params=params, attempt=2, reported=2)
-    assert stopped.curve + rest.curve == whole
+    assert paused.curve + stopped.curve + rest.curve == whole
 
 
 @pytest.mark.parametrize(("core", "beam"), [("transformer", 3), ("rnn-attention", 1)])

@@ -165,9 +165,10 @@ def test_the_same_seed_gives_the_same_curve_and_another_another(orders: DataSpec
 
 def test_a_resumed_trial_gives_the_curve_of_one_that_never_stopped(orders: DataSpec, tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole", orders, epochs=4).curve
-    stopped = trained(tmp_path / "cut", orders, epochs=4, stop_after=2)
+    paused = trained(tmp_path / "cut", orders, epochs=4, pauses=True, pause_at=1)
+    stopped = trained(tmp_path / "cut", orders, epochs=4, stop_after=2, reported=1)
     rest = trained(tmp_path / "cut", orders, epochs=4, attempt=2, reported=2)
-    assert stopped.curve + rest.curve == whole
+    assert paused.curve + stopped.curve + rest.curve == whole
 
 
 def test_a_saved_model_takes_raw_texts(orders: DataSpec, tmp_path: Path) -> None:
