@@ -2,7 +2,7 @@
 
 python -m benchmarks.search --data DIR                      everything; takes hours
 python -m benchmarks.search --seeds 1 --tasks 2             a short version without LCBench
-python -m benchmarks.search --sections families-5,recorded-8
+python -m benchmarks.search --sections families-5,recorded-4
 python -m benchmarks.search --page                          the page alone, of what was kept
 """
 

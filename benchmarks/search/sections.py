@@ -101,6 +101,6 @@ SECTIONS = {
     "lcbench-accuracy-32": Section("LCBench, accuracy, 32 workers", _lcbench("val_accuracy", 32, 10.0)),
     "families-5": Section("Families of made-up curves, 5 epochs", _families(5, 10.0)),
     "families-100": Section("Families of made-up curves, 100 epochs", _families(100, 5.0)),
-    "recorded-8": Section("Recorded curves of our own trainers, 8 workers", _recorded(8, 2.5)),
+    "recorded-4": Section("Recorded curves of our own trainers, 4 workers", _recorded(4, 2.5)),
     "recorded-1": Section("Recorded curves of our own trainers, 1 worker", _recorded(1, 10.0)),
 }
