@@ -87,7 +87,6 @@ class Finals:
             "epoch": self._epochs,
             "forecast": [self._reference.value(share) for share in (low, middle, high)],
             "chance": float(1 - ndtr((threshold - mean[first]) / deviation[first])),
-            "gain": float(gain[first]),
         }
         return np.asarray(candidates[order]), why
 
