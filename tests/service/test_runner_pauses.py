@@ -90,6 +90,27 @@ def test_a_study_that_was_interrupted_decides_as_one_that_was_not(
     assert replayed(parts, tmp_path).differences == ()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"pruning": {"method": "none"}}, {"search": {"method": "bayesian", "seed": 1}}, {"training": {"epochs": 1}}],
+    ids=["none", "bayesian", "one epoch"],
+)
+def test_whatever_auto_decides_alone_it_decides_after_an_interruption_too(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    whole, parts = (auto_bench(tmp_path / name, **changes) for name in "ab")
+    whole.runner(Puppet(whole.clock)).run()
+    turns = itertools.count()
+    puppet = Puppet(parts.clock)
+    puppet.on_wait = lambda: runner.interrupt() if next(turns) == 20 else None
+    runner = parts.runner(puppet)
+    runner.run()
+    assert len(decided(parts)) < len(decided(whole))
+    parts.runner(Puppet(parts.clock)).run()
+    assert parts.store.decisions(parts.study.id) == whole.store.decisions(whole.study.id)
+    assert replayed(parts, tmp_path).differences == ()
+
+
 def test_a_stored_value_that_was_changed_by_hand_is_found(tmp_path: Path) -> None:
     bench = auto_bench(tmp_path)
     bench.runner(Puppet(bench.clock)).run()

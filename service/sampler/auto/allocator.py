@@ -208,10 +208,13 @@ class AutoAllocator:
         if params is None:  # the space is exhausted
             return self._close(self._finals)
         modelled = point is not None
-        why: dict[str, Any] = {"source": self._source(asked.number, step, modelled=modelled)}
+        source = self._source(asked.number, step, modelled=modelled)
+        why: dict[str, Any] = {"source": source, "straight": step.straight}
         if asked.number < self._sampler.presets:
             why["given"] = self._sampler.preset(asked.number)
-        return _Chosen(step, params, {**why, **(self._forecast(step) if modelled else {})})
+        if not modelled:
+            return _Chosen(replace(step, why={}), params, why)  # what the model expected is of another configuration
+        return _Chosen(step, params, {**why, **self._forecast(step)})
 
     def _close(self, finals: int) -> _Chosen | None:
         step = self._search.closing(finals)
@@ -314,7 +317,7 @@ class AutoAllocator:
                 Arm[decision.why["by"].upper()],
                 target,
                 None if decision.new else decision.trial,
-                straight=decision.new and decision.until is None,
+                straight=bool(decision.why.get("straight")),
                 score=decision.why["score"],
                 why=decision.why,
             )
