@@ -15,7 +15,7 @@ from goodfit.search_spaces import Choice, Fixed, Float, Int, Space
 from goodfit.service import scheduler as sc
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
-from goodfit.service.records import FINISHED, Decision, Report, Trial
+from goodfit.service.records import FINISHED, Decision, Failure, Report, Trial, TrialState
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.sampler.auto import AutoAllocator
 from goodfit.trainers.messages import Ended, Outcome, Reported
@@ -187,3 +187,26 @@ def test_any_study_ends_and_is_decided_the_same_by_an_allocator_that_was_rebuilt
     assert [one.index for one in play.decisions] == list(range(len(play.decisions)))
     for one in play.decisions:
         json.dumps(one.why, allow_nan=False)
+
+
+def test_what_a_retried_trial_came_to_is_seen_though_it_was_seen_to_fail_before() -> None:
+    """The decision after it does not depend on whether the study was restarted in between."""
+    play = Play(ONE, direction="minimize", epochs=4, workers=1, budget=1, seed=1)
+    first = play.new()
+    decisions, trials = [], []
+    for number in range(2):
+        proposal = first.next(number, 1)
+        assert proposal is not None
+        assert proposal.decision is not None
+        decisions.append(proposal.decision)
+        trials.append(Trial(number, proposal.params or {}, 1, TrialState.RUNNING))
+        if number == 0:
+            first.tell(replace(trials[0], state=TrialState.FAILED, failure=Failure.LOST))
+    live = play.new()
+    live.rebuild(trials, [], decisions)  # trial 0 is trained again
+    live.report(0, 1, 0.5)
+    done = replace(trials[0], state=TrialState.COMPLETE, epochs=1, value=0.5, last_value=0.5)
+    live.tell(done)
+    rebuilt = play.new()
+    rebuilt.rebuild([done, trials[1]], [Report(0, 1, {METRIC: 0.5}, 1.0)], decisions)
+    assert rebuilt.next(2, 1) == live.next(2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from goodfit.service.app.run import plan_of
 from goodfit.service.records import FINISHED, Decision, StudyState, Trial, TrialState
 from goodfit.service.runner import Limits
+from goodfit.service.scheduler import again
 from tests.killing import Killed, Mortal
 from tests.running import Bench, Crew, Puppet
 from tests.searching import auto_bench, auto_spec
@@ -163,6 +165,32 @@ def test_trials_that_cannot_be_paused_go_on_or_are_pruned_and_each_is_launched_o
     assert_consistent(bench)
 
 
+@pytest.mark.parametrize("values", [SMALL, CONFIRMED], ids=["search", "confirmation"])
+def test_a_study_goes_on_after_its_end_with_more_trials(tmp_path: Path, values: Mapping[str, Any]) -> None:
+    bench = auto_bench(tmp_path, **values)
+    run(bench)
+    before = bench.outcome()
+    bench.reopen(replace(bench.plan, trials=12))
+    run(bench)
+    assert_consistent(bench)
+    assert bench.outcome()[: len(before)] == before
+    assert sum(trial.confirms is None for trial in bench.trials()) == 12
+
+
+@pytest.mark.parametrize("killed_at", [None, 6, 9])
+def test_a_trial_that_failed_is_trained_to_its_end_when_it_is_retried(tmp_path: Path, killed_at: int | None) -> None:
+    bench = auto_bench(tmp_path, **SMALL)
+    bench.plan = replace(bench.plan, retries=0)
+    run(bench, Puppet(bench.clock, dies_at=(2, 0)))
+    assert bench.trials()[2].label == "FAILED(lost)"
+    bench.reopen(replace(bench.plan, trials=10), [again(bench.trials()[2])])
+    if killed_at is not None:
+        assert go_on(bench, killed_at)
+    run(bench)
+    assert_consistent(bench)
+    assert bench.trials()[2].state is TrialState.COMPLETE
+
+
 def test_a_paused_trial_whose_worker_dies_when_it_goes_on_has_another_attempt(tmp_path: Path) -> None:
     whole = auto_bench(tmp_path / "whole", **SMALL)
     launched = run(whole).launched
@@ -178,6 +206,23 @@ def test_a_paused_trial_whose_worker_dies_when_it_goes_on_has_another_attempt(tm
     run(bench, Dies(bench.clock))
     assert bench.outcome() == whole.outcome()
     assert bench.trials()[resumed[0]].attempts == 2
+
+
+def test_paused_trials_whose_checkpoints_are_all_gone_are_trained_anew_and_report_nothing_twice(
+    tmp_path: Path, whole: Bench
+) -> None:
+    """A node that is lost takes the files of the trials that were paused on it."""
+
+    class Forgetful(Puppet):
+        def launch(self, pack: Any) -> None:
+            super().launch(pack)
+            self.epoch = 0
+
+    bench = auto_bench(tmp_path, **SMALL)
+    puppet = run(bench, Forgetful(bench.clock))
+    assert len(puppet.trained) > len(set(puppet.trained)), "some trial was trained anew"
+    assert_consistent(bench)
+    assert_same(bench, whole, "without its checkpoints")
 
 
 # What studies may come to.

@@ -334,7 +334,7 @@ class AutoAllocator:
         for trial in sorted(trials, key=lambda trial: (last.get(trial.number, 0.0), trial.number)):
             before = seen.get(trial.number)
             if trial.state in FINISHED:
-                if before is None or before.how == TARGET:
+                if before is None or before.how != _how(trial):  # it was paused, or has been trained again
                     found.append(Seen(trial.number, trial.epochs, None, _how(trial)))
             elif (
                 trial.until is not None
