@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -79,6 +78,8 @@ class CurveModel:
 
     def fit(self, seen: Observations) -> None:
         """Set the hyperparameters by these observations; as they were where no better are found."""
+        from scipy.optimize import minimize  # a quarter of a second: a study's first trials start without it
+
         low, high = self._mode - 3 * self._deviation, self._mode + 3 * self._deviation
         centered = Observations(seen.rows, seen.progress, seen.trials, seen.values - seen.values.mean())
         result = minimize(
