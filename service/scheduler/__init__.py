@@ -1,6 +1,7 @@
 """The scheduler: machine.py decides, events.py has what it hears and says.
 
 ending.py: what is left of a study, and what becomes of a trial that is trained again.
+epoch_budget.py: how many epochs are left.
 failure_limit.py: when failures alike say that nothing can succeed.
 """
 

@@ -25,6 +25,7 @@ from goodfit.service.records import (
     trial_seed,
 )
 from goodfit.service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
+from goodfit.service.scheduler.epoch_budget import EpochBudget
 from goodfit.service.scheduler.events import (
     MORE,
     Action,
@@ -93,7 +94,7 @@ class Scheduler:
         self._resumed: set[int] = set()  # in the queue, after a pause
         self._failures = Failures(plan.failures, self.trials.values())
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
-        self._trained = sum(trial.epochs for trial in self.trials.values() if trial.confirms is None)
+        self._epochs = EpochBudget(plan, self.trials.values())
         unconfirmed = any(trial.confirms is not None and trial.state not in FINISHED for trial in self.trials.values())
         self._confirming = unconfirmed and is_at_budget(plan, self._searched)
 
@@ -161,7 +162,7 @@ class Scheduler:
         if event.final:  # no decision is due: another attempt has only to end
             changes["until"] = None
         trial = self._put(replace(trial, **changes))
-        self._trained += trial.confirms is None
+        self._epochs.note(trial)
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
         if value is not None and trial.confirms is None and not event.final:
@@ -177,22 +178,10 @@ class Scheduler:
         return actions
 
     def _epochs_left(self) -> float:
-        """How many epochs of the budget are neither trained nor given to a trial that runs or waits for a worker."""
-        if self.plan.epoch_budget is None:
-            return math.inf
-        given = (self.trials[number] for number in (*self._running, *self._queue))
-        reserved = sum(self._target(trial) - trial.epochs for trial in given if trial.confirms is None)
-        return self.plan.epoch_budget - self._trained - reserved
-
-    def _target(self, trial: Trial) -> int:
-        return self.plan.epochs if trial.until is None else trial.until
+        return self._epochs.left(self.trials[number] for number in (*self._running, *self._queue))
 
     def _until(self, wanted: int | None, trained: int) -> int | None:
-        """Up to where a trial trains that may go on to an epoch: no further than the budget goes."""
-        end = trained + self._epochs_left()
-        wanted = self.plan.epochs if wanted is None else wanted
-        wanted = wanted if wanted <= end else int(end)
-        return wanted if wanted < self.plan.epochs else None
+        return self._epochs.until(wanted, trained, self._epochs_left())
 
     def _ask(self, *, after: int | None = None, stays: bool = False) -> Ask:
         return Ask(len(self.trials), not is_at_budget(self.plan, self._searched), after, stays)

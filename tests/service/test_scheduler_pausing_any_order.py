@@ -146,7 +146,8 @@ class Study(RuleBasedStateMachine):
         found = choices[self.pick(len(choices))]
         if found is not None:
             self.waiting.discard(found.trial)
-            self.targets[found.trial] = found.until
+            if not found.prune:
+                self.targets[found.trial] = found.until
         return found
 
     def later(self, number: int) -> list[int | None]:
