@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests import zoo
 from tests.e2e.cli import Home
 
@@ -20,6 +22,7 @@ AUTO = {
 }
 
 
+@pytest.mark.soak
 def test_an_auto_study_is_the_same_again_and_says_why(tmp_path: Path) -> None:
     home = Home(tmp_path)
     for name in ("one", "two"):

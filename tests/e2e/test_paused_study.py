@@ -13,7 +13,7 @@ from goodfit.service.store import open_store
 from tests import zoo
 from tests.e2e.cli import Home, kill_tree, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 
 STUDY = {
     "trainer": zoo.named("learner"),
