@@ -19,6 +19,7 @@ data: {source: wine, split: {folds: 4, test: 0.2}}
 space: {learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}}
 objective: {metric: val/loss, direction: minimize}
 search: {method: random, seed: 3}
+pruning: {method: none}
 training: {epochs: 12}
 budget: {trials: 4}
 """
