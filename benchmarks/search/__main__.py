@@ -76,7 +76,7 @@ def _measure(sections: Sequence[str], options: Options, results: Path) -> None:
         found = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
         kept = {"date": dt.datetime.now(dt.UTC).date().isoformat(), **document(settings, found)}
         (results / f"{name}.json").write_text(json.dumps(_rounded(kept), indent=1) + "\n")
-        print("\n".join([*heading(settings), "", *tables(found, settings.methods), ""]), flush=True)
+        print("\n".join([*heading(settings), "", *tables(found, settings), ""]), flush=True)
 
 
 def _rounded(value: object) -> object:

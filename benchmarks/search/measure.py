@@ -37,6 +37,7 @@ class Settings:
         methods: by their names.
         facts: more to be said of the source.
         jobs: how many studies run at once.
+        points: shares of the budget at which regret is read, ascending.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Settings:
     seeds: Sequence[int]
     facts: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
+    points: Sequence[float] = POINTS
 
     @classmethod
     def of(
@@ -75,13 +77,13 @@ class Settings:
             "workers": self.workers,
             "budget": self.budget,
             "seeds": list(self.seeds),
-            "points": list(POINTS),
+            "points": list(self.points),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A method's regrets at POINTS of the budget, over tasks.
+    """A method's regrets at points of the budget, over tasks.
 
     Attributes:
         means, errors: the means over tasks, and their standard errors.
@@ -118,7 +120,7 @@ class Results:
         return Row(means, errors, behind, trials)
 
     def by_task(self) -> dict[str, dict[str, list[float]]]:
-        """By method and task the regrets at POINTS, over seeds."""
+        """By method and task the regrets at the points, over seeds."""
         return {method: {task: self._means(method, task) for task in tasks} for method, tasks in self._runs.items()}
 
     def _means(self, method: str, task: str) -> list[float]:
@@ -161,7 +163,7 @@ def measure(settings: Settings, note: Callable[[str], None] = lambda _: None) ->
         os.environ.setdefault(name, "1")
     context = multiprocessing.get_context("spawn")  # libraries in it read how many threads they may have
     with ProcessPoolExecutor(settings.jobs, mp_context=context) as pool:
-        waiting = {pool.submit(_run, settings.make, *work, settings.workers, settings.budget): work for work in works}
+        waiting = {pool.submit(_run, settings, *work): work for work in works}
         for count, done in enumerate(as_completed(waiting), start=1):
             method, task, seed = waiting[done]
             results.add(method, task, seed, done.result())
@@ -169,8 +171,15 @@ def measure(settings: Settings, note: Callable[[str], None] = lambda _: None) ->
     return results
 
 
-def _run(make: Callable[[str], Task], method: str, task: str, seed: int, workers: int, budget: float) -> Run:
-    return run_study(make(task), METHODS[method], workers=workers, budget=budget, seed=seed)
+def _run(settings: Settings, method: str, task: str, seed: int) -> Run:
+    return run_study(
+        settings.make(task),
+        METHODS[method],
+        workers=settings.workers,
+        budget=settings.budget,
+        seed=seed,
+        points=settings.points,
+    )
 
 
 def heading(settings: Settings) -> list[str]:
@@ -189,17 +198,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def tables(results: Results, methods: Sequence[str]) -> list[str]:
+def tables(results: Results, settings: Settings) -> list[str]:
     """The lines of two Markdown tables: regrets with their standard errors, and how much more BASE has."""
-    rows = {method: results.row(method) for method in methods}
-    points = " | ".join(f"{point:g}" for point in POINTS)
-    lines = [f"| method | {points} | trials |", "|---" * (len(POINTS) + 2) + "|"]
+    rows = {method: results.row(method) for method in settings.methods}
+    points = " | ".join(f"{point:g}" for point in settings.points)
+    lines = [f"| method | {points} | trials |", "|---" * (len(settings.points) + 2) + "|"]
     for method, row in rows.items():
         cells = " | ".join(with_error(*pair) for pair in zip(row.means, row.errors, strict=True))
         lines.append(f"| {method} | {cells} | {row.trials:.0f} |")
     behind = {method: row.behind for method, row in rows.items() if row.behind}
     if behind:
-        lines += ["", f"| {BASE} minus method | {points} |", "|---" * (len(POINTS) + 1) + "|"]
+        lines += ["", f"| {BASE} minus method | {points} |", "|---" * (len(settings.points) + 1) + "|"]
         lines += [
             f"| {method} | {' | '.join(with_error(*pair, sign='+') for pair in pairs)} |"
             for method, pairs in behind.items()
@@ -258,7 +267,7 @@ def main(
         print(error, file=sys.stderr)
         return 2
     results = measure(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    print("\n".join([*heading(settings), "", *tables(results, settings.methods)]))
+    print("\n".join([*heading(settings), "", *tables(results, settings)]))
     if given.json is not None:
         given.json.write_text(json.dumps(document(settings, results), indent=1) + "\n")
     return 0

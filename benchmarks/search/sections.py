@@ -10,8 +10,10 @@ from pathlib import Path
 from benchmarks import families, lcbench, recorded
 from benchmarks.search.measure import Settings
 from benchmarks.search.recordings import FOLDER
+from benchmarks.search.study import LONG_POINTS, POINTS
 from benchmarks.search.task import Task
 
+LANDSCAPES = 6  # of each family
 ENOUGH = 100  # recorded configurations: with fewer a search comes to the end of them
 
 
@@ -36,7 +38,14 @@ class Options:
     jobs: int
 
     def settings(
-        self, source: str, make: Callable[[str], Task], tasks: Sequence[str], workers: int, budget: float, **facts: str
+        self,
+        source: str,
+        make: Callable[[str], Task],
+        tasks: Sequence[str],
+        workers: int,
+        budget: float,
+        points: Sequence[float] = POINTS,
+        **facts: str,
     ) -> Settings:
         """Of a section."""
         chosen = list(tasks)[: self.tasks]
@@ -50,6 +59,7 @@ class Options:
             seeds=range(self.seeds),
             facts=facts,
             jobs=self.jobs,
+            points=points,
         )
 
 
@@ -66,19 +76,21 @@ class Section:
     settings: Callable[[Options], Settings | None]
 
 
-def _lcbench(metric: str, workers: int, budget: float) -> Callable[[Options], Settings | None]:
+def _lcbench(
+    metric: str, workers: int, budget: float, points: Sequence[float] = POINTS
+) -> Callable[[Options], Settings | None]:
     def settings(options: Options) -> Settings | None:
         if options.data is None:
             return None
         lcbench.require(options.data)
         make = functools.partial(lcbench.load, options.data.resolve(), metric, options.cache)
-        return options.settings("LCBench", make, lcbench.DEVELOPMENT, workers, budget, metric=metric)
+        return options.settings("LCBench", make, lcbench.DEVELOPMENT, workers, budget, points, metric=metric)
 
     return settings
 
 
 def _families(epochs: int, budget: float) -> Callable[[Options], Settings | None]:
-    names = [f"{family}{epochs}/{landscape}" for landscape in (0, 1) for family in families.FAMILIES]
+    names = [f"{family}{epochs}/{landscape}" for landscape in range(LANDSCAPES) for family in families.FAMILIES]
     return lambda options: options.settings("Families", families.load, names, 8, budget, epochs=str(epochs))
 
 
@@ -93,12 +105,20 @@ def _recorded(workers: int, budget: float) -> Callable[[Options], Settings | Non
 
 
 SECTIONS = {
+    "lcbench-accuracy-1": Section("LCBench, accuracy, 1 worker", _lcbench("val_accuracy", 1, 40.0, LONG_POINTS)),
+    "lcbench-cross-entropy-1": Section(
+        "LCBench, cross-entropy, 1 worker", _lcbench("val_cross_entropy", 1, 40.0, LONG_POINTS)
+    ),
     "lcbench-accuracy-8": Section("LCBench, accuracy, 8 workers", _lcbench("val_accuracy", 8, 10.0)),
     "lcbench-cross-entropy-8": Section("LCBench, cross-entropy, 8 workers", _lcbench("val_cross_entropy", 8, 10.0)),
-    "lcbench-accuracy-1": Section("LCBench, accuracy, 1 worker", _lcbench("val_accuracy", 1, 10.0)),
-    "lcbench-cross-entropy-1": Section("LCBench, cross-entropy, 1 worker", _lcbench("val_cross_entropy", 1, 10.0)),
-    "lcbench-accuracy-1-long": Section("LCBench, accuracy, 1 worker, 40 trainings", _lcbench("val_accuracy", 1, 40.0)),
+    "lcbench-accuracy-8-long": Section(
+        "LCBench, accuracy, 8 workers, 40 trainings", _lcbench("val_accuracy", 8, 40.0, LONG_POINTS)
+    ),
+    "lcbench-cross-entropy-8-long": Section(
+        "LCBench, cross-entropy, 8 workers, 40 trainings", _lcbench("val_cross_entropy", 8, 40.0, LONG_POINTS)
+    ),
     "lcbench-accuracy-32": Section("LCBench, accuracy, 32 workers", _lcbench("val_accuracy", 32, 10.0)),
+    "lcbench-cross-entropy-32": Section("LCBench, cross-entropy, 32 workers", _lcbench("val_cross_entropy", 32, 10.0)),
     "families-5": Section("Families of made-up curves, 5 epochs", _families(5, 10.0)),
     "families-100": Section("Families of made-up curves, 100 epochs", _families(100, 5.0)),
     "recorded-4": Section("Recorded curves of our own trainers, 4 workers", _recorded(4, 2.5)),

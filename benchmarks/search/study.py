@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,20 +21,27 @@ if TYPE_CHECKING:
     from goodfit.service.runner import RunnerStore
 
 POINTS = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of the budget
+LONG_POINTS = (
+    1 / 32,
+    1 / 16,
+    *POINTS,
+)  # those of a budget a quarter as long are among them: no method knows its budget
 RESUME_EPOCHS = 0.5  # median epochs that it costs to take up a paused trial
 FOREVER = 1e15
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a study: the regret at POINTS of its budget, and how many trials it began and took up again."""
+    """What came of a study: the regret at points of its budget, and how many trials it began and took up again."""
 
     regrets: tuple[float, ...]
     trials: int
     resumes: int
 
 
-def run_study(task: Task, method: Method, *, workers: int, budget: float, seed: int) -> Run:
+def run_study(
+    task: Task, method: Method, *, workers: int, budget: float, seed: int, points: Sequence[float] = POINTS
+) -> Run:
     """Run a study in virtual time.
 
     Args:
@@ -42,6 +50,7 @@ def run_study(task: Task, method: Method, *, workers: int, budget: float, seed: 
         workers: how many trials train at once.
         budget: the time of a worker, in median full trainings.
         seed: of the study.
+        points: shares of the budget at which the regret is read, ascending.
     """
     end = budget * task.reference.seconds
     cluster = VirtualCluster(
@@ -62,7 +71,9 @@ def run_study(task: Task, method: Method, *, workers: int, budget: float, seed: 
         lease_seconds=FOREVER,
     )
     runner.run()
-    return Run(regrets_along(task, cluster.history, budget), cluster.launches - cluster.resumes, cluster.resumes)
+    return Run(
+        regrets_along(task, cluster.history, budget, points), cluster.launches - cluster.resumes, cluster.resumes
+    )
 
 
 def _interrupting(cluster: VirtualCluster, runner: Runner, end: float) -> float:
@@ -72,16 +83,19 @@ def _interrupting(cluster: VirtualCluster, runner: Runner, end: float) -> float:
     return cluster.now
 
 
-def regrets_along(task: Task, history: list[tuple[float, float]], budget: float) -> tuple[float, ...]:
-    """The regret of the best value so far at POINTS of the budget.
+def regrets_along(
+    task: Task, history: list[tuple[float, float]], budget: float, points: Sequence[float] = POINTS
+) -> tuple[float, ...]:
+    """The regret of the best value so far at points of the budget.
 
     Args:
         task: with its reference.
         history: when each value was reported, in the order of time.
         budget: in median full trainings.
+        points: shares of it, ascending.
     """
     found, best, place = [], math.nan, 0
-    for point in POINTS:
+    for point in points:
         until = point * budget * task.reference.seconds
         while place < len(history) and history[place][0] <= until:
             value = history[place][1]

@@ -19,7 +19,7 @@ from benchmarks.search.cluster import VirtualCluster
 from benchmarks.search.measure import Results, Settings, document, tables
 from benchmarks.search.methods import METHODS
 from benchmarks.search.rivals import Pasha, Promotion
-from benchmarks.search.study import POINTS, Run, regrets_along, run_study
+from benchmarks.search.study import LONG_POINTS, POINTS, Run, regrets_along, run_study
 from benchmarks.search.task import WORST, Reference, Task, WholeCurve
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
@@ -188,7 +188,15 @@ def test_errors_and_differences_are_over_tasks() -> None:
     assert row.errors == pytest.approx([0.2] * 4)
     assert [mean for mean, _ in row.behind] == pytest.approx([-0.2] * 4)
     assert [error for _, error in row.behind] == pytest.approx([0.1] * 4)
-    assert "| random | -0.200 ± 0.100 |" in tables(results, ["auto", "random"])[-1]
+    settings = Settings("Bowl", families.load, ["a", "b"], ["auto", "random"], 8, 10.0, [0, 1])
+    assert "| random | -0.200 ± 0.100 |" in tables(results, settings)[-1]
+
+
+def test_a_longer_budget_has_the_points_of_a_shorter_one() -> None:
+    history = [(at, 1.25 - at / 1000) for at in range(0, 1000, 25)]
+    long, short = regrets_along(task(), history, 16.0, LONG_POINTS), regrets_along(task(), history, 4.0)
+    assert long[:4] == short
+    assert len(long) == len(LONG_POINTS)
 
 
 def test_the_page_has_what_was_kept_and_names_what_was_not_measured(tmp_path: Path) -> None:
