@@ -124,6 +124,10 @@ class Runs:
         return np.flatnonzero(self.state[: self.count] == State.PAUSED)
 
     def curve(self, number: int) -> list[tuple[int, float]]:
-        """Its values at the levels from its first one on."""
+        """Its values at the levels from its first one on, and where it ended before one."""
         seen = [(level, values[number]) for level, values in self.levels.items() if number in values]
-        return [(level, value) for level, value in seen if level >= self.start[number] or self.straight[number]]
+        found = [(level, value) for level, value in seen if level >= self.start[number] or self.straight[number]]
+        last = int(self.epoch[number])
+        if not found or found[-1][0] < last:
+            found.append((last, float(self.last[number])))
+        return found

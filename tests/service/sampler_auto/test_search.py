@@ -70,8 +70,10 @@ class Lab:
             value = self.curve(self.points[number], epoch)
             self.values.append(value)
             self.search.report(number, epoch, value)
+            if math.isnan(value):
+                break
         over = target >= EPOCHS or math.isnan(self.values[-1])
-        self.search.observe(number, State.OVER if over else State.PAUSED, 1.0, complete=target >= EPOCHS)
+        self.search.observe(number, State.OVER if over else State.PAUSED, 1.0, complete=over and not math.isnan(self.values[-1]))
 
     @property
     def best(self) -> float:
@@ -152,6 +154,14 @@ def test_at_the_close_the_better_half_goes_on_until_none_is_left() -> None:
 def test_trials_that_all_diverge_or_are_all_equal_do_not_stop_it(value: float) -> None:
     lab = Lab(lambda _point, _epoch: value, workers=3).run(60)
     assert len(lab.steps) == 60
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_trials_that_diverge_between_levels_are_data(pauses: bool) -> None:
+    lab = Lab(lambda _point, epoch: math.nan if epoch == 3 else 1.0, workers=3, pauses=pauses).run(40)
+    over = np.flatnonzero(lab.search.runs.epoch[: lab.search.runs.count] == 3)
+    assert over.size
+    assert all(lab.search.runs.curve(int(number))[-1] == (3, -math.inf) for number in over)
 
 
 def test_a_trial_that_was_lost_is_no_data() -> None:
