@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -56,11 +57,18 @@ class Numbered:
         self._numbers: list[int] = []  # by place
 
     def next(
-        self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
+        self,
+        number: int,
+        workers: int,
+        *,
+        new: bool = True,
+        after: int | None = None,
+        stays: bool = False,
+        left: float = math.inf,
     ) -> Proposal | None:
         place = len(self._numbers)
         held = None if after is None else self._places[after]
-        found = self._allocator.next(place, workers, new=new, after=held, stays=stays)
+        found = self._allocator.next(place, workers, new=new, after=held, stays=stays, left=left)
         if found is None:
             return None
         if found.params is not None:

@@ -175,6 +175,11 @@ class _Writer:
             if why["by"] == "full":
                 return f"{no_more}, and too few trials had been trained to their end"
             return f"{no_more}, and the better half at each level went on"
+        if "left" in why:
+            return (
+                f"the budget has about {why['left']:.0f} {self._unit}s left, its last value was the best among the "
+                f"paused, and {why['finals']} trials are to be trained to their end"
+            )
         if why["by"] == "full":
             return "its last value was the best among the paused, and full runs tell how early and final values relate"
         if why["by"] == "ranks":

@@ -234,15 +234,23 @@ class Runner:
 
     def _answer(self, question: sc.Ask | sc.Judge | sc.Examine) -> sc.Event:
         match question:
-            case sc.Ask(number, new, after, stays):
-                found = self._allocator.next(number, max(1, self._slots), new=new, after=after, stays=stays)
-                if found is not None and found.decision is not None:
-                    self._batch.decisions.append(found.decision)
-                return sc.Proposed(found, after)
+            case sc.Ask():
+                return self._propose(question)
             case sc.Judge(trial, epoch):
                 return sc.Judged(trial, epoch, self._allocator.should_prune(trial))
             case sc.Examine(trial, epoch):
                 return sc.Examined(trial, epoch, self._look(trial).verdict)
+
+    def _propose(self, ask: sc.Ask) -> sc.Proposed:
+        left, limit, seconds = ask.left, self._limits.study, self._study.seconds
+        if limit is not None and seconds > 0:  # as many epochs as so far in the same time
+            left = min(left, ask.trained * max(0.0, limit - seconds) / seconds)
+        found = self._allocator.next(
+            ask.number, max(1, self._slots), new=ask.new, after=ask.after, stays=ask.stays, left=left
+        )
+        if found is not None and found.decision is not None:
+            self._batch.decisions.append(found.decision)
+        return sc.Proposed(found, ask.after)
 
     def _look(self, number: int) -> Diagnosis:
         """What a running trial's curve says so far."""

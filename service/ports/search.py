@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -89,7 +90,14 @@ class Allocator(Protocol):
     """
 
     def next(
-        self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
+        self,
+        number: int,
+        workers: int,
+        *,
+        new: bool = True,
+        after: int | None = None,
+        stays: bool = False,
+        left: float = math.inf,
     ) -> Proposal | None:
         """What a free worker does; None: nothing, until more is told.
 
@@ -99,6 +107,7 @@ class Allocator(Protocol):
             new: whether a new trial may start.
             after: the trial that has just come to its target, and holds the worker still.
             stays: whether that one cannot be paused: the answer is that it goes on, or is pruned.
+            left: how many epochs the budget still has, as far as is known; those of trials that run are given away.
         """
         ...
 

@@ -167,6 +167,11 @@ class OptunaSampler:
         self._add(params, State.RUNNING)
         self._follow(number)
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all configurations of a finite space were proposed, and none is wanted twice."""
+        return self._size is not None and len(self._seen) >= self._size and not self._repeats
+
     def was_proposed(self, params: Mapping[str, Any]) -> bool:
         """Whether a trial has this configuration."""
         return _key(params) in self._seen
@@ -276,8 +281,10 @@ class OptunaSampler:
         params, size = self._draw(number, 0, preset), self._size
         if _key(params) not in self._seen:
             return params
+        if self.is_exhausted:
+            return None
         if size is not None and len(self._seen) >= size:
-            return params if self._repeats else None
+            return params
         for draw in range(1, _OWN_DRAWS + _RANDOM_DRAWS):
             again = self._draw(number, draw, preset if draw < _OWN_DRAWS and not by_search else {})
             if _key(again) not in self._seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -139,12 +140,16 @@ class Ask:
         new: whether a new trial may start.
         after: the trial that has come to its target, and holds its worker until this is answered.
         stays: whether that one cannot be paused: it goes on, or ends.
+        left: how many epochs of the budget are neither trained nor given to trials that run.
+        trained: epochs of the search so far.
     """
 
     number: int
     new: bool = True
     after: int | None = None
     stays: bool = False
+    left: float = math.inf
+    trained: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,8 @@ class Scheduler:
         return self._epochs.until(wanted, trained, self._epochs_left())
 
     def _ask(self, *, after: int | None = None, stays: bool = False) -> Ask:
-        return Ask(len(self.trials), not is_at_budget(self.plan, self._searched), after, stays)
+        new = not is_at_budget(self.plan, self._searched)
+        return Ask(len(self.trials), new, after, stays, self._epochs_left(), self._epochs.trained)
 
     def _on_answer(self, event: Judged | Examined) -> list[Action]:
         trial = self.trials[event.trial]

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from dataclasses import replace
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -33,13 +34,23 @@ SHAPES = Space(
 )
 WIDE = Space(tuple(Float(f"p{index}", 0.0, 1.0) for index in range(40)))
 ONE = Space((Float("x", 0.0, 1.0),))
+SIX = Space((Choice("a", (1, 2)), Choice("b", (1, 2, 3))))
 
 
 class Play:
     """A study whose workers answer at once, decided by one allocator or by several that must agree."""
 
     def __init__(
-        self, space: Space, *, direction: str, epochs: int, workers: int, budget: int, seed: int, folds: bool = False
+        self,
+        space: Space,
+        *,
+        direction: str,
+        epochs: int,
+        workers: int,
+        budget: int | None,
+        seed: int,
+        folds: bool = False,
+        epoch_budget: int | None = None,
     ) -> None:
         self.space, self.objective, self.epochs = space, Objective(METRIC, direction), epochs
         self.folds, self.drawn = folds, random.Random(seed)
@@ -48,7 +59,7 @@ class Play:
         self.decisions: list[Decision] = []
         self.workers: dict[int, int | None] = {}  # trial -> where it waits
         self.closed = False
-        plan = sc.Plan(self.objective, epochs, folds=folds, trials=budget, pauses=True)
+        plan = sc.Plan(self.objective, epochs, folds=folds, trials=budget, epoch_budget=epoch_budget, pauses=True)
         self.scheduler = sc.Scheduler(plan)
         self.tell(sc.Slots(workers))
         self.turn()
@@ -113,7 +124,7 @@ class Play:
 
     def ask(self, ask: sc.Ask) -> Proposal | None:
         found = [
-            one.next(ask.number, self.scheduler.slots, new=ask.new, after=ask.after, stays=ask.stays)
+            one.next(ask.number, self.scheduler.slots, new=ask.new, after=ask.after, stays=ask.stays, left=ask.left)
             for one in self.allocators
         ]
         assert all(one == found[0] for one in found), f"decision {len(self.decisions)} was taken in two ways: {found}"
@@ -156,6 +167,8 @@ class Play:
 @example(space=ONE, direction="minimize", epochs=1000, workers=1, budget=6, cuts=[8], fails=False, folds=False)
 @example(space=ONE, direction="maximize", epochs=4, workers=1000, budget=30, cuts=[50], fails=True, folds=True)
 @example(space=ONE, direction="minimize", epochs=1, workers=2, budget=12, cuts=[5], fails=True, folds=False)
+@example(space=SIX, direction="minimize", epochs=1, workers=5, budget=25, cuts=[2, 8], fails=False, folds=False)
+@example(space=SIX, direction="maximize", epochs=8, workers=2, budget=25, cuts=[9], fails=False, folds=False)
 @given(
     space=spaces(finite=False, most=6),
     direction=st.sampled_from(["minimize", "maximize"]),
@@ -187,6 +200,18 @@ def test_any_study_ends_and_is_decided_the_same_by_an_allocator_that_was_rebuilt
     assert [one.index for one in play.decisions] == list(range(len(play.decisions)))
     for one in play.decisions:
         json.dumps(one.why, allow_nan=False)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_budget_of_epochs_trains_enough_trials_to_their_end(workers: int, seed: int) -> None:
+    play = Play(ONE, direction="minimize", epochs=16, workers=workers, budget=None, seed=seed, epoch_budget=7 * 16)
+    while not play.closed:
+        play.work(fails=False)
+    trials = play.scheduler.trials.values()
+    assert sum(trial.epochs for trial in trials) <= 7 * 16
+    assert sum(trial.state is TrialState.COMPLETE for trial in trials) >= 3
+    assert len(trials) > 7, "the search had its part, too"
 
 
 def test_what_a_retried_trial_came_to_is_seen_though_it_was_seen_to_fail_before() -> None:

@@ -46,6 +46,7 @@ class _Asked:
         closing: where no new trial may start: so many trials are to be trained to their end.
         after: the trial that holds the worker still.
         stays: whether that one cannot be paused.
+        left: how many epochs the budget still has.
     """
 
     number: int
@@ -53,6 +54,7 @@ class _Asked:
     closing: int | None
     after: int | None
     stays: bool
+    left: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,17 @@ class AutoAllocator:
         search.observe(seen.trial, state, seconds, complete=seen.how == COMPLETE)
 
     def next(
-        self, number: int, workers: int, *, new: bool = True, after: int | None = None, stays: bool = False
+        self,
+        number: int,
+        workers: int,
+        *,
+        new: bool = True,
+        after: int | None = None,
+        stays: bool = False,
+        left: float = math.inf,
     ) -> Proposal | None:
-        new = new and self.ended() is None
-        asked = _Asked(number, workers, None if new else self._finals, after, stays)
+        new = new and not self._sampler.is_exhausted and self.ended() is None
+        asked = _Asked(number, workers, None if new else self._finals, after, stays, left)
         chosen = self._choose(asked)
         if chosen is None:
             return None
@@ -184,7 +193,14 @@ class AutoAllocator:
         """
         why = decision.why
         number = decision.trial if decision.new else self._search.runs.count
-        asked = _Asked(number, decision.workers, why.get("closing"), why.get("after"), bool(why.get("stays")))
+        asked = _Asked(
+            number,
+            decision.workers,
+            why.get("closing"),
+            why.get("after"),
+            bool(why.get("stays")),
+            why.get("left", math.inf),
+        )
         chosen = self._choose(asked)
         if decision.new:
             self._sampler.add(decision.trial, params)
@@ -197,6 +213,9 @@ class AutoAllocator:
     def _choose(self, asked: _Asked) -> _Chosen | None:
         if asked.stays and asked.after is not None:
             return self._stays(asked.after)
+        due = self._search.due(self._finals, asked.left, asked.workers)
+        if due is not None:
+            return _Chosen(due, why={"left": asked.left, "finals": self._finals})
         if asked.closing is not None:
             return self._close(asked.closing)
         given = self._given(asked.number)

@@ -118,11 +118,13 @@ class AutoSearch:
 
     def report(self, number: int, epoch: int, value: float | None) -> None:
         """An epoch of a trial that is to be observed next; None: it does not measure the objective."""
+        self._prepared = None
         self._epochs_run += epoch - int(self.runs.epoch[number])
         self.runs.take(number, epoch, value, last_counts=self._last_counts)
 
     def observe(self, number: int, state: State, seconds: float = math.nan, *, complete: bool = False) -> None:
         """A trial has come to its target, or to its end. `complete`: to its own."""
+        self._prepared = None
         runs = self.runs
         if complete:
             runs.complete(number)
@@ -305,10 +307,36 @@ class AutoSearch:
                 if runs.epoch[number] == level and runs.state[number] == State.PAUSED and seen[number] > -math.inf:
                     return Step(Arm.RANKS, self.levels[place + 1], number)
         paused = runs.paused
-        coming = (runs.state[: runs.count] == State.RUNNING) & (runs.target[: runs.count] >= self._epochs)
-        if len(paused) and len(runs.levels[self._epochs]) + int(coming.sum()) < finals:
+        if len(paused) and len(runs.levels[self._epochs]) + self._coming < finals:
             return Step(Arm.FULL, self._epochs, int(paused[np.argmax(runs.last[paused])]))
         return None
+
+    def due(self, finals: int, left: float, workers: int) -> Step | None:
+        """The best paused trial, to its end, where the budget has but enough left for `finals` of them; else None.
+
+        Not before half of the budget is trained, nor where it lasts for none: then it goes to the search.
+
+        Args:
+            finals: so many trials are to be trained to their end.
+            left: how many epochs the budget still has.
+            workers: that share them.
+        """
+        runs, paused = self.runs, self.runs.paused
+        missing = finals - len(runs.levels[self._epochs]) - self._coming
+        if missing <= 0 or not len(paused) or left > self._epochs_run:
+            return None
+        best = paused[np.lexsort((paused, -runs.last[paused]))][:missing]
+        lacking = self._epochs - runs.epoch[best]
+        affordable = best[lacking <= left]
+        scarce = left < lacking.sum() + self._epochs or left / workers < 1.25 * lacking.max()
+        return Step(Arm.FULL, self._epochs, int(affordable[0])) if scarce and len(affordable) else None
+
+    @property
+    def _coming(self) -> int:
+        """How many trials train to their end now."""
+        runs = self.runs
+        running = runs.state[: runs.count] == State.RUNNING
+        return int((running & (runs.target[: runs.count] >= self._epochs)).sum())
 
     def standing(self, number: int) -> tuple[int, int, int]:
         """A trial's rank, from 1, among how many, at which epoch: those seen at the last level that it has reached."""

@@ -73,7 +73,9 @@ class Lab:
             if math.isnan(value):
                 break
         over = target >= EPOCHS or math.isnan(self.values[-1])
-        self.search.observe(number, State.OVER if over else State.PAUSED, 1.0, complete=over and not math.isnan(self.values[-1]))
+        self.search.observe(
+            number, State.OVER if over else State.PAUSED, 1.0, complete=over and not math.isnan(self.values[-1])
+        )
 
     @property
     def best(self) -> float:
@@ -148,6 +150,20 @@ def test_at_the_close_the_better_half_goes_on_until_none_is_left() -> None:
         better = sorted(seen, key=lambda number: -seen[number])[: len(seen) // 2]
         assert not [one for one in better if runs.state[one] == State.PAUSED and runs.epoch[one] == level]
     assert len(runs.levels[EPOCHS]) >= 3
+
+
+def test_when_the_budget_comes_to_its_end_the_best_paused_trial_goes_on_to_its_own() -> None:
+    lab = Lab(bowl).run(12)
+    search, runs = lab.search, lab.search.runs
+    trained = int(runs.epoch[: runs.count].sum())
+    assert search.due(3, math.inf, 1) is None
+    assert search.due(len(runs.levels[EPOCHS]), 20.0, 1) is None
+    step = search.due(3, min(20.0, trained), 1)
+    assert step is not None
+    assert (step.arm, step.target) == (Arm.FULL, EPOCHS)
+    assert runs.last[step.number] == max(runs.last[runs.paused])
+    assert search.due(3, 0.0, 1) is None, "nothing comes to its end with that"
+    assert search.due(3, trained + 1.0, 1) is None, "half of the budget is the search's"
 
 
 @pytest.mark.parametrize("value", [math.nan, 1.0])
