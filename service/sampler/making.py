@@ -12,6 +12,7 @@ from goodfit.service.spec.pruning import NoPruning
 from goodfit.service.spec.study import StudySpec
 
 AUTO = "auto"
+SCHEDULE, DECAYING = "schedule", ("cosine", "step", "onecycle")
 FINALS = 3  # so many trials at least are trained to their end
 
 
@@ -62,4 +63,11 @@ def sampler_of(
         finals=max(FINALS, spec.confirm.top if spec.confirm is not None else 0),
         control=spec.control,
         plateau=spec.budget.plateau,
+        decays=_decays(spec, defaults),
     )
+
+
+def _decays(spec: StudySpec, defaults: Mapping[str, Any]) -> bool:
+    """Whether all trials have one schedule of the learning rate that is known to decay, pinned or by default."""
+    searched = any(parameter.name == SCHEDULE for parameter in spec.space) and SCHEDULE not in spec.fixed
+    return not searched and spec.fixed.get(SCHEDULE, defaults.get(SCHEDULE)) in DECAYING

@@ -82,6 +82,7 @@ class AutoAllocator:
         finals: so many trials are to be trained to their end, where the study lasts that long.
         control: share of the trials that are random and run to their end.
         plateau: whether to begin no more trials once nothing above the noise is to be gained.
+        decays: whether the learning rate of all trials is known to decay.
     """
 
     def __init__(
@@ -98,11 +99,13 @@ class AutoAllocator:
         finals: int = 3,
         control: float = 0.0,
         plateau: bool = False,
+        decays: bool = False,
     ) -> None:
         self._sampler, self._cube = sampler, Cube(space)
         self._objective, self._epochs, self._seed = objective, epochs, seed
         self._proposes, self._pauses, self._folds = proposes, pauses, folds
         self._finals, self._control, self._plateau = finals, control, plateau
+        self.decays = decays
         self._reset()
 
     def _reset(self) -> None:
@@ -112,6 +115,7 @@ class AutoAllocator:
             seed=self._seed,
             pauses=self._pauses,
             last_counts=self._folds,
+            decays=self.decays,
             is_new=self._is_new,
         )
         self._index = 0  # of the next decision

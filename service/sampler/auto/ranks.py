@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 ENOUGH = 0.93  # share of the best quality to be expected that the lowest start has to reach
 PRIOR_TRIALS, PRIOR_SCATTER = 3.0, 2.0  # so many trials are the prior guesses worth
 LEAST_CORRELATION = 0.05
+DECAYED, DECAYS_FROM = 0.96, 0.4  # the guess from this share of the epochs on, where the learning rate decays
 
 
 def levels_of(epochs: int) -> tuple[int, ...]:
@@ -53,7 +54,9 @@ class Reference:
         return float(np.quantile(finite, share)) if len(finite) else math.nan
 
 
-def rank_correlations(levels: Sequence[int], seen: Mapping[int, Mapping[int, float]]) -> dict[int, float]:
+def rank_correlations(
+    levels: Sequence[int], seen: Mapping[int, Mapping[int, float]], *, decays: bool = False
+) -> dict[int, float]:
     """How well the ranks at each level tell those at the end: chained correlations of consecutive levels.
 
     Each step starts from a guess, (a / b)^(1/4) from epoch a to b, which the scatter of the increments corrects as soon
@@ -63,10 +66,13 @@ def rank_correlations(levels: Sequence[int], seen: Mapping[int, Mapping[int, flo
     Args:
         levels: ascending.
         seen: level -> trial -> its value there, larger is better, -inf where it is none.
+        decays: whether the learning rate does: then the last steps change little of the ranks.
     """
     found = {levels[-1]: 1.0}
     for first, second in zip(levels[-2::-1], levels[:0:-1], strict=True):
-        step = _step_correlation(seen[first], seen[second], (first / second) ** 0.25)
+        settled = decays and first >= DECAYS_FROM * levels[-1]
+        guess = DECAYED if settled else (first / second) ** 0.25
+        step = _step_correlation(seen[first], seen[second], guess)
         found[first] = max(LEAST_CORRELATION, step) * found[second]
     return found
 

@@ -82,6 +82,7 @@ class AutoSearch:
         seed: of the study.
         pauses: whether trials may be paused; else each runs to its end.
         last_counts: whether a trial's last value is its best, as with folds.
+        decays: whether the learning rate is known to decay.
         is_new: whether a point's configuration was never proposed.
     """
 
@@ -93,10 +94,11 @@ class AutoSearch:
         seed: int,
         pauses: bool = True,
         last_counts: bool = False,
+        decays: bool = False,
         is_new: Callable[[Points], bool] = lambda _: True,
     ) -> None:
         self._cube, self._seed, self._epochs = cube, seed, epochs
-        self._last_counts, self._is_new = last_counts, is_new
+        self._last_counts, self._decays, self._is_new = last_counts, decays, is_new
         self.levels = levels_of(epochs) if pauses else (epochs,)
         self.runs = Runs(self.levels, len(cube), len(cube.columns))
         self._start = min(self.levels, key=lambda level: abs(math.log(level / max(1.0, epochs / 16))))
@@ -374,7 +376,7 @@ class AutoSearch:
 
     def _measure_ranks(self, workers: int) -> None:
         """Learn from the study's own curves what early ranks are worth, and so how far to train at first."""
-        correlation = rank_correlations(self.levels, self.runs.levels)
+        correlation = rank_correlations(self.levels, self.runs.levels, decays=self._decays)
         spent = max(1.0, self._epochs_run) + workers * self._epochs * 0.25
         self.floor = first_level(self.levels, correlation, spent)
         last = self.levels[-2] if len(self.levels) > 1 else self._epochs

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from goodfit.service.sampler.auto.ranks import Reference, first_level, levels_of, rank_correlations, scores
+from goodfit.service.sampler.auto.ranks import DECAYED, Reference, first_level, levels_of, rank_correlations, scores
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,14 @@ def test_before_anything_is_seen_early_ranks_are_worth_less_the_earlier_they_are
     assert found[8] == 1.0
     assert found[4] == pytest.approx(0.5**0.25)
     assert found[1] == pytest.approx(0.125**0.25)
+
+
+def test_where_the_learning_rate_decays_the_last_ranks_are_trusted_more_until_curves_say_otherwise() -> None:
+    found = rank_correlations(LEVELS, seen_of({}), decays=True)
+    assert found[4] == DECAYED > 0.5**0.25
+    assert found[2] == pytest.approx(DECAYED * 0.5**0.25)
+    turning = {trial: [1.0 * trial, 1.0 * trial, 1.0 * trial, -1.0 * trial] for trial in range(16)}
+    assert rank_correlations(LEVELS, seen_of(turning), decays=True)[4] < 0.2
 
 
 def test_ranks_that_hold_are_trusted_more_than_before_and_ranks_that_turn_round_less() -> None:
