@@ -56,13 +56,16 @@ _OTHER_NAMES = {
 }
 
 
-def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Value] | None = None) -> Space:
+def parse_space(
+    source: object, problems: list[Problem], fixed: Mapping[str, Value] | None = None, *, any_name: bool = False
+) -> Space:
     """Read a space.
 
     Args:
         source: the mapping of parameters, as YAML gives it.
         problems: gets (path of the key, what is wrong) for everything that is wrong.
         fixed: what the study fixes: pinned in the space, and open to conditions.
+        any_name: whether parameters may have names that no config dataclass can have.
 
     Returns:
         What could be read; the whole space if there are no new problems.
@@ -75,7 +78,7 @@ def parse_space(source: object, problems: list[Problem], fixed: Mapping[str, Val
     if (count := len(source) + len(fixed or {})) > MOST_PARAMETERS:
         problems.append(((), f"has {count:,} parameters; no more than {MOST_PARAMETERS:,} are searched at once"))
         return Space(())
-    reader = _Reader(source, fixed or {}, problems)
+    reader = _Reader(source, fixed or {}, problems, any_name=any_name)
     pinned = tuple(Fixed(name, value, doc=reader.doc(name)) for name, value in reader.fixed.items())
     return Space(pinned + tuple(item for item in reader.read() if item.name not in reader.fixed))
 
@@ -114,7 +117,7 @@ def from_list(source: object) -> Space:
         return Space(())
     problems: list[Problem] = []
     rest = {item["name"]: {key: value for key, value in item.items() if key != "name"} for item in source}
-    space = parse_space(rest, problems)
+    space = parse_space(rest, problems, any_name=True)  # names were checked when the study was read
     if problems:
         raise ValueError("; ".join(f"{dotted(path)} {text}" for path, text in problems))
     return space
@@ -123,8 +126,11 @@ def from_list(source: object) -> Space:
 class _Reader:
     """Reads the parameters of one space in their order."""
 
-    def __init__(self, source: Mapping[str, object], fixed: Mapping[str, Value], problems: list[Problem]) -> None:
+    def __init__(
+        self, source: Mapping[str, object], fixed: Mapping[str, Value], problems: list[Problem], *, any_name: bool
+    ) -> None:
         self.fixed = fixed
+        self._any_name = any_name
         self._source = source
         self._problems = problems
         self._found: dict[str, Parameter] = {}
@@ -132,7 +138,8 @@ class _Reader:
 
     def read(self) -> Iterable[Parameter]:
         for name, written in self._source.items():
-            _check_name(name, self._problems)
+            if not self._any_name:
+                _check_name(name, self._problems)
             parameter = self._parameter(name, written)
             self._conditions.pass_by(name)
             if parameter is not None:
@@ -253,7 +260,7 @@ class _Reader:
 
 
 def _check_name(name: str, problems: list[Problem]) -> None:
-    if all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".", maxsplit=1)):
+    if all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split(".")):
         return
     better = re.sub(r"\W+", "_", name).strip("_")
     near = f"; write {better}" if better != name and better.isidentifier() and not keyword.iskeyword(better) else ""

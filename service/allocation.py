@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from goodfit.service.ports import Allocator, Proposal, Sampler
+from goodfit.search_spaces.space import Space
+from goodfit.service.ports import Allocator, Learning, Proposal, Sampler
 from goodfit.service.records import Decision, Report, Trial
 
 
@@ -32,6 +33,10 @@ class OneByOne:
 
     def reached(self, number: int, epoch: int, seconds: float) -> None:
         """No trial has a target."""
+
+    def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
+        if isinstance(self._sampler, Learning):
+            self._sampler.suggested(number, space, name, value)
 
     def tell(self, trial: Trial) -> None:
         self._sampler.tell(trial)
@@ -88,6 +93,11 @@ class Numbered:
 
     def reached(self, number: int, epoch: int, seconds: float) -> None:
         self._allocator.reached(self._places[number], epoch, seconds)
+
+    def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
+        """A trial's trainer has asked for a parameter of this space, and has got this value."""
+        if isinstance(self._allocator, Learning):
+            self._allocator.suggested(self._places[number], space, name, value)
 
     def tell(self, trial: Trial) -> None:
         self._allocator.tell(replace(trial, number=self._places[trial.number]))

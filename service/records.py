@@ -133,6 +133,7 @@ class Trial:
     code: str | None = None  # digest of the study's own code that trained it, joined by + where its attempts differ
     data: str | None = None  # likewise of the data
     began: int = 1  # the attempt with which its curve begins: one that is trained again may begin anew
+    proposed: Params | None = None  # values for what its trainer may ask for, where that says its parameters as it runs
 
     @property
     def cut(self) -> bool:
@@ -320,9 +321,10 @@ class Batch:
     reports: list[Report] = field(default_factory=list)
     study: Study | None = None
     decisions: list[Decision] = field(default_factory=list)
+    space: list[dict[str, Any]] | None = None  # in the place of the spec's, of a study that learns it as it runs
 
     def __bool__(self) -> bool:
-        return bool(self.trials or self.reports or self.decisions or self.study)
+        return bool(self.trials or self.reports or self.decisions or self.study or self.space)
 
 
 def trial_seed(study_seed: int, number: int) -> int:

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from goodfit.search_spaces.growing import OtherRange, grown
+from goodfit.search_spaces.parse import from_list, to_list
+from goodfit.search_spaces.space import Space
 from goodfit.service import scheduler as sc
 from goodfit.service.allocation import Numbered, OneByOne
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
@@ -111,6 +114,7 @@ class Runner:
         self._waits: str | None = study.waits_for
         self._looked = -math.inf
         self._seen: dict[int, Verdict] = {}  # running trial -> what its curve said at the last look
+        self._space = from_list(study.spec.get("space") or []) if plan.open_space else Space(())
         trials = store.trials(study.id)
         reports = store.reports(study.id)
         self._scheduler = sc.Scheduler(plan, trials)
@@ -199,12 +203,12 @@ class Runner:
                 self._curves.setdefault(report.trial, []).append(report)
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
                     self._allocator.report(report.trial, report.epoch, value)
-            case sc.Reach() | sc.Record():
+            case sc.Reach() | sc.Record() | sc.OpenTest():
                 self._note_down(action)
+            case sc.Learn():
+                return self._learn(action)
             case sc.Settle(trial, ended):
                 self._settle(trial, ended)
-            case sc.OpenTest():
-                self._open_test()
             case sc.Close(state, message):
                 self._closed = action
                 if state is StudyState.DONE:
@@ -217,13 +221,27 @@ class Runner:
                 self._outward.append(action)
         return []
 
-    def _note_down(self, action: sc.Reach | sc.Record) -> None:
+    def _note_down(self, action: sc.Reach | sc.Record | sc.OpenTest) -> None:
         match action:
+            case sc.OpenTest():
+                self._open_test()
             case sc.Reach(number, epoch, seconds):
                 self._allocator.reached(number, epoch, seconds)
             case sc.Record(trial):
                 self._batch.trials[trial.number] = trial
                 (self._paused.add if trial.state is TrialState.PAUSED else self._paused.discard)(trial.number)
+
+    def _learn(self, found: sc.Learn) -> Sequence[sc.Event]:
+        """Take up a parameter that a trainer has asked for; no trial can succeed where its ranges are several."""
+        try:
+            space = grown(self._space, found.parameter)
+        except OtherRange as error:
+            return [sc.CloseAsked(sc.Reason.UNUSABLE, f"trial {found.trial}: {error}")]
+        if space is not self._space:
+            self._space, self._batch.space = space, to_list(space)
+        if self._scheduler.trials[found.trial].confirms is None:
+            self._allocator.suggested(found.trial, space, found.parameter["name"], found.value)
+        return []
 
     def _open_test(self) -> None:
         """Note that the test split is opened: when first and by whom, and how often."""

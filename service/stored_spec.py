@@ -51,7 +51,7 @@ def planned_trials(spec: Mapping[str, Any]) -> int | None:
         space = from_list(spec.get("space"))
         if search.get("method") == "grid":
             limits.append(space.grid_size())
-        elif not search.get("repeats"):
+        elif not search.get("repeats") and not spec.get("open_space"):
             limits.append(space.cardinality())
     except ValueError:  # another version's
         pass

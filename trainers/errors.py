@@ -3,6 +3,7 @@
 TrainersError
 ├── UnknownTrainer     no such name, module, file or attribute
 ├── BadTrainer         it is there and cannot be used as asked
+│   └── RangeChanged   it asks for a parameter of another range than before
 ├── DataProblem        the data are missing, broken or do not suit the trainer
 ├── UnknownPlace       files cannot be kept there: no such kind of store, or its library is missing
 ├── PlaceAway          the store or the folder that keeps files does not answer
@@ -27,6 +28,10 @@ class BadTrainer(TrainersError):
 
 class MetricMissing(BadTrainer):
     """The reports lack the study's objective: those of every other trial would lack it too."""
+
+
+class RangeChanged(BadTrainer):
+    """It asks for one parameter of two ranges: what it was in one trial says nothing of it in another."""
 
 
 class DataProblem(TrainersError):

@@ -40,6 +40,7 @@ class Assignment:
     until: int | None = None  # the epoch after which it ends, though its schedules are made for `epochs`
     pause_at: int | None = None  # the epoch after which it waits to be told whether it goes on; None: it never waits
     began: int = 1  # the attempt that trains from the start; a later one goes on from what is kept
+    open_space: bool = False  # the trainer may ask for parameters that `params` lacks
 
     @property
     def fresh(self) -> bool:
@@ -84,6 +85,20 @@ class Reported:
     resumable: bool = field(default=True, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Suggested:
+    """A parameter that a trainer has asked for: one that says its parameters as it runs.
+
+    Attributes:
+        parameter: the name, the type and the range, as a study keeps them.
+    """
+
+    trial: int
+    attempt: int
+    value: Any
+    parameter: Mapping[str, Any]
+
+
 class Outcome(StrEnum):
     """How an attempt ended."""
 
@@ -112,6 +127,7 @@ class Ended:
         size: of a complete trial, how many parameters its model has; None where that is not known.
         data: the digest of the data that it was trained on, joined by + where they changed; None without data.
         worn: its worker has to be replaced: it has left there what only a new process takes back.
+        value: of a complete trial whose trainer has returned its objective, where that is not the last report.
     """
 
     trial: int
@@ -124,6 +140,7 @@ class Ended:
     size: int | None = None
     data: str | None = None
     worn: bool = False
+    value: float | None = None
 
 
-Message = Reported | Ended
+Message = Reported | Suggested | Ended

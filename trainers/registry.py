@@ -22,6 +22,7 @@ from goodfit.spelling import close
 from goodfit.trainers import importing
 from goodfit.trainers.errors import BadTrainer, UnknownTrainer
 from goodfit.trainers.importing import described, import_file, not_installed
+from goodfit.trainers.recognition import Api, Foreign, api_of
 from goodfit.trainers.trial import Trial
 
 Train = Callable[[Trial], None]
@@ -58,6 +59,7 @@ class Trainer:
         prepares: what a study's `data.prepare` may ask of it, because it cannot be done to the data
             beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes),
             "augment" (training rows varied in each epoch).
+        api: whose trial it takes: ours, or that of another library whose code runs here as it is.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Trainer:
     build: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
     prepares: frozenset[str] = frozenset()
+    api: Api = Api.GOODFIT
 
     def __call__(self, trial: Trial) -> None:
         if absent := self.missing():
@@ -243,13 +246,19 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
         return found
     if not callable(found):
         raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
-    _check_callable(reference, found)
-    return Trainer(attribute, found)
+    api = api_of(found, module)
+    _check_callable(reference, found, api)
+    return Trainer(attribute, found if api is Api.GOODFIT else Foreign(found, api), api=api)
 
 
-def _check_callable(reference: str, train: Callable[..., Any]) -> None:
+def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None:
     """BadTrainer where train(trial) could not be called, or would do nothing."""
-    kinds = {"async": inspect.iscoroutinefunction(train), "a generator": inspect.isgeneratorfunction(train)}
+    if api is Api.RAY_CLASS:
+        return
+    kinds = {
+        "async": inspect.iscoroutinefunction(train),
+        "a generator": inspect.isgeneratorfunction(train) and api is not Api.RAY_FUNCTION,
+    }
     for kind, is_kind in kinds.items():
         if is_kind:
             raise BadTrainer(f"{reference} is {kind}, and would not run: make it a plain function train(trial)")

@@ -23,6 +23,8 @@ LOOKED_AT = 200  # points of a grid
 # What stands in the file of a trainer whose trials can go on from a checkpoint, its own or one of ours.
 KEEP_CHECKPOINTS = (
     "restore(",
+    "checkpoint=",
+    "save_checkpoint",
     "supervised",
     "goodfit.lightning",
     "goodfit.hugging_face",
@@ -173,8 +175,9 @@ def _never_paused(spec: StudySpec) -> Iterator[str]:
         return
     text = file.read_text(encoding="utf-8", errors="replace")
     if not any(word in text for word in KEEP_CHECKPOINTS):
+        never = "reports a checkpoint" if "ray" in text else "calls trial.restore(model, optimizer)"
         yield (
-            f"{file.name} never calls trial.restore(model, optimizer): its trials cannot be paused and go on. They "
+            f"{file.name} never {never}: its trials cannot be paused and go on. They "
             "train to their end, or end for good where they are clearly behind"
         )
 

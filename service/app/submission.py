@@ -136,7 +136,9 @@ class _Gate:
     def _space(self, source: str, say: Say) -> None:
         from goodfit import search_spaces
 
-        if source not in search_spaces.library():
+        if ".py:" in source:
+            self._code(("space",), source, say)
+        elif source not in search_spaces.library():
             say(("space",), f"{source!r} is not in the server's library; write the parameters into the study file, or "
                 + errors.did_you_mean(source, search_spaces.library()))  # fmt: skip
 

@@ -20,6 +20,7 @@ def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
     return {
         "study": spec.name,
         "trainer": spec.trainer,
+        "written_for": str(checked.trainer.api),
         "data": None
         if spec.data is None
         else {
@@ -31,7 +32,8 @@ def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
         },
         "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
         "space": [parameter.describe() for parameter in space.parameters],
-        "configurations": space.cardinality(),
+        "configurations": None if spec.open_space else space.cardinality(),
+        "open_space": spec.open_space,
         "search": {"method": spec.search.method, "seed": spec.search.seed},
         "pruning": spec.pruning.method,
         "trials": spec.planned_trials(),
@@ -54,7 +56,9 @@ def counted(count: int, noun: str) -> str:
 
 def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     """The page of `goodfit check`."""
-    lines = [("study", planned["study"]), ("trainer", planned["trainer"])]
+    foreign = planned["written_for"] != "goodfit"
+    trainer = f"{planned['trainer']}  ({planned['written_for']})" if foreign else planned["trainer"]
+    lines = [("study", planned["study"]), ("trainer", trainer)]
     if planned["data"]:
         rows = planned["data"]["rows"]
         split = f"  ({', '.join(f'{count} {name}' for name, count in rows.items())})" if rows else ""
@@ -63,7 +67,9 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
     size = planned["configurations"]
     many = "infinitely many configurations" if size is None else counted(size, "configuration")
-    lines.append(("space", f"{counted(len(planned['space']), 'parameter')}, {many}"))
+    learned = "said by the objective as it runs"
+    space = f"{counted(len(planned['space']), 'parameter')}, {many}"
+    lines.append(("space", learned if planned["open_space"] else space))
     lines += [("", shortened(text)) for text in planned["space"]]
     search = planned["search"]
     trials = counted(planned["trials"], "trial") if planned["trials"] else "as many trials as fit"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from goodfit.search_spaces.space import Space
 from goodfit.service.records import Decision, Params, Report, Trial
 
 
@@ -31,6 +32,15 @@ class Sampler(Protocol):
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
         """Stand as if all this had been asked, reported and told, in the order of the numbers."""
+        ...
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """What learns its space from the trials: their trainers ask for parameters as they run."""
+
+    def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
+        """Trial `number` has asked for a parameter of the space, which may have grown by it, and has got this value."""
         ...
 
 

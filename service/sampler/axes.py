@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int
 from goodfit.search_spaces.scalars import is_composed
@@ -86,6 +87,21 @@ def groups_of(axes: Mapping[str, Axis]) -> dict[str, dict[str, BaseDistribution]
         groups[name] = group
         if not axis.distribution.single():
             group[name] = axis.distribution
+    return groups
+
+
+def groups_by_trials(axes: Mapping[str, Axis], trials: Sequence[FrozenTrial]) -> dict[str, dict[str, BaseDistribution]]:
+    """The same where conditions are in a trainer's code: axes that the same trials have."""
+    having: dict[str, list[int]] = {name: [] for name in axes}
+    for trial in trials:
+        for name in trial.params:
+            having[name].append(trial.number)
+    by_trials: dict[tuple[int, ...], dict[str, BaseDistribution]] = {}
+    groups: dict[str, dict[str, BaseDistribution]] = {}
+    for name, numbers in having.items():
+        group = groups[name] = by_trials.setdefault(tuple(numbers), {})
+        if not axes[name].distribution.single():
+            group[name] = axes[name].distribution
     return groups
 
 

@@ -46,6 +46,7 @@ def sampler_of(
         start_from=spec.search.start_from,
         repeats=spec.search.repeats,
         search=search,
+        open_space=spec.open_space,
     )
     if not (proposes or pauses):
         return sampler

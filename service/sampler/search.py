@@ -35,7 +35,7 @@ from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
-from goodfit.service.sampler.axes import Free, axes_of, groups_of, searched, usable
+from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable
 from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
 from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
 
@@ -81,6 +81,8 @@ class OptunaSampler:
         epochs: what a full trial trains.
         control: share of the trials that are drawn at random and never pruned.
         search: what an installed package proposes by.
+        open_space: whether the trials' trainers ask for parameters as they run: `space` has those that are known, and
+            what is proposed of them is used where it is asked for. Nothing is known of repetitions then.
 
     Raises:
         InputError: an unknown method, or pruning options that Optuna refuses.
@@ -103,25 +105,40 @@ class OptunaSampler:
         start_from: Sequence[Mapping[str, Any]] = (),
         repeats: bool = False,
         search: Search | None = None,
+        open_space: bool = False,
     ) -> None:
         if search is None and method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
         self._name, self._objective = name, objective
-        self._space, self._seed = space, seed
+        self._seed, self._open = seed, open_space
         self.method = method
         self._search = search
         self._control = control
         self._repeats = repeats
-        self._size = space.grid_size() if method == "grid" else space.cardinality()
-        self._axes = axes_of(space)
-        self._groups = groups_of(self._axes)
+        self._learn(space)
+        self._size = None if open_space else space.grid_size() if method == "grid" else space.cardinality()
         known = usable(self._axes, defaults) if try_defaults else {}
-        own = [{**known, **usable(self._axes, given)} for given in start_from]
+        own = [dict(given) if open_space else {**known, **usable(self._axes, given)} for given in start_from]
         self._presets = [*own, known] if known else own
         self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
         self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
         self._pruner = make_pruner(pruning.method, pruning.options, epochs)
         self._reset()
+
+    def _learn(self, space: Space) -> None:
+        self._space = space
+        self._axes = axes_of(space)
+        self._groups = groups_of(self._axes)
+
+    def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
+        """Take up a parameter that a running trial has asked for, and that the space has from now on."""
+        if space is not self._space:
+            self._learn(space)
+        if name not in self._axes:  # the study fixes it
+            return
+        axis = self._axes[name]
+        inner = axis.distribution.to_internal_repr(axis.to_optuna(value))
+        self._storage.set_trial_param(self._id(number), name, inner, axis.distribution)
 
     def _reset(self) -> None:
         self._storage = InMemoryStorage()
@@ -146,7 +163,7 @@ class OptunaSampler:
             raise ValueError(f"trial {number} was asked for, but {self._asked} is next")
         params = self._propose(number)
         if params is not None:
-            self._add(params, State.RUNNING)
+            self._add({} if self._open else params, State.RUNNING)
             self._follow(number)
         return params
 
@@ -274,6 +291,8 @@ class OptunaSampler:
     def _propose(self, number: int) -> dict[str, Any] | None:
         if self.method == "grid":
             return self._next_point()
+        if self._open:
+            return self._for_whatever_is_asked(number)
         preset = self._preset(number)
         if preset is None:
             return None
@@ -348,6 +367,12 @@ class OptunaSampler:
             return axis.from_optuna(drawn[name])
 
         return self._space.walk(choose)
+
+    def _for_whatever_is_asked(self, number: int) -> dict[str, Any]:
+        """Values for all parameters that are known; those that the same trials have asked for are drawn jointly."""
+        given = self._presets[number] if number < len(self._presets) else {}
+        self._groups = groups_by_trials(self._axes, self._study.get_trials(deepcopy=False))
+        return {**self._draw(number, 0, usable(self._axes, given)), **given}
 
     def _unseen(self, number: int, size: int) -> dict[str, Any]:
         """A configuration never proposed, found by counting on from a random one."""

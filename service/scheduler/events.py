@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
 from goodfit.service.records import Report, StudyState, Trial, Verdict
-from goodfit.trainers.messages import Ended, Reported
+from goodfit.trainers.messages import Ended, Reported, Suggested
 
 MORE = 2.0  # the share of a trial that ran out of memory with its first
 
@@ -27,6 +29,8 @@ class Plan:
     prune: bool = False
     pauses: bool = False  # trials may be paused, and taken up again as long as that is worth it
     stop_on_overfit: bool = False
+    last_counts: bool = False  # a trial's value is that of its last report, not the best
+    open_space: bool = False  # trainers ask for their parameters as they run
     confirm: tuple[int, int] | None = None  # the best so many are trained again, on so many fresh seeds each
     retries: int = 2  # how many deaths of its worker in a row a trial survives
     failures: int = 0  # so many failures alike, while no trial succeeds, end the study; 0: any number may fail
@@ -125,7 +129,9 @@ class CloseAsked:
     message: str | None = None
 
 
-Event = Reported | Ended | Slots | Turn | Proposed | Judged | Examined | Overtime | Unresponsive | CloseAsked
+Event = (
+    Reported | Suggested | Ended | Slots | Turn | Proposed | Judged | Examined | Overtime | Unresponsive | CloseAsked
+)
 
 
 # Actions.
@@ -167,6 +173,15 @@ class GoOn:
 
     trial: int
     until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Take up a parameter that a trial has asked for, and the value that it has got."""
+
+    trial: int
+    value: Any
+    parameter: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,4 +261,4 @@ class Close:
     message: str | None = None
 
 
-Action = Ask | Reach | Record | Keep | Judge | Examine | Launch | GoOn | Stop | Kill | Settle | OpenTest | Close
+Action = Ask | Reach | Learn | Record | Keep | Judge | Examine | Launch | GoOn | Stop | Kill | Settle | OpenTest | Close

@@ -41,6 +41,7 @@ from goodfit.service.scheduler.events import (
     Keep,
     Kill,
     Launch,
+    Learn,
     OpenTest,
     Overtime,
     Plan,
@@ -56,7 +57,7 @@ from goodfit.service.scheduler.events import (
 )
 from goodfit.service.scheduler.failure_limit import Failures
 from goodfit.service.scheduler.marks import data_at_end, marks_at_start
-from goodfit.trainers.messages import Ended, Outcome, Reported
+from goodfit.trainers.messages import Ended, Outcome, Reported, Suggested
 
 _FAILURES = {
     Outcome.ERROR: Failure.ERROR,
@@ -128,8 +129,8 @@ class Scheduler:
     def step(self, event: Event, now: float) -> list[Action]:
         """What follows from one event at time `now`, in seconds."""
         match event:
-            case Reported():
-                return self._on_reported(event)
+            case Reported() | Suggested():
+                return self._on_progress(event)
             case Ended():
                 return self._on_ended(event, now)
             case Judged() | Examined():
@@ -148,6 +149,9 @@ class Scheduler:
             case CloseAsked(reason, message):
                 return self._close(reason, message, now)
 
+    def _on_progress(self, event: Reported | Suggested) -> list[Action]:
+        return self._on_reported(event) if isinstance(event, Reported) else self._on_suggested(event)
+
     def _on_reported(self, event: Reported) -> list[Action]:
         trial = self._current(event.trial, event.attempt)
         if trial is None or trial.cut or event.epoch != trial.epochs + 1:
@@ -156,7 +160,7 @@ class Scheduler:
         changes: dict[str, Any] = {"epochs": event.epoch, "worker_deaths": 0}
         if value is not None:
             changes["last_value"] = value
-            before = None if self.plan.folds else trial.value
+            before = None if self.plan.folds or self.plan.last_counts else trial.value
             if not math.isnan(value) and (before is None or self.plan.objective.better(value, before)):
                 changes |= {"value": value, "best_epoch": event.epoch}
         if event.final:  # no decision is due: another attempt has only to end
@@ -176,6 +180,14 @@ class Scheduler:
             else:
                 actions.append(Stop(trial.number))
         return actions
+
+    def _on_suggested(self, event: Suggested) -> list[Action]:
+        """A trainer has asked for a parameter: it is one of the trial's from now on."""
+        trial = self._current(event.trial, event.attempt)
+        if trial is None:
+            return []
+        trial = self._put(replace(trial, params={**trial.params, event.parameter["name"]: event.value}))
+        return [Record(trial), Learn(trial.number, event.value, event.parameter)]
 
     def _epochs_left(self) -> float:
         return self._epochs.left(self.trials[number] for number in (*self._running, *self._queue))
@@ -239,7 +251,9 @@ class Scheduler:
         return failed
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
-        measured = {"test": event.test, "size": event.size, "message": event.message}
+        measured: dict[str, Any] = {"test": event.test, "size": event.size, "message": event.message}
+        if event.value is not None:  # returned, and not that of its last report
+            measured |= {"value": event.value, "last_value": event.value, "best_epoch": trial.epochs}
         trial = self._put(trial.to(TrialState.COMPLETE, ended=now, **measured))
         self._failures.note(trial)
         actions: list[Action] = [Settle(trial, event)]
@@ -312,7 +326,10 @@ class Scheduler:
         if found.params is None:
             return [*paused, *self._take_up(found.trial, found.until)]
         seed = trial_seed(self.plan.seed, self._searched)
-        trial = self._put(Trial(found.trial, found.params, seed, until=self._until(found.until, 0)))
+        trial = Trial(found.trial, found.params, seed, until=self._until(found.until, 0))
+        if self.plan.open_space:  # its parameters are those that it will ask for
+            trial = replace(trial, params={}, proposed=found.params)
+        self._put(trial)
         self._searched += 1
         self._queue.append(trial.number)
         return [*paused, Record(trial)]

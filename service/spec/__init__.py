@@ -7,6 +7,7 @@ requirements.py     packages, and whether they are installed
 reading.py          the file, the paths in it, all problems at once | overrides.py  --set
 checks.py           what only shows when the parts meet | hyperparameters.py  space and trainer
 validation_messages.py   pydantic's errors in words | key_origin.py  where a key was written
+param_space.py      the search space of a Ray Tune script
 start_from.py       configurations to begin with | data_parameters.py  hyperparameters that reach into the data
 changes.py          what may be changed of a study that has begun | proposals.py  edits that a diagnosis proposes
 

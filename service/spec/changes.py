@@ -30,6 +30,8 @@ FIXED: Mapping[str, str | None] = {
     "search.repeats": None,
     "control": "its trials were proposed so",
     "defaults": "they are its trainer's",
+    "open_space": "its trainer decides it",
+    "last_counts": "its trainer decides it",
     "modules": "its trainer was found there",
     "requirements": "its trials were trained with these packages",
     "pruning": "its trials were pruned by these rules",
@@ -89,7 +91,7 @@ def _refused(text: str, problems: list[Problem]) -> bool:
 def _of_effect(before: StudySpec, spec: StudySpec) -> list[Problem]:
     """What a changed spec must not do: change by the way what is fixed, have no end, or no rows to confirm on."""
     problems = [_problem(key, why) for key, *_ in spec.changes(before.to_dict()) if (why := why_fixed(key)) is not None]
-    if endless := unending(spec.search, spec.budget, spec.space):
+    if endless := unending(spec.search, spec.budget, spec.space, open_space=spec.open_space):
         problems.append(Problem(0, "budget", f"needs {endless}"))
     if spec.confirm is not None and (wrong := unscored(spec.data)):
         problems.append(Problem(0, "confirm", wrong))

@@ -14,12 +14,15 @@ from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
 from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.data_parameters import check_reaching
+from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.sections import Budget, Search
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import Trainer, resolve
 
+OPEN_METHODS = ("auto", "bayesian", "random")  # for trainers that say their parameters as they run
 Say = Callable[[KeyPath, str], None]
 
 
@@ -76,11 +79,15 @@ def check_draft(draft: Draft, say: Say) -> None:
         for parameter, wrong in check_hyperparameters(trainer, draft.space):
             path, before = draft.place(parameter)
             say(path, before + wrong)
-    for parameter, wrong in check_reaching(draft.space, draft.parts.get("data"), "data" in draft.values):
+    nests = trainer is not None and trainer.api is not Api.GOODFIT
+    data, has_data = draft.parts.get("data"), "data" in draft.values
+    for parameter, wrong in check_reaching(draft.space, data, has_data, dots_nest=nests):
         path, before = draft.place(parameter)
         say(path, before + wrong)
+    named = _names_split(draft, trainer, say)
+    _check_value(draft, trainer, say)
     task = _check_data(draft, trainer, say) or _own_task(draft, trainer)
-    if trainer is not None and task is not None and draft.metric is not None:
+    if trainer is not None and task is not None and draft.metric is not None and named:
         wrong_metric = _metric_problem(draft.metric, trainer, task)
         if wrong_metric:
             say(("objective", "metric"), wrong_metric)
@@ -90,6 +97,28 @@ def check_draft(draft: Draft, say: Say) -> None:
         say(("confirm",), lack)
 
 
+def is_foreign(trainer: Trainer | None, reference: str | None) -> bool:
+    """Whether a trainer is written for another library, or may be, as it cannot be imported."""
+    return ":" in (reference or "") if trainer is None else trainer.api is not Api.GOODFIT
+
+
+def _names_split(draft: Draft, trainer: Trainer | None, say: Say) -> bool:
+    """Whether the objective has its split, or the trainer's library has none in its metrics; else says so."""
+    if draft.metric is None or is_foreign(trainer, draft.parts.get("trainer")):
+        return True
+    if wrong := split_problem(draft.metric):
+        say(("objective", "metric"), wrong)
+    return wrong is None
+
+
+def _check_value(draft: Draft, trainer: Trainer | None, say: Say) -> None:
+    """Say that an Optuna objective is judged by what it returns."""
+    if draft.metric not in (None, "value") and trainer is not None and trainer.api is Api.OPTUNA:
+        say(
+            ("objective", "metric"), f"is {draft.metric}; an Optuna objective is judged by what it returns: write value"
+        )
+
+
 def unscored(data: Data | None) -> str | None:
     """Why a study with these data cannot be confirmed; None where it can."""
     if data is None or data.split.test > 0 or data.split.column is not None:
@@ -97,11 +126,11 @@ def unscored(data: Data | None) -> str | None:
     return "is scored on the test split, and data.split.test is 0; give it rows, such as 0.2"
 
 
-def unending(search: Search, budget: Budget, space: Space) -> str | None:
+def unending(search: Search, budget: Budget, space: Space, *, open_space: bool = False) -> str | None:
     """What such a search needs of a budget to come to an end; None where it has it."""
     if search.method == "grid" or any(end is not None for end in (budget.trials, budget.epochs, budget.minutes)):
         return None
-    if not search.repeats and space.cardinality() is not None:
+    if not search.repeats and not open_space and space.cardinality() is not None:
         return None  # it ends when all configurations were tried
     return f"trials, epochs or minutes: the {search.method} search has no end of its own"
 
@@ -272,13 +301,27 @@ def _check_grid_size(draft: Draft, say: Say) -> None:
         say(("search", "method"), f"grid: {error}; search at random, or make conditions depend on fewer parameters")
 
 
+def _check_plateau(search: Search, budget: Budget, say: Say) -> None:
+    if budget.plateau and search.method != "auto":
+        say(("budget", "plateau"), f"is told by the auto search alone, and this one is {search.method}; leave it out")
+
+
+def _needs_space(method: str) -> str:
+    return (
+        f"{method} has to know the space, and an Optuna objective says it as it runs: write `space:`, "
+        f"or take {' or '.join(OPEN_METHODS[1:])}"
+    )
+
+
 def _check_search(draft: Draft, say: Say) -> None:
     if any(name in draft.values and name not in draft.parts for name in ("search", "budget")):
         return
     search: Search = draft.parts.get("search") or Search()
+    if draft.parts.get("open_space") and search.method not in OPEN_METHODS:
+        say(("search", "method"), _needs_space(search.method))
+        return
     budget: Budget = draft.parts.get("budget") or Budget()
-    if budget.plateau and search.method != "auto":
-        say(("budget", "plateau"), f"is told by the auto search alone, and this one is {search.method}; leave it out")
+    _check_plateau(search, budget, say)
     if search.method == "grid":
         if draft.values.get("control"):
             say(("control",), "a grid tries every point, there is nothing to be held against; leave it out")
@@ -291,5 +334,5 @@ def _check_search(draft: Draft, say: Say) -> None:
         for key in ("start_from", "repeats"):
             if getattr(search, key):
                 say(("search", key), "a grid tries each of its points once; leave it out, or search at random")
-    elif need := unending(search, budget, draft.space):
+    elif need := unending(search, budget, draft.space, open_space=bool(draft.parts.get("open_space"))):
         say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")

@@ -27,7 +27,8 @@ _V = TypeVar("_V")
 
 def reaches(name: str) -> bool:
     """Whether a parameter is none of the trainer's."""
-    return "." in name
+    section, dot, _ = name.partition(".")
+    return bool(dot) and section in SECTIONS
 
 
 def for_trainer(params: Mapping[str, _V]) -> dict[str, _V]:
@@ -80,16 +81,21 @@ def reached(data: Data, params: Mapping[str, Any]) -> Data:
     return data.model_copy(update=changed)
 
 
-def check_reaching(space: Space, data: Data | None, has_data: bool) -> Iterator[tuple[str, str]]:
+def check_reaching(
+    space: Space, data: Data | None, has_data: bool, *, dots_nest: bool = False
+) -> Iterator[tuple[str, str]]:
     """Which parameters cannot reach into the data, and why.
 
     Args:
         space: with the fixed parameters in it.
         data: the study's section; None where there is none, or none that is right by itself.
         has_data: whether the study has the section.
+        dots_nest: whether other names with dots are the trainer's: keys of mappings within its configuration.
     """
-    for item in reaching(space):
-        section, _, key = item.name.partition(".")
+    for item in space:
+        section, dot, key = item.name.partition(".")
+        if not dot or (dots_nest and section not in SECTIONS):
+            continue
         if section not in SECTIONS:
             known = " and ".join(f"{name}.KEY" for name in SECTIONS)
             yield item.name, f"no parameter reaches into {section}; only {known} reach into the data"

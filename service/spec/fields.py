@@ -129,24 +129,35 @@ def study_name(value: object) -> str:
 
 
 def metric_name(value: object) -> str:
-    """A metric with its split: val/accuracy."""
+    """A metric, mostly with its split: val/accuracy. Never of the test split."""
     metric = readable(text(value))  # as a trial reports it
     split, _, name = metric.partition("/")
-    if split in _SPLITS and name:
-        return metric
     if split == "test":
         raise BadValue(f"{metric} would search on the test split, which is kept for the end; did you mean val/{name}?")
+    return metric
+
+
+def split_problem(metric: str) -> str | None:
+    """What to say of a metric that does not name its split; None of one that does."""
+    split, _, name = metric.partition("/")
+    if split in _SPLITS and name:
+        return None
+    better = metric
     for prefix in ("validation/", "valid/", "val_", "val-", "valid_", "eval/", "dev/"):
-        metric = f"val/{metric.removeprefix(prefix)}" if metric.startswith(prefix) else metric
-    if not metric.startswith("val/"):
-        metric = f"val/{re.sub(r'^(training/|train[_-])', '', metric)}" if "/" not in metric else "val/loss"
-    raise BadValue(f"{value!s} does not name its split; did you mean {metric}? write val/... or train/...")
+        better = f"val/{better.removeprefix(prefix)}" if better.startswith(prefix) else better
+    if not better.startswith("val/"):
+        better = f"val/{re.sub(r'^(training/|train[_-])', '', better)}" if "/" not in better else "val/loss"
+    return f"{metric} does not name its split; did you mean {better}? write val/... or train/..."
 
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), BeforeValidator(text)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names, json_schema_input_type=str | list[str])]
 Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$"), BeforeValidator(study_name)]
-Metric = Annotated[str, Field(pattern=f"^({'|'.join(_SPLITS)})/."), BeforeValidator(metric_name)]
+Metric = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": "^(?!test/)."}),
+    BeforeValidator(metric_name),
+]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Number = Annotated[float, BeforeValidator(number)]
 Positive = Annotated[float, Field(gt=0), BeforeValidator(number)]

@@ -19,19 +19,22 @@ from goodfit.search_spaces.parse import parse_fixed, parse_space
 from goodfit.search_spaces.space import Space
 from goodfit.search_spaces.values import BadValue, described, nearest
 from goodfit.service.errors import Problem, StudyFileError
-from goodfit.service.spec.checks import Draft, check_draft, find_trainer
+from goodfit.service.spec.checks import Draft, check_draft, find_trainer, is_foreign
 from goodfit.service.spec.data import Augment, Data
 from goodfit.service.spec.data_parameters import written
 from goodfit.service.spec.fields import Name, Share, Text, metric_name, text
 from goodfit.service.spec.hyperparameters import suited
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
-from goodfit.service.spec.pruning import Pruning
+from goodfit.service.spec.param_space import Found, named_space, own_space
+from goodfit.service.spec.pruning import AutoPruning, MedianPruning, Pruning
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.validation_messages import TOP, sentences, unknown_key
+from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import Trainer
 
 _MODELS: dict[str, type[BaseModel]] = {
@@ -52,10 +55,10 @@ _PLAIN: dict[str, TypeAdapter[Any]] = {
 _REQUIRED = {
     "name": "write a name for the study",
     "trainer": "write a trainer's name, module:name or path.py:name",
-    "space": "write a space's name, its file, or the parameters themselves",
     "objective": "write {metric: val/..., direction: minimize or maximize}",
     "training": "write {epochs: ...}",
 }
+_NO_SPACE = "is missing; write a space's name, its file, or the parameters themselves"
 _PRUNING: TypeAdapter[Any] = TypeAdapter(Pruning)
 
 
@@ -188,6 +191,10 @@ class _Reading:
         search: Search = self._parts.get("search") or Search()
         if search.method == "grid":  # which has its points of its own
             search = search.model_copy(update={"try_defaults": False})
+        if self._parts.get("open_space"):  # what decides of pauses has to know the space
+            search = search.model_copy(update={"method": "bayesian"}) if search.method == "auto" else search
+            pruning = self._parts.get("pruning")
+            self._parts["pruning"] = MedianPruning() if isinstance(pruning, AutoPruning | None) else pruning
         return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
 
     @contextlib.contextmanager
@@ -208,13 +215,15 @@ class _Reading:
         for name in (*_MODELS, "pruning"):
             self._read_section(name)
         fixed = self._fixed()
-        space = self._space(fixed)
         source = self._find_files()
         modules = self._module_folders()
         look_for_modules(modules)
         trainer = self._trainer()
+        space = self._space(fixed, trainer)
         if trainer is not None:
             space = suited(space, trainer)
+        if trainer is not None and trainer.api is Api.OPTUNA:
+            self._parts["last_counts"] = True
         target = self._written("data", "target")
         metric = self._written("objective", "metric", metric_name)
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
@@ -247,6 +256,8 @@ class _Reading:
         """The configurations to begin with, in the types of a space that is right."""
         search: Search | None = self._parts.get("search")
         if search is None or not search.start_from or self._problems:
+            return
+        if self._parts.get("open_space"):  # the trial that asks for them knows their ranges
             return
         start = read_start(search.start_from, space, _Said(self._say))
         self._parts["search"] = search.model_copy(update={"start_from": start})
@@ -298,17 +309,47 @@ class _Reading:
     def _fixed(self) -> dict[str, Value]:
         return parse_fixed(self._values.get("fixed", {}), _Said(self._say, "fixed"))
 
-    def _space(self, fixed: Mapping[str, Value]) -> Space:
-        if "space" not in self._values:
-            return Space(()).pin(fixed)
-        source = self._values["space"]
-        if isinstance(source, str):
-            try:
+    def _space(self, fixed: Mapping[str, Value], trainer: Trainer | None) -> Space:
+        source = self._values.get("space")
+        try:
+            if isinstance(source, str) and ".py:" in source:
+                return self._param_space(named_space(*self._function(source)), fixed)
+            if "space" not in self._values:
+                return self._own_space(fixed, trainer)
+            if isinstance(source, str):
                 return self._space_file(text(source), fixed)
-            except BadValue as error:
-                self._say(("space",), str(error))
-                return Space(()).pin(fixed)
+        except (BadValue, TrainersError) as error:
+            self._say(("space",), str(error))
+            return Space(()).pin(fixed)
         return parse_space(source, _Said(self._say, "space"), fixed)
+
+    def _own_space(self, fixed: Mapping[str, Value], trainer: Trainer | None) -> Space:
+        """The space of a study that names none: the one in the script of its trainer."""
+        if trainer is not None and trainer.api is Api.OPTUNA:
+            self._parts["open_space"] = True
+            return Space(()).pin(fixed)
+        found = None
+        if trainer is not None and trainer.api.of_ray:
+            module = sys.modules[trainer.train.__module__]
+            found = own_space(module, self._parts["trainer"].rpartition(":")[2])
+        if found is None:
+            if trainer is not None or not is_foreign(trainer, self._parts.get("trainer")):
+                self._say(("space",), _NO_SPACE)
+            return Space(()).pin(fixed)
+        return self._param_space(found, fixed)
+
+    def _param_space(self, found: Found, fixed: Mapping[str, Value]) -> Space:
+        """The space of a `param_space` of Ray Tune; says what of it does not carry over and is not fixed."""
+        made = found.converted()
+        for name, why in made.left_out:
+            if name not in fixed:
+                self._say(("space",), f"{name}: {why}")
+        return parse_space(made.space, _Said(self._say, "space"), fixed, any_name=True)
+
+    def _function(self, source: str) -> tuple[Path, str]:
+        """The file and the name in a path.py:name."""
+        path, _, name = text(source).rpartition(":")
+        return self._located(path), name
 
     def _space_file(self, source: str, fixed: Mapping[str, Value]) -> Space:
         names = search_spaces.library()

@@ -44,7 +44,10 @@ LATER: dict[tuple[str, ...], str] = {
 class Objective(Section):
     """What the search optimizes."""
 
-    metric: Metric = Field(description="Metric with its split, such as val/accuracy; never of the test split.")
+    metric: Metric = Field(
+        description="Metric with its split, such as val/accuracy; never of the test split. That of a Ray Tune function "
+        "is named as it reports it."
+    )
     direction: Annotated[Literal["minimize", "maximize"], one_of("minimize", "maximize")] = Field(
         description="Whether less or more of the metric is better."
     )

@@ -58,6 +58,8 @@ class StudySpec(Section):
     modules: tuple[str, ...] = ()  # folders where the trainer's module is found, after the installed ones
     requirements: tuple[str, ...] = ()  # packages that the workers need besides those of Goodfit, as pip takes them
     defaults: dict[str, Any] | None = None  # the trainer's, as far as they lie in the space; None: not known
+    open_space: bool = False  # its trainer says its parameters as it runs: `space` has those that are known
+    last_counts: bool = False  # a trial's value is that of its last report, not the best
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
@@ -95,7 +97,7 @@ class StudySpec(Section):
         """How many configurations there are to try, each once; None where that sets no limit."""
         if self.search.method == "grid":
             return self.space.grid_size()
-        return None if self.search.repeats else self.space.cardinality()
+        return None if self.search.repeats or self.open_space else self.space.cardinality()
 
     def planned_trials(self) -> int | None:
         """How many trials there will be at most; None: as many as the time allows."""
@@ -222,14 +224,17 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
     space = [{key: value for key, value in item.items() if key != "doc"} for item in values.get("space", [])]
     pinned = {item["name"]: item for item in space if item["type"] == "fixed" and "when" not in item}
     searched = [item for item in space if item["name"] not in pinned]
+    if values.get("open_space"):  # it is what the trials have asked for
+        searched = []
     resources = {key: value for key, value in values.get("resources", {}).items() if value != {}}
     plain: dict[str, Any] = _whole_alike(
         {
             **{
                 key: value
                 for key, value in values.items()
-                if key not in ("space", "modules", "requirements", "defaults")
+                if key not in ("space", "modules", "requirements", "defaults", "open_space", "last_counts")
             },
+            **{key: True for key in ("open_space", "last_counts") if values.get(key)},
             **({"requirements": values["requirements"]} if values.get("requirements") else {}),
             **({"resources": resources} if "resources" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},

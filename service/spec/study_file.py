@@ -32,8 +32,10 @@ class StudyFile(Section):
     data: Data | _Absent = Field(
         None, description="Data: the source, and how it is split, prepared and varied. Left out: the trainer's own."
     )
-    space: dict[str, Any] | Text = Field(
-        description="What is searched: a space of the library (`goodfit spaces`), a file, or the parameters themselves."
+    space: dict[str, Any] | Text | _Absent = Field(
+        None,
+        description="What is searched: a space of the library (`goodfit spaces`), a file, a param_space of Ray Tune by "
+        "path.py:name, or the parameters themselves. Left out: what the script of a Ray Tune trainer has.",
     )
     fixed: dict[str, Any] = Field(
         default_factory=dict,

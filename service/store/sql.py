@@ -52,6 +52,7 @@ _STUDY = select(*STUDY_COLUMNS).where(studies.c.name == bindparam("wanted"))
 _STUDIES = select(*STUDY_COLUMNS).order_by(studies.c.created.desc(), studies.c.id.desc())
 _NAMES = select(studies.c.name)
 _PLACE = select(studies.c.name, studies.c.state).where(studies.c.id == _KEY)
+_SPEC = select(studies.c.spec).where(studies.c.id == _KEY)
 _FILES = select(study_files.c.name, study_files.c.content).where(study_files.c.study_id == _KEY)
 _REMOVE = delete(studies).where(studies.c.id == _KEY)
 _CHANGE_STUDY = update(studies).where(studies.c.id == _KEY)
@@ -250,6 +251,9 @@ class SqlStore:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
             if batch.decisions:
                 connection.execute(insert(decisions), decision_rows(lease.study_id, batch.decisions))
+            if batch.space is not None:
+                spec = connection.execute(_SPEC, {"study": lease.study_id}).scalar_one()
+                connection.execute(_CHANGE_STUDY, {"study": lease.study_id, "spec": {**spec, "space": batch.space}})
             if batch.study is not None:
                 before = connection.execute(_PLACE, {"study": lease.study_id}).one()
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
 from goodfit.trainers.messages import Assignment, Message, Reported
@@ -95,6 +96,7 @@ class Trial:
         self._not_measured = False  # whether it was given as None
         self._best_state: list[Any] | None = None  # not yet on disk
         self._over = False
+        self._returned: float | None = None
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
         self._began_at = 0.0  # when that was
@@ -146,6 +148,11 @@ class Trial:
     def _last(self) -> int:
         """The epoch after which it ends."""
         return self._assignment.until or self._assignment.epochs
+
+    @property
+    def _holds_epoch(self) -> bool:
+        """Whether what is registered is in the state of the last epoch: a given checkpoint may be of an earlier one."""
+        return all(getattr(item, "current", True) for item in self._objects)
 
     @property
     def finished(self) -> bool:
@@ -200,7 +207,8 @@ class Trial:
         except Damaged as error:
             self._notice(f"{error}; {AGAIN}")
             return None
-        if saved is None and self._assignment.reported:
+        needed = any(not getattr(item, "optional", False) for item in self._objects)
+        if saved is None and self._assignment.reported and needed:
             self._notice(f"{self._folder / 'last.pt'} is missing; {AGAIN}")
         return saved
 
@@ -237,13 +245,24 @@ class Trial:
         """
         if problem := report_problem(train, val, others):
             raise BadTrainer(problem)
+        metrics = {**named("train", train or {}), **named("val", val or {})}
+        names = [f"{split}/{name}" for split, named in (("train", train), ("val", val)) for name in named or {}]
+        split = self._assignment.metric.partition("/")[0]
+        self._take(metrics, names, complete=any(name.startswith(f"{split}/") for name in names))
+
+    def _take(self, metrics: dict[str, float], names: Collection[str], *, complete: bool) -> None:
+        """Keep and send an epoch's metrics.
+
+        Args:
+            metrics: as they are sent.
+            names: of these, and of those that were given as None.
+            complete: whether the objective would be among them.
+        """
         epoch = self._epoch + 1
         if epoch != self._training:
             twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
             raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
-        metrics = {**named("train", train or {}), **named("val", val or {})}
-        names = [f"{split}/{name}" for split, named in (("train", train), ("val", val)) for name in named or {}]
-        value = self._objective(metrics, names)
+        value = self._objective(metrics, names, complete)
         self._epoch = epoch
         improved = value is not None and self._note_best(epoch, value)
         broken = [name for name, number in metrics.items() if must_be_finite(name, self._assignment.metric, number)]
@@ -256,7 +275,7 @@ class Trial:
         if not broken:
             self._checkpoint_if_due(self._ticks())
         seconds = math.nan if self._assignment.pause_at is None else max(0.0, self._ticks() - self._began_at)
-        attempt, resumable = self._assignment.attempt, bool(self._objects)
+        attempt, resumable = self._assignment.attempt, bool(self._objects) and self._holds_epoch
         self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
@@ -283,26 +302,28 @@ class Trial:
             reported = dict.fromkeys(name for _, metrics, _ in self._curve for name in metrics)
             raise self._missing(reported)
 
-    def _objective(self, metrics: Mapping[str, float], names: Collection[str]) -> float | None:
-        """The objective's value; None in an epoch that does not measure it.
-
-        Args:
-            metrics: as they are reported.
-            names: of these, and of those that were given as None.
-        """
+    def _objective(self, metrics: Mapping[str, float], names: Collection[str], complete: bool) -> float | None:
+        """The objective's value; None in an epoch that does not measure it."""
         objective = self._assignment.metric
         if objective in metrics:
             self._measured = True
             return metrics[objective]
         self._not_measured |= objective in names
-        split = objective.partition("/")[0]
-        if not self._measured and objective not in names and any(name.startswith(f"{split}/") for name in names):
+        if not self._measured and objective not in names and complete:
             raise self._missing(names)  # misspelt in the study, most likely; not to be found out at the last epoch
         return None
 
     def _missing(self, names: Collection[str]) -> MetricMissing:
         objective = self._assignment.metric
         split, _, name = objective.rpartition("/")
+        if not split:
+            near = close(objective, names)
+            hint = f"; did you mean {near}?" if near else "."
+            reported = ", ".join(names) or "nothing"
+            return MetricMissing(
+                f"the objective {objective} is not reported; reported are: {reported}{hint} "
+                f"Change the objective, or report {objective}"
+            )
         return MetricMissing(
             f"the objective {objective} is not reported; the trainer reports: {', '.join(names) or 'nothing'}. "
             f"Change the objective, or report it by {split}={{{name!r}: ...}} (None in an epoch without it)"
@@ -325,7 +346,7 @@ class Trial:
             return
         every = self._assignment.checkpoint_epochs
         if every is not None:
-            due = self._epoch % every == 0
+            due = self._epoch // every > self._saved_epoch // every
         else:
             due = now - self._saved_at >= self._save_cost / CHECKPOINT_SHARE
         if due or self._over:
@@ -333,7 +354,7 @@ class Trial:
 
     def save(self) -> None:
         """Write last.pt and, if a better epoch has come since, best.pt; each whole or not at all."""
-        if not self._objects or self._saved_epoch == self._epoch:
+        if not self._objects or self._saved_epoch == self._epoch or not self._holds_epoch:
             return
         start = self._ticks()
         until_there(self._write, self._sleep)

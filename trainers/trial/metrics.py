@@ -18,7 +18,12 @@ def named_numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def named(split: str, metrics: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a split under their full names, without those that are None: not measured."""
-    full = {readable(f"{split}/{name}"): value for name, value in metrics.items()}
+    return named_alone({f"{split}/{name}": value for name, value in metrics.items()})
+
+
+def named_alone(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics under the names that they have, likewise."""
+    full = {readable(name): value for name, value in metrics.items()}
     return {name: _number(name, value) for name, value in full.items() if value is not None}
 
 

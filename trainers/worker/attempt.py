@@ -61,6 +61,7 @@ class Trained:
     test: Metrics | None = None
     baseline: Metrics = field(default_factory=dict)  # of a trivial model; with folds the mean over them
     size: int | None = None
+    value: float | None = None  # that the trainer has returned, where that is not its last report
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class Attempt:
             return Trained(Outcome.STOPPED)
         trivial = trivial_scores(self.trainer, trial.data)
         if not self.assignment.test:
-            return Trained(Outcome.COMPLETE, baseline=trivial, size=trial.size)
+            return Trained(Outcome.COMPLETE, baseline=trivial, size=trial.size, value=trial._returned)  # noqa: SLF001 - not for trainers
         test = self._scored(self.assignment, trial.best_epoch)
         return Trained(Outcome.STOPPED) if test is None else Trained(Outcome.COMPLETE, (), test, trivial, trial.size)
 

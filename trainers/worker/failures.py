@@ -7,7 +7,15 @@ import errno
 import os
 from pathlib import Path
 
-from goodfit.trainers.errors import DataProblem, MetricMissing, PlaceAway, TrainersError, UnknownPlace, UnknownTrainer
+from goodfit.trainers.errors import (
+    DataProblem,
+    MetricMissing,
+    PlaceAway,
+    RangeChanged,
+    TrainersError,
+    UnknownPlace,
+    UnknownTrainer,
+)
 from goodfit.trainers.files import FULL, os_error, probe, until_there
 from goodfit.trainers.importing import not_installed, not_sent
 from goodfit.trainers.lines import users_line
@@ -54,7 +62,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.NO_DISK
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
-    if isinstance(error, (MetricMissing, DataProblem, UnknownTrainer, UnknownPlace)):
+    if isinstance(error, (MetricMissing, RangeChanged, DataProblem, UnknownTrainer, UnknownPlace)):
         return Outcome.UNUSABLE
     return Outcome.ERROR
 

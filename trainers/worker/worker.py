@@ -276,7 +276,8 @@ class Worker:
         done = trained or Trained(outcome)
         trial, attempt = assignment.trial, assignment.attempt
         data = "+".join(self._trained_on) or None
-        return Ended(trial, attempt, outcome, message, done.curve, done.test, done.baseline, done.size, data)
+        measured = done.curve, done.test, done.baseline, done.size, data
+        return Ended(trial, attempt, outcome, message, *measured, value=done.value)
 
     def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
         from goodfit.trainers.data import load, load_sealed

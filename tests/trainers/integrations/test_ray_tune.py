@@ -1,0 +1,142 @@
+"""Ray Tune's functions and classes as trainers: reports, checkpoints, stops and pauses, in one worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from goodfit.testing.attempts import Line, attempt
+from goodfit.trainers.messages import Outcome
+
+FUNCTION = """
+import json, os, tempfile
+from pathlib import Path
+from ray import tune
+
+def train(config):
+    epoch, loss = 0, 8.0
+    if (checkpoint := tune.get_checkpoint()) is not None:
+        with checkpoint.as_directory() as folder:
+            state = json.loads(Path(folder, "deep", "state.json").read_text())
+        epoch, loss = state["epoch"], state["loss"]
+    while epoch < 6:
+        epoch, loss = epoch + 1, loss * config["optimizer"]["factor"]
+        print("epoch", epoch)
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "deep"))
+            Path(folder, "deep", "state.json").write_text(json.dumps({"epoch": epoch, "loss": loss}))
+            given = tune.Checkpoint.from_directory(folder) if epoch % EVERY == 0 else None
+            tune.report({"loss": loss, "deep": {"epoch": epoch}, "name": "x", "done": False}, checkpoint=given)
+"""
+CLASS = """
+from ray import tune
+
+class Train(tune.Trainable):
+    def setup(self, config):
+        self.loss, self.factor = 8.0, config["optimizer"]["factor"]
+
+    def step(self):
+        self.loss *= self.factor
+        return {"loss": self.loss, "iteration": self.iteration, "done": self.iteration + 1 >= 6}
+
+    def save_checkpoint(self, folder):
+        return {"loss": self.loss}
+
+    def load_checkpoint(self, checkpoint):
+        self.loss = checkpoint["loss"]
+
+    def cleanup(self):
+        print("cleaned up")
+"""
+WHOLE = [(epoch, 8.0 / 2**epoch) for epoch in range(1, 7)]
+
+
+def run(folder: Path, text: str, name: str = "train", **changes: object) -> Line:
+    file = folder / "theirs.py"
+    file.write_text(text)
+    plain = {"params": {"optimizer.factor": 0.5}, "metric": "loss", "direction": "minimize", "epochs": 100}
+    return attempt(folder / "t", trainer=f"{file}:{name}", **{**plain, **changes})  # type: ignore[arg-type]
+
+
+def losses(line: Line) -> list[tuple[int, float]]:
+    return [(epoch, metrics["loss"]) for epoch, metrics in line.curve]
+
+
+@pytest.mark.parametrize(("text", "name"), [(FUNCTION.replace("EVERY", "1"), "train"), (CLASS, "Train")])
+def test_each_report_is_an_epoch_and_a_pause_goes_on_from_the_checkpoint(tmp_path: Path, text: str, name: str):
+    line = run(tmp_path, text, name)
+    assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
+    assert losses(line) == WHOLE
+    first = run(tmp_path, text, name, pause_at=2, pauses=True)
+    assert (first.ended.outcome, losses(first)) == (Outcome.STOPPED, WHOLE[:2])
+    assert all(report.resumable for report in first.reports)
+    second = run(tmp_path, text, name, attempt=1, reported=2)
+    assert (second.ended.outcome, losses(second)) == (Outcome.COMPLETE, WHOLE[2:])
+
+
+def test_metrics_keep_their_names_and_what_is_no_number_is_left_out(tmp_path: Path):
+    line = run(tmp_path, FUNCTION.replace("EVERY", "1"))
+    assert line.curve[0][1] == {"loss": 4.0, "deep/epoch": 1.0}
+
+
+def test_a_checkpoint_now_and_then_is_where_a_later_attempt_goes_on(tmp_path: Path):
+    text = FUNCTION.replace("EVERY", "2")
+    first = run(tmp_path, text, stop_after=3)
+    assert [report.resumable for report in first.reports] == [False, True, False]
+    second = run(tmp_path, text, attempt=2, reported=3)
+    assert losses(second) == WHOLE[2:]
+
+
+def test_without_checkpoints_another_attempt_starts_anew_and_says_nothing(tmp_path: Path):
+    text = FUNCTION.replace("EVERY", "99")
+    run(tmp_path, text, stop_after=3)
+    second = run(tmp_path, text, attempt=2, reported=3)
+    assert (losses(second), second.ended.message) == (WHOLE, None)
+
+
+def test_the_epochs_of_the_study_end_it(tmp_path: Path):
+    line = run(tmp_path, FUNCTION.replace("EVERY", "1"), epochs=4)
+    assert (line.ended.outcome, losses(line)) == (Outcome.COMPLETE, WHOLE[:4])
+
+
+def test_a_class_is_cleaned_up_and_writes_nothing_outside(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run(tmp_path, CLASS, "Train")
+    assert "cleaned up" in capsys.readouterr().out
+
+
+def test_a_report_without_the_objective_names_it_and_the_nearest(tmp_path: Path):
+    line = run(tmp_path, "from ray import tune\ndef train(config):\n    tune.report({'mean_loss': 1, 'accuracy': 2})")
+    assert line.ended.outcome is Outcome.UNUSABLE
+    assert line.ended.message == (
+        "the objective loss is not reported; reported are: mean_loss, accuracy; did you mean mean_loss? "
+        "Change the objective, or report loss"
+    )
+
+
+RETURNS = "import ray.tune\ndef train(config):\n    return {'loss': config['optimizer']['factor']}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (RETURNS, [(1, 0.5)]),
+        (RETURNS.replace("return", "yield"), [(1, 0.5)]),
+    ],
+)
+def test_what_a_function_returns_is_its_report(tmp_path: Path, text: str, told: object):
+    assert losses(run(tmp_path, text)) == told
+
+
+def test_its_context_knows_the_trial_and_relative_files_are_its_own(tmp_path: Path):
+    text = (
+        "import os\nfrom ray import tune\ndef train(config):\n    context = tune.get_context()\n"
+        "    assert context.get_trial_dir() == os.getcwd(), os.getcwd()\n    open('mine.txt', 'w').close()\n"
+        "    assert context.get_trial_id() == '00007' and context.get_experiment_name() == 'a-study'\n"
+        "    try:\n        tune.report({'loss': 1.0})\n    except Exception:\n        raise AssertionError from None"
+    )
+    here = Path.cwd()
+    line = run(tmp_path, text, epochs=1)
+    assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
+    assert (tmp_path / "t" / "files" / "mine.txt").exists()
+    assert Path.cwd() == here

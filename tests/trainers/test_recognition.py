@@ -1,0 +1,38 @@
+"""For whose trial a function was written, told by its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from goodfit.trainers.recognition import Api
+from goodfit.trainers.registry import resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "api"),
+    [
+        ("def f(trial):\n    for _ in trial.epochs(): trial.report(train={'loss': 1})", "f", Api.GOODFIT),
+        ("import optuna\ndef f(trial):\n    for _ in trial.epochs(): raise optuna.TrialPruned", "f", Api.GOODFIT),
+        ("def f(trial):\n    trial.suggest_float('a', 0, 1)\n    for _ in trial.epochs(): pass", "f", Api.GOODFIT),
+        ("def f(trial): return trial.suggest_float('x', 0, 1)", "f", Api.OPTUNA),
+        ("f = lambda trial: trial.suggest_int('x', 0, 1)", "f", Api.OPTUNA),
+        ("def model(trial): return trial.suggest_int('x', 0, 1)\ndef f(trial): return model(trial)", "f", Api.OPTUNA),
+        ("class O:\n    def __call__(self, t): return t.suggest_int('x', 0, 1)\nf = O()", "f", Api.OPTUNA),
+        ("import functools\ndef g(trial, k): return trial.suggest_int('x', 0, k)\nf = functools.partial(g, k=2)", "f",
+         Api.OPTUNA),
+        ("from ray import tune\ndef f(config): tune.report({'a': 1})", "f", Api.RAY_FUNCTION),
+        ("from ray.tune import report\ndef f(config):\n    def g(): report({'a': 1})\n    g()", "f", Api.RAY_FUNCTION),
+        ("def f(config):\n    import ray.tune\n    ray.tune.report({'a': 1})", "f", Api.RAY_FUNCTION),
+        ("from ray import tune\ndef f(config): return {'a': config['b']}", "f", Api.RAY_FUNCTION),
+        ("import ray.tune\ndef f(config): return {'a': config['b']}", "f", Api.RAY_FUNCTION),
+        ("from ray import tune\nclass F(tune.Trainable): pass", "F", Api.RAY_CLASS),
+        ("from ray import tune\ndef f(trial): trial.report(val={'a': 1})", "f", Api.GOODFIT),
+        ("def f(trial): pass", "f", Api.GOODFIT),
+    ],
+)  # fmt: skip
+def test_whose_trial_a_trainer_takes(tmp_path: Path, text: str, name: str, api: Api):
+    file = tmp_path / "theirs.py"
+    file.write_text(text)
+    assert resolve(f"{file}:{name}").api is api
