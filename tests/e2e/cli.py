@@ -29,7 +29,7 @@ class Home:
         environment: for them, beside the usual one.
         first_start: MLflow is to make its database itself, as on a new machine.
         own_interpreters: each command starts an interpreter. Else only one that the test goes on beside does (`start`);
-            others are forks of one that has imported what they need.
+            others, and what mirrors their studies, are forks of one that has imported what they need.
     """
 
     def __init__(

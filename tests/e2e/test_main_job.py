@@ -267,7 +267,7 @@ def test_a_study_with_a_module_beside_it_goes_on_from_any_folder(tmp_path: Path)
 
 
 def test_a_folder_with_names_of_ours_is_no_part_of_the_mirror(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home(tmp_path, own_interpreters=True)
     (tmp_path / "mlflow.py").write_text("raise RuntimeError('not the one')")
     home.ok("run", str(home.study("shadowed")), "--executor", "local")
     assert home.json("show", "shadowed")["mlflow_run_id"] is not None
