@@ -44,6 +44,7 @@ def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
         *_direction(spec),
         *_ends(spec),
         *_begins(spec),
+        *_short(spec),
         *_grid(spec),
         *_complete(spec),
         *_never_paused(spec),
@@ -139,6 +140,15 @@ def _begins(spec: StudySpec) -> Iterator[str]:
     own, planned = len(spec.search.start_from), spec.planned_trials()
     if planned is not None and own > planned:
         yield f"search.start_from has {own} configurations: only the first {planned} are tried; raise budget.trials"
+
+
+def _short(spec: StudySpec) -> Iterator[str]:
+    unit, budget = "folds" if spec.folds else "epochs", spec.budget.epochs
+    if budget is not None and budget < spec.reports:
+        yield (
+            f"budget.epochs is {budget}, and one training takes {spec.reports} {unit}: no trial can be trained to its "
+            "end unless it stops early by itself, and a study without one fails. Raise budget.epochs"
+        )
 
 
 def _grid(spec: StudySpec) -> Iterator[str]:

@@ -461,7 +461,12 @@ class Scheduler:
                 return [Close(StudyState.FAILED, self._message)]
         if any(trial.state is TrialState.COMPLETE for trial in self.trials.values()):
             return [Close(StudyState.DONE)]
-        return [Close(StudyState.FAILED, "no trial was trained to its end")]
+        return [Close(StudyState.FAILED, f"no trial was trained to its end{self._why_none()}")]
+
+    def _why_none(self) -> str:
+        budget, epochs = self.plan.epoch_budget, self.plan.epochs
+        unit = "folds" if self.plan.folds else "epochs"
+        return "" if budget is None or budget >= epochs else f": budget.epochs is {budget}, a training {epochs} {unit}"
 
     def _settle(self, trial: Trial, state: TrialState, now: float, **changes: Any) -> list[Action]:
         trial = self._put(trial.to(state, ended=now, **changes))

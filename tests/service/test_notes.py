@@ -63,6 +63,10 @@ def spec_of(folder: Path, **sections: str) -> StudySpec:
             {"search": "{start_from: [{depth: 1}, {depth: 2}]}", "budget": "{trials: 1}"},
             "search.start_from has 2 configurations: only the first 1 are tried",
         ),
+        (
+            {"training": "{epochs: 20}", "budget": "{epochs: 7}"},
+            "budget.epochs is 7, and one training takes 20 epochs: no trial can be trained to its end",
+        ),
     ],
 )
 def test_what_is_odd_is_noted_once(tmp_path: Path, sections: dict[str, str], said: str) -> None:

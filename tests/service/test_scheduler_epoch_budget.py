@@ -60,7 +60,8 @@ def test_a_budget_below_one_full_training_ends_without_a_winner() -> None:
     desk = Desk(replace(TEN, epoch_budget=3))
     train(desk, 0)
     assert desk.trial(0).state is TrialState.PRUNED
-    assert desk.close == sc.Close(StudyState.FAILED, "no trial was trained to its end")
+    why = "no trial was trained to its end: budget.epochs is 3, a training 4 epochs"
+    assert desk.close == sc.Close(StudyState.FAILED, why)
 
 
 def test_nothing_is_left_to_do_once_all_is_trained() -> None:
