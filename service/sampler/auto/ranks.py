@@ -92,7 +92,8 @@ def _step_correlation(first: Mapping[int, float], second: Mapping[int, float], g
     measured = float(np.clip(measured, -0.99, 0.99))
     restricted = float(np.clip(1.0 / before.std(), 1.0, 3.0))
     measured *= restricted / math.sqrt(1 - measured**2 + (measured * restricted) ** 2)
-    return (PRIOR_TRIALS * guess + len(both) * measured) / (PRIOR_TRIALS + len(both))
+    sure = len(both) - 3.0  # the variance of Fisher's z is one over that
+    return (PRIOR_TRIALS * guess + sure * measured) / (PRIOR_TRIALS + sure)
 
 
 def _by_increments(first: Mapping[int, float], second: Mapping[int, float], both: Sequence[int], guess: float) -> float:
