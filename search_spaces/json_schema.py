@@ -64,7 +64,7 @@ def _keys(number: str) -> dict[str, dict[str, Any]]:
         "step": {
             "type": [number, "null"],
             "exclusiveMinimum": 0,
-            "description": "Distance between the values, from low; not with log.",
+            "description": f"Distance between the values, from low{'' if number == 'integer' else '; not with log'}.",
         },
         "points": {
             "type": ["integer", "null"],

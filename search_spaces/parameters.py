@@ -106,9 +106,10 @@ class Float(_Conditional):
 
 @dataclass(frozen=True)
 class Int(_Conditional):
-    """A whole number in [low, high]. A grid takes every step, or `points`; with `log` it needs `points`.
+    """A whole number in [low, high]. A grid takes every step, or `points`; with `log` alone it needs `points`.
 
-    Points that round to the same whole number are one.
+    With `log` and `step` a draw is even in the logarithm, and then the nearest of the steps. Points that round to the
+    same whole number are one.
     """
 
     name: str
@@ -132,10 +133,10 @@ class Int(_Conditional):
 
     @property
     def grid_length(self) -> int | None:
-        """How many values a grid takes from it; None: a logarithmic range that does not say `points`."""
+        """How many values a grid takes from it; None: a logarithmic range that says neither `points` nor `step`."""
         if self.points is not None:
             return len(self._points)
-        return None if self.log and self.low < self.high else self.cardinality
+        return None if self.log and self.step == 1 and self.low < self.high else self.cardinality
 
     def grid_value(self, index: int) -> int:
         """The value at `index` of its grid, ascending."""

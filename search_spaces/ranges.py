@@ -30,7 +30,7 @@ def range_problems(
         problems.append(("high", f"{shown(low)} to {shown(high)} is too wide a range"))
     if log and low <= 0:
         problems.append(("low", f"log needs low above 0, not {shown(low)}; raise low or leave log out"))
-    if log and step != plain_step:
+    if log and step != plain_step and not whole:
         problems.append(("step", "step and log exclude each other; for a grid of a log range give points"))
     if step is not None and step <= 0:
         problems.append(("step", f"step must be above 0, not {shown(step)}"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from goodfit.search_spaces.grid import Grid, TooManyCases
-from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, shown
+from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter, Value, meets, shown
 
 __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Space", "Value"]
 
@@ -66,6 +66,26 @@ class Space:
     def free(self) -> tuple[Parameter, ...]:
         """What is left to choose: all but the fixed ones."""
         return tuple(parameter for parameter in self.parameters if not isinstance(parameter, Fixed))
+
+    @functools.cached_property
+    def searched(self) -> tuple[Parameter, ...]:
+        """What has more than one value to choose from."""
+        return tuple(parameter for parameter in self.free if parameter.cardinality != 1)
+
+    @functools.cached_property
+    def conditional(self) -> tuple[str, ...]:
+        """The parameters that exist in some configurations and not in others."""
+        known: dict[str, Value] = {}  # that have one value in all configurations
+        absent: set[str] = set()  # from all configurations
+        found = []
+        for item in self:
+            if any(name in absent or (name in known and not meets(known[name], it)) for name, it in item.when.items()):
+                absent.add(item.name)
+            elif not all(name in known for name in item.when):
+                found.append(item.name)
+            elif item.cardinality == 1:
+                known[item.name] = item.grid_value(0)
+        return tuple(found)
 
     def walk(self, choose: Callable[[Float | Int | Choice], Value]) -> dict[str, Value]:
         """One configuration: `choose` is asked for each active parameter that is not fixed, in order."""

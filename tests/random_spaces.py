@@ -27,6 +27,8 @@ def parameters(draw: st.DrawFn, index: int, before: list[Parameter], finite: boo
         span = draw(st.integers(0, 6))
         return Int(name, low_int, low_int + span, step=draw(st.integers(1, span)) if span else 1, when=when)
     if kind == "log int":
+        if draw(st.booleans()):
+            return Int(name, draw(st.integers(1, 20)), 64, log=True, step=draw(st.integers(8, 40)), when=when)
         return Int(name, 1, 64, log=True, points=draw(st.integers(2, 5)), when=when)
     if kind == "choice":
         values = st.lists(st.sampled_from([*WORDS, 0, 2, 3.5, None]), min_size=1, max_size=4, unique_by=repr)

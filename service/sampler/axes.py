@@ -36,8 +36,8 @@ class Axis:
                 return parameter.grid_value(round((value - low) / step))
             case Float():
                 return float(value)
-            case Int():
-                return int(value)
+            case Int(low=low, step=step):
+                return low + round((value - low) / step) * step
             case Choice(choices=choices) as choice:
                 return choices[choice.index(value)]
 
@@ -109,8 +109,8 @@ def _axis(item: Free) -> Axis:
     match item:
         case Float():
             return Axis(item, FloatDistribution(item.low, item.high, log=item.log, step=item.step))
-        case Int():
-            return Axis(item, IntDistribution(item.low, item.high, log=item.log, step=item.step))
+        case Int():  # of a logarithmic range Optuna knows no steps: its values are rounded to them
+            return Axis(item, IntDistribution(item.low, item.high, log=item.log, step=1 if item.log else item.step))
         case Choice(choices=choices):
             labels = _labels(choices)
             return Axis(item, CategoricalDistribution(labels), {label: place for place, label in enumerate(labels)})

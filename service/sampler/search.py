@@ -1,4 +1,4 @@
-"""OptunaSampler: proposes configurations and judges running trials.
+"""OptunaSampler: proposes configurations and judges running trials; its search methods are in methods.py.
 
 A trial whose loss is not a number is infeasible: TPE ranks such behind all others, and keeps away from them.
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
@@ -37,12 +37,14 @@ from goodfit.service.ports import Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable
 from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
+from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
+from goodfit.service.sampler.observed import Observed, observed
 from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
 
-SEARCH_METHODS = ("grid", "random", "bayesian")
+SEARCH_METHODS = ("grid", "random", *METHODS)
 
-# How often a configuration that is there already is drawn anew: a few times by the method itself, then
-# at random, which does not prefer the places where the method has been.
+# How often a configuration that is there already is drawn anew: a few times with what was given of it, then
+# at random altogether, which does not prefer the places where the method has been.
 _OWN_DRAWS, _RANDOM_DRAWS = 4, 16
 
 
@@ -56,7 +58,7 @@ class _Running:
 
 
 class OptunaSampler:
-    """Grid, random and Bayesian search (multivariate TPE with constant liar), with Optuna's pruners.
+    """Grid and random search and those of methods.py, with Optuna's pruners.
 
     No configuration is proposed twice while one is left that never was. Where the space is finite that
     holds exactly, and once all are spent there is no further proposal, unless repetitions are wanted. In a
@@ -152,6 +154,8 @@ class OptunaSampler:
         self._seen: set[str] = set()
         self._proposed: list[dict[str, Any]] = []  # by trial
         self._grid_place = 0  # in the order of the grid; all before it were proposed
+        self._reached: dict[int, tuple[int, float]] = {}  # of paused trials: the epoch, and the value there
+        self._generations = Generations()
         self._any_nan = False
         self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
@@ -207,6 +211,10 @@ class OptunaSampler:
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, as judged at its last report."""
         return self._pruner is not None and not is_control(number, self._control) and self._running[number].prune
+
+    def paused(self, number: int, epoch: int, value: float) -> None:
+        """The trial waits at an epoch: models learn from that until it has come to its end."""
+        self._reached[number] = epoch, value
 
     def tell(self, trial: Trial) -> None:
         state = _state_of(trial)
@@ -347,9 +355,7 @@ class OptunaSampler:
 
     def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
-        seed = _seed(self._seed, number, draw)
-        modelled = self.method == "bayesian" and draw < _OWN_DRAWS and not is_control(number, self._control)
-        sampler: BaseSampler = TPESampler(seed=seed) if modelled else RandomSampler(seed=seed)
+        sampler = self._sampler(number, draw)
         sketch = copy.copy(self._storage.get_trial(self._sketch))
         sketch.number = number
         drawn: dict[str, Any] = {}
@@ -373,6 +379,18 @@ class OptunaSampler:
         given = self._presets[number] if number < len(self._presets) else {}
         self._groups = groups_by_trials(self._axes, self._study.get_trials(deepcopy=False))
         return {**self._draw(number, 0, usable(self._axes, given)), **given}
+
+    def _sampler(self, number: int, draw: int) -> BaseSampler:
+        """The sampler of one draw; by chance where the method has no part in it."""
+        seed, method = _seed(self._seed, number, draw), METHODS.get(self.method)
+        if method is None or draw >= method.draws or is_control(number, self._control):
+            return RandomSampler(seed=seed)
+        place = max(0, number - len(self._presets))
+        with experimental():
+            return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations))
+
+    def _observed(self) -> Observed:
+        return observed(self._study.get_trials(deepcopy=False), self._objective.sign, self._reached)
 
     def _unseen(self, number: int, size: int) -> dict[str, Any]:
         """A configuration never proposed, found by counting on from a random one."""

@@ -16,6 +16,7 @@ from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
+from goodfit.service.spec.search_methods import too_few, unfit
 from goodfit.service.spec.sections import Budget, Search
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError
@@ -322,17 +323,31 @@ def _check_search(draft: Draft, say: Say) -> None:
         return
     budget: Budget = draft.parts.get("budget") or Budget()
     _check_plateau(search, budget, say)
+    _check_method(search.method, draft, say)
     if search.method == "grid":
-        if draft.values.get("control"):
-            say(("control",), "a grid tries every point, there is nothing to be held against; leave it out")
-        for parameter in draft.space.ungridded():
-            path, before = draft.place(parameter)
-            say(path, f"{before}needs step or points to be searched by a grid")
-        _check_grid_size(draft, say)
-        if "try_defaults" in search.model_fields_set and search.try_defaults:
-            say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
-        for key in ("start_from", "repeats"):
-            if getattr(search, key):
-                say(("search", key), "a grid tries each of its points once; leave it out, or search at random")
+        _check_grid(search, draft, say)
     elif need := unending(search, budget, draft.space, open_space=bool(draft.parts.get("open_space"))):
         say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")
+
+
+def _check_method(method: str, draft: Draft, say: Say) -> None:
+    """Say where a search method does not fit the space, and what to take instead."""
+    for parameter, wrong in unfit(method, draft.space):
+        path, before = draft.place(parameter)
+        say(path, before + wrong)
+    if "space" in draft.values and (lack := too_few(method, draft.space)):
+        say(("search", "method"), lack)
+
+
+def _check_grid(search: Search, draft: Draft, say: Say) -> None:
+    if draft.values.get("control"):
+        say(("control",), "a grid tries every point, there is nothing to be held against; leave it out")
+    for parameter in draft.space.ungridded():
+        path, before = draft.place(parameter)
+        say(path, f"{before}needs step or points to be searched by a grid")
+    _check_grid_size(draft, say)
+    if "try_defaults" in search.model_fields_set and search.try_defaults:
+        say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
+    for key in ("start_from", "repeats"):
+        if getattr(search, key):
+            say(("search", key), "a grid tries each of its points once; leave it out, or search at random")

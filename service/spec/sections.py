@@ -30,10 +30,10 @@ from goodfit.service.spec.fields import (
     text,
     word_of,
 )
+from goodfit.service.spec.search_methods import SEARCH_METHODS
 from goodfit.service.stored_spec import amounts_of
 
-SEARCH_METHODS = ("auto", "grid", "random", "bayesian")
-SEARCH_LATER = ("gp", "cmaes", "qmc", "pbt")
+SEARCH_LATER = ("pbt",)
 
 # Keys that a later version will take: (section, key) -> what they are.
 LATER: dict[tuple[str, ...], str] = {

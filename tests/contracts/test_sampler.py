@@ -19,6 +19,13 @@ from goodfit.testing.samplers import NewSampler, NewSearch, check_resume, many_m
 from tests import zoo
 
 GRID = Space((Float("learning_rate", 0.1, 1.0, points=4), Int("depth", 1, 9)))
+NUMBERS = Space(
+    (
+        Float("learning_rate", 1e-4, 1e-1, log=True),
+        Int("width", 16, 512, log=True, step=16),
+        Float("dropout", 0.0, 0.5),
+    )
+)
 SEARCHES: list[tuple[str, Space]] = [
     ("grid", GRID),
     ("random", FLAT),
@@ -26,7 +33,12 @@ SEARCHES: list[tuple[str, Space]] = [
     ("bayesian", FLAT),
     ("bayesian", CONDITIONAL),
     ("bayesian", FINITE),
+    ("cmaes", NUMBERS),
+    ("qmc", FLAT),
+    ("qmc", FINITE),
 ]
+# A proposal takes a large part of a second: held to the contract on shorter studies.
+GAUSSIAN: list[tuple[str, Space]] = [("gp", FLAT), ("gp", FINITE)]
 PRUNINGS: list[tuple[str, dict[str, Any]]] = [
     ("none", {}),
     ("median", {"n_startup_trials": 2}),
@@ -118,7 +130,17 @@ def test_a_long_study_with_pruning_goes_on_the_same_after_a_rebuild(
     assert len(recorder.trials) > 25, "too few for the model of bayesian search"
 
 
-@pytest.mark.parametrize("method", ["random", "bayesian"])
+@pytest.mark.parametrize("search", GAUSSIAN, ids=lambda search: f"{search[0]}-{len(search[1])}")
+@pytest.mark.parametrize("pruning", [("none", {}), ("asha", {"reduction_factor": 2})], ids=lambda pruning: pruning[0])
+def test_a_gaussian_process_goes_on_the_same_after_a_rebuild(
+    search: tuple[str, Space], pruning: tuple[str, dict[str, Any]]
+) -> None:
+    recorder = check_resume(making(search, pruning), many_moves(seed=3, count=130), 70)
+    assert len(recorder.trials) > 12, "too few for a model"
+    assert all(search[1].check(trial.params) == [] for trial in recorder.trials.values())
+
+
+@pytest.mark.parametrize("method", ["random", "bayesian", "qmc"])
 def test_another_seed_gives_other_proposals(method: str) -> None:
     assert a_sampler(method=method, seed=1).ask(0) != a_sampler(method=method, seed=2).ask(0)
 

@@ -21,7 +21,8 @@ from goodfit.search_spaces.yaml_nodes import MAX_DEPTH, MAX_NODES
 from goodfit.service.spec import read
 from goodfit.service.spec.fields import LONGEST_TEXT
 from goodfit.service.spec.pruning import METHODS
-from goodfit.service.spec.sections import SEARCH_METHODS, Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.search_methods import SEARCH_METHODS
+from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.validation_messages import TOP
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -113,6 +113,14 @@ def test_an_int_refuses_more_points_than_there_are_numbers():
         Int("x", 1, 4, points=5)
 
 
+def test_an_int_in_the_logarithm_takes_steps():
+    width = Int("width", 16, 100, log=True, step=16)
+    assert [width.grid_value(index) for index in range(width.grid_length or 0)] == [16, 32, 48, 64, 80, 96]
+    assert (width.high, width.contains(64), width.contains(65)) == (96, True, False)
+    assert str(width) == "16 to 96, log by 16"
+    assert Int("width", 16, 100, log=True).grid_length is None
+
+
 @pytest.mark.parametrize(("choices", "text"), [((), "empty"), (("a", "b", "a"), "'a' is there twice")])
 def test_a_choice_refuses_none_and_the_same_twice(choices: tuple[str, ...], text: str):
     with pytest.raises(ValueError, match=text):

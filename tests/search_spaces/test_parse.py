@@ -133,7 +133,7 @@ a: {type: float, low: 1, high: 2, step: 3}
     a.step: step 3 does not fit between 1 and 2
 a: {type: int, low: 1, high: 4, step: -1}
     a.step: step must be above 0, not -1
-a: {type: int, low: 1, high: 4, log: true, step: 2}
+a: {type: float, low: 1, high: 4, log: true, step: 2}
     a.step: step and log exclude each other
 a: {type: int, low: 1, high: 4, points: 9}
     a.points: only 4 whole numbers for 9 points

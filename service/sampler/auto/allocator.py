@@ -142,10 +142,10 @@ class AutoAllocator:
     def _observe(self, seen: Seen) -> None:
         self._seen.append(seen)
         search, curve = self._search, self._curves.pop(seen.trial, [])
-        for epoch, value in curve:
-            if epoch <= seen.epoch:
-                search.report(seen.trial, epoch, -self._objective.sign * value)
-        later = [one for one in curve if one[0] > seen.epoch]
+        counted = [one for one in curve if one[0] <= seen.epoch]
+        later = curve[len(counted) :]
+        for epoch, value in counted:
+            search.report(seen.trial, epoch, -self._objective.sign * value)
         if later:
             self._curves[seen.trial] = later
         if seen.how == DIVERGED:
@@ -153,6 +153,8 @@ class AutoAllocator:
         else:
             search.report(seen.trial, seen.epoch, None)
         state = {TARGET: State.PAUSED, LOST: State.LOST}.get(seen.how, State.OVER)
+        if counted:
+            self._sampler.paused(seen.trial, *counted[-1])
         seconds = math.nan if seen.seconds is None else seen.seconds
         search.observe(seen.trial, state, seconds, complete=seen.how == COMPLETE)
 

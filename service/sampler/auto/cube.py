@@ -110,4 +110,6 @@ def _ends(parameter: Float | Int) -> tuple[float, float]:
     """Where the unit interval lies on the parameter's scale: each of its steps has the same share of it."""
     half = 0.0 if parameter.step is None else parameter.step / 2
     low, high = parameter.low - half, parameter.high + half
+    if parameter.log:
+        low = max(low, parameter.low / 2)  # a step may reach to zero
     return (math.log(low), math.log(high)) if parameter.log else (low, high)

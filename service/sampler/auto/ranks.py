@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from goodfit.service.sampler.scores import scores
+
 Floats = NDArray[np.float64]
 
 ENOUGH = 0.93  # share of the best quality to be expected that the lowest start has to reach
@@ -24,13 +26,6 @@ def levels_of(epochs: int) -> tuple[int, ...]:
     """The epochs at which trials are compared: all, half of them, a quarter, ... down to 1; ascending."""
     halves = (max(1, round(epochs / 2**power)) for power in range(epochs.bit_length() + 1))
     return tuple(sorted(set(halves)))
-
-
-def scores(values: Floats) -> Floats:
-    """Each value's normal score among all of them; equal values share theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - 0.5 * counts  # of the ranks of equal values
-    return np.asarray(ndtri(middle[place] / len(values)), dtype=float)
 
 
 class Reference:

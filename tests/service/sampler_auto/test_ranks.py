@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from goodfit.service.sampler.auto.ranks import DECAYED, Reference, first_level, levels_of, rank_correlations, scores
+from goodfit.service.sampler.auto.ranks import DECAYED, Reference, first_level, levels_of, rank_correlations
+from goodfit.service.sampler.scores import scores
 
 
 @pytest.mark.parametrize(

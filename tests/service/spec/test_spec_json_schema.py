@@ -17,7 +17,7 @@ from goodfit.search_spaces.parse import COMMON, KEYS
 from goodfit.service import cli
 from goodfit.service.spec import json_schema
 from goodfit.service.spec.pruning import METHODS
-from goodfit.service.spec.sections import SEARCH_METHODS
+from goodfit.service.spec.search_methods import SEARCH_METHODS
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json_schema()

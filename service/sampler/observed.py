@@ -1,0 +1,87 @@
+"""A study's trials as a model of one value a trial sees them: ranked, the pruned and the paused ones included.
+
+Only the order of trials counts. Those trained to their end come first, by their value; then those that ended or wait
+earlier, the later the better and by their value there, as Optuna's TPE has it; then those whose loss is not a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as State
+
+from goodfit.service.sampler.history import FINITE
+
+Reached = Mapping[int, tuple[int, float]]  # of a trial that was paused: its last epoch that counts, the value there
+_Order = tuple[int, float, float]  # less is better
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a model learns from.
+
+    Attributes:
+        trials: in the order of their numbers, each COMPLETE; its value is its normal score, less is better.
+        pending: trials of which nothing is known yet.
+    """
+
+    trials: Sequence[FrozenTrial]
+    pending: Sequence[FrozenTrial]
+
+
+def observed(trials: Iterable[FrozenTrial], sign: float, reached: Reached) -> Observed:
+    """The trials with their ranks as values.
+
+    Args:
+        trials: as Optuna has them, in the order of their numbers.
+        sign: of the objective: 1, or -1 where it is maximized.
+        reached: by a trial's number, of those that were paused.
+    """
+    from goodfit.service.sampler.scores import scores  # SciPy: not for studies that do without
+
+    known: list[tuple[FrozenTrial, _Order]] = []
+    pending: list[FrozenTrial] = []
+    for trial in trials:
+        order = _order(trial, sign, reached.get(trial.number))
+        if order is not None:
+            known.append((trial, order))
+        elif trial.state is State.RUNNING:
+            pending.append(trial)
+    place = {order: index for index, order in enumerate(sorted({order for _, order in known}))}
+    values = scores(np.array([place[order] for _, order in known], dtype=float))
+    ranked = [as_complete(trial, float(value)) for (trial, _), value in zip(known, values, strict=True)]
+    return Observed(ranked, pending)
+
+
+def as_complete(trial: FrozenTrial, value: float, notes: Mapping[str, object] | None = None) -> FrozenTrial:
+    """A trial of this configuration that ended with this value, with no more than these notes."""
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=State.COMPLETE,
+        value=value,
+        datetime_start=trial.datetime_start,
+        datetime_complete=trial.datetime_complete or trial.datetime_start,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={},
+        system_attrs=dict(notes or {}),
+        intermediate_values={},
+    )
+
+
+def _order(trial: FrozenTrial, sign: float, reached: tuple[int, float] | None) -> _Order | None:
+    """Where a trial stands among others; None where nothing is known of it."""
+    if trial.state is State.COMPLETE and trial.value is not None:
+        return 0, 0.0, sign * trial.value
+    if FINITE in trial.constraints:
+        return 2, 0.0, trial.constraints[FINITE]
+    if trial.state is State.PRUNED and trial.value is not None:
+        return 1, -float(trial.last_step or 0), sign * trial.value
+    if trial.state in (State.PRUNED, State.RUNNING) and reached is not None and not math.isnan(reached[1]):
+        return 1, -float(reached[0]), sign * reached[1]
+    return None
