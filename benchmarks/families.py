@@ -31,7 +31,7 @@ from goodfit.search_spaces.parameters import Choice, Float, Parameter
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import MAXIMIZE, Objective
-from goodfit.service.sampler.auto.cube import Cube
+from goodfit.service.sampler.cube import Cube
 
 EPOCHS = (5, 100)
 REFERENCES = 600
@@ -163,8 +163,27 @@ NAMES = tuple(f"{family}{epochs}" for epochs in EPOCHS for family in FAMILIES)
 def task_of(family: str, epochs: int, landscape: int) -> Task:
     """One landscape of a family."""
     rng = np.random.default_rng([landscape, epochs, list(FAMILIES).index(family)])
+    land = _drawn(family, rng)
+    return _task(family, epochs, land, f"{family}{epochs}/{landscape}", rng)
+
+
+def landscape_of(family: str, epochs: int, landscape: int) -> Landscape:
+    """The landscape of that task."""
+    return _drawn(family, np.random.default_rng([landscape, epochs, list(FAMILIES).index(family)]))
+
+
+def task_on(family: str, epochs: int, land: Landscape, seed: int) -> Task:
+    """A task of a family on any landscape."""
+    return _task(family, epochs, land, f"{family}{epochs}", np.random.default_rng(seed))
+
+
+def _drawn(family: str, rng: np.random.Generator) -> Landscape:
     categorical = family == "categorical"
-    land = Landscape.drawn(rng, 3 if categorical else 5, CHOICES if categorical else ())
+    return Landscape.drawn(rng, 3 if categorical else 5, CHOICES if categorical else ())
+
+
+def _task(family: str, epochs: int, land: Landscape, name: str, rng: np.random.Generator) -> Task:
+    categorical = family == "categorical"
     space = land.space
 
     def curve(params: Mapping[str, Any]) -> WholeCurve:
@@ -184,7 +203,7 @@ def task_of(family: str, epochs: int, landscape: int) -> Task:
     reference = Reference.of(
         OBJECTIVE, np.array([one.values for one in curves]), np.array([one.durations for one in curves])
     )
-    return Task(f"{family}{epochs}/{landscape}", space, epochs, OBJECTIVE, reference, curve)
+    return Task(name, space, epochs, OBJECTIVE, reference, curve)
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.search.recordings import FOLDER, Recording
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int, Parameter
 from goodfit.search_spaces.space import Space
-from goodfit.service.sampler.auto.cube import Cube
+from goodfit.service.sampler.cube import Cube
 from goodfit.trainers.messages import Assignment, DataSpec, Message, Pack, Reported
 from goodfit.trainers.worker.worker import Setup, Worker
 

@@ -44,7 +44,7 @@ def _title(kind: str) -> str:
 
 def _form(kind: str) -> dict[str, Any]:
     """A parameter that is written as a mapping with `type:`."""
-    keys = _keys("integer" if kind == "int" else "number")
+    keys = _keys({"int": "integer", "float": "number"}.get(kind))
     return {
         "title": _title(kind),
         "description": _ABOUT[kind],
@@ -55,8 +55,8 @@ def _form(kind: str) -> dict[str, Any]:
     }
 
 
-def _keys(number: str) -> dict[str, dict[str, Any]]:
-    """Each key; `number` is the type of a range's numbers."""
+def _keys(number: str | None) -> dict[str, dict[str, Any]]:
+    """Each key; `number` is the type of a range's numbers, None of what is no range."""
     return {
         "low": {"type": number, "description": "Lower end of the range, included."},
         "high": {"type": number, "description": "Upper end of the range, included."},
@@ -71,6 +71,10 @@ def _keys(number: str) -> dict[str, dict[str, Any]]:
             "minimum": 1,
             "maximum": MAX_POINTS,
             "description": "How many values a grid takes of the range; other methods ignore it.",
+        },
+        "prior": {
+            **({"type": [number, "null"]} if number is not None else {}),
+            "description": "Value that is expected to be good: tried first, and drawn near to. A grid ignores it.",
         },
         "choices": {
             "type": "array",

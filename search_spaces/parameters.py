@@ -27,6 +27,7 @@ class _Conditional:
 
     name: str
     when: When
+    prior: Value = None  # the value that is expected to be good; None: none is
 
     def active(self, params: Mapping[str, Any]) -> bool:
         """Whether the parameter exists beside these values of the parameters before it.
@@ -38,7 +39,8 @@ class _Conditional:
     def describe(self) -> str:
         """The parameter in one line: "momentum: 0.5 to 0.99, when optimizer is sgd"."""
         conditions = " and ".join(f"{name} is {_wanted(needed)}" for name, needed in self.when.items())
-        return f"{self.name}: {self}" + (f", when {conditions}" if conditions else "")
+        prior = f", prior {shown(self.prior)}" if self.prior is not None else ""
+        return f"{self.name}: {self}{prior}" + (f", when {conditions}" if conditions else "")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Float(_Conditional):
     points: int | None = None
     when: When = field(default_factory=dict)
     doc: str = ""
+    prior: float | None = None
 
     def __post_init__(self) -> None:
         _refuse(self.name, range_problems(self.low, self.high, log=self.log, step=self.step, points=self.points))
@@ -61,6 +64,7 @@ class Float(_Conditional):
         if self.step is not None:
             object.__setattr__(self, "step", float(self.step))
             object.__setattr__(self, "high", float(exact(self.low) + (self._steps - 1) * exact(self.step)))
+        _refuse_prior(self)
 
     @property
     def cardinality(self) -> int | None:
@@ -120,11 +124,13 @@ class Int(_Conditional):
     points: int | None = None
     when: When = field(default_factory=dict)
     doc: str = ""
+    prior: int | None = None
 
     def __post_init__(self) -> None:
         problems = range_problems(self.low, self.high, log=self.log, step=self.step, points=self.points, whole=True)
         _refuse(self.name, problems)
         object.__setattr__(self, "high", self.low + (self.cardinality - 1) * self.step)
+        _refuse_prior(self)
 
     @property
     def cardinality(self) -> int:
@@ -163,6 +169,7 @@ class Choice(_Conditional):
     choices: tuple[Value, ...]
     when: When = field(default_factory=dict)
     doc: str = ""
+    prior: Value = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
@@ -170,6 +177,7 @@ class Choice(_Conditional):
             raise ValueError(f"{self.name}: choices is empty")
         for again in repeats(self.choices):
             raise ValueError(f"{self.name}: {self.choices[again]!r} is there twice")
+        _refuse_prior(self)
 
     @property
     def cardinality(self) -> int:
@@ -274,6 +282,18 @@ def _wanted(needed: Requirement) -> str:
     if isinstance(needed, (list, tuple)):
         return " or ".join(shown(one) for one in needed)
     return shown(needed)
+
+
+def prior_problem(parameter: Float | Int | Choice) -> str | None:
+    """What is wrong with a parameter's prior."""
+    if parameter.prior is None or parameter.contains(parameter.prior):
+        return None
+    return f"prior {shown(parameter.prior)} is none of its values: it is {parameter}"
+
+
+def _refuse_prior(parameter: Float | Int | Choice) -> None:
+    if wrong := prior_problem(parameter):
+        raise ValueError(f"{parameter.name}: {wrong}")
 
 
 def _refuse(name: str, problems: Problems) -> None:

@@ -2,7 +2,7 @@
 
 A parameter is written in one of these ways, and its name is a Python name, or two with a dot between:
 
-    learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}     # also step, points
+    learning_rate: {type: float, low: 1e-4, high: 1e-1, log: true}     # also step, points, prior
     depth:         {type: int, low: 1, high: 4}                        # also log, step, points
     optimizer:     {type: choice, choices: [sgd, adam]}                # or only the list: [sgd, adam]
     batch_size:    {type: fixed, value: 64}                            # or only the value: 64
@@ -19,8 +19,8 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from goodfit.search_spaces.conditions import BAD, Conditions, Problem, take
 from goodfit.search_spaces.flaws import KeyPath, dotted
@@ -38,10 +38,12 @@ from goodfit.search_spaces.ranges import range_problems
 from goodfit.search_spaces.space import Space
 from goodfit.search_spaces.values import BadValue, any_value, described, flag, nearest, number, whole
 
+_Searched = TypeVar("_Searched", bound=Float | Int | Choice)
+
 KEYS = {
-    "float": ("low", "high", "log", "step", "points"),
-    "int": ("low", "high", "log", "step", "points"),
-    "choice": ("choices",),
+    "float": ("low", "high", "log", "step", "points", "prior"),
+    "int": ("low", "high", "log", "step", "points", "prior"),
+    "choice": ("choices", "prior"),
     "fixed": ("value",),
 }
 MOST_PARAMETERS = 2000  # of a space and what is fixed
@@ -204,18 +206,29 @@ class _Reader:
             self._say((name, argument), text)
         if wrong:
             return None
-        return (Int if is_int else Float)(name, low, high, log, step, points, **common)
+        found = (Int if is_int else Float)(name, low, high, log, step, points, **common)
+        return self._with_prior(found, written, whole if is_int else lambda value: float(number(value)))
 
     def _choice(self, name: str, written: Mapping[str, object], common: Any) -> Choice | None:
         listed = written.get("choices")
         if isinstance(listed, list):
             choices = self._choices((name, "choices"), listed)
-            return Choice(name, choices, **common) if choices else None
+            return self._with_prior(Choice(name, choices, **common), written, any_value) if choices else None
         if "choices" in written:
             self._say((name, "choices"), f"is {described(listed)}, not a list")
         else:
             self._say((name,), "choices is missing; write choices: [..., ...]")
         return None
+
+    def _with_prior(self, found: _Searched, written: Mapping[str, object], read: Callable[[object], Any]) -> _Searched:
+        path = (found.name, "prior")
+        prior = self._optional(path, written, read, None)
+        if prior is None or prior is BAD:
+            return found
+        if not found.contains(prior):
+            self._say(path, f"{shown(prior)} is none of its values: it is {found}")
+            return found
+        return replace(found, prior=prior)
 
     def _fixed(self, name: str, written: Mapping[str, object], common: Any) -> Fixed | None:
         value = self._need(name, "value", written, any_value)

@@ -22,6 +22,8 @@ _FEW, _MANY = 0.01, 0.99  # chances beyond which a figure would say more than is
 _SOURCES = {
     "defaults": "It begins with the trainer's defaults, as far as they lie in the search space; the rest was drawn.",
     "start_from": "It was given by search.start_from; what that leaves open is the trainer's default, or drawn.",
+    "warm_start": "It is one of the best of the earlier studies that search.warm_start names, or was drawn near one.",
+    "prior": "It takes the priors of the search space, or was drawn near them.",
     "control": "It is a control: a configuration drawn at random and never paused or pruned.",
 }
 _RANDOM = {
@@ -89,9 +91,14 @@ def _by_the_file(spec: StudySpec, place: int) -> str:
         return _SOURCES["start_from"]
     if place == given and spec.search.try_defaults and spec.search.method != "grid":
         return _SOURCES["defaults"]
+    begun = given + (spec.defaults_trial is not None)
+    firsts = spec.believed
+    if begun <= place < begun + len(firsts):
+        return _SOURCES[firsts[place - begun][0]]
     if is_control(place, spec.control):
         return _SOURCES["control"]
-    return f"The study's search method, {spec.search.method}, proposed it."
+    near = ", or it was drawn near the priors or the best of the earlier studies" if firsts else ""
+    return f"The study's search method, {spec.search.method}, proposed it{near}."
 
 
 class _Writer:

@@ -38,6 +38,13 @@ def amounts_of(resources: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(amount) for name, amount in amounts.items() if amount}
 
 
+def search_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Its `search` section with the names of earlier studies alone, not what they brought; none where it has none."""
+    search = dict(spec.get("search") or {})
+    names = [start["study"] for start in search.pop("warm_start", ())]
+    return {**search, "warm_start": names} if names else search
+
+
 def planned_trials(spec: Mapping[str, Any]) -> int | None:
     """How many trials a spec's search has at most: its budget, or all configurations that there are; None: any number.
 

@@ -12,7 +12,7 @@ from benchmarks.search.task import Nearest, Task
 from goodfit.service.ports import Allocator, Sampler
 from goodfit.service.sampler import OptunaSampler, sampler_of
 from goodfit.service.sampler.auto import AutoAllocator
-from goodfit.service.sampler.auto.cube import Points
+from goodfit.service.sampler.cube import Points
 from goodfit.service.spec.pruning import METHODS as PRUNING
 from goodfit.service.spec.sections import Budget, Search, Training
 from goodfit.service.spec.sections import Objective as ObjectiveSection

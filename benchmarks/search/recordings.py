@@ -19,7 +19,7 @@ from goodfit.search_spaces.parse import from_list, to_list
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import MAXIMIZE, MINIMIZE, Objective
-from goodfit.service.sampler.auto.cube import Cube
+from goodfit.service.sampler.cube import Cube
 
 FOLDER = Path(__file__).parents[1] / "data"
 SECONDS = 100.0  # a median epoch in the benchmark: far above what the search takes for noise

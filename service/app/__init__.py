@@ -3,7 +3,7 @@
 preflight.py        what can be known before training, with notes.py, room.py and data_checks.py
 homes.py            the store of a home
 code.py             the code that a study brings, and inputs.py whether it and the data are still the same
-studies.py          made, stopped, removed
+studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
 models.py           trained models | retention.py  which checkpoints are kept
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goodfit.service.app.best import Best, best_of
     from goodfit.service.app.diagnoses import diagnose_of
+    from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
     from goodfit.service.app.homes import PATIENCE, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
@@ -47,6 +48,7 @@ _PLACES = {
     "liveness": ["how_it_failed", "how_it_was_lost", "live_state", "until_released"],
     "preflight": ["Checked", "check"],
     "diagnoses": ["diagnose_of"],
+    "earlier": ["warm_started"],
     "explaining": ["Why", "why_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
@@ -115,6 +117,7 @@ __all__ = [
     "token_digest",
     "until_released",
     "upgrade_home",
+    "warm_started",
     "why_of",
 ]
 

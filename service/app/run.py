@@ -91,6 +91,7 @@ def run_study(
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
         study = settle_place(settings, store, held, store.study_by_id(study.id))
+        checked = _as_kept(checked, study)
         code = own_code(checked.spec)
         study = _settled(settings, store, held, study, inputs_of(checked.spec, code), options, lease is not None)
         patience = CATCH_UP_SECONDS if lease is None else math.inf
@@ -117,6 +118,14 @@ def run_study(
         ended = runner.run()
     _raise_unless_done(settings, store, ended, runner)
     return store.study_by_id(study.id)
+
+
+def _as_kept(checked: Checked, study: Study) -> Checked:
+    """With what earlier studies brought when the study was made."""
+    if not checked.spec.search.warm_start:
+        return checked
+    kept = type(checked.spec).from_dict(study.spec).search.warm_start
+    return replace(checked, spec=checked.spec.with_search(warm_start=kept))
 
 
 def _settled(

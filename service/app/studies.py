@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import errors
+from goodfit.service.app.earlier import warm_started
 from goodfit.service.app.liveness import how_it_failed, is_held
 from goodfit.service.app.places import remove_files
 from goodfit.service.app.resumption import Reopening, reopen
@@ -43,6 +44,7 @@ def new_study(settings: Settings, spec: StudySpec, store: Store, now: float, *, 
             there = store.study(spec.name)
             if spec.is_same(there.spec):
                 return there
+    spec = warm_started(spec, store, fresh=fresh)
     study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now)
 
     def gives_way(taken: Study) -> bool:
@@ -88,6 +90,7 @@ def queue_study(
         NameTaken: there is a study of that name, and it does not give way.
     """
     files = fields.pop("files", None)
+    spec = warm_started(spec, store, fresh=fresh)
     study = Study(spec.name, spec.to_dict(), spec.fingerprint(), now, queued=now, **fields)
 
     def gives_way(taken: Study) -> bool:

@@ -108,9 +108,20 @@ class _Gate:
         if isinstance(data, dict):
             values["data"] = data = dict(data)
             self._data(data, say)
+        if isinstance(search := values.get("search"), Mapping):
+            self._earlier(search.get("warm_start"), say)
         for section in ("space", "fixed"):
             if isinstance(parameters := values.get(section), Mapping):
                 self._parameters(section, parameters, say)
+
+    def _earlier(self, starts: object, say: Say) -> None:
+        """Refuse sources that are files or storages: no path or address of a study is followed here."""
+        from goodfit.service.spec.warm_start import is_elsewhere
+
+        for index, start in enumerate(starts if isinstance(starts, (list, tuple)) else [starts]):
+            if is_elsewhere(start):
+                say(("search", "warm_start", index), f"{start!r} is not read on a server; submit the study by `goodfit "
+                    "submit`, which sends what is in it, or name a study of the server")  # fmt: skip
 
     def _requirements(self, say: Say) -> None:
         if not self._rules.allow_code:

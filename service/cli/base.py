@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from goodfit.service.errors import InputError, Interrupted
+from goodfit.service.errors import HomeError, InputError, Interrupted
 from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
     from goodfit.service.app import Room
     from goodfit.service.client import Studies
     from goodfit.service.settings import Settings
+    from goodfit.service.spec import StudySpec
 
 cli = typer.Typer(
     name="goodfit",
@@ -137,6 +138,19 @@ def room() -> Room:
         return app.room_of(settings())
     source = studies().source
     return app.Room(f"the server at {source.place}", source.nodes)
+
+
+def with_earlier(spec: StudySpec) -> StudySpec:
+    """A spec with what the earlier studies of its warm start bring, as far as they are looked up from here."""
+    from goodfit.service import app
+
+    if not spec.search.warm_start or server_url() is not None:  # the server does when the study is submitted
+        return spec
+    try:
+        store = app.open_home(settings())
+    except HomeError:
+        store = None
+    return app.warm_started(spec, store)
 
 
 def print_json(value: Mapping[str, Any] | Iterable[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec
 
 
-def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
-    """The plan as `goodfit check --json` gives it; InputError for what cannot run."""
+def plan(
+    spec: StudySpec, room: app.Room | None = None, with_earlier: Callable[[StudySpec], StudySpec] = lambda spec: spec
+) -> dict[str, Any]:
+    """The plan as `goodfit check --json` gives it; InputError for what cannot run.
+
+    Args:
+        spec: of the study.
+        room: that the cluster has.
+        with_earlier: looks up what earlier studies bring.
+    """
     checked = app.check(spec)
+    spec = with_earlier(spec)
     space = spec.space
     return {
         "study": spec.name,
@@ -35,6 +44,10 @@ def plan(spec: StudySpec, room: app.Room | None = None) -> dict[str, Any]:
         "configurations": None if spec.open_space else space.cardinality(),
         "open_space": spec.open_space,
         "search": {"method": spec.search.method, "seed": spec.search.seed},
+        "warm_start": [
+            {"study": start.study, "trials": start.of, "in_space": len(start.trials)}
+            for start in spec.search.warm_start
+        ],
         "pruning": spec.pruning.method,
         "trials": spec.planned_trials(),
         "expected_complete": app.expected_complete(spec),
@@ -77,6 +90,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     limits += [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
+    lines += [("", _brings(start)) for start in planned["warm_start"]]
     each = f"{counted(planned['folds'], 'fold')} of " if planned["folds"] else ""
     length = f"{each}at most {counted(planned['epochs'], 'epoch')}"
     lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
@@ -88,6 +102,14 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     for note in planned["notes"]:
         print(f"{'note':<11}{note}.")
     print(f"{file} is valid; run it with: goodfit run {file}")
+
+
+def _brings(start: Mapping[str, Any]) -> str:
+    """What an earlier study brings."""
+    if start["trials"] is None:
+        return f"learns from {start['study']}, which the server looks up when the study is submitted"
+    kept = f"{start['in_space']} of its {counted(start['trials'], 'trial')}"
+    return f"learns from {start['study']}: {kept} lie in this space, and the best are tried first"
 
 
 def _task(data: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from goodfit.service.cli.base import (
     server_url,
     settings_here,
     studies,
+    with_earlier,
 )
 from goodfit.service.errors import GoodfitError, InputError, did_you_mean
 
@@ -95,7 +96,7 @@ def check(file: StudyFile, overrides: Overrides = None) -> None:
     from goodfit.service.cli.check import plan, print_plan
     from goodfit.service.spec import read
 
-    planned = plan(read(file, overrides or ()), room())
+    planned = plan(read(file, overrides or ()), room(), with_earlier)
     if given.as_json:
         print_json(planned)
     else:

@@ -72,9 +72,24 @@ def packed(submission: Submission) -> Submission:
     space = folder / named.get("space", "")
     if space.suffix and space.is_file():
         changes.append(f"space={json.dumps(document_of(_text(space), str(space)))}")
+    changes += _earlier(values, folder)
     overrides = (*submission.overrides, *changes)
     left, hidden = _relative(found.named), _relative(found.hidden)
     return replace(submission, overrides=overrides, files=files, left=left, hidden=hidden)
+
+
+def _earlier(values: Mapping[str, Any], folder: Path) -> list[str]:
+    """The earlier studies with what lies in files and storages of this machine: the place it goes to reads none."""
+    from goodfit.service.app.earlier import sent
+    from goodfit.service.spec.warm_start import is_elsewhere
+
+    search = values.get("search")
+    starts = search.get("warm_start") if isinstance(search, Mapping) else None
+    starts = [starts] if isinstance(starts, str) else starts
+    if not isinstance(starts, list) or not any(map(is_elsewhere, starts)):
+        return []
+    told = [sent(str(start), folder) if is_elsewhere(start) else start for start in starts]
+    return [f"search.warm_start={json.dumps(told)}"]
 
 
 def _module_file(reference: str, found: Found) -> str | None:

@@ -101,7 +101,7 @@ class _Again:
     def __init__(self, source: Source, name: str, spec: StudySpec, presets: Sequence[Decision]) -> None:
         from goodfit.service.sampler.auto import AutoAllocator
 
-        own = [dict(one.why["given"]) for one in presets if one.why["source"] != "defaults"]
+        own = [dict(one.why["given"]) for one in presets if one.why["source"] == "start_from"]
         defaults: Mapping[str, Any] = next((one.why["given"] for one in presets if one.why["source"] == "defaults"), {})
         search = spec.search.model_copy(update={"start_from": own})
         found = sampler_for(spec.model_copy(update={"search": search}), name, defaults)

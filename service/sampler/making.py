@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Allocator, Sampler, Search
+from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.service.sampler.search import OptunaSampler
 from goodfit.service.spec.pruning import NoPruning
-from goodfit.service.spec.study import StudySpec
+from goodfit.service.spec.study import PRIOR, WARM_START, StudySpec
+from goodfit.service.spec.warm_start import Earlier, WarmStart
 
 AUTO = "auto"
 SCHEDULE, DECAYING = "schedule", ("cosine", "step", "onecycle")
+TOP = 0.1  # share of an earlier study's trials that are held for good
 FINALS = 3  # so many trials at least are trained to their end
 
 
@@ -47,6 +51,8 @@ def sampler_of(
         repeats=spec.search.repeats,
         search=search,
         open_space=spec.open_space,
+        firsts=spec.believed,
+        guide=_guide(spec),
     )
     if not (proposes or pauses):
         return sampler
@@ -72,3 +78,16 @@ def _decays(spec: StudySpec, defaults: Mapping[str, Any]) -> bool:
     """Whether all trials have one schedule of the learning rate that is known to decay, pinned or by default."""
     searched = any(parameter.name == SCHEDULE for parameter in spec.space) and SCHEDULE not in spec.fixed
     return not searched and spec.fixed.get(SCHEDULE, defaults.get(SCHEDULE)) in DECAYING
+
+
+def _guide(spec: StudySpec) -> Guide | None:
+    """What draws near the priors and what earlier studies hold for good; None where there is nothing of it."""
+    beliefs = [Belief(WARM_START, [one.params for one in _best(start)]) for start in spec.search.warm_start]
+    beliefs += [Belief(PRIOR, [spec.priors])] if spec.priors else []
+    return Guide(spec.space, beliefs) if beliefs else None
+
+
+def _best(start: WarmStart) -> list[Earlier]:
+    """The best tenth of an earlier study, as far as it lies in the space; at least one trial."""
+    most = math.ceil((start.of or 0) * TOP)
+    return [one for one in start.trials if one.rank <= most] or list(start.trials[:1])

@@ -117,7 +117,8 @@ class _Gaussian(GPSampler):
         seen = self._draw.observed()
         shown = new_study("gp", "minimize", InMemoryStorage(), None)
         shown.add_trials([*thinned(seen.trials), *seen.pending[-MOST_PENDING:]])
-        return super().sample_relative(shown, shown.get_trials(deepcopy=False)[shown.ask().number], search_space)
+        asked = shown.ask()  # Optuna notes on it what it finds
+        return super().sample_relative(shown, shown.get_trials(deepcopy=False)[asked.number], search_space)
 
 
 def thinned(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

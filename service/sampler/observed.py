@@ -17,7 +17,7 @@ from optuna.trial import TrialState as State
 from goodfit.service.sampler.history import FINITE
 
 Reached = Mapping[int, tuple[int, float]]  # of a trial that was paused: its last epoch that counts, the value there
-_Order = tuple[int, float, float]  # less is better
+Order = tuple[int, float, float]  # less is better
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def observed(trials: Iterable[FrozenTrial], sign: float, reached: Reached) -> Ob
     """
     from goodfit.service.sampler.scores import scores  # SciPy: not for studies that do without
 
-    known: list[tuple[FrozenTrial, _Order]] = []
+    known: list[tuple[FrozenTrial, Order]] = []
     pending: list[FrozenTrial] = []
     for trial in trials:
-        order = _order(trial, sign, reached.get(trial.number))
+        order = order_of(trial, sign, reached.get(trial.number))
         if order is not None:
             known.append((trial, order))
         elif trial.state is State.RUNNING:
@@ -74,7 +74,7 @@ def as_complete(trial: FrozenTrial, value: float, notes: Mapping[str, object] | 
     )
 
 
-def _order(trial: FrozenTrial, sign: float, reached: tuple[int, float] | None) -> _Order | None:
+def order_of(trial: FrozenTrial, sign: float, reached: tuple[int, float] | None = None) -> Order | None:
     """Where a trial stands among others; None where nothing is known of it."""
     if trial.state is State.COMPLETE and trial.value is not None:
         return 0, 0.0, sign * trial.value

@@ -36,6 +36,7 @@ from goodfit.service.objective import Objective
 from goodfit.service.ports import Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable
+from goodfit.service.sampler.guide import Guide, Scored
 from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
 from goodfit.service.sampler.observed import Observed, observed
@@ -46,6 +47,9 @@ SEARCH_METHODS = ("grid", "random", *METHODS)
 # How often a configuration that is there already is drawn anew: a few times with what was given of it, then
 # at random altogether, which does not prefer the places where the method has been.
 _OWN_DRAWS, _RANDOM_DRAWS = 4, 16
+_GUIDED = -2  # in the place of a draw: of what is drawn near a belief
+
+DEFAULTS, START_FROM = "defaults", "start_from"  # where the first configurations come from
 
 
 @dataclass(slots=True)
@@ -85,6 +89,8 @@ class OptunaSampler:
         search: what an installed package proposes by.
         open_space: whether the trials' trainers ask for parameters as they run: `space` has those that are known, and
             what is proposed of them is used where it is asked for. Nothing is known of repetitions then.
+        firsts: configurations of earlier studies, tried after the defaults, and where each comes from.
+        guide: draws a part of the trials near what is believed to be good.
 
     Raises:
         InputError: an unknown method, or pruning options that Optuna refuses.
@@ -108,6 +114,8 @@ class OptunaSampler:
         repeats: bool = False,
         search: Search | None = None,
         open_space: bool = False,
+        firsts: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        guide: Guide | None = None,
     ) -> None:
         if search is None and method not in SEARCH_METHODS:
             raise InputError(f"search: no method {method!r}; {did_you_mean(method, SEARCH_METHODS)}")
@@ -121,7 +129,10 @@ class OptunaSampler:
         self._size = None if open_space else space.grid_size() if method == "grid" else space.cardinality()
         known = usable(self._axes, defaults) if try_defaults else {}
         own = [dict(given) if open_space else {**known, **usable(self._axes, given)} for given in start_from]
-        self._presets = [*own, known] if known else own
+        first = [(origin, found) for origin, given in firsts if (found := usable(self._axes, given))]
+        self._presets = [*own, *([known] if known else []), *(given for _, given in first)]
+        self._origins = [START_FROM] * len(own) + [DEFAULTS] * bool(known) + [origin for origin, _ in first]
+        self._guide = guide
         self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
         self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
         self._pruner = make_pruner(pruning.method, pruning.options, epochs)
@@ -156,6 +167,7 @@ class OptunaSampler:
         self._grid_place = 0  # in the order of the grid; all before it were proposed
         self._reached: dict[int, tuple[int, float]] = {}  # of paused trials: the epoch, and the value there
         self._generations = Generations()
+        self._guided: tuple[int, str] | None = None  # the trial last proposed, if it was drawn near a belief, and which
         self._any_nan = False
         self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
@@ -180,6 +192,12 @@ class OptunaSampler:
     def preset(self, number: int) -> dict[str, Any]:
         """What of the configuration of one of the first trials is given; the rest of it is drawn."""
         return dict(self._presets[number])
+
+    def origin(self, number: int) -> str | None:
+        """Where the configuration of the next trial comes from, if neither the method nor chance proposed it."""
+        if number < self.presets:
+            return self._origins[number]
+        return self._guided[1] if self._guided is not None and self._guided[0] == number else None
 
     def add(self, number: int, params: Mapping[str, Any]) -> None:
         """Take up a trial whose parameters were found elsewhere."""
@@ -304,7 +322,6 @@ class OptunaSampler:
         preset = self._preset(number)
         if preset is None:
             return None
-        by_search = self._search is not None and number >= len(self._presets)
         params, size = self._draw(number, 0, preset), self._size
         if _key(params) not in self._seen:
             return params
@@ -313,8 +330,9 @@ class OptunaSampler:
         if size is not None and len(self._seen) >= size:
             return params
         for draw in range(1, _OWN_DRAWS + _RANDOM_DRAWS):
-            again = self._draw(number, draw, preset if draw < _OWN_DRAWS and not by_search else {})
+            again = self._draw(number, draw, preset if draw < _OWN_DRAWS and number < self.presets else {})
             if _key(again) not in self._seen:
+                self._guided = None
                 return again
         return self._unseen(number, size) if size is not None else params
 
@@ -332,8 +350,10 @@ class OptunaSampler:
         """What of a trial's configuration is given and not drawn; None where the search method has come to its end."""
         if number < len(self._presets):
             return self._presets[number]
-        if self._search is None or is_control(number, self._control):
+        if is_control(number, self._control):
             return {}
+        if self._search is None:
+            return self._believed(number)
         trials = zip(self._study.get_trials(deepcopy=False), self._proposed, strict=True)
         tried = [_tried(trial, params) for trial, params in trials]
         try:
@@ -352,6 +372,19 @@ class OptunaSampler:
                 "which is not in the space"
             )
         return usable(self._axes, proposal)
+
+    def _believed(self, number: int) -> dict[str, Any]:
+        """What of a configuration is drawn near a belief; nothing where the method proposes it."""
+        self._guided = None
+        if self._guide is None:
+            return {}
+        seen = [Scored(one.number, self._proposed[one.number], one.value or 0.0) for one in self._observed().trials]
+        found = self._guide.draw(_seed(self._seed, number, _GUIDED), seen)
+        if found is None:
+            return {}
+        origin, params = found
+        self._guided = number, origin
+        return usable(self._axes, params)
 
     def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""

@@ -348,6 +348,6 @@ def _check_grid(search: Search, draft: Draft, say: Say) -> None:
     _check_grid_size(draft, say)
     if "try_defaults" in search.model_fields_set and search.try_defaults:
         say(("search", "try_defaults"), "a grid has its points of its own; leave it out, or search at random")
-    for key in ("start_from", "repeats"):
+    for key in ("start_from", "warm_start", "repeats"):
         if getattr(search, key):
             say(("search", key), "a grid tries each of its points once; leave it out, or search at random")

@@ -90,7 +90,10 @@ def suited(space: Space, trainer: Trainer) -> Space:
             return replace(item, value=typed(item.name, item.value))
         if isinstance(item, Choice):
             choices = typed(item.name, item.choices)
-            return item if any(repeats(choices)) else replace(item, choices=choices)
+            if any(repeats(choices)):
+                return item
+            prior = None if item.prior is None else choices[item.index(item.prior)]
+            return replace(item, choices=choices, prior=prior)
         return item
 
     return Space(tuple(map(suit, space)))

@@ -33,6 +33,7 @@ from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources,
 from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.validation_messages import TOP, sentences, unknown_key
+from goodfit.service.spec.warm_start import named
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import Trainer
@@ -229,6 +230,7 @@ class _Reading:
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
         self._read_start(space)
+        self._find_earlier()
         self._parts["defaults"] = _defaults(trainer, space, self._parts.get("data"))
         if ":" in self._parts.get("trainer", "") or ".py:" in str(source):
             self._parts["modules"] = modules
@@ -261,6 +263,19 @@ class _Reading:
             return
         start = read_start(search.start_from, space, _Said(self._say))
         self._parts["search"] = search.model_copy(update={"start_from": start})
+
+    def _find_earlier(self) -> None:
+        """The earlier studies by their names, and files of Optuna storages with their whole paths."""
+        search: Search | None = self._parts.get("search")
+        if search is None or not search.warm_start:
+            return
+        found = []
+        for index, start in enumerate(search.warm_start):
+            try:
+                found.append(start if start.of is not None else named(start, self._located))
+            except BadValue as error:
+                self._say(("search", "warm_start", index), str(error))
+        self._parts["search"] = search.model_copy(update={"warm_start": tuple(found)})
 
     def _say(self, path: KeyPath, wrong: str) -> None:
         if len(self._problems) >= MAX_FLAWS:

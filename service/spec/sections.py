@@ -31,6 +31,7 @@ from goodfit.service.spec.fields import (
     word_of,
 )
 from goodfit.service.spec.search_methods import SEARCH_METHODS
+from goodfit.service.spec.warm_start import WarmStarts
 from goodfit.service.stored_spec import amounts_of
 
 SEARCH_LATER = ("pbt",)
@@ -90,6 +91,9 @@ class Search(Section):
     )
     start_from: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_configurations)] = Field(
         (), description="Configurations to try first, in this order, each whole or in part."
+    )
+    warm_start: WarmStarts = Field(
+        (), description="Earlier studies to learn from: their names, study files or Optuna storages (`optuna+URL`)."
     )
     repeats: Flag = Field(
         False, description="Go on when all configurations of a finite space were tried: again, with other seeds."

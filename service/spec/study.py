@@ -24,7 +24,11 @@ from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.validation_messages import sentences
+from goodfit.service.spec.warm_start import first_of
+from goodfit.service.stored_spec import search_of
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
+
+PRIOR, WARM_START = "prior", "warm_start"  # where configurations come from that are believed to be good
 
 
 def _method_of(search: object) -> object:
@@ -103,6 +107,26 @@ class StudySpec(Section):
         """How many trials there will be at most; None: as many as the time allows."""
         limits = [limit for limit in (self.different(), self.budget.trials) if limit is not None]
         return min(limits, default=None)
+
+    @property
+    def believed(self) -> list[tuple[str, dict[str, Any]]]:
+        """Configurations that are tried after the defaults, and where each comes from; none with a grid."""
+        if self.search.method == "grid":
+            return []
+        defaults = self.defaults or {}
+        assumed = {**defaults, **self.priors}
+        tried = self.search.try_defaults and assumed == defaults
+        prior = [(PRIOR, assumed)] if self.priors and not tried else []
+        return [*prior, *((WARM_START, params) for params in first_of(self.search.warm_start, self.space))]
+
+    @property
+    def priors(self) -> dict[str, Value]:
+        """The values that are expected to be good."""
+        return {item.name: item.prior for item in self.space if item.prior is not None}
+
+    def with_search(self, **changes: Any) -> StudySpec:
+        """The spec with another value for some keys of `search:`; it remembers where it was written."""
+        return self.model_copy(update={"search": self.search.model_copy(update=changes)})
 
     @property
     def defaults_trial(self) -> int | None:
@@ -237,6 +261,7 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
             **{key: True for key in ("open_space", "last_counts") if values.get(key)},
             **({"requirements": values["requirements"]} if values.get("requirements") else {}),
             **({"resources": resources} if "resources" in values else {}),
+            **({"search": search_of(values)} if "search" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},
             "order": [item["name"] for item in searched],
         }

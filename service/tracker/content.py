@@ -18,6 +18,7 @@ from typing import Any
 from goodfit.service.diagnosis.confirmation import best_first
 from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.stored_spec import search_of
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.readable import json_text, readable
 from goodfit.trainers.worker.mlflow_notes import FILE, read_notes
@@ -111,7 +112,8 @@ def params(values: Mapping[str, Any]) -> dict[str, str]:
 
 def study_params(study: Study) -> dict[str, str]:
     """What the study file says, but for its space, as dotted names: `search.method`."""
-    return params(dict(_leaves({key: value for key, value in study.spec.items() if key != "space"})))
+    told = {**study.spec, **({"search": search_of(study.spec)} if "search" in study.spec else {})}
+    return params(dict(_leaves({key: value for key, value in told.items() if key != "space"})))
 
 
 def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

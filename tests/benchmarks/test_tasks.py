@@ -16,7 +16,7 @@ from benchmarks.search.study import run_study
 from goodfit.search_spaces.parameters import Choice, Fixed, Float
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError
-from goodfit.service.sampler.auto.cube import Cube
+from goodfit.service.sampler.cube import Cube
 
 
 @pytest.mark.parametrize("name", [name for name in families.NAMES if name.endswith("5")])

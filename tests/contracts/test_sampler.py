@@ -38,7 +38,7 @@ SEARCHES: list[tuple[str, Space]] = [
     ("qmc", FINITE),
 ]
 # A proposal takes a large part of a second: held to the contract on shorter studies.
-GAUSSIAN: list[tuple[str, Space]] = [("gp", FLAT), ("gp", FINITE)]
+GAUSSIAN = ("gp", FLAT)
 PRUNINGS: list[tuple[str, dict[str, Any]]] = [
     ("none", {}),
     ("median", {"n_startup_trials": 2}),
@@ -130,14 +130,13 @@ def test_a_long_study_with_pruning_goes_on_the_same_after_a_rebuild(
     assert len(recorder.trials) > 25, "too few for the model of bayesian search"
 
 
-@pytest.mark.parametrize("search", GAUSSIAN, ids=lambda search: f"{search[0]}-{len(search[1])}")
 @pytest.mark.parametrize("pruning", [("none", {}), ("asha", {"reduction_factor": 2})], ids=lambda pruning: pruning[0])
-def test_a_gaussian_process_goes_on_the_same_after_a_rebuild(
-    search: tuple[str, Space], pruning: tuple[str, dict[str, Any]]
-) -> None:
-    recorder = check_resume(making(search, pruning), many_moves(seed=3, count=130), 70)
-    assert len(recorder.trials) > 12, "too few for a model"
-    assert all(search[1].check(trial.params) == [] for trial in recorder.trials.values())
+def test_a_gaussian_process_goes_on_the_same_after_a_rebuild(pruning: tuple[str, dict[str, Any]]) -> None:
+    count = 230 if pruning[0] == "none" else 75  # of what is pruned more ends
+    recorder = check_resume(making(GAUSSIAN, pruning), many_moves(seed=3, count=count), count - 12)
+    known = [trial for trial in recorder.trials.values() if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert len(known) > 11, "too few for a model"
+    assert all(FLAT.check(trial.params) == [] for trial in recorder.trials.values())
 
 
 @pytest.mark.parametrize("method", ["random", "bayesian", "qmc"])

@@ -121,6 +121,13 @@ def test_an_int_in_the_logarithm_takes_steps():
     assert Int("width", 16, 100, log=True).grid_length is None
 
 
+def test_a_prior_is_one_of_the_values_and_is_described():
+    rate = Float("rate", 1e-4, 1e-1, log=True, prior=3e-3, when={"optimizer": "sgd"})
+    assert rate.describe() == "rate: 0.0001 to 0.1, log, prior 0.003, when optimizer is sgd"
+    with pytest.raises(ValueError, match="depth: prior 9 is none of its values: it is 1 to 4"):
+        Int("depth", 1, 4, prior=9)
+
+
 @pytest.mark.parametrize(("choices", "text"), [((), "empty"), (("a", "b", "a"), "'a' is there twice")])
 def test_a_choice_refuses_none_and_the_same_twice(choices: tuple[str, ...], text: str):
     with pytest.raises(ValueError, match=text):

@@ -135,6 +135,18 @@ a: {type: int, low: 1, high: 4, step: -1}
     a.step: step must be above 0, not -1
 a: {type: float, low: 1, high: 4, log: true, step: 2}
     a.step: step and log exclude each other
+a: {type: int, low: 1, high: 4, prior: 5}
+    a.prior: 5 is none of its values: it is 1 to 4
+a: {type: int, low: 1, high: 5, prior: 1.5}
+    a.prior: is 1.5, not a whole number
+a: {type: float, low: 1, high: 2, step: 0.5, prior: 1.2}
+    a.prior: 1.2 is none of its values
+a: {type: float, low: 1, high: 2, prior: high}
+    a.prior: is the text 'high', not a number
+a: {type: choice, choices: [relu, tanh], prior: gelu}
+    a.prior: gelu is none of its values: it is one of relu, tanh
+a: {type: fixed, value: 1, prior: 1}
+    a.prior: prior is no key of a fixed parameter
 a: {type: int, low: 1, high: 4, points: 9}
     a.points: only 4 whole numbers for 9 points
 a: {type: float, low: 1, high: 4, points: 1}

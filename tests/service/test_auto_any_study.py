@@ -6,7 +6,9 @@ import json
 import math
 import random
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -19,6 +21,7 @@ from goodfit.service.ports import Proposal
 from goodfit.service.records import FINISHED, Decision, Failure, Report, Trial, TrialState
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.sampler.auto import AutoAllocator
+from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.trainers.messages import Ended, Outcome, Reported
 from tests.random_spaces import spaces
 from tests.running import Prunes
@@ -51,7 +54,9 @@ class Play:
         seed: int,
         folds: bool = False,
         epoch_budget: int | None = None,
+        believed: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        self.believed = believed
         self.space, self.objective, self.epochs = space, Objective(METRIC, direction), epochs
         self.folds, self.drawn = folds, random.Random(seed)
         self.allocators = [self.new()]
@@ -68,6 +73,8 @@ class Play:
         sampler = OptunaSampler(
             name="s", space=self.space, method="random", seed=5, try_defaults=False, defaults={},
             pruning=Prunes("none", {}), objective=self.objective, epochs=self.epochs,
+            firsts=[("warm_start", one) for one in self.believed],
+            guide=Guide(self.space, [Belief("warm_start", self.believed)]) if self.believed else None,
         )  # fmt: skip
         return AutoAllocator(sampler, self.space, self.objective, epochs=self.epochs, seed=5, folds=self.folds)
 
@@ -235,3 +242,33 @@ def test_what_a_retried_trial_came_to_is_seen_though_it_was_seen_to_fail_before(
     rebuilt = play.new()
     rebuilt.rebuild([done, trials[1]], [Report(0, 1, {METRIC: 0.5}, 1.0)], decisions)
     assert rebuilt.next(2, 1) == live.next(2, 1)
+
+
+def test_a_study_that_begins_with_earlier_ones_is_decided_the_same_after_a_rebuild_and_when_derived_again() -> None:
+    space = Space((Float("x", 0.0, 1.0), Choice("act", ("relu", "gelu"))))
+    believed = [{"x": 0.3, "act": "gelu"}, {"x": 0.7}]
+    play = Play(space, direction="minimize", epochs=8, workers=3, budget=40, seed=3, believed=believed)
+    for step in range(2000):
+        if play.closed:
+            break
+        if step in (20, 60):
+            play.rebuild()
+        play.work(fails=True)
+    assert play.closed
+    sources = [one.why["source"] for one in play.decisions if one.new]
+    assert sources[:2] == ["warm_start", "warm_start"]
+    assert sources[2:].count("warm_start") > 0, "later ones are drawn near the first"
+    again, trials = play.new(), play.scheduler.trials
+    curves = {number: [one for one in play.reports if one.trial == number] for number in trials}
+    shown = dict.fromkeys(trials, 0)
+    for decision in play.decisions:
+        for seen in decision.seen:
+            for report in curves[seen.trial]:
+                if shown[seen.trial] < report.epoch <= seen.epoch:
+                    again.report(report.trial, report.epoch, report.metrics[METRIC])
+            shown[seen.trial] = max(shown[seen.trial], seen.epoch)
+            again.see(seen, trials[seen.trial])
+        found = again.derive(decision, trials[decision.trial].params)
+        assert found is not None
+        assert (found.trial, found.until) == (decision.trial, decision.until)
+        assert found.params == (trials[decision.trial].params if decision.new else None)

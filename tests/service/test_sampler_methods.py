@@ -44,7 +44,7 @@ def test_every_method_of_the_study_file_is_there() -> None:
     assert {*METHODS} < set(SEARCH_METHODS)
 
 
-@pytest.mark.parametrize(("method", "trials"), [("gp", 25), ("cmaes", 80)])
+@pytest.mark.parametrize(("method", "trials"), [("gp", 19), ("cmaes", 80)])
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_what_learns_finds_more_than_chance(method: str, trials: int, direction: str) -> None:
     found = best(searched(a_sampler(BOWL, method, direction=direction), trials, direction))
@@ -72,7 +72,8 @@ def test_the_sequence_begins_after_what_was_given() -> None:
 def test_what_was_pruned_or_diverged_is_learned_from(method: str) -> None:
     """Half of the range is pruned or breaks at once: it is left alone, without one trial that came to its end there."""
     recorder = Recorder(a_sampler(BOWL, method, pruning="median"))
-    for number in range(45):
+    trials = 22 if method == "gp" else 45
+    for number in range(trials):
         params = recorder.ask()
         assert params is not None
         if params["x"] > 0.5:
@@ -83,7 +84,7 @@ def test_what_was_pruned_or_diverged_is_learned_from(method: str) -> None:
             for _ in range(2):
                 recorder.report(number, bowl(params))
             recorder.end(number, TrialState.COMPLETE)
-    late = [trial.params["x"] for trial in recorder.trials.values() if trial.number >= 25]
+    late = [trial.params["x"] for trial in recorder.trials.values() if trial.number >= trials - 12]
     assert sum(x > 0.5 for x in late) <= len(late) / 4
 
 
@@ -104,7 +105,7 @@ def test_ranks_count_and_not_values() -> None:
 
     def proposals(scale: float) -> list[Any]:
         recorder = Recorder(a_sampler(BOWL, "gp"))
-        for number in range(13):
+        for number in range(12):
             params = recorder.ask()
             assert params is not None
             recorder.report(number, math.exp(scale * bowl(params)))
@@ -152,14 +153,14 @@ def test_lists_mappings_and_steps_of_a_logarithmic_range_are_proposed_as_they_ar
     """Also after they came back from a store, where a list is another object."""
     sampler, resumed = a_sampler(COMPOSED, method), a_sampler(COMPOSED, method)
     recorder = Recorder(sampler)
-    for number in range(16):
+    for number in range(12):
         params = recorder.ask()
         assert params is not None
         assert COMPOSED.check(params) == []
         recorder.report(number, params["width"] + len(params["hidden"]))
         recorder.end(number, TrialState.COMPLETE)
     resumed.rebuild(recorder.stored(), recorder.reports)
-    for number in range(16, 20):
+    for number in range(12, 14):
         assert resumed.ask(number) == sampler.ask(number)
 
 

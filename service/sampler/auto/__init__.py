@@ -6,7 +6,6 @@ finals.py       proposals by final values alone
 curve_model.py  the Gaussian process behind both
 ranks.py        normal scores, levels, and what early ranks are worth
 runs.py         what is remembered of the trials
-cube.py         a search space as the unit cube
 allocator.py    between the study's records and the search
 """
 

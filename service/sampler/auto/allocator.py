@@ -17,9 +17,9 @@ from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
 from goodfit.service.records import FINISHED, Decision, Failure, Params, Report, Seen, Trial, TrialState, is_control
-from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.runs import Arm, State
 from goodfit.service.sampler.auto.search import AutoSearch, Step
+from goodfit.service.sampler.cube import Cube, Points
 from goodfit.service.sampler.search import OptunaSampler
 
 TARGET, COMPLETE, PRUNED, DIVERGED, LOST = "target", "complete", "pruned", "diverged", "lost"  # of Seen
@@ -31,8 +31,8 @@ _ENDS = {
 }
 CAREFUL_TRIALS, CAREFUL_CORRELATION = 8, 0.5  # before a trial that cannot be paused is ended
 
-# Where a new trial's configuration comes from; with a search method of the study's own, that method's name.
-DEFAULTS, START_FROM, CONTROL, RANDOM = "defaults", "start_from", "control", "random"
+# Where a new trial's configuration comes from, if the sampler does not say; else from the study's own search method.
+CONTROL, RANDOM = "control", "random"
 CURVES, FINALS = "curves", "finals"  # a model of all curves, or of final values alone
 
 
@@ -298,15 +298,11 @@ class AutoAllocator:
 
     def _source(self, number: int, step: Step, *, modelled: bool) -> str:
         """Where a new trial's configuration comes from."""
-        if number == self._sampler.defaults_at:
-            return DEFAULTS
-        if number < self._sampler.presets:
-            return START_FROM
-        if is_control(number, self._control):
+        if is_control(number, self._control) and number >= self._sampler.presets:
             return CONTROL
         if modelled:
             return FINALS if step.straight else CURVES
-        return RANDOM if self._proposes else self._sampler.method
+        return self._sampler.origin(number) or (RANDOM if self._proposes else self._sampler.method)
 
     def _is_new(self, point: Points) -> bool:
         return not self._sampler.was_proposed(self._cube.params(point))

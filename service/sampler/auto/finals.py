@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.curve_model import CurveModel, Observations
 from goodfit.service.sampler.auto.improvement import expected_improvement
 from goodfit.service.sampler.auto.ranks import Reference
 from goodfit.service.sampler.auto.runs import Runs, State
+from goodfit.service.sampler.cube import Cube, Points
 from goodfit.service.sampler.scores import scores
 
 GROWTH = 1.15  # of the number of values, from fit to fit

@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.curves import Curves
 from goodfit.service.sampler.auto.finals import Finals
 from goodfit.service.sampler.auto.ranks import first_level, levels_of, rank_correlations
 from goodfit.service.sampler.auto.runs import Arm, Runs, State
+from goodfit.service.sampler.cube import Cube, Points
 
 Floats = NDArray[np.float64]
 

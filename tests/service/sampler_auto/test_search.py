@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from goodfit.search_spaces.space import Choice, Float, Space
-from goodfit.service.sampler.auto.cube import Cube, Points
 from goodfit.service.sampler.auto.runs import Arm, State
 from goodfit.service.sampler.auto.search import AutoSearch, Step
+from goodfit.service.sampler.cube import Cube, Points
 
 SPACE = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0), Choice("kind", ("a", "b"))))
 EPOCHS = 16

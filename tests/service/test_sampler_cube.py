@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
-from goodfit.service.sampler.auto.cube import Cube
+from goodfit.service.sampler.cube import Cube
 
 SPACE = Space(
     (

@@ -31,8 +31,8 @@ class Cube:
         self.parameters = tuple(item for item in space if not isinstance(item, Fixed) and item.cardinality != 1)
         self._place = {item.name: index for index, item in enumerate(self.parameters)}
         choices = [len(item.choices) if isinstance(item, Choice) else 0 for item in self.parameters]
-        self._choices = np.array(choices, dtype=np.int64)  # also where nothing is searched
-        widths = np.maximum(self._choices, 1)
+        self.choices = np.array(choices, dtype=np.int64)  # also where nothing is searched
+        widths = np.maximum(self.choices, 1)
         self.columns: NDArray[np.int64] = np.repeat(np.arange(len(self.parameters)), widths)
         self._starts = np.concatenate([[0], np.cumsum(widths)])
 
@@ -58,7 +58,7 @@ class Cube:
         """Points (n, parameters) as rows (n, columns) between which distances have a meaning."""
         points = np.atleast_2d(points)
         rows = np.zeros((len(points), len(self.columns)))
-        for index, count in enumerate(self._choices):
+        for index, count in enumerate(self.choices):
             values, start = points[:, index], self._starts[index]
             if count:
                 known = np.flatnonzero(~np.isnan(values))
@@ -70,7 +70,7 @@ class Cube:
     def random(self, rng: np.random.Generator, count: int) -> Points:
         """Points drawn uniformly."""
         points = rng.random((count, len(self)))
-        return np.where(self._choices > 0, np.floor(points * self._choices), points)
+        return np.where(self.choices > 0, np.floor(points * self.choices), points)
 
     def around(self, rng: np.random.Generator, centers: Points, count: int) -> Points:
         """Points near some of the centers: half of the parameters of each are changed, by steps of its own width."""
@@ -81,7 +81,7 @@ class Cube:
         stepped = points + rng.normal(size=points.shape) * width
         stepped = np.clip(np.where(stepped < 0, -stepped, np.where(stepped > 1, 2 - stepped, stepped)), 0, 1)
         redrawn = rng.random(points.shape) < REDRAW
-        moved = np.where(self._choices > 0, np.where(redrawn, fresh, points), stepped)
+        moved = np.where(self.choices > 0, np.where(redrawn, fresh, points), stepped)
         moved = np.where(varied, moved, points)
         return np.where(np.isnan(moved), fresh, moved)  # a parameter that did not exist there may exist here
 
