@@ -7,6 +7,7 @@ missing here, must be listed, stopped and removed, too. Whoever runs or judges a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,8 +42,13 @@ def amounts_of(resources: Mapping[str, Any]) -> dict[str, float]:
 def search_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Its `search` section with the names of earlier studies alone, not what they brought; none where it has none."""
     search = dict(spec.get("search") or {})
-    names = [start["study"] for start in search.pop("warm_start", ())]
+    names = [without_password(start["study"]) for start in search.pop("warm_start", ())]
     return {**search, "warm_start": names} if names else search
+
+
+def without_password(url: str) -> str:
+    """An address as it is kept and shown."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", url)
 
 
 def planned_trials(spec: Mapping[str, Any]) -> int | None:

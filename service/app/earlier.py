@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.search_spaces.values import BadValue
 from goodfit.service import errors
 from goodfit.service.records import Failure, Trial, TrialState
+from goodfit.service.stored_spec import without_password
 
 if TYPE_CHECKING:
     from goodfit.service.objective import Objective
@@ -59,7 +60,7 @@ def _brought(spec: StudySpec, start: WarmStart, store: Store | None) -> WarmStar
         raise errors.UnknownStudy(f"there is no study {start.study!r}, nor any other yet")
     else:
         source = study_source(store, start.study)
-    return brought(start.study, source, spec.space, spec.defaults or {})
+    return brought(without_password(start.study), source, spec.space, spec.defaults or {})
 
 
 def sent(written: str, folder: Path) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def sent(written: str, folder: Path) -> dict[str, Any]:
     except BadValue as error:
         raise errors.InputError(f"search.warm_start: {written}: {error}") from error
     if start.study.startswith(OPTUNA):
-        start = whole(start.study, optuna_source(start.study.removeprefix(OPTUNA)))
+        start = whole(without_password(start.study), optuna_source(start.study.removeprefix(OPTUNA)))
     return start.model_dump(mode="json")
 
 

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
 
 from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.sampler.history import quiet
+from goodfit.service.sampler.methods import experimental
 from goodfit.service.sampler.observed import order_of
 from goodfit.service.spec.warm_start import Source
+from goodfit.service.stored_spec import without_password
 
-SQLITE = "sqlite:///"
+SQLITE, JOURNAL = FILES = ("sqlite:///", "journal://")  # a path follows
 
 
 def optuna_source(url: str) -> Source:
@@ -29,19 +32,23 @@ def optuna_source(url: str) -> Source:
         InputError: there is no such storage or study, or its trials have no one order.
     """
     place, _, name = url.partition("#")
-    if place.startswith(SQLITE):
-        _check_file(place.removeprefix(SQLITE))
+    shown = without_password(place)
+    for scheme in FILES:
+        if place.startswith(scheme):
+            _check_file(scheme, place.removeprefix(scheme))
     try:
         with quiet():
-            storage = RDBStorage(place, skip_table_creation=True)
-            study = _study(storage, place, name)
+            study = _study(_opened(place), shown, name)
     except InputError:
         raise
     except Exception as error:  # of SQLAlchemy, its drivers and Optuna
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{place} cannot be read as an Optuna storage: {line}") from error
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        line = (str(first).strip().splitlines() or [type(first).__name__])[0]
+        raise InputError(f"{shown} cannot be read as an Optuna storage: {line}") from error
     if len(study.directions) > 1:
-        raise InputError(f"study {study.study_name} of {place} has several objectives: its trials have no one order")
+        raise InputError(f"study {study.study_name} of {shown} has several objectives: its trials have no one order")
     sign = 1.0 if study.direction == optuna.study.StudyDirection.MINIMIZE else -1.0
     trials = study.get_trials(deepcopy=False)
     found = [(order, trial) for trial in trials if (order := order_of(trial, sign)) is not None]
@@ -52,7 +59,14 @@ def optuna_source(url: str) -> Source:
     return Source.ranked([trial.params for _, trial in found], names)
 
 
-def _study(storage: RDBStorage, place: str, name: str) -> optuna.Study:
+def _opened(place: str) -> BaseStorage:
+    if not place.startswith(JOURNAL):
+        return RDBStorage(place, skip_table_creation=True)
+    with experimental():
+        return JournalStorage(JournalFileBackend(place.removeprefix(JOURNAL)))
+
+
+def _study(storage: BaseStorage, place: str, name: str) -> optuna.Study:
     names = [study.study_name for study in storage.get_all_studies()]
     if name and name not in names:
         raise InputError(f"{place} has no study {name}; {did_you_mean(name, names)}")
@@ -67,10 +81,12 @@ def _listed(names: Sequence[Any]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _check_file(path: str) -> None:
+def _check_file(scheme: str, path: str) -> None:
     """Refuse what is no database of Optuna's before anything opens it for writing."""
     if not Path(path).is_file():
         raise InputError(f"there is no file {path}")
+    if scheme == JOURNAL:
+        return  # nothing is made of what cannot be read
     try:
         with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=10.0)) as database:
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

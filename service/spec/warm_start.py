@@ -117,9 +117,10 @@ def named(start: WarmStart, located: Callable[[str], Path]) -> WarmStart:
     written = start.study
     if written.endswith(STUDY_FILES):
         return start.model_copy(update={"study": _name_in(located(written))})
-    if written.startswith(f"{OPTUNA}sqlite:///"):
-        place, mark, name = written.removeprefix(f"{OPTUNA}sqlite:///").partition("#")
-        return start.model_copy(update={"study": f"{OPTUNA}sqlite:///{located(place)}{mark}{name}"})
+    for scheme in (f"{OPTUNA}sqlite:///", f"{OPTUNA}journal://"):
+        if written.startswith(scheme):
+            place, mark, name = written.removeprefix(scheme).partition("#")
+            return start.model_copy(update={"study": f"{scheme}{located(place)}{mark}{name}"})
     return start
 
 

@@ -18,6 +18,7 @@ from goodfit.service.errors import InputError, StudyFileError
 from goodfit.service.records import Failure, Study, Trial, TrialState
 from goodfit.service.sampler.optuna_storage import optuna_source
 from goodfit.service.spec import StudySpec
+from goodfit.service.stored_spec import search_of
 from tests.serving import KINDS, NOW, Place, body, of, place, spec_of
 
 
@@ -161,3 +162,27 @@ def test_a_run_uses_what_is_kept(at: Place) -> None:
     made: Study = app.new_study(at.settings, spec, at.store, NOW)
     checked = app.Checked(spec, None)  # type: ignore[arg-type] - no trainer is needed
     assert numbers(_as_kept(checked, made).spec.search.warm_start) == [5, 0, 2, 1, 3]
+
+
+def test_a_journal_is_a_storage_too(tmp_path: Path) -> None:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    path = tmp_path / "trials.log"
+    study = optuna.create_study(storage=JournalStorage(JournalFileBackend(str(path))))
+    study.optimize(lambda trial: -trial.suggest_int("depth", 1, 9), n_trials=3)
+    source = optuna_source(f"journal://{path}")
+    depths = [params["depth"] for _, params in source.trials]
+    assert depths == sorted(depths, reverse=True)
+    with pytest.raises(InputError, match="there is no file"):
+        optuna_source("journal:///nowhere.log")
+
+
+def test_a_password_is_neither_kept_nor_shown() -> None:
+    start = {"study": "optuna+postgresql://ann:secret@db:5432/tuning#mine"}
+    assert search_of({"search": {"warm_start": [start]}})["warm_start"] == [
+        "optuna+postgresql://ann@db:5432/tuning#mine"
+    ]
+    with pytest.raises(InputError) as error:
+        optuna_source("postgresql://ann:secret@localhost:1/tuning")
+    assert "secret" not in str(error.value)
