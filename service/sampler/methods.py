@@ -16,11 +16,10 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, TPESampler
-from optuna.storages import InMemoryStorage
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from goodfit.service.sampler.history import new_study
+from goodfit.service.sampler.history import quiet
 from goodfit.service.sampler.observed import Observed, as_complete
 
 Distributions = dict[str, BaseDistribution]
@@ -76,12 +75,18 @@ class Generations:
         return _turn(state, [], space, size, draw.seed, number)[1]
 
 
+def _scratch() -> optuna.Study:
+    """An empty study to show a sampler trials in; less is better."""
+    with quiet():
+        return optuna.create_study(sampler=RandomSampler(seed=0))
+
+
 def _turn(
     state: Mapping[str, Any], told: Sequence[FrozenTrial], space: Distributions, size: int, seed: int, number: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tell CMA-ES a generation, if one is given, and ask it: its state after that, and parameters."""
     sampler = CmaEsSampler(seed=seed, popsize=size, n_startup_trials=0, warn_independent_sampling=False)
-    study = new_study("cmaes", "minimize", InMemoryStorage(), None)
+    study = _scratch()
     if state:  # is read from any trial that has it
         study.add_trial(optuna.create_trial(value=0.0, system_attrs=dict(state)))
     study.add_trials(told)
@@ -115,7 +120,7 @@ class _Gaussian(GPSampler):
 
     def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Distributions) -> dict[str, Any]:  # noqa: ARG002 - what it learns from is in the draw
         seen = self._draw.observed()
-        shown = new_study("gp", "minimize", InMemoryStorage(), None)
+        shown = _scratch()
         shown.add_trials([*thinned(seen.trials), *seen.pending[-MOST_PENDING:]])
         asked = shown.ask()  # Optuna notes on it what it finds
         return super().sample_relative(shown, shown.get_trials(deepcopy=False)[asked.number], search_space)

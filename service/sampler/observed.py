@@ -1,20 +1,19 @@
 """A study's trials as a model of one value a trial sees them: ranked, the pruned and the paused ones included.
 
 Only the order of trials counts. Those trained to their end come first, by their value; then those that ended or wait
-earlier, the later the better and by their value there, as Optuna's TPE has it; then those whose loss is not a number.
+earlier, the later the better and by their value there, as Optuna's TPE has it; then those that break a constraint, or
+whose loss is not a number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
-
-from goodfit.service.sampler.history import FINITE
 
 Reached = Mapping[int, tuple[int, float]]  # of a trial that was paused: its last epoch that counts, the value there
 Order = tuple[int, float, float]  # less is better
@@ -33,20 +32,24 @@ class Observed:
     pending: Sequence[FrozenTrial]
 
 
-def observed(trials: Iterable[FrozenTrial], sign: float, reached: Reached) -> Observed:
+def observed(trials: Sequence[FrozenTrial], signs: Sequence[float], reached: Reached) -> Observed:
     """The trials with their ranks as values.
 
     Args:
         trials: as Optuna has them, in the order of their numbers.
-        sign: of the objective: 1, or -1 where it is maximized.
+        signs: of each objective: 1, or -1 where it is maximized. Of several, complete trials are ranked by fronts.
         reached: by a trial's number, of those that were paused.
     """
     from goodfit.service.sampler.scores import scores  # SciPy: not for studies that do without
 
+    fronts = _fronts(trials, signs) if len(signs) > 1 else {}
     known: list[tuple[FrozenTrial, Order]] = []
     pending: list[FrozenTrial] = []
     for trial in trials:
-        order = order_of(trial, sign, reached.get(trial.number))
+        if trial.number in fronts:
+            order: Order | None = (0, 0.0, float(fronts[trial.number]))
+        else:
+            order = order_of(trial, signs[0], reached.get(trial.number))
         if order is not None:
             known.append((trial, order))
         elif trial.state is State.RUNNING:
@@ -74,12 +77,24 @@ def as_complete(trial: FrozenTrial, value: float, notes: Mapping[str, object] | 
     )
 
 
+def _fronts(trials: Sequence[FrozenTrial], signs: Sequence[float]) -> dict[int, int]:
+    """By the number of a complete trial that breaks nothing: how many others are better in all objectives."""
+    whole = [
+        trial
+        for trial in trials
+        if trial.state is State.COMPLETE and not any(b > 0 for b in trial.constraints.values())
+    ]
+    values = np.array([trial.values for trial in whole]).reshape(len(whole), len(signs)) * np.array(signs)
+    no_worse = (values[None] <= values[:, None]).all(-1) & (values[None] < values[:, None]).any(-1)
+    return {trial.number: int(count) for trial, count in zip(whole, no_worse.sum(1), strict=True)}
+
+
 def order_of(trial: FrozenTrial, sign: float, reached: tuple[int, float] | None = None) -> Order | None:
     """Where a trial stands among others; None where nothing is known of it."""
+    if broken := sum(by for by in trial.constraints.values() if by > 0):
+        return 2, 0.0, broken
     if trial.state is State.COMPLETE and trial.value is not None:
         return 0, 0.0, sign * trial.value
-    if FINITE in trial.constraints:
-        return 2, 0.0, trial.constraints[FINITE]
     if trial.state is State.PRUNED and trial.value is not None:
         return 1, -float(trial.last_step or 0), sign * trial.value
     if trial.state in (State.PRUNED, State.RUNNING) and reached is not None and not math.isnan(reached[1]):

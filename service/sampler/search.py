@@ -423,7 +423,7 @@ class OptunaSampler:
             return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations))
 
     def _observed(self) -> Observed:
-        return observed(self._study.get_trials(deepcopy=False), self._objective.sign, self._reached)
+        return observed(self._study.get_trials(deepcopy=False), [self._objective.sign], self._reached)
 
     def _unseen(self, number: int, size: int) -> dict[str, Any]:
         """A configuration never proposed, found by counting on from a random one."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import optuna
 import pytest
 
 from goodfit.search_spaces.space import Choice, Float, Int, Space
 from goodfit.service.records import Failure, TrialState
 from goodfit.service.sampler.methods import METHODS, MOST_MODELLED, thinned
-from goodfit.service.sampler.observed import observed
+from goodfit.service.sampler.observed import as_complete, observed
 from goodfit.service.sampler.search import SEARCH_METHODS, OptunaSampler
 from goodfit.service.spec import search_methods
 from goodfit.testing.recorder import METRIC, Recorder, a_sampler
@@ -100,6 +101,24 @@ def test_paused_trials_are_learned_from() -> None:
     assert [trial.number for trial in seen.pending] == [2]
 
 
+def test_of_several_objectives_those_come_first_that_no_other_beats_in_all() -> None:
+    values = {0: (1.0, 9.0), 1: (2.0, 5.0), 2: (3.0, 4.0), 3: (0.0, 10.0), 4: (3.0, 3.0)}  # the second is maximized
+    trials = [
+        replace_values(as_complete(optuna.trial.create_trial(value=0.0), 0.0), number, pair)
+        for number, pair in values.items()
+    ]
+    trials[3].set_constraint("params_millions <= 2", 0.5)
+    order = sorted(observed(trials, [1.0, -1.0], {}).trials, key=lambda trial: (trial.value, trial.number))
+    assert [trial.number for trial in order] == [0, 1, 2, 4, 3]
+
+
+def replace_values(
+    trial: optuna.trial.FrozenTrial, number: int, values: tuple[float, float]
+) -> optuna.trial.FrozenTrial:
+    trial.number, trial.values = number, list(values)
+    return trial
+
+
 def test_ranks_count_and_not_values() -> None:
     """The same order on another scale gives the same proposals."""
 
@@ -118,7 +137,7 @@ def test_ranks_count_and_not_values() -> None:
 def test_a_long_study_shows_its_best_and_some_of_the_others_to_the_model() -> None:
     sampler = a_sampler(BOWL, "random")
     recorder = searched(sampler, 3 * MOST_MODELLED)
-    seen = observed(sampler._study.get_trials(deepcopy=False), 1.0, {})
+    seen = observed(sampler._study.get_trials(deepcopy=False), [1.0], {})
     shown = thinned(seen.trials)
     assert len(shown) == MOST_MODELLED
     values = sorted(trial.value or 0.0 for trial in recorder.trials.values())
