@@ -105,6 +105,13 @@ def groups_by_trials(axes: Mapping[str, Axis], trials: Sequence[FrozenTrial]) ->
     return groups
 
 
+def whole_of(space: Space, axes: Mapping[str, Axis]) -> dict[str, dict[str, BaseDistribution]]:
+    """For each axis, all that exist, of a space whose conditions hold in all configurations or in none."""
+    there = space.walk(lambda parameter: parameter.grid_value(0))
+    whole = {name: axis.distribution for name, axis in axes.items() if name in there and not axis.distribution.single()}
+    return dict.fromkeys(axes, whole)
+
+
 def _axis(item: Free) -> Axis:
     match item:
         case Float():

@@ -155,14 +155,16 @@ class Method:
     Attributes:
         sampler: makes the sampler of one draw.
         draws: how often it is asked, with other seeds, for a configuration that was not tried; after that chance is.
+        whole: whether it models all parameters of a space at once, which has no conditions then.
     """
 
     sampler: Callable[[Draw], BaseSampler]
     draws: int
+    whole: bool = True
 
 
 METHODS: Mapping[str, Method] = {
-    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4),
+    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False),
     "gp": Method(_Gaussian, draws=1),  # another seed finds the same maximum
     "cmaes": Method(_CmaEs, draws=4),
     "qmc": Method(_Sobol, draws=1),

@@ -35,7 +35,7 @@ from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
-from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable
+from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
 from goodfit.service.sampler.guide import Guide, Scored
 from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
@@ -141,7 +141,8 @@ class OptunaSampler:
     def _learn(self, space: Space) -> None:
         self._space = space
         self._axes = axes_of(space)
-        self._groups = groups_of(self._axes)
+        method = METHODS.get(self.method)
+        self._groups = groups_of(self._axes) if method is None or not method.whole else whole_of(space, self._axes)
 
     def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
         """Take up a parameter that a running trial has asked for, and that the space has from now on."""

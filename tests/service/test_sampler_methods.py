@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from goodfit.search_spaces.space import Choice, Float, Int, Space
+from goodfit.search_spaces.space import Choice, Fixed, Float, Int, Space
 from goodfit.service.records import Failure, TrialState
 from goodfit.service.sampler.methods import METHODS, MOST_MODELLED, thinned
 from goodfit.service.sampler.observed import as_complete, observed
@@ -190,3 +190,24 @@ def test_steps_of_a_logarithmic_range_are_drawn_evenly_in_the_logarithm(method: 
     widths = [(sampler.ask(number) or {})["width"] for number in range(60)]
     assert all(width % 16 == 0 for width in widths)
     assert 15 <= sum(width <= 128 for width in widths) <= 45
+
+
+@pytest.mark.parametrize("method", ["gp", "cmaes", "qmc"])
+def test_a_condition_that_is_fixed_leaves_one_space(method: str) -> None:
+    """Momentum exists in all configurations here, and warmup in none."""
+    space = Space(
+        (
+            Fixed("optimizer", "sgd"),
+            Float("rate", 0.0, 1.0),
+            Float("momentum", 0.0, 1.0, when={"optimizer": "sgd"}),
+            Float("warmup", 0.0, 1.0, when={"optimizer": "adam"}),
+        )
+    )
+    assert space.conditional == ()
+    recorder = Recorder(a_sampler(space, method))
+    for number in range(14):
+        params = recorder.ask()
+        assert params is not None
+        assert list(params) == ["optimizer", "rate", "momentum"]
+        recorder.report(number, (params["rate"] - 0.2) ** 2 + (params["momentum"] - 0.9) ** 2)
+        recorder.end(number, TrialState.COMPLETE)
