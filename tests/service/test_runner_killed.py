@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from goodfit.service.records import StudyState
+from goodfit.service.sampler import OptunaSampler
+from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.service.scheduler import Plan
 from tests.killing import Killed, Mortal
-from tests.running import CONFIRMED, PLAN, Bench, Puppet
+from tests.running import CONFIRMED, PLAN, SPACE, Bench, Prunes, Puppet
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
@@ -93,3 +95,36 @@ def test_a_study_that_is_reopened_and_killed_at_any_write_ends_as_if_it_had_not_
         assert bench.outcome() == expected, f"killed at write {write}"
         assert bench.store.study("s").test_openings == openings
     assert write > 10
+
+
+@pytest.mark.parametrize("method", ["bayesian", "gp", "cmaes", "qmc"])
+def test_a_study_of_any_method_goes_on_as_it_began(tmp_path: Path, method: str) -> None:
+    """Also with beliefs, of which a part of its draws follows."""
+    plan = replace(PLAN, trials=14, epochs=2, prune=False)
+
+    def bench(folder: Path) -> Bench:
+        folder.mkdir()
+        made = Bench(folder, plan)
+        made.new_sampler = lambda: OptunaSampler(
+            name="s",
+            space=SPACE,
+            method=method,
+            seed=7,
+            try_defaults=False,
+            defaults={},
+            pruning=Prunes("none", {}),
+            objective=plan.objective,
+            epochs=plan.epochs,
+            firsts=[("warm_start", {"x": 0.4})],
+            guide=Guide(SPACE, [Belief("warm_start", [{"x": 0.4}])]),
+        )
+        return made
+
+    whole = bench(tmp_path / "whole")
+    whole.runner(Puppet(whole.clock)).run()
+    for write in (9, 28, 33):
+        killed = bench(tmp_path / f"{write}")
+        with pytest.raises(Killed):
+            killed.runner(Puppet(killed.clock), Mortal(killed.store, write, after=True)).run()
+        killed.runner(Puppet(killed.clock)).run()
+        assert killed.outcome() == whole.outcome(), f"killed at write {write}"
