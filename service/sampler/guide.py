@@ -23,7 +23,7 @@ LIKELY = 0.4  # the chance of the best of these, and of each next one among the 
 WIDTH = 0.15  # of the ranges: how near a trial must be to say something of a belief
 OTHER_CHOICE = 0.5  # of the ranges: how far another choice is away, or a parameter that does not exist there
 TRUST, WORTH = 0.5, 1.0  # a belief's normal score before anything is known, and how many trials that is worth
-STEEP = 3.0  # how much a score changes a belief's share
+USEFUL, STEEP = 0.25, 3.0  # the score at which a belief gets half of its share, and how much a score changes that
 MOST_GUIDED = 0.5  # share of the trials
 HALF_AT = 40  # trials that are known: by then beliefs have half of their share
 
@@ -82,7 +82,7 @@ class Guide:
         most = MOST_GUIDED * HALF_AT / (HALF_AT + len(seen)) / max(1, len(self._beliefs))
         points = np.array([self._point(one) for one in seen]).reshape(len(seen), len(self._cube))
         scores = np.array([one.score for one in seen])
-        return [most * _chance(STEEP * self._held(centers, points, scores)) for _, centers in self._beliefs]
+        return [most * _chance(STEEP * (self._held(centers, points, scores) - USEFUL)) for _, centers in self._beliefs]
 
     def _held(self, centers: Points, points: Points, scores: Points) -> float:
         """How good trials near the centers have been: their mean score, of few drawn to what was believed."""
