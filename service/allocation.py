@@ -80,7 +80,10 @@ class Numbered:
             self._places[number] = place
             self._numbers.append(number)
         decision = None if found.decision is None else renumbered(found.decision, self._numbers)
-        return replace(found, trial=self._numbers[found.trial], decision=decision)
+        exploits = tuple(
+            replace(one, trial=self._numbers[one.trial], donor=self._numbers[one.donor]) for one in found.exploits
+        )
+        return replace(found, trial=self._numbers[found.trial], decision=decision, exploits=exploits)
 
     def ended(self) -> str | None:
         return self._allocator.ended()

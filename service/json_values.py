@@ -7,7 +7,7 @@ they are float and Mapping, and nothing is imported for them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,6 +59,7 @@ class _Free:
 Number = Annotated[float, _Number()]  # "NaN", "Infinity" and "-Infinity" where it is not finite
 Time = Annotated[float, _Time()]  # ISO 8601 in UTC, to the microsecond
 Values = Annotated[Mapping[str, Any], _Free()]  # null where a number in it is not finite
+Rows = Annotated[Sequence[Mapping[str, Any]], _Free()]  # likewise
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ decisions is explained by its file and its trials alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec
 
 PROPOSED, PAUSED, WENT_ON, RESUMED, STOPPED = "proposed", "paused", "went on", "resumed", "stopped"
+TOOK_OVER = "took over"  # the model of another member of its population
 _FEW, _MANY = 0.01, 0.99  # chances beyond which a figure would say more than is known
 
 _SOURCES = {
@@ -38,7 +40,7 @@ class Reason:
     """One thing that happened to a trial, and why.
 
     Attributes:
-        event: proposed, paused, went on, resumed, stopped, or the state in which it is.
+        event: proposed, paused, went on, resumed, stopped, took over, or the state in which it is.
         epoch: how far it had come.
         until: up to where it was to train; None: to its end, or nothing was said of that.
         decision: the index of the decision; None where none was kept.
@@ -58,7 +60,8 @@ def by_trial(decisions: Iterable[Decision]) -> dict[int, list[Decision]]:
     """The decisions that concern each trial: those that gave it a worker, and those for which it gave one up."""
     found: dict[int, list[Decision]] = {}
     for decision in decisions:
-        for number in dict.fromkeys((decision.trial, decision.why.get("after"))):
+        members = [trial for trial, _ in decision.why.get("members", ())]
+        for number in dict.fromkeys(members or (decision.trial, decision.why.get("after"))):
             if number is not None:
                 found.setdefault(number, []).append(decision)
     return found
@@ -77,6 +80,9 @@ def reasons_of(trial: Trial, decisions: Sequence[Decision], spec: StudySpec, pla
     if trial.confirms is not None:
         text = f"It trains the configuration of trial {trial.confirms} again on a fresh seed, to confirm it."
         begin = [Reason(PROPOSED, 0, None, None, text, {})]
+    elif spec.search.trains_population:
+        begin = [Reason(PROPOSED, 0, None, None, _as_a_member(spec, place), {})]
+        begin += [writer.compared(decision) for decision in decisions]
     elif decisions:
         begin = [writer.decided(decision) for decision in decisions]
     else:
@@ -99,6 +105,16 @@ def _by_the_file(spec: StudySpec, place: int) -> str:
         return _SOURCES["control"]
     near = ", or it was drawn near the priors or the best of the earlier studies" if firsts else ""
     return f"The study's search method, {spec.search.method}, proposed it{near}."
+
+
+def _as_a_member(spec: StudySpec, place: int) -> str:
+    """Where the first configuration of a member of a population comes from, and what was to happen with it."""
+    text = _by_the_file(spec, place) if place <= len(spec.search.start_from) else ""
+    drawn = text if text in _SOURCES.values() else "Its first configuration was drawn at random."
+    return (
+        f"{drawn} It is one of {spec.search.population} members that are compared after every "
+        f"{spec.search.interval} epochs."
+    )
 
 
 class _Writer:
@@ -127,6 +143,29 @@ class _Writer:
             return self._reason(WENT_ON, epoch, decision, text)
         text = f"It was resumed from {self._unit} {epoch}, {to}: {self._because(why)}."
         return self._reason(RESUMED, epoch, decision, text)
+
+    def compared(self, decision: Decision) -> Reason:
+        """What became of it when its population was compared."""
+        why, number, sign = decision.why, self._trial.number, -1 if self._spec.objective.direction == "maximize" else 1
+        values = dict(why["members"])
+        order = sorted(values, key=lambda trial: (math.isnan(values[trial]), sign * values[trial], trial))
+        rank = f"ranked {order.index(number) + 1} of {len(order)}, with {self._metric} {_number(values[number])}"
+        epoch = why["epoch"]
+        taken = next((one for one in why["exploits"] if one["trial"] == number), None)
+        if taken is not None:
+            donor = taken["donor"]
+            text = (
+                f"At epoch {epoch} it {rank}, and took over the model of trial {donor}, which had "
+                f"{_number(values[donor])}; it goes on with {self._changed(taken['params'])}."
+            )
+            return Reason(TOOK_OVER, epoch, None, decision.index, text, why)
+        followers = [one["trial"] for one in why["exploits"] if one["donor"] == number]
+        gave = f" Its model was taken over by trial {' and '.join(map(str, followers))}." if followers else ""
+        return Reason(WENT_ON, epoch, None, decision.index, f"At epoch {epoch} it {rank}, and went on.{gave}", why)
+
+    def _changed(self, params: Mapping[str, Any]) -> str:
+        """The parameters that change in the study, as a member has them."""
+        return ", ".join(f"{name} {_short(params[name])}" for name in self._spec.search.perturb if name in params)
 
     def _reason(self, event: str, epoch: int, decision: Decision, text: str) -> Reason:
         until = decision.until if decision.trial == self._trial.number else None
@@ -261,6 +300,10 @@ class _Writer:
 
 def _rank(why: Mapping[str, Any]) -> str:
     return f"{why['rank']} of {why['of']}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: float | None) -> str:

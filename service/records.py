@@ -6,15 +6,16 @@ Plain values only: no database, no clock, no files. Times are seconds since the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from goodfit.service import stored_spec
 from goodfit.service.errors import IllegalChange
-from goodfit.service.json_values import Number, Time, Values
+from goodfit.service.json_values import Number, Rows, Time, Values
 from goodfit.service.objective import Objective
 
 Params = Values
@@ -100,6 +101,25 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Epochs of a training with the same parameters.
+
+    Attributes:
+        epoch: its first; it lasts until the next stretch, or to the end.
+        trial: the trial that trained it.
+        params: the whole configuration.
+    """
+
+    epoch: int
+    trial: int
+    params: Params
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a trial's `schedule` has it."""
+        return {"epoch": self.epoch, "trial": self.trial, "params": dict(self.params)}
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One configuration, trained once. `value` is the objective at its best epoch."""
 
@@ -134,6 +154,7 @@ class Trial:
     data: str | None = None  # likewise of the data
     began: int = 1  # the attempt with which its curve begins: one that is trained again may begin anew
     proposed: Params | None = None  # values for what its trainer may ask for, where that says its parameters as it runs
+    schedule: Rows | None = None  # its stretches, see Stretch; None: `params` from the first epoch to the last
 
     @property
     def cut(self) -> bool:
@@ -152,8 +173,50 @@ class Trial:
 
     @property
     def mark(self) -> str:
-        """What a mirror has to have seen of it: its state, and its verdict, which all other trials may change."""
-        return f"{self.label}/{self.verdict or ''}"
+        """What a mirror has to have seen of it: its state, its verdict, which others may change, its model's origin."""
+        return f"{self.label}/{self.verdict or ''}" + (f"/{self.origin}" if self.origin else "")
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """What its model was trained with, from the first epoch on: one stretch where nothing changed."""
+        if self.schedule is None:
+            return (Stretch(1, self.number, self.params),)
+        return tuple(Stretch(one["epoch"], one["trial"], one["params"]) for one in self.schedule)
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """What of the parameters changed while its model was trained, as `schedule:` of a study file has it."""
+        found = []
+        for before, one in itertools.pairwise(self.stretches):
+            new = {name: value for name, value in one.params.items() if before.params.get(name) != value}
+            found += [{"epoch": one.epoch, **new}] if new else []
+        return found
+
+    @property
+    def origin(self) -> str | None:
+        """The trial whose model it took over, and after which epoch: "3 at 8"; None where the model is its own."""
+        if len(self.stretches) < 2 or self.confirms is not None:
+            return None
+        *_, before, own = self.stretches
+        return f"{before.trial} at {own.epoch - 1}"
+
+    def taking_over(self, donor: Trial, params: Params) -> Trial:
+        """This trial with the model of another that is at the same epoch, from there on with these parameters.
+
+        The model brings its history: the curve up to here, its best epoch, and the seed that it is trained with.
+        """
+        stretches = (*donor.stretches, Stretch(self.epochs + 1, self.number, params))
+        return replace(
+            self,
+            params=params,
+            seed=donor.seed,
+            value=donor.value,
+            best_epoch=donor.best_epoch,
+            last_value=donor.last_value,
+            code=donor.code,
+            data=donor.data,
+            schedule=[one.to_dict() for one in stretches],
+        )
 
     def to(self, state: TrialState, **changes: Any) -> Trial:
         """This trial in another state; IllegalChange if the table does not allow it."""
@@ -313,8 +376,8 @@ class Decision:
 class Batch:
     """What one turn of a runner changes; the store writes it in one transaction.
 
-    `trials` are inserted or, by number, replaced (all but the tracker's columns). A report
-    whose (trial, epoch) is already there is left as it was.
+    `trials` are inserted or, by number, replaced (all but the tracker's columns). `curves` take the place of all
+    reports of their trials. A report whose (trial, epoch) is already there is left as it was.
     """
 
     trials: dict[int, Trial] = field(default_factory=dict)
@@ -322,9 +385,10 @@ class Batch:
     study: Study | None = None
     decisions: list[Decision] = field(default_factory=list)
     space: list[dict[str, Any]] | None = None  # in the place of the spec's, of a study that learns it as it runs
+    curves: dict[int, Sequence[Report]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.trials or self.reports or self.decisions or self.study or self.space)
+        return any((self.trials, self.reports, self.decisions, self.study, self.space, self.curves))
 
 
 def trial_seed(study_seed: int, number: int) -> int:

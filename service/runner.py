@@ -203,7 +203,7 @@ class Runner:
                 self._curves.setdefault(report.trial, []).append(report)
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
                     self._allocator.report(report.trial, report.epoch, value)
-            case sc.Reach() | sc.Record() | sc.OpenTest():
+            case sc.Reach() | sc.Record() | sc.TakeOver() | sc.OpenTest():
                 self._note_down(action)
             case sc.Learn():
                 return self._learn(action)
@@ -221,10 +221,13 @@ class Runner:
                 self._outward.append(action)
         return []
 
-    def _note_down(self, action: sc.Reach | sc.Record | sc.OpenTest) -> None:
+    def _note_down(self, action: sc.Reach | sc.Record | sc.TakeOver | sc.OpenTest) -> None:
         match action:
             case sc.OpenTest():
                 self._open_test()
+            case sc.TakeOver(number, donor):
+                curve = [replace(report, trial=number) for report in self._curves[donor]]
+                self._curves[number], self._batch.curves[number] = [*curve], curve
             case sc.Reach(number, epoch, seconds):
                 self._allocator.reached(number, epoch, seconds)
             case sc.Record(trial):

@@ -64,6 +64,8 @@ def planned_trials(spec: Mapping[str, Any]) -> int | None:
         space = from_list(spec.get("space"))
         if search.get("method") == "grid":
             limits.append(space.grid_size())
+        elif search.get("population"):
+            limits.append(search["population"])
         elif not search.get("repeats") and not spec.get("open_space"):
             limits.append(space.cardinality())
     except ValueError:  # another version's

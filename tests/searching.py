@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goodfit.service.app.run import plan_of
+from goodfit.service.app.run import plan_of, sampler_for
 from goodfit.service.sampler import sampler_of
 from goodfit.service.spec import StudySpec
 from tests.running import Bench
@@ -34,4 +34,20 @@ def auto_bench(folder: Path, defaults: Mapping[str, Any] | None = None, **change
     folder.mkdir(exist_ok=True)
     bench = Bench(folder, plan_of(spec), spec=spec.to_dict())
     bench.new_sampler = lambda: sampler_of(spec, "s", defaults or {})
+    return bench
+
+
+POPULATION: dict[str, Any] = {
+    "search": {"method": "pbt", "seed": 7, "population": 5, "interval": 2, "perturb": ["x"]},
+    "pruning": {"method": "none"},
+    "budget": {},
+}
+
+
+def population_bench(folder: Path, **changes: Any) -> Bench:
+    """A study that trains a population, as auto_bench makes one."""
+    spec = auto_spec(**{**POPULATION, **changes})
+    folder.mkdir(exist_ok=True)
+    bench = Bench(folder, plan_of(spec), spec=spec.to_dict())
+    bench.new_sampler = lambda: sampler_for(spec, "s", {})
     return bench

@@ -3,6 +3,8 @@
 TrainersError
 ├── UnknownTrainer     no such name, module, file or attribute
 ├── BadTrainer         it is there and cannot be used as asked
+│   ├── MetricMissing  it does not report the study's objective
+│   ├── NotResumable   it does not go on from checkpoints, which the study needs
 │   └── RangeChanged   it asks for a parameter of another range than before
 ├── DataProblem        the data are missing, broken or do not suit the trainer
 ├── UnknownPlace       files cannot be kept there: no such kind of store, or its library is missing
@@ -28,6 +30,10 @@ class BadTrainer(TrainersError):
 
 class MetricMissing(BadTrainer):
     """The reports lack the study's objective: those of every other trial would lack it too."""
+
+
+class NotResumable(BadTrainer):
+    """The study needs a trainer that goes on from a checkpoint, and this one never calls `trial.restore`."""
 
 
 class RangeChanged(BadTrainer):

@@ -69,6 +69,12 @@ def _move(part: Path, path: Path) -> None:
         part.replace(path)
 
 
+def copied(source: Path, target: Path) -> None:
+    """Copy a file; the copy is there whole or not at all."""
+    with source.open("rb") as kept, replacing(target) as copy:
+        shutil.copyfileobj(kept, copy)
+
+
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
     """Plain values as JSON; whole or not at all."""
     with replacing(path) as file:

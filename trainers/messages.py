@@ -17,6 +17,23 @@ from goodfit.trainers.data_specs import TokenSpec as TokenSpec
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """Where a trial takes over the model of another.
+
+    Attributes:
+        trial: the other's number.
+        epoch: whose checkpoint it is.
+        folder: of the other.
+        place: the URL of an object store that keeps the other's files; None: `folder` does.
+    """
+
+    trial: int
+    epoch: int
+    folder: Path
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """One attempt at one trial."""
 
@@ -41,11 +58,19 @@ class Assignment:
     pause_at: int | None = None  # the epoch after which it waits to be told whether it goes on; None: it never waits
     began: int = 1  # the attempt that trains from the start; a later one goes on from what is kept
     open_space: bool = False  # the trainer may ask for parameters that `params` lacks
+    schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()  # (first epoch, params) in the place of `params`, in order
+    fork: Fork | None = None  # whose model it goes on with
+    snapshots: int | None = None  # a checkpoint for others to take over is kept after each so many epochs
 
     @property
     def fresh(self) -> bool:
         """Whether this attempt trains from the start; one that was paused goes on with its attempt."""
         return self.attempt == self.began and not self.reported
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether it is of no use with a trainer that cannot go on from a checkpoint."""
+        return self.snapshots is not None or bool(self.schedule)
 
     @property
     def log(self) -> Path:

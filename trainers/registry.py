@@ -7,9 +7,11 @@ when asked for; importing this module imports no torch.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import inspect
+import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +86,21 @@ class Trainer:
             if importlib.util.find_spec(package) is None:
                 return f"trainer {self.name} needs {not_installed(ModuleNotFoundError(name=package))}"
         return None
+
+    def never_resumes(self) -> bool:
+        """Whether its source shows that it goes on from no checkpoint; false where that cannot be seen from it."""
+        code = getattr(self.train, "__code__", None)  # not what a decorator says that it wraps
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(code))) if code is not None else ast.Module([], [])
+        except (OSError, TypeError, SyntaxError, ValueError):
+            return False
+        function = tree.body[0] if tree.body else None
+        if not isinstance(function, ast.FunctionDef) or not function.args.args or function.args.vararg:
+            return False
+        name = function.args.args[0].arg
+        uses = {id(node) for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name}
+        read = [node for node in ast.walk(function) if isinstance(node, ast.Attribute) and id(node.value) in uses]
+        return len(uses) == len(read) and all(node.attr != "restore" for node in read)
 
     @property
     def doc(self) -> str:

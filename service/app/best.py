@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
-from goodfit.service.json_values import Number, Values
+from goodfit.service.json_values import Number, Rows, Values
 from goodfit.service.objective import Objective
 from goodfit.service.records import Study, Trial
 from goodfit.service.settings import Settings
@@ -34,7 +34,7 @@ class Best:
     Attributes:
         trial: the trial's number.
         value: the objective at its best epoch, the one whose checkpoint is kept.
-        params: the configuration.
+        params: the configuration; of a model whose parameters changed while it was trained, the last.
         verdict: good_fit, overfit, underfit, diverged or unfinished.
         gap: how much worse validation is than training at the best epoch, in the objective's
             unit; None where training does not report it.
@@ -44,6 +44,7 @@ class Best:
             trainer that brings its own data, the objective itself on the fresh seeds.
         mlflow_run_id: its run in MLflow; None until MLflow has caught up.
         model_uri: the champion's registered model, or where the checkpoint of another lies.
+        schedule: what the model was trained with from which epoch on, and in which trial; None where nothing changed.
     """
 
     trial: int
@@ -56,6 +57,7 @@ class Best:
     test: TestScore | None
     mlflow_run_id: str | None
     model_uri: str | None
+    schedule: Rows | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, in the order of `goodfit best --json`."""
@@ -96,4 +98,5 @@ def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None
         test=None if test is None else TestScore(mean=test.mean, std=test.std, seeds=test.seeds),
         mlflow_run_id=trial.mlflow_run_id,
         model_uri=study.model_uri if study.champion == trial.number and study.model_uri else uri,
+        schedule=trial.schedule,
     )

@@ -130,6 +130,8 @@ def _direction(spec: StudySpec) -> Iterator[str]:
 
 def _ends(spec: StudySpec) -> Iterator[str]:
     different, budget = spec.different(), spec.budget.trials
+    if (members := spec.search.population) is not None and budget is not None and members < budget:
+        yield f"the population has {members} members, each a trial: no more of the {budget} trials are begun"
     if different is not None and budget is not None and different < budget:
         what = "the grid has" if spec.search.method == "grid" else "the space has"
         again = "" if spec.search.method == "grid" else "; `search: {repeats: true}` tries them again, with other seeds"

@@ -1,7 +1,8 @@
 """Which checkpoints a study keeps, and how the others go: in a thread, since a store may be slow.
 
-A trial that has ended needs no `last.pt`, and its folds no models of their own. `training: {keep: k}` keeps the
-models of the best k trials alone; until the study is done, of the candidates for a confirmation too.
+A trial that has ended needs no `last.pt`, and its folds no models of their own. Snapshots, which other members of a
+population may go on from, stay until all trials have ended. `training: {keep: k}` keeps the models of the best k trials
+alone; until the study is done, of the candidates for a confirmation too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, ranked
 from goodfit.service.settings import Settings
 from goodfit.trainers.errors import PlaceAway
+from goodfit.trainers.trial.checkpoint import SNAPSHOT
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Records
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 30.0  # for what is left to remove when a study ends
 _CONTINUED = re.compile(r"(fold-\d+/)?(test/)?last\.pt|fold-\d+/(test/)?best\.pt")  # what only another attempt needs
+_SNAPSHOT = re.compile(rf"{re.escape(SNAPSHOT)}\d+/.+")
 _MODEL = "best.pt"
 _OVER = None  # in the queue: the study has ended
 
@@ -94,7 +97,8 @@ class Keeping:
         kept = set(self._kept(trials, done=study.state is StudyState.DONE))
         ended = {trial.number for trial in trials if trial.state in FINISHED}
         place = self._settings.study_place(self._study) / "trials"
-        for name in superfluous(place.names(), ended, kept if self._keep is not None else ended):
+        kept = kept if self._keep is not None else ended
+        for name in superfluous(place.names(), ended, kept, snapshots=len(ended) < len(trials)):
             place.drop(name)
 
     def _kept(self, trials: Iterable[Trial], *, done: bool = False) -> list[int]:
@@ -111,17 +115,20 @@ class Keeping:
         return self._settings.trial_place(self._study, number)
 
 
-def superfluous(names: Iterable[str], ended: set[int], kept: set[int]) -> Iterator[str]:
+def superfluous(names: Iterable[str], ended: set[int], kept: set[int], *, snapshots: bool = False) -> Iterator[str]:
     """The files among a study's trials that nobody needs any more.
 
     Args:
         names: of files, such as 00003/fold-1/last.pt.
         ended: trials that have ended.
         kept: those whose models stay.
+        snapshots: whether snapshots stay.
     """
     for name in names:
         folder, _, file = name.partition("/")
         if not folder.isdigit() or int(folder) not in ended:
             continue
-        if _CONTINUED.fullmatch(file) or (file == _MODEL and int(folder) not in kept):
+        model = file == _MODEL and int(folder) not in kept
+        handed_on = not snapshots and _SNAPSHOT.fullmatch(file)
+        if model or handed_on or _CONTINUED.fullmatch(file):
             yield name

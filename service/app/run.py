@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from goodfit.service import errors
 from goodfit.service.app.code import own_code, pip_environment
@@ -29,6 +29,7 @@ from goodfit.service.settings import Settings, is_dead, owner
 from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, STORES
 
 if TYPE_CHECKING:
+    from goodfit.service.population import Rules
     from goodfit.service.ports import Allocator, Executor, Sampler, Search, Sharing, Store, Tracker
     from goodfit.service.progress import Progress
     from goodfit.service.ray_executor import Cluster
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from goodfit.service.scheduler import Plan
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.code import Code
-    from goodfit.trainers.messages import Assignment, DataSpec
+    from goodfit.trainers.messages import Assignment, DataSpec, Fork
     from goodfit.trainers.registry import Trainer
 
 
@@ -227,12 +228,14 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
         epoch_budget=spec.budget.epochs,
         target=spec.budget.target,
         prune=spec.pruning.method not in ("none", "auto"),
-        pauses=spec.pruning.method == "auto",
+        pauses=spec.pruning.method == "auto" or spec.search.trains_population,
+        population=spec.search.trains_population,
         retries=spec.training.retries,
         failures=spec.budget.failures,
         stop_on_overfit=spec.training.stop_on == "overfit",
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
         seed=spec.search.seed,
+        trial_seed=spec.training.seed,
         code=(inputs.get("code") or {}).get("digest"),
         data=(inputs.get("data") or {}).get("digest"),
     )
@@ -253,7 +256,32 @@ def sampler_for(spec: StudySpec, name: str, defaults: Mapping[str, Any]) -> Samp
     if spec.search.method in added(SAMPLERS):
         known = {"seed": spec.search.seed, "direction": spec.objective.direction}
         search = make(SAMPLERS, spec.search.method, spec.space, **{**spec.search.options, **known})
-    return sampler_of(spec, name, defaults, search)
+    sampler = sampler_of(spec, name, defaults, search)
+    return _population(spec, sampler) if spec.search.trains_population else sampler
+
+
+def _population(spec: StudySpec, sampler: Sampler | Allocator) -> Allocator:
+    """The members of a population, the first configuration of each from a sampler."""
+    from goodfit.service.population import PopulationAllocator
+
+    epochs, rules = spec.training.epochs, rules_of(spec)
+    population, interval = _sizes(spec)
+    return PopulationAllocator(cast("Sampler", sampler), rules, epochs=epochs, population=population, interval=interval)
+
+
+def rules_of(spec: StudySpec) -> Rules:
+    """How the members of a study's population change."""
+    from goodfit.service.population import Rules
+
+    search, (_, interval) = spec.search, _sizes(spec)
+    return Rules(spec.space, Objective.of(spec.objective), search.perturb, search.method, interval, search.seed)
+
+
+def _sizes(spec: StudySpec) -> tuple[int, int]:
+    """A population's members, and the epochs between two comparisons; see spec/population.py."""
+    if spec.search.population is None or spec.search.interval is None:
+        raise errors.InputError(f"study {spec.name}: search.population and search.interval are missing")
+    return spec.search.population, spec.search.interval
 
 
 @contextlib.contextmanager
@@ -348,7 +376,33 @@ def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial)
         pause_at=trial.until,
         began=trial.began,
         test=trial.confirms is not None and spec.data is not None,
+        schedule=_schedule(spec, trial),
+        fork=_fork(settings, study, trial),
+        snapshots=spec.search.interval if trial.confirms is None else None,
     )
+
+
+def _schedule(spec: StudySpec, trial: Trial) -> tuple[tuple[int, dict[str, Any]], ...]:
+    """What a trial is trained with one after the other: as the study says, or as another went through it."""
+    from goodfit.service.spec import for_trainer, stretches
+
+    if trial.confirms is not None and trial.schedule is not None:
+        return tuple((one.epoch, for_trainer(one.params)) for one in trial.stretches)
+    if not spec.schedule:
+        return ()
+    return tuple((epoch, for_trainer(params)) for epoch, params in stretches(spec.schedule, trial.params))
+
+
+def _fork(settings: Settings, study: Study, trial: Trial) -> Fork | None:
+    """Whose model a member of a population has taken over, the last time."""
+    from goodfit.trainers.messages import Fork
+
+    if trial.origin is None:
+        return None
+    *_, before, own = trial.stretches
+    place = settings.trial_place(study, before.trial)
+    kept = place.folder or Path(f"{before.trial:05d}")
+    return Fork(before.trial, own.epoch - 1, kept, place.uri() if place.folder is None else None)
 
 
 def _data_of(spec: StudySpec, trial: Trial) -> DataSpec | None:

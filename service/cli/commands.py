@@ -153,15 +153,23 @@ def best(
     ] = None,
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Download this trial's instead.")] = None,
     pareto: Annotated[bool, typer.Option("--pareto", hidden=True)] = False,
+    as_study: Annotated[
+        bool, typer.Option("--study", help="Print a study file that trains the best trial again, to the same curve.")
+    ] = False,
 ) -> None:
-    """Show the best configurations of a study, or download the best model."""
+    """Show the best configurations of a study, download the best model, or write what trains it again."""
     from goodfit.service.cli.tables import best_facts, print_best, to_yaml
 
     if pareto:
         raise InputError("--pareto: studies of several objectives are not supported yet")
-    if trial is not None and download is None:
-        raise InputError(f"--trial {trial} goes with --download FILE; `goodfit show {name} {trial}` shows a trial")
+    if trial is not None and download is None and not as_study:
+        raise InputError(
+            f"--trial {trial} goes with --download FILE or --study; `goodfit show {name} {trial}` shows a trial"
+        )
     study = studies()[name]
+    if as_study:
+        sys.stdout.write(to_yaml(study.repeating(trial)))
+        return
     if download is not None:
         path = study.download(download, trial)
         print_json({"path": str(path)}) if given.as_json else print(path)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
 from goodfit.service.app import spec_of
-from goodfit.service.cli.tables import LONGEST_VALUE, cause, duration, gap_note, number, verdict_counts, verdict_text
+from goodfit.service.cli.tables import (
+    LONGEST_VALUE,
+    cause,
+    duration,
+    gap_note,
+    number,
+    schedule_lines,
+    verdict_counts,
+    verdict_text,
+)
 from goodfit.service.client import iso, trial_row
 from goodfit.service.records import StudyState
 from goodfit.trainers.readable import one_line
@@ -83,6 +92,8 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     if best:
         line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
         line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
+        for text in schedule_lines(best["schedule"]):
+            line("", text)
         if note := gap_note(study, best):
             line("", note)
     for part in ("code", "data"):
@@ -127,6 +138,7 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
     return {
         **trial_row(record),
         "message": record.message,
+        "schedule": record.schedule,
         "last_value": record.last_value,
         "metric": study.record.objective.metric,
         "code": record.code,
@@ -143,6 +155,8 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
 
     line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
     line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
+    for text in schedule_lines(facts["schedule"]):
+        line("", text)
     if facts["best_epoch"]:
         where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
         line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")

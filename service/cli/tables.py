@@ -134,10 +134,23 @@ def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     sure = f", confirmed on {seeds} fresh seed{'' if seeds == 1 else 's'}" if seeds else ""
     head = f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}{sure}"
     print(f"{head}\n  {{{shown}}}")
+    for text in schedule_lines(top["schedule"]):
+        print(f"  {text}")
     if note := gap_note(study, top):
         print(f"  {note}")
     if top["model_uri"]:
         print(f"  model: {top['model_uri']}")
+
+
+def schedule_lines(schedule: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """What a model was trained with one after the other: of each stretch what is new in it."""
+    lines: list[str] = []
+    before: Mapping[str, Any] = {}
+    for one in schedule or ():
+        new = [f"{name}: {number(value)}" for name, value in one["params"].items() if before.get(name) != value]
+        lines.append(f"from epoch {one['epoch']} (trial {one['trial']}): {', '.join(new) or 'as before'}")
+        before = one["params"]
+    return lines
 
 
 def _tested(test: Mapping[str, Any] | None) -> str:

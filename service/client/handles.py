@@ -177,6 +177,16 @@ class StudyHandle:
 
         return replay(self._source, self.name, on_progress)
 
+    def repeating(self, trial: int | None = None) -> dict[str, Any]:
+        """A study file, as values, that trains a trial again with its seed: to the same curve.
+
+        Args:
+            trial: its number; None: the best.
+        """
+        from goodfit.service.app.repeating import study_of_trial
+
+        return study_of_trial(self.spec, self.one(self.best().trial if trial is None else trial))
+
     def verdicts(self) -> dict[str, int]:
         """How many trials have each verdict."""
         return dict(self.listed.tally.verdicts)

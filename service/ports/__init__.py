@@ -10,7 +10,7 @@ sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 """
 
 from goodfit.service.ports.execution import ALONE, Claim, Executor, Runners, Sharing
-from goodfit.service.ports.search import Allocator, Learning, Proposal, Sampler, Search, Tried
+from goodfit.service.ports.search import Allocator, Exploit, Learning, Proposal, Sampler, Search, Tried
 from goodfit.service.ports.store import Access, Leases, Mirrored, Queue, Records, Store, Studies, Tally, Trials
 from goodfit.service.ports.tracker import Tracker
 
@@ -20,6 +20,7 @@ __all__ = [
     "Allocator",
     "Claim",
     "Executor",
+    "Exploit",
     "Learning",
     "Leases",
     "Mirrored",

@@ -74,6 +74,21 @@ class Search(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Exploit:
+    """A trial takes over the model of another: both have come to the same epoch, and wait there.
+
+    Attributes:
+        trial: the one that goes on with another's model.
+        donor: the one whose model it is.
+        params: that it goes on with.
+    """
+
+    trial: int
+    donor: int
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a free worker does.
 
@@ -83,6 +98,7 @@ class Proposal:
         until: the epoch after which it waits for the next decision; None: it trains to its end.
         decision: as it is kept; None where nothing but the study's seed decided.
         prune: the trial, which has come to its target and cannot be paused, ends there.
+        exploits: what becomes of trials that wait; it holds before the worker begins.
     """
 
     trial: int
@@ -90,6 +106,7 @@ class Proposal:
     until: int | None = None
     decision: Decision | None = None
     prune: bool = False
+    exploits: tuple[Exploit, ...] = ()
 
 
 @runtime_checkable

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from goodfit.service import app
 from goodfit.service.allocation import renumbered
-from goodfit.service.app.run import sampler_for
+from goodfit.service.app.run import rules_of, sampler_for
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Proposal
 from goodfit.service.queries.source import Source
@@ -71,6 +71,8 @@ def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambd
         InputError: a decision and the trials of the study do not fit together.
     """
     spec = app.spec_of(source.study(name).study)
+    if spec.search.trains_population:
+        return _population(source, name, spec, on_progress)
     presets = [one for one in _decisions(source, name) if "given" in one.why]
     again = _Again(source, name, spec, presets)
     count, differences = 0, list[Difference]()
@@ -84,6 +86,25 @@ def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambd
             break
     note = _why_none(spec) if not count else again.note() if differences else None
     return Replayed(name, count, tuple(differences), len(differences) == MOST, note)
+
+
+def _population(source: Source, name: str, spec: StudySpec, on_progress: Callable[[int], None]) -> Replayed:
+    """Have the population compared again, each time as it was."""
+    from goodfit.service.population import comparisons
+
+    rules = rules_of(spec)
+    decisions = list(_decisions(source, name))
+    found = comparisons(list(_trials(source, name)), decisions)
+    differences = []
+    for count, (decision, one) in enumerate(zip(decisions, found, strict=True)):
+        again = rules.exploits(found[:count], replace(one, exploits=()))
+        stored, derived = ([asdict(exploit) for exploit in exploits] for exploits in (one.exploits, again))
+        if json.dumps(stored, sort_keys=True) != json.dumps(derived, sort_keys=True):
+            both = {"exploits": stored}, {"exploits": derived}
+            differences.append(Difference(decision.index, decision.trial, *both))
+        on_progress(count + 1)
+    note = None if decisions else "its members were not compared yet"
+    return Replayed(name, len(decisions), tuple(differences[:MOST]), len(differences) > MOST, note)
 
 
 def _why_none(spec: StudySpec) -> str:

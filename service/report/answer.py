@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from goodfit.service.records import Params, Study, StudyState, Trial, TrialState
+from goodfit.service.records import Study, StudyState, Trial, TrialState
 from goodfit.service.spec import StudySpec
 from goodfit.service.spec.checks import unscored
 
@@ -46,7 +46,7 @@ def answer_of(study: Study, spec: StudySpec, trials: Sequence[Trial], found: Map
         "sure": list(_sure(found, judged_on(trials))) if chosen else [],
         "next": steps,
         "command": _command(study.name, [change for step in steps for change in step["set"]]),
-        "yaml": _yaml(spec, chosen.params) if chosen else "",
+        "yaml": _yaml(spec, chosen) if chosen else "",
     }
 
 
@@ -181,15 +181,16 @@ def _command(name: str, changes: Sequence[str]) -> str | None:
     return f"goodfit run {shlex.quote(name + '.yaml')} --new {sets}"
 
 
-def _yaml(spec: StudySpec, params: Params) -> str:
-    """The configuration as the study file takes it."""
+def _yaml(spec: StudySpec, trial: Trial) -> str:
+    """The configuration as the study file takes it, with what changed while it was trained."""
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 10_000
-    yaml.dump({"trainer": spec.trainer, "fixed": dict(params)}, stream)
+    schedule = {"schedule": trial.changes} if trial.schedule is not None else {}
+    yaml.dump({"trainer": spec.trainer, "fixed": dict(trial.stretches[0].params), **schedule}, stream)
     return stream.getvalue()
 
 

@@ -39,7 +39,7 @@ def sampler_of(
     sampler = OptunaSampler(
         name=name,
         space=spec.space,
-        method="random" if proposes else spec.search.method,
+        method="random" if proposes or spec.search.trains_population else spec.search.method,
         seed=spec.search.seed,
         try_defaults=spec.search.try_defaults,
         defaults=defaults,
@@ -48,7 +48,7 @@ def sampler_of(
         epochs=spec.reports,
         control=spec.control,
         start_from=spec.search.start_from,
-        repeats=spec.search.repeats,
+        repeats=spec.search.repeats or spec.search.trains_population,
         search=search,
         open_space=spec.open_space,
         firsts=spec.believed,

@@ -32,6 +32,7 @@ from goodfit.service.scheduler.events import (
     Settle,
     Slots,
     Stop,
+    TakeOver,
     Turn,
     Unresponsive,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Settle",
     "Slots",
     "Stop",
+    "TakeOver",
     "Turn",
     "Unresponsive",
     "again",

@@ -69,5 +69,5 @@ def again(trial: Trial) -> Trial:
     )
     if trial.failure in _FROM_THE_START:
         changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size"))
-        changes |= {"epochs": 0, "began": trial.attempts + 1}
+        changes |= {"epochs": 0, "began": trial.attempts + 1, "schedule": None}
     return replace(trial.to(TrialState.QUEUED, worker_deaths=0), **changes)

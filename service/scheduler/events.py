@@ -28,6 +28,7 @@ class Plan:
     target: float | None = None
     prune: bool = False
     pauses: bool = False  # trials may be paused, and taken up again as long as that is worth it
+    population: bool = False  # all trials train side by side: when the time is spent, what they are by then counts
     stop_on_overfit: bool = False
     last_counts: bool = False  # a trial's value is that of its last report, not the best
     open_space: bool = False  # trainers ask for their parameters as they run
@@ -35,6 +36,7 @@ class Plan:
     retries: int = 2  # how many deaths of its worker in a row a trial survives
     failures: int = 0  # so many failures alike, while no trial succeeds, end the study; 0: any number may fail
     seed: int = 0
+    trial_seed: int | None = None  # of the training of all trials of the search; None: each has its own
     code: str | None = None  # the digests that mark the trials of this run
     data: str | None = None
 
@@ -185,6 +187,14 @@ class Learn:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Give a trial the curve of another, whose model it has taken over."""
+
+    trial: int
+    donor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Write the trial as it is now."""
 
@@ -261,4 +271,20 @@ class Close:
     message: str | None = None
 
 
-Action = Ask | Reach | Learn | Record | Keep | Judge | Examine | Launch | GoOn | Stop | Kill | Settle | OpenTest | Close
+Action = (
+    Ask
+    | Reach
+    | Learn
+    | TakeOver
+    | Record
+    | Keep
+    | Judge
+    | Examine
+    | Launch
+    | GoOn
+    | Stop
+    | Kill
+    | Settle
+    | OpenTest
+    | Close
+)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from goodfit.service.ports import Proposal
+from goodfit.service.ports import Exploit, Proposal
 from goodfit.service.records import (
     FINISHED,
     Failure,
@@ -52,6 +52,7 @@ from goodfit.service.scheduler.events import (
     Settle,
     Slots,
     Stop,
+    TakeOver,
     Turn,
     Unresponsive,
 )
@@ -296,9 +297,22 @@ class Scheduler:
 
     def _cancel(self, trial: Trial, now: float, *, resumed: bool) -> list[Action]:
         """The study ends without this trial; one that had been paused ends where it was left."""
+        if self._counts_as_it_is(trial):
+            return self._end_as_it_is(trial, now)
         if resumed:
             return self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
         return self._settle(trial, TrialState.CANCELLED, now)
+
+    def _counts_as_it_is(self, trial: Trial) -> bool:
+        """Whether it is a member of a population whose time is spent: none has been trained further than the others."""
+        return self.plan.population and self.closing is Reason.TIME and trial.value is not None
+
+    def _end_as_it_is(self, trial: Trial, now: float) -> list[Action]:
+        """Take a member up once more, wherever it was, to end there."""
+        for before, after in ((TrialState.PAUSED, TrialState.QUEUED), (TrialState.QUEUED, TrialState.RUNNING)):
+            trial = trial.to(after) if trial.state is before else trial
+        message = f"the time of the study was spent after {trial.epochs} of {self.plan.epochs} epochs"
+        return self._settle(trial, TrialState.COMPLETE, now, message=message)
 
     def _is_cancelled(self, trial: Trial) -> bool:
         """Whether the study closes without this trial."""
@@ -320,12 +334,14 @@ class Scheduler:
         if found is None:
             self._exhausted = True
             return [] if after is None else [Stop(after)]
+        taken = [action for one in found.exploits for action in self._take_over(one)]
         if found.trial == after:
-            return self._go_on(self.trials[after], found)
-        paused: list[Action] = [] if after is None else [Stop(after)]
+            return [*taken, *self._go_on(self.trials[after], found)]
+        paused: list[Action] = [*taken] if after is None else [*taken, Stop(after)]
         if found.params is None:
             return [*paused, *self._take_up(found.trial, found.until)]
-        seed = trial_seed(self.plan.seed, self._searched)
+        seed = self.plan.trial_seed
+        seed = trial_seed(self.plan.seed, self._searched) if seed is None else seed
         trial = Trial(found.trial, found.params, seed, until=self._until(found.until, 0))
         if self.plan.open_space:  # its parameters are those that it will ask for
             trial = replace(trial, params={}, proposed=found.params)
@@ -333,6 +349,11 @@ class Scheduler:
         self._searched += 1
         self._queue.append(trial.number)
         return [*paused, Record(trial)]
+
+    def _take_over(self, exploit: Exploit) -> list[Action]:
+        trial, donor = self.trials[exploit.trial], self.trials[exploit.donor]
+        taken = self._put(trial.taking_over(donor, exploit.params))
+        return [Record(taken), TakeOver(exploit.trial, exploit.donor)]
 
     def _go_on(self, trial: Trial, found: Proposal) -> list[Action]:
         """A trial that waits at its target trains on where it is, or ends there."""
@@ -359,7 +380,7 @@ class Scheduler:
         return [
             action
             for trial in sorted(paused, key=lambda trial: trial.number)
-            for action in self._settle(replace(trial, prune_at=trial.epochs), TrialState.PRUNED, now)
+            for action in self._cancel(trial, now, resumed=True)
         ]
 
     def _on_turn(self, now: float) -> list[Action]:
@@ -420,7 +441,8 @@ class Scheduler:
         actions: list[Action] = [OpenTest()] if due else []
         for trial, seed in due:
             number = len(self.trials)
-            self._put(Trial(number, trial.params, seed, confirms=trial.number, share=trial.share))
+            again = Trial(number, trial.params, seed, confirms=trial.number, share=trial.share, schedule=trial.schedule)
+            self._put(again)
             self._queue.append(number)
             actions.append(Record(self.trials[number]))
         return [*actions, *self._on_turn(now)]

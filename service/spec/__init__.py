@@ -9,6 +9,8 @@ checks.py           what only shows when the parts meet | hyperparameters.py  sp
 validation_messages.py   pydantic's errors in words | key_origin.py  where a key was written
 param_space.py      the search space of a Ray Tune script
 start_from.py       configurations to begin with | data_parameters.py  hyperparameters that reach into the data
+schedule.py         parameters that change at an epoch
+population.py       a population: which parameters change, what it needs
 changes.py          what may be changed of a study that has begun | proposals.py  edits that a diagnosis proposes
 
 No torch, no Optuna; a trainer in a user's own file is imported when its study is read.
@@ -21,6 +23,7 @@ from goodfit.service.spec.data_parameters import for_trainer, variants, written
 from goodfit.service.spec.pruning import Pruning
 from goodfit.service.spec.reading import from_mapping, look_for_modules, read, read_foreign
 from goodfit.service.spec.requirements import absent_packages
+from goodfit.service.spec.schedule import stretches
 from goodfit.service.spec.sections import Budget, Objective, Resources, Search, Training
 from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.study_file import json_schema
@@ -46,6 +49,7 @@ __all__ = [
     "look_for_modules",
     "read",
     "read_foreign",
+    "stretches",
     "variants",
     "why_fixed",
     "written",

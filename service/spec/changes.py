@@ -38,6 +38,8 @@ FIXED: Mapping[str, str | None] = {
     "training.epochs": "its trials were trained for so many",
     "training.patience": "its trials were stopped by it",
     "training.stop_on": "its trials were stopped by it",
+    "training.seed": "its trials were trained with it",
+    "schedule": "its trials were trained so",
     "training.minutes": None,
     "training.checkpoint_epochs": None,
     "training.keep": None,

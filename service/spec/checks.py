@@ -16,6 +16,7 @@ from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
+from goodfit.service.spec.population import check_population
 from goodfit.service.spec.search_methods import too_few, unfit
 from goodfit.service.spec.sections import Budget, Search
 from goodfit.service.spec.study import StudySpec
@@ -129,7 +130,9 @@ def unscored(data: Data | None) -> str | None:
 
 def unending(search: Search, budget: Budget, space: Space, *, open_space: bool = False) -> str | None:
     """What such a search needs of a budget to come to an end; None where it has it."""
-    if search.method == "grid" or any(end is not None for end in (budget.trials, budget.epochs, budget.minutes)):
+    if search.method == "grid" or search.trains_population:
+        return None
+    if any(end is not None for end in (budget.trials, budget.epochs, budget.minutes)):
         return None
     if not search.repeats and not open_space and space.cardinality() is not None:
         return None  # it ends when all configurations were tried
@@ -327,7 +330,9 @@ def _check_search(draft: Draft, say: Say) -> None:
             "give configurations by start_from")  # fmt: skip
     _check_plateau(search, budget, say)
     _check_method(search.method, draft, say)
-    if search.method == "grid":
+    if search.trains_population:
+        check_population(search, draft.parts, draft.values, draft.space, draft.trainer, say)
+    elif search.method == "grid":
         _check_grid(search, draft, say)
     elif need := unending(search, budget, draft.space, open_space=bool(draft.parts.get("open_space"))):
         say(("budget",), f"needs {need}" if "budget" in draft.values else f"is missing; write {need}")

@@ -6,9 +6,9 @@ import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
 from goodfit import search_spaces
 from goodfit.search_spaces.document import Document, read_file, read_text
@@ -27,8 +27,10 @@ from goodfit.service.spec.hyperparameters import suited
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
 from goodfit.service.spec.param_space import Found, named_space, own_space
+from goodfit.service.spec.population import changing
 from goodfit.service.spec.pruning import AutoPruning, MedianPruning, Pruning
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
+from goodfit.service.spec.schedule import check_schedule, read_schedule
 from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
@@ -51,6 +53,7 @@ _PLAIN: dict[str, TypeAdapter[Any]] = {
     "name": TypeAdapter(Name),
     "trainer": TypeAdapter(Text),
     "control": TypeAdapter(Share),
+    "schedule": TypeAdapter(Annotated[tuple[dict[str, Any], ...], BeforeValidator(read_schedule)]),
     "requirements": TypeAdapter(Requirements),
 }
 _REQUIRED = {
@@ -177,6 +180,7 @@ class _Reading:
         self._origin = origin
         self._problems = problems
         self._parts: dict[str, Any] = {}
+        self._found: Trainer | None = None  # the trainer, once it was looked for
         self._foreign = False  # somebody else wrote it: no module of ours but the installed ones is for it
 
     def admitted_by(self, admit: Admit) -> None:
@@ -196,6 +200,8 @@ class _Reading:
             search = search.model_copy(update={"method": "bayesian"}) if search.method == "auto" else search
             pruning = self._parts.get("pruning")
             self._parts["pruning"] = MedianPruning() if isinstance(pruning, AutoPruning | None) else pruning
+        if search.trains_population and not search.perturb:
+            search = search.model_copy(update={"perturb": tuple(changing(space, self._found, search.method))})
         return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
 
     @contextlib.contextmanager
@@ -219,7 +225,7 @@ class _Reading:
         source = self._find_files()
         modules = self._module_folders()
         look_for_modules(modules)
-        trainer = self._trainer()
+        trainer = self._found = self._trainer()
         space = self._space(fixed, trainer)
         if trainer is not None:
             space = suited(space, trainer)
@@ -229,6 +235,8 @@ class _Reading:
         metric = self._written("objective", "metric", metric_name)
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
+        for path, wrong in check_schedule(self._parts.get("schedule", ()), self._parts, space, trainer):
+            self._say(path, wrong)
         self._read_start(space)
         self._find_earlier()
         self._parts["defaults"] = _defaults(trainer, space, self._parts.get("data"))

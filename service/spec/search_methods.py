@@ -30,6 +30,8 @@ SEARCH_METHODS: Mapping[str, Method] = {
     "gp": Method(conditions=False),
     "cmaes": Method(conditions=False, choices=False),
     "qmc": Method(conditions=False),
+    "pbt": Method(),  # what of it may change while a member trains: see population.py
+    "pb2": Method(),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from goodfit.search_spaces.parameters import shown
-from goodfit.search_spaces.values import BadValue, described, number
+from goodfit.search_spaces.values import BadValue, described, number, whole
 from goodfit.service.extensions import SAMPLERS, added
 from goodfit.service.spec.fields import (
     NUMBER,
@@ -16,6 +16,7 @@ from goodfit.service.spec.fields import (
     Count,
     Flag,
     Metric,
+    Names,
     Natural,
     NotNegative,
     Number,
@@ -34,7 +35,7 @@ from goodfit.service.spec.search_methods import SEARCH_METHODS
 from goodfit.service.spec.warm_start import WarmStarts
 from goodfit.service.stored_spec import amounts_of
 
-SEARCH_LATER = ("pbt",)
+POPULATIONS = ("pbt", "pb2")  # methods that train a population
 
 # Keys that a later version will take: (section, key) -> what they are.
 LATER: dict[tuple[str, ...], str] = {
@@ -68,7 +69,7 @@ def _configurations(value: object) -> tuple[dict[str, Any], ...]:
 
 
 def _search_method(value: object) -> str:
-    return word_of(value, (*SEARCH_METHODS, *added(SAMPLERS)), later=SEARCH_LATER, alias={"tpe": "bayesian"})
+    return word_of(value, (*SEARCH_METHODS, *added(SAMPLERS)), alias={"tpe": "bayesian"})
 
 
 _METHOD_WORDS: Any = Literal[(*SEARCH_METHODS, "tpe")] | str  # an installed package may add any
@@ -98,6 +99,27 @@ class Search(Section):
     repeats: Flag = Field(
         False, description="Go on when all configurations of a finite space were tried: again, with other seeds."
     )
+    population: Annotated[int, Field(ge=2), BeforeValidator(whole)] | None = Field(
+        None, description="pbt and pb2: how many members the population has; each is a trial."
+    )
+    interval: Natural | None = Field(
+        None, description="pbt and pb2: epochs after which the worst members take over the models of the best."
+    )
+    perturb: Names = Field(
+        (), description="pbt and pb2: parameters that change while a member trains. Left out: all that can."
+    )
+
+    @property
+    def trains_population(self) -> bool:
+        """Whether its trials are members of a population that take over each other's models."""
+        return self.method in POPULATIONS
+
+    @model_validator(mode="after")
+    def _population_of_its_methods(self) -> Search:
+        for key in ("population", "interval", "perturb"):
+            if getattr(self, key) and not self.trains_population:
+                raise BadValue(f"{key} is for {' and '.join(POPULATIONS)}; {self.method} takes none")
+        return self
 
     @model_validator(mode="after")
     def _options_of_added(self) -> Search:
@@ -119,6 +141,7 @@ class Training(Section):
         None, description="How many of the best trials keep their models. Left out: all of them."
     )
     retries: Count = Field(2, description="How often in a row a trial starts again when its worker dies.")
+    seed: Seed | None = Field(None, description="Seed of the training of every trial. Left out: each has its own.")
     stop_on: Annotated[Literal["overfit"], one_of("overfit")] | None = Field(
         None, description="Verdict that ends a trial as soon as it is reached."
     )

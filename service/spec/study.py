@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, PrivateAttr, ValidationError, model_validator
@@ -22,7 +22,8 @@ from goodfit.service.spec.data_parameters import own_values, reached, reaching
 from goodfit.service.spec.fields import Name, Section, Share, Text
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
-from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.schedule import read_schedule
+from goodfit.service.spec.sections import POPULATIONS, Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.validation_messages import sentences
 from goodfit.service.spec.warm_start import first_of
 from goodfit.service.stored_spec import search_of
@@ -64,15 +65,19 @@ class StudySpec(Section):
     defaults: dict[str, Any] | None = None  # the trainer's, as far as they lie in the space; None: not known
     open_space: bool = False  # its trainer says its parameters as it runs: `space` has those that are known
     last_counts: bool = False  # a trial's value is that of its last report, not the best
+    schedule: Annotated[tuple[dict[str, Any], ...], BeforeValidator(read_schedule)] = ()  # see schedule.py
     control: Share = 0.0  # of the trials, drawn at random and never pruned: what the search is held against
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @model_validator(mode="before")
     @classmethod
-    def _grids_are_whole(cls, values: Any) -> Any:
-        """A grid is there to be compared point by point: each is trained to its end, where nothing is said of it."""
-        if isinstance(values, dict) and "pruning" not in values and _method_of(values.get("search")) == "grid":
+    def _some_are_whole(cls, values: Any) -> Any:
+        """A grid is to be compared point by point, a population replaces its worst itself: none is pruned unasked."""
+        whole = ("grid", *POPULATIONS)
+        if not isinstance(values, dict) or "pruning" in values:
+            return values
+        if values.get("schedule") or _method_of(values.get("search")) in whole:
             return {**values, "pruning": NoPruning()}
         return values
 
@@ -101,12 +106,14 @@ class StudySpec(Section):
         """How many configurations there are to try, each once; None where that sets no limit."""
         if self.search.method == "grid":
             return self.space.grid_size()
-        return None if self.search.repeats or self.open_space else self.space.cardinality()
+        if self.search.repeats or self.search.trains_population or self.open_space:
+            return None
+        return self.space.cardinality()
 
     def planned_trials(self) -> int | None:
         """How many trials there will be at most; None: as many as the time allows."""
-        limits = [limit for limit in (self.different(), self.budget.trials) if limit is not None]
-        return min(limits, default=None)
+        limits = (self.different(), self.search.population, self.budget.trials)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def believed(self) -> list[tuple[str, dict[str, Any]]]:
@@ -243,6 +250,15 @@ class StudySpec(Section):
         ]
 
 
+_OF_POPULATIONS = ("population", "interval", "perturb")
+
+
+def _without(section: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A section without those of the keys that say nothing: the first studies did not have them."""
+    left_out = {key for key in keys if section.get(key) in (None, (), [])}
+    return {key: value for key, value in section.items() if key not in left_out}
+
+
 def _decisive(values: dict[str, Any]) -> dict[str, Any]:
     """What decides the results, and not where its modules lie, with whole numbers written alike: 64 for 64.0."""
     space = [{key: value for key, value in item.items() if key != "doc"} for item in values.get("space", [])]
@@ -256,12 +272,13 @@ def _decisive(values: dict[str, Any]) -> dict[str, Any]:
             **{
                 key: value
                 for key, value in values.items()
-                if key not in ("space", "modules", "requirements", "defaults", "open_space", "last_counts")
+                if key not in ("space", "modules", "requirements", "defaults", "open_space", "last_counts", "schedule")
             },
             **{key: True for key in ("open_space", "last_counts") if values.get(key)},
-            **({"requirements": values["requirements"]} if values.get("requirements") else {}),
+            **{key: values[key] for key in ("requirements", "schedule") if values.get(key)},
+            **({"training": _without(values["training"], ("seed",))} if "training" in values else {}),
             **({"resources": resources} if "resources" in values else {}),
-            **({"search": search_of(values)} if "search" in values else {}),
+            **({"search": _without(search_of(values), _OF_POPULATIONS)} if "search" in values else {}),
             "space": {item["name"]: item for item in [*pinned.values(), *searched]},
             "order": [item["name"] for item in searched],
         }

@@ -55,6 +55,10 @@ class StudyFile(Section):
     confirm: Confirm | _Absent = Field(
         None, description="Train the best configurations again and score them on the test split. Left out: not done."
     )
+    schedule: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Parameters that change while a trial trains: a list of {epoch: N, NAME: VALUE}, from there on.",
+    )
     control: Share = Field(
         0.0, description="Share of the trials that are drawn at random and never pruned, to compare the search with."
     )

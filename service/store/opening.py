@@ -34,6 +34,7 @@ REVISIONS = (
     "0007",
     "0008",
     "0009",
+    "0010",
 )  # every migration in order; the last is what this code needs
 CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x600DF17  # of PostgreSQL's advisory locks: any number that nobody else takes

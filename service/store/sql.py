@@ -247,6 +247,10 @@ class SqlStore:
             leasing.require(connection, lease)
             if batch.trials:
                 connection.execute(self._keep_trials, trial_rows(lease.study_id, batch.trials.values()))
+            for trial, curve in batch.curves.items():
+                connection.execute(_CUT_CURVE, {"study": lease.study_id, "trial": trial, "last": 0})
+                if curve:
+                    connection.execute(self._keep_reports, report_rows(lease.study_id, curve))
             if batch.reports:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
             if batch.decisions:

@@ -38,6 +38,7 @@ _MORE_IS_BETTER = frozenset({
 # fmt: on
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
+ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
 DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
@@ -139,6 +140,7 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.state": trial.label,
         "goodfit.attempt": trial.attempts,
         BEGAN: trial.began if trial.began > 1 else None,
+        ORIGIN: trial.origin,
         "goodfit.verdict": trial.verdict,
         "goodfit.failure": trial.message if trial.failure else None,
         "goodfit.message": None if trial.failure else trial.message,
@@ -181,8 +183,8 @@ def number_in(tags: Mapping[str, str]) -> int | None:
 
 
 def tells_of(tags: Mapping[str, str], trial: Trial) -> bool:
-    """Whether a run with these tags has the curve of this trial, and not one from before it was trained anew."""
-    return int(tags.get(BEGAN) or 1) == trial.began
+    """Whether a run with these tags has the curve of this trial, and not one of a model that it has no more."""
+    return int(tags.get(BEGAN) or 1) == trial.began and (tags.get(ORIGIN) or None) == trial.origin
 
 
 def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) -> list[Point]:
@@ -292,6 +294,11 @@ def started(trial: Trial, study: Study) -> float:
 def ended(trial: Trial) -> float:
     """When a finished trial ended."""
     return next((at for at in (trial.ended, trial.started) if at is not None), 0.0)
+
+
+def schedule_json(trial: Trial) -> dict[str, str]:
+    """What a trial's model was trained with one after the other, as a file; none where nothing changed."""
+    return {} if trial.schedule is None else {"schedule.json": json_text(_plain(list(trial.schedule)))}
 
 
 def diagnosis_json(trial: Trial) -> str:

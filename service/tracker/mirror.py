@@ -281,7 +281,7 @@ class Mirror:
         trial, reports = pushed.trial, pushed.reports
         if trial.state not in FINISHED:
             return pushed
-        files = {"diagnosis.json": content.diagnosis_json(trial)}
+        files = {"diagnosis.json": content.diagnosis_json(trial), **content.schedule_json(trial)}
         if reports:
             objective, title = study.objective, f"{study.name}, trial {trial.number}"
             files["learning_curve.svg"] = self._draw(reports, objective, trial.diagnosis, title)

@@ -14,6 +14,7 @@ from goodfit.service.sampler.methods import METHODS, MOST_MODELLED, thinned
 from goodfit.service.sampler.observed import as_complete, observed
 from goodfit.service.sampler.search import SEARCH_METHODS, OptunaSampler
 from goodfit.service.spec import search_methods
+from goodfit.service.spec.sections import POPULATIONS
 from goodfit.testing.recorder import METRIC, Recorder, a_sampler
 
 BOWL = Space((Float("x", 0.0, 1.0), Float("y", 1e-4, 1.0, log=True)))
@@ -41,7 +42,7 @@ def best(recorder: Recorder) -> float:
 
 
 def test_every_method_of_the_study_file_is_there() -> None:
-    assert {*SEARCH_METHODS, "auto"} == set(search_methods.SEARCH_METHODS)
+    assert {*SEARCH_METHODS, *POPULATIONS, "auto"} == set(search_methods.SEARCH_METHODS)
     assert {*METHODS} < set(SEARCH_METHODS)
 
 

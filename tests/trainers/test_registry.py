@@ -245,3 +245,25 @@ def test_a_registered_trainer_is_listed_and_found(monkeypatch: pytest.MonkeyPatc
     assert resolve("mine") is train
     assert "mine" in names()
     assert (train.shapes, train.kinds, train.doc) == (frozenset({"depth"}), frozenset({"table"}), "Mine.")
+
+
+SOURCES = {
+    "def train(trial):\n    for _ in trial.epochs():\n        trial.report(val={'loss': 1.0})\n": True,
+    "def train(trial):\n    trial.restore(trial.config)\n": False,
+    "def train(trial):\n    keep = trial.restore\n": False,
+    "def train(trial):\n    help_me(trial)\n": False,
+    "def train(trial):\n    mine = trial\n": False,
+    "def train(*all):\n    all[0].epochs()\n": False,
+    "class Train:\n    def __call__(self, trial):\n        trial.epochs()\n\n\ntrain = Train()\n": False,
+    "train = lambda trial: trial.epochs()\n": False,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_trainer_whose_source_shows_it_is_known_not_to_resume(tmp_path: Path, source: str) -> None:
+    (tmp_path / "theirs.py").write_text(source)
+    assert resolve(f"{tmp_path / 'theirs.py'}:train").never_resumes() is SOURCES[source]
+
+
+def test_no_built_in_trainer_is_taken_for_one_that_does_not_resume() -> None:
+    assert not any(resolve(name).never_resumes() for name in ("mlp", "cnn", "rnn", "transformer", "gan", "rl"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from goodfit.trainers.artifacts.places import Place, fetch, files_of
 from goodfit.trainers.errors import PlaceAway
 
-LAST = ("facts.json", "best.pt", "last.pt")  # in this order: a checkpoint that is seen has all that it needs
+LAST = ("facts.json", "best.pt", "last.pt", "fork.json")  # in this order: what is seen has all that it needs
 FOLLOW_SECONDS = 2.0
 
 

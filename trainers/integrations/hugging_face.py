@@ -22,7 +22,7 @@ import transformers
 from transformers.trainer import OPTIMIZER_NAME, SCALER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.integrations.bridge import Epochs
+from goodfit.trainers.integrations.bridge import Epochs, refuse_changes
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import Trial
 
@@ -62,6 +62,7 @@ def fit(trial: Trial, trainer: transformers.Trainer) -> None:
     Raises:
         BadTrainer: the Trainer never evaluates, or its datasets are named otherwise.
     """
+    refuse_changes(trial, "Hugging Face")
     model = _checked_model(trainer)
     _set_length(trainer.args, trial)
     epochs, rest = Epochs(trial), _Rest(trainer)

@@ -20,7 +20,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.integrations.bridge import Epochs
+from goodfit.trainers.integrations.bridge import Epochs, refuse_changes
 from goodfit.trainers.trial import Trial
 
 # Lightning's Trainer settings that the study decides, and where.
@@ -57,6 +57,7 @@ def fit(
     Raises:
         BadTrainer: the module is of another package, or a setting is the study's to decide.
     """
+    refuse_changes(trial, "Lightning")
     _check(module, settings)
     epochs, state = Epochs(trial), _State(module)
     resumed = trial.restore(module, state) > 0

@@ -19,6 +19,7 @@ import numpy as np
 
 from goodfit.trainers.data import Data, Split
 from goodfit.trainers.errors import BadTrainer, DataProblem
+from goodfit.trainers.integrations.bridge import refuse_changes
 from goodfit.trainers.trial import Trial
 
 
@@ -36,6 +37,7 @@ def fit(trial: Trial, estimator: Any) -> None:
     data = _suitable(trial, estimator)
     rows = _table(data.train)
     more = {"classes": np.arange(len(data.classes))} if data.classes else {}
+    refuse_changes(trial, "scikit-learn")
     kept = _Kept(estimator)
     trial.restore(kept)
     for _ in trial.epochs():
@@ -58,6 +60,7 @@ def grow(trial: Trial, estimator: Any, parameter: str = "n_estimators", step: in
         lacking = "warm_start" if "warm_start" not in known else parameter
         raise BadTrainer(f"{_name(estimator)} has no {lacking}, so it cannot grow; it has: {', '.join(known)}")
     data = _suitable(trial, estimator)
+    refuse_changes(trial, "scikit-learn")
     kept = _Kept(estimator.set_params(warm_start=True))
     trial.restore(kept)
     for epoch in trial.epochs():

@@ -1,13 +1,20 @@
-"""The checkpoints of a trial: last.pt, to go on from, and best.pt, the model of its best epoch."""
+"""The checkpoints of a trial: last.pt, to go on from, and best.pt, the model of its best epoch.
+
+A snapshot is a copy of both, in a folder of the trial's, from which another trial may go on.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from goodfit.trainers.errors import Damaged
-from goodfit.trainers.files import read_checkpoint
+from goodfit.trainers.files import copied, make_folder, read_checkpoint
+
+SNAPSHOT = "at-"  # and the epoch: the folder of a snapshot
+PARTS = ("facts.json", "best.pt", "last.pt")  # in this order: where the last is, the others are
 
 
 def read_saved(folder: Path, root: Path | None) -> dict[str, Any] | None:
@@ -33,6 +40,23 @@ def read_saved(folder: Path, root: Path | None) -> dict[str, Any] | None:
         except FileNotFoundError as error:
             raise Damaged(f"{best} is missing beside {path.name}") from error
     return saved
+
+
+def keep_snapshot(folder: Path, root: Path | None, epoch: int, interval: int) -> None:
+    """Keep a copy of a trial's checkpoint of this epoch. That of the epoch `interval` before stays, no older one."""
+    kept = folder / snapshot_name(epoch)
+    make_folder(kept, root)
+    for name in PARTS:
+        if (folder / name).is_file():
+            copied(folder / name, kept / name)
+    for old in folder.glob(f"{SNAPSHOT}*"):
+        if old.name < snapshot_name(epoch - interval):
+            shutil.rmtree(old)
+
+
+def snapshot_name(epoch: int) -> str:
+    """The folder of a snapshot, among a trial's files."""
+    return f"{SNAPSHOT}{max(0, epoch):05d}"
 
 
 def snapshot(state: Any) -> Any:

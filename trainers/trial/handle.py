@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.spelling import close
-from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch
+from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch, NotResumable
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
 from goodfit.trainers.messages import Assignment, Message, Reported
 from goodfit.trainers.seeding import seed_generators
-from goodfit.trainers.trial.checkpoint import read_saved, snapshot
+from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
+from goodfit.trainers.trial.hyperparameters import built_with, with_own
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
 
@@ -90,6 +91,7 @@ class Trial:
         self._clock = clock  # seconds since the epoch, which may be set back
         self._ticks = ticks or clock  # seconds for periods
         self._objects: tuple[Stateful, ...] = ()
+        self._built: list[Any] = []  # of each of them, the hyperparameters that it began with
         self._curve: list[tuple[int, dict[str, float], float]] = []
         self._best: tuple[int, float] | None = None
         self._measured = False  # whether the objective has been reported
@@ -162,6 +164,9 @@ class Trial:
     def restore(self, *objects: Stateful) -> int:
         """Register what a checkpoint holds and, on a later attempt, load it.
 
+        Optimizers and learning-rate schedules of torch keep the hyperparameters that they were built with, where those
+        are others than the checkpoint's (see hyperparameters.py).
+
         Args:
             objects: everything whose state the training changes, always in the same order,
                 the model first: its state at the best epoch is kept as well.
@@ -173,6 +178,7 @@ class Trial:
             Mismatch: the checkpoint does not fit these objects; the trial is trained again from its start.
         """
         self._objects = objects
+        self._built = [built_with(item) for item in objects]
         saved = self._saved() if objects and not self._assignment.fresh else None
         if saved is None:
             return 0
@@ -192,8 +198,9 @@ class Trial:
 
     def _adopt(self, saved: Mapping[str, Any]) -> None:
         """Go on as a checkpoint says; any error where it is none, or of other objects."""
-        for item, state in zip(self._objects, saved["objects"], strict=True):
-            item.load_state_dict(state)
+        before = saved.get("built") or [None] * len(self._objects)
+        for item, state, then, now in zip(self._objects, saved["objects"], before, self._built, strict=True):
+            item.load_state_dict(with_own(state, then, now))
         self._curve = [(int(epoch), named_numbers(metrics), float(at)) for epoch, metrics, at in saved["curve"]]
         self._best = None if saved["best"] is None else (int(saved["best"][0]), float(saved["best"][1]))
         self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
@@ -205,8 +212,12 @@ class Trial:
         try:
             saved = until_there(lambda: read_saved(self._folder, self._assignment.root), self._sleep)
         except Damaged as error:
+            if self._assignment.fork is not None:
+                raise
             self._notice(f"{error}; {AGAIN}")
             return None
+        if saved is None and self._assignment.fork is not None:
+            raise Damaged(f"{self._folder / 'last.pt'} is missing, of the model that this trial took over")
         needed = any(not getattr(item, "optional", False) for item in self._objects)
         if saved is None and self._assignment.reported and needed:
             self._notice(f"{self._folder / 'last.pt'} is missing; {AGAIN}")
@@ -262,6 +273,11 @@ class Trial:
         if epoch != self._training:
             twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
             raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
+        if self._assignment.must_resume and not self._objects:
+            raise NotResumable(
+                "the study goes on from checkpoints, and the trainer keeps none: it must call "
+                "trial.restore(model, optimizer) before `for epoch in trial.epochs()`"
+            )
         value = self._objective(metrics, names, complete)
         self._epoch = epoch
         improved = value is not None and self._note_best(epoch, value)
@@ -349,8 +365,13 @@ class Trial:
             due = self._epoch // every > self._saved_epoch // every
         else:
             due = now - self._saved_at >= self._save_cost / CHECKPOINT_SHARE
-        if due or self._over:
+        if due or self._over or self._snapshot_due:
             self.save()
+
+    @property
+    def _snapshot_due(self) -> bool:
+        every = self._assignment.snapshots
+        return every is not None and self._epoch % every == 0 and not self._over
 
     def save(self) -> None:
         """Write last.pt and, if a better epoch has come since, best.pt; each whole or not at all."""
@@ -371,11 +392,14 @@ class Trial:
         last = {
             "epoch": self._epoch,
             "objects": [item.state_dict() for item in self._objects],
+            "built": self._built,
             "curve": self._curve,
             "best": self._best,
             "over": self._over,
         }
         write_checkpoint(self._folder / "last.pt", last)
+        if self._snapshot_due:
+            keep_snapshot(self._folder, self._assignment.root, self._epoch, self._assignment.snapshots or 1)
         self._keep()
 
     def _write_facts(self) -> None:

@@ -130,6 +130,22 @@ class _Listener:
         return not self.stop_asked(trial)
 
 
+class _Stretch:
+    """A channel by which a trial ends after an epoch, as one does that is paused there."""
+
+    def __init__(self, channel: Channel, end: int) -> None:
+        self._channel, self._end = channel, end
+
+    def send(self, message: Message) -> None:
+        self._channel.send(message)
+
+    def stop_asked(self, trial: int) -> bool:
+        return self._channel.stop_asked(trial)
+
+    def may_go_on(self, trial: int, epoch: int) -> bool:
+        return epoch < self._end and not self.stop_asked(trial)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt at a trial: its trainer, what it is to train, and the way to the engine."""
@@ -159,19 +175,37 @@ class Attempt:
 
     def _once(self, part: Assignment, channel: Channel, *, test: bool = False) -> Trial | None:
         """Train one model; None where it was stopped before its end."""
-        config = self.trainer.configure(part.params)
         data = None if part.data is None else self.load(part.data, test=test)
-        try:
-            trial = self._trained(part, config, data, channel)
-        except Mismatch as error:  # found when the trainer had begun: what it has built may be half restored
-            self.notice(f"{error}; {AGAIN}")
-            trial = self._trained(replace(part, began=part.attempt, reported=0), config, data, channel)
+        trial = self._scheduled(part, data, channel) if part.schedule else self._again(part, data, channel)
         if not trial.finished and channel.stop_asked(part.trial):
             return None
         if not trial.epoch:
             raise BadTrainer("the trainer ended without one trial.report(train=..., val=...)")
         trial._require_objective()  # noqa: SLF001 - not for trainers
         return trial
+
+    def _scheduled(self, part: Assignment, data: Data | None, channel: Channel) -> Trial:
+        """Train with one configuration after the other, each from the checkpoint of the one before."""
+        ends = [first - 1 for first, _ in part.schedule[1:]]
+        reported = part.reported
+        for (_, params), end in zip(part.schedule, [*ends, None], strict=True):
+            own = replace(part, params=params, reported=reported, pause_at=part.pause_at if end is None else end)
+            trial = self._again(own, data, channel if end is None else _Stretch(channel, end))
+            if end is None or trial.finished or trial.epoch < end:  # it has come to its end, or was stopped
+                break
+            reported = max(reported, trial.epoch)
+        return trial
+
+    def _again(self, part: Assignment, data: Data | None, channel: Channel) -> Trial:
+        """Train; once more from the start where what an earlier attempt saved does not fit."""
+        config = self.trainer.configure(part.params)
+        try:
+            return self._trained(part, config, data, channel)
+        except Mismatch as error:  # found when the trainer had begun: what it has built may be half restored
+            if part.fork is not None or part.schedule:
+                raise
+            self.notice(f"{error}; {AGAIN}")
+            return self._trained(replace(part, began=part.attempt, reported=0), config, data, channel)
 
     def _trained(self, part: Assignment, config: Any, data: Data | None, channel: Channel) -> Trial:
         """Run the trainer to its end; the handle that it had."""

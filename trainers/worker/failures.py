@@ -10,6 +10,7 @@ from pathlib import Path
 from goodfit.trainers.errors import (
     DataProblem,
     MetricMissing,
+    NotResumable,
     PlaceAway,
     RangeChanged,
     TrainersError,
@@ -62,7 +63,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.NO_DISK
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM
-    if isinstance(error, (MetricMissing, RangeChanged, DataProblem, UnknownTrainer, UnknownPlace)):
+    if isinstance(error, (MetricMissing, NotResumable, RangeChanged, DataProblem, UnknownTrainer, UnknownPlace)):
         return Outcome.UNUSABLE
     return Outcome.ERROR
 

@@ -37,6 +37,7 @@ from goodfit.trainers.trial import Channel
 from goodfit.trainers.worker.attempt import Attempt, Trained
 from goodfit.trainers.worker.failures import describe, judge, outcome_of
 from goodfit.trainers.worker.isolation import Isolation, fingerprint
+from goodfit.trainers.worker.taking_over import take_over
 
 if TYPE_CHECKING:
     from goodfit.trainers.data import Data
@@ -262,6 +263,8 @@ class Worker:
 
         try:
             until_there(partial(_begin, assignment))
+            if until_there(partial(take_over, assignment)):
+                keep()
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
                 clocks = self._clock, self._ticks

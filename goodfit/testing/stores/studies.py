@@ -195,6 +195,19 @@ class StudiesContract(Opened):
         assert store.trials(study.id) == [Trial(0, {"a": 1}, 9, TrialState.COMPLETE, epochs=1)]
         assert store.reports(study.id) == [a_report(0, 1)]
 
+    def test_a_curve_takes_the_place_of_the_one_that_was_there(self, store: Store) -> None:
+        study, lease = held(store)
+        given = Trial(1, {}, 1, schedule=[{"epoch": 1, "trial": 0, "params": {"x": 0.5}}])
+        before = [a_report(trial, epoch, 0.5) for trial in (0, 1) for epoch in (1, 2, 3)]
+        store.apply(lease, Batch(trials={0: Trial(0, {}, 1), 1: given}, reports=before))
+        curve = [a_report(1, epoch, 0.1) for epoch in (1, 2)]
+        store.apply(lease, Batch(curves={1: curve}, reports=[a_report(1, 2, 0.7), a_report(1, 3, 0.2)]))
+        assert store.reports(study.id, 1) == [*curve, a_report(1, 3, 0.2)]
+        assert store.reports(study.id, 0) == before[:3]
+        assert store.trials(study.id)[1] == given
+        store.apply(lease, Batch(curves={1: []}))
+        assert store.reports(study.id, 1) == []
+
     def test_a_report_that_is_there_stays_as_it_was(self, store: Store) -> None:
         study, lease = held(store)
         store.apply(lease, Batch(trials={0: Trial(0, {}, 1)}, reports=[a_report(0, 1, 0.5), a_report(0, 1, 0.6)]))

@@ -37,6 +37,9 @@ def spoiled(written: str) -> str:
 @pytest.mark.parametrize(("written", "expected"), faults())
 def test_one_fault_gives_one_problem_with_its_line_and_key(tmp_path: Path, written: str, expected: str):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "rigid.py").write_text(
+        "def train(trial):\n    for _ in trial.epochs():\n        trial.report(val={})\n"
+    )
     (tmp_path / "spoiled.yaml").write_text("depth: 1\nwidth: {type: int, low: 3, high: 1}\n")
     (problem,) = problems_of(tmp_path, spoiled(written))
     line, key, fragment = expected.split(": ", 2)
