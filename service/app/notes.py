@@ -41,6 +41,7 @@ def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
         room: where its trials would run; None: that does not matter.
     """
     return [
+        *_carried_over(spec),
         *_direction(spec),
         *_ends(spec),
         *_begins(spec),
@@ -115,6 +116,13 @@ def _hidden(spec: StudySpec) -> Iterator[str]:
     lies_here = any(Path(place).is_absolute() for place in (spec.trainer, *spec.modules))
     if lies_here and (hidden := find_own_code(spec).hidden):
         yield hidden_modules(sorted(os.path.relpath(file) for file in hidden))
+
+
+def _carried_over(spec: StudySpec) -> Iterator[str]:
+    """What is otherwise than in the script that the space comes from; a grid tries each value of a grid_search."""
+    for remark in spec.origin.remarks:
+        if not ("grid_search" in remark and spec.search.method == "grid"):
+            yield remark
 
 
 def _direction(spec: StudySpec) -> Iterator[str]:

@@ -21,11 +21,13 @@ class Origin:
         file: how messages name the file.
         document: its lines; None where the study came as a mapping.
         overridden: the key paths that --set gave.
+        remarks: what is otherwise than where a part of it came from, for people.
     """
 
     file: str = field(default="the study", compare=False)
     document: Document | None = field(default=None, compare=False)
     overridden: Collection[KeyPath] = field(default_factory=frozenset, compare=False)
+    remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def problem(self, path: KeyPath, text: str) -> Problem:
         """What is wrong with a key, of any length, as a message of a few lines at most."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -364,6 +365,8 @@ class _Reading:
     def _param_space(self, found: Found, fixed: Mapping[str, Value]) -> Space:
         """The space of a `param_space` of Ray Tune; says what of it does not carry over and is not fixed."""
         made = found.converted()
+        notes = tuple(f"{name}: {text}" for name, text in made.notes if name not in fixed)
+        self._origin = replace(self._origin, remarks=notes)
         for name, why in made.left_out:
             if name not in fixed:
                 self._say(("space",), f"{name}: {why}")

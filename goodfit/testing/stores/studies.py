@@ -57,6 +57,17 @@ class Unkept(Mapping[str, float]):
 class StudiesContract(Opened):
     """Studies, trials, curves and batches."""
 
+    def test_a_space_that_is_learned_takes_the_place_of_the_specs_in_the_same_transaction(self, store: Store) -> None:
+        study, lease = held(store)
+        space = [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]
+        trial = Trial(0, {"x": 0.5}, 1, proposed={"x": 0.5, "unasked": [1, None]})
+        store.apply(lease, Batch(trials={0: trial}, space=space))
+        assert store.study("digits").spec == {**study.spec, "space": space}
+        assert store.trial(study.id, 0) == trial
+        with pytest.raises(Fenced):
+            store.apply(replace(lease, fence=lease.fence - 1), Batch(space=[]))
+        assert store.study("digits").spec["space"] == space
+
     def test_a_study_comes_back_as_it_was_with_an_id(self, store: Store) -> None:
         given = Study(
             name="größe-数字",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from goodfit.search_spaces import Fixed, Float, Int, Space
+from goodfit.service.app.notes import notes_of
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import StudySpec, read
 from goodfit.service.spec.pruning import AutoPruning, MedianPruning
@@ -80,6 +81,13 @@ def test_without_a_tuner_the_mapping_of_the_module_is_taken(tmp_path: Path):
 def test_parameters_of_the_study_file_take_the_place_of_all_of_it(tmp_path: Path):
     spec = spec_of(tmp_path, RAY, "Train", more="space: {optimizer.inner.lr: {type: float, low: 0, high: 1}}\n")
     assert spec.space.names == ("optimizer.inner.lr",)
+
+
+def test_what_carries_over_in_another_form_is_noted(tmp_path: Path):
+    text = "from ray import tune\nspace = {'a': tune.grid_search([1, 2])}\ndef train(config): tune.report({'loss': 1})"
+    assert "a: grid_search: one of its values is chosen" in notes_of(spec_of(tmp_path, text, "train"))[0]
+    grid = spec_of(tmp_path, text, "train", more="search: {method: grid}\n")
+    assert not any("grid_search" in note for note in notes_of(grid))
 
 
 TUNER = "\nif __name__ == '__main__':\n    tune.Tuner(train, param_space={'a': tune.uniform(0, 1), ENTRY})"
