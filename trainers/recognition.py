@@ -52,7 +52,8 @@ def api_of(found: object, module: ModuleType) -> Api:
     names, modules = _reached(function)
     if any(name.startswith("suggest_") for name in names):
         return Api.OPTUNA
-    if any(map(_of_tune, modules)) or ("report" not in of_argument and _imports_tune(module)):
+    own = "report" in of_argument or "epochs" in names  # perhaps in a function that it calls with its trial
+    if any(map(_of_tune, modules)) or (not own and _imports_tune(module)):
         return Api.RAY_FUNCTION
     return Api.GOODFIT
 

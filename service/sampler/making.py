@@ -66,7 +66,7 @@ def sampler_of(
         seed=spec.search.seed,
         proposes=proposes,
         pauses=pauses,
-        folds=spec.folds is not None,
+        folds=spec.folds is not None or spec.last_counts,
         finals=max(FINALS, spec.confirm.top if spec.confirm is not None else 0),
         control=spec.control,
         plateau=spec.budget.plateau,

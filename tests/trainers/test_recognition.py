@@ -29,6 +29,7 @@ from goodfit.trainers.registry import resolve
         ("import ray.tune\ndef f(config): return {'a': config['b']}", "f", Api.RAY_FUNCTION),
         ("from ray import tune\nclass F(tune.Trainable): pass", "F", Api.RAY_CLASS),
         ("from ray import tune\ndef f(trial): trial.report(val={'a': 1})", "f", Api.GOODFIT),
+        ("from ray import tune\ndef g(t):\n    for _ in t.epochs(): pass\ndef f(t): g(t)", "f", Api.GOODFIT),
         ("def f(trial): pass", "f", Api.GOODFIT),
     ],
 )  # fmt: skip
