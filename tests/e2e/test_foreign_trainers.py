@@ -19,7 +19,7 @@ objective: {metric: METRIC, direction: minimize}
 training: {epochs: 8}
 budget: {trials: 4}
 """
-RANGES = "NUMBER = iter(range(1, 9))\ndef train(trial): return trial.suggest_float('x', 0, next(NUMBER))"
+RANGES = "def train(trial): return trial.suggest_float('x', 0, trial.number + 1)"
 NO_METRIC = (
     "from ray import tune\nparam_space = {'x': tune.uniform(0, 1)}\ndef train(config): tune.report({'mean_loss': 1})"
 )
