@@ -160,12 +160,12 @@ class Augment(Section):
 
 
 def _kind(value: object) -> str:
-    return word_of(value, (*NAMED_KINDS, *added(DATA_KINDS)))
+    return word_of(value, NAMED_KINDS if value in NAMED_KINDS else (*NAMED_KINDS, *added(DATA_KINDS)))
 
 
 def adds_kind(name: object) -> bool:
     """Whether an installed package adds a kind of data by this name."""
-    return name not in NAMED_KINDS and name in added(DATA_KINDS)
+    return name is not None and name not in NAMED_KINDS and name in added(DATA_KINDS)
 
 
 _KIND_WORDS: Any = Literal[NAMED_KINDS] | str  # an installed package may add any
