@@ -34,6 +34,15 @@ def sqlite_file(tracking_uri: str) -> Path | None:
     return Path(tracking_uri.removeprefix(_SQLITE))
 
 
+def is_unmade(file: Path) -> bool:
+    """Whether nobody has begun to make it, so that there is nothing in it."""
+    return file.parent.is_dir() and not file.exists() and not _lock(file).exists()
+
+
+def _lock(file: Path) -> Path:
+    return file.with_name(f"{file.name}.lock")
+
+
 def make_sqlite(file: Path, make_tables: Sequence[str] = MAKE_TABLES) -> None:
     """Make MLflow's database where there is none; does nothing where there is one.
 
@@ -48,7 +57,7 @@ def make_sqlite(file: Path, make_tables: Sequence[str] = MAKE_TABLES) -> None:
         return
     part = file.with_name(f"{file.name}.part")
     parts = (part, part.with_name(f"{part.name}-journal"))
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
+    with _lock(file).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of a mirror that makes it for another study, or made it and was killed
         if file.exists():
             return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import identity
-from goodfit.service.tracker.database import FULL, NO_ROOM, make_sqlite, sqlite_file
+from goodfit.service.tracker.database import FULL, NO_ROOM, is_unmade, make_sqlite, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,6 +123,9 @@ def remove_study(tracking_uri: str, study: Study, connect: Connect = connect) ->
     Raises:
         TrackingError: MLflow is away or refused.
     """
+    file = sqlite_file(tracking_uri)
+    if file is not None and is_unmade(file):  # MLflow would take seconds to make it
+        return
     try:
         client = connect(tracking_uri)
         found = _known(client, study) or _tagged(client, study)

@@ -11,7 +11,7 @@ from goodfit.service.errors import TrackingError
 from goodfit.service.tracker import Mirror, remove_study
 from goodfit.service.tracker.experiment import connect
 from goodfit.testing.lab import START
-from tests.tracking import Fuse, Lab, mirror_of, new_mlflow, seen
+from tests.tracking import Fault, Fuse, Lab, mirror_of, new_mlflow, seen
 
 
 @pytest.fixture
@@ -76,3 +76,15 @@ def test_a_removal_while_mlflow_is_away_says_so(lab: Lab) -> None:
         TrackingError, match="study digits could not be removed from MLflow at http://h: OSError: no route"
     ):
         remove_study("http://h", lab.study, away)
+
+
+def test_no_database_is_made_to_remove_a_study_from_it(lab: Lab, tmp_path: Path) -> None:
+    def refused(uri: str) -> Any:
+        raise Fault("it is looked into")
+
+    file = tmp_path / "none.db"
+    remove_study(f"sqlite:///{file}", lab.study, refused)
+    assert list(tmp_path.glob("none.db*")) == []
+    file.with_name("none.db.lock").touch()  # of somebody who makes it now
+    with pytest.raises(TrackingError, match="it is looked into"):
+        remove_study(f"sqlite:///{file}", lab.study, refused)
