@@ -41,7 +41,7 @@ _START = "search.start_from: [{name: value, ...}] holds the configurations that 
 _OTHER_NAMES = dict.fromkeys(
     (
         "enqueue", "enqueue_trial", "enqueue_trials", "initial", "initial_points", "initial_trials", "initial_configs",
-        "initial_configurations", "points_to_evaluate", "seed_trials", "start", "start_with", "warm_start", "x0",
+        "initial_configurations", "points_to_evaluate", "seed_trials", "start", "start_with", "x0",
     ),
     _START,
 )  # fmt: skip
