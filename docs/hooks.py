@@ -68,9 +68,12 @@ def _default(value: Any) -> str:
 
 def _values(one: Mapping[str, Any]) -> str:
     """What a key takes, in words."""
-    forms = [form for form in one.get("anyOf", one.get("oneOf", ())) if form.get("type") != "null"]
+    either = [one["else"], one["then"]] if "if" in one else one.get("anyOf", one.get("oneOf", ()))
+    forms = [form for form in either if form.get("type") != "null"]
     if forms:
         return " or ".join(dict.fromkeys(map(_values, forms)))
+    if "$ref" in one:
+        return f"[section](#{one['$ref'].rpartition('/')[2].lower()})"
     if "enum" in one or "const" in one:
         return ", ".join(f"`{word}`" for word in one.get("enum", [one.get("const")]))
     bounds = [text.format(one[bound]) for bound, text in BOUNDS.items() if bound in one]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from goodfit.search_spaces.space import Space
-from goodfit.service.ports import Allocator, Learning, Proposal, Sampler
+from goodfit.service.ports import NO_METRICS, Allocator, Learning, Proposal, Sampler
 from goodfit.service.records import Decision, Report, Trial
 
 
@@ -25,8 +25,8 @@ class OneByOne:
     def ended(self) -> str | None:
         return None
 
-    def report(self, number: int, epoch: int, value: float) -> None:
-        self._sampler.report(number, epoch, value)
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        self._sampler.report(number, epoch, value, metrics)
 
     def should_prune(self, number: int) -> bool:
         return self._sampler.should_prune(number)
@@ -88,8 +88,8 @@ class Numbered:
     def ended(self) -> str | None:
         return self._allocator.ended()
 
-    def report(self, number: int, epoch: int, value: float) -> None:
-        self._allocator.report(self._places[number], epoch, value)
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        self._allocator.report(self._places[number], epoch, value, metrics)
 
     def should_prune(self, number: int) -> bool:
         return self._allocator.should_prune(self._places[number])

@@ -23,7 +23,7 @@ from typing import Any
 from goodfit.search_spaces.parameters import Choice, Float, Int, Parameter
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import MAXIMIZE, Objective
-from goodfit.service.ports import Exploit, Proposal, Sampler
+from goodfit.service.ports import NO_METRICS, Exploit, Proposal, Sampler
 from goodfit.service.records import FINISHED, Decision, Params, Report, Trial
 
 FEW_VALUES = 32  # of a parameter that moves to the next value; a finer one is multiplied
@@ -364,7 +364,7 @@ class PopulationAllocator:
     def ended(self) -> str | None:
         return None
 
-    def report(self, number: int, epoch: int, value: float) -> None:
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:  # noqa: ARG002
         member = self._members[number]
         member.epoch, member.value = epoch, value
 

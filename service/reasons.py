@@ -287,6 +287,8 @@ class _Writer:
         if decisions and trial.until is not None and trial.until == trial.prune_at:
             return f"The search ended, and it was not resumed: it counts as pruned at {at}."
         method = self._spec.pruning.method
+        if self._spec.more_objectives and self._spec.prunes and trial.prune_at is not None:
+            return f"It was pruned at {at}: too many of the trials there had a better non-dominated rank."
         if method in ("none", "auto"):
             return f"It ended at {at}: its trainer gave it up, or the search ended before it was resumed."
         return f"It was pruned at {at} (pruning: {method})."
@@ -295,7 +297,11 @@ class _Writer:
         trial = self._trial
         if trial.value is None or trial.best_epoch is None:
             return ""
-        return f" Its best {self._metric} is {_number(trial.value)}, of {self._unit} {trial.best_epoch}."
+        broken = (
+            "" if trial.feasible else self._spec.goal.broken_by({**(trial.measured or {}), self._metric: trial.value})
+        )
+        breaks = f" It breaks the constraints: {broken}." if broken else ""
+        return f" Its best {self._metric} is {_number(trial.value)}, of {self._unit} {trial.best_epoch}.{breaks}"
 
 
 def _rank(why: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from goodfit.service import stored_spec
+from goodfit.service import pareto, stored_spec
 from goodfit.service.errors import IllegalChange
 from goodfit.service.json_values import Number, Rows, Time, Values
 from goodfit.service.objective import Objective
@@ -155,11 +155,18 @@ class Trial:
     began: int = 1  # the attempt with which its curve begins: one that is trained again may begin anew
     proposed: Params | None = None  # values for what its trainer may ask for, where that says its parameters as it runs
     schedule: Rows | None = None  # its stretches, see Stretch; None: `params` from the first epoch to the last
+    measured: Mapping[str, Number] | None = None  # at its best epoch: further objectives, and what is bounded
+    violation: Number | None = None  # of the study's constraints there, in units of their bounds; None: it has none
 
     @property
     def cut(self) -> bool:
         """Whether its curve ends before its worker did: what still comes from that one is not kept."""
         return self.prune_at is not None or self.stop_at is not None
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it keeps the study's constraints, as far as it was trained."""
+        return not self.violation
 
     @property
     def at_target(self) -> bool:
@@ -403,7 +410,41 @@ def is_control(number: int, share: float) -> bool:
 
 
 def ranked(trials: Iterable[Trial], objective: Objective) -> list[Trial]:
-    """The search's complete trials, the best value first, and among equals the earlier."""
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.confirms is None]
+    """The search's complete trials that keep the constraints, the best value first, and among equals the earlier.
+
+    Of several objectives, those of the Pareto front come first, in the order of the first objective.
+    """
+    complete = [trial for trial in trials if is_candidate(trial)]
     valued = [(objective.sign * trial.value, trial.number, trial) for trial in complete if trial.value is not None]
-    return [trial for *_, trial in sorted(valued, key=lambda item: item[:2])]
+    order = [trial for *_, trial in sorted(valued, key=lambda item: item[:2])]
+    if not objective.others:
+        return order
+    front = pareto_front(complete, objective)
+    first = {trial.number for trial in front}
+    return [*front, *(trial for trial in order if trial.number not in first)]
+
+
+def is_candidate(trial: Trial) -> bool:
+    """Whether a trial can be the best: of the search, trained to its end, and in keeping with the constraints."""
+    return trial.state is TrialState.COMPLETE and trial.confirms is None and trial.feasible
+
+
+def losses_of(trial: Trial, objective: Objective) -> pareto.Point | None:
+    """A trial's values of all objectives at its best epoch, so that less is better; None where one is missing."""
+    if trial.value is None:
+        return None
+    return objective.losses({**(trial.measured or {}), objective.metric: trial.value})
+
+
+def judged_by(trial: Trial, objective: Objective) -> dict[str, Any] | None:
+    """What a study with several objectives or constraints judges a trial by; None where that is its value alone."""
+    if not objective.wanted:
+        return None
+    return {objective.metric: trial.value, **{name: (trial.measured or {}).get(name) for name in objective.wanted}}
+
+
+def pareto_front(trials: Iterable[Trial], objective: Objective) -> list[Trial]:
+    """The trials that can be the best and that no other beats in every objective, by the first objective's value."""
+    placed = [(point, trial) for trial in trials if is_candidate(trial) and (point := losses_of(trial, objective))]
+    found = [placed[place] for place in pareto.front([point for point, _ in placed])]
+    return [trial for _, trial in sorted(found, key=lambda one: (one[0], one[1].number))]

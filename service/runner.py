@@ -32,6 +32,7 @@ from goodfit.service.records import (
     Trial,
     TrialState,
     Verdict,
+    is_candidate,
 )
 from goodfit.trainers.messages import Assignment, Ended, Pack
 
@@ -202,7 +203,7 @@ class Runner:
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
-                    self._allocator.report(report.trial, report.epoch, value)
+                    self._allocator.report(report.trial, report.epoch, value, report.metrics)
             case sc.Reach() | sc.Record() | sc.TakeOver() | sc.OpenTest():
                 self._note_down(action)
             case sc.Learn():
@@ -336,7 +337,7 @@ class Runner:
         self._verdicts = +self._verdicts
 
     def _note_best(self, trial: Trial) -> None:
-        if trial.state is not TrialState.COMPLETE or trial.value is None:
+        if not is_candidate(trial) or trial.value is None:
             return
         best = self._best
         if best is None or best.value is None or self._plan.objective.better(trial.value, best.value):

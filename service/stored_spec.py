@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from goodfit.service.objective import Objective
+from goodfit.service.objective import Constraint, Objective
 
 
 def trainer_of(spec: Mapping[str, Any]) -> str | None:
@@ -21,9 +21,11 @@ def trainer_of(spec: Mapping[str, Any]) -> str | None:
 
 
 def objective_of(spec: Mapping[str, Any]) -> Objective:
-    """What it optimizes."""
+    """What it optimizes, and what the best must keep."""
     found = spec["objective"]
-    return Objective(found["metric"], found["direction"])
+    others = (Objective(one["metric"], one["direction"]) for one in spec.get("more_objectives") or ())
+    constraints = (Constraint.of(text) for text in spec.get("constraints") or ())
+    return Objective(found["metric"], found["direction"], tuple(others), tuple(constraints))
 
 
 def resources_of(spec: Mapping[str, Any]) -> dict[str, float]:

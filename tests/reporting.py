@@ -105,7 +105,7 @@ def gathered(
     searched = [trial for trial in trials if trial.confirms is None]
     candidates = candidates_of(trials, METRIC)
     known = Facts(
-        objective=Objective(METRIC, DIRECTION),
+        objective=spec.goal,
         epochs=spec.training.epochs,
         pruning="asha",
         noise=seed_noise(candidates),

@@ -244,6 +244,10 @@ class Bench:
         )
 
     def _bayesian(self) -> OptunaSampler:
+        return self.bayesian(Objective("val/loss", "minimize"))
+
+    def bayesian(self, objective: Objective) -> OptunaSampler:
+        """The sampler of its study, for an objective."""
         return OptunaSampler(
             name="s",
             space=SPACE,
@@ -252,7 +256,7 @@ class Bench:
             try_defaults=False,
             defaults={},
             pruning=self.pruning,
-            objective=Objective("val/loss", "minimize"),
+            objective=objective,
             epochs=self.plan.epochs,
         )
 

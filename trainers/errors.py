@@ -29,7 +29,7 @@ class BadTrainer(TrainersError):
 
 
 class MetricMissing(BadTrainer):
-    """The reports lack the study's objective: those of every other trial would lack it too."""
+    """The reports lack what the study is judged by: those of every other trial would lack it too."""
 
 
 class NotResumable(BadTrainer):

@@ -15,6 +15,11 @@ from goodfit.trainers.data_specs import AugmentSpec as AugmentSpec
 from goodfit.trainers.data_specs import DataSpec as DataSpec
 from goodfit.trainers.data_specs import TokenSpec as TokenSpec
 
+# What a trial costs, measured by its worker where a study asks for it: parameters of the model in millions, and the
+# median time of the attempt's epochs so far.
+PARAMS_MILLIONS, EPOCH_SECONDS = "params_millions", "epoch_seconds"
+COSTS = (PARAMS_MILLIONS, EPOCH_SECONDS)
+
 
 @dataclass(frozen=True, slots=True)
 class Fork:
@@ -61,6 +66,7 @@ class Assignment:
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()  # (first epoch, params) in the place of `params`, in order
     fork: Fork | None = None  # whose model it goes on with
     snapshots: int | None = None  # a checkpoint for others to take over is kept after each so many epochs
+    wanted: tuple[str, ...] = ()  # further metrics, or COSTS, that the study is judged by: reported with the objective
 
     @property
     def fresh(self) -> bool:

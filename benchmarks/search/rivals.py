@@ -23,7 +23,7 @@ from optuna.trial import create_trial
 from benchmarks.search.task import Task
 from goodfit.search_spaces.parameters import Choice, Fixed, Float, Int
 from goodfit.service.objective import Objective
-from goodfit.service.ports import Proposal, Tried
+from goodfit.service.ports import NO_METRICS, Proposal, Tried
 from goodfit.service.records import Decision, Failure, Report, Trial
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.sampler.axes import axes_of, searched
@@ -127,7 +127,13 @@ class Promotion:
     def _until(self, place: int) -> int | None:
         return self.levels[place] if self.levels[place] < self.task.epochs else None
 
-    def report(self, number: int, epoch: int, value: float) -> None:
+    def report(
+        self,
+        number: int,
+        epoch: int,
+        value: float,
+        metrics: Mapping[str, float] = NO_METRICS,  # noqa: ARG002 - one objective, no constraints
+    ) -> None:
         self.curves.setdefault(number, {})[epoch] = math.inf if math.isnan(value) else self.task.objective.sign * value
 
     def should_prune(self, number: int) -> bool:  # noqa: ARG002 - the port's

@@ -87,14 +87,15 @@ class Recorder:
         """Report the trial's next epoch; all samplers must judge alike, however often they are asked."""
         trial = self.trials[number]
         epoch = trial.epochs + 1
+        metrics = {"train/loss": 0.0, METRIC: value}
         for sampler in self.samplers:
-            sampler.report(number, epoch, value)
+            sampler.report(number, epoch, value, metrics)
         judgements = [sampler.should_prune(number) for sampler in self.samplers for _ in range(2)]
         assert all(judgement == judgements[0] for judgement in judgements), f"trial {number} is judged in two ways"
         improved = trial.value is None or Objective(METRIC, self.direction).better(value, trial.value)
         best: dict[str, Any] = {"value": value, "best_epoch": epoch} if improved and value == value else {}
         self.trials[number] = replace(trial, epochs=epoch, last_value=value, **best)
-        self.reports.append(Report(number, epoch, {"train/loss": 0.0, METRIC: value}, at=float(epoch)))
+        self.reports.append(Report(number, epoch, metrics, at=float(epoch)))
         return judgements[0]
 
     def end(self, number: int, state: TrialState, failure: Failure | None = None) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
+from goodfit.service.errors import InputError
 from goodfit.service.json_values import Number, Rows, Values
 from goodfit.service.objective import Objective
-from goodfit.service.records import Study, Trial
+from goodfit.service.records import Study, Trial, judged_by, pareto_front
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Best:
         mlflow_run_id: its run in MLflow; None until MLflow has caught up.
         model_uri: the champion's registered model, or where the checkpoint of another lies.
         schedule: what the model was trained with from which epoch on, and in which trial; None where nothing changed.
+        values: of a study with several objectives or constraints, what it is judged by, at the best epoch; else None.
     """
 
     trial: int
@@ -58,22 +60,30 @@ class Best:
     mlflow_run_id: str | None
     model_uri: str | None
     schedule: Rows | None = None
+    values: Values | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, in the order of `goodfit best --json`."""
-        return asdict(self)
+        found = asdict(self)
+        return found if self.values is not None else {key: found[key] for key in found if key != "values"}
 
 
-def best_of(settings: Settings, store: Trials, study: Study, k: int) -> list[Best]:
-    """The best `k` configurations among the trials that were trained to their end.
+def best_of(settings: Settings, store: Trials, study: Study, k: int, *, pareto: bool = False) -> list[Best]:
+    """The best `k` configurations among the trials that were trained to their end and keep the constraints.
 
-    Where the best were confirmed, the confirmed winner comes first, whatever its own value.
+    Where the best were confirmed, the confirmed winner comes first, whatever its own value. Of several objectives, the
+    Pareto front comes first; with `pareto` it is all there is, by the first objective.
+
+    Raises:
+        InputError: the Pareto front of one objective.
     """
     from goodfit.service.diagnosis.confirmation import Confirmed, best_first, candidates_of
 
     objective = study.objective
-    trials = enough_for_best(store, study.id, objective, k)
-    order = best_first(trials, objective)
+    if pareto and not objective.others:
+        raise InputError(f"study {study.name} has one objective, {objective.metric}, and no Pareto front")
+    trials = store.trials(study.id, parts=()) if pareto else enough_for_best(store, study.id, objective, k)
+    order = pareto_front(trials, objective) if pareto else best_first(trials, objective)
     tests = {candidate.trial: Confirmed.of(candidate.judged) for candidate in candidates_of(trials, objective.metric)}
     return [_best(settings, study, trial, tests.get(trial.number)) for trial in order[:k]]
 
@@ -99,4 +109,5 @@ def _best(settings: Settings, study: Study, trial: Trial, test: Confirmed | None
         mlflow_run_id=trial.mlflow_run_id,
         model_uri=study.model_uri if study.champion == trial.number and study.model_uri else uri,
         schedule=trial.schedule,
+        values=judged_by(trial, study.objective),
     )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from goodfit.search_spaces.scalars import same
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.homes import spec_of
-from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
 from goodfit.service.settings import Settings
 
@@ -95,7 +94,7 @@ def _facts(settings: Settings, study: Study, spec: StudySpec, trials: list[Trial
     facts = _data_facts(settings, study, trials) if spec.data is not None else None
     controls = frozenset(trial.number for trial in trials if is_control(trial.number, spec.control))
     return Facts(
-        objective=Objective.of(spec.objective),
+        objective=spec.goal,
         epochs=spec.reports,
         folds=spec.folds is not None,
         pruning=spec.search.method if spec.search.trains_population else spec.pruning.method,

@@ -43,6 +43,7 @@ def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
     return [
         *_carried_over(spec),
         *_direction(spec),
+        *_several(spec),
         *_ends(spec),
         *_begins(spec),
         *_short(spec),
@@ -126,13 +127,26 @@ def _carried_over(spec: StudySpec) -> Iterator[str]:
 
 
 def _direction(spec: StudySpec) -> Iterator[str]:
-    objective = spec.objective
-    usual = usual_direction(objective.metric)
-    if usual is not None and usual != objective.direction and not objective.intended:
-        worst = "largest" if objective.direction == MAXIMIZE else "smallest"
+    for objective in (spec.objective, *spec.more_objectives):
+        usual = usual_direction(objective.metric)
+        if usual is not None and usual != objective.direction and not objective.intended:
+            worst = "largest" if objective.direction == MAXIMIZE else "smallest"
+            yield (
+                f"{objective.metric} is usually {usual}d, and this study would {objective.direction} it: the {worst} "
+                f"wins. Write `direction: {usual}`, or `objective: {{intended: true}}` if that is meant"
+            )
+
+
+def _several(spec: StudySpec) -> Iterator[str]:
+    """What stands in for the methods that know one objective alone."""
+    if not spec.more_objectives:
+        return
+    if spec.search.method == "auto":
+        yield "with several objectives, auto search is Optuna's TPE; `search: {method: nsga2}` searches by evolution"
+    if spec.pruning.method == "auto":
         yield (
-            f"{objective.metric} is usually {usual}d, and this study would {objective.direction} it: the {worst} wins. "
-            f"Write `direction: {usual}`, or `objective: {{intended: true}}` if that is meant"
+            "with several objectives, auto pruning ends the worse half of the trials by non-dominated rank at an "
+            "eighth, a quarter and a half of the epochs; `pruning: {method: none}` trains all to their end"
         )
 
 
@@ -191,7 +205,7 @@ def _complete(spec: StudySpec) -> Iterator[str]:
 def _never_paused(spec: StudySpec) -> Iterator[str]:
     """A trainer of the user's own that keeps no checkpoint, as far as its file tells."""
     file = Path(spec.trainer.rpartition(":")[0])
-    if spec.pruning.method != "auto" or spec.reports < 2 or file.suffix != ".py" or not file.is_file():
+    if not spec.pauses or spec.reports < 2 or file.suffix != ".py" or not file.is_file():
         return
     text = file.read_text(encoding="utf-8", errors="replace")
     if not any(word in text for word in KEEP_CHECKPOINTS):

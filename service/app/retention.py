@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from goodfit.service.diagnosis.confirmation import best_first
-from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, ranked
 from goodfit.service.settings import Settings
 from goodfit.trainers.errors import PlaceAway
@@ -49,7 +48,7 @@ class Keeping:
         self._settings, self._store, self._study = settings, store, study
         self._keep = spec.training.keep
         self._candidates = spec.confirm.top if spec.confirm is not None else 0
-        self._objective = Objective.of(spec.objective)
+        self._objective = spec.goal
         self._on_trouble = on_trouble
         self._ended: dict[int, Trial] = {}
         self._queue: queue.SimpleQueue[Trial | None] = queue.SimpleQueue()

@@ -22,7 +22,6 @@ from goodfit.service.app.preflight import Checked
 from goodfit.service.app.retention import Keeping
 from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
-from goodfit.service.objective import Objective
 from goodfit.service.ports import ALONE
 from goodfit.service.records import Batch, Failure, Lease, Study, StudyState, Trial
 from goodfit.service.settings import Settings, is_dead, owner
@@ -219,7 +218,7 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
     inputs = inputs or {}
 
     return Plan(
-        objective=Objective.of(spec.objective),
+        objective=spec.goal,
         epochs=spec.reports,
         folds=spec.folds is not None,
         last_counts=spec.last_counts,
@@ -227,8 +226,8 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
         trials=spec.planned_trials(),
         epoch_budget=spec.budget.epochs,
         target=spec.budget.target,
-        prune=spec.pruning.method not in ("none", "auto"),
-        pauses=spec.pruning.method == "auto" or spec.search.trains_population,
+        prune=spec.prunes,
+        pauses=spec.pauses or spec.search.trains_population,
         population=spec.search.trains_population,
         retries=spec.training.retries,
         failures=spec.budget.failures,
@@ -274,7 +273,7 @@ def rules_of(spec: StudySpec) -> Rules:
     from goodfit.service.population import Rules
 
     search, (_, interval) = spec.search, _sizes(spec)
-    return Rules(spec.space, Objective.of(spec.objective), search.perturb, search.method, interval, search.seed)
+    return Rules(spec.space, spec.goal, search.perturb, search.method, interval, search.seed)
 
 
 def _sizes(spec: StudySpec) -> tuple[int, int]:
@@ -375,6 +374,7 @@ def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial)
         reported=trial.epochs,
         pause_at=trial.until,
         began=trial.began,
+        wanted=spec.goal.wanted,
         test=trial.confirms is not None and spec.data is not None,
         schedule=_schedule(spec, trial),
         fork=_fork(settings, study, trial),

@@ -39,7 +39,9 @@ def plan(
             "reason": checked.reason,
             "notes": list(checked.notes),
         },
-        "objective": {"metric": spec.objective.metric, "direction": spec.objective.direction},
+        "objective": spec.goal.to_dict(),
+        **({"objectives": [one.to_dict() for one in spec.goal.all]} if spec.more_objectives else {}),
+        **({"constraints": [str(one) for one in spec.constraints]} if spec.constraints else {}),
         "space": [parameter.describe() for parameter in space.parameters],
         "configurations": None if spec.open_space else space.cardinality(),
         "open_space": spec.open_space,
@@ -77,7 +79,9 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
         split = f"  ({', '.join(f'{count} {name}' for name, count in rows.items())})" if rows else ""
         lines.append(("data", f"{planned['data']['source']}{split}"))
         lines += _task(planned["data"])
-    lines.append(("objective", f"{planned['objective']['direction']} {planned['objective']['metric']}"))
+    goals = planned.get("objectives", [planned["objective"]])
+    lines.append(("objective", ", ".join(f"{one['direction']} {one['metric']}" for one in goals)))
+    lines += [("", f"with {constraint}") for constraint in planned.get("constraints", ())]
     size = planned["configurations"]
     many = "infinitely many configurations" if size is None else counted(size, "configuration")
     learned = "said by the objective as it runs"

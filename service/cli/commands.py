@@ -146,22 +146,20 @@ def show(name: StudyName, trial: Annotated[int | None, typer.Argument(metavar="[
 @cli.command()
 def best(
     name: StudyName,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="How many; else 5, or the whole front.")] = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print YAML.")] = False,
     download: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the best model's checkpoint there, for torch.load.")
     ] = None,
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Download this trial's instead.")] = None,
-    pareto: Annotated[bool, typer.Option("--pareto", hidden=True)] = False,
+    pareto: Annotated[bool, typer.Option("--pareto", help="Of several objectives: the Pareto front alone.")] = False,
     as_study: Annotated[
         bool, typer.Option("--study", help="Print a study file that trains the best trial again, to the same curve.")
     ] = False,
 ) -> None:
     """Show the best configurations of a study, download the best model, or write what trains it again."""
-    from goodfit.service.cli.tables import best_facts, print_best, to_yaml
+    from goodfit.service.cli.tables import best_facts, front_facts, print_best, to_yaml
 
-    if pareto:
-        raise InputError("--pareto: studies of several objectives are not supported yet")
     if trial is not None and download is None and not as_study:
         raise InputError(
             f"--trial {trial} goes with --download FILE or --study; `goodfit show {name} {trial}` shows a trial"
@@ -174,7 +172,7 @@ def best(
         path = study.download(download, trial)
         print_json({"path": str(path)}) if given.as_json else print(path)
         return
-    facts = best_facts(study, k)
+    facts = front_facts(study, k) if pareto else best_facts(study, 5 if k is None else k)
     if given.as_json:
         print_json(facts)
     elif as_yaml:

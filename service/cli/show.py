@@ -18,7 +18,8 @@ from goodfit.service.cli.tables import (
     verdict_text,
 )
 from goodfit.service.client import iso, trial_row
-from goodfit.service.records import StudyState
+from goodfit.service.records import StudyState, judged_by
+from goodfit.service.stored_spec import objective_of
 from goodfit.trainers.readable import one_line
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "budget": spec.planned_trials(),
         "verdicts": dict(listed.tally.verdicts),
         "best": best[0].to_dict() if best else None,
+        **({} if best or not record.objective.constraints else {"no_best": study.why_no_best()}),
         "failures": failures,
         "go_on": _go_on(study, listed),
         "test_opened": iso(record.test_opened),
@@ -82,20 +84,16 @@ def _go_on(study: StudyHandle, listed: Listed) -> str | None:
 
 def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The page of `goodfit show NAME`."""
-    best = facts["best"]
     _print_state(facts)
-    line("search", f"{facts['direction']} {facts['metric']} with {facts['spec']['trainer']}")
+    goals = ", ".join(f"{one.direction} {one.metric}" for one in objective_of(facts["spec"]).all)
+    line("search", f"{goals} with {facts['spec']['trainer']}")
+    if constraints := facts["spec"].get("constraints"):
+        line("constraints", ", ".join(constraints))
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
     line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
     line("verdicts", verdict_counts(facts["verdicts"]))
-    if best:
-        line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
-        line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
-        for text in schedule_lines(best["schedule"]):
-            line("", text)
-        if note := gap_note(study, best):
-            line("", note)
+    _print_best(study, facts)
     for part in ("code", "data"):
         if about := (facts["inputs"] or {}).get(part):
             line(part, _input_text(about))
@@ -108,6 +106,22 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     failed = sum(count for label, count in facts["trials"].items() if label.startswith("FAILED"))
     if failed > 10:
         line("", f"and {failed - 10} more: goodfit trials {facts['study']} --state FAILED")
+
+
+def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
+    """The best configuration, or why there is none although trials were trained to their end."""
+    best = facts["best"]
+    if best:
+        line("best", f"{number(best['value'])} (trial {best['trial']}, {best['verdict']}, gap {number(best['gap'])})")
+        if best.get("values"):
+            line("", ", ".join(f"{name} {number(value)}" for name, value in best["values"].items()))
+        line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
+        for text in schedule_lines(best["schedule"]):
+            line("", text)
+        if note := gap_note(study, best):
+            line("", note)
+    elif "no_best" in facts:
+        line("best", facts["no_best"])
 
 
 def _print_state(facts: Mapping[str, Any]) -> None:
@@ -135,12 +149,16 @@ def _input_text(about: Mapping[str, Any]) -> str:
 def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
     """A trial as `goodfit show NAME TRIAL --json` gives it: its row, its diagnosis, its curve."""
     record, reports = study.one(trial), study.reports(trial)
+    objective = study.record.objective
+    judged = judged_by(record, objective)
     return {
         **trial_row(record),
+        **({} if judged is None else {"values": judged}),
+        **({"feasible": record.feasible} if objective.constraints else {}),
         "message": record.message,
         "schedule": record.schedule,
         "last_value": record.last_value,
-        "metric": study.record.objective.metric,
+        "metric": objective.metric,
         "code": record.code,
         "data": record.data,
         "diagnosis": dict(record.diagnosis or {}) or None,
@@ -157,9 +175,7 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
     for text in schedule_lines(facts["schedule"]):
         line("", text)
-    if facts["best_epoch"]:
-        where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
-        line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
+    _print_values(facts)
     for part, now in ((part, (study.record.inputs or {}).get(part)) for part in ("code", "data")):
         if facts[part] and now and facts[part] != now["digest"]:
             line(part, f"{facts[part]}; trials that start now have {now['digest']}")
@@ -179,6 +195,16 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
         line(f"{shown[name]:<{width}}", f"{sparkline(values)}  {number(values[0])} -> {number(values[-1])}")
     if facts["log"]:
         line("log", facts["log"])
+
+
+def _print_values(facts: Mapping[str, Any]) -> None:
+    """What a trial is judged by, at its best epoch."""
+    if facts["best_epoch"]:
+        where = f"at epoch {facts['best_epoch']} of {facts['epochs']}"
+        line(facts["metric"], f"{number(facts['value'])} {where}, last {number(facts['last_value'])}")
+    if facts.get("values"):
+        judged = ", ".join(f"{name} {number(value)}" for name, value in facts["values"].items())
+        line("judged by", judged + ("" if facts.get("feasible", True) else " (breaks the constraints)"))
 
 
 def line(label: str, *parts: str | Text) -> None:

@@ -90,13 +90,26 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
 
 def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:
     """The best configurations as `goodfit best --json` gives them."""
+    return {**_judged_by(study), "best": [best.to_dict() for best in study.best(k)]}
+
+
+def front_facts(study: StudyHandle, k: int | None) -> dict[str, Any]:
+    """The Pareto front as `goodfit best --pareto --json` gives it: all of it, or the first `k`."""
+    front = study.front().to_dict()
+    found = study.best(pareto=True) if k is None else study.best(k, pareto=True)
+    volume = {key: front[key] for key in ("hypervolume", "reference")}
+    return {**_judged_by(study), **volume, "best": [best.to_dict() for best in found]}
+
+
+def _judged_by(study: StudyHandle) -> dict[str, Any]:
+    """The study, its objective; where there are several, all of them, and its constraints."""
     objective = study.record.objective
-    return {
-        "study": study.name,
-        "metric": objective.metric,
-        "direction": objective.direction,
-        "best": [best.to_dict() for best in study.best(k)],
-    }
+    found: dict[str, Any] = {"study": study.name, **objective.to_dict()}
+    if objective.others:
+        found["objectives"] = [one.to_dict() for one in objective.all]
+    if objective.constraints:
+        found["constraints"] = [str(one) for one in objective.constraints]
+    return found
 
 
 def gap_note(study: StudyHandle, row: Mapping[str, Any] | None) -> str:
@@ -117,13 +130,15 @@ def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     """The table of `goodfit best`, and the best configuration below it."""
     rows = facts["best"]
     if not rows:
-        print(f"study {facts['study']} has no complete trial yet; see `goodfit trials {facts['study']}`")
+        print(study.why_no_best())
         return
     varying = varying_keys([row["params"] for row in rows])
     confirmed = ["test"] if any(row["test"] for row in rows) else []
-    out = table("trial", facts["metric"], *confirmed, "verdict", "gap", "epoch", *varying)
+    others = [name for name in rows[0].get("values") or {} if name != facts["metric"]]
+    out = table("trial", facts["metric"], *others, *confirmed, "verdict", "gap", "epoch", *varying)
     for row in rows:
         cells: list[str | Text] = [str(row["trial"]), number(row["value"])]
+        cells += [number(row["values"][name]) for name in others]
         cells += [_tested(row["test"])] if confirmed else []
         cells += [verdict_text(row["verdict"]), number(row["gap"]), f"{row['best_epoch']} of {row['epochs']}"]
         out.add_row(*cells, *(number(row["params"].get(key)) for key in varying))
@@ -132,7 +147,11 @@ def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     shown = ", ".join(f"{key}: {number(value)}" for key, value in top["params"].items())
     seeds = top["test"]["seeds"] if top["test"] else 0
     sure = f", confirmed on {seeds} fresh seed{'' if seeds == 1 else 's'}" if seeds else ""
-    head = f"best of {facts['study']} ({facts['direction']} {facts['metric']}): trial {top['trial']}{sure}"
+    if "hypervolume" in facts:
+        print(f"Pareto front: {len(rows)} of its trials, hypervolume {number(facts['hypervolume'])} (of 1)")
+    goal = ", ".join(f"{one['direction']} {one['metric']}" for one in facts.get("objectives", [facts]))
+    kept = f", {' and '.join(facts['constraints'])}" if "constraints" in facts else ""
+    head = f"best of {facts['study']} ({goal}{kept}): trial {top['trial']}{sure}"
     print(f"{head}\n  {{{shown}}}")
     for text in schedule_lines(top["schedule"]):
         print(f"  {text}")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from goodfit.service import app
 from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
-from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
@@ -23,11 +22,13 @@ if TYPE_CHECKING:
 
     from goodfit.service.app.logs import LogPiece
     from goodfit.service.client.upload import StudyFile
+    from goodfit.service.diagnosis.front import Front
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.prediction.predictor import Predictor
 
 PAGE = 1000  # records at a time
+MOST_BEST = 1000  # what a server gives at once
 
 
 class StudyHandle:
@@ -102,21 +103,55 @@ class StudyHandle:
     @overload
     def best(self, k: None = None) -> Best: ...
     @overload
-    def best(self, k: int) -> list[Best]: ...
-    def best(self, k: int | None = None) -> Best | list[Best]:
+    def best(self, k: int, *, pareto: bool = False) -> list[Best]: ...
+    @overload
+    def best(self, k: None = None, *, pareto: Literal[True]) -> list[Best]: ...
+    def best(self, k: int | None = None, *, pareto: bool = False) -> Best | list[Best]:
         """The best configuration, or a list of the best `k`; trials that were trained to their end.
 
-        Where the best were confirmed, the confirmed winner comes first, whatever its own value.
+        Where the best were confirmed, the confirmed winner comes first, whatever its own value. Trials that break the
+        study's constraints are left out.
+
+        Args:
+            k: how many; None: the first, or with `pareto` all.
+            pareto: of a study with several objectives the Pareto front alone, as a list by the first objective.
 
         Raises:
-            GoodfitError: without `k`, while no trial is complete.
+            GoodfitError: without `k`, while no trial is complete, or none keeps the constraints.
+            InputError: the Pareto front of one objective.
         """
+        if pareto and (k is None or k > 0):
+            return self._source.best(self.name, MOST_BEST if k is None else k, pareto=True)
         if k is not None:
             return self._source.best(self.name, k) if k > 0 else []
         found = self._source.best(self.name, 1)
         if not found:
-            raise GoodfitError(f"study {self.name} has no complete trial yet; see `goodfit trials {self.name}`")
+            raise GoodfitError(self.why_no_best())
         return found[0]
+
+    def why_no_best(self) -> str:
+        """What to say of a study of which no trial can be the best."""
+        from goodfit.service.diagnosis.feasibility import why_none_feasible
+
+        objective = self.record.objective
+        complete = self.pages("COMPLETE", parts=()) if objective.constraints else ()
+        none = why_none_feasible(complete, objective)
+        if none is not None:
+            return f"study {self.name} has no best trial: {none}"
+        return f"study {self.name} has no complete trial yet; see `goodfit trials {self.name}`"
+
+    def front(self) -> Front:
+        """The Pareto front of a study with several objectives, and its hypervolume trial by trial.
+
+        Raises:
+            InputError: the study has one objective.
+        """
+        from goodfit.service.diagnosis.front import front_of
+
+        objective = self.record.objective
+        if not objective.others:
+            raise InputError(f"study {self.name} has one objective, {objective.metric}, and no Pareto front")
+        return front_of(list(self.pages("COMPLETE", parts=())), objective)
 
     def log(self, trial: int) -> str | None:
         """Where the trial's log is to be had; None where its trainer printed nothing and raised nothing."""
@@ -154,7 +189,7 @@ class StudyHandle:
         return to_optuna_study(
             name=self.name,
             space=spec.space,
-            objective=Objective.of(spec.objective),
+            objective=spec.goal,
             trials=trials,
             reports=list(self._all_reports(trials[-1].number if trials else -1)),
         )

@@ -130,8 +130,9 @@ class RemoteSource:
         found = self._get(_path(name, "decisions"), {"after": after, "limit": limit})
         return [wire.received(Decision, one) for one in found["decisions"]]
 
-    def best(self, name: str, k: int) -> list[Best]:
-        found = [wire.received(Best, one) for one in self._get(_path(name, "best"), {"k": k})["best"]]
+    def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
+        query = {"k": k, "pareto": "true"} if pareto else {"k": k}
+        found = [wire.received(Best, one) for one in self._get(_path(name, "best"), query)["best"]]
         return [replace(one, model_uri=self._whole(one.model_uri)) for one in found]
 
     def diagnosis(self, name: str) -> Mapping[str, Any]:

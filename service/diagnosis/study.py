@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ from goodfit.service.diagnosis.optimism import (
     too_good,
 )
 from goodfit.service.objective import Objective
-from goodfit.service.records import Report, Trial, TrialState
+from goodfit.service.records import Report, Trial, TrialState, ranked
 
 _ORDER = (Severity.SERIOUS, Severity.WARNING, Severity.INFO)
 
@@ -47,7 +47,8 @@ class StudyDiagnosis:
     """What is known of a study.
 
     Attributes:
-        trials: ended ones; complete: those of them that were trained to their end and have a score.
+        trials: ended ones; complete: those of them that were trained to their end, with a score, and keep the
+            constraints.
         verdicts: how many trials have each.
         best: the best complete trial by validation alone; None where there is none.
         equal: how many other complete trials have the same score as the best.
@@ -85,7 +86,7 @@ class StudyDiagnosis:
         numbers = {name: getattr(self, name) for name in ("trials", "complete", "best", "equal")}
         parts = {name: getattr(self, name) for name in ("winner", "optimism", "noise", "early", "interaction")}
         return {
-            **asdict(self.objective),
+            **self.objective.to_dict(),
             **numbers,
             "verdicts": dict(self.verdicts),
             **{name: part.to_dict() if part is not None else None for name, part in parts.items()},
@@ -119,7 +120,7 @@ def diagnose_study(
     table = Table.of(trials, reports, space, facts)
     noise, early = measure_noise(table), compare_early_scores(table)
     winner = choose(confirmed, facts.objective, facts.noise) if confirmed else None
-    complete = np.flatnonzero(table.complete)
+    complete = np.flatnonzero(table.complete & table.feasible)
     scores = [(table.trials[index].number, table.sign * float(table.loss[index])) for index in complete]
     optimism = measure_optimism(scores, facts.objective, noise, confirmed, tests)
     values = [score for _, score in scores]
@@ -134,7 +135,7 @@ def diagnose_study(
         trials=len(table.trials),
         complete=len(complete),
         verdicts=Counter(str(trial.verdict) for trial in table.trials if trial.verdict is not None),
-        best=optimism.trial if optimism else None,
+        best=_best(trials, facts.objective, optimism),
         equal=values.count(optimism.validation) - 1 if optimism else 0,
         winner=winner,
         optimism=optimism,
@@ -145,6 +146,13 @@ def diagnose_study(
         interaction=strongest_interaction(table),
         findings=_in_order(findings),
     )
+
+
+def _best(trials: Sequence[Trial], objective: Objective, optimism: Optimism | None) -> int | None:
+    """The best trial: by its score, or of several objectives the first of the front."""
+    if objective.others:
+        return next((trial.number for trial in ranked(trials, objective)), None)
+    return optimism.trial if optimism else None
 
 
 def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

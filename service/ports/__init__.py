@@ -10,12 +10,22 @@ sampler/ Optuna, ray_executor/ Ray, tracker/ MLflow.
 """
 
 from goodfit.service.ports.execution import ALONE, Claim, Executor, Runners, Sharing
-from goodfit.service.ports.search import Allocator, Exploit, Learning, Proposal, Sampler, Search, Tried
+from goodfit.service.ports.search import (
+    NO_METRICS,
+    Allocator,
+    Exploit,
+    Learning,
+    Proposal,
+    Sampler,
+    Search,
+    Tried,
+)
 from goodfit.service.ports.store import Access, Leases, Mirrored, Queue, Records, Store, Studies, Tally, Trials
 from goodfit.service.ports.tracker import Tracker
 
 __all__ = [
     "ALONE",
+    "NO_METRICS",
     "Access",
     "Allocator",
     "Claim",

@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from goodfit.search_spaces.space import Space
 from goodfit.service.records import Decision, Params, Report, Trial
 
+NO_METRICS: Mapping[str, float] = {}
+
 
 class Sampler(Protocol):
     """Proposes configurations and judges running trials; told everything, it asks for nothing.
@@ -21,7 +23,10 @@ class Sampler(Protocol):
         """The parameters of trial `number`; None when the space is exhausted."""
         ...
 
-    def report(self, number: int, epoch: int, value: float) -> None: ...
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        """An epoch of a trial: the objective, and all metrics, of which further objectives and constraints are read."""
+        ...
+
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, on all reports so far."""
         ...
@@ -142,7 +147,10 @@ class Allocator(Protocol):
         """Why it begins no more trials although it might, in one line; None where it does."""
         ...
 
-    def report(self, number: int, epoch: int, value: float) -> None: ...
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
+        """An epoch of a trial: the objective, and all metrics, of which further objectives and constraints are read."""
+        ...
+
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, on all reports so far."""
         ...

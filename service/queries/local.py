@@ -121,8 +121,8 @@ class LocalSource:
     def decisions(self, name: str, *, after: int = -1, limit: int = 100) -> list[Decision]:
         return self.store.page_of_decisions(self.store.study(name).id, after=after, limit=limit)
 
-    def best(self, name: str, k: int) -> list[Best]:
-        return app.best_of(self.settings, self.store, self.store.study(name), k)
+    def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
+        return app.best_of(self.settings, self.store, self.store.study(name), k, pareto=pareto)
 
     def diagnosis(self, name: str) -> Mapping[str, Any]:
         return {"study": name, **app.diagnose_of(self.settings, self.store, self.store.study(name)).to_dict()}

@@ -108,7 +108,7 @@ def _population(source: Source, name: str, spec: StudySpec, on_progress: Callabl
 
 
 def _why_none(spec: StudySpec) -> str:
-    if "auto" in (spec.search.method, spec.pruning.method):
+    if spec.pauses or (spec.search.method == "auto" and not spec.more_objectives):
         return "none was taken yet"
     return (
         f"search method {spec.search.method} with pruning {spec.pruning.method} keeps none; what it proposes follows "
@@ -130,7 +130,8 @@ class _Again:
         self._trials = {trial.number: trial for trial in _trials(source, name)}
         self._numbers = sorted(self._trials)
         self._places = {number: place for place, number in enumerate(self._numbers)}
-        self._curves = _Curves(source, name, spec.objective.metric)
+        self._metric = spec.objective.metric
+        self._curves = _Curves(source, name, (self._metric, *spec.goal.wanted))
 
     def difference(self, decision: Decision) -> Difference | None:
         """How a decision differs when it is derived again; from here on the search stands as if it had not."""
@@ -140,8 +141,8 @@ class _Again:
             raise InputError(f"decision {decision.index} {what}: the stored study was changed")
         placed = renumbered(decision, self._places)
         for seen, there in zip(decision.seen, placed.seen, strict=True):
-            for epoch, value in self._curves.up_to(seen.trial, seen.epoch):
-                self._allocator.report(there.trial, epoch, value)
+            for epoch, metrics in self._curves.up_to(seen.trial, seen.epoch):
+                self._allocator.report(there.trial, epoch, metrics[self._metric], metrics)
             self._allocator.see(there, self._trials[seen.trial])
         found = self._allocator.derive(placed, self._trials[decision.trial].params)
         stored = _stored(decision, self._trials[decision.trial])
@@ -179,21 +180,28 @@ def _shown(trial: int, until: int | None, params: Mapping[str, Any] | None, *, e
 
 
 class _Curves:
-    """The objective by epoch of the trials that go on; of those that were read to their end nothing is kept."""
+    """What a study is judged by at each epoch of the trials that go on; of those that were read to their end nothing.
 
-    def __init__(self, source: Source, name: str, metric: str) -> None:
-        self._source, self._name, self._metric = source, name, metric
+    Args:
+        source: where the study is.
+        name: of the study.
+        metrics: the objective, and what else it is judged by.
+    """
+
+    def __init__(self, source: Source, name: str, metrics: Sequence[str]) -> None:
+        self._source, self._name, self._metrics = source, name, metrics
         self._read: set[int] = set()  # pages
-        self._left: dict[int, list[tuple[int, float]]] = {}  # trial -> epochs that were not yet given out
+        self._left: dict[int, list[tuple[int, Mapping[str, float]]]] = {}  # trial -> epochs that were not yet given out
 
-    def up_to(self, number: int, epoch: int) -> list[tuple[int, float]]:
+    def up_to(self, number: int, epoch: int) -> list[tuple[int, Mapping[str, float]]]:
         """The next epochs of a trial, up to this one."""
         page = number // CURVES
         if page not in self._read:
             self._read.add(page)
             for report in self._source.reports(self._name, after=page * CURVES - 1, trials=CURVES):
-                if self._metric in report.metrics:
-                    self._left.setdefault(report.trial, []).append((report.epoch, report.metrics[self._metric]))
+                if self._metrics[0] in report.metrics:
+                    kept = {name: report.metrics[name] for name in self._metrics if name in report.metrics}
+                    self._left.setdefault(report.trial, []).append((report.epoch, kept))
         left = self._left.pop(number, [])
         later = [one for one in left if one[0] > epoch]
         if later:

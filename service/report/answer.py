@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from goodfit.service.records import Study, StudyState, Trial, TrialState
+from goodfit.service.diagnosis.feasibility import why_none_feasible
+from goodfit.service.objective import Objective
+from goodfit.service.records import Study, StudyState, Trial, TrialState, pareto_front
 from goodfit.service.spec import StudySpec
 from goodfit.service.spec.checks import unscored
 
@@ -40,7 +42,7 @@ def answer_of(study: Study, spec: StudySpec, trials: Sequence[Trial], found: Map
     steps = list(_next(study, spec, trials, found))
     return {
         "trial": number,
-        "headline": _headline(study, trials, chosen),
+        "headline": _headline(study, trials, chosen, spec.goal),
         "confirmed": winner is not None,
         "split": judged_on(trials),
         "sure": list(_sure(found, judged_on(trials))) if chosen else [],
@@ -69,9 +71,15 @@ def judged_on(trials: Sequence[Trial]) -> str:
     return "the test split" if any(trial.test for trial in trials) else "fresh seeds"
 
 
-def _headline(study: Study, trials: Sequence[Trial], chosen: Trial | None) -> str:
+def _headline(study: Study, trials: Sequence[Trial], chosen: Trial | None, objective: Objective) -> str:
+    if chosen is not None and objective.others:
+        count = len(pareto_front(trials, objective))
+        on = f"{count} trials are on the Pareto front" if count > 1 else "One trial is on the Pareto front"
+        return f"{on}; trial {chosen.number} is the best by {objective.metric}"
     if chosen is not None:
         return f"Trial {chosen.number} is the best configuration"
+    if none := why_none_feasible(trials, objective):
+        return f"No trial is the best: {none}"
     searched = [trial for trial in trials if trial.confirms is None]
     if not searched:
         return "No trial has started yet"

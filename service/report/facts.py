@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from goodfit.search_spaces.parameters import Choice, Fixed, Parameter
 from goodfit.service.diagnosis.confirmation import candidates_of
+from goodfit.service.diagnosis.front import front_of
 from goodfit.service.diagnosis.study import StudyDiagnosis
 from goodfit.service.objective import Objective
 from goodfit.service.reasons import by_trial, reasons_of
@@ -40,6 +41,7 @@ class ReportFacts:
         space: the searched parameters: name, type, low, high, log, choices.
         trials: the search's, by column: one list a key, and under `params` one a parameter.
         curves: see service.report.curves.
+        front: of several objectives, see service.diagnosis.front; None of one.
     """
 
     study: Json
@@ -49,6 +51,7 @@ class ReportFacts:
     space: Sequence[Json]
     trials: Json
     curves: Json
+    front: Json | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""
@@ -83,8 +86,9 @@ def facts_of(
         diagnosis=found,
         confirmation=_confirmation(trials, metric, found),
         space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
-        trials={**_columns(searched), **_reasons(searched, decisions, spec)},
-        curves=curves_of(searched, reports, Objective.of(spec.objective)),
+        trials={**_columns(searched), **_judged(searched, spec.goal), **_reasons(searched, decisions, spec)},
+        curves=curves_of(searched, reports, spec.goal),
+        front=front_of(searched, spec.goal).to_dict() if spec.more_objectives else None,
     )
 
 
@@ -102,7 +106,9 @@ def _study(study: Study, spec: StudySpec) -> Json:
         "message": study.message,
         "trainer": spec.trainer,
         "source": spec.data.source if spec.data else None,
-        **asdict(Objective.of(spec.objective)),
+        **spec.goal.to_dict(),
+        **({"judged_by": list(spec.goal.wanted)} if spec.goal.wanted else {}),
+        **({"constraints": [str(one) for one in spec.constraints]} if spec.constraints else {}),
         "method": spec.search.method,
         "pruning": spec.pruning.method,
         "unit": "fold" if spec.folds else "epoch",
@@ -167,12 +173,19 @@ def _columns(trials: Sequence[Trial]) -> Json:
     }
 
 
+def _judged(trials: Sequence[Trial], objective: Objective) -> Json:
+    """Columns of what a study is judged by besides its objective, and whether each trial keeps the constraints."""
+    measured = {name: _rounded((trial.measured or {}).get(name) for trial in trials) for name in objective.wanted}
+    feasible = {"feasible": [trial.feasible for trial in trials]} if objective.constraints else {}
+    return {**measured, **feasible}
+
+
 def _reasons(trials: Sequence[Trial], decisions: Sequence[Decision], spec: StudySpec) -> Json:
     """A column of what was decided of each trial, in sentences; null for trials beyond MOST_REASONS."""
     if not decisions:
         return {}
     concerning, told, room = by_trial(decisions), dict[int, list[str]](), MOST_REASONS
-    best = [trial.number for trial in ranked(trials, Objective.of(spec.objective))]
+    best = [trial.number for trial in ranked(trials, spec.goal)]
     places = {trial.number: place for place, trial in enumerate(trials)}
     for number in dict.fromkeys([*best, *places]):
         place = places[number]

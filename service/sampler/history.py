@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import optuna
@@ -21,11 +22,12 @@ from optuna.trial import TrialState as State
 from goodfit.search_spaces.parameters import Fixed
 from goodfit.search_spaces.space import Space
 from goodfit.service.objective import Objective
-from goodfit.service.records import Report, Trial, TrialState
+from goodfit.service.records import Failure, Report, Trial, TrialState, losses_of
 from goodfit.service.sampler.axes import Axis, axes_of, searched
 
 Curve = dict[int, float]  # epoch -> objective, epochs ascending
 FINITE = "finite"  # the constraint that a trial breaks whose loss is not a number
+TRAINED = "trained"  # and the one that a pruned trial breaks, where there are several objectives
 
 
 def to_optuna_study(
@@ -35,23 +37,26 @@ def to_optuna_study(
 
     A QUEUED trial is WAITING, a PAUSED one RUNNING, a CANCELLED one FAIL; a pruned one has its last value, as in
     Optuna. What Optuna has no place for is in the user attributes: of the study `metric` and `fixed`, of a trial
-    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`.
+    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`. Of several objectives (`metrics`) a trial has
+    the values at its best epoch by the first one, and no curve. Constraints are there as Optuna has them.
     """
-    study = new_study(name, objective.direction, InMemoryStorage(), None)
+    study = new_study(name, objective, InMemoryStorage(), None)
     study.set_user_attr("metric", objective.metric)
+    if objective.others:
+        study.set_user_attr("metrics", [one.metric for one in objective.all])
     study.set_user_attr("fixed", {item.name: item.value for item in space if isinstance(item, Fixed)})
-    axes, curves = axes_of(space), curves_of(reports, objective.metric)
+    axes, curves = axes_of(space), curves_of(reports, replace(objective, constraints=()))
     for trial in sorted(trials, key=lambda trial: trial.number):
-        study.add_trial(_exported(trial, axes, curves.get(trial.number, {})))
+        study.add_trial(_exported(trial, axes, curves.get(trial.number, {}), objective))
     return study
 
 
-def new_study(name: str, direction: str, storage: InMemoryStorage, pruner: BasePruner | None) -> optuna.Study:
+def new_study(name: str, objective: Objective, storage: InMemoryStorage, pruner: BasePruner | None) -> optuna.Study:
     """An empty study. Its sampler is Optuna's simplest: search.py does not use it, users set their own."""
     with quiet():
         return optuna.create_study(
             study_name=name,
-            direction=StudyDirection[direction.upper()],
+            directions=[StudyDirection[one.direction.upper()] for one in objective.all],
             storage=storage,
             sampler=RandomSampler(seed=0),
             pruner=pruner or NopPruner(),
@@ -92,28 +97,65 @@ def value_of(trial: Trial, curve: Curve) -> float | None:
     return None
 
 
+def values_of(trial: Trial, curve: Curve, objective: Objective) -> list[float] | None:
+    """What Optuna takes for a trial's values: of several objectives those at its best epoch, if it is complete."""
+    if not objective.others:
+        value = value_of(trial, curve)
+        return None if value is None else [value]
+    losses = losses_of(trial, objective) if state_of(trial) is State.COMPLETE else None
+    if losses is None:
+        return None
+    return [one.sign * loss for one, loss in zip(objective.all, losses, strict=True)]
+
+
+def broken(trial: Trial, objective: Objective) -> dict[str, float]:
+    """By how much a finished trial breaks what the search takes for constraints; nothing where the study has none.
+
+    Of several objectives Optuna's models cannot compare a pruned trial with others: it counts as one that breaks a
+    constraint, the more, the earlier it ended.
+    """
+    found = {FINITE: violation(trial)} if trial.failure is Failure.NAN else {}
+    found |= bounds_of(trial, objective)
+    if objective.others and trial.state is TrialState.PRUNED:
+        found[TRAINED] = violation(trial)
+    return found
+
+
+def bounds_of(trial: Trial, objective: Objective) -> dict[str, float]:
+    """By how much a trial breaks each of the study's constraints at its best epoch; 0: not."""
+    if trial.value is None:
+        return {}
+    measured = {**(trial.measured or {}), objective.metric: trial.value}
+    return {str(one): one.violation(measured.get(one.metric)) for one in objective.constraints}
+
+
 def violation(trial: Trial) -> float:
-    """How badly a trial breaks FINITE: the worse, the fewer epochs it held."""
+    """How badly a trial breaks FINITE or TRAINED: the worse, the fewer epochs it held."""
     return 1.0 / (1 + trial.epochs)
 
 
-def curves_of(reports: Sequence[Report], metric: str) -> dict[int, Curve]:
-    """The objective by trial and epoch, of the epochs that measured it."""
+def curves_of(reports: Sequence[Report], objective: Objective) -> dict[int, Curve]:
+    """The objective by trial and epoch, of the epochs that measured it; by its constraints, as it is ranked."""
     curves: dict[int, Curve] = {}
     for report in sorted(reports, key=lambda report: (report.trial, report.epoch)):
-        if metric in report.metrics:
-            curves.setdefault(report.trial, {})[report.epoch] = report.metrics[metric]
+        value = report.metrics.get(objective.metric)
+        if value is not None:
+            curves.setdefault(report.trial, {})[report.epoch] = objective.penalized(value, report.metrics)
     return curves
 
 
-def _exported(trial: Trial, axes: Mapping[str, Axis], curve: Curve) -> FrozenTrial:
+def _exported(trial: Trial, axes: Mapping[str, Axis], curve: Curve, objective: Objective) -> FrozenTrial:
     state = State.WAITING if trial.state is TrialState.QUEUED else state_of(trial)
+    values = values_of(trial, curve, objective)
+    if state is State.COMPLETE and values is None:  # another objective was not a number
+        state = State.FAIL
     params, distributions = searched(axes, trial.params)
-    return FrozenTrial(
+    exported = FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
         state=state,
-        value=value_of(trial, curve),
+        value=None,
+        values=values,
         datetime_start=None if state is State.WAITING else _local_time(trial.started or trial.ended or 0.0),
         datetime_complete=_local_time(trial.ended or 0.0) if state.is_finished() else None,
         params=params,
@@ -127,8 +169,11 @@ def _exported(trial: Trial, axes: Mapping[str, Axis], curve: Curve) -> FrozenTri
             "best_value": trial.value,
         },
         system_attrs={},
-        intermediate_values=curve,
+        intermediate_values={} if objective.others else curve,
     )
+    for constraint, by in bounds_of(trial, objective).items() if state.is_finished() else ():
+        exported.set_constraint(constraint, by)
+    return exported
 
 
 def _local_time(seconds: float) -> datetime:

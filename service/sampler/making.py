@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from goodfit.service.objective import Objective
 from goodfit.service.ports import Allocator, Sampler, Search
 from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.service.sampler.search import OptunaSampler
@@ -14,7 +13,7 @@ from goodfit.service.spec.pruning import NoPruning
 from goodfit.service.spec.study import PRIOR, WARM_START, StudySpec
 from goodfit.service.spec.warm_start import Earlier, WarmStart
 
-AUTO = "auto"
+AUTO, SEVERAL = "auto", "bayesian"  # the search that needs no choosing; and what it is with several objectives
 SCHEDULE, DECAYING = "schedule", ("cosine", "step", "onecycle")
 TOP = 0.1  # share of an earlier study's trials that are held for good
 FINALS = 3  # so many trials at least are trained to their end
@@ -26,7 +25,8 @@ def sampler_of(
     """A study's sampler.
 
     With `auto` for the search, the pruning or both, it decides of pauses too; what is random in it, and what another
-    method proposes, comes from Optuna's samplers as without.
+    method proposes, comes from Optuna's samplers as without. Of several objectives `auto` is Optuna's TPE, with pruning
+    by non-dominated rank.
 
     Args:
         spec: of the study.
@@ -34,12 +34,13 @@ def sampler_of(
         defaults: the trainer's, which the first trial takes.
         search: what an installed package proposes by.
     """
-    proposes, pauses = spec.search.method == AUTO, spec.pruning.method == AUTO
-    objective = Objective.of(spec.objective)
+    objective = spec.goal
+    several = bool(objective.others)
+    proposes, pauses = spec.search.method == AUTO and not several, spec.pauses
     sampler = OptunaSampler(
         name=name,
         space=spec.space,
-        method="random" if proposes or spec.search.trains_population else spec.search.method,
+        method=_method(spec, proposes=proposes),
         seed=spec.search.seed,
         try_defaults=spec.search.try_defaults,
         defaults=defaults,
@@ -72,6 +73,13 @@ def sampler_of(
         plateau=spec.budget.plateau,
         decays=_decays(spec, defaults),
     )
+
+
+def _method(spec: StudySpec, *, proposes: bool) -> str:
+    """What draws configurations: chance, where somebody else proposes, or Optuna's samplers."""
+    if proposes or spec.search.trains_population:
+        return "random"
+    return SEVERAL if spec.search.method == AUTO else spec.search.method
 
 
 def _decays(spec: StudySpec, defaults: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, Ra
 from optuna.trial import FrozenTrial
 
 from goodfit.service.sampler.history import quiet
+from goodfit.service.sampler.nsga import Nsga
 from goodfit.service.sampler.observed import Observed, as_complete
 
 Distributions = dict[str, BaseDistribution]
@@ -168,6 +169,7 @@ METHODS: Mapping[str, Method] = {
     "gp": Method(_Gaussian, draws=1),  # another seed finds the same maximum
     "cmaes": Method(_CmaEs, draws=4),
     "qmc": Method(_Sobol, draws=1),
+    "nsga2": Method(lambda draw: Nsga(seed=draw.seed), draws=4, whole=False),
 }
 
 

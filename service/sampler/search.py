@@ -33,11 +33,12 @@ from goodfit.search_spaces.shuffle import Shuffle
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import Objective
-from goodfit.service.ports import Search, Tried
+from goodfit.service.ports import NO_METRICS, Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
+from goodfit.service.sampler.front_pruning import FrontPruner
 from goodfit.service.sampler.guide import Guide, Scored
-from goodfit.service.sampler.history import FINITE, Curve, curves_of, new_study, quiet, state_of, value_of, violation
+from goodfit.service.sampler.history import Curve, broken, curves_of, new_study, quiet, state_of, values_of
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
 from goodfit.service.sampler.observed import Observed, observed
 from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
@@ -83,7 +84,7 @@ class OptunaSampler:
             if they are tried, else it is drawn.
         repeats: whether to go on with repetitions when all configurations were proposed.
         pruning: the method and its options.
-        objective: of the study; its metric is one of the reports.
+        objective: of the study; its metric is one of the reports. Of several, trials are pruned by non-dominated rank.
         epochs: what a full trial trains.
         control: share of the trials that are drawn at random and never pruned.
         search: what an installed package proposes by.
@@ -135,7 +136,9 @@ class OptunaSampler:
         self._guide = guide
         self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
         self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
-        self._pruner = make_pruner(pruning.method, pruning.options, epochs)
+        several = bool(objective.others)
+        self._pruner = None if several else make_pruner(pruning.method, pruning.options, epochs)
+        self._pruning, self._epochs = pruning, epochs
         self._reset()
 
     def _learn(self, space: Space) -> None:
@@ -156,11 +159,12 @@ class OptunaSampler:
 
     def _reset(self) -> None:
         self._storage = InMemoryStorage()
-        self._study = new_study(self._name, self._objective.direction, self._storage, self._pruner)
+        self._study = new_study(self._name, self._objective, self._storage, self._pruner)
         with quiet():
             aside = self._storage.create_new_study([StudyDirection.NOT_SET])
         # TPE writes notes on the trial that it draws for; they must not reach the model of the next one.
         self._sketch = self._storage.create_new_trial(aside)
+        self._front = self._new_front()
         self._running: dict[int, _Running] = {}
         self._asked = 0
         self._seen: set[str] = set()
@@ -173,6 +177,12 @@ class OptunaSampler:
         self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
             settle(self._pruner, self._study)
+
+    def _new_front(self) -> FrontPruner | None:
+        """What prunes for several objectives."""
+        if not self._objective.others:
+            return None
+        return FrontPruner.of(self._pruning.method, self._pruning.options, self._epochs, self._objective)
 
     def ask(self, number: int) -> dict[str, Any] | None:
         """The parameters of trial `number`; None when all configurations were proposed."""
@@ -216,10 +226,13 @@ class OptunaSampler:
         """Whether a trial has this configuration."""
         return _key(params) in self._seen
 
-    def report(self, number: int, epoch: int, value: float) -> None:
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
         """Take in an epoch and judge the trial; an epoch that is there already stays as it was."""
+        if self._front is not None:
+            self._front.report(number, epoch, metrics)
         if self._pruner is None:
             return
+        value = self._objective.penalized(value, metrics)
         running = self._running[number]
         if epoch > running.epoch:
             running.trial.report(value, epoch)
@@ -229,17 +242,22 @@ class OptunaSampler:
 
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, as judged at its last report."""
-        return self._pruner is not None and not is_control(number, self._control) and self._running[number].prune
+        if is_control(number, self._control):
+            return False
+        if self._front is not None:
+            return self._front.should_prune(number)
+        return self._pruner is not None and self._running[number].prune
 
     def paused(self, number: int, epoch: int, value: float) -> None:
         """The trial waits at an epoch: models learn from that until it has come to its end."""
         self._reached[number] = epoch, value
 
     def tell(self, trial: Trial) -> None:
-        state = _state_of(trial)
-        if trial.failure is Failure.NAN:
-            self._optuna_trial(trial.number).set_constraint(FINITE, violation(trial))
-        self._study.tell(trial.number, trial.value if state is State.COMPLETE else None, state)
+        values = values_of(trial, {}, self._objective)
+        state = _state_of(trial, values)
+        for constraint, by in broken(trial, self._objective).items():
+            self._optuna_trial(trial.number).set_constraint(constraint, by)
+        self._study.tell(trial.number, values if state is State.COMPLETE else None, state)
         self._running.pop(trial.number, None)
         if self._complete is not None and state is State.COMPLETE:
             self._complete.add(self._frozen(trial.number).intermediate_values)
@@ -247,7 +265,9 @@ class OptunaSampler:
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report]) -> None:
         """Start anew from the records. Unfinished trials go on, judged anew at their last epoch."""
         self._reset()
-        curves = curves_of(reports, self._objective.metric) if self._pruner is not None else {}
+        curves = curves_of(reports, self._objective) if self._pruner is not None else {}
+        if self._front is not None:
+            self._front.rebuild(reports)
         self._any_nan = any(math.isnan(value) for curve in curves.values() for value in curve.values())
         ordered = sorted(trials, key=lambda trial: trial.number)
         for trial in ordered:
@@ -257,13 +277,16 @@ class OptunaSampler:
         for trial in ordered:
             if not state_of(trial).is_finished():
                 self._follow(trial.number, curves.get(trial.number), prune=trial.prune_at is not None)
+                if self._front is not None:
+                    self._front.judge(trial.number, trial.epochs, pruned=trial.prune_at is not None)
 
     def _restore(self, trial: Trial, curve: Curve) -> None:
-        state = _state_of(trial)
+        values = values_of(trial, curve, self._objective)
+        state = _state_of(trial, values)
         judged = curve if state.is_finished() else dict(list(curve.items())[:-1])
         noted = rungs(self._pruner, self._study, trial.number, judged)
-        broken = {FINITE: violation(trial)} if trial.failure is Failure.NAN else None
-        self._add(trial.params, state, value_of(trial, curve), curve, noted, broken)
+        constraints = broken(trial, self._objective) if state.is_finished() else {}
+        self._add(trial.params, state, values, curve, noted, constraints)
         if self._complete is not None and state is State.COMPLETE:
             self._complete.add(curve)
 
@@ -271,20 +294,20 @@ class OptunaSampler:
         self,
         params: Mapping[str, Any],
         state: State,
-        value: float | None = None,
+        worth: list[float] | None = None,
         curve: Curve | None = None,
         noted: Mapping[str, float] | None = None,
-        broken: dict[str, float] | None = None,
+        constraints: dict[str, float] | None = None,
     ) -> None:
         values, distributions = searched(self._axes, params)
         trial = create_trial(
             state=state,
-            value=value,
+            values=worth,
             params=values,
             distributions=distributions,
             intermediate_values=curve,
             system_attrs=dict(noted or {}),
-            constraints=broken,
+            constraints=constraints or None,
         )
         self._study.add_trial(trial)
         self._seen.add(_key(params))
@@ -424,7 +447,9 @@ class OptunaSampler:
             return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations))
 
     def _observed(self) -> Observed:
-        return observed(self._study.get_trials(deepcopy=False), [self._objective.sign], self._reached)
+        return observed(
+            self._study.get_trials(deepcopy=False), [one.sign for one in self._objective.all], self._reached
+        )
 
     def _unseen(self, number: int, size: int) -> dict[str, Any]:
         """A configuration never proposed, found by counting on from a random one."""
@@ -433,9 +458,13 @@ class OptunaSampler:
         return next(point for point in points if _key(point) not in self._seen)
 
 
-def _state_of(trial: Trial) -> State:
-    """As the search sees it: an infeasible trial is one that ended early, which no pruner compares with."""
-    return State.PRUNED if trial.failure is Failure.NAN else state_of(trial)
+def _state_of(trial: Trial, values: Sequence[float] | None) -> State:
+    """As the search sees it: a trial that broke off with a NaN is one that ended early, which no pruner compares with.
+
+    One whose further objectives are not all numbers says nothing.
+    """
+    state = State.PRUNED if trial.failure is Failure.NAN else state_of(trial)
+    return State.FAIL if state is State.COMPLETE and values is None else state
 
 
 def _tried(trial: FrozenTrial, params: Mapping[str, Any]) -> Tried:

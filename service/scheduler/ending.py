@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from goodfit.service.records import FINISHED, Failure, Trial, TrialState, ranked, trial_seed
+from goodfit.service.records import FINISHED, Failure, Trial, TrialState, pareto_front, ranked, trial_seed
 from goodfit.service.scheduler.events import Plan
 
 # What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
@@ -31,6 +31,8 @@ def reaches_target(plan: Plan, trial: Trial) -> bool:
         return False
     if trial.state is not TrialState.COMPLETE:
         return False
+    if not trial.feasible:
+        return False
     return trial.value == plan.target or plan.objective.better(trial.value, plan.target)
 
 
@@ -38,14 +40,16 @@ def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial
     """The best trials of the search, each with the fresh seeds on which it is still to be trained again.
 
     All configurations get the same seeds, so that they are compared on the same draws. What an earlier
-    confirmation trained already, before the search went on, is not trained once more.
+    confirmation trained already, before the search went on, is not trained once more. Of several objectives, those
+    of the front are confirmed that are best by the first one.
     """
     if plan.confirm is None:
         return []
     top, seeds = plan.confirm
     there = {(one.confirms, one.seed) for one in trials if one.state is not TrialState.CANCELLED}
     fresh = [trial_seed(plan.seed, -1 - turn) for turn in range(seeds)]  # of no trial of the search: these count from 0
-    chosen = ranked(trials, plan.objective)[:top]
+    objective = plan.objective
+    chosen = (pareto_front(trials, objective) if objective.others else ranked(trials, objective))[:top]
     return [(trial, seed) for trial in chosen for seed in fresh if (trial.number, seed) not in there]
 
 
@@ -68,6 +72,6 @@ def again(trial: Trial) -> Trial:
         ("until", "failure", "message", "ended", "verdict", "gap", "diagnosis", "test")
     )
     if trial.failure in _FROM_THE_START:
-        changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size"))
+        changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size", "measured", "violation"))
         changes |= {"epochs": 0, "began": trial.attempts + 1, "schedule": None}
     return replace(trial.to(TrialState.QUEUED, worker_deaths=0), **changes)

@@ -164,6 +164,10 @@ class Scheduler:
             before = None if self.plan.folds or self.plan.last_counts else trial.value
             if not math.isnan(value) and (before is None or self.plan.objective.better(value, before)):
                 changes |= {"value": value, "best_epoch": event.epoch}
+                changes |= {
+                    "measured": self.plan.objective.measured(event.metrics),
+                    "violation": self.plan.objective.violation(event.metrics),
+                }
         if event.final:  # no decision is due: another attempt has only to end
             changes["until"] = None
         trial = self._put(replace(trial, **changes))

@@ -18,7 +18,8 @@ from goodfit.service.records import AuditEntry, Decision, Report, Role, Study, S
 
 Next = int | None
 _ALWAYS_THERE = ConfigDict(json_schema_serialization_defaults_required=True)  # fields with defaults, too
-_SHOWN = ("trainer", "objective", "budget")  # of a spec, in a listing: the rest of it is most of a study
+# Of a spec, in a listing: the rest of it is most of a study.
+_SHOWN = ("trainer", "objective", "more_objectives", "constraints", "budget")
 
 
 @with_config(_ALWAYS_THERE)

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from goodfit.service import app
 from goodfit.service.app.best import Best
+from goodfit.service.diagnosis.feasibility import why_none_feasible
 from goodfit.service.errors import GoodfitError
 from goodfit.service.json_values import Values, plain
 from goodfit.service.records import Study, StudyState, Token, Trial
@@ -117,10 +118,17 @@ def study(request: Request, shared: Shared, _: Viewer, name: str) -> Response:
 
 
 @router.get("/{name}/best", response_model=BestTrials, summary="The best configurations")
-def best(request: Request, shared: Shared, _: Viewer, name: str, k: Limit = 5) -> Response:
+def best(
+    request: Request,
+    shared: Shared,
+    _: Viewer,
+    name: str,
+    k: Limit = 5,
+    pareto: Annotated[bool, Query(description="Of several objectives: those of the Pareto front alone.")] = False,
+) -> Response:
     """The best configurations, the confirmed winner first."""
     found = shared.store.study(name)
-    rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k)]
+    rows = [_best(name, one) for one in app.best_of(shared.settings, shared.store, found, k, pareto=pareto)]
     answer: BestTrials = {
         "study": name, "metric": found.objective.metric, "direction": found.objective.direction, "best": rows
     }  # fmt: skip
@@ -200,7 +208,9 @@ def _wanted(shared: State, name: str, trial: int | None) -> tuple[Study, Trial]:
     if number is None:
         first = app.best_of(shared.settings, shared.store, found, 1)
         if not first:
-            raise GoodfitError(f"study {name} has no complete trial yet")
+            trials = shared.store.trials(found.id, parts=())
+            none = why_none_feasible(trials, found.objective) or "it has no complete trial yet"
+            raise GoodfitError(f"study {name} has no best trial: {none}")
         number = first[0].trial
     return found, shared.source.trial(name, number)
 

@@ -26,6 +26,8 @@ FIXED: Mapping[str, str | None] = {
     "space": "its trials were drawn from this space",
     "fixed": "its trials were trained with these parameters",
     "objective": "its trials were ranked and pruned by it",
+    "more_objectives": "its trials were ranked and pruned by them",
+    "constraints": "its trials were ranked by them",
     "search": "its trials were proposed so",
     "search.repeats": None,
     "control": "its trials were proposed so",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,25 @@ from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.grid import TooManyCases
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
+from goodfit.service.extensions import SAMPLERS, added
+from goodfit.service.objective import Constraint
 from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.population import check_population
+from goodfit.service.spec.pruning import AutoPruning, Pruning
 from goodfit.service.spec.search_methods import too_few, unfit
-from goodfit.service.spec.sections import Budget, Search
+from goodfit.service.spec.sections import Budget, Objective, Search
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.messages import COSTS
 from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import Trainer, resolve
 
 OPEN_METHODS = ("auto", "bayesian", "random")  # for trainers that say their parameters as they run
+FRONT_PRUNING = ("auto", "asha", "none")  # with several objectives, by non-dominated rank
+
 Say = Callable[[KeyPath, str], None]
 
 
@@ -89,10 +95,10 @@ def check_draft(draft: Draft, say: Say) -> None:
     named = _names_split(draft, trainer, say)
     _check_value(draft, trainer, say)
     task = _check_data(draft, trainer, say) or _own_task(draft, trainer)
-    if trainer is not None and task is not None and draft.metric is not None and named:
-        wrong_metric = _metric_problem(draft.metric, trainer, task)
-        if wrong_metric:
-            say(("objective", "metric"), wrong_metric)
+    if trainer is not None and task is not None and named:
+        for path, metric in _judged_by_metrics(draft):
+            if wrong_metric := _metric_problem(metric, trainer, task):
+                say(path, wrong_metric)
     _check_search(draft, say)
     data = draft.parts.get("data")
     if "confirm" in draft.parts and (lack := unscored(data)):
@@ -105,12 +111,13 @@ def is_foreign(trainer: Trainer | None, reference: str | None) -> bool:
 
 
 def _names_split(draft: Draft, trainer: Trainer | None, say: Say) -> bool:
-    """Whether the objective has its split, or the trainer's library has none in its metrics; else says so."""
-    if draft.metric is None or is_foreign(trainer, draft.parts.get("trainer")):
+    """Whether metrics have their split, or the trainer's library knows none; else says so of those that have not."""
+    if is_foreign(trainer, draft.parts.get("trainer")):
         return True
-    if wrong := split_problem(draft.metric):
-        say(("objective", "metric"), wrong)
-    return wrong is None
+    wrong = [(path, text) for path, metric in _judged_by_metrics(draft) if (text := split_problem(metric))]
+    for path, text in wrong:
+        say(path, text)
+    return not wrong
 
 
 def _check_value(draft: Draft, trainer: Trainer | None, say: Say) -> None:
@@ -119,6 +126,25 @@ def _check_value(draft: Draft, trainer: Trainer | None, say: Say) -> None:
         say(
             ("objective", "metric"), f"is {draft.metric}; an Optuna objective is judged by what it returns: write value"
         )
+
+
+def _judged_by_metrics(draft: Draft) -> Iterator[tuple[KeyPath, str]]:
+    parts = draft.parts
+    return _judged_by(draft.metric, parts.get("more_objectives", ()), parts.get("constraints", ()))
+
+
+def _judged_by(
+    metric: str | None, others: Sequence[Objective], constraints: Sequence[Constraint]
+) -> Iterator[tuple[KeyPath, str]]:
+    """The metrics that a study is judged by, each with its key; not the costs, which are measured of every trial."""
+    if metric is not None:
+        yield (("objective", 0, "metric") if others else ("objective", "metric")), metric
+    for index, one in enumerate(others, start=1):
+        if one.metric not in COSTS:
+            yield ("objective", index, "metric"), one.metric
+    for index, bound in enumerate(constraints):
+        if bound.metric not in COSTS:
+            yield ("constraints", index), bound.metric
 
 
 def unscored(data: Data | None) -> str | None:
@@ -147,14 +173,15 @@ def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
 
 
 def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
-    """Whether the trainer reports the objective; for data whose task is known once they are loaded.
+    """Whether the trainer reports what the study is judged by; for data whose task is known once they are loaded.
 
     Raises:
         StudyFileError: it does not.
     """
-    wrong = _metric_problem(spec.objective.metric, trainer, task)
-    if wrong:
-        raise StudyFileError(spec.origin.file, [spec.origin.problem(("objective", "metric"), wrong)])
+    judged_by = _judged_by(spec.objective.metric, spec.more_objectives, spec.constraints)
+    found = [(path, _metric_problem(metric, trainer, task)) for path, metric in judged_by]
+    if problems := [spec.origin.problem(path, wrong) for path, wrong in found if wrong]:
+        raise StudyFileError(spec.origin.file, problems)
 
 
 def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
@@ -317,6 +344,20 @@ def _needs_space(method: str) -> str:
     )
 
 
+def _check_several(draft: Draft, search: Search, budget: Budget, say: Say) -> None:
+    """Say what is for one objective alone."""
+    if search.method in added(SAMPLERS) or search.trains_population:
+        say(("search", "method"), f"{search.method} is for one objective; with several, take auto, bayesian or nsga2")
+    if budget.plateau and search.method == "auto":
+        say(("budget", "plateau"), "is for one objective; leave it out")
+    pruning: Pruning = draft.parts.get("pruning") or AutoPruning()
+    if pruning.method not in FRONT_PRUNING:
+        say(
+            ("pruning", "method"),
+            f"{pruning.method} is for one objective; with several, take {' or '.join(FRONT_PRUNING)}",
+        )
+
+
 def _check_search(draft: Draft, say: Say) -> None:
     if any(name in draft.values and name not in draft.parts for name in ("search", "budget")):
         return
@@ -330,7 +371,14 @@ def _check_search(draft: Draft, say: Say) -> None:
             "give configurations by start_from")  # fmt: skip
     _check_plateau(search, budget, say)
     _check_method(search.method, draft, say)
+    if draft.parts.get("more_objectives"):
+        _check_several(draft, search, budget, say)
     if search.trains_population:
+        if draft.parts.get("constraints"):
+            say(
+                ("constraints",),
+                f"{search.method} compares its members by the objective alone; take auto, or leave them out",
+            )
         check_population(search, draft.parts, draft.values, draft.space, draft.trainer, say)
     elif search.method == "grid":
         _check_grid(search, draft, say)

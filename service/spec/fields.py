@@ -10,11 +10,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+)
 
 from goodfit.search_spaces.parameters import shown
 from goodfit.search_spaces.values import BadValue, described, flag, number, whole
 from goodfit.service.errors import did_you_mean
+from goodfit.service.objective import AT_LEAST, AT_MOST, Constraint
+from goodfit.spelling import close
+from goodfit.trainers.messages import COSTS
 from goodfit.trainers.readable import readable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -132,6 +145,8 @@ def metric_name(value: object) -> str:
     """A metric, mostly with its split: val/accuracy. Never of the test split."""
     metric = readable(text(value))  # as a trial reports it
     split, _, name = metric.partition("/")
+    if metric in COSTS:
+        raise BadValue(f"{metric} is a cost; it goes beside an objective that is measured by epoch, which comes first")
     if split == "test":
         raise BadValue(f"{metric} would search on the test split, which is kept for the end; did you mean val/{name}?")
     return metric
@@ -150,6 +165,50 @@ def split_problem(metric: str) -> str | None:
     return f"{metric} does not name its split; did you mean {better}? write val/... or train/..."
 
 
+def measure_name(value: object) -> str:
+    """A metric, or one of the costs that are measured of every trial."""
+    name = readable(text(value))
+    if name in COSTS:
+        return name
+    if "/" not in name and close(name, COSTS):
+        raise BadValue(f"there is no cost {name!r}; {did_you_mean(name, COSTS)}")
+    return metric_name(value)
+
+
+def constraint(value: object) -> Constraint:
+    """A bound of a metric: "params_millions <= 2"."""
+    if isinstance(value, Constraint):
+        return value
+    example = "write METRIC <= NUMBER or METRIC >= NUMBER, such as params_millions <= 2"
+    if not isinstance(value, str):
+        raise BadValue(f"is {described(value)}; {example}")
+    parts = re.split(r"([<>=!]+)", value)
+    if len(parts) != 3:
+        raise BadValue(f"{value!r} is not one comparison; {example}")
+    left, relation, right = (part.strip() for part in parts)
+    if relation not in (AT_MOST, AT_LEAST):
+        raise BadValue(f"{value!r} compares by {relation}; {example}")
+    try:
+        bound = float(number(right))
+    except BadValue as error:
+        raise BadValue(f"{value!r}: the right side {error}; {example}") from error
+    return Constraint(measure_name(left), relation, bound)
+
+
+def constraints(value: object) -> tuple[Constraint, ...]:
+    """A list of bounds, or one; a metric may have one of each side."""
+    given = value if isinstance(value, (list, tuple)) else (value,)
+    found = tuple(constraint(one) for one in given)
+    sides = [(one.metric, one.relation) for one in found]
+    for one, side in zip(found, sides, strict=True):
+        if sides.count(side) > 1:
+            raise BadValue(f"bounds {one.metric} by {one.relation} more than once; keep one of them")
+        opposite = next((other for other in found if other.metric == one.metric and other.relation == AT_LEAST), one)
+        if one.relation == AT_MOST and opposite.bound > one.bound:
+            raise BadValue(f"cannot be kept: {one} and {opposite}")
+    return found
+
+
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT), BeforeValidator(text)]
 Names = Annotated[tuple[str, ...], BeforeValidator(names, json_schema_input_type=str | list[str])]
 Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$"), BeforeValidator(study_name)]
@@ -157,6 +216,17 @@ Metric = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": "^(?!test/)."}),
     BeforeValidator(metric_name),
+]
+Measure = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"pattern": "^(?!test/)."}),
+    BeforeValidator(measure_name),
+]
+Constraints = Annotated[
+    tuple[InstanceOf[Constraint], ...],
+    BeforeValidator(constraints, json_schema_input_type=str | list[str]),
+    PlainSerializer(lambda found: [str(one) for one in found], return_type=list[str]),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Number = Annotated[float, BeforeValidator(number)]

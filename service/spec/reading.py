@@ -23,7 +23,7 @@ from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import Draft, check_draft, find_trainer, is_foreign
 from goodfit.service.spec.data import Augment, Data
 from goodfit.service.spec.data_parameters import written
-from goodfit.service.spec.fields import Name, Share, Text, metric_name, text
+from goodfit.service.spec.fields import Constraints, Name, Share, Text, metric_name, text
 from goodfit.service.spec.hyperparameters import suited
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
@@ -32,7 +32,16 @@ from goodfit.service.spec.population import changing
 from goodfit.service.spec.pruning import AutoPruning, MedianPruning, Pruning
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.schedule import check_schedule, read_schedule
-from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sections import (
+    MOST_OBJECTIVES,
+    Budget,
+    Confirm,
+    FurtherObjective,
+    Objective,
+    Resources,
+    Search,
+    Training,
+)
 from goodfit.service.spec.start_from import read_start
 from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.validation_messages import TOP, sentences, unknown_key
@@ -56,6 +65,7 @@ _PLAIN: dict[str, TypeAdapter[Any]] = {
     "control": TypeAdapter(Share),
     "schedule": TypeAdapter(Annotated[tuple[dict[str, Any], ...], BeforeValidator(read_schedule)]),
     "requirements": TypeAdapter(Requirements),
+    "constraints": TypeAdapter(Constraints),
 }
 _REQUIRED = {
     "name": "write a name for the study",
@@ -233,7 +243,7 @@ class _Reading:
         if trainer is not None and trainer.api is Api.OPTUNA:
             self._parts["last_counts"] = True
         target = self._written("data", "target")
-        metric = self._written("objective", "metric", metric_name)
+        metric = self._metric()
         draft = Draft(trainer, metric, source, target, self._parts, space, frozenset(fixed), self._values)
         check_draft(draft, self._say)
         for path, wrong in check_schedule(self._parts.get("schedule", ()), self._parts, space, trainer):
@@ -315,7 +325,7 @@ class _Reading:
             self._say((name,), "is empty; fill it in or leave it out")
             return
         if name == "objective" and isinstance(values, list):
-            self._say((name,), "several objectives are not supported yet; give one {metric: ..., direction: ...}")
+            self._read_objectives(values)
             return
         if name == "pruning" and not isinstance(values, Mapping):
             self._say((name,), f"is {described(values)}, not a section; write {{method: median}}, for example")
@@ -325,6 +335,24 @@ class _Reading:
             self._parts[name] = model.model_validate(values) if model else _PRUNING.validate_python(values)
         except ValidationError as error:
             self._say_all(error, name)
+
+    def _read_objectives(self, given: list[Any]) -> None:
+        """Several objectives; the first decides which epoch of a trial counts, so it is a metric of the epochs."""
+        if not 1 <= len(given) <= MOST_OBJECTIVES:
+            self._say(("objective",), f"is a list of {len(given)}; give 1 to {MOST_OBJECTIVES} objectives")
+            return
+        found: list[Objective] = []
+        for index, values in enumerate(given):
+            try:
+                found.append((FurtherObjective if index else Objective).model_validate(values))
+            except ValidationError as error:
+                for path, wrong in sentences(error, values, ("objective", index)):
+                    self._say(path, wrong)
+                continue
+            if found[-1].metric in [one.metric for one in found[:-1]]:
+                self._say(("objective", index, "metric"), f"{found[-1].metric} is an objective already")
+        if len(found) == len(given):
+            self._parts |= {"objective": found[0], "more_objectives": tuple(found[1:])}
 
     def _say_all(self, error: ValidationError, key: str) -> None:
         for path, wrong in sentences(error, self._values[key], (key,)):
@@ -392,6 +420,15 @@ class _Reading:
             for flaw in error.flaws:
                 self._say(("space",), told(error.file, flaw))
             return Space(()).pin(fixed)
+
+    def _metric(self) -> str | None:
+        """The metric of the first objective, even where something else is wrong with it."""
+        values = self._values.get("objective")
+        first = values[0] if isinstance(values, list) and values else values
+        try:
+            return metric_name(first["metric"]) if isinstance(first, Mapping) and "metric" in first else None
+        except BadValue:
+            return None  # said when the section was read
 
     def _written(self, section: str, key: str, read_value: Callable[[object], str] = text) -> str | None:
         """A text of a section, even where something else in the section is wrong."""

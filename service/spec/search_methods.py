@@ -32,6 +32,7 @@ SEARCH_METHODS: Mapping[str, Method] = {
     "qmc": Method(conditions=False),
     "pbt": Method(),  # what of it may change while a member trains: see population.py
     "pb2": Method(),
+    "nsga2": Method(),
 }
 
 

@@ -15,6 +15,7 @@ from goodfit.service.spec.fields import (
     AutoOr,
     Count,
     Flag,
+    Measure,
     Metric,
     Names,
     Natural,
@@ -37,6 +38,8 @@ from goodfit.service.stored_spec import amounts_of
 
 POPULATIONS = ("pbt", "pb2")  # methods that train a population
 
+MOST_OBJECTIVES = 4  # of more, nearly every trial is on the front
+
 # Keys that a later version will take: (section, key) -> what they are.
 LATER: dict[tuple[str, ...], str] = {
     ("budget", "gpu_hours"): "a budget in GPU hours",
@@ -57,6 +60,12 @@ class Objective(Section):
         False,
         description="Says that a direction which is unusual for the metric is meant, and silences the note on it.",
     )
+
+
+class FurtherObjective(Objective):
+    """What the search optimizes besides: an objective that may be a cost."""
+
+    metric: Measure = Field(description="Metric with its split, or a cost: params_millions, epoch_seconds.")
 
 
 def _configurations(value: object) -> tuple[dict[str, Any], ...]:

@@ -17,19 +17,30 @@ from goodfit.search_spaces.parameters import Fixed, Value, shown
 from goodfit.search_spaces.parse import from_list, to_list
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import Problem, StudyFileError
+from goodfit.service.objective import Objective as Goal
 from goodfit.service.spec.data import Data
 from goodfit.service.spec.data_parameters import own_values, reached, reaching
-from goodfit.service.spec.fields import Name, Section, Share, Text
+from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
 from goodfit.service.spec.schedule import read_schedule
-from goodfit.service.spec.sections import POPULATIONS, Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sections import (
+    POPULATIONS,
+    Budget,
+    Confirm,
+    FurtherObjective,
+    Objective,
+    Resources,
+    Search,
+    Training,
+)
 from goodfit.service.spec.validation_messages import sentences
 from goodfit.service.spec.warm_start import first_of
 from goodfit.service.stored_spec import search_of
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 
 PRIOR, WARM_START = "prior", "warm_start"  # where configurations come from that are believed to be good
+_LATER_KEYS = ("more_objectives", "constraints")  # not written where they are empty: specs from before are the same
 
 
 def _method_of(search: object) -> object:
@@ -54,6 +65,8 @@ class StudySpec(Section):
     data: Data | None = None
     space: Annotated[InstanceOf[Space], BeforeValidator(_as_space), PlainSerializer(to_list)]
     objective: Objective
+    more_objectives: tuple[FurtherObjective, ...] = ()  # the best are a Pareto front then
+    constraints: Constraints = ()  # that the best must keep
     search: Search = Field(default_factory=Search)
     pruning: Pruning = Field(default_factory=AutoPruning)
     training: Training
@@ -92,6 +105,21 @@ class StudySpec(Section):
     def origin(self) -> Origin:
         """Where its keys stand, for messages."""
         return self._origin
+
+    @property
+    def goal(self) -> Goal:
+        """What it optimizes, and what the best must keep."""
+        return Goal.of(self.objective, self.more_objectives, self.constraints)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials may be paused and taken up again: by auto pruning, for one objective."""
+        return self.pruning.method == "auto" and not self.more_objectives
+
+    @property
+    def prunes(self) -> bool:
+        """Whether a pruner ends trials: for several objectives that is what auto pruning does."""
+        return self.pruning.method != "none" and not self.pauses
 
     @property
     def fixed(self) -> dict[str, Value]:
@@ -205,7 +233,8 @@ class StudySpec(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """The spec in plain JSON values; from_dict gives it back."""
-        return self.model_dump(mode="json")
+        values = self.model_dump(mode="json")
+        return {key: value for key, value in values.items() if value or key not in _LATER_KEYS}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StudySpec:

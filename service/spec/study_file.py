@@ -6,17 +6,26 @@ What a study becomes when it is read is StudySpec, in study.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from goodfit.search_spaces.parse import MOST_PARAMETERS
 from goodfit.service.spec.data import Data
-from goodfit.service.spec.fields import Name, Section, Share, Text
+from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.pruning import Pruning
 from goodfit.service.spec.requirements import Requirements
-from goodfit.service.spec.sections import Budget, Confirm, Objective, Resources, Search, Training
+from goodfit.service.spec.sections import (
+    MOST_OBJECTIVES,
+    Budget,
+    Confirm,
+    FurtherObjective,
+    Objective,
+    Resources,
+    Search,
+    Training,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _Absent = SkipJsonSchema[None]
@@ -42,7 +51,12 @@ class StudyFile(Section):
         max_length=MOST_PARAMETERS,
         description="Values that are the same for all trials; each takes the place of the space's parameter.",
     )
-    objective: Objective = Field(description="What the search optimizes.")
+    objective: Objective | Annotated[list[FurtherObjective], Field(min_length=1, max_length=MOST_OBJECTIVES)] = Field(
+        description="What the search optimizes; a list of several: the best are a Pareto front."
+    )
+    constraints: Constraints = Field(
+        (), description="Bounds that the best must keep, of metrics or costs: [params_millions <= 2]."
+    )
     search: Search | _Absent = Field(None, description="How configurations are proposed.")
     pruning: Pruning | _Absent = Field(
         None, description="Which trials are paused or stopped because others did better at the same epoch."
@@ -80,6 +94,8 @@ def json_schema() -> dict[str, Any]:
     keys, data = schema["properties"], schema["$defs"]["Data"]["properties"]
     keys["trainer"] = _suggesting(keys["trainer"], BUILT_IN)
     data["source"] = _suggesting(data["source"], DATASETS)
+    one, several = keys["objective"].pop("anyOf")
+    keys["objective"] |= {"if": {"type": "array"}, "then": several, "else": one}  # so an error has its key
     names, parameters = _suggesting({"type": "string"}, search_spaces.library()), space
     keys["space"] = {
         **{key: keys["space"][key] for key in ("title", "description")},

@@ -87,7 +87,7 @@ def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
     if (bound := _BOUNDS.get(kind)) is not None:
         return out_of_bounds(given, **{bound: item["ctx"][bound]})
     if kind == "missing":
-        example = _EXAMPLES.get(path)
+        example = _EXAMPLES.get(_without_places(path))
         return f"is missing; {example}" if example else "is missing"
     if kind == "extra_forbidden":
         return unknown_key(path, _known_keys(path[:-1], values, prefix))
@@ -107,8 +107,8 @@ def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
 def _known_keys(section: KeyPath, values: object, prefix: KeyPath) -> list[str]:
     if not section:
         return list(TOP)
-    if section in SECTIONS:
-        return list(SECTIONS[section].model_fields)
+    if (named := _without_places(section)) in SECTIONS:
+        return list(SECTIONS[named].model_fields)
     inner = _at(values, section[len(prefix) :])
     method = inner.get("method") if isinstance(inner, Mapping) else None
     return list(METHODS[method].model_fields) if method in METHODS else ["method"]
@@ -123,6 +123,11 @@ def _without_tags(loc: KeyPath) -> KeyPath:
             path.append(part)
         tagged = not tagged and part in ("pruning", "wrapped")
     return tuple(path)
+
+
+def _without_places(path: KeyPath) -> KeyPath:
+    """The key path of a section in a list, as of the section alone."""
+    return tuple(part for part in path if not isinstance(part, int))
 
 
 def _at(values: object, path: KeyPath) -> object:

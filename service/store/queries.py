@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, null, or_, select
 
 from goodfit.service.objective import MAXIMIZE, Objective
 from goodfit.service.ports import Tally
-from goodfit.service.records import Lease, Study, StudyState, Trial, TrialState, Verdict
+from goodfit.service.records import Lease, Study, StudyState, Trial, TrialState, Verdict, ranked
 from goodfit.service.store.rows import STUDY_COLUMNS, TRIAL_COLUMNS
 from goodfit.service.store.tables import ahead, leases, studies, trials
 
@@ -77,11 +77,14 @@ def _read(connection: Connection, query: Select[Any], parts: Collection[str] | N
 
 def top(connection: Connection, study_id: int, objective: Objective, k: int) -> list[Trial]:
     """The search's complete trials with the best values, as records.ranked has them."""
+    if objective.others:  # a front is found among all of them
+        query = _trials(None).where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE, _SEARCHED)
+        return ranked([Trial(*row) for row in connection.execute(query)], objective)[:k]
     order = trials.c.value.desc() if objective.direction == MAXIMIZE else trials.c.value
     query = (
         select(*TRIAL_COLUMNS)
         .where(trials.c.study_id == study_id, trials.c.state == TrialState.COMPLETE, _SEARCHED)
-        .where(trials.c.value.is_not(None))
+        .where(trials.c.value.is_not(None), or_(trials.c.violation.is_(None), trials.c.violation <= 0))
         .order_by(order, trials.c.number)
         .limit(k)
     )

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.diagnosis.front import Front
 from goodfit.service.objective import Objective
-from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, is_candidate
 from goodfit.service.stored_spec import search_of
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.readable import json_text, readable
@@ -135,6 +136,7 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.severity": diagnosis.get("severity"),
         "goodfit.confidence": diagnosis.get("confidence"),
         "goodfit.gap": trial.gap,
+        "goodfit.feasible": None if trial.violation is None else str(trial.feasible).lower(),
         "goodfit.code": trial.code,
         "goodfit.data": trial.data,
         "goodfit.state": trial.label,
@@ -148,7 +150,7 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
     return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
 
 
-def study_tags(study: Study, best: Trial | None) -> dict[str, str]:
+def study_tags(study: Study, best: Trial | None, front: Front | None = None) -> dict[str, str]:
     """The same for the study's run."""
     tags: dict[str, Any] = {
         "goodfit.study": study.name,
@@ -156,6 +158,9 @@ def study_tags(study: Study, best: Trial | None) -> dict[str, str]:
         "goodfit.message": study.message,
         "goodfit.best_trial": best.number if best else None,
     }
+    if front is not None:
+        tags["goodfit.front"] = ", ".join(map(str, front.trials))
+        tags["goodfit.hypervolume"] = f"{front.hypervolume:.6g}"
     return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
 
 
@@ -245,6 +250,12 @@ def best_of(trials: Iterable[Trial], objective: Objective) -> Trial | None:
     return next(iter(best_first(everything, objective)), None)
 
 
+def front_points(front: Front, trials: Iterable[Trial]) -> list[Point]:
+    """`study/hypervolume` by trial number, of a study that has ended: what it is counted from is known then alone."""
+    at = {trial.number: milliseconds(ended(trial)) for trial in trials}
+    return [Point("study/hypervolume", number, volume, at[number]) for number, volume in front.volumes]
+
+
 def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
     """The study's summary by trial number, from its finished trials.
 
@@ -280,7 +291,7 @@ def _running_points(finished: Sequence[Trial], objective: Objective) -> Iterator
             counts[key] += 1
             yield Point(key, trial.number, counts[key], at)
         value = trial.value
-        if trial.state is TrialState.COMPLETE and value is not None:
+        if is_candidate(trial) and value is not None:
             best = objective.best((best, value))
         if not math.isnan(best):
             yield Point("study/best_value", trial.number, best, at)

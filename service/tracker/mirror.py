@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from goodfit.service.diagnosis.front import front_of
 from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Mirrored, Records
@@ -308,7 +309,11 @@ class Mirror:
         objective = study.objective
         trials = session.finished.values()
         best = content.best_of(trials, objective)
-        session.study_run.log(content.study_points(trials, objective), {}, content.study_tags(study, best))
+        front = front_of(list(trials), objective) if objective.others else None
+        points = content.study_points(trials, objective)
+        if front is not None and study.state is StudyState.DONE:
+            points += content.front_points(front, trials)
+        session.study_run.log(points, {}, content.study_tags(study, best, front))
         end = content.milliseconds(study.ended) if study.ended is not None else None
         session.study_run.set_status(content.study_status(study), end)
         if trials and not session.described:

@@ -13,9 +13,10 @@ import pytest
 
 from goodfit.search_spaces import Choice
 from goodfit.service.diagnosis import diagnose_trial
-from goodfit.service.objective import Objective
+from goodfit.service.objective import Constraint, Objective
 from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict
 from goodfit.service.report import report_html
+from goodfit.service.spec.sections import FurtherObjective
 from goodfit.service.tracker import ui_command
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
 from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
@@ -61,6 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "one": simulate(1, confirm=False),
         "failed": simulate(12, failing=True, state=StudyState.FAILED),
         "lone": _lone(),
+        "pair": _pair(),
         "evil": simulate(12, name=f"n{EVIL}", extra=[evil], failing=True),
     }
     for name, made in studies.items():
@@ -79,6 +81,22 @@ def _lone() -> Simulated:
     why = {"by": "ranks", "source": "random", "reliability": 0.5, "reliability_at": 1, "learned": False}
     decided = Decision(0, 0, True, None, 1, (), why)
     return gathered(spec_of("lone", 1, 1), [trial, again], curve, decisions=[decided])
+
+
+def _pair() -> Simulated:
+    """Two objectives, and a bound that about every fifth trial breaks."""
+    made = simulate(40, confirm=False)
+    several = {
+        "more_objectives": (FurtherObjective(metric="params_millions", direction="minimize"),),
+        "constraints": (Constraint.of("params_millions <= 0.5"),),
+    }
+    spec = made.spec.model_copy(update=several)
+    sizes = {trial.number: {"params_millions": trial.params["width"] / 512} for trial in made.trials}
+    trials = [
+        replace(trial, measured=sizes[trial.number], violation=spec.goal.violation(sizes[trial.number]))
+        for trial in made.trials
+    ]
+    return gathered(spec, trials, made.reports)
 
 
 class Opened:
@@ -361,3 +379,16 @@ def test_it_opens_in_the_mlflow_ui(browser: Browser, folder: Path, tmp_path: Pat
     finally:
         server.kill()
         lab.store.close()
+
+
+def test_the_front_of_two_objectives_is_drawn_and_of_one_there_is_none(opened: Opened) -> None:
+    page, made = opened("pair"), _pair()
+    front = page.locator("#front")
+    assert front.is_visible()
+    assert made.facts.front is not None
+    plot = front.locator(".plot").first
+    assert plot.locator(".mark.best").count() == len(made.facts.front["trials"])
+    assert front.locator("path.incumbent").count() == 2, "the border of the front, and its hypervolume"
+    assert "params_millions" in page.locator("#trials thead").inner_text()
+    assert "with params_millions <= 0.5" in page.locator("#about").inner_text()
+    assert not opened("study").locator("#front").is_visible()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from goodfit.service.records import StudyState
+from goodfit.service.objective import Constraint, Objective
+from goodfit.service.records import StudyState, TrialState
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.service.scheduler import Plan
@@ -128,3 +130,35 @@ def test_a_study_of_any_method_goes_on_as_it_began(tmp_path: Path, method: str) 
             killed.runner(Puppet(killed.clock), Mortal(killed.store, write, after=True)).run()
         killed.runner(Puppet(killed.clock)).run()
         assert killed.outcome() == whole.outcome(), f"killed at write {write}"
+
+
+def test_a_study_of_two_objectives_that_is_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    pair = Objective("val/loss", "minimize", (Objective("train/loss", "minimize"),), (Constraint.of("val/loss <= 3"),))
+    plan = replace(PLAN, trials=10, objective=pair)
+
+    def bench(folder: Path) -> Bench:
+        folder.mkdir()
+        made = Bench(folder, plan, pruning=Prunes("auto", {}))
+        made.new_sampler = lambda: made.bayesian(pair)
+        return made
+
+    def outcome(made: Bench) -> list[Any]:
+        judged = [(trial.measured, trial.violation, trial.prune_at) for trial in made.trials()]
+        return [*made.outcome(), *judged]
+
+    whole = bench(tmp_path / "whole")
+    whole.runner(Puppet(whole.clock)).run()
+    expected = outcome(whole)
+    assert {trial.state for trial in whole.trials()} == {TrialState.COMPLETE, TrialState.PRUNED}
+    write, survived = 0, False
+    while not survived:
+        write += 3
+        made = bench(tmp_path / f"{write}")
+        try:
+            made.runner(Puppet(made.clock), Mortal(made.store, write, after=bool(write % 2))).run()
+            survived = True
+        except Killed:
+            if made.store.study("s").state is not StudyState.DONE:
+                made.runner(Puppet(made.clock)).run()
+        assert outcome(made) == expected, f"killed at write {write}"
+    assert write > 30

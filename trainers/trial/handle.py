@@ -9,6 +9,7 @@ epoch from (seed, epoch), so no generator's state has to be kept.
 from __future__ import annotations
 
 import math
+import statistics
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch, NotResumable
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
-from goodfit.trainers.messages import Assignment, Message, Reported
+from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment, Message, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
 from goodfit.trainers.trial.hyperparameters import built_with, with_own
@@ -102,6 +103,7 @@ class Trial:
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
         self._began_at = 0.0  # when that was
+        self._epoch_seconds: list[float] = []  # of this attempt, where the study asks what epochs cost
         self._saved_epoch = 0
         self._facts_written = False
         self._saved_at = -math.inf
@@ -229,7 +231,7 @@ class Trial:
             epoch = self._epoch + 1
             seed_generators(self.seed, epoch)
             self._training = epoch
-            if self._assignment.pause_at is not None:
+            if self._assignment.pause_at is not None or EPOCH_SECONDS in self._assignment.wanted:
                 self._began_at = self._ticks()
             yield epoch
             if self._epoch != epoch:
@@ -252,7 +254,8 @@ class Trial:
 
         Raises:
             BadTrainer: called outside `for epoch in trial.epochs()`, or a metric is no number.
-            MetricMissing: the first validation lacks the study's objective.
+            MetricMissing: the first validation lacks the study's objective, or an epoch that has it lacks another
+                metric that the study is judged by.
         """
         if problem := report_problem(train, val, others):
             raise BadTrainer(problem)
@@ -279,6 +282,9 @@ class Trial:
                 "trial.restore(model, optimizer) before `for epoch in trial.epochs()`"
             )
         value = self._objective(metrics, names, complete)
+        metrics |= self._costs()
+        if value is not None:
+            self._require_wanted(metrics)
         self._epoch = epoch
         improved = value is not None and self._note_best(epoch, value)
         broken = [name for name, number in metrics.items() if must_be_finite(name, self._assignment.metric, number)]
@@ -328,6 +334,33 @@ class Trial:
         if not self._measured and objective not in names and complete:
             raise self._missing(names)  # misspelt in the study, most likely; not to be found out at the last epoch
         return None
+
+    def _costs(self) -> dict[str, float]:
+        """What the study asks of what training costs, as far as it is known."""
+        found: dict[str, float] = {}
+        if PARAMS_MILLIONS in self._assignment.wanted and self.size is not None:
+            found[PARAMS_MILLIONS] = self.size / 1e6
+        if EPOCH_SECONDS in self._assignment.wanted:
+            self._epoch_seconds.append(max(0.0, self._ticks() - self._began_at))
+            found[EPOCH_SECONDS] = statistics.median(self._epoch_seconds)
+        return found
+
+    def _require_wanted(self, metrics: Mapping[str, float]) -> None:
+        """An error where an epoch that has the objective lacks something else that the study is judged by."""
+        missing = next((name for name in self._assignment.wanted if name not in metrics), None)
+        if missing is None:
+            return
+        if missing == PARAMS_MILLIONS:
+            raise MetricMissing(
+                f"{missing} is not known: the trainer has no torch model that it gives to trial.restore(model, "
+                "optimizer) before its first report. Register it there, or take the constraint or objective out"
+            )
+        near = close(missing, metrics)
+        raise MetricMissing(
+            f"the study is judged by {missing}, which is not reported with the objective at epoch {self._epoch + 1}; "
+            f"{f'did you mean {near}? ' if near else ''}the trainer reports: {', '.join(metrics)}. "
+            "Report it in every epoch that has the objective, or change the study's objective or constraint"
+        )
 
     def _missing(self, names: Collection[str]) -> MetricMissing:
         objective = self._assignment.metric

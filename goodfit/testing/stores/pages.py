@@ -123,6 +123,29 @@ class PagesContract(Opened):
         objective = Objective("val/loss", direction)
         assert numbers(store.top(lease.study_id, objective, 9)) == numbers(ranked(trials, objective))
 
+    def test_what_breaks_a_constraint_is_not_among_the_best(self, store: Store) -> None:
+        violations = [0.5, 0.0, math.inf, None]
+        trials = [
+            trial(number, value=number / 10, measured={"size": math.nan}, violation=violation)
+            for number, violation in enumerate(violations)
+        ]
+        lease = filled(store, *trials)
+        found = store.top(lease.study_id, Objective("val/loss", "minimize"), 9)
+        assert numbers(found) == numbers(ranked(trials, Objective("val/loss", "minimize"))) == [1, 3]
+        kept = store.trials(lease.study_id)
+        assert [one.violation for one in kept] == violations
+        assert all(math.isnan((one.measured or {})["size"]) for one in kept)
+
+    def test_of_several_objectives_the_front_comes_first(self, store: Store) -> None:
+        objective = Objective("val/loss", "minimize", (Objective("val/accuracy", "maximize"),))
+        values = [(0.5, 0.9), (0.4, 0.3), (0.3, 0.5), (0.6, 0.9)]
+        trials = [
+            trial(number, value=loss, measured={"val/accuracy": score}) for number, (loss, score) in enumerate(values)
+        ]
+        lease = filled(store, *trials)
+        for k, expected in ((1, [2]), (2, [2, 0]), (9, [2, 0, 1, 3])):
+            assert numbers(store.top(lease.study_id, objective, k)) == expected
+
     def test_confirmations_come_with_what_they_confirm(self, store: Store) -> None:
         lease = filled(store, *(trial(number) for number in range(4)), trial(4, confirms=2), trial(5, confirms=2))
         assert numbers(store.confirming(lease.study_id)) == [2, 4, 5]

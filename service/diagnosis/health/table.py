@@ -159,6 +159,11 @@ class Table:
         return np.logical_and(self.scored, complete)
 
     @property
+    def feasible(self) -> Flags:
+        """Trials that keep the study's constraints; all where it has none."""
+        return np.array([trial.feasible for trial in self.trials], dtype=bool)
+
+    @property
     def judged(self) -> Flags:
         """Scored trials, and those whose configuration made training diverge: no score is worse."""
         lost: Flags = np.array([trial.failure is Failure.NAN for trial in self.trials], dtype=bool)

@@ -1,10 +1,15 @@
 // The head of the page: the answer, confirmation and optimism, health.
 
 function drawAbout() {
-  const what = [STUDY.state.toLowerCase(), `${STUDY.trainer} on ${STUDY.source ?? "its own data"}`, `${STUDY.direction} ${STUDY.metric}`];
+  const what = [STUDY.state.toLowerCase(), `${STUDY.trainer} on ${STUDY.source ?? "its own data"}`, goalText()];
   const how = [`${STUDY.method} search, pruning ${STUDY.pruning}`, `${counted(TRIALS.length)}${planned()} of ${counted(STUDY.length, STUDY.unit)}`];
   const when = [STUDY.started && `started ${STUDY.started}`, STUDY.seconds ? `ran ${duration(STUDY.seconds)}` : null];
   document.getElementById("about").textContent = [...what, ...how, ...when].filter(Boolean).join(" · ");
+}
+
+function goalText() {
+  const goals = (DATA.front?.objectives ?? [STUDY]).map((one) => `${one.direction} ${one.metric}`).join(", ");
+  return STUDY.constraints ? `${goals} with ${STUDY.constraints.join(", ")}` : goals;
 }
 
 function planned() {
@@ -27,6 +32,7 @@ function tiles(trial) {
   const found = [
     confirmed,
     tile(`${STUDY.metric}, the search's`, fmt(trial.value), `${STUDY.unit} ${fmt(trial.best_epoch)} of ${trial.epochs}`),
+    ...JUDGED_BY.map((name) => tile(name, fmt(trial[name]), "")),
     tile("fit", verdict, trial.confidence === null ? "" : `confidence ${fmt(Number(trial.confidence.toFixed(2)))}`),
     tile("gap to training", fmt(trial.gap), trial.gap > 0 ? "validation is worse" : DATA.answer.no_gap),
   ];

@@ -9,11 +9,11 @@ const SHAPES = {
   none: (r) => `M${-r} ${-r}H${r}V${r}H${-r}Z`,
 };
 
-/** A trial's mark: its verdict by shape and colour, hollow where it was not trained to its end. */
+/** A trial's mark: its verdict by shape and colour, hollow where it was not trained to its end or breaks a constraint. */
 function mark(trial, x, y, size = 4.5) {
   const kinds = ["mark", `v-${trial.verdict}`];
   if (trial.verdict === "diverged") kinds.push("stroked");
-  else if (trial.state !== "COMPLETE") kinds.push("hollow");
+  else if (trial.state !== "COMPLETE" || trial.feasible === false) kinds.push("hollow");
   return svg("path", { class: kinds.join(" "), d: SHAPES[trial.verdict](size), transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
 }
 
@@ -55,7 +55,8 @@ function cut(text, most) {
 
 /** What the tip says of a trial. */
 function about(trial) {
-  const facts = [[STUDY.metric, fmt(trial.value)], ["gap", fmt(trial.gap)], [`${STUDY.unit}s`, trial.epochs]];
+  const judged = JUDGED_BY.map((name) => [name, fmt(trial[name])]);
+  const facts = [[STUDY.metric, fmt(trial.value)], ...judged, ["gap", fmt(trial.gap)], [`${STUDY.unit}s`, trial.epochs]];
   const params = MATTERS.slice(0, 10).filter((axis) => axis.of(trial) !== null).map((axis) => [axis.name, cut(fmt(axis.of(trial)), 40)]);
   const list = [...facts, ...params].flatMap(([name, value]) => [el("dt", {}, cut(name, 28)), el("dd", {}, String(value))]);
   const head = el("div", { class: `badge v-${trial.verdict}` }, glyph(trial.verdict), `trial ${trial.number}, ${verdictText(trial.verdict)}, ${trial.label}`);

@@ -23,6 +23,7 @@ function detailsOf(trial) {
   const facts = [
     ["state", trial.label],
     [STUDY.metric, `${fmt(trial.value)} (last ${fmt(trial.last)})`],
+    ...JUDGED_BY.map((name) => [name, fmt(trial[name])]),
     ["gap", trial.gap === null && trial.value !== null ? DATA.answer.no_gap || fmt(null) : fmt(trial.gap)],
     [`${STUDY.unit}s`, trial.best_epoch === null ? trial.epochs : `${trial.epochs}, best ${trial.best_epoch}`],
     ["severity", fmt(trial.severity)],

@@ -5,7 +5,8 @@ function drawHistory() {
   if (!TRIALS.length) return void host.append(empty("No trial has started yet."));
   const valued = TRIALS.filter((trial) => trial.value !== null);
   const without = TRIALS.length - valued.length;
-  const notes = ["Filled: trained to the end. Hollow: pruned, failed, cancelled or running. Line: the best so far."];
+  const broken = STUDY.constraints ? ", or beyond a constraint" : "";
+  const notes = [`Filled: trained to the end. Hollow: pruned, failed, cancelled or running${broken}. Line: the best so far.`];
   if (without) notes.push(valued.length ? `${without} without a value are at the bottom.` : "No trial has a value.");
   const area = el("div", { class: "plot" });
   host.append(el("p", { class: "note" }, notes.join(" ")), area);

@@ -3,6 +3,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const STUDY = DATA.study;
 const MAXIMIZE = STUDY.direction === "maximize";
+const JUDGED_BY = STUDY.judged_by ?? []; // further objectives, and what is bounded
 const VERDICTS = ["good_fit", "overfit", "underfit", "diverged", "unfinished"];
 const TRIALS = rows(DATA.trials);
 const BY_NUMBER = new Map(TRIALS.map((trial) => [trial.number, trial]));
@@ -115,11 +116,11 @@ function step(by, order) {
   if (next) select(next);
 }
 
-/** Complete trials that were the best when they ended, by number: what the search stood at. */
+/** Complete trials within the constraints that were the best when they ended, by number: what the search stood at. */
 function incumbents() {
   const found = [];
   for (const trial of TRIALS) {
-    if (trial.state !== "COMPLETE" || trial.value === null) continue;
+    if (trial.state !== "COMPLETE" || trial.value === null || trial.feasible === false) continue;
     const last = found.at(-1);
     if (!last || (MAXIMIZE ? trial.value > last.value : trial.value < last.value)) found.push(trial);
   }

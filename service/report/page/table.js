@@ -42,6 +42,7 @@ const COLUMNS = [
   { key: "label", name: "state" },
   { key: "verdict", name: "verdict" },
   { key: "value", name: STUDY.metric, n: true },
+  ...JUDGED_BY.map((name) => ({ key: name, name, n: true })),
   { key: "gap", name: "gap", n: true },
   { key: "epochs", name: `${STUDY.unit}s`, n: true },
   { key: "best_epoch", name: `best ${STUDY.unit}`, n: true },

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from goodfit.search_spaces.space import Space
-from goodfit.service.objective import Objective
-from goodfit.service.ports import Proposal
+from goodfit.service.objective import INFEASIBLE, Objective
+from goodfit.service.ports import NO_METRICS, Proposal
 from goodfit.service.records import FINISHED, Decision, Failure, Params, Report, Seen, Trial, TrialState, is_control
 from goodfit.service.sampler.auto.runs import Arm, State
 from goodfit.service.sampler.auto.search import AutoSearch, Step
@@ -30,6 +30,8 @@ _ENDS = {
     LOST: (TrialState.FAILED, Failure.LOST),
 }
 CAREFUL_TRIALS, CAREFUL_CORRELATION = 8, 0.5  # before a trial that cannot be paused is ended
+
+BEYOND = 1e-6 * INFEASIBLE  # values from here on are of trials that break the constraints, or lie between such
 
 # Where a new trial's configuration comes from, if the sampler does not say; else from the study's own search method.
 CONTROL, RANDOM = "control", "random"
@@ -124,10 +126,10 @@ class AutoAllocator:
         self._seen: list[Seen] = []  # since the last decision
         self._curves: dict[int, list[tuple[int, float]]] = {}  # of trials that train, as far as they were not observed
 
-    def report(self, number: int, epoch: int, value: float) -> None:
+    def report(self, number: int, epoch: int, value: float, metrics: Mapping[str, float] = NO_METRICS) -> None:
         """An epoch that measures the objective."""
-        self._curves.setdefault(number, []).append((epoch, value))
-        self._sampler.report(number, epoch, value)
+        self._curves.setdefault(number, []).append((epoch, self._objective.penalized(value, metrics)))
+        self._sampler.report(number, epoch, value, metrics)
 
     def should_prune(self, number: int) -> bool:
         return self._sampler.should_prune(number)
@@ -282,6 +284,8 @@ class AutoAllocator:
             why |= {"after": asked.after, **self._standing(asked.after)}
         if asked.stays:
             why |= {"stays": True, "ends": chosen.ends}
+        if abs(why.get("best", 0.0)) >= BEYOND:
+            del why["best"]  # none keeps the constraints yet
         if "best" in why:
             why["best"] *= -self._objective.sign
         return why
@@ -310,6 +314,8 @@ class AutoAllocator:
     def _forecast(self, step: Step) -> dict[str, Any]:
         """What the model expects, in the objective's own values."""
         why = dict(step.why)
+        if any(abs(value) >= BEYOND for value in why.get("forecast", ())):
+            del why["forecast"]  # it may break the constraints
         if "forecast" in why:
             why["forecast"] = sorted(-self._objective.sign * value for value in why["forecast"])
         return why
@@ -321,7 +327,8 @@ class AutoAllocator:
         for report in reports:
             value = report.metrics.get(self._objective.metric)
             if value is not None:
-                self._curves.setdefault(report.trial, []).append((report.epoch, value))
+                ranked = self._objective.penalized(value, report.metrics)
+                self._curves.setdefault(report.trial, []).append((report.epoch, ranked))
         for decision in decisions:
             for seen in decision.seen:
                 self._observe(seen)
