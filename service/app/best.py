@@ -63,9 +63,9 @@ class Best:
     values: Values | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, in the order of `goodfit best --json`."""
-        found = asdict(self)
-        return found if self.values is not None else {key: found[key] for key in found if key != "values"}
+        """Plain JSON values, in the order of `goodfit best --json`; what few studies have is there where they have it."""
+        rare = [key for key in ("schedule", "values") if getattr(self, key) is None]
+        return {key: value for key, value in asdict(self).items() if key not in rare}
 
 
 def best_of(settings: Settings, store: Trials, study: Study, k: int, *, pareto: bool = False) -> list[Best]:

@@ -116,7 +116,7 @@ def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
         if best.get("values"):
             line("", ", ".join(f"{name} {number(value)}" for name, value in best["values"].items()))
         line("", ", ".join(f"{key}: {number(value)}" for key, value in best["params"].items()))
-        for text in schedule_lines(best["schedule"]):
+        for text in schedule_lines(best.get("schedule")):
             line("", text)
         if note := gap_note(study, best):
             line("", note)

@@ -153,7 +153,7 @@ def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     kept = f", {' and '.join(facts['constraints'])}" if "constraints" in facts else ""
     head = f"best of {facts['study']} ({goal}{kept}): trial {top['trial']}{sure}"
     print(f"{head}\n  {{{shown}}}")
-    for text in schedule_lines(top["schedule"]):
+    for text in schedule_lines(top.get("schedule")):
         print(f"  {text}")
     if note := gap_note(study, top):
         print(f"  {note}")
