@@ -63,7 +63,7 @@ class Best:
     values: Values | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, in the order of `goodfit best --json`; what few studies have is there where they have it."""
+        """Plain JSON values, in the order of `goodfit best --json`; what few studies have, where they have it."""
         rare = [key for key in ("schedule", "values") if getattr(self, key) is None]
         return {key: value for key, value in asdict(self).items() if key not in rare}
 
