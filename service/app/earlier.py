@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.values import BadValue
 from goodfit.service import errors
-from goodfit.service.records import Failure, Trial, TrialState
+from goodfit.service.records import Failure, Trial, TrialState, losses_of
 from goodfit.service.stored_spec import without_password
 
 if TYPE_CHECKING:
@@ -98,26 +100,39 @@ def study_source(store: Store, name: str) -> Source:
     study = store.study(name)
     space = StudySpec.from_dict(study.spec).space
     searched = frozenset(item.name for item in space if not isinstance(item, Fixed))
-    ordered = [(order, trial) for trial in store.trials(study.id) if (order := _order(trial, study.objective))]
+    trials, objective = store.trials(study.id), study.objective
+    fronts = _fronts(trials, objective) if objective.others else {}
+    ordered = [(order, trial) for trial in trials if (order := _order(trial, objective, fronts)) is not None]
     ordered.sort(key=lambda one: (one[0], one[1].number))
     return Source.ranked([trial.params for _, trial in ordered], searched)
 
 
-def _order(trial: Trial, objective: Objective) -> tuple[int, float, float] | None:
+def _fronts(trials: Sequence[Trial], objective: Objective) -> dict[int, int]:
+    """The non-dominated ranks of complete trials, where a study has several objectives."""
+    from goodfit.service.pareto import ranks
+
+    complete = [one for one in trials if one.state is TrialState.COMPLETE and one.confirms is None]
+    placed = [(one.number, point) for one in complete if (point := losses_of(one, objective)) is not None]
+    return dict(zip([number for number, _ in placed], ranks([point for _, point in placed]), strict=True))
+
+
+def _order(trial: Trial, objective: Objective, fronts: Mapping[int, int]) -> tuple[int, float, float] | None:
     """Where a trial stands among others, as the sampler has it (observed.py); None where it says nothing."""
     if trial.confirms is not None:
         return None
     if trial.failure is Failure.NAN:
-        return 2, float(-trial.epochs), 0.0
-    if trial.state is TrialState.COMPLETE and trial.value is not None and trial.value == trial.value:
-        return 0, 0.0, objective.sign * trial.value
-    if trial.state in (TrialState.PRUNED, TrialState.PAUSED) and trial.last_value is not None:
-        return (
-            (1, float(-trial.epochs), objective.sign * trial.last_value)
-            if trial.last_value == trial.last_value
-            else None
-        )
-    return None
+        return 3, float(-trial.epochs), 0.0
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.PAUSED) or trial.value is None:
+        return None
+    if broken := objective.violation({**(trial.measured or {}), objective.metric: trial.value}):
+        return 2, 0.0, broken
+    if trial.number in fronts:
+        return 0, 0.0, float(fronts[trial.number])
+    value = trial.value if trial.state is TrialState.COMPLETE else trial.last_value
+    if value is None or math.isnan(value):
+        return None
+    early = trial.state is not TrialState.COMPLETE
+    return int(early), float(-trial.epochs) if early else 0.0, objective.sign * value
 
 
 def _located(folder: Path, path: str) -> Path:

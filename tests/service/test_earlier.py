@@ -12,9 +12,10 @@ import optuna
 import pytest
 
 from goodfit.service import app
-from goodfit.service.app.earlier import study_source, warm_started
+from goodfit.service.app.earlier import _fronts, _order, study_source, warm_started
 from goodfit.service.client.upload import packed, submission_of
 from goodfit.service.errors import InputError, StudyFileError
+from goodfit.service.objective import Constraint, Objective
 from goodfit.service.records import Failure, Study, Trial, TrialState
 from goodfit.service.sampler.optuna_storage import optuna_source
 from goodfit.service.spec import StudySpec
@@ -52,6 +53,24 @@ def test_trials_are_ranked_by_how_far_they_came_and_what_they_reached(at: Place)
     source = study_source(at.store, "old")
     assert [round(params["learning_rate"] / 0.001) - 1 for _, params in source.trials] == [5, 0, 2, 1, 3]
     assert source.searched == {"learning_rate"}
+
+
+def test_of_several_objectives_the_front_comes_first_and_broken_constraints_last() -> None:
+    objective = Objective(
+        "val/loss", "minimize", (Objective("epoch_seconds", "minimize"),), (Constraint.of("params_millions <= 2"),)
+    )
+    values = [(1.0, 9.0, 1.0), (2.0, 8.0, 1.0), (2.5, 9.5, 1.0), (0.5, 1.0, 3.0)]
+    trials = [
+        Trial(
+            number, {}, 0, state=TrialState.COMPLETE, epochs=3, value=loss,
+            measured={"epoch_seconds": seconds, "params_millions": size},
+        )
+        for number, (loss, seconds, size) in enumerate(values)
+    ]  # fmt: skip
+    fronts = _fronts(trials[:3], objective)
+    assert fronts == {0: 0, 1: 0, 2: 1}
+    order = sorted(trials, key=lambda trial: (_order(trial, objective, fronts) or (9, 0, 0), trial.number))
+    assert [trial.number for trial in order] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("kind", KINDS)
