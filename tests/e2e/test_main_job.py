@@ -222,7 +222,7 @@ def test_the_trainer_in_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     assert study
     (tmp_path / "my_net.py").write_text(code[1])
     (tmp_path / "my_study.yaml").write_text(study[1])
-    home.ok("run", "my_study.yaml")
+    home.ok("run", "my_study.yaml", "--executor", "local")
     rows = home.json("trials", "my-study")
     assert len(rows) == 6
     assert "COMPLETE" in {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}

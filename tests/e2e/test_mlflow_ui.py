@@ -1,4 +1,4 @@
-"""MLflow's own pages in a real browser: a mirrored study, its nested runs and their curves."""
+"""MLflow's own pages in a real browser: a mirrored study, its nested runs and their curves, its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 
 from goodfit.service.diagnosis.picture import learning_curve_svg
 from goodfit.service.records import TrialState
+from goodfit.service.report import report_html
 from goodfit.service.tracker import ui_command, ui_link
+from tests.reporting import simulate
 from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:
@@ -32,18 +34,26 @@ FLAGS = [
 HARMLESS = "/ajax-api/2.0/mlflow/users/current"
 CARD = "[data-testid=experiment-view-compare-runs-card]"
 SECONDS = 30_000.0  # milliseconds
+REPORTED = 120  # trials
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A study that is done, three of its trials with curves and one pruned, and mirrored."""
+    """A study that is done, three of its trials with curves and one pruned, and mirrored; its report is of another."""
+    report = report_html(simulate(REPORTED).facts)
     folder = tmp_path_factory.mktemp("home")
     lab = Lab(folder)
     for number in range(3):
         lab.finish(number, epochs=6 + 2 * number)
     lab.finish(3, epochs=2, state=TrialState.PRUNED)
     lab.end()
-    mirror = mirror_of(lab, new_mlflow(folder), folder / "artifacts", draw=learning_curve_svg)
+    mirror = mirror_of(
+        lab,
+        new_mlflow(folder),
+        folder / "artifacts",
+        draw=learning_curve_svg,
+        conclude=lambda _: {"report.html": report},
+    )
     assert mirror.sync() == 0
     mirror.close_study()
     yield lab
@@ -121,3 +131,16 @@ def test_the_champion_is_in_the_registry(
     page.get_by_text("champion").first.wait_for(timeout=SECONDS)
     page.screenshot(path=tmp_path / "model.png")
     assert page.get_by_text("Version 1", exact=True).is_visible()
+
+
+def test_the_report_of_a_study_opens_and_filters(page: Page, server: Server, lab: Lab, tmp_path: Path) -> None:
+    study = lab.study
+    page.goto(
+        f"{server.url}/#/experiments/{study.mlflow_experiment_id}/runs/{study.mlflow_run_id}/artifacts/report.html"
+    )
+    frame = page.frame_locator("iframe")
+    frame.locator("html[data-ready]").wait_for(timeout=SECONDS)
+    frame.locator("[data-filter=overfit]").click()
+    count = frame.locator("[data-filter=overfit] .count").inner_text()
+    assert frame.locator("#count").inner_text() == f"{count} of {REPORTED} trials"
+    page.screenshot(path=tmp_path / "report.png")

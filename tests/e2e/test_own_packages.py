@@ -37,7 +37,7 @@ def test_a_project_with_packages_of_these_names_is_run_resumed_and_read(tmp_path
     (tmp_path / "study.yaml").write_text(STUDY)
     home = Home(tmp_path, {"PYTHONPATH": ""}, own_interpreters=True)
     home.ok("run", "study.yaml")
-    home.ok("resume", "mine", "--set", "budget.trials=3")
+    home.ok("resume", "mine", "--set", "budget.trials=3", "--executor", "local")
     assert [trial["state"] for trial in home.json("trials", "mine")] == ["COMPLETE"] * 3
     done = subprocess.run(
         [sys.executable, "-c", USE], cwd=tmp_path, env=home.env(), capture_output=True, text=True, check=False

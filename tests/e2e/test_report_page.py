@@ -17,9 +17,7 @@ from goodfit.service.objective import Constraint, Objective
 from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict
 from goodfit.service.report import report_html
 from goodfit.service.spec.sections import FurtherObjective
-from goodfit.service.tracker import ui_command
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
-from tests.tracking import Lab, Server, free_port, mirror_of, new_mlflow
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -350,35 +348,6 @@ def test_markup_in_names_and_values_is_shown_as_text(opened: Opened) -> None:
     page.locator("#trials tbody button").first.click()
     assert EVIL in page.locator("#details").inner_text()
     assert page.locator("img").count() == 0
-
-
-def test_it_opens_in_the_mlflow_ui(browser: Browser, folder: Path, tmp_path: Path) -> None:
-    text = (folder / "study.html").read_text(encoding="utf-8")
-    lab = Lab(tmp_path)
-    lab.finish(0)
-    lab.end()
-    mirror = mirror_of(lab, new_mlflow(tmp_path), tmp_path / "artifacts", conclude=lambda _: {"report.html": text})
-    mirror.sync()
-    mirror.close_study()
-    port = free_port()
-    command, environment = ui_command(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts", port=port)
-    server = Server(command, environment, port, tmp_path / "server.log")
-    try:
-        server.start()
-        page = browser.new_page(viewport={"width": 1700, "height": 1300})
-        study = lab.study
-        page.goto(
-            f"{server.url}/#/experiments/{study.mlflow_experiment_id}/runs/{study.mlflow_run_id}/artifacts/report.html"
-        )
-        frame = page.frame_locator("iframe")
-        frame.locator("html[data-ready]").wait_for(timeout=SECONDS)
-        frame.locator("[data-filter=overfit]").click()
-        count = frame.locator("[data-filter=overfit] .count").inner_text()
-        assert frame.locator("#count").inner_text() == f"{count} of {COUNT} trials"
-        page.screenshot(path=tmp_path / "report.png")
-    finally:
-        server.kill()
-        lab.store.close()
 
 
 def test_the_front_of_two_objectives_is_drawn_and_of_one_there_is_none(opened: Opened) -> None:

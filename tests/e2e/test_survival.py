@@ -107,7 +107,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Home) -> None:
     assert home.json("show", "grid")["state"] == "INTERRUPTED"
     states = {row["state"] for row in home.json("trials", "grid")}
     assert states <= {"COMPLETE", "QUEUED"}
-    home.ok("resume", "grid")
+    home.ok("resume", "grid", "--executor", "local")
     assert_whole(home, "grid", trials=10, epochs=6)
 
 
