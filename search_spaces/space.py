@@ -109,6 +109,10 @@ class Space:
                 problems.append(f"{name} is {shown(params[name])}, outside {parameter}")
         return problems
 
+    def outside(self, params: Mapping[str, Any]) -> list[str]:
+        """The parameters whose value is none that this space has: it was edited since the configuration was drawn."""
+        return [item.name for item in self.parameters if item.name in params and not item.contains(params[item.name])]
+
     def pin(self, fixed: Mapping[str, Value]) -> Space:
         """This space with these parameters fixed, always active and before all others."""
         docs = {parameter.name: parameter.doc for parameter in self.parameters}

@@ -334,7 +334,7 @@ class AuditEntry:
 
     at: Time
     who: str
-    action: str  # submit, resume, stop, remove, state, create-token, revoke-token
+    action: str  # submit, edit, resume, stop, remove, state, create-token, revoke-token
     subject: str  # a study's or a token's name
     detail: str = ""
 
@@ -379,12 +379,46 @@ class Decision:
     why: Values = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The spec of a study as it was edited. A study that was never edited has none; else version 1 is the first spec.
+
+    Attributes:
+        number: versions count from 1.
+        spec: all of it, as Study.spec.
+        changes: (key, before, after) each, as people read them.
+        at: when it was edited.
+        by: who did it.
+        from_trial: the first trial number that is proposed by it; None: no runner has taken it up yet.
+        from_decision: likewise, the first decision that follows from it.
+    """
+
+    number: int
+    spec: Values
+    changes: tuple[tuple[str, str, str], ...]
+    at: Time
+    by: str
+    from_trial: int | None = None
+    from_decision: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the study does not go by it yet."""
+        return self.from_trial is None
+
+    def __str__(self) -> str:
+        since = "not taken up yet" if self.from_trial is None else f"from trial {self.from_trial} on"
+        changes = "; ".join(f"{key}: {before} -> {after}" for key, before, after in self.changes)
+        return f"version {self.number}, {since}, by {self.by}" + (f": {changes}" if changes else "")
+
+
 @dataclass(slots=True)
 class Batch:
     """What one turn of a runner changes; the store writes it in one transaction.
 
     `trials` are inserted or, by number, replaced (all but the tracker's columns). `curves` take the place of all
-    reports of their trials. A report whose (trial, epoch) is already there is left as it was.
+    reports of their trials. A report whose (trial, epoch) is already there is left as it was. `versions` are taken
+    up: the study has the spec of the last one from then on.
     """
 
     trials: dict[int, Trial] = field(default_factory=dict)
@@ -393,9 +427,11 @@ class Batch:
     decisions: list[Decision] = field(default_factory=list)
     space: list[dict[str, Any]] | None = None  # in the place of the spec's, of a study that learns it as it runs
     curves: dict[int, Sequence[Report]] = field(default_factory=dict)
+    versions: list[Version] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.trials, self.reports, self.decisions, self.study, self.space, self.curves))
+        written = (self.trials, self.reports, self.decisions, self.versions, self.study, self.space, self.curves)
+        return any(written)
 
 
 def trial_seed(study_seed: int, number: int) -> int:

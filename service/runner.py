@@ -20,6 +20,7 @@ from goodfit.search_spaces.space import Space
 from goodfit.service import scheduler as sc
 from goodfit.service.allocation import Numbered, OneByOne
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
+from goodfit.service.json_values import Values
 from goodfit.service.ports import ALONE, Allocator, Executor, Leases, Queue, Sampler, Sharing, Tracker, Trials
 from goodfit.service.progress import Progress, progress_of
 from goodfit.service.records import (
@@ -32,6 +33,7 @@ from goodfit.service.records import (
     Trial,
     TrialState,
     Verdict,
+    Version,
     is_candidate,
 )
 from goodfit.trainers.messages import Assignment, Ended, Pack
@@ -51,6 +53,16 @@ class Limits:
     grace: float = GRACE_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a study's spec says to its runner: see Runner."""
+
+    plan: sc.Plan
+    limits: Limits
+    sampler: Sampler | Allocator
+    assign: Callable[[Trial], Assignment]
+
+
 class RunnerStore(Trials, Leases, Queue, Protocol):
     """What a runner needs of the store."""
 
@@ -67,6 +79,7 @@ class Runner:
         executor: with its workers.
         tracker: woken after each write.
         assign: makes a worker's assignment of a trial.
+        terms: of an edited spec, which is taken up between two turns; None: edits wait for another runner.
         sharing: tells who shares the workers; asked at each renewal.
         note: called with each trial that has ended, once that is written.
         watch: called after each turn; None: nobody watches, and nothing is made ready for it.
@@ -87,6 +100,7 @@ class Runner:
         executor: Executor,
         tracker: Tracker,
         assign: Callable[[Trial], Assignment],
+        terms: Callable[[Values], Terms] | None = None,
         sharing: Callable[[], Sharing] = lambda: ALONE,
         note: Callable[[Trial], None] = lambda _: None,
         watch: Callable[[Progress], None] | None = None,
@@ -96,7 +110,8 @@ class Runner:
     ) -> None:
         self._store, self._lease, self._study = store, lease, study
         self._plan, self._limits = plan, limits
-        self._allocator = Numbered(sampler if isinstance(sampler, Allocator) else OneByOne(sampler))
+        self._allocator = _numbered(sampler)
+        self._terms = terms
         self._executor, self._tracker = executor, tracker
         self._assign, self._sharing, self._clock = assign, sharing, clock
         self._ticks = ticks or clock
@@ -158,9 +173,32 @@ class Runner:
             messages = self._executor.wait(TICK)
             now = self._ticks()
             self._study = replace(self._study, seconds=spent_before + now - began)
-            self._renew(now)
-            self._turn([], [*self._room(), *messages, *self._timers(now)])
+            actions = self._take_up_edits() if self._renew(now) else []
+            self._turn(actions, [*self._room(), *messages, *self._timers(now)])
         return self._study
+
+    def _edits(self) -> list[Version]:
+        return self._store.pending(self._study.id) if self._terms is not None else []
+
+    def _take_up_edits(self) -> list[sc.Action]:
+        """Go by the newest version of the spec from here on; it is written with the first that follows from it."""
+        versions = self._edits()
+        if self._terms is None or not versions:
+            return []
+        spec, study = versions[-1].spec, self._study.id
+        if self._plan.open_space:  # it has grown since
+            spec = {**spec, "space": to_list(self._space)}
+        terms = self._terms(spec)
+        trials, decisions = self._store.trials(study), self._store.decisions(study)
+        self._plan, self._limits, self._assign = terms.plan, terms.limits, terms.assign
+        self._allocator = _numbered(terms.sampler)
+        self._allocator.rebuild(trials, self._store.reports(study), decisions)
+        self._study = self._batch.study = replace(self._study, spec=spec)
+        self._batch.versions = [
+            replace(version, from_trial=len(trials), from_decision=len(decisions))
+            for version in (*versions[:-1], replace(versions[-1], spec=spec))
+        ]
+        return self._scheduler.revise(terms.plan, self._clock())
 
     def _room(self) -> list[sc.Event]:
         """How many trials may run at once, where that has changed."""
@@ -210,17 +248,26 @@ class Runner:
                 return self._learn(action)
             case sc.Settle(trial, ended):
                 self._settle(trial, ended)
-            case sc.Close(state, message):
-                self._closed = action
-                if state is StudyState.DONE:
-                    self._commit()  # without the study's end: whoever sees that, sees the last verdicts
-                    self._judge_again()
-                    message = self._allocator.ended()
-                self._study = self._study.to(state, message=message, ended=self._clock())
-                self._batch.study = self._study
+            case sc.Close():
+                self._close(action)
             case sc.Launch() | sc.GoOn() | sc.Stop() | sc.Kill():
                 self._outward.append(action)
         return []
+
+    def _close(self, action: sc.Close) -> None:
+        """Close the study, unless it was edited meanwhile."""
+        if action.state is StudyState.DONE and self._edits():
+            self._scheduler.reopen()
+            self._renewed = -math.inf  # they are taken up next
+            return
+        message = action.message
+        self._closed = action
+        if action.state is StudyState.DONE:
+            self._commit()  # without the study's end: whoever sees that, sees the last verdicts
+            self._judge_again()
+            message = self._allocator.ended()
+        self._study = self._study.to(action.state, message=message, ended=self._clock())
+        self._batch.study = self._study
 
     def _note_down(self, action: sc.Reach | sc.Record | sc.TakeOver | sc.OpenTest) -> None:
         match action:
@@ -365,14 +412,17 @@ class Runner:
                 case sc.Kill(trial):
                     self._executor.kill(trial)
 
-    def _renew(self, now: float) -> None:
-        if now - self._renewed >= self._lease_seconds / RENEWALS:
-            self._renewed = now
-            self._stop_asked = self._store.renew(self._lease, self._clock(), self._lease_seconds)
-            sharing = self._sharing()
-            self._executor.share_among(sharing)
-            self._note_waits(sharing)
-            self._batch.study = self._study
+    def _renew(self, now: float) -> bool:
+        """Keep the lease, and look at what comes with it; whether that was due."""
+        if now - self._renewed < self._lease_seconds / RENEWALS:
+            return False
+        self._renewed = now
+        self._stop_asked = self._store.renew(self._lease, self._clock(), self._lease_seconds)
+        sharing = self._sharing()
+        self._executor.share_among(sharing)
+        self._note_waits(sharing)
+        self._batch.study = self._study
+        return True
 
     def _note_waits(self, sharing: Sharing) -> None:
         """Tell who looks from outside that there is no worker for it."""
@@ -425,6 +475,10 @@ class Runner:
             best=self._best,
             closing=self._scheduler.closing is not None,
         )
+
+
+def _numbered(sampler: Sampler | Allocator) -> Numbered:
+    return Numbered(sampler if isinstance(sampler, Allocator) else OneByOne(sampler))
 
 
 def _unfinished_curves(trials: Sequence[Trial], reports: Iterable[Report]) -> dict[int, list[Report]]:

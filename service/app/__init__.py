@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from goodfit.service.app.notes import approximately, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.reports import report_of
-    from goodfit.service.app.resumption import Reopened, Reopening, reopen
+    from goodfit.service.app.resumption import Reopened, Reopening, edit, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
     from goodfit.service.app.run import Options, cluster_ahead, run_study
     from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
-    from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admitted
+    from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admit_edit, admitted
     from goodfit.service.app.tokens import make_token, token_digest
     from goodfit.service.app.tracker_process import catch_up
     from goodfit.service.app.watch import Watcher
@@ -54,12 +54,12 @@ _PLACES = {
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
     "homes": ["PATIENCE", "open_home", "spec_here", "spec_of", "upgrade_home"],
-    "resumption": ["Reopened", "Reopening", "reopen"],
+    "resumption": ["Reopened", "Reopening", "edit", "reopen"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
     "run": ["Options", "cluster_ahead", "run_study"],
     "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
-    "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admitted"],
+    "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admit_edit", "admitted"],
     "tokens": ["make_token", "token_digest"],
     "tracker_process": ["catch_up"],
     "watch": ["Watcher"],
@@ -81,6 +81,7 @@ __all__ = [
     "Submission",
     "Watcher",
     "Why",
+    "admit_edit",
     "admitted",
     "approximately",
     "best_of",
@@ -88,6 +89,7 @@ __all__ = [
     "check",
     "cluster_ahead",
     "diagnose_of",
+    "edit",
     "expected_complete",
     "forget_blank",
     "hidden_modules",

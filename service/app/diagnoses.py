@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import same
+from goodfit.search_spaces.widening import widened
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.homes import spec_of
 from goodfit.service.records import Report, Study, StudyState, Trial, is_control, ranked
@@ -53,15 +54,16 @@ def diagnosis_of(
     spec = spec_of(study)
     objective = study.objective
     searched = [trial for trial in everything if trial.confirms is None]
+    space = widened(spec.space, (trial.params for trial in searched))
     confirmed = candidates_of(everything, objective.metric) if winner_of(everything, objective) else []
     found = diagnose_study(
         searched,
         reports,
-        spec.space,
+        space,
         _facts(settings, study, spec, searched, seed_noise(confirmed)),
         importances={
-            "value": importances(searched, spec.space, objective),
-            "gap": importances(searched, spec.space, objective, "gap"),
+            "value": importances(searched, space, objective),
+            "gap": importances(searched, space, objective, "gap"),
         },
         confirmed=confirmed,
     )

@@ -12,7 +12,7 @@ from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Trials
+    from goodfit.service.ports import Records
 
 NEEDED = ("goodfit.service.diagnosis.study", "goodfit.service.diagnosis.ped_anova", "goodfit.service.report")
 
@@ -23,7 +23,7 @@ def load_report_modules() -> None:
         importlib.import_module(module)
 
 
-def report_of(settings: Settings, store: Trials, study: Study) -> str:
+def report_of(settings: Settings, store: Records, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
     from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of, report_html
 
@@ -38,5 +38,5 @@ def report_of(settings: Settings, store: Trials, study: Study) -> str:
             yield report
 
     found = diagnosis_of(settings, study, trials, reports())
-    decisions = store.decisions(study.id)
-    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions))
+    decisions, versions = store.decisions(study.id), store.versions(study.id)
+    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions, versions))

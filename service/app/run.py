@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from goodfit.service import errors
 from goodfit.service.app.code import own_code, pip_environment
+from goodfit.service.app.homes import spec_here
 from goodfit.service.app.inputs import inputs_of, settle_inputs
 from goodfit.service.app.liveness import how_it_failed
 from goodfit.service.app.logs import add_to_log
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from goodfit.service.ports import Allocator, Executor, Sampler, Search, Sharing, Store, Tracker
     from goodfit.service.progress import Progress
     from goodfit.service.ray_executor import Cluster
-    from goodfit.service.runner import Runner
+    from goodfit.service.runner import Runner, Terms
     from goodfit.service.scheduler import Plan
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.code import Code
@@ -162,24 +163,38 @@ def _build_runner(
     executor: Executor,
     keeping: Keeping,
 ) -> Runner:
-    from goodfit.service.runner import Limits, Runner
+    from goodfit.service.runner import Runner
 
+    terms = _terms(settings, spec, trainer, study)
     return Runner(
         store=store,
         lease=lease,
         study=store.study_by_id(study.id),
-        plan=plan_of(spec, study.inputs or {}),
-        limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
-        sampler=_sampler(spec, trainer, study.name),
+        plan=terms.plan,
+        limits=terms.limits,
+        sampler=terms.sampler,
         executor=executor,
         tracker=tracker,
-        assign=lambda trial: _assignment(settings, spec, study, trial),
+        assign=terms.assign,
+        terms=lambda kept: _terms(settings, spec_here(store, replace(study, spec=kept)), trainer, study),
         sharing=options.sharing,
         note=lambda trial: _note(settings, study, trial, keeping),
         watch=None if options.watch is None else _watching(options, options.watch, executor),
         clock=options.clock,
         ticks=options.ticks,
         lease_seconds=settings.lease_seconds,
+    )
+
+
+def _terms(settings: Settings, spec: StudySpec, trainer: Trainer, study: Study) -> Terms:
+    """What a spec, the study's first one or an edited one, says to its runner."""
+    from goodfit.service.runner import Limits, Terms
+
+    return Terms(
+        plan=plan_of(spec, study.inputs or {}),
+        limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
+        sampler=_sampler(spec, trainer, study.name),
+        assign=lambda trial: _assignment(settings, spec, study, trial),
     )
 
 

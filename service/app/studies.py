@@ -178,7 +178,13 @@ def _change_by(settings: Settings, spec: StudySpec, taken: Study) -> str:
 
 
 def resume_study(
-    store: Store, name: str, wanted: Reopening, now: float, hint: Callable[[str], str], by: str = BY_HERE
+    store: Store,
+    name: str,
+    wanted: Reopening,
+    now: float,
+    hint: Callable[[str], str],
+    by: str = BY_HERE,
+    vet: Callable[[StudySpec], object] = lambda _: None,
 ) -> str:
     """Put a study back into the service's queue, with what is to change of it; says so.
 
@@ -189,7 +195,7 @@ def resume_study(
     study = store.study(name)
     if study.state is StudyState.QUEUED and study.queued is not None and not wanted:
         return f"study {name} is in the queue already"
-    opened = reopen(store, name, wanted, now, by, hint, queue=True)
+    opened = reopen(store, name, wanted, now, by, hint, queue=True, vet=vet)
     said = "".join(f"; {line}" for line in opened.said)
     if opened.runs:
         return f"study {name} is in the queue{said}; {hint(f'watch {name}')} follows it"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.document import MAX_CHARACTERS
+from goodfit.search_spaces.flaws import dotted
 from goodfit.service import errors
 from goodfit.service.app.code import renamed
 from goodfit.trainers.environment import SERVICE, take
@@ -75,6 +76,20 @@ def admitted(submission: Submission, rules: Rules) -> StudySpec:
         return _admitted_elsewhere(submission, rules)
     with tempfile.TemporaryDirectory(prefix="goodfit-submission-") as folder:
         return read_submission(submission, rules, Path(folder))
+
+
+def admit_edit(spec: StudySpec, rules: Rules) -> None:
+    """Refuse an edit whose space names what no study from elsewhere may; StudyFileError."""
+    from goodfit.service.spec.space_edits import as_written
+
+    problems: list[errors.Problem] = []
+
+    def say(path: KeyPath, text: str) -> None:
+        problems.append(errors.Problem(0, f"--set {dotted(path)}", text))
+
+    _Gate(rules, frozenset()).admit({"space": as_written(spec.space)}, say)
+    if problems:
+        raise errors.StudyFileError(f"study {spec.name}", problems)
 
 
 def read_submission(submission: Submission, rules: Rules, folder: Path) -> StudySpec:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.homes import spec_of
 from goodfit.service.app.liveness import live_state
@@ -29,6 +29,7 @@ class Watcher:
         self._store, self._name = store, name
         self._study: int | None = None  # its id, once it was seen: another study may get its name
         self._spec: StudySpec | None = None
+        self._kept: Mapping[str, Any] = {}  # of which that was read
         self._open: set[int] = set()  # trials that had not ended at the last look
         self._paused: set[int] | None = None  # trials that were paused at the last look
         self._next: int | None = None  # the first number of the search that the last look did not know
@@ -39,8 +40,8 @@ class Watcher:
         """How far the study is; UnknownStudy once it is removed."""
         study = self._store.study(self._name) if self._study is None else self._store.study_by_id(self._study)
         self._study = study.id
-        if self._spec is None:
-            self._spec = spec_of(study)
+        if self._spec is None or study.spec != self._kept:  # it may be edited while it is watched
+            self._spec, self._kept = spec_of(study), study.spec
         spec = self._spec
         tally = self._store.tally(study.id)
         top = self._store.top(study.id, study.objective, 1)

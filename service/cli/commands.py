@@ -91,6 +91,23 @@ def resume(
 
 
 @cli.command()
+def edit(
+    name: StudyName,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key: budget.trials=40, space.dropout.high=0.5."),
+    ] = None,
+) -> None:
+    """Change a study that has begun, also while it runs: its budget, its ranges and choices, its pruner.
+
+    Its trials are kept; what is proposed from then on follows the new version of its spec.
+    """
+    if not overrides:
+        raise InputError("say what to change: --set budget.trials=40, for example")
+    _tell(name, *studies()[name].edit(*overrides))
+
+
+@cli.command()
 def check(file: StudyFile, overrides: Overrides = None) -> None:
     """Validate a study file; say the space's size and the plan; run nothing."""
     from goodfit.service.cli.check import plan, print_plan
@@ -252,17 +269,59 @@ def trials(
     ] = False,
 ) -> None:
     """List a study's trials."""
-    from goodfit.service.cli.tables import print_trials, trials_csv
+    from goodfit.service.cli.tables import print_trials
     from goodfit.service.client import trial_row
+    from goodfit.service.exchange.tables import to_csv
 
     study = studies()[name]
     chosen = list(study.pages(state, verdict, parts=()))
     if given.as_json:
         print_json([trial_row(trial) for trial in chosen])
     elif as_csv:
-        sys.stdout.write(trials_csv(chosen))
+        sys.stdout.write(to_csv(chosen))
     else:
         print_trials(study, chosen)
+
+
+@cli.command("import")
+def import_study(
+    source: Annotated[str, typer.Argument(metavar="FILE|URL", help="Of another tool.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE.yaml", help="Write the study file there.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Of an Optuna storage that has several, this one.")] = None,
+    trainer: Annotated[
+        str | None, typer.Option(help="What is to be trained: a name, module:name, FILE.py:name.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Make a study file of another tool's: a W&B sweep, a Katib experiment, Ray Tune, Optuna, Syne Tune, Determined.
+
+    Nothing that is read is run. What does not carry over is said, with its line, and stands in the study file.
+    """
+    from goodfit.service.cli.exchange import print_imported, write_imported
+    from goodfit.service.exchange.importing import import_from
+
+    draft = import_from(source, study=study, trainer=trainer)
+    if output is not None:
+        write_imported(draft, output, force=force)
+    if given.as_json:
+        print_json({**draft.to_json(), "file": None if output is None else str(output)})
+    else:
+        print_imported(draft, output)
+
+
+@cli.command()
+def export(
+    name: StudyName,
+    to: Annotated[
+        str,
+        typer.Option(metavar="TARGET", help="optuna+sqlite:///FILE.db, another storage's URL, FILE.csv, FILE.parquet."),
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there and comes from elsewhere.")] = False,
+) -> None:
+    """Write a study where other tools read it; exported again, nothing is there twice."""
+    _tell(name, f"{to}: {studies()[name].export(to, force=force)}")
 
 
 @cli.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
@@ -18,7 +18,8 @@ from goodfit.service.cli.tables import (
     verdict_text,
 )
 from goodfit.service.client import iso, trial_row
-from goodfit.service.records import StudyState, judged_by
+from goodfit.service.queries.versions import version_rows
+from goodfit.service.records import StudyState, Version, judged_by
 from goodfit.service.stored_spec import objective_of
 from goodfit.trainers.readable import one_line
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 FILES_SHOWN = 5
+TRIALS_SHOWN = 12
 FAILURES = 100  # as many are shown; `trials --state FAILED` has all
 
 
@@ -41,7 +43,8 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         {"trial": trial.number, "state": trial.label, "message": trial.message, "log": study.log(trial.number)}
         for trial in (study.pages("FAILED", most=FAILURES) if failed else ())
     ]
-    best = study.best(1)
+    best, versions = study.best(1), study.versions()
+    outside = [trial.number for trial in study.pages(parts=()) if spec.space.outside(trial.params)] if versions else []
     return {
         "study": record.name,
         "state": str(listed.state),
@@ -57,7 +60,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "best": best[0].to_dict() if best else None,
         **({} if best or not record.objective.constraints else {"no_best": study.why_no_best()}),
         "failures": failures,
-        "go_on": _go_on(study, listed),
+        "go_on": _go_on(study, listed, versions),
         "test_opened": iso(record.test_opened),
         "test_openings": record.test_openings,
         "created": iso(record.created),
@@ -68,15 +71,19 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "mlflow_run_id": record.mlflow_run_id,
         "model_uri": record.model_uri,
         "spec": dict(record.spec),
+        "versions": version_rows(versions),
+        "outside": outside,
         "inputs": dict(record.inputs or {}) or None,
     }
 
 
-def _go_on(study: StudyHandle, listed: Listed) -> str | None:
+def _go_on(study: StudyHandle, listed: Listed, versions: Sequence[Version]) -> str | None:
     """How to go on with a study at rest; None where nothing is left to do."""
     if not listed.state.at_rest:
         return None
-    ways = [] if listed.state is StudyState.DONE else [study.hint(f"resume {study.name}")]
+    trials = sum(listed.tally.states.values())
+    edited = any(one.from_trial is None or (one.number > 1 and one.from_trial >= trials) for one in versions)
+    ways = [] if listed.state is StudyState.DONE and not edited else [study.hint(f"resume {study.name}")]
     if any(label.startswith("FAILED") for label in listed.tally.states):
         ways.append(f"{study.hint(f'resume {study.name} --retry-failed')} trains what failed again")
     return "; ".join(ways) or None
@@ -94,6 +101,7 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")
     line("verdicts", verdict_counts(facts["verdicts"]))
     _print_best(study, facts)
+    _print_edits(facts)
     for part in ("code", "data"):
         if about := (facts["inputs"] or {}).get(part):
             line(part, _input_text(about))
@@ -122,6 +130,18 @@ def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
             line("", note)
     elif "no_best" in facts:
         line("best", facts["no_best"])
+
+
+def _print_edits(facts: Mapping[str, Any]) -> None:
+    for version in facts["versions"][1:]:
+        line("edited", f"{version['text']}  ({version['at']})")
+    if facts["outside"]:
+        line("outside", f"{_few(facts['outside'])}: drawn before the space was narrowed; kept, and left out by models")
+
+
+def _few(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - TRIALS_SHOWN} more" if len(numbers) > TRIALS_SHOWN else ""
+    return f"trial {', '.join(map(str, numbers[:TRIALS_SHOWN]))}{more}"
 
 
 def _print_state(facts: Mapping[str, Any]) -> None:
@@ -161,10 +181,19 @@ def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:
         "metric": objective.metric,
         "code": record.code,
         "data": record.data,
+        "outside": study.outside(record),
         "diagnosis": dict(record.diagnosis or {}) or None,
         "curve": [{"epoch": report.epoch, **report.metrics} for report in reports],
         "log": study.log(trial),
     }
+
+
+def _print_params(facts: Mapping[str, Any]) -> None:
+    line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
+    for text in schedule_lines(facts["schedule"]):
+        line("", text)
+    if facts["outside"]:
+        line("outside", f"{', '.join(facts['outside'])}: the study was edited after this trial was drawn")
 
 
 def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
@@ -172,9 +201,7 @@ def print_trial(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     from goodfit.service.diagnosis.picture import sparkline
 
     line("trial", f"{facts['trial']}  {facts['state']}" + (f": {facts['message']}" if facts["message"] else ""))
-    line("params", ", ".join(f"{key}: {number(value)}" for key, value in facts["params"].items()))
-    for text in schedule_lines(facts["schedule"]):
-        line("", text)
+    _print_params(facts)
     _print_values(facts)
     for part, now in ((part, (study.record.inputs or {}).get(part)) for part in ("code", "data")):
         if facts[part] and now and facts[part] != now["digest"]:

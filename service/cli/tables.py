@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,7 +28,6 @@ VERDICT_STYLE = {
     "diverged": "red",
     "unfinished": "cyan",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count too
 
 
 def study_rows(studies: Studies, state: str | None = None, submitter: str | None = None) -> list[dict[str, Any]]:
@@ -195,55 +192,19 @@ def to_yaml(facts: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def trials_csv(trials: Sequence[Trial]) -> str:
-    """One trial a line; each parameter is a column `params.NAME`. Texts are safe to open in a spreadsheet."""
-    keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
-    rows: Sequence[Mapping[str, Any]] = [trial_row(trial) for trial in trials]
-    head = ["trial", "state", *(f"params.{key}" for key in keys)]
-    rest = ["value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended", "mlflow_run_id"]
-    lines = [_csv_line([*head, *rest])]
-    for row in rows:
-        cells = [row["trial"], row["state"], *(row["params"].get(key) for key in keys), *(row[key] for key in rest)]
-        lines.append(_csv_line([_cell(value) for value in cells]))
-    return "".join(lines)
-
-
-def _csv_line(cells: Sequence[Any]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\r\n").writerow(cells)  # of these characters, a cell that has one is quoted
-    return stream.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _cell(value: Any) -> Any:
-    """A value as a CSV's cell: a text that a spreadsheet would run as a formula begins with an apostrophe.
-
-    Spreadsheets take the apostrophe for: what follows is text. Texts that are numbers, such as "-1", stay as they are.
-    """
-    if not isinstance(value, (str, list, tuple, dict)):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
     """The table of `goodfit trials`."""
     if not trials:
         print(f"no such trials in study {study.name}")
         return
     varying = varying_keys([trial.params for trial in trials])
+    space = study.spec.space if study.versions() else None
+    beyond = [trial.number for trial in trials if space is not None and space.outside(trial.params)]
     out = table("trial", "state", study.record.objective.metric, "verdict", "gap", "epoch", *varying)
     for trial in trials:
         epoch = f"{trial.best_epoch} of {trial.epochs}" if trial.best_epoch else str(trial.epochs)
         cells: list[str | Text] = [
-            str(trial.number),
+            f"{trial.number}*" if trial.number in beyond else str(trial.number),
             trial.label,
             number(trial.value),
             verdict_text(trial.verdict),
@@ -252,6 +213,8 @@ def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:
         ]
         out.add_row(*cells, *(number(trial.params.get(key)) for key in varying))
     show(out)
+    if beyond:
+        print("* outside of the space as it is now: drawn before the study was edited")
     valued = [trial for trial in trials if trial.value is not None]
     if valued and all(trial.gap is None for trial in valued):  # of the judged ones there is more to say
         print(gap_note(study, trial_row(next((trial for trial in valued if trial.verdict is not None), valued[0]))))

@@ -14,7 +14,7 @@ from goodfit.service.errors import GoodfitError, InputError, TrainerError, Unkno
 from goodfit.service.progress import Progress
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
-from goodfit.service.records import Report, Study, StudyState, Trial
+from goodfit.service.records import Report, Study, StudyState, Trial, Version
 
 if TYPE_CHECKING:
     import optuna
@@ -182,17 +182,33 @@ class StudyHandle:
 
     def to_optuna(self) -> optuna.Study:
         """A real optuna.Study in memory, for every plot and importance that Optuna has."""
+        from goodfit.search_spaces.widening import widened
         from goodfit.service.sampler import to_optuna_study
 
         spec = self.spec
         trials = sorted([*self.records(), *self.confirmations()], key=lambda trial: trial.number)
         return to_optuna_study(
             name=self.name,
-            space=spec.space,
+            space=widened(spec.space, (trial.params for trial in trials)),
             objective=spec.goal,
             trials=trials,
             reports=list(self._all_reports(trials[-1].number if trials else -1)),
         )
+
+    def export(self, to: str, *, force: bool = False) -> str:
+        """Write it where other tools read it; exported again, nothing is there twice. Says what was written.
+
+        Args:
+            to: optuna+sqlite:///FILE.db or another storage's URL, FILE.csv or FILE.parquet.
+            force: what is there and comes from elsewhere is replaced.
+
+        Raises:
+            InputError: no such kind of target, or what is there comes from elsewhere.
+        """
+        from goodfit.service.exchange.exporting import export_to
+
+        trials = sorted([*self.records(), *self.confirmations()], key=lambda trial: trial.number)
+        return export_to(to, self.record, trials, self.to_optuna, force=force)
 
     def _all_reports(self, last: int) -> Iterator[Report]:
         for after in range(-1, last, PAGE):
@@ -317,6 +333,25 @@ class StudyHandle:
     def stop(self) -> str:
         """Ask whoever runs it to save its running trials and stop; says what was done."""
         return self._source.stop(self.name)
+
+    def versions(self) -> list[Version]:
+        """The specs that it has had, where it was edited: number, changes, by whom, and the first trial of each."""
+        return self._source.versions(self.name)
+
+    def outside(self, trial: Trial) -> list[str]:
+        """The parameters of a trial that lie outside of the space as it is now, where the study was edited."""
+        return self.spec.space.outside(trial.params) if self.versions() else []
+
+    def edit(self, *overrides: str) -> list[str]:
+        """Change it, also while it runs; says what has changed, and when that holds.
+
+        Args:
+            overrides: KEY=VALUE each, as for `--set`: budget.trials=40, space.learning_rate.high=0.3.
+
+        Raises:
+            InputError: what is to change is wrong, or may not be changed in a study that has begun.
+        """
+        return self._source.edit(self.name, overrides)
 
     def resume(
         self,

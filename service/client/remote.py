@@ -22,7 +22,7 @@ from goodfit.service.app.logs import LogPiece
 from goodfit.service.progress import Progress
 from goodfit.service.queries import wire
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -130,6 +130,9 @@ class RemoteSource:
         found = self._get(_path(name, "decisions"), {"after": after, "limit": limit})
         return [wire.received(Decision, one) for one in found["decisions"]]
 
+    def versions(self, name: str) -> list[Version]:
+        return [wire.received(Version, one) for one in self._get(_path(name, "versions"))["versions"]]
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         query = {"k": k, "pareto": "true"} if pareto else {"k": k}
         found = [wire.received(Best, one) for one in self._get(_path(name, "best"), query)["best"]]
@@ -226,6 +229,10 @@ class RemoteSource:
 
     def stop(self, name: str) -> str:
         return str(self._request("POST", _path(name, "stop")).json()["message"])
+
+    def edit(self, name: str, overrides: Sequence[str]) -> list[str]:
+        answer = self._request("POST", _path(name, "edit"), body={"set": list(overrides)})
+        return [str(line) for line in answer.json()["messages"]]
 
     def resume(self, name: str, wanted: Reopening) -> str:
         body = {

@@ -19,6 +19,7 @@ from goodfit.service.records import (
     Token,
     Trial,
     Verdict,
+    Version,
 )
 
 
@@ -50,6 +51,10 @@ class Studies(Protocol):
 
     def files(self, study_id: int) -> dict[str, str]:
         """What travels with a study: file name -> text."""
+        ...
+
+    def versions(self, study_id: int) -> list[Version]:
+        """The specs of a study that was edited, in their order; none of one that never was."""
         ...
 
     def tally(self, study_id: int) -> Tally:
@@ -159,7 +164,27 @@ class Leases(Protocol):
         """
         ...
 
-    def reopen(self, lease: Lease, study: Study, trials: Sequence[Trial] = (), by: str = ..., detail: str = "") -> None:
+    def edit(self, study: Study, versions: Sequence[Version], by: str = ..., detail: str = "") -> None:
+        """Keep new versions of a study that somebody runs; who does takes them up. Needs no lease.
+
+        Raises:
+            IllegalChange: they do not follow the last version that is there: it was edited at the same time.
+        """
+        ...
+
+    def pending(self, study_id: int) -> list[Version]:
+        """The versions that nobody has taken up yet, in their order."""
+        ...
+
+    def reopen(
+        self,
+        lease: Lease,
+        study: Study,
+        trials: Sequence[Trial] = (),
+        by: str = ...,
+        detail: str = "",
+        versions: Sequence[Version] = (),
+    ) -> None:
         """Write what a study at rest is to go on with, in one transaction; Fenced if the lease is gone.
 
         Args:
@@ -169,6 +194,7 @@ class Leases(Protocol):
                 tracker's columns are as for a new trial.
             by: who does it.
             detail: what else has changed, for the audit log.
+            versions: of its spec, new ones and pending ones, from where on they hold; IllegalChange as for `edit`.
         """
         ...
 

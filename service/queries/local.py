@@ -13,11 +13,12 @@ from goodfit.service.app import catalog
 from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
+from goodfit.service.app.studies import BY_HERE
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -121,6 +122,9 @@ class LocalSource:
     def decisions(self, name: str, *, after: int = -1, limit: int = 100) -> list[Decision]:
         return self.store.page_of_decisions(self.store.study(name).id, after=after, limit=limit)
 
+    def versions(self, name: str) -> list[Version]:
+        return self.store.versions(self.store.study(name).id)
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         return app.best_of(self.settings, self.store, self.store.study(name), k, pareto=pareto)
 
@@ -176,6 +180,9 @@ class LocalSource:
 
     def stop(self, name: str) -> str:
         return app.stop_study(self.settings, self.store, name, self._clock())
+
+    def edit(self, name: str, overrides: Sequence[str]) -> list[str]:
+        return app.edit(self.store, name, overrides, self._clock(), BY_HERE, self.hint)
 
     def resume(self, name: str, wanted: Reopening) -> str:
         self._await_release(name)

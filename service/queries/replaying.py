@@ -1,7 +1,8 @@
 """The decisions of a search, derived again from what is stored: does the study decide what it decided?
 
-Each decision is derived from the stored ones before it, so a difference does not hide behind an earlier one. What the
-trainer's defaults were is taken from the decisions, which keep them: the trainer itself is not needed.
+Each decision is derived from the stored ones before it, so a difference does not hide behind an earlier one, by the
+version of the spec that the study had then. What the trainer's defaults were is taken from the decisions, which keep
+them: the trainer itself is not needed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
 from goodfit.service.allocation import renumbered
@@ -17,8 +18,11 @@ from goodfit.service.app.run import rules_of, sampler_for
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Proposal
 from goodfit.service.queries.source import Source
-from goodfit.service.records import Decision, Trial
+from goodfit.service.records import Decision, Study, Trial, Version
 from goodfit.service.spec import StudySpec
+
+if TYPE_CHECKING:
+    from goodfit.service.sampler.auto import AutoAllocator
 
 PAGE = 500  # decisions or trials at a time
 CURVES = 100  # likewise, trials whose curves are read
@@ -70,13 +74,19 @@ def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambd
     Raises:
         InputError: a decision and the trials of the study do not fit together.
     """
-    spec = app.spec_of(source.study(name).study)
+    study = source.study(name).study
+    spec = app.spec_of(study)
     if spec.search.trains_population:
         return _population(source, name, spec, on_progress)
     presets = [one for one in _decisions(source, name) if "given" in one.why]
-    again = _Again(source, name, spec, presets)
+    held = _specs(study, source.versions(name))
+    again = _Again(source, name, held.pop(0)[1], presets)
     count, differences = 0, list[Difference]()
     for decision in _decisions(source, name):
+        while held and held[0][0] <= decision.index:
+            first, spec = held.pop(0)
+            again = _Again(source, name, spec, presets)
+            again.catch_up(first)
         found = again.difference(decision)
         count += 1
         on_progress(count)
@@ -84,7 +94,7 @@ def replay(source: Source, name: str, on_progress: Callable[[int], None] = lambd
             differences.append(found)
         if len(differences) == MOST:
             break
-    note = _why_none(spec) if not count else again.note() if differences else None
+    note = _why_none(app.spec_of(study)) if not count else again.note() if differences else None
     return Replayed(name, count, tuple(differences), len(differences) == MOST, note)
 
 
@@ -107,6 +117,12 @@ def _population(source: Source, name: str, spec: StudySpec, on_progress: Callabl
     return Replayed(name, len(decisions), tuple(differences[:MOST]), len(differences) > MOST, note)
 
 
+def _specs(study: Study, versions: Sequence[Version]) -> list[tuple[int, StudySpec]]:
+    """Each spec that the study went by, with the first decision that follows from it."""
+    held = [(one.from_decision, replace(study, spec=one.spec)) for one in versions if one.from_decision is not None]
+    return [(first, app.spec_of(one)) for first, one in held or [(0, study)]]
+
+
 def _why_none(spec: StudySpec) -> str:
     if spec.pauses or (spec.search.method == "auto" and not spec.more_objectives):
         return "none was taken yet"
@@ -125,6 +141,7 @@ class _Again:
         own = [dict(one.why["given"]) for one in presets if one.why["source"] == "start_from"]
         defaults: Mapping[str, Any] = next((one.why["given"] for one in presets if one.why["source"] == "defaults"), {})
         search = spec.search.model_copy(update={"start_from": own})
+        self._source, self._name = source, name
         found = sampler_for(spec.model_copy(update={"search": search}), name, defaults)
         self._allocator = found if isinstance(found, AutoAllocator) else None
         self._trials = {trial.number: trial for trial in _trials(source, name)}
@@ -135,21 +152,39 @@ class _Again:
 
     def difference(self, decision: Decision) -> Difference | None:
         """How a decision differs when it is derived again; from here on the search stands as if it had not."""
-        unknown = {decision.trial, *(seen.trial for seen in decision.seen)} - self._trials.keys()
-        if unknown or self._allocator is None:
-            what = f"names trial {min(unknown)}, which is not there" if unknown else "is of another search method"
-            raise InputError(f"decision {decision.index} {what}: the stored study was changed")
-        placed = renumbered(decision, self._places)
-        for seen, there in zip(decision.seen, placed.seen, strict=True):
-            for epoch, metrics in self._curves.up_to(seen.trial, seen.epoch):
-                self._allocator.report(there.trial, epoch, metrics[self._metric], metrics)
-            self._allocator.see(there, self._trials[seen.trial])
+        if self._allocator is None:
+            raise InputError(f"decision {decision.index} is of another search method: the stored study was changed")
+        placed = self._seen(self._allocator, decision)
         found = self._allocator.derive(placed, self._trials[decision.trial].params)
         stored = _stored(decision, self._trials[decision.trial])
         derived = None if found is None else self._derived(found)
         if json.dumps(stored, sort_keys=True) == json.dumps(derived, sort_keys=True):
             return None
         return Difference(decision.index, decision.trial, stored, derived)
+
+    def catch_up(self, first: int) -> None:
+        """Stand where the study stood before its decision `first`, when it was edited."""
+        if self._allocator is None:
+            return
+        before = [decision for decision in _decisions(self._source, self._name) if decision.index < first]
+        self._allocator.start_over(had_pauses=any(one.until is not None for one in before))
+        for decision in before:
+            placed = self._seen(self._allocator, decision)
+            self._allocator.follow(placed, self._trials[decision.trial].params)
+        self._allocator.unpause()
+
+    def _seen(self, allocator: AutoAllocator, decision: Decision) -> Decision:
+        """Report what a decision had seen; the decision by the places of its trials in the search."""
+        unknown = {decision.trial, *(seen.trial for seen in decision.seen)} - self._trials.keys()
+        if unknown:
+            what = f"names trial {min(unknown)}, which is not there"
+            raise InputError(f"decision {decision.index} {what}: the stored study was changed")
+        placed = renumbered(decision, self._places)
+        for seen, there in zip(decision.seen, placed.seen, strict=True):
+            for epoch, metrics in self._curves.up_to(seen.trial, seen.epoch):
+                allocator.report(there.trial, epoch, metrics[self._metric], metrics)
+            allocator.see(there, self._trials[seen.trial])
+        return placed
 
     def note(self) -> str | None:
         """Why decisions may differ though nobody changed what is stored."""

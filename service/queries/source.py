@@ -11,7 +11,7 @@ from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.ports import Tally
 from goodfit.service.progress import Progress
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict
+from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
     from goodfit.service.app.resumption import Reopening
@@ -92,6 +92,10 @@ class Source(Protocol):
         """Some of the decisions of a search that keeps them, with an index above `after`."""
         ...
 
+    def versions(self, name: str) -> list[Version]:
+        """The specs of a study that was edited; none of one that never was."""
+        ...
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         """The best `k` configurations; `pareto`: of the Pareto front alone, InputError for one objective."""
         ...
@@ -124,6 +128,10 @@ class Source(Protocol):
 
     def submit(self, submission: Submission) -> Study: ...
     def stop(self, name: str) -> str: ...
+    def edit(self, name: str, overrides: Sequence[str]) -> list[str]:
+        """Change a study, KEY=VALUE each, also while it runs; says what has changed and when that holds."""
+        ...
+
     def resume(self, name: str, wanted: Reopening) -> str: ...
     def remove(self, name: str) -> list[str]: ...
     def catalog(self, kind: Kind) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from goodfit.search_spaces.parameters import Choice, Fixed, Parameter
+from goodfit.search_spaces.widening import widened
 from goodfit.service.diagnosis.confirmation import candidates_of
 from goodfit.service.diagnosis.front import front_of
 from goodfit.service.diagnosis.study import StudyDiagnosis
 from goodfit.service.objective import Objective
 from goodfit.service.reasons import by_trial, reasons_of
-from goodfit.service.records import Decision, Params, Report, Study, Trial, ranked
+from goodfit.service.records import Decision, Params, Report, Study, Trial, Version, ranked
 from goodfit.service.report.answer import answer_of, why_no_gap
 from goodfit.service.report.curves import curves_of
 from goodfit.service.spec import StudySpec
@@ -65,6 +66,7 @@ def facts_of(
     reports: Sequence[Report],
     diagnosis: StudyDiagnosis,
     decisions: Sequence[Decision] = (),
+    versions: Sequence[Version] = (),
 ) -> ReportFacts:
     """Gather what a report says.
 
@@ -75,18 +77,25 @@ def facts_of(
         reports: their curves, ordered by trial and epoch.
         diagnosis: of the study.
         decisions: of its search, where that keeps them.
+        versions: of its spec, where it was edited.
     """
     searched = [trial for trial in trials if trial.confirms is None]
     found = diagnosis.to_dict()
+    space = widened(spec.space, (trial.params for trial in searched))
     metric = spec.objective.metric
     answer = answer_of(study, spec, trials, found)
     return ReportFacts(
-        study=_study(study, spec),
+        study={**_study(study, spec), "versions": [_version(one) for one in versions if one.number > 1]},
         answer={**answer, "no_gap": _no_gap(metric, answer["trial"], searched, reports)},
         diagnosis=found,
         confirmation=_confirmation(trials, metric, found),
-        space=[_parameter(item) for item in spec.space if not isinstance(item, Fixed)],
-        trials={**_columns(searched), **_judged(searched, spec.goal), **_reasons(searched, decisions, spec)},
+        space=[_parameter(item) for item in space if not isinstance(item, Fixed)],
+        trials={
+            **_columns(searched),
+            **_judged(searched, spec.goal),
+            **_outside(spec, searched, versions),
+            **_reasons(searched, decisions, spec),
+        },
         curves=curves_of(searched, reports, spec.goal),
         front=front_of(searched, spec.goal).to_dict() if spec.more_objectives else None,
     )
@@ -118,6 +127,15 @@ def _study(study: Study, spec: StudySpec) -> Json:
         "ended": _time(study.ended),
         "seconds": study.seconds,
     }
+
+
+def _version(version: Version) -> str:
+    return f"{_time(version.at)}: {version}"
+
+
+def _outside(spec: StudySpec, trials: Sequence[Trial], versions: Sequence[Version]) -> Json:
+    """A column of the parameters that lie outside of the space of an edited study."""
+    return {"outside": [spec.space.outside(trial.params) for trial in trials]} if versions else {}
 
 
 def _time(seconds: float | None) -> str | None:

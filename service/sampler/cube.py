@@ -19,12 +19,18 @@ from goodfit.search_spaces.space import Space
 
 Points = NDArray[np.float64]
 
+SLACK = 1e-9  # of the ends of the cube, which rounding may pass
+FARTHEST = 1.0  # beyond an end of the cube
 REDRAW = 0.3  # how often a choice that is varied is drawn anew
 WIDTHS = (-2.0, -0.5)  # of a step around a point, powers of ten of the unit
 
 
 class Cube:
-    """The searched parameters of a space: configurations to points and back, random points, points near others."""
+    """The searched parameters of a space: configurations to points and back, random points, points near others.
+
+    A configuration from before the space was narrowed has its place outside of the cube; a choice that it no longer
+    has is NaN.
+    """
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -74,7 +80,7 @@ class Cube:
 
     def around(self, rng: np.random.Generator, centers: Points, count: int) -> Points:
         """Points near some of the centers: half of the parameters of each are changed, by steps of its own width."""
-        points = centers[rng.integers(len(centers), size=count)].copy()
+        points = self._inside(centers)[rng.integers(len(centers), size=count)].copy()
         width = 10.0 ** rng.uniform(*WIDTHS, size=(count, 1))
         varied = rng.random(points.shape) < max(0.5, 1.0 / max(1, len(self)))
         fresh = self.random(rng, count)
@@ -85,13 +91,20 @@ class Cube:
         moved = np.where(varied, moved, points)
         return np.where(np.isnan(moved), fresh, moved)  # a parameter that did not exist there may exist here
 
+    def _inside(self, points: Points) -> Points:
+        """The nearest points inside the cube: a study's space may have been narrowed since they were tried."""
+        beyond = (self.choices == 0) & ((points < -SLACK) | (points > 1 + SLACK))
+        return np.where(beyond, np.clip(points, 0.0, 1.0), points)
+
 
 def _unit(parameter: Float | Int | Choice, value: Any) -> float:
     if isinstance(parameter, Choice):
-        return float(parameter.index(value))
+        return float(parameter.index(value)) if parameter.contains(value) else math.nan
     low, high = _ends(parameter)
+    if parameter.log and value <= 0:
+        return -FARTHEST
     place = math.log(value) if parameter.log else float(value)
-    return (place - low) / (high - low)
+    return min(max((place - low) / (high - low), -FARTHEST), 1 + FARTHEST)
 
 
 def _value(parameter: Float | Int | Choice, unit: float) -> Any:

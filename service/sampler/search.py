@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
@@ -169,6 +170,7 @@ class OptunaSampler:
         self._asked = 0
         self._seen: set[str] = set()
         self._proposed: list[dict[str, Any]] = []  # by trial
+        self._outside: set[int] = set()  # trials outside of the space: pruners compare with them, models leave them out
         self._grid_place = 0  # in the order of the grid; all before it were proposed
         self._reached: dict[int, tuple[int, float]] = {}  # of paused trials: the epoch, and the value there
         self._generations = Generations()
@@ -257,7 +259,10 @@ class OptunaSampler:
         state = _state_of(trial, values)
         for constraint, by in broken(trial, self._objective).items():
             self._optuna_trial(trial.number).set_constraint(constraint, by)
-        self._study.tell(trial.number, values if state is State.COMPLETE else None, state)
+        if trial.number in self._outside:
+            self._study.tell(trial.number, state=State.FAIL)
+        else:
+            self._study.tell(trial.number, values if state is State.COMPLETE else None, state)
         self._running.pop(trial.number, None)
         if self._complete is not None and state is State.COMPLETE:
             self._complete.add(self._frozen(trial.number).intermediate_values)
@@ -299,7 +304,13 @@ class OptunaSampler:
         noted: Mapping[str, float] | None = None,
         constraints: dict[str, float] | None = None,
     ) -> None:
-        values, distributions = searched(self._axes, params)
+        values: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        if not self._space.outside(params):
+            values, distributions = searched(self._axes, params)
+        else:
+            self._outside.add(self._asked)
+            state, worth = (State.FAIL, None) if state.is_finished() else (state, worth)
         trial = create_trial(
             state=state,
             values=worth,

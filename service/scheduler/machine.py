@@ -80,7 +80,6 @@ class Scheduler:
     """
 
     def __init__(self, plan: Plan, trials: Iterable[Trial] = ()) -> None:
-        self.plan = plan
         self.trials = {trial.number: replace(trial, worker_deaths=0) for trial in trials}
         self.slots = 0
         self.closing: Reason | None = None
@@ -94,8 +93,13 @@ class Scheduler:
         self._exhausted = False
         self._to_resume: set[int] = set()  # being paused, and to go on as soon as their workers have let them go
         self._resumed: set[int] = set()  # in the queue, after a pause
-        self._failures = Failures(plan.failures, self.trials.values())
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
+        self._take(plan)
+
+    def _take(self, plan: Plan) -> None:
+        """Go by this plan from here on."""
+        self.plan = plan
+        self._failures = Failures(plan.failures, self.trials.values())
         self._epochs = EpochBudget(plan, self.trials.values())
         unconfirmed = any(trial.confirms is not None and trial.state not in FINISHED for trial in self.trials.values())
         self._confirming = unconfirmed and is_at_budget(plan, self._searched)
@@ -123,8 +127,31 @@ class Scheduler:
                 actions += self._requeue(trial, front=False)
             elif trial.state is TrialState.QUEUED:
                 self._queue.append(number)
-        if any(reaches_target(self.plan, trial) for trial in self.trials.values()):
-            actions += self._close(Reason.TARGET, None, now)
+        return actions + self._unpause() + self._end_at_target(now)
+
+    def revise(self, plan: Plan, now: float) -> list[Action]:
+        """Go on by another plan: the study was edited. What runs goes on."""
+        self._take(plan)
+        self._exhausted = False
+        return self._unpause() + self._end_at_target(now)
+
+    def reopen(self) -> None:
+        """Go on where the study was about to close: it was edited just then."""
+        self.closed, self.closing = False, None
+
+    def _end_at_target(self, now: float) -> list[Action]:
+        reached = any(reaches_target(self.plan, trial) for trial in self.trials.values())
+        return self._close(Reason.TARGET, None, now) if reached else []
+
+    def _pauses_no_more(self) -> bool:
+        """Whether trials that wait at a target, from when the study had pauses, train to their end."""
+        return not self.plan.pauses and self._epochs_left() > 0
+
+    def _unpause(self) -> list[Action]:
+        actions: list[Action] = []
+        for trial in sorted(self.trials.values(), key=lambda trial: trial.number):
+            if trial.state is TrialState.PAUSED and self.closing is None and self._pauses_no_more():
+                actions += self._take_up(trial.number, None)
         return actions
 
     def step(self, event: Event, now: float) -> list[Action]:
@@ -177,7 +204,9 @@ class Scheduler:
         if value is not None and trial.confirms is None and not event.final:
             actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []
             actions += [Examine(trial.number, event.epoch)] if self.plan.stop_on_overfit else []
-        if trial.at_target and self.closing is None:
+        if trial.at_target and self.closing is None and self._pauses_no_more():
+            actions += self._go_on(trial, Proposal(trial.number))
+        elif trial.at_target and self.closing is None:
             self._exhausted = False
             actions.append(Reach(trial.number, event.epoch, event.seconds))
             if self._epochs_left() > 0:
@@ -289,6 +318,8 @@ class Scheduler:
 
     def _again(self, trial: Trial, now: float) -> list[Action]:
         """Have a trial go on whose worker is gone: later if it is at its target, else at once, if the study does."""
+        if trial.at_target and self.closing is None and self._pauses_no_more():
+            trial = self._put(replace(trial, until=self._until(None, trial.epochs)))
         if trial.at_target:
             self._overtime.discard(trial.number)
             return [Record(self._put(trial.to(TrialState.PAUSED)))]

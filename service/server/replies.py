@@ -14,7 +14,7 @@ from goodfit.service.app.best import Best
 from goodfit.service.json_values import Number, Values
 from goodfit.service.queries.rows import TrialRow
 from goodfit.service.queries.source import Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Role, Study, StudyState, Token, Trial
+from goodfit.service.records import AuditEntry, Decision, Report, Role, Study, StudyState, Token, Trial, Version
 
 Next = int | None
 _ALWAYS_THERE = ConfigDict(json_schema_serialization_defaults_required=True)  # fields with defaults, too
@@ -129,6 +129,12 @@ class Decisions(TypedDict):
 
     decisions: Sequence[Decision]
     next: Next
+
+
+class Versions(TypedDict):
+    """The specs of a study that was edited, in their order; none of one that never was."""
+
+    versions: Sequence[Version]
 
 
 class BestTrials(TypedDict):

@@ -32,6 +32,7 @@ from goodfit.service.server.replies import (
     Messages,
     StudyPage,
     StudyRecord,
+    Versions,
     content_of,
 )
 from goodfit.service.server.request_bodies import Body
@@ -60,6 +61,14 @@ class NewStudy(Body):
     )
     priority: int = Field(default=0, ge=-1000, le=1000, description="The higher goes first.")
     new: bool = Field(default=False, description="Under a new name, if this one is taken.")
+
+
+class Edits(Body):
+    """What is to change of a study."""
+
+    overrides: list[Annotated[str, Field(max_length=1000)]] = Field(
+        alias="set", min_length=1, max_length=100, description="KEY=VALUE each: space.learning_rate.high=0.3."
+    )
 
 
 class Changes(Body):
@@ -249,6 +258,25 @@ def stop(shared: Shared, token: Submitter, name: str) -> Response:
     return _message(app.stop_study(shared.settings, shared.store, name, shared.clock(), token.name))
 
 
+@router.get("/{name}/versions", response_model=Versions, summary="The versions of a study's spec")
+def versions(shared: Shared, _: Viewer, name: str) -> Response:
+    """Each spec that an edited study has had, what was changed by whom, and the first trial that follows from it."""
+    return reply(Versions, {"versions": shared.source.versions(name)})
+
+
+@router.post("/{name}/edit", response_model=Messages, summary="Edit a study")
+async def edit(shared: Shared, token: Submitter, name: str, given: Edits) -> Response:
+    """Change its budget, ranges, choices or pruner, also while it runs: its runner takes that up between two turns."""
+    return await shared.submitting.run(token.id, lambda: _edited(shared, token, name, given))
+
+
+def _edited(shared: State, token: Token, name: str, given: Edits) -> Response:
+    check_owner(token, shared.store.study(name))
+    vet = partial(app.admit_edit, rules=shared.rules)
+    said = app.edit(shared.store, name, given.overrides, shared.clock(), token.name, _hint, vet)
+    return reply(Messages, {"messages": said})
+
+
 @router.post("/{name}/resume", response_model=Message, summary="Resume a study")
 async def resume(shared: Shared, token: Submitter, name: str, given: Changes | None = None) -> Response:
     """Put it back into the queue, with what is to change of it."""
@@ -259,7 +287,8 @@ async def resume(shared: Shared, token: Submitter, name: str, given: Changes | N
 def _resumed(shared: State, token: Token, name: str, how: Changes) -> Response:
     check_owner(token, shared.store.study(name))
     wanted = app.Reopening(how.overrides, how.retry_failed, how.priority, how.changed)
-    return _message(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name))
+    vet = partial(app.admit_edit, rules=shared.rules)
+    return _message(app.resume_study(shared.store, name, wanted, shared.clock(), _hint, token.name, vet))
 
 
 @router.delete("/{name}", response_model=Messages, summary="Remove a study")

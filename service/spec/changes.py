@@ -1,7 +1,8 @@
-"""What may be changed of a study that has begun: whatever alters no decision that was made.
+"""What may be changed of a study that has begun: whatever leaves its trials comparable.
 
-A longer budget is the same search going on. Another space, or another length of training, is another study: its
-trials could not be ranked with those that are there.
+A longer budget is the same search going on; another range, choice or pruner decides from there on, and the trials
+before are kept. Another trainer, other data or another length of training is another study: its trials could not be
+ranked with those that are there.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from goodfit.search_spaces.flaws import dotted
+from goodfit.search_spaces.space import Space
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import unending, unscored
 from goodfit.service.spec.overrides import override
+from goodfit.service.spec.space_edits import as_written, edited, space_problems, suiting
 from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.validation_messages import sentences
 
@@ -23,7 +26,7 @@ FIXED: Mapping[str, str | None] = {
     "name": "the study is found by its name",
     "trainer": "its trials were trained by this trainer",
     "data": "its trials were trained and scored on these data",
-    "space": "its trials were drawn from this space",
+    "space": None,  # ranges and choices: see space_edits.py
     "fixed": "its trials were trained with these parameters",
     "objective": "its trials were ranked and pruned by it",
     "more_objectives": "its trials were ranked and pruned by them",
@@ -36,7 +39,7 @@ FIXED: Mapping[str, str | None] = {
     "last_counts": "its trainer decides it",
     "modules": "its trainer was found there",
     "requirements": "its trials were trained with these packages",
-    "pruning": "its trials were pruned by these rules",
+    "pruning": None,  # from here on; not to pauses, see below
     "training.epochs": "its trials were trained for so many",
     "training.patience": "its trials were stopped by it",
     "training.stop_on": "its trials were stopped by it",
@@ -71,7 +74,8 @@ def changed(kept: Mapping[str, Any], overrides: Sequence[str]) -> StudySpec:
     before = StudySpec.from_dict(kept)
     problems: list[Problem] = []
     allowed = [text for text in overrides if not _refused(text, problems)]
-    values, _ = override(before.to_dict(), allowed, problems)
+    values, _ = override(_editable(before, allowed), allowed, problems)
+    values["space"] = _edited_space(values.get("space"), before, problems)
     try:
         spec = StudySpec.model_validate(values)
         problems += _of_effect(before, spec)
@@ -82,9 +86,37 @@ def changed(kept: Mapping[str, Any], overrides: Sequence[str]) -> StudySpec:
     return spec
 
 
+def _editable(spec: StudySpec, overrides: Sequence[str]) -> dict[str, Any]:
+    """A spec as overrides find it: parameters by name; without the options of a pruner that gives way to another."""
+    values = {**spec.to_dict(), "space": as_written(spec.space)}
+    methods = [text.partition("=")[2].strip() for text in overrides if _key_of(text) == "pruning.method"]
+    if methods and methods[-1] != spec.pruning.method:
+        values["pruning"] = {"method": spec.pruning.method}
+    return values
+
+
+def _edited_space(written: object, before: StudySpec, problems: list[Problem]) -> Space:
+    space = edited(written, before.space, problems)
+    if space == before.space:
+        return before.space
+    if before.open_space or before.search.trains_population:
+        why = "its trainer decides it" if before.open_space else "its members take over each other's parameters"
+        problems.append(_problem("space", why))
+        return before.space
+    problems += [_problem(key, why) for key, why in space_problems(before.space, space)]
+    if before.search.method == "grid":
+        flaw = "needs step or points to be searched by a grid"
+        problems += [Problem(0, f"--set space.{name}", flaw) for name in space.ungridded()]
+    return suiting(space, before.trainer, problems)
+
+
+def _key_of(text: str) -> str:
+    return text.partition("=")[0].strip()
+
+
 def _refused(text: str, problems: list[Problem]) -> bool:
     """Whether an override names what is fixed; says so. What is no key, or a section, is looked at later."""
-    key = text.partition("=")[0].strip()
+    key = _key_of(text)
     why = why_fixed(key)
     if why in (None, _UNDECIDED):
         return False
@@ -95,6 +127,8 @@ def _refused(text: str, problems: list[Problem]) -> bool:
 def _of_effect(before: StudySpec, spec: StudySpec) -> list[Problem]:
     """What a changed spec must not do: change by the way what is fixed, have no end, or no rows to confirm on."""
     problems = [_problem(key, why) for key, *_ in spec.changes(before.to_dict()) if (why := why_fixed(key)) is not None]
+    if spec.pruning.method == "auto" != before.pruning.method:
+        problems.append(_problem("pruning.method", "auto knows trials by its decisions from the first one on"))
     if endless := unending(spec.search, spec.budget, spec.space, open_space=spec.open_space):
         problems.append(Problem(0, "budget", f"needs {endless}"))
     if spec.confirm is not None and (wrong := unscored(spec.data)):

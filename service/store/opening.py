@@ -36,6 +36,7 @@ REVISIONS = (
     "0009",
     "0010",
     "0011",
+    "0012",
 )  # every migration in order; the last is what this code needs
 CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x600DF17  # of PostgreSQL's advisory locks: any number that nobody else takes

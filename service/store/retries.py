@@ -21,10 +21,11 @@ from goodfit.service.store.sql import SqlStore
 T = TypeVar("T")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds; doubled with each failure
 
-# Not those that put something new there: add_study, reopen, remove, tokens. Nor only_mirror, which is no call.
+# Not those that put something new there: add_study, edit, reopen, remove, tokens. Nor only_mirror, which is no call.
 _AGAIN = (
     "files", "study", "studies", "page_of_studies", "trials", "page_of_trials", "trial", "reports", "top", "confirming",
-    "tally", "counts", "release", "holder", "fence", "apply", "ask_stop", "waiting", "note_waits", "behind",
+    "tally", "counts", "decisions", "page_of_decisions", "versions", "pending",
+    "release", "holder", "fence", "apply", "ask_stop", "waiting", "note_waits", "behind",
     "unmirrored", "mirrored_epochs", "note_mirrored", "note_study_mirrored",
 )  # fmt: skip
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.records import Decision, Report, Seen, Study, Trial
-from goodfit.service.store.tables import MIRROR, decisions, reports, studies, trials
+from goodfit.service.records import Decision, Report, Seen, Study, Trial, Version
+from goodfit.service.store.tables import MIRROR, decisions, reports, studies, trials, versions
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -21,6 +21,7 @@ STUDY_COLUMNS = tuple(studies.c[field.name] for field in fields(Study))
 TRIAL_COLUMNS = tuple(trials.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
 DECISION_COLUMNS = tuple(decisions.c[field.name] for field in fields(Decision))
+VERSION_COLUMNS = tuple(versions.c[field.name] for field in fields(Version))
 
 STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
 _NOT_THE_RUNNERS = {
@@ -96,10 +97,28 @@ def decision_of(row: Sequence[Any]) -> Decision:
     return Decision(index, trial, new, until, workers, tuple(Seen(*one) for one in seen), why)
 
 
+def version_row(study_id: int, version: Version) -> Row:
+    """All of a version."""
+    return {"study_id": study_id} | {field.name: getattr(version, field.name) for field in fields(Version)}
+
+
+def version_of(row: Sequence[Any]) -> Version:
+    """The version of a row of VERSION_COLUMNS."""
+    number, spec, changes, *rest = row
+    return Version(number, spec, tuple((key, before, after) for key, before, after in changes), *rest)
+
+
 def keep_trials(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """Insert trials, or replace all but the tracker's columns of those that are there."""
     insert = _insert(dialect)(trials)
     values = {name: insert.excluded[name] for name in (*_TRIAL_FIELDS, "label", "mark") if name != "number"}
+    return insert.on_conflict_do_update(index_elements=["study_id", "number"], set_=values)
+
+
+def keep_versions(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Insert versions, or note of those that are there from where on they hold."""
+    insert = _insert(dialect)(versions)
+    values = {name: insert.excluded[name] for name in ("spec", "from_trial", "from_decision")}
     return insert.on_conflict_do_update(index_elements=["study_id", "number"], set_=values)
 
 

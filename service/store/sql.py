@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from goodfit.service.errors import NameTaken, UnknownStudy, did_you_mean
+from goodfit.service.errors import IllegalChange, NameTaken, UnknownStudy, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Tally
-from goodfit.service.records import FINISHED, Batch, Decision, Lease, Report, Study, StudyState, Trial, Verdict
+from goodfit.service.records import FINISHED, Batch, Decision, Lease, Report, Study, StudyState, Trial, Verdict, Version
 from goodfit.service.store import leases as leasing
 from goodfit.service.store import mirror_lock as mirroring
 from goodfit.service.store import queries as listing
@@ -27,18 +27,22 @@ from goodfit.service.store.rows import (
     STUDY_COLUMNS,
     STUDY_MIRROR,
     TRIAL_COLUMNS,
+    VERSION_COLUMNS,
     decision_of,
     decision_rows,
     keep_reports,
     keep_study,
     keep_trials,
+    keep_versions,
     reopened_row,
     report_rows,
     runner_row,
     study_row,
     trial_rows,
+    version_of,
+    version_row,
 )
-from goodfit.service.store.tables import ahead, decisions, leases, reports, studies, study_files, trials
+from goodfit.service.store.tables import ahead, decisions, leases, reports, studies, study_files, trials, versions
 from goodfit.spelling import closest
 
 if TYPE_CHECKING:
@@ -62,6 +66,8 @@ _TRIAL = select(*TRIAL_COLUMNS).where(trials.c.study_id == _KEY, trials.c.number
 _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(reports.c.trial, reports.c.epoch)
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
 _PAGE_OF_CURVES = _CURVES.where(reports.c.trial > bindparam("after"), reports.c.trial <= bindparam("last"))
+_VERSIONS = select(*VERSION_COLUMNS).where(versions.c.study_id == _KEY).order_by(versions.c.number)
+_PENDING = _VERSIONS.where(versions.c.from_trial.is_(None))
 _AHEAD = (
     select(*TRIAL_COLUMNS)
     .where(trials.c.study_id == _KEY, ahead)
@@ -96,6 +102,7 @@ class SqlStore:
         self._keep_study = keep_study(dialect)
         self._keep_trials = keep_trials(dialect)
         self._keep_reports = keep_reports(dialect)
+        self._keep_versions = keep_versions(dialect)
         self.access = SqlAccess(self)
 
     @property
@@ -170,6 +177,30 @@ class SqlStore:
         query = select(*DECISION_COLUMNS).where(decisions.c.study_id == study_id).order_by(decisions.c.index)
         with self.reading() as connection:
             return [decision_of(row) for row in connection.execute(query)]
+
+    def versions(self, study_id: int) -> list[Version]:
+        with self.reading() as connection:
+            return [version_of(row) for row in connection.execute(_VERSIONS, {"study": study_id})]
+
+    def pending(self, study_id: int) -> list[Version]:
+        with self.reading() as connection:
+            return [version_of(row) for row in connection.execute(_PENDING, {"study": study_id})]
+
+    def edit(self, study: Study, versions: Sequence[Version], by: str = LOCAL, detail: str = "") -> None:
+        with self.writing() as connection:
+            leasing.lock(connection, study.id)
+            self._add_versions(connection, study, versions)
+            note(connection, by, "edit", study.name, detail)
+
+    def _add_versions(self, connection: Connection, study: Study, given: Sequence[Version]) -> None:
+        """Keep new versions, and note of pending ones from where on they hold."""
+        there = {one.number: one for one in map(version_of, connection.execute(_VERSIONS, {"study": study.id}))}
+        new = [one.number for one in given if one.number not in there]
+        known = [(one, there[one.number]) for one in given if one.number in there]
+        follow = new == list(range(len(there) + 1, len(there) + 1 + len(new)))
+        if not follow or any(not kept.pending or (one.at, one.spec) != (kept.at, kept.spec) for one, kept in known):
+            raise IllegalChange(f"study {study.name} was edited at the same time; look at it, and edit it again")
+        connection.execute(self._keep_versions, [version_row(study.id, one) for one in given])
 
     def page_of_decisions(self, study_id: int, *, after: int = -1, limit: int = 100) -> list[Decision]:
         of_study = (decisions.c.study_id == study_id, decisions.c.index > after)
@@ -255,15 +286,22 @@ class SqlStore:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
             if batch.decisions:
                 connection.execute(insert(decisions), decision_rows(lease.study_id, batch.decisions))
-            if batch.space is not None:
-                spec = connection.execute(_SPEC, {"study": lease.study_id}).scalar_one()
-                connection.execute(_CHANGE_STUDY, {"study": lease.study_id, "spec": {**spec, "space": batch.space}})
+            self._change_spec(connection, lease.study_id, batch)
             if batch.study is not None:
                 before = connection.execute(_PLACE, {"study": lease.study_id}).one()
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))
                 if before.state is not batch.study.state:
                     change = f"{before.state} -> {batch.study.state}"
                     note(connection, lease.owner, "state", before.name, change)
+
+    def _change_spec(self, connection: Connection, study_id: int, batch: Batch) -> None:
+        """Take up versions, and a space that has grown."""
+        if batch.versions:
+            connection.execute(self._keep_versions, [version_row(study_id, one) for one in batch.versions])
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "spec": batch.versions[-1].spec})
+        if batch.space is not None:
+            spec = connection.execute(_SPEC, {"study": study_id}).scalar_one()
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "spec": {**spec, "space": batch.space}})
 
     def ask_stop(self, study_id: int, stop: bool, by: str = LOCAL) -> None:
         with self.writing() as connection:
@@ -277,7 +315,13 @@ class SqlStore:
             return listing.waiting(connection)
 
     def reopen(
-        self, lease: Lease, study: Study, trials: Sequence[Trial] = (), by: str = LOCAL, detail: str = ""
+        self,
+        lease: Lease,
+        study: Study,
+        trials: Sequence[Trial] = (),
+        by: str = LOCAL,
+        detail: str = "",
+        versions: Sequence[Version] = (),
     ) -> None:
         if study.id != lease.study_id:
             raise ValueError(f"a lease of study {lease.study_id} cannot write study {study.id}")
@@ -289,10 +333,13 @@ class SqlStore:
                 connection.execute(_CUT_CURVE, cuts)
             if anew := [{"study": study.id, "trial": trial.number} for trial in trials if not trial.epochs]:
                 connection.execute(_UNMIRROR, anew)
+            if versions:
+                self._add_versions(connection, study, versions)
             before = connection.execute(_PLACE, {"study": study.id}).one()
             connection.execute(_CHANGE_STUDY, {"study": study.id} | reopened_row(study))
             change = f"{before.state} -> {study.state}" if before.state is not study.state else ""
-            note(connection, by, "resume", study.name, "; ".join(filter(None, (change, detail))))
+            action = "edit" if versions and not change else "resume"
+            note(connection, by, action, study.name, "; ".join(filter(None, (change, detail))))
 
     def note_waits(self, reasons: Mapping[int, str | None]) -> None:
         if reasons:

@@ -128,6 +128,20 @@ decisions = Table(
     Column("why", Json, nullable=False),
 )
 
+# The specs of studies that were edited; version 1 is the one that the study was made with.
+versions = Table(
+    "versions",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("spec", Json, nullable=False),
+    Column("changes", Json, nullable=False),  # a list of [key, before, after]
+    Column("at", Number, nullable=False),
+    Column("by", Line, nullable=False),
+    Column("from_trial", Integer),
+    Column("from_decision", Integer),
+)
+
 # One row a study, from its first day; `owner` is empty while nobody holds it. Fences only grow.
 leases = Table(
     "leases",

@@ -317,3 +317,21 @@ def test_paused_trials_are_listed_and_counted(searched: StudyHandle) -> None:
     assert [trial.state.name for trial in searched.to_optuna().trials] == ["RUNNING", "RUNNING"]
     (progress,) = searched.watch()
     assert progress.paused == 1
+
+
+def test_a_study_is_edited_and_lists_its_versions(studies: Studies, at: Place) -> None:
+    study = studies["digits"]
+    assert study.versions() == []
+    said = study.edit("budget.trials=40", "space.learning_rate.high=0.05")
+    assert said[0].startswith("study digits has version 2 of its spec; ")
+    assert sorted(said[1:]) == ["budget.trials: 8 -> 40", "space.learning_rate.high: 0.1 -> 0.05"]
+    assert study.versions() == at.store.versions(at.store.study("digits").id)
+    assert [(one.number, one.pending) for one in study.versions()] == [(1, False), (2, False)]
+    assert study.spec.budget.trials == 40
+    assert at.store.access.audit(subject="digits")[0].action == "edit"
+    with pytest.raises(InputError) as caught:
+        study.edit("trainer=cnn", "search.seed=4", "space.learning_rate=null", "budget.trials=x")
+    for key in ("trainer", "search.seed", "space.learning_rate", "budget.trials"):
+        assert f"--set {key}" in str(caught.value)
+    with pytest.raises(UnknownStudy):
+        StudyHandle(studies.source, "nothing").edit("budget.trials=1")

@@ -20,9 +20,10 @@ from rich.console import Console
 from goodfit.service import app, cli
 from goodfit.service.cli import base
 from goodfit.service.cli.live import Live, Plain, Scale
-from goodfit.service.cli.tables import cause, gap_note, print_studies, trials_csv
+from goodfit.service.cli.tables import cause, gap_note, print_studies
 from goodfit.service.client import Source
 from goodfit.service.errors import GoodfitError
+from goodfit.service.exchange.tables import to_csv
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.records import Report, Trial, TrialState
@@ -153,7 +154,7 @@ def test_a_trial_that_was_not_judged_has_a_gap_later_or_never() -> None:
 )
 def test_no_cell_of_a_csv_is_a_formula(value: Any, cell: str) -> None:
     trial = Trial(0, {"choice": value, "=name": value}, 1, TrialState.COMPLETE, value=-1.5)
-    [row] = csv.DictReader(io.StringIO(trials_csv([trial]), newline=""))
+    [row] = csv.DictReader(io.StringIO(to_csv([trial]), newline=""))
     assert (row["params.choice"], row["params.=name"], row["value"]) == (cell, cell, "-1.5")
 
 
@@ -248,7 +249,7 @@ def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, 
 
 def test_csv_has_lists_and_mappings_as_json() -> None:
     params = {"hidden": [256, True, None], "head": {"kind": "mlp", "rate": 0.1}, "name": "[x]"}
-    [row] = csv.DictReader(io.StringIO(trials_csv([Trial(0, params, 0, TrialState.COMPLETE)]), newline=""))
+    [row] = csv.DictReader(io.StringIO(to_csv([Trial(0, params, 0, TrialState.COMPLETE)]), newline=""))
     assert json.loads(row["params.hidden"]) == params["hidden"]
     assert json.loads(row["params.head"]) == params["head"]
     assert row["params.name"] == "[x]"

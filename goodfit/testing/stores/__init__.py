@@ -1,4 +1,4 @@
-"""The contract of stores, on whatever database: studies, decisions, leases, the mirror's side, lists, the queue.
+"""The contract of stores, on whatever database: studies, decisions, versions, leases, the mirror, lists, the queue.
 
     class TestMyStore(StoreContract):
         @pytest.fixture
@@ -14,10 +14,19 @@ from goodfit.testing.stores.leases import LeasesContract
 from goodfit.testing.stores.mirror import MirrorContract
 from goodfit.testing.stores.pages import PagesContract
 from goodfit.testing.stores.studies import StudiesContract
+from goodfit.testing.stores.versions import VersionsContract
 from goodfit.testing.stores.waiting import QueueContract
 
 __all__ = ["AccessContract", "StoreContract"]
 
 
-class StoreContract(StudiesContract, DecisionsContract, LeasesContract, MirrorContract, PagesContract, QueueContract):
+class StoreContract(
+    StudiesContract,
+    DecisionsContract,
+    VersionsContract,
+    LeasesContract,
+    MirrorContract,
+    PagesContract,
+    QueueContract,
+):
     """What every store must do."""

@@ -34,6 +34,7 @@ function detailsOf(trial) {
   return [
     el("p", { class: `badge v-${trial.verdict}` }, glyph(trial.verdict), verdictText(trial.verdict)),
     trial.reason && el("p", {}, trial.reason),
+    trial.outside?.length > 0 && el("p", {}, `Outside of the space as it is now (${trial.outside.join(", ")}): drawn before the study was edited.`),
     trial.message && el("p", {}, el("strong", {}, "Failed: "), trial.message),
     trial.advice?.length > 0 && el("ul", { class: "plain" }, trial.advice.map((text) => el("li", {}, text))),
     ...whyOf(trial),

@@ -108,14 +108,15 @@ class AutoAllocator:
         self._proposes, self._pauses, self._folds = proposes, pauses, folds
         self._finals, self._control, self._plateau = finals, control, plateau
         self.decays = decays
-        self._reset()
+        self.start_over(had_pauses=False)
 
-    def _reset(self) -> None:
+    def start_over(self, *, had_pauses: bool) -> None:
+        """Forget everything. `had_pauses`: what is told next is of when the study had its trials paused."""
         self._search = AutoSearch(
             self._cube,
             epochs=self._epochs,
             seed=self._seed,
-            pauses=self._pauses,
+            pauses=self._pauses or had_pauses,
             last_counts=self._folds,
             decays=self.decays,
             is_new=self._is_new,
@@ -192,6 +193,12 @@ class AutoAllocator:
             return None
         return f"no gain above the noise is to be expected: a chance of {self._chance:.1%} to beat the best value"
 
+    def follow(self, decision: Decision, params: Params) -> None:
+        """A stored decision as it was taken; what it had `seen` has been reported. `params`: of its trial."""
+        if decision.new:
+            self._sampler.add(decision.trial, params)
+        self._repeat(decision, params)
+
     def derive(self, decision: Decision, params: Params) -> Proposal | None:
         """What is decided again where this decision was taken; after that, all goes on from the decision itself.
 
@@ -210,9 +217,7 @@ class AutoAllocator:
             why.get("left", math.inf),
         )
         chosen = self._choose(asked)
-        if decision.new:
-            self._sampler.add(decision.trial, params)
-        self._repeat(decision, params)
+        self.follow(decision, params)
         if chosen is None:
             return None
         trial, until = chosen.step.number, chosen.step.target if chosen.step.target < self._epochs else None
@@ -321,7 +326,7 @@ class AutoAllocator:
         return why
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> None:
-        self._reset()
+        self.start_over(had_pauses=any(one.until is not None for one in decisions))
         self._sampler.rebuild(trials, reports)
         by_number = {trial.number: trial for trial in trials}
         for report in reports:
@@ -335,6 +340,12 @@ class AutoAllocator:
             self._repeat(decision, by_number[decision.trial].params)
         for seen in self._unseen(trials, reports, decisions):
             self._observe(seen)
+        self.unpause()
+
+    def unpause(self) -> None:
+        """Where trials are not paused, all train to their end, also those that were paused before an edit."""
+        if not self._pauses:
+            self._search.unpause()
 
     def _repeat(self, decision: Decision, params: Params) -> None:
         if decision.why.get("ends"):

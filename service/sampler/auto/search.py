@@ -105,6 +105,7 @@ class AutoSearch:
         self.floor = self._start  # up to where a new configuration is trained first
         self.reliability = 0.5  # rank correlation of the values at the first floor with those at the end
         self._learned = False  # whether from the study's own curves
+        self._whole = False  # whether no trial is paused any more
         self._curves, self._finals = Curves(cube, self.levels), Finals(cube, epochs)
         self._next_fit, self._stale = FIRST_FIT, True
         self._best = -math.inf
@@ -198,6 +199,12 @@ class AutoSearch:
     def end(self, number: int) -> None:
         """A trial that waits at its target ends there."""
         self.runs.state[number] = State.OVER
+
+    def unpause(self) -> None:
+        """From here on every trial trains to its end, those that are paused, too."""
+        self._whole, self.floor = True, self._epochs
+        paused = self.runs.paused
+        self.runs.state[paused], self.runs.target[paused] = State.RUNNING, self._epochs
 
     def _prepare(self, index: int, workers: int) -> tuple[Arm, Floats]:
         """Whose turn it is, the arms' shares, and what that arm knows; once for each decision."""
@@ -383,4 +390,5 @@ class AutoSearch:
         if len(self.runs.levels[last].keys() & self.runs.levels[self._epochs].keys()) < 2:
             quarter = max((level for level in self.levels if level <= self._epochs / 4), default=1)
             self.floor = min(self.floor, max(self._start, quarter))
+        self.floor = self._epochs if self._whole else self.floor
         self.reliability, self._learned = float(correlation[self._start]), True

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from goodfit.search_spaces.parse import from_list
+from goodfit.search_spaces.widening import widened
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import StudySpec, changed, read, why_fixed
 from goodfit.service.spec.sections import Budget, Confirm, Resources, Training
@@ -16,7 +18,10 @@ STUDY = """
 name: a-study
 trainer: mlp
 data: {source: iris, split: {validation: 0.2, test: 0.2}}
-space: {learning_rate: {type: float, low: 1e-4, high: 0.1, log: true}}
+space:
+  learning_rate: {type: float, low: 1e-4, high: 0.1, log: true}
+  optimizer: [sgd, adam]
+  momentum: {type: float, low: 0.5, high: 0.9, when: {optimizer: sgd}}
 fixed: {depth: 2}
 objective: {metric: val/loss, direction: minimize}
 training: {epochs: 5}
@@ -51,8 +56,8 @@ def test_what_alters_no_past_decision_may_change() -> None:
     may = {key for key in leaves(StudySpec, "") if why_fixed(key) is None}
     sections = {"budget": Budget, "resources": Resources, "training": Training}
     wanted = {f"{name}.{key}" for name, model in sections.items() for key in model.model_fields}
-    wanted |= {"confirm", "search.repeats"}
-    assert wanted - may == {"training.epochs", "training.patience", "training.stop_on"}
+    wanted |= {"confirm", "search.repeats", "space", "pruning"}
+    assert wanted - may == {"training.epochs", "training.patience", "training.seed", "training.stop_on"}
     assert may <= wanted
     assert all(why_fixed(f"confirm.{key}") is None for key in Confirm.model_fields)
 
@@ -72,6 +77,10 @@ def test_what_alters_no_past_decision_may_change() -> None:
         (["resources.cpus=2"], [("resources.cpus", "1", "2")]),
         (["confirm.top=2"], [("confirm.top", "not set", "2"), ("confirm.seeds", "not set", "3")]),
         (["confirm=null"], []),
+        (["space.learning_rate.high=1"], [("space.learning_rate.high", "0.1", "1")]),
+        (["space.optimizer=[sgd, adam, adamw]"], [("space.optimizer.choices", "[sgd, adam]", "[sgd, adam, adamw]")]),
+        (["space.optimizer.choices=[sgd]"], [("space.optimizer.choices", "[sgd, adam]", "[sgd]")]),
+        (["pruning.method=none"], [("pruning.method", "auto", "none")]),
         (["budget.trials=16"], []),
     ],
 )
@@ -89,13 +98,22 @@ def test_a_change_is_in_the_spec_and_told(
         ("training.epochs=9", "--set training.epochs: cannot be changed in a study that has begun: its trials were"),
         ("training={epochs: 9}", "--set training.epochs: cannot be changed"),
         ("training.patience=2", "--set training.patience: cannot be changed"),
-        ("space.learning_rate.high=1", "--set space.learning_rate.high: cannot be changed"),
+        ("space.learning_rate.high=1e-5", "--set space.learning_rate.low: "),
+        ("space.learning_rate.type=int", "--set space.learning_rate.low: "),
+        ("space.learning_rate=null", "--set space.learning_rate: cannot be changed in a study that has begun: its tri"),
+        ("space.width={type: int, low: 2, high: 9}", "--set space.width: cannot be changed in a study that has begun"),
+        ("space.depth=3", "--set space.depth: cannot be changed in a study that has begun: its trials were trained wi"),
+        ("space.activation=[relu, gelu]", "--set space.activation: cannot be changed in a study that has begun"),
+        ("space.optimizer=[sgd, nope]", "--set space.optimizer: "),
+        ("space.optimizer=[adam]", "never sgd: it is one of adam; take it out, too: --set space.momentum=null"),
+        ("space.momentum.when={optimizer: adam}", "--set space.momentum: cannot be changed in a study that has begun"),
+        ("space.learning_rate.hihg=1", "hihg is no key of a float parameter"),
         ("fixed.depth=3", "--set fixed.depth: cannot be changed"),
         ("objective.direction=maximize", "--set objective.direction: cannot be changed"),
         ("search={seed: 4}", "--set search: cannot be changed"),
         ("name=other", "--set name: cannot be changed"),
         ("data.source=wine", "--set data.source: cannot be changed"),
-        ("pruning.method=none", "--set pruning.method: cannot be changed"),
+        ("pruning.method=medain", "--set pruning"),
         ("budget.trials=0", "--set budget.trials: is 0; it must be at least 1"),
         ("budget.trails=40", "--set budget.trails: unknown key; did you mean trials?"),
         ("budgett.trials=40", "--set budgett: unknown key; did you mean budget?"),
@@ -126,3 +144,46 @@ def test_a_study_without_test_rows_cannot_come_to_be_confirmed(spec: StudySpec) 
     kept["data"]["split"]["test"] = 0
     with pytest.raises(StudyFileError, match="confirm: is scored on the test split"):
         changed(kept, ["confirm.top=2"])
+
+
+def test_a_pruner_gives_way_to_another_with_its_options_but_none_to_pauses(spec: StudySpec) -> None:
+    median = changed(spec.to_dict(), ["pruning.method=median", "pruning.n_startup_trials=2"])
+    assert median.pruning.options["n_startup_trials"] == 2
+    asha = changed(median.to_dict(), ["pruning.method=asha"])
+    assert (asha.pruning.method, "n_startup_trials" in asha.pruning.options) == ("asha", False)
+    assert changed(median.to_dict(), ["pruning.n_warmup_steps=1"]).pruning.options["n_startup_trials"] == 2
+    with pytest.raises(
+        StudyFileError, match=r"--set pruning.method: cannot be changed in a study that has begun: auto"
+    ):
+        changed(median.to_dict(), ["pruning.method=auto"])
+
+
+def test_what_no_configuration_can_have_any_more_may_leave_the_space(spec: StudySpec) -> None:
+    after = changed(spec.to_dict(), ["space.optimizer=[adam]", "space.momentum=null"]).space
+    assert after.names == ("depth", "learning_rate", "optimizer")
+    assert after.outside({"optimizer": "sgd", "momentum": 0.7, "learning_rate": 0.01, "depth": 2}) == ["optimizer"]
+
+
+def test_new_choices_keep_their_condition(spec: StudySpec) -> None:
+    kept = spec.to_dict()
+    kept["space"].append({"name": "schedule", "type": "choice", "choices": ["step"], "when": {"optimizer": "sgd"}})
+    after = changed(kept, ["space.schedule=[step, cosine]"]).space["schedule"]
+    assert (str(after), dict(after.when)) == ("one of step, cosine", {"optimizer": "sgd"})
+
+
+def test_a_space_is_wide_enough_for_trials_from_before_it_was_edited() -> None:
+    space = from_list(
+        [
+            {"name": "a", "type": "float", "low": 0.1, "high": 1.0, "log": True},
+            {"name": "b", "type": "int", "low": 2, "high": 8, "step": 2},
+            {"name": "c", "type": "choice", "choices": ["x", "y"]},
+            {"name": "d", "type": "fixed", "value": 3},
+        ]
+    )
+    inside = {"a": 0.5, "b": 4, "c": "x", "d": 3}
+    assert widened(space, [inside]) is space
+    before = [{**inside, "a": 0.0}, {**inside, "b": 3}, {**inside, "b": 12, "c": "z"}]
+    assert [space.outside(one) for one in before] == [["a"], ["b"], ["b", "c"]]
+    wide = widened(space, [inside, *before])
+    assert [wide.outside(one) for one in before] == [[], [], []]
+    assert [str(item) for item in wide] == ["0 to 1", "2 to 12", "one of x, y, z", "3"]

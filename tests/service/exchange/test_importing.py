@@ -1,0 +1,460 @@
+"""Files of other tools as study files: what carries over, and what does not, with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from goodfit.search_spaces.document import read_text
+from goodfit.search_spaces.parse import parse_space
+from goodfit.service.errors import GoodfitError, InputError
+from goodfit.service.exchange.draft import Draft, flow
+from goodfit.service.exchange.importing import import_from
+
+TRAINER = """
+def train(trial):
+    for epoch in trial.epochs():
+        trial.report(train={"loss": 1.0}, val={"loss": 1.0})
+"""
+
+
+def imported(folder: Path, text: str, name: str = "given.yaml", **more: Any) -> Draft:
+    file = folder / name
+    file.write_text(dedent(text).lstrip("\n"))
+    draft = import_from(str(file), **more)
+    assert_reads(folder, draft)
+    return draft
+
+
+def assert_reads(folder: Path, draft: Draft) -> None:
+    """The study file is one: it says the same as the draft, and `check` finds nothing wrong."""
+    from goodfit.service.spec import read
+
+    assert json.loads(json.dumps(read_text(draft.to_yaml()).value)) == json.loads(json.dumps(draft.to_dict()))
+    (folder / "train.py").write_text(TRAINER)
+    place = folder / "study.yaml"
+    place.write_text(draft.to_yaml())
+    read(place, ["trainer=train.py:train"])
+
+
+def lost(draft: Draft) -> dict[str, int]:
+    return {one.key: one.line for one in draft.lost}
+
+
+SWEEP = """
+program: tools/fit.py
+name: my sweep/1
+project: vision
+method: bayes
+metric: {name: val_loss, goal: minimize}
+run_cap: 30
+parameters:
+  a: {min: 1, max: 8}
+  b: {min: 0.1, max: 0.9}
+  c: {distribution: log_uniform, min: -9.2103, max: -2.3026}
+  d: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}
+  e: {distribution: q_uniform, min: 0, max: 1, q: 0.05}
+  f: {distribution: q_log_uniform_values, min: 8, max: 256, q: 8}
+  g: {distribution: normal, mu: 0.5, sigma: 0.1}
+  h: {values: [relu, gelu], probabilities: [0.9, 0.1]}
+  i: {value: 3}
+  j: {distribution: constant, value: off}
+  deep:
+    parameters:
+      lr: {min: 0.1, max: 0.2}
+      more: {parameters: {x: {values: [1, 2]}}}
+  epochs: {value: 27}
+  k-l: {values: [[8, 8], [16]]}
+  m: {distribution: q_log_uniform, min: 3.4657359, max: 5.5451774, q: 1}
+  n: {distribution: mystery, min: 0, max: 1}
+early_terminate: {type: hyperband, s: 2, eta: 3, max_iter: 27, strict: true}
+command:
+  - ${program}
+"""
+
+
+def test_a_sweep_carries_over_and_says_what_does_not(tmp_path: Path) -> None:
+    draft = imported(tmp_path, SWEEP)
+    assert draft.to_dict() == {
+        "name": "my-sweep-1",
+        "trainer": "tools/fit.py:train",
+        "space": {
+            "a": {"type": "int", "low": 1, "high": 8},
+            "b": {"type": "float", "low": 0.1, "high": 0.9},
+            "c": {
+                "type": "float",
+                "low": pytest.approx(1e-4, rel=1e-3),
+                "high": pytest.approx(0.1, rel=1e-3),
+                "log": True,
+            },
+            "d": {"type": "float", "low": 1e-5, "high": 0.1, "log": True},
+            "e": {"type": "float", "low": 0.0, "high": 1.0, "step": 0.05},
+            "f": {"type": "int", "low": 8, "high": 256, "log": True},
+            "g": {"type": "float", "low": pytest.approx(0.2), "high": pytest.approx(0.8)},
+            "h": ["relu", "gelu"],
+            "deep_lr": {"type": "float", "low": 0.1, "high": 0.2},
+            "deep_more_x": [1, 2],
+            "k_l": [[8, 8], [16]],
+            "m": {"type": "int", "low": 32, "high": 256, "log": True},
+        },
+        "fixed": {"i": 3, "j": False},
+        "objective": {"metric": "val/loss", "direction": "minimize"},
+        "search": {"method": "bayesian"},
+        "pruning": {"method": "hyperband", "min_resource": 3, "reduction_factor": 3},
+        "training": {"epochs": 27},
+        "budget": {"trials": 30},
+    }
+    assert lost(draft) == {
+        "program": 1, "project": 3, "metric.name": 5, "f": 13, "g": 14, "h": 15, "deep": 18, "deep.lr": 20,
+        "deep.more": 21, "deep.more.x": 21, "k-l": 23, "n": 25, "early_terminate.strict": 26, "command": 27,
+    }  # fmt: skip
+    assert "#   line 3: project: does not carry over" in draft.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("text", "space", "extra"),
+    [
+        ("method: grid\nparameters:\n  x: {values: [1, 2]}\n", {"x": [1, 2]}, {"search": {"method": "grid"}}),
+        ("method: random\nparameters: {x: {values: [0.5]}, y: {min: 1, max: 2}}\n", {"y": {}}, {"fixed": {"x": 0.5}}),
+        ("method: bayes\nparameters: {x: {min: !!float 1e-5, max: 0.1}}\n", {"x": {}}, {}),
+        ('{"method": "random", "parameters": {"x": {"values": [true, false]}}}', {"x": [True, False]}, {}),
+        ("method: custom\nparameters: {x: {min: 0.0, max: 1}}\n", {"x": {}}, {"search": {"method": "auto"}}),
+    ],
+)
+def test_small_sweeps(tmp_path: Path, text: str, space: dict[str, Any], extra: dict[str, Any]) -> None:
+    found = imported(tmp_path, text).to_dict()
+    assert {key: value if space.get(key) else {} for key, value in found["space"].items()} == space
+    assert {key: found[key] for key in extra} == extra
+
+
+EXPERIMENT = """
+---
+# what it is
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+metadata: {namespace: kubeflow, name: tune-it}
+spec:
+  parallelTrialCount: 2
+  maxTrialCount: 12
+  maxFailedTrialCount: 3
+  objective:
+    type: maximize
+    goal: 0.99
+    objectiveMetricName: Validation-accuracy
+    additionalMetricNames: [Train-accuracy]
+  algorithm:
+    algorithmName: tpe
+    algorithmSettings:
+      - {name: random_state, value: "10"}
+      - {name: gamma, value: "0.25"}
+  earlyStopping:
+    algorithmName: medianstop
+    algorithmSettings:
+      - {name: min_trials_required, value: "1"}
+      - {name: start_step, value: "2"}
+  parameters:
+    - {name: lr, parameterType: double, feasibleSpace: {min: "0.01", max: "0.5", distribution: logUniform}}
+    - {name: num-layers, parameterType: int, feasibleSpace: {min: "2", max: "10", step: "2"}}
+    - {name: width, parameterType: discrete, feasibleSpace: {list: ["16", "32"]}}
+    - {name: optimizer, parameterType: categorical, feasibleSpace: {list: [sgd, adam]}}
+    - {name: m, parameterType: double, feasibleSpace: {min: "0.1", max: "0.9", distribution: normal}}
+    - {name: one, parameterType: int, feasibleSpace: {min: "1", max: "1"}}
+    - {name: broken, parameterType: int, feasibleSpace: {min: "x", max: "1"}}
+  trialTemplate:
+    primaryContainerName: c
+"""
+
+
+def test_an_experiment_of_katib_carries_over_and_says_what_does_not(tmp_path: Path) -> None:
+    draft = imported(tmp_path, EXPERIMENT)
+    assert draft.to_dict() == {
+        "name": "tune-it",
+        "trainer": "train.py:train",
+        "space": {
+            "lr": {"type": "float", "low": 0.01, "high": 0.5, "log": True},
+            "num_layers": {"type": "int", "low": 2, "high": 10, "step": 2},
+            "width": [16, 32],
+            "optimizer": ["sgd", "adam"],
+            "m": {"type": "float", "low": 0.1, "high": 0.9},
+        },
+        "fixed": {"one": 1},
+        "objective": {"metric": "val/accuracy", "direction": "maximize"},
+        "search": {"method": "bayesian", "seed": 10},
+        "pruning": {"method": "median", "n_startup_trials": 1, "n_warmup_steps": 2},
+        "training": {"epochs": 10},
+        "budget": {"target": 0.99, "trials": 12, "failures": 3},
+        "resources": {"parallel": 2},
+    }
+    assert lost(draft) == {
+        "metadata.namespace": 5, "objectiveMetricName": 13, "spec.objective.additionalMetricNames": 14, "gamma": 19,
+        "num-layers": 27, "m": 30, "broken": 32, "spec.trialTemplate": 33, "training.epochs": 0,
+    }  # fmt: skip
+
+
+def test_an_experiment_that_searches_an_architecture_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = "apiVersion: kubeflow.org/v1beta1\nkind: Experiment\nspec:\n  objective: {type: maximize}\n  nasConfig: {}\n"
+    with pytest.raises(InputError, match=r"line 5: nasConfig searches an architecture, not hyperparameters"):
+        imported(tmp_path, text)
+
+
+DETERMINED = """
+name: mnist adaptive
+data: {url: "https://example.com/x.tgz"}
+hyperparameters:
+  global_batch_size: 64
+  hidden: {type: int, minval: 8, maxval: 64}
+  learning_rate: {type: log, minval: -5.0, maxval: -1.0, base: 10.0}
+  dropout: {type: double, minval: 0.1, maxval: 0.5, count: 5}
+  activation: {type: categorical, vals: [relu, gelu]}
+  kind: {type: const, val: a}
+  optimizer:
+    name: {type: categorical, vals: [sgd, adam]}
+    momentum: 0.9
+searcher:
+  name: adaptive_asha
+  metric: val_acc
+  smaller_is_better: false
+  max_trials: 16
+  max_length: {epochs: 20}
+  divisor: 3
+  mode: aggressive
+entrypoint: model_def:Trial
+resources: {slots_per_trial: 2}
+max_restarts: 5
+"""
+
+
+def test_a_configuration_of_determined_carries_over_and_says_what_does_not(tmp_path: Path) -> None:
+    draft = imported(tmp_path, DETERMINED)
+    assert draft.to_dict() == {
+        "name": "mnist-adaptive",
+        "trainer": "train.py:train",
+        "space": {
+            "hidden": {"type": "int", "low": 8, "high": 64},
+            "learning_rate": {"type": "float", "low": 1e-5, "high": 0.1, "log": True},
+            "dropout": {"type": "float", "low": 0.1, "high": 0.5, "points": 5},
+            "activation": ["relu", "gelu"],
+            "optimizer_name": ["sgd", "adam"],
+        },
+        "fixed": {"global_batch_size": 64, "kind": "a", "optimizer_momentum": 0.9},
+        "objective": {"metric": "val/acc", "direction": "maximize"},
+        "search": {"method": "random"},
+        "pruning": {"method": "asha", "reduction_factor": 3},
+        "training": {"retries": 5, "epochs": 20},
+        "budget": {"trials": 16},
+        "resources": {"gpus": 2},
+    }
+    assert lost(draft) == {
+        "data": 2, "optimizer": 10, "optimizer.name": 11, "optimizer.momentum": 12, "searcher.metric": 15,
+        "searcher.mode": 20, "entrypoint": 21,
+    }  # fmt: skip
+
+
+RAY = """
+import math
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+raise SystemExit("it is not run")
+LOW = 1e-4
+
+def main():
+    space = {
+        "lr": tune.loguniform(LOW, 10 ** -1),
+        "batch": tune.choice([16, 32]),
+        "layers": tune.randint(1, 5),
+        "width": tune.qrandint(8, 64, 8),
+        "wd": tune.quniform(0.0, 0.1, 0.01),
+        "odd": tune.sample_from(lambda spec: 3),
+        "model": {"depth": tune.lograndint(1, 9), "act": "relu"},
+        "data": load(),
+        "noise": tune.randn(0, 0.1),
+    }
+    tuner = tune.Tuner(
+        tune.with_resources(train, {"cpu": 2}),
+        param_space=space,
+        tune_config=tune.TuneConfig(metric="mean_accuracy", mode="max", num_samples=20,
+                                    scheduler=ASHAScheduler(max_t=40, grace_period=2, reduction_factor=3)),
+    )
+"""
+
+
+def test_ray_tune_is_read_and_not_run(tmp_path: Path) -> None:
+    draft = imported(tmp_path, RAY, "search.py")
+    assert draft.to_dict() == {
+        "name": "search",
+        "trainer": "train.py:train",
+        "space": {
+            "lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
+            "batch": [16, 32],
+            "layers": {"type": "int", "low": 1, "high": 4},
+            "width": {"type": "int", "low": 8, "high": 64, "step": 8},
+            "wd": {"type": "float", "low": 0.0, "high": 0.1, "step": 0.01},
+            "model_depth": {"type": "int", "low": 1, "high": 8, "log": True},
+            "noise": {"type": "float", "low": -0.3, "high": pytest.approx(0.3)},
+        },
+        "fixed": {"model_act": "relu"},
+        "objective": {"metric": "val/mean_accuracy", "direction": "maximize"},
+        "pruning": {"method": "asha", "reduction_factor": 3, "min_resource": 2},
+        "training": {"epochs": 40},
+        "budget": {"trials": 20},
+    }
+    assert {key: lost(draft)[key] for key in ("odd", "model", "data", "noise")} == {
+        "odd": 15, "model": 16, "data": 17, "noise": 18
+    }  # fmt: skip
+
+
+SYNE = """
+from syne_tune import Tuner, StoppingCriterion
+from syne_tune.config_space import randint, loguniform, finrange, ordinal
+from syne_tune.optimizer.baselines import ASHA
+
+max_epochs = 30
+config_space = {
+    "width": randint(1, 20),
+    "lr": loguniform(1e-5, 1),
+    "fraction": finrange(0.1, 1.0, 10),
+    "size": ordinal([8, 16, 64]),
+    "epochs": max_epochs,
+}
+scheduler = ASHA(config_space, metric="loss", max_t=max_epochs)
+tuner = Tuner(scheduler=scheduler, stop_criterion=StoppingCriterion(max_wallclock_time=120), n_workers=4)
+"""
+
+
+def test_what_ray_tune_tunes_is_the_trainer_where_the_file_has_it(tmp_path: Path) -> None:
+    text = RAY.replace("def main", "def train(config):\n    tune.report({'mean_accuracy': 1.0})\n\n\ndef main")
+    (tmp_path / "mine.py").write_text(dedent(text))
+    found = import_from(str(tmp_path / "mine.py")).to_dict()
+    assert found["trainer"] == f"{tmp_path / 'mine.py'}:train"
+    assert found["objective"] == {"metric": "mean_accuracy", "direction": "maximize"}
+    assert {"model.depth", "lr"} < set(found["space"])
+    assert found["fixed"] == {"model.act": "relu"}
+
+
+def test_syne_tune_is_read_and_not_run(tmp_path: Path) -> None:
+    draft = imported(tmp_path, SYNE, "launch.py")
+    assert draft.to_dict() == {
+        "name": "launch",
+        "trainer": "train.py:train",
+        "space": {
+            "width": {"type": "int", "low": 1, "high": 20},
+            "lr": {"type": "float", "low": 1e-5, "high": 1.0, "log": True},
+            "fraction": {"type": "float", "low": 0.1, "high": 1.0, "step": pytest.approx(0.1)},
+            "size": [8, 16, 64],
+        },
+        "objective": {"metric": "val/loss", "direction": "minimize"},
+        "pruning": {"method": "asha"},
+        "training": {"epochs": 30},
+        "budget": {"minutes": 2.0},
+        "resources": {"parallel": 4},
+    }
+
+
+def test_a_space_of_syne_tune_in_json(tmp_path: Path) -> None:
+    space = {
+        "lr": {
+            "domain_cls": "Float", "domain_kwargs": {"lower": 1e-4, "upper": 0.1}, "sampler_cls": "LogUniform",
+            "sampler_kwargs": {},
+        },
+        "n": {"domain_cls": "Integer", "domain_kwargs": {"lower": 1, "upper": 9}},
+        "act": {"domain_cls": "Categorical", "domain_kwargs": {"categories": ["relu", "gelu"]}},
+        "epochs": 9,
+    }  # fmt: skip
+    text = json.dumps({"metric_names": ["acc"], "metric_mode": "max", "config_space": space})
+    found = imported(tmp_path, text, "metadata.json").to_dict()
+    assert found["space"] == {
+        "lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
+        "n": {"type": "int", "low": 1, "high": 9},
+        "act": ["relu", "gelu"],
+    }
+    assert found["objective"] == {"metric": "val/acc", "direction": "maximize"}
+    assert found["training"] == {"epochs": 9}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.yaml", "a: 1\n", "Looked for Katib experiment: apiVersion: kubeflow.org/..., kind: Experiment"),
+        ("x.yaml", "- 1\n", "W&B sweep: method, parameters"),
+        ("x.yaml", "", "is no file that is known"),
+        ("x.yaml", "<!doctype html><p>", "is a web page, not a file"),
+        ("x.yaml", "a: [1\n", "x.yaml:2: is not YAML"),
+        ("x.yaml", "method: grid\nparameters: {a: {min: 2}}\n", "a: is left out: its range cannot be read"),
+        ("x.py", "print(1)\n", "has no dictionary of hyperparameters with distributions of Syne Tune"),
+        ("x.py", "def f(:\n", "line 1: is not Python"),
+        ("x.ipynb", "{}", "is a notebook; save its search as a .py file"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_was_looked_for(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        import_from(str(tmp_path / name))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere.yaml", "there is no such file"),
+        ("ftp://example.com/x", "only http, https and Optuna's storages are read"),
+        ("http://127.0.0.1:9/x.yaml", "cannot be reached"),
+        ("sqlite:///nowhere.db", "there is no file nowhere.db"),
+        ("optuna+journal://nowhere.log", "there is no file nowhere.log"),
+    ],
+)
+def test_what_is_not_there_is_refused(source: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("'", ".")):
+        import_from(source)
+
+
+def test_every_name_that_a_file_may_have_becomes_one_of_a_study(tmp_path: Path) -> None:
+    names = ["lambda", "1st", "a-b", "a_b", "größe", "x.y", "", "epochs"]
+    text = json.dumps({"method": "random", "parameters": {name: {"values": [1, 2]} for name in names}})
+    found = imported(tmp_path, text, "sweep.json")
+    assert list(found.space) == ["lambda_", "_1st", "a_b", "a_b_2", "gr_e", "x_y", "parameter"]
+    assert found.sections["training"] == {"epochs": 2}
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), VALUES, max_size=5), st.sampled_from(["wandb", "katib", "determined"]))
+def test_whatever_a_file_has_is_imported_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], tool: str
+) -> None:
+    whole: dict[str, Any] = {
+        "wandb": {"method": "bayes", "parameters": values},
+        "katib": {"apiVersion": "kubeflow.org/v1", "kind": "Experiment", "spec": {"parameters": list(values.values())}},
+        "determined": {"searcher": {"name": "grid", **values}, "hyperparameters": values},
+    }[tool]
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(json.dumps(whole))
+    try:
+        draft = import_from(str(file))
+    except GoodfitError:
+        return
+    problems: list[Any] = []
+    parse_space(read_text(draft.to_yaml()).value["space"], problems) if draft.space else None  # type: ignore[index]
+    assert problems == []
+
+
+@given(VALUES)
+def test_a_value_in_one_line_reads_as_itself(value: Any) -> None:
+    assert read_text(f"a: {flow(value)}\n").value == {"a": value}
