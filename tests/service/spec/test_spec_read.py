@@ -49,6 +49,7 @@ def test_everything_in_a_study_file_is_kept(tmp_path: Path):
         "keep": 4,
         "retries": 0,
         "stop_on": None,
+        "seed": None,
     }
     assert spec.budget.model_dump() == {
         "trials": 64,
