@@ -101,7 +101,9 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         with self._lock:
             if self.returncode is None:
-                if not select.select([self._connection], [], [], timeout)[0]:
+                waiting = select.poll()  # select() takes no file above 1,023, and a long run of tests has such
+                waiting.register(self._connection, select.POLLIN)
+                if not waiting.poll(None if timeout is None else timeout * 1000):
                     raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
                 self.returncode = self._number()
                 self._connection.close()

@@ -48,7 +48,7 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         "  learning_rate: {type: float, low: 1, high: 0.1}\n"
         "  wdth: {type: int, low: 0, high: 10, log: true}\n"
         "objective: {metric: val/accuracy, direction: maximise}\n"
-        "search: {method: gp}\n"
+        "search: {method: gpp}\n"
         "pruning: {method: medain}\n"
         "training: {epochs: 0}\n"
         "budget: {trials: 0}\n"
@@ -61,7 +61,7 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         (5, "low"),
         (6, "log"),
         (7, "maximize"),
-        (8, "not supported yet"),
+        (8, "did you mean gp"),
         (9, "median"),
         (10, "epochs"),
         (11, "trials"),

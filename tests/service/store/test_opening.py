@@ -44,7 +44,10 @@ def test_a_store_is_created_and_found_again(database_url: str) -> None:
     with closing(open_store(database_url)) as store:
         assert [study.name for study in store.studies()] == ["digits"]
     service = {"study_files", "tokens", "audit"}
-    assert tables(database_url) == {"studies", "trials", "reports", "decisions", "leases", "goodfit_version"} | service
+    assert (
+        tables(database_url)
+        == {"studies", "trials", "reports", "decisions", "versions", "leases", "goodfit_version"} | service
+    )
 
 
 def test_a_sqlite_store_lets_readers_read_while_one_writes(sqlite_url: str) -> None:
