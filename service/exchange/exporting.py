@@ -37,7 +37,8 @@ def export_to(
 
         origin = {"study": study.name, "created": study.created, "fingerprint": study.fingerprint}
         count = optuna_export.write(as_optuna(), target, origin, force=force)
-        return f"{count} of {len(trials)} trials written, the others were there"
+        there = len(trials) - count
+        return f"{count} trials written" + (f"; {there} were there already" if there else "")
     write = FILES.get(Path(target).suffix.lower())
     if write is None:
         known = f"optuna+sqlite:///FILE, another storage's URL, or a file that ends in {' or '.join(FILES)}"
