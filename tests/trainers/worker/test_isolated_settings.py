@@ -241,6 +241,7 @@ def test_settings_of_a_library_are_read_when_all_of_it_is_imported(
     )
     with when_imported(Snapshot(own_process=False).note_new, {"inner_library", "outer_library"}):
         import outer_library  # noqa: F401
-    assert read == [[1]]
+    assert read
+    assert all(values == [1] for values in read)  # a trial of another test may listen in this process, too
     for name in ("inner_library", "outer_library"):
         sys.modules.pop(name)
