@@ -64,7 +64,7 @@ HANDED_ON: dict[str, Any] = {
     "space": {"x": {"type": "float", "low": 0, "high": 1}},
     "fixed": {"y": "a", "seconds": 0.05},
     "search": {"method": "pbt", "population": 5, "interval": 2, "seed": 3},
-    "training": {"epochs": 7, "retries": 5},  # a busy machine may kill a trial three times before it reports
+    "training": {"epochs": 7},
     "budget": {},
     "resources": {"parallel": 2, "cpus": 0.5},
 }
