@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.trainers.errors import Damaged
-from goodfit.trainers.files import copied, make_folder, read_checkpoint
+from goodfit.trainers.files import copied, make_folder, read_checkpoint, write_checkpoint
 
 SNAPSHOT = "at-"  # and the epoch: the folder of a snapshot
 PARTS = ("facts.json", "best.pt", "last.pt")  # in this order: where the last is, the others are
@@ -42,13 +42,19 @@ def read_saved(folder: Path, root: Path | None) -> dict[str, Any] | None:
     return saved
 
 
-def keep_snapshot(folder: Path, root: Path | None, epoch: int, interval: int) -> None:
-    """Keep a copy of a trial's checkpoint of this epoch. That of the epoch `interval` before stays, no older one."""
+def keep_snapshot(folder: Path, root: Path | None, last: Mapping[str, Any], interval: int) -> None:
+    """Keep a trial's checkpoint `last` for others. That of the epoch `interval` before stays, no older one.
+
+    It comes before the trial's own last.pt: a trial that is killed in between trains the epoch again, and keeps it
+    again, but one whose last.pt is of this epoch goes on from there.
+    """
+    epoch = int(last["epoch"])
     kept = folder / snapshot_name(epoch)
     make_folder(kept, root)
-    for name in PARTS:
+    for name in PARTS[:-1]:
         if (folder / name).is_file():
             copied(folder / name, kept / name)
+    write_checkpoint(kept / PARTS[-1], last)
     for old in folder.glob(f"{SNAPSHOT}*"):
         if old.name < snapshot_name(epoch - interval):
             shutil.rmtree(old)

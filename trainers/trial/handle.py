@@ -430,9 +430,9 @@ class Trial:
             "best": self._best,
             "over": self._over,
         }
-        write_checkpoint(self._folder / "last.pt", last)
         if self._snapshot_due:
-            keep_snapshot(self._folder, self._assignment.root, self._epoch, self._assignment.snapshots or 1)
+            keep_snapshot(self._folder, self._assignment.root, last, self._assignment.snapshots or 1)
+        write_checkpoint(self._folder / "last.pt", last)
         self._keep()
 
     def _write_facts(self) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from goodfit.testing.attempts import Line, attempt
+from goodfit.trainers import files
 from goodfit.trainers.artifacts.places import place_of
-from goodfit.trainers.files import read_checkpoint, read_json
+from goodfit.trainers.files import read_checkpoint, read_json, replacing
 from goodfit.trainers.messages import Fork, Outcome
 from goodfit.trainers.worker import taking_over
 from tests.s3 import s3_server
@@ -107,6 +109,26 @@ def test_a_model_that_is_not_there_any_more_fails_the_trial_and_names_it(tmp_pat
     assert str(ended.message).startswith(
         "trial 0 has no checkpoint of epoch 2 any more, from which this one was to go on"
     )
+
+
+@pytest.mark.parametrize("writes", range(7))
+def test_wherever_a_member_dies_others_find_its_checkpoint_once_it_has_gone_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    left = iter(range(writes))
+
+    def replacing_or_dying(path: Path) -> AbstractContextManager[IO[bytes]]:
+        if next(left, None) is None:
+            raise RuntimeError("killed")
+        return replacing(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "replacing", replacing_or_dying)
+        first = member(tmp_path, 0, FIRST, checkpoint_epochs=100, pause_at=2, pauses=True)
+    assert first.ended.outcome is (Outcome.ERROR if writes < 6 else Outcome.STOPPED), first.ended.message
+    member(tmp_path, 0, FIRST, attempt=2, checkpoint_epochs=100, pause_at=2, pauses=True)
+    ended = member(tmp_path, 1, LAST, reported=2, fork=Fork(0, 2, tmp_path / "0")).ended
+    assert ended.outcome is Outcome.COMPLETE, ended.message
 
 
 def test_of_the_checkpoints_for_others_the_last_two_are_kept(tmp_path: Path) -> None:
