@@ -156,7 +156,7 @@ class Promotion:
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> None:
         if trials or reports or decisions:
-            raise NotImplementedError("the benchmark's own methods begin at the beginning")
+            raise ValueError("the methods of the benchmark itself cannot go on with a study that has begun")
 
 
 def levels(epochs: int, least: int) -> list[int]:
