@@ -6,8 +6,17 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from goodfit.service.records import FINISHED, Failure, Trial, TrialState, pareto_front, ranked, trial_seed
-from goodfit.service.scheduler.events import Plan
+from goodfit.service.records import (
+    FINISHED,
+    Failure,
+    StudyState,
+    Trial,
+    TrialState,
+    pareto_front,
+    ranked,
+    trial_seed,
+)
+from goodfit.service.scheduler.events import Close, Plan, Reason
 
 # What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
 _FROM_THE_START = (Failure.ERROR, Failure.NAN)
@@ -61,6 +70,27 @@ def is_over(plan: Plan, trials: Collection[Trial], *, time_spent: bool) -> bool:
     ended = time_spent or is_at_budget(plan, searched) or is_spent(plan, trials)
     ended = ended or any(reaches_target(plan, trial) for trial in trials)
     return ended and not confirmations_due(plan, trials)
+
+
+def closed(plan: Plan, reason: Reason | None, message: str | None, trials: Collection[Trial]) -> Close:
+    """How a study ends that has nothing left to do, for this reason, or None: because its search is over."""
+    match reason:
+        case Reason.INTERRUPT | Reason.NO_DISK:
+            return Close(StudyState.INTERRUPTED, message)
+        case Reason.STOP:
+            return Close(StudyState.STOPPED, message)
+        case Reason.UNUSABLE | Reason.FAILURES:
+            return Close(StudyState.FAILED, message)
+    if any(trial.state is TrialState.COMPLETE for trial in trials):
+        return Close(StudyState.DONE)
+    return Close(StudyState.FAILED, f"no trial was trained to its end{_budget_below_one_training(plan)}")
+
+
+def _budget_below_one_training(plan: Plan) -> str:
+    unit = "folds" if plan.folds else "epochs"
+    if plan.epoch_budget is None or plan.epoch_budget >= plan.epochs:
+        return ""
+    return f": budget.epochs is {plan.epoch_budget}, a training {plan.epochs} {unit}"
 
 
 def again(trial: Trial) -> Trial:

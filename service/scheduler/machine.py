@@ -7,30 +7,18 @@ it wants done goes out as actions, which the runner performs in their order.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from goodfit.service.ports import Exploit, Proposal
-from goodfit.service.records import (
-    FINISHED,
-    Failure,
-    Report,
-    StudyState,
-    Trial,
-    TrialState,
-    Verdict,
-    trial_seed,
-)
-from goodfit.service.scheduler.ending import confirmations_due, is_at_budget, reaches_target
+from goodfit.service.records import FINISHED, Failure, Report, Trial, TrialState, Verdict
+from goodfit.service.scheduler.ending import closed, confirmations_due, is_at_budget, reaches_target
 from goodfit.service.scheduler.epoch_budget import EpochBudget
 from goodfit.service.scheduler.events import (
     MORE,
     Action,
     Ask,
-    Close,
     CloseAsked,
     Event,
     Examine,
@@ -58,6 +46,8 @@ from goodfit.service.scheduler.events import (
 )
 from goodfit.service.scheduler.failure_limit import Failures
 from goodfit.service.scheduler.marks import data_at_end, marks_at_start
+from goodfit.service.scheduler.progress import completed, confirming, given_up, proposed, reported
+from goodfit.service.scheduler.workers import Workers
 from goodfit.trainers.messages import Ended, Outcome, Reported, Suggested
 
 _FAILURES = {
@@ -81,18 +71,12 @@ class Scheduler:
 
     def __init__(self, plan: Plan, trials: Iterable[Trial] = ()) -> None:
         self.trials = {trial.number: replace(trial, worker_deaths=0) for trial in trials}
-        self.slots = 0
         self.closing: Reason | None = None
         self.closed = False
         self._message: str | None = None
-        self._queue: deque[int] = deque()
-        self._running: dict[int, int] = {}  # trial -> how many slots it takes
-        self._load = 0  # the sum of these
-        self._overtime: set[int] = set()
+        self._workers = Workers()
         self._asked: int | None = None
         self._exhausted = False
-        self._to_resume: set[int] = set()  # being paused, and to go on as soon as their workers have let them go
-        self._resumed: set[int] = set()  # in the queue, after a pause
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
         self._take(plan)
 
@@ -105,9 +89,14 @@ class Scheduler:
         self._confirming = unconfirmed and is_at_budget(plan, self._searched)
 
     @property
+    def slots(self) -> int:
+        """How many trials of the usual share may run at a time."""
+        return self._workers.slots
+
+    @property
     def running(self) -> list[Trial]:
         """The trials that a worker has now, in the order of their numbers."""
-        return [self.trials[number] for number in sorted(self._running)]
+        return [self.trials[number] for number in self._workers.running]
 
     def _unfinished(self) -> list[Trial]:
         """The trials that may yet succeed, of those that have begun."""
@@ -126,7 +115,7 @@ class Scheduler:
             elif trial.state is TrialState.RUNNING:
                 actions += self._requeue(trial, front=False)
             elif trial.state is TrialState.QUEUED:
-                self._queue.append(number)
+                self._workers.wait(number)
         return actions + self._unpause() + self._end_at_target(now)
 
     def revise(self, plan: Plan, now: float) -> list[Action]:
@@ -166,7 +155,7 @@ class Scheduler:
             case Proposed():
                 return self._on_proposed(event)
             case Slots(count):
-                self.slots = count
+                self._workers.slots = count
                 return []
             case Turn():
                 return self._on_turn(now)
@@ -184,20 +173,8 @@ class Scheduler:
         trial = self._current(event.trial, event.attempt)
         if trial is None or trial.cut or event.epoch != trial.epochs + 1:
             return []
+        trial = self._put(reported(self.plan, trial, event))
         value = event.metrics.get(self.plan.objective.metric)
-        changes: dict[str, Any] = {"epochs": event.epoch, "worker_deaths": 0}
-        if value is not None:
-            changes["last_value"] = value
-            before = None if self.plan.folds or self.plan.last_counts else trial.value
-            if not math.isnan(value) and (before is None or self.plan.objective.better(value, before)):
-                changes |= {"value": value, "best_epoch": event.epoch}
-                changes |= {
-                    "measured": self.plan.objective.measured(event.metrics),
-                    "violation": self.plan.objective.violation(event.metrics),
-                }
-        if event.final:  # no decision is due: another attempt has only to end
-            changes["until"] = None
-        trial = self._put(replace(trial, **changes))
         self._epochs.note(trial)
         report = Report(trial.number, event.epoch, event.metrics, event.at)
         actions: list[Action] = [Record(trial), Keep(report, value)]
@@ -224,7 +201,7 @@ class Scheduler:
         return [Record(trial), Learn(trial.number, event.value, event.parameter)]
 
     def _epochs_left(self) -> float:
-        return self._epochs.left(self.trials[number] for number in (*self._running, *self._queue))
+        return self._epochs.left(self.trials[number] for number in self._workers)
 
     def _until(self, wanted: int | None, trained: int) -> int | None:
         return self._epochs.until(wanted, trained, self._epochs_left())
@@ -235,7 +212,7 @@ class Scheduler:
 
     def _on_answer(self, event: Judged | Examined) -> list[Action]:
         trial = self.trials[event.trial]
-        if event.trial not in self._running or trial.cut:
+        if event.trial not in self._workers or trial.cut:
             return []
         match event:
             case Judged(prune=True):
@@ -250,18 +227,18 @@ class Scheduler:
         trial = self._current(event.trial, event.attempt)
         if trial is None:
             return []
-        self._load -= self._running.pop(trial.number)
+        self._workers.end(trial.number)
         trial = self._put(replace(trial, data=data_at_end(trial, event, self.plan.data)))
-        trial = _given_up(trial, event)
+        trial = given_up(trial, event)
         self._exhausted = self._exhausted and not self.plan.pauses
         actions = self._after_end(trial, event, now)
-        self._to_resume.discard(trial.number)
+        self._workers.to_resume.discard(trial.number)
         return actions
 
     def _after_end(self, trial: Trial, event: Ended, now: float) -> list[Action]:
         if trial.cut:
             return self._settle_cut(trial, now, event)
-        if event.outcome in _LETS_GO and (trial.at_target or trial.number in self._to_resume):
+        if event.outcome in _LETS_GO and (trial.at_target or trial.number in self._workers.to_resume):
             return self._again(trial, now)
         return self._by_outcome(trial, event, now)
 
@@ -285,10 +262,7 @@ class Scheduler:
         return failed
 
     def _complete(self, trial: Trial, event: Ended, now: float) -> list[Action]:
-        measured: dict[str, Any] = {"test": event.test, "size": event.size, "message": event.message}
-        if event.value is not None:  # returned, and not that of its last report
-            measured |= {"value": event.value, "last_value": event.value, "best_epoch": trial.epochs}
-        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, **measured))
+        trial = self._put(trial.to(TrialState.COMPLETE, ended=now, **completed(trial, event)))
         self._failures.note(trial)
         actions: list[Action] = [Settle(trial, event)]
         if reaches_target(self.plan, self.trials[trial.number]):
@@ -296,8 +270,8 @@ class Scheduler:
         return actions
 
     def _stopped(self, trial: Trial, now: float) -> list[Action]:
-        if trial.number in self._overtime:
-            self._overtime.discard(trial.number)
+        if trial.number in self._workers.overtime:
+            self._workers.overtime.discard(trial.number)
             message = f"past training.minutes after {trial.epochs} of {self.plan.epochs} epochs"
             return self._settle(trial, TrialState.FAILED, now, failure=Failure.TIMEOUT, message=message)
         return self._again(trial, now)
@@ -321,14 +295,12 @@ class Scheduler:
         if trial.at_target and self.closing is None and self._pauses_no_more():
             trial = self._put(replace(trial, until=self._until(None, trial.epochs)))
         if trial.at_target:
-            self._overtime.discard(trial.number)
+            self._workers.overtime.discard(trial.number)
             return [Record(self._put(trial.to(TrialState.PAUSED)))]
-        resumed = trial.number in self._to_resume
+        resumed = trial.number in self._workers.to_resume
         if self._is_cancelled(trial):
             return self._cancel(trial, now, resumed=resumed)
-        if resumed:
-            self._resumed.add(trial.number)
-        return self._requeue(trial, front=True)
+        return self._requeue(trial, front=True, resumed=resumed)
 
     def _cancel(self, trial: Trial, now: float, *, resumed: bool) -> list[Action]:
         """The study ends without this trial; one that had been paused ends where it was left."""
@@ -375,14 +347,9 @@ class Scheduler:
         paused: list[Action] = [*taken] if after is None else [*taken, Stop(after)]
         if found.params is None:
             return [*paused, *self._take_up(found.trial, found.until)]
-        seed = self.plan.trial_seed
-        seed = trial_seed(self.plan.seed, self._searched) if seed is None else seed
-        trial = Trial(found.trial, found.params, seed, until=self._until(found.until, 0))
-        if self.plan.open_space:  # its parameters are those that it will ask for
-            trial = replace(trial, params={}, proposed=found.params)
-        self._put(trial)
+        trial = self._put(proposed(self.plan, found, self._searched, self._until(found.until, 0)))
         self._searched += 1
-        self._queue.append(trial.number)
+        self._workers.wait(trial.number)
         return [*paused, Record(trial)]
 
     def _take_over(self, exploit: Exploit) -> list[Action]:
@@ -401,12 +368,11 @@ class Scheduler:
         """A paused trial goes on; one whose worker is just letting it go does so then."""
         waiting = self.trials[number]
         trial = replace(waiting, until=self._until(until, waiting.epochs))
-        if number in self._running:
-            self._to_resume.add(number)
+        if number in self._workers:
+            self._workers.to_resume.add(number)
             return [Record(self._put(trial))]
         trial = self._put(trial.to(TrialState.QUEUED))
-        self._queue.append(number)
-        self._resumed.add(number)
+        self._workers.wait(number, resumed=True)
         return [Record(trial)]
 
     def _leave(self, now: float) -> list[Action]:
@@ -423,43 +389,38 @@ class Scheduler:
         if self.closed:
             return []
         actions: list[Action] = []
-        while not self.closing and self._queue and self._fits(self.trials[self._queue[0]]):
-            number = self._queue.popleft()
-            trial = self.trials[number]
-            changes = {
-                "attempts": trial.attempts + (number not in self._resumed),
-                "started": trial.started or now,
-                **marks_at_start(trial, self.plan.code, self.plan.data),
-            }
-            self._resumed.discard(number)
-            trial = self._put(trial.to(TrialState.RUNNING, **changes))
-            self._running[number] = _weight(trial)
-            self._load += _weight(trial)
-            actions += [Record(trial), Launch(trial)]
+        while not self.closing and (first := self._workers.next(self.trials.__getitem__)) is not None:
+            actions += self._launch(first, now)
         if self._may_ask():
             self._asked = len(self.trials)
             actions.append(self._ask())
-        elif not self._running and self._asked is None and (self.closing or self._spent()):
+        elif self._workers.is_idle and self._asked is None and (self.closing or self._spent()):
             if self.closing is None or not self.closing.saves:
                 actions += self._leave(now)
             actions += self._confirm(now) or self._finish()
         return actions
 
-    def _fits(self, trial: Trial) -> bool:
-        """Whether a trial may start now; one that takes more than there is may when nothing else runs."""
-        return self._load + _weight(trial) <= self.slots or (self.slots > 0 and not self._running)
+    def _launch(self, trial: Trial, now: float) -> list[Action]:
+        changes = {
+            "attempts": trial.attempts + (not self._workers.resumes(trial.number)),
+            "started": trial.started or now,
+            **marks_at_start(trial, self.plan.code, self.plan.data),
+        }
+        trial = self._put(trial.to(TrialState.RUNNING, **changes))
+        self._workers.start(trial)
+        return [Record(trial), Launch(trial)]
 
     def _may_ask(self) -> bool:
-        free = self._load < self.slots
-        waiting = self.closing or self._queue or self._to_resume or self._confirming or self._asked is not None
-        free = free and self._epochs_left() > 0
-        return free and not (waiting or self._spent())
+        if self.closing or self._confirming or self._asked is not None:
+            return False
+        waiting = self._workers.waiting or self._workers.to_resume
+        return self._workers.is_free and not waiting and self._epochs_left() > 0 and not self._spent()
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
         at_budget = is_at_budget(self.plan, self._searched) and not self.plan.pauses
         spent = self._exhausted or at_budget or self._confirming or self._epochs_left() <= 0
-        return not self._queue and spent
+        return not self._workers.waiting and spent
 
     def _confirm(self, now: float) -> list[Action]:
         """Queue the confirmations, once the search is over; nothing where there are none to come.
@@ -470,26 +431,24 @@ class Scheduler:
         if self.plan.confirm is None or self._confirming or not over:
             return []
         due = confirmations_due(self.plan, self.trials.values())
-        if not due and not self._queue:
+        if not due and not self._workers.waiting:
             return []
         self._confirming, self.closing = True, None
         actions: list[Action] = [OpenTest()] if due else []
         for trial, seed in due:
-            number = len(self.trials)
-            again = Trial(number, trial.params, seed, confirms=trial.number, share=trial.share, schedule=trial.schedule)
-            self._put(again)
-            self._queue.append(number)
-            actions.append(Record(self.trials[number]))
+            again = self._put(confirming(trial, len(self.trials), seed))
+            self._workers.wait(again.number)
+            actions.append(Record(again))
         return [*actions, *self._on_turn(now)]
 
     def _on_overtime(self, number: int) -> list[Action]:
-        if number not in self._running or number in self._overtime:
+        if number not in self._workers or number in self._workers.overtime:
             return []
-        self._overtime.add(number)
+        self._workers.overtime.add(number)
         return [Stop(number)]
 
     def _on_unresponsive(self, number: int, now: float) -> list[Action]:
-        if number not in self._running:
+        if number not in self._workers:
             return []
         trial = self.trials[number]
         ended = Ended(number, trial.attempts, Outcome.STOPPED)
@@ -499,31 +458,18 @@ class Scheduler:
         if self.closing is not None or self.closed or (self._confirming and reason.ends_search):
             return []
         self.closing, self._message = reason, message
-        ended = {number for number in (*self._running, *self._queue) if self._is_cancelled(self.trials[number])}
-        told = sorted(number for number in self._running if reason.saves or number in ended)
-        actions: list[Action] = [Stop(number) for number in told]
-        for number in [number for number in self._queue if number in ended]:
-            actions += self._cancel(self.trials[number], now, resumed=number in self._resumed)
-        self._queue = deque(number for number in self._queue if number not in ended)
+        ended = {number for number in self._workers if self._is_cancelled(self.trials[number])}
+        stopped = [number for number in self._workers.running if reason.saves or number in ended]
+        actions: list[Action] = [Stop(number) for number in stopped]
+        for number in self._workers.waiting:
+            if number in ended:
+                actions += self._cancel(self.trials[number], now, resumed=self._workers.resumes(number))
+        self._workers.drop(ended)
         return actions
 
     def _finish(self) -> list[Action]:
         self.closed = True
-        match self.closing:
-            case Reason.INTERRUPT | Reason.NO_DISK:
-                return [Close(StudyState.INTERRUPTED, self._message)]
-            case Reason.STOP:
-                return [Close(StudyState.STOPPED, self._message)]
-            case Reason.UNUSABLE | Reason.FAILURES:
-                return [Close(StudyState.FAILED, self._message)]
-        if any(trial.state is TrialState.COMPLETE for trial in self.trials.values()):
-            return [Close(StudyState.DONE)]
-        return [Close(StudyState.FAILED, f"no trial was trained to its end{self._why_none()}")]
-
-    def _why_none(self) -> str:
-        budget, epochs = self.plan.epoch_budget, self.plan.epochs
-        unit = "folds" if self.plan.folds else "epochs"
-        return "" if budget is None or budget >= epochs else f": budget.epochs is {budget}, a training {epochs} {unit}"
+        return [closed(self.plan, self.closing, self._message, self.trials.values())]
 
     def _settle(self, trial: Trial, state: TrialState, now: float, **changes: Any) -> list[Action]:
         trial = self._put(trial.to(state, ended=now, **changes))
@@ -542,13 +488,10 @@ class Scheduler:
         self._failures.note(trial)
         return [Settle(trial, ended)]
 
-    def _requeue(self, trial: Trial, *, front: bool) -> list[Action]:
+    def _requeue(self, trial: Trial, *, front: bool, resumed: bool = False) -> list[Action]:
         trial = self._put(trial.to(TrialState.QUEUED))
-        self._overtime.discard(trial.number)  # the next attempt has its own time
-        if front:
-            self._queue.appendleft(trial.number)
-        else:
-            self._queue.append(trial.number)
+        self._workers.overtime.discard(trial.number)  # the next attempt has its own time
+        self._workers.wait(trial.number, front=front, resumed=resumed)
         return [Record(trial)]
 
     def _put(self, trial: Trial) -> Trial:
@@ -558,16 +501,6 @@ class Scheduler:
     def _current(self, number: int, attempt: int) -> Trial | None:
         """The trial, if this attempt at it is the one that runs; a word from an older one is late."""
         trial = self.trials.get(number)
-        if trial is None or number not in self._running or trial.attempts != attempt:
+        if trial is None or number not in self._workers or trial.attempts != attempt:
             return None
         return trial
-
-
-def _given_up(trial: Trial, event: Ended) -> Trial:
-    """The trial, pruned where its trainer itself gave it up."""
-    return replace(trial, prune_at=trial.epochs) if event.outcome is Outcome.PRUNED and not trial.cut else trial
-
-
-def _weight(trial: Trial) -> int:
-    """How many slots a trial takes."""
-    return math.ceil(trial.share)
