@@ -65,8 +65,7 @@ def _made(storage: BaseStorage, study: Study, origin: Mapping[str, Any]) -> Stud
 
 def _names(study: Study) -> list[str]:
     """What the study in memory says that its values are."""
-    metric = study.user_attrs.get("metric")
-    return [metric] if isinstance(metric, str) else []
+    return list(study.user_attrs.get("metrics") or [study.user_attrs["metric"]])
 
 
 def _kept(there: Study, study: Study) -> int | None:

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from goodfit.service.errors import InputError
 from goodfit.service.queries.rows import trial_row
@@ -22,16 +22,15 @@ STUDY = "study"  # the first column of an export, by which it knows its file aga
 def to_csv(trials: Sequence[Trial], study: str | None = None) -> str:
     """One trial a line; each parameter is a column `params.NAME`. Texts are safe to open in a spreadsheet.
 
+    Each further objective and each metric that a constraint is about is a column `metrics.NAME`.
+
     Args:
         trials: the rows.
         study: its name, as the first column; None: without.
     """
-    keys = _keys(trials)
-    lines = [_line([*([STUDY] if study else []), *_HEAD, *(f"params.{key}" for key in keys), *_TAIL])]
-    for trial in trials:
-        row: dict[str, Any] = {**trial_row(trial)}
-        values = [row[name] for name in _HEAD] + [trial.params.get(key) for key in keys] + [row[name] for name in _TAIL]
-        lines.append(_line([_cell(value) for value in ([study] if study else []) + values]))
+    columns = _columns(trials, study)
+    lines = [_line(list(columns))]
+    lines += [_line([_cell(value) for value in row]) for row in zip(*columns.values(), strict=True)]
     return "".join(lines)
 
 
@@ -58,20 +57,20 @@ def write_parquet(path: Path, trials: Sequence[Trial], study: str, *, force: boo
             known = None
         if known != study.encode():
             raise _foreign(path, study)
-    table = pa.table(_columns(trials, study))
+    table = pa.table({name: _alike(values) for name, values in _columns(trials, study).items()})
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), key: study.encode()})
     stream = io.BytesIO()
     pq.write_table(table, stream)
     _replace(path, stream.getvalue())
 
 
-def _columns(trials: Sequence[Trial], study: str) -> dict[str, list[Any]]:
+def _columns(trials: Sequence[Trial], study: str | None) -> dict[str, list[Any]]:
     rows: list[dict[str, Any]] = [{**trial_row(trial)} for trial in trials]
-    columns: dict[str, list[Any]] = {
-        STUDY: [study] * len(rows),
-        **{name: [row[name] for row in rows] for name in _HEAD},
-    }
-    columns |= {f"params.{key}": _alike([trial.params.get(key) for trial in trials]) for key in _keys(trials)}
+    columns: dict[str, list[Any]] = {STUDY: [study] * len(rows)} if study else {}
+    columns |= {name: [row[name] for row in rows] for name in _HEAD}
+    columns |= {f"params.{key}": [trial.params.get(key) for trial in trials] for key in _keys(trials, "params")}
+    measured = [trial.measured or {} for trial in trials]
+    columns |= {f"metrics.{key}": [one.get(key) for one in measured] for key in _keys(trials, "measured")}
     return columns | {name: [row[name] for row in rows] for name in _TAIL}
 
 
@@ -85,8 +84,8 @@ def _alike(values: list[Any]) -> list[Any]:
     return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
 
 
-def _keys(trials: Sequence[Trial]) -> list[str]:
-    return list(dict.fromkeys(key for trial in trials for key in trial.params))
+def _keys(trials: Sequence[Trial], of: Literal["params", "measured"]) -> list[str]:
+    return list(dict.fromkeys(key for trial in trials for key in getattr(trial, of) or {}))
 
 
 def _replace(path: Path, content: bytes) -> None:

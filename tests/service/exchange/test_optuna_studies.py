@@ -122,6 +122,20 @@ def test_a_table_is_replaced_by_the_next_export_of_its_study_alone(tmp_path: Pat
     exported(str(file), trials, reports, force=True)
 
 
+def test_each_of_several_objectives_is_exported_with_its_name_direction_and_values(tmp_path: Path) -> None:
+    several = Objective.of(Objective("val/loss", "minimize"), [Objective("params_millions", "minimize")])
+    trials, reports = records()
+    trials = [replace(trials[0], measured={"params_millions": 0.25}), *trials[1:]]
+    for target in (f"sqlite:///{tmp_path / 'x.db'}", f"{tmp_path / 't.csv'}", f"{tmp_path / 't.parquet'}"):
+        export_to(target, STUDY, trials, lambda: to_optuna_study("digits", SPACE, several, trials, reports))
+    study = optuna.load_study(study_name="digits", storage=f"sqlite:///{tmp_path / 'x.db'}")
+    assert study.metric_names == ["val/loss", "params_millions"]
+    assert [trial.values for trial in study.best_trials] == [[0.5, 0.25]]
+    for frame in (pd.read_csv(tmp_path / "t.csv"), pd.read_parquet(tmp_path / "t.parquet")):
+        assert frame["metrics.params_millions"].dropna().to_list() == [0.25]
+        assert frame["value"].to_list()[:2] == [0.5, 0.9]
+
+
 def a_study(url: str, name: str = "mine") -> optuna.Study:
     study = optuna.create_study(study_name=name, storage=url, direction="maximize")
 
