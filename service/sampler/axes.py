@@ -90,6 +90,11 @@ def groups_of(axes: Mapping[str, Axis]) -> dict[str, dict[str, BaseDistribution]
     return groups
 
 
+def alone(axes: Mapping[str, Axis]) -> dict[str, dict[str, BaseDistribution]]:
+    """Each axis by itself."""
+    return {name: {} if axis.distribution.single() else {name: axis.distribution} for name, axis in axes.items()}
+
+
 def groups_by_trials(axes: Mapping[str, Axis], trials: Sequence[FrozenTrial]) -> dict[str, dict[str, BaseDistribution]]:
     """The same where conditions are in a trainer's code: axes that the same trials have."""
     having: dict[str, list[int]] = {name: [] for name in axes}

@@ -157,15 +157,18 @@ class Method:
         sampler: makes the sampler of one draw.
         draws: how often it is asked, with other seeds, for a configuration that was not tried; after that chance is.
         whole: whether it models all parameters of a space at once, which has no conditions then.
+        separate: whether it models each parameter by itself where there are several objectives: few trials are on a
+            front, too few for a model of all parameters (measured: docs/architecture.md).
     """
 
     sampler: Callable[[Draw], BaseSampler]
     draws: int
     whole: bool = True
+    separate: bool = False
 
 
 METHODS: Mapping[str, Method] = {
-    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False),
+    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False, separate=True),
     "gp": Method(_Gaussian, draws=1),  # another seed finds the same maximum
     "cmaes": Method(_CmaEs, draws=4),
     "qmc": Method(_Sobol, draws=1),

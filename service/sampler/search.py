@@ -36,7 +36,7 @@ from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import NO_METRICS, Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
-from goodfit.service.sampler.axes import Free, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
+from goodfit.service.sampler.axes import Free, alone, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
 from goodfit.service.sampler.front_pruning import FrontPruner
 from goodfit.service.sampler.guide import Guide, Scored
 from goodfit.service.sampler.history import Curve, broken, curves_of, new_study, quiet, state_of, values_of
@@ -145,8 +145,14 @@ class OptunaSampler:
     def _learn(self, space: Space) -> None:
         self._space = space
         self._axes = axes_of(space)
+        self._groups = self._drawn_jointly(space)
+
+    def _drawn_jointly(self, space: Space) -> dict[str, dict[str, BaseDistribution]]:
+        """For each parameter those that the method models together with it."""
         method = METHODS.get(self.method)
-        self._groups = groups_of(self._axes) if method is None or not method.whole else whole_of(space, self._axes)
+        if method is not None and method.separate and self._objective.others:
+            return alone(self._axes)
+        return groups_of(self._axes) if method is None or not method.whole else whole_of(space, self._axes)
 
     def suggested(self, number: int, space: Space, name: str, value: Any) -> None:
         """Take up a parameter that a running trial has asked for, and that the space has from now on."""
