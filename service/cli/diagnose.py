@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goodfit.service.cli.show import line
-from goodfit.service.cli.tables import number, show, table, verdict_counts
+from goodfit.service.cli.tables import show, table
+from goodfit.service.screen.words import number, verdict_counts
 
 FEWEST = 10  # trials: of fewer most checks conclude nothing
 SEVERITY_STYLE = {"serious": "red", "warning": "yellow", "info": "cyan"}

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodfit.service.cli.live import say
 from goodfit.service.errors import InputError
+from goodfit.service.screen.live import say
 
 if TYPE_CHECKING:
     from goodfit.service.exchange.draft import Draft

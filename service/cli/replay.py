@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.cli.live import say
+from goodfit.service.screen.live import say
 
 if TYPE_CHECKING:
     from goodfit.service.client import StudyHandle

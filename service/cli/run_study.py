@@ -15,12 +15,12 @@ from goodfit.service.app.studies import BY_HERE
 from goodfit.service.cli.base import NOT_BEGUN, explained, print_json
 from goodfit.service.cli.check import counted
 from goodfit.service.cli.diagnose import print_health
-from goodfit.service.cli.live import CatchingUp, Live, Plain, Scale, say, waiting_for
 from goodfit.service.cli.tables import best_facts, print_best
 from goodfit.service.client import Studies
 from goodfit.service.errors import InputError, StudyFailed
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import Study, StudyState
+from goodfit.service.screen.live import CatchingUp, Live, Plain, Scale, say, waiting_for
 from goodfit.service.settings import Settings
 from goodfit.service.signals import heeding
 
@@ -193,6 +193,6 @@ def _answer(settings: Settings, name: str, *, as_json: bool, notes: Sequence[str
 
 
 def _console() -> Console:
-    from goodfit.service.cli.console import SafeConsole
+    from goodfit.service.screen.console import SafeConsole
 
     return SafeConsole(stderr=True)

@@ -40,7 +40,7 @@ def submit(
 ) -> None:
     """Queue a study for the service; `goodfit serve` runs it."""
     from goodfit.service import app
-    from goodfit.service.cli.live import say
+    from goodfit.service.screen.live import say
 
     found = studies(create=True)
     if server_url() is not None:
@@ -62,8 +62,8 @@ def submit(
 def _say_what_travels(file: Path, overrides: Sequence[str]) -> None:
     """Name the modules that go with a study to the server, and the files that its code names and that do not."""
     from goodfit.service import app
-    from goodfit.service.cli.live import say
     from goodfit.service.client.upload import packed, submission_of
+    from goodfit.service.screen.live import say
 
     sent = packed(submission_of(file, overrides=overrides))
     if sent.files:
@@ -119,7 +119,7 @@ def create_token(
     """Make a token. Its secret is shown once. On the server's own machine this needs no token."""
     import getpass
 
-    from goodfit.service.cli.live import say
+    from goodfit.service.screen.live import say
 
     made, secret = studies(create=True).source.make_token(name or getpass.getuser(), role, expires)
     if given.as_json:

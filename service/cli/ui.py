@@ -11,8 +11,8 @@ import urllib.error
 import urllib.request
 
 from goodfit.service import app
-from goodfit.service.cli.live import CatchingUp, say
 from goodfit.service.errors import TrackingError
+from goodfit.service.screen.live import CatchingUp, say
 from goodfit.service.settings import Settings, make_folder
 
 START_SECONDS = 120.0  # how long MLflow's server may take to answer

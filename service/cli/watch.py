@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from goodfit.service.app import how_it_failed
-from goodfit.service.cli.live import Live, Plain, Scale, say
 from goodfit.service.errors import GoodfitError, Interrupted, StudyFailed
 from goodfit.service.records import FINISHED, StudyState
+from goodfit.service.screen.live import Live, Plain, Scale, say
 
 if TYPE_CHECKING:
     from goodfit.service.client import StudyHandle
@@ -25,7 +25,7 @@ TRIALS = 10  # whose logs are shown where no trial runs
 
 def watch(study: StudyHandle) -> Progress:
     """Show a study until it is over; its last progress."""
-    from goodfit.service.cli.console import SafeConsole
+    from goodfit.service.screen.console import SafeConsole
 
     console = SafeConsole(stderr=True)
     view = _view(study, console.is_terminal)(console)

@@ -19,14 +19,15 @@ from rich.console import Console
 
 from goodfit.service import app, cli
 from goodfit.service.cli import base
-from goodfit.service.cli.live import Live, Plain, Scale
-from goodfit.service.cli.tables import cause, gap_note, print_studies
+from goodfit.service.cli.tables import gap_note, print_studies
 from goodfit.service.client import Source
 from goodfit.service.errors import GoodfitError
 from goodfit.service.exchange.tables import to_csv
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.records import Report, Trial, TrialState
+from goodfit.service.screen.live import Live, Plain, Scale
+from goodfit.service.screen.words import cause
 from tests import zoo
 
 

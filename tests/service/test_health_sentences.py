@@ -8,8 +8,8 @@ import pytest
 
 from goodfit.service.app.diagnoses import _baseline, _default_trial
 from goodfit.service.cli.diagnose import print_health
-from goodfit.service.cli.tables import number
 from goodfit.service.records import Trial, TrialState
+from goodfit.service.screen.words import number
 from goodfit.service.spec import StudySpec
 
 

@@ -11,10 +11,11 @@ from rich.live import Live
 from rich.text import Text
 
 from goodfit.service.cli.base import print_json
-from goodfit.service.cli.console import SafeConsole
 from goodfit.service.cli.data import print_report
 from goodfit.service.cli.show import line
-from goodfit.service.cli.tables import LAID_OUT, number, show, table, to_yaml
+from goodfit.service.cli.tables import LAID_OUT, show, table, to_yaml
+from goodfit.service.screen.console import SafeConsole
+from goodfit.service.screen.words import number
 from goodfit.service.spec.fields import metric_name
 from goodfit.trainers.readable import readable, readable_streams
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodfit.service.cli.tables import cause, duration, number, verdict_text
 from goodfit.service.records import TrialState
+from goodfit.service.screen.words import cause, duration, number, verdict_text
 from goodfit.trainers.readable import readable_stream
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def waiting_for(text: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from goodfit.service.cli.console import SafeConsole
+    from goodfit.service.screen.console import SafeConsole
 
     with SafeConsole(stderr=True).status(f"{text} ..."):
         yield
