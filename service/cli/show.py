@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
 from goodfit.service.app import spec_of
-from goodfit.service.cli.tables import LONGEST_VALUE, gap_note, schedule_lines
+from goodfit.service.cli.tables import gap_note, schedule_lines
 from goodfit.service.client import iso, trial_row
 from goodfit.service.queries.versions import version_rows
 from goodfit.service.records import StudyState, Version, judged_by
-from goodfit.service.screen.words import cause, duration, number, verdict_counts, verdict_text
+from goodfit.service.screen.words import LONGEST_VALUE, cause, duration, number, verdict_counts, verdict_text
 from goodfit.service.stored_spec import objective_of
 from goodfit.trainers.readable import one_line
 
