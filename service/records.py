@@ -98,6 +98,9 @@ class Report:
     epoch: int
     metrics: Mapping[str, Number]  # "train/loss", "val/loss", ...; NaN and infinities are kept
     at: float
+    costs: Mapping[str, Number] | None = field(
+        default=None, compare=False
+    )  # see trainers/trial/costs.py; None: no sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,13 +415,38 @@ class Version:
         return f"version {self.number}, {since}, by {self.by}" + (f": {changes}" if changes else "")
 
 
+@dataclass(frozen=True, slots=True)
+class StudyRun:
+    """A run of a study: where it comes from. One that comes from where the run before did has no record of its own.
+
+    Attributes:
+        number: runs count from 1.
+        at: when it began.
+        facts: source, git, code, data, packages, machine, seeds; see app/provenance.py.
+    """
+
+    number: int
+    at: Time
+    facts: Values
+
+    def began_before(self, at: float | None) -> bool:
+        """Whether what started at a time may have been started by this run."""
+        return at is not None and self.at <= at
+
+
+def run_of(runs: Sequence[StudyRun], trial: Trial) -> StudyRun | None:
+    """The run that began a trial's training, of all runs of its study; None where none is known."""
+    return next((run for run in reversed(runs) if run.began_before(trial.started)), runs[0] if runs else None)
+
+
 @dataclass(slots=True)
 class Batch:
     """What one turn of a runner changes; the store writes it in one transaction.
 
     `trials` are inserted or, by number, replaced (all but the tracker's columns). `curves` take the place of all
     reports of their trials. A report whose (trial, epoch) is already there is left as it was. `versions` are taken
-    up: the study has the spec of the last one from then on.
+    up: the study has the spec of the last one from then on. Of `sources`, the study's own code by the digests of its
+    files, those that are there stay as they are.
     """
 
     trials: dict[int, Trial] = field(default_factory=dict)
@@ -428,10 +456,11 @@ class Batch:
     space: list[dict[str, Any]] | None = None  # in the place of the spec's, of a study that learns it as it runs
     curves: dict[int, Sequence[Report]] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
+    runs: list[StudyRun] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        written = (self.trials, self.reports, self.decisions, self.versions, self.study, self.space, self.curves)
-        return any(written)
+        return any(getattr(self, part) for part in self.__slots__)
 
 
 def trial_seed(study_seed: int, number: int) -> int:

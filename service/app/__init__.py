@@ -3,6 +3,7 @@
 preflight.py        what can be known before training, with notes.py, room.py and data_checks.py
 homes.py            the store of a home
 code.py             the code that a study brings, and inputs.py whether it and the data are still the same
+provenance.py       where a run comes from, with git.py
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it

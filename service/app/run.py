@@ -20,6 +20,7 @@ from goodfit.service.app.liveness import how_it_failed
 from goodfit.service.app.logs import add_to_log
 from goodfit.service.app.places import settle_place
 from goodfit.service.app.preflight import Checked
+from goodfit.service.app.provenance import note_run
 from goodfit.service.app.retention import Keeping
 from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
@@ -95,6 +96,7 @@ def run_study(
         checked = _as_kept(checked, study)
         code = own_code(checked.spec)
         study = _settled(settings, store, held, study, inputs_of(checked.spec, code), options, lease is not None)
+        note_run(store, held, study, checked.spec, code, options.clock())
         patience = CATCH_UP_SECONDS if lease is None else math.inf
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.homes import spec_here
 from goodfit.service.app.models import export_model
@@ -98,10 +97,10 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
     from goodfit.trainers.artifacts.places import fetch
     from goodfit.trainers.errors import PlaceAway
 
-    def describe() -> dict[str, str]:
+    def describe() -> dict[str, Any] | None:
         load_report_modules()
         with without(os.environ, private):
-            return _data_files(store, study)
+            return _data_facts(store, study)
 
     def export(trial: Trial, folder: Path) -> ModelExport | Path | None:
         with without(os.environ, private):
@@ -136,16 +135,19 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
     )
 
 
-def _data_files(store: Store, study: Study) -> dict[str, str]:
-    """The report on a study's data as a file; none where its trainer brings its own."""
+def _data_facts(store: Store, study: Study) -> dict[str, Any] | None:
+    """The report on a study's data; None where its trainer brings its own."""
     from goodfit.trainers.data import data_report
     from goodfit.trainers.errors import DataProblem
 
     data = spec_here(store, study).data_spec()
     if data is None:
-        return {}
+        return None
     try:
         report = data_report(data)
     except DataProblem as error:  # a file that is gone by now, say; the study itself has read it
-        report = {"source": data.source, "problem": str(error)}
-    return {"data.json": json.dumps(report, indent=1)}
+        return {"source": data.source, "problem": str(error)}
+    with contextlib.suppress(OSError):
+        if (file := Path(data.source)).is_file():
+            report["bytes"] = file.stat().st_size
+    return report

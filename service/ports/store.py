@@ -15,6 +15,7 @@ from goodfit.service.records import (
     Lease,
     Report,
     Study,
+    StudyRun,
     StudyState,
     Token,
     Trial,
@@ -55,6 +56,14 @@ class Studies(Protocol):
 
     def versions(self, study_id: int) -> list[Version]:
         """The specs of a study that was edited, in their order; none of one that never was."""
+        ...
+
+    def runs(self, study_id: int) -> list[StudyRun]:
+        """Where the runs of a study came from, in their order."""
+        ...
+
+    def sources(self, study_id: int) -> dict[str, str]:
+        """The content of the code that a study was trained with, by the digests in its runs."""
         ...
 
     def tally(self, study_id: int) -> Tally:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.records import Decision, Report, Seen, Study, Trial, Version
-from goodfit.service.store.tables import MIRROR, decisions, reports, studies, trials, versions
+from goodfit.service.records import Decision, Report, Seen, Study, StudyRun, Trial, Version
+from goodfit.service.store.tables import MIRROR, decisions, reports, runs, sources, studies, trials, versions
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -21,6 +21,7 @@ STUDY_COLUMNS = tuple(studies.c[field.name] for field in fields(Study))
 TRIAL_COLUMNS = tuple(trials.c[field.name] for field in fields(Trial))
 REPORT_COLUMNS = tuple(reports.c[field.name] for field in fields(Report))
 DECISION_COLUMNS = tuple(decisions.c[field.name] for field in fields(Decision))
+RUN_COLUMNS = tuple(runs.c[field.name] for field in fields(StudyRun))
 VERSION_COLUMNS = tuple(versions.c[field.name] for field in fields(Version))
 
 STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
@@ -69,6 +70,7 @@ def report_rows(study_id: int, items: Iterable[Report]) -> list[Row]:
             "epoch": report.epoch,
             "metrics": report.metrics,
             "at": report.at,
+            "costs": report.costs,
         }
         for report in items
     ]
@@ -106,6 +108,16 @@ def version_of(row: Sequence[Any]) -> Version:
     """The version of a row of VERSION_COLUMNS."""
     number, spec, changes, *rest = row
     return Version(number, spec, tuple((key, before, after) for key, before, after in changes), *rest)
+
+
+def run_row(study_id: int, run: StudyRun) -> Row:
+    """All of a run."""
+    return {"study_id": study_id, "number": run.number, "at": run.at, "facts": run.facts}
+
+
+def keep_sources(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Insert the content of code; what is there stays as it was."""
+    return _insert(dialect)(sources).on_conflict_do_nothing(index_elements=["study_id", "digest"])
 
 
 def keep_trials(dialect: str) -> sqlite.Insert | postgresql.Insert:

@@ -14,7 +14,19 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from goodfit.service.errors import IllegalChange, NameTaken, UnknownStudy, did_you_mean
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Tally
-from goodfit.service.records import FINISHED, Batch, Decision, Lease, Report, Study, StudyState, Trial, Verdict, Version
+from goodfit.service.records import (
+    FINISHED,
+    Batch,
+    Decision,
+    Lease,
+    Report,
+    Study,
+    StudyRun,
+    StudyState,
+    Trial,
+    Verdict,
+    Version,
+)
 from goodfit.service.store import leases as leasing
 from goodfit.service.store import mirror_lock as mirroring
 from goodfit.service.store import queries as listing
@@ -24,6 +36,7 @@ from goodfit.service.store.opening import Database
 from goodfit.service.store.rows import (
     DECISION_COLUMNS,
     REPORT_COLUMNS,
+    RUN_COLUMNS,
     STUDY_COLUMNS,
     STUDY_MIRROR,
     TRIAL_COLUMNS,
@@ -31,18 +44,31 @@ from goodfit.service.store.rows import (
     decision_of,
     decision_rows,
     keep_reports,
+    keep_sources,
     keep_study,
     keep_trials,
     keep_versions,
     reopened_row,
     report_rows,
+    run_row,
     runner_row,
     study_row,
     trial_rows,
     version_of,
     version_row,
 )
-from goodfit.service.store.tables import ahead, decisions, leases, reports, studies, study_files, trials, versions
+from goodfit.service.store.tables import (
+    ahead,
+    decisions,
+    leases,
+    reports,
+    runs,
+    sources,
+    studies,
+    study_files,
+    trials,
+    versions,
+)
 from goodfit.spelling import closest
 
 if TYPE_CHECKING:
@@ -67,6 +93,8 @@ _CURVES = select(*REPORT_COLUMNS).where(reports.c.study_id == _KEY).order_by(rep
 _CURVE = _CURVES.where(reports.c.trial == bindparam("number"))
 _PAGE_OF_CURVES = _CURVES.where(reports.c.trial > bindparam("after"), reports.c.trial <= bindparam("last"))
 _VERSIONS = select(*VERSION_COLUMNS).where(versions.c.study_id == _KEY).order_by(versions.c.number)
+_RUNS = select(*RUN_COLUMNS).where(runs.c.study_id == _KEY).order_by(runs.c.number)
+_SOURCES = select(sources.c.digest, sources.c.content).where(sources.c.study_id == _KEY)
 _PENDING = _VERSIONS.where(versions.c.from_trial.is_(None))
 _AHEAD = (
     select(*TRIAL_COLUMNS)
@@ -103,6 +131,7 @@ class SqlStore:
         self._keep_trials = keep_trials(dialect)
         self._keep_reports = keep_reports(dialect)
         self._keep_versions = keep_versions(dialect)
+        self._keep_sources = keep_sources(dialect)
         self.access = SqlAccess(self)
 
     @property
@@ -181,6 +210,14 @@ class SqlStore:
     def versions(self, study_id: int) -> list[Version]:
         with self.reading() as connection:
             return [version_of(row) for row in connection.execute(_VERSIONS, {"study": study_id})]
+
+    def runs(self, study_id: int) -> list[StudyRun]:
+        with self.reading() as connection:
+            return [StudyRun(*row) for row in connection.execute(_RUNS, {"study": study_id})]
+
+    def sources(self, study_id: int) -> dict[str, str]:
+        with self.reading() as connection:
+            return {row.digest: row.content for row in connection.execute(_SOURCES, {"study": study_id})}
 
     def pending(self, study_id: int) -> list[Version]:
         with self.reading() as connection:
@@ -286,6 +323,7 @@ class SqlStore:
                 connection.execute(self._keep_reports, report_rows(lease.study_id, batch.reports))
             if batch.decisions:
                 connection.execute(insert(decisions), decision_rows(lease.study_id, batch.decisions))
+            self._keep_runs(connection, lease.study_id, batch)
             self._change_spec(connection, lease.study_id, batch)
             if batch.study is not None:
                 before = connection.execute(_PLACE, {"study": lease.study_id}).one()
@@ -293,6 +331,14 @@ class SqlStore:
                 if before.state is not batch.study.state:
                     change = f"{before.state} -> {batch.study.state}"
                     note(connection, lease.owner, "state", before.name, change)
+
+    def _keep_runs(self, connection: Connection, study_id: int, batch: Batch) -> None:
+        """Keep where runs come from."""
+        if batch.runs:
+            connection.execute(insert(runs), [run_row(study_id, run) for run in batch.runs])
+        if batch.sources:
+            rows = [{"study_id": study_id, "digest": key, "content": text} for key, text in batch.sources.items()]
+            connection.execute(self._keep_sources, rows)
 
     def _change_spec(self, connection: Connection, study_id: int, batch: Batch) -> None:
         """Take up versions, and a space that has grown."""

@@ -111,6 +111,7 @@ reports = Table(
     Column("epoch", Integer, primary_key=True),
     Column("metrics", Json, nullable=False),
     Column("at", Number, nullable=False),
+    Column("costs", Json),
     ForeignKeyConstraint(["study_id", "trial"], ["trials.study_id", "trials.number"], ondelete="CASCADE"),
     sqlite_with_rowid=False,  # curves lie in the order in which they are read
 )
@@ -140,6 +141,25 @@ versions = Table(
     Column("by", Line, nullable=False),
     Column("from_trial", Integer),
     Column("from_decision", Integer),
+)
+
+# Where the runs of studies came from; one that came from where the run before did has no row.
+runs = Table(
+    "runs",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("facts", Json, nullable=False),
+)
+
+# The content of the code that studies were trained with, by its digest in a run.
+sources = Table(
+    "sources",
+    metadata,
+    Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("content", Line, nullable=False),
 )
 
 # One row a study, from its first day; `owner` is empty while nobody holds it. Fences only grow.

@@ -1,8 +1,8 @@
 """The mirror of the store in MLflow, for people. The only room that knows MLflow, which is imported late.
 
-mirror.py pushes, champion.py registers the best model, content.py says what is shown of a
-record, experiment.py finds a study's experiment, database.py makes MLflow's file, process.py runs the
-mirror beside the training, ui.py opens MLflow's pages.
+mirror.py pushes, champion.py registers the best model, content.py says what is shown of a record,
+origin.py where it comes from, datasets.py what it was trained on, experiment.py finds a study's experiment,
+database.py makes MLflow's file, process.py runs the mirror beside the training, ui.py opens MLflow's pages.
 """
 
 from goodfit.service.tracker.champion import ModelExport

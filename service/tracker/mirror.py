@@ -19,12 +19,15 @@ from goodfit.service.diagnosis.front import front_of
 from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Mirrored, Records
-from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState
+from goodfit.service.records import FINISHED, Report, Study, StudyRun, StudyState, Trial, TrialState
 from goodfit.service.tracker import content
 from goodfit.service.tracker.champion import ExportModel, publish
+from goodfit.service.tracker.datasets import datasets_of
 from goodfit.service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, one_line, shown
+from goodfit.service.tracker.origin import origin_files, study_origin, trial_origin
 from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import is_server, one_transaction
+from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +41,7 @@ PAGE = 1000  # runs a page when listing an experiment
 
 Draw = Callable[[Sequence[Report], Objective, Mapping[str, Any] | None, str], str]
 Artifacts = Callable[[Trial], Path | None]
-Describe = Callable[[], Mapping[str, str]]
+Describe = Callable[[], Mapping[str, Any] | None]
 Conclude = Callable[[Study], Mapping[str, str]]
 CONCLUDED = frozenset({StudyState.DONE, StudyState.FAILED, StudyState.STOPPED})
 
@@ -47,9 +50,8 @@ def _no_artifacts(_trial: Trial) -> None:
     """For trials that leave no files of their own."""
 
 
-def _nothing() -> Mapping[str, str]:
-    """For studies of which nothing more is to be said."""
-    return {}
+def _nothing() -> None:
+    """For studies of whose data nothing is known."""
 
 
 def _no_conclusion(_study: Study) -> Mapping[str, str]:
@@ -68,7 +70,9 @@ class _Session:
     renewed: bool  # the store knows of another experiment, or of none
     backlog: dict[int, Trial]  # confirmed elsewhere, missing here
     finished: dict[int, Trial]
+    runs: Sequence[StudyRun]  # of the study: this process is of the last one
     described: bool = False
+    data: Mapping[str, Any] | None = None  # the report on the study's data, once it is described
     concluded: float | None = None  # when the study had ended of which the last conclusion tells
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
 
@@ -102,8 +106,8 @@ class Mirror:
         draw: (reports, objective, diagnosis, title) -> the learning curve as SVG.
         export_model: the best trial and an empty folder -> the model, its bare checkpoint, or None.
         artifacts: a finished trial -> the folder of files that its trainer left, if there is one.
-        describe: the study's own files by name, such as the report on its data; asked for once a
-            trial has finished, since it may take seconds.
+        describe: the report on the study's data, where it has any; asked for once a trial has finished, since it
+            may take seconds.
         conclude: an ended study -> the files that tell of all of it, such as its report; asked for once an
             end. After a Ctrl-C it is not: the user is in a hurry then, and it takes a second or two.
         connect: opens MLflow's client.
@@ -150,6 +154,7 @@ class Mirror:
             ahead = self._ahead(session, study)
             session.finished.update({trial.number: trial for trial in ahead if trial.state in FINISHED})
             turn = [trial for trial in ahead if self._tries[trial.number] < TRIES][:limit]
+            self._describe_once(session)
             confirmed: dict[int, tuple[str, int, str]] = {}
             for first in range(0, len(turn), TOGETHER):
                 for one in self._pushed(session, study, turn[first : first + TOGETHER]):
@@ -211,7 +216,9 @@ class Mirror:
         else:
             study_run = MirroredRun.adopt(client, study_run_id)
         study_run.log([], content.study_params(study), {})
-        study_run.attach({"study.json": content.study_json(study)})
+        runs = self._store.runs(study.id)
+        origin = origin_files(runs, self._store.sources(study.id) if runs else {})
+        study_run.attach({"study.json": content.study_json(study), **origin})
         renewed = (study.mlflow_experiment_id, study.mlflow_run_id) != (experiment.id, study_run.id)
         session = _Session(
             client=client,
@@ -223,6 +230,7 @@ class Mirror:
                 n: t for n, t in trials.items() if renewed and t.mlflow_run_id and run_ids.get(n) != t.mlflow_run_id
             },
             finished={number: trial for number, trial in trials.items() if trial.state in FINISHED},
+            runs=runs,
         )
         if renewed and not session.backlog:
             self._confirm_place(session, study)
@@ -265,10 +273,12 @@ class Mirror:
     def _brought_up(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
         objective = study.objective
         reports = self._store.reports(study.id, trial.number)
-        tags = content.trial_tags(study, trial)
+        tags = content.trial_tags(study, trial) | trial_origin(study, trial, session.runs)
         run = self._run(session, study, trial, tags)
         run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags)
         ended = trial.state in FINISHED
+        if session.described:
+            run.log_inputs(datasets_of(study, trial, session.data))
         run.set_status(content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None)
         session.run_ids[trial.number] = run.id
         if ended:
@@ -313,12 +323,19 @@ class Mirror:
         points = content.study_points(trials, objective)
         if front is not None and study.state is StudyState.DONE:
             points += content.front_points(front, trials)
-        session.study_run.log(points, {}, content.study_tags(study, best, front))
+        tags = content.study_tags(study, best, front) | study_origin(study, session.runs)
+        session.study_run.log(points, {}, tags)
+        if session.described:
+            session.study_run.log_inputs(datasets_of(study, None, session.data))
         end = content.milliseconds(study.ended) if study.ended is not None else None
         session.study_run.set_status(content.study_status(study), end)
-        if trials and not session.described:
-            if files := self._describe():
-                session.study_run.attach(files)
+
+    def _describe_once(self, session: _Session) -> None:
+        """Look at the data once a trial has finished, before its run says what it was trained on."""
+        if session.finished and not session.described:
+            session.data = self._describe()
+            if session.data is not None:
+                session.study_run.attach({"data.json": json_text(session.data)})
             session.described = True
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from goodfit.service.tracker.content import Point
+from goodfit.service.tracker.datasets import Dataset
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,6 +35,7 @@ class MirroredRun:
         self._tags = dict(tags)
         self._params: set[str] = set()
         self._places: set[tuple[str, int]] = set()
+        self._inputs: set[tuple[str, str]] = set()
         self._status: str = info.status
 
     @classmethod
@@ -53,6 +55,8 @@ class MirroredRun:
             client.restore_run(run_id)
         adopted = cls(client, run.info, run.data.tags)
         adopted._params = set(run.data.params)
+        given = run.inputs.dataset_inputs if run.inputs else []
+        adopted._inputs = {(one.dataset.name, one.dataset.digest) for one in given}
         for key in run.data.metrics:
             adopted._places.update((key, metric.step) for metric in client.get_metric_history(run_id, key))
         return adopted
@@ -78,6 +82,24 @@ class MirroredRun:
         self._places.update(point.place for point in new_points)
         self._params.update(key for key, _ in new_params)
         self._tags.update(new_tags)
+
+    def log_inputs(self, datasets: Sequence[Dataset]) -> None:
+        """Say which data the run is of, where that is not said yet."""
+        new = [dataset for dataset in datasets if dataset.place not in self._inputs]
+        if not new:
+            return
+        from mlflow.entities import Dataset as MlflowDataset
+        from mlflow.entities import DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                MlflowDataset(one.name, one.digest, one.source_type, one.source, one.schema, one.profile),
+                [InputTag("mlflow.data.context", one.context)],
+            )
+            for one in new
+        ]
+        self._client.log_inputs(self.id, inputs)
+        self._inputs.update(one.place for one in new)
 
     def attach(self, files: Mapping[str, str]) -> None:
         """Keep texts as artifacts, by file name; one of the same name is replaced."""
@@ -120,4 +142,6 @@ def _folder_of(artifact_uri: str) -> Path | None:
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
+        if "/" in name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -96,9 +96,9 @@ def test_what_is_said_of_a_study_is_asked_for_once_and_not_before_a_trial_has_fi
 ) -> None:
     asked: list[int] = []
 
-    def describe() -> dict[str, str]:
+    def describe() -> dict[str, Any]:
         asked.append(1)
-        return {"data.json": "{}"}
+        return {"source": "digits"}
 
     mirror = mirror_of(lab, uri, tmp_path / "art", describe=describe)
     lab.run(0, epochs=2)

@@ -1,4 +1,4 @@
-"""The contract of stores, on whatever database: studies, decisions, versions, leases, the mirror, lists, the queue.
+"""The contract of stores, on any database: studies, decisions, versions, runs, leases, the mirror, lists, the queue.
 
     class TestMyStore(StoreContract):
         @pytest.fixture
@@ -13,6 +13,7 @@ from goodfit.testing.stores.decisions import DecisionsContract
 from goodfit.testing.stores.leases import LeasesContract
 from goodfit.testing.stores.mirror import MirrorContract
 from goodfit.testing.stores.pages import PagesContract
+from goodfit.testing.stores.runs import RunsContract
 from goodfit.testing.stores.studies import StudiesContract
 from goodfit.testing.stores.versions import VersionsContract
 from goodfit.testing.stores.waiting import QueueContract
@@ -24,6 +25,7 @@ class StoreContract(
     StudiesContract,
     DecisionsContract,
     VersionsContract,
+    RunsContract,
     LeasesContract,
     MirrorContract,
     PagesContract,

@@ -66,7 +66,19 @@ def test_sqlite_shows_the_same_columns_and_constraints_to_the_letter(sqlite_url:
     engine.dispose()
     open_store(migrated).close()
     wanted = definitions(made.removeprefix("sqlite:///"))
-    known = {"studies", "trials", "reports", "decisions", "versions", "leases", "study_files", "tokens", "audit"}
+    known = {
+        "studies",
+        "trials",
+        "reports",
+        "decisions",
+        "versions",
+        "runs",
+        "sources",
+        "leases",
+        "study_files",
+        "tokens",
+        "audit",
+    }
     assert set(wanted) == known
     assert definitions(migrated.removeprefix("sqlite:///")) == wanted
 
