@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from goodfit.search_spaces.flaws import dotted
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import Problem, StudyFileError
-from goodfit.service.spec.checks import unending, unscored
+from goodfit.service.spec.checks import Draft, check_search, unscored
+from goodfit.service.spec.data_parameters import check_reaching
 from goodfit.service.spec.overrides import override
 from goodfit.service.spec.space_edits import as_written, edited, space_problems, suiting
 from goodfit.service.spec.study import StudySpec
@@ -104,9 +105,6 @@ def _edited_space(written: object, before: StudySpec, problems: list[Problem]) -
         problems.append(_problem("space", why))
         return before.space
     problems += [_problem(key, why) for key, why in space_problems(before.space, space)]
-    if before.search.method == "grid":
-        flaw = "needs step or points to be searched by a grid"
-        problems += [Problem(0, f"--set space.{name}", flaw) for name in space.ungridded()]
     return suiting(space, before.trainer, problems)
 
 
@@ -129,11 +127,23 @@ def _of_effect(before: StudySpec, spec: StudySpec) -> list[Problem]:
     problems = [_problem(key, why) for key, *_ in spec.changes(before.to_dict()) if (why := why_fixed(key)) is not None]
     if spec.pruning.method == "auto" != before.pruning.method:
         problems.append(_problem("pruning.method", "auto knows trials by its decisions from the first one on"))
-    if endless := unending(spec.search, spec.budget, spec.space, open_space=spec.open_space):
-        problems.append(Problem(0, "budget", f"needs {endless}"))
+    known = _clashes(before)
+    problems += [problem for problem in _clashes(spec) if problem not in known]
     if spec.confirm is not None and (wrong := unscored(spec.data)):
         problems.append(Problem(0, "confirm", wrong))
     return problems
+
+
+def _clashes(spec: StudySpec) -> list[Problem]:
+    """What does not go together of the search, its space, its budget and its pruning, as in a study file."""
+    problems: list[Problem] = []
+    values = {**spec.to_dict(), "space": as_written(spec.space)}
+    parts = {name: getattr(spec, name) for name in StudySpec.model_fields}
+    source, target = (spec.data.source, spec.data.target) if spec.data else (None, None)
+    draft = Draft(None, spec.objective.metric, source, target, parts, spec.space, frozenset(spec.fixed), values)
+    check_search(draft, lambda path, text: problems.append(Problem(0, f"--set {dotted(path)}", text)))
+    reaching = check_reaching(spec.space, spec.data, spec.data is not None, dots_nest=":" in spec.trainer)
+    return problems + [Problem(0, f"--set space.{name}", text) for name, text in reaching]
 
 
 def _problem(key: str, why: str) -> Problem:

@@ -99,7 +99,7 @@ def check_draft(draft: Draft, say: Say) -> None:
         for path, metric in _judged_by_metrics(draft):
             if wrong_metric := _metric_problem(metric, trainer, task):
                 say(path, wrong_metric)
-    _check_search(draft, say)
+    check_search(draft, say)
     data = draft.parts.get("data")
     if "confirm" in draft.parts and (lack := unscored(data)):
         say(("confirm",), lack)
@@ -358,7 +358,8 @@ def _check_several(draft: Draft, search: Search, budget: Budget, say: Say) -> No
         )
 
 
-def _check_search(draft: Draft, say: Say) -> None:
+def check_search(draft: Draft, say: Say) -> None:
+    """Say what does not go together of the search, its space, its budget and its pruning."""
     if any(name in draft.values and name not in draft.parts for name in ("search", "budget")):
         return
     search: Search = draft.parts.get("search") or Search()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -144,6 +145,41 @@ def test_a_study_without_test_rows_cannot_come_to_be_confirmed(spec: StudySpec) 
     kept["data"]["split"]["test"] = 0
     with pytest.raises(StudyFileError, match="confirm: is scored on the test split"):
         changed(kept, ["confirm.top=2"])
+
+
+POPULATION = {"search": {"method": "pbt", "population": 4, "interval": 1}, "pruning": {"method": "none"}, "budget": {}}
+SEVERAL = {"more_objectives": [{"metric": "val/accuracy", "direction": "maximize"}]}
+
+
+@pytest.mark.parametrize(
+    ("study", "override", "message"),
+    [
+        (POPULATION, "budget.trials=3", "--set search.population: is 4, more than the 3 trials of the budget"),
+        (POPULATION, "budget.epochs=19", "--set budget.epochs: is 19; 4 members of 5 epochs take 20"),
+        (POPULATION, "pruning.method=median", "--set pruning.method: is median; pbt lets the worst members go on"),
+        (POPULATION, "budget.plateau=true", "--set budget.plateau: is told by the auto search alone"),
+        (SEVERAL, "pruning.method=median", "--set pruning.method: median is for one objective; with several, take"),
+        (SEVERAL, "budget.plateau=true", "--set budget.plateau: is for one objective"),
+        ({"search": {"method": "random"}}, "budget.plateau=true", "this one is random; leave it out"),
+        ({"search": {"method": "grid"}}, "space.learning_rate.points=null", "learning_rate: needs step or points"),
+    ],
+)
+def test_an_edit_is_held_to_what_a_study_file_is(
+    spec: StudySpec, study: dict[str, Any], override: str, message: str
+) -> None:
+    kept = {**spec.to_dict(), **study}
+    if study.get("search", {}).get("method") == "grid":
+        kept["space"] = [{**kept["space"][1], "points": 3}]
+    with pytest.raises(StudyFileError) as caught:
+        changed(kept, [override])
+    assert message in str(caught.value)
+
+
+def test_what_a_study_was_begun_with_stands_in_the_way_of_no_edit(spec: StudySpec) -> None:
+    """As an earlier version took it."""
+    kept = {**spec.to_dict(), **POPULATION, "budget": {"trials": 3}}
+    assert changed(kept, ["budget.minutes=5"]).budget.minutes == 5
+    assert changed(kept, ["budget.trials=4"]).budget.trials == 4
 
 
 def test_a_pruner_gives_way_to_another_with_its_options_but_none_to_pauses(spec: StudySpec) -> None:
