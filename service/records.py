@@ -263,6 +263,7 @@ class Study:
     inputs: Values | None = None  # the code and the data of its trials, with a digest of each file
     folder: str | None = None  # of its files, at their place; None before it first runs
     test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation
+    front_box: Values | None = None  # of several objectives: what the hypervolume is a share of since it went on
 
     @property
     def objective(self) -> Objective:

@@ -7,12 +7,13 @@ edit of one that runs is left to its runner, which takes it up between two turns
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.run import plan_of
+from goodfit.service.diagnosis.front import box_of
 from goodfit.service.errors import Problem, StudyFileError, StudyHeld
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, TrialState, Version
 from goodfit.service.settings import is_dead, owner
@@ -68,6 +69,7 @@ class _Draft:
     versions: Sequence[Version]  # that hold from here on, and the first one where there is none yet
     again: Sequence[Trial]  # back in the queue, or cancelled: to be written
     failed: int  # trials that stay as they are
+    box: Mapping[str, Any] | None  # of several objectives: what the hypervolume is a share of
     runs: bool
 
 
@@ -216,7 +218,8 @@ def _draft(store: Store, study: Study, wanted: Reopening, now: float, by: str) -
         runs = True
     failed = sum(trial.state is TrialState.FAILED for trial in trials.values())
     first = [one for one in new if one.number == 1]
-    return _Draft(study, after, spec, changes, [*first, *taken], again, failed, runs)
+    box = box_of(everything, study.objective) if study.objective.others else None
+    return _Draft(study, after, spec, changes, [*first, *taken], again, failed, box, runs)
 
 
 def _again(
@@ -256,6 +259,8 @@ def _opened(draft: _Draft, now: float, wanted: Reopening, *, queue: bool) -> Stu
         study = study.to(StudyState.INTERRUPTED)
     if study.state is not StudyState.QUEUED:
         study = study.to(StudyState.QUEUED, message=None, ended=None, stop_asked=False, waits_for=None)
+    if draft.before.state is StudyState.DONE and study.front_box is None:
+        study = replace(study, front_box=draft.box)
     if queue and wanted.changed:  # whatever its code and data are then is taken: what they were is forgotten
         study = replace(study, inputs=None)
     return study if waits or not queue else replace(study, queued=now)

@@ -256,7 +256,10 @@ def installed_trainers() -> set[str]:
 
 def _check_files(submission: Submission, rules: Rules) -> None:
     if submission.files and not rules.allow_code:
-        raise errors.InputError("files came with the study, and this server runs no code of a study's own")
+        raise errors.InputError(
+            f"{min(submission.files)} came with the study, and this server runs no code of a study's own; use an "
+            "installed trainer and write the space into the file, or ask for a server started with --allow-code"
+        )
     for name in submission.files:
         if not is_plain(name):
             raise errors.InputError(f"{name!r} is not a plain file name such as my_net.py or nets/blocks.py")

@@ -151,7 +151,7 @@ class StudyHandle:
         objective = self.record.objective
         if not objective.others:
             raise InputError(f"study {self.name} has one objective, {objective.metric}, and no Pareto front")
-        return front_of(list(self.pages("COMPLETE", parts=())), objective)
+        return front_of(list(self.pages("COMPLETE", parts=())), objective, self.record.front_box)
 
     def log(self, trial: int) -> str | None:
         """Where the trial's log is to be had; None where its trainer printed nothing and raised nothing."""

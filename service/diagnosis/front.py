@@ -2,12 +2,15 @@
 
 The hypervolume is counted from a reference a tenth of the range beyond the worst complete trial in each objective, as a
 share of the box between it and the best in each: 0 to 1. It compares trials of one study, not studies.
+
+A study that goes on after its end keeps the box of that end, so that what was shown of its hypervolume stays true.
+Trials beyond the best of that box bring more than 1, those beyond its reference bring nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,26 +53,51 @@ class Front:
         }
 
 
-def front_of(trials: Sequence[Trial], objective: Objective) -> Front:
-    """The front of a study's trials; empty where none can be the best."""
-    ordered = sorted((trial for trial in trials if is_candidate(trial)), key=lambda trial: trial.number)
-    placed = [(trial.number, point) for trial in ordered if (point := losses_of(trial, objective)) is not None]
+def front_of(trials: Sequence[Trial], objective: Objective, kept: Mapping[str, Any] | None = None) -> Front:
+    """The front of a study's trials; empty where none can be the best.
+
+    Args:
+        trials: of the study.
+        objective: with several metrics.
+        kept: the box that the study keeps, by box_of; None: that of these trials.
+    """
+    ordered, placed = _placed(trials, objective)
     if not placed:
         return Front(objective.all, (), (), ())
-    columns = list(zip(*(point for _, point in placed), strict=True))
-    ranges = [(min(column), max(column)) for column in columns]
-    spans = [(worst - best) or abs(worst) or 1.0 for best, worst in ranges]
-    reference = tuple(worst + BEYOND * span for (_, worst), span in zip(ranges, spans, strict=True))
-    box = math.prod(end - best for (best, _), end in zip(ranges, reference, strict=True))
+    best, reference = _box([point for _, point in placed]) if kept is None else (kept["best"], kept["reference"])
+    whole = math.prod(end - start for start, end in zip(best, reference, strict=True))
     own = tuple(one.sign * end for one, end in zip(objective.all, reference, strict=True))
     numbers = tuple(trial.number for trial in pareto_front(ordered, objective))
-    return Front(objective.all, numbers, own, tuple(_volumes(placed, reference, box)))
+    return Front(objective.all, numbers, own, tuple(_volumes(placed, tuple(reference), whole)))
 
 
-def _volumes(placed: Sequence[tuple[int, Point]], reference: Point, box: float) -> Iterator[tuple[int, float]]:
+def box_of(trials: Sequence[Trial], objective: Objective) -> dict[str, list[float]] | None:
+    """What the hypervolume of these trials is a share of, less being better; None where none can be the best."""
+    _, placed = _placed(trials, objective)
+    if not placed:
+        return None
+    best, reference = _box([point for _, point in placed])
+    return {"best": list(best), "reference": list(reference)}
+
+
+def _placed(trials: Sequence[Trial], objective: Objective) -> tuple[list[Trial], list[tuple[int, Point]]]:
+    """The trials that can be the best, in order, and the losses of those that have all."""
+    ordered = sorted((trial for trial in trials if is_candidate(trial)), key=lambda trial: trial.number)
+    return ordered, [(trial.number, point) for trial in ordered if (point := losses_of(trial, objective)) is not None]
+
+
+def _box(points: Sequence[Point]) -> tuple[Point, Point]:
+    """The best loss of each objective, and the reference."""
+    ranges = [(min(column), max(column)) for column in zip(*points, strict=True)]
+    spans = [(worst - best) or abs(worst) or 1.0 for best, worst in ranges]
+    reference = tuple(worst + BEYOND * span for (_, worst), span in zip(ranges, spans, strict=True))
+    return tuple(best for best, _ in ranges), reference
+
+
+def _volumes(placed: Sequence[tuple[int, Point]], reference: Point, whole: float) -> Iterator[tuple[int, float]]:
     volume, front = 0.0, list[Point]()
     for number, point in placed:
         if not any(other == point or dominates(other, point) for other in front):
-            volume += added_volume(point, front, reference) / box
+            volume += added_volume(point, front, reference) / whole
             front = [*(other for other in front if not dominates(point, other)), point]
-        yield number, min(1.0, volume)
+        yield number, volume

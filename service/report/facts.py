@@ -97,7 +97,7 @@ def facts_of(
             **_reasons(searched, decisions, spec),
         },
         curves=curves_of(searched, reports, spec.goal),
-        front=front_of(searched, spec.goal).to_dict() if spec.more_objectives else None,
+        front=front_of(searched, spec.goal, study.front_box).to_dict() if spec.more_objectives else None,
     )
 
 

@@ -28,6 +28,7 @@ STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion"
 _NOT_THE_RUNNERS = {
     *("id", "name", "spec", "fingerprint", "created", "stop_asked"),
     *("queued", "submitter", "priority", "waits_for"),  # the queue's
+    "front_box",  # of whoever lets the study go on
     *STUDY_MIRROR,
 }
 
@@ -48,7 +49,18 @@ def runner_row(study: Study) -> Row:
 
 def reopened_row(study: Study) -> Row:
     """What changes of a study at rest that is to go on."""
-    names = ("spec", "state", "message", "ended", "stop_asked", "queued", "priority", "waits_for", "inputs")
+    names = (
+        "spec",
+        "state",
+        "message",
+        "ended",
+        "stop_asked",
+        "queued",
+        "priority",
+        "waits_for",
+        "inputs",
+        "front_box",
+    )
     return {name: getattr(study, name) for name in names}
 
 

@@ -58,6 +58,7 @@ studies = Table(
     Column("inputs", Json),
     Column("folder", Line),
     Column("test_openings", Integer, nullable=False, server_default="0"),
+    Column("front_box", Json),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 

@@ -319,7 +319,7 @@ class Mirror:
         objective = study.objective
         trials = session.finished.values()
         best = content.best_of(trials, objective)
-        front = front_of(list(trials), objective) if objective.others else None
+        front = front_of(list(trials), objective, study.front_box) if objective.others else None
         points = content.study_points(trials, objective)
         if front is not None and study.state is StudyState.DONE:
             points += content.front_points(front, trials)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from goodfit.service import app
 from goodfit.service.cli.show import print_study, study_facts, trial_facts
 from goodfit.service.cli.tables import best_facts, front_facts, print_best
 from goodfit.service.client import Studies
@@ -157,6 +158,38 @@ def test_mlflow_is_told_the_front_and_who_breaks_a_bound(tmp_path: Path) -> None
     assert [(point.key, point.step) for point in content.front_points(front, trials)] == [("study/hypervolume", 2)]
     best = [point for point in content.study_points(trials, study.objective) if point.key == "study/best_value"]
     assert [(point.step, point.value) for point in best] == [(2, 0.7), (3, 0.7)]
+
+
+@pytest.mark.parametrize("by", ["resume", "edit"])
+def test_the_hypervolume_that_was_shown_stays_true_when_the_study_goes_on(tmp_path: Path, by: str) -> None:
+    at = made(tmp_path, **SEVERAL)
+    before = at.local()["digits"].front()
+    if by == "edit":
+        at.local()["digits"].edit("budget.trials=12")
+        assert at.store.study("digits").front_box is None, "its trials are the same"
+    wanted = app.Reopening(("budget.trials=12",))
+    opened = app.reopen(at.store, "digits", wanted, NOW, "ann", str, queue=False).study
+    assert opened.front_box == {"best": [-0.9, 1.0], "reference": pytest.approx([-0.68, 5.4])}
+    goal = opened.objective
+    far = [(4, {"val/accuracy": 0.1, "params_millions": 50.0}), (5, {"val/accuracy": 0.95, "params_millions": 0.5})]
+    trials = [
+        Trial(
+            number, {"learning_rate": 0.05}, number, TrialState.COMPLETE, value=metrics["val/accuracy"], attempts=1,
+            started=NOW, ended=NOW, epochs=1, best_epoch=1, measured=goal.measured(metrics),
+        )
+        for number, metrics in far
+    ]  # fmt: skip
+    study = at.write(opened, trials, [], StudyState.DONE)
+    for studies in (at.local(), at.remote()):
+        after = studies["digits"].front()
+        assert after.volumes[:4] == before.volumes
+        assert after.reference == before.reference
+        assert after.volumes[4][1] == before.hypervolume, "beyond the reference"
+        assert after.hypervolume > 1
+    points = content.front_points(after, at.store.trials(study.id))
+    assert [(point.step, point.value) for point in points[:4]] == list(before.volumes)
+    again = app.reopen(at.store, "digits", app.Reopening(("budget.trials=20",)), NOW, "ann", str, queue=False).study
+    assert again.front_box == opened.front_box
 
 
 def test_other_studies_have_none_of_these_tags(tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def test_a_trainer_and_a_data_function_travel_with_their_neighbours(tmp_path: Pa
     assert list(sent.overrides) == ['trainer="tune.py:train"', 'data.source="data/load.py:load"']
 
 
+def test_a_space_of_a_script_travels_with_what_it_imports(tmp_path: Path) -> None:
+    lay(tmp_path, spaces__mine="import sizes", spaces__sizes="", unused="")
+    sent = packed(submission_of(study(tmp_path, trainer="mlp", space="spaces/mine.py:space")))
+    assert sorted(sent.files) == ["mine.py", "sizes.py"]
+    assert list(sent.overrides) == ['space="mine.py:space"']
+
+
 def test_a_module_beside_the_study_travels(tmp_path: Path) -> None:
     lay(tmp_path, nets__models="from nets import parts", nets__parts="")
     sent = packed(submission_of(study(tmp_path, trainer="nets.models:train")))

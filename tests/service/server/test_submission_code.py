@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from goodfit.service import app
-from tests.serving import Place, body
+from goodfit.service.errors import StudyFileError
+from tests.serving import VALUES, Place, body
 
 NET = """
 from goodfit import register
@@ -44,6 +45,28 @@ def test_allowed_code_travels_with_the_study(open_minded: Place) -> None:
     study = open_minded.store.study("digits")
     assert study.spec["trainer"] == "my_net.py:my-net"
     assert open_minded.store.files(study.id) == {"my_net.py": NET}
+
+
+SPACE = """
+from ray import tune
+from sizes import WIDE
+
+space = {"learning_rate": tune.loguniform(1e-4, 1e-1), "width": tune.choice([8, WIDE])}
+"""
+
+
+def test_a_space_of_a_script_is_read_where_the_study_is_submitted(open_minded: Place, tmp_path: Path) -> None:
+    (tmp_path / "spaces.py").write_text(SPACE)
+    (tmp_path / "sizes.py").write_text("WIDE = 64")
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps({**VALUES, "space": "spaces.py:space"}))
+    open_minded.remote(role="submitter").submit(file)
+    study = open_minded.store.study("digits")
+    assert [item["name"] for item in study.spec["space"]] == ["learning_rate", "width"]
+    assert study.spec["space"][1]["choices"] == [8, 64]
+    file.write_text(json.dumps({**VALUES, "space": "spaces.py:spcae"}))
+    with pytest.raises(StudyFileError, match=r"study.yaml:1: space: spaces.py has no 'spcae'; did you mean space"):
+        open_minded.remote().submit(file)
 
 
 @pytest.mark.parametrize(
