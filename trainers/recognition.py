@@ -46,6 +46,8 @@ def api_of(found: object, module: ModuleType) -> Api:
     function = _function(found)
     if function is None:
         return Api.GOODFIT
+    if _of_tune(function.__module__):  # the wrapper of tune.with_parameters, or of an example of Ray's own
+        return Api.RAY_FUNCTION
     of_argument = set(_of_argument(function))
     if of_argument & _OWN:
         return Api.GOODFIT
@@ -165,9 +167,8 @@ def _is_filled(cell: Any) -> bool:
 class Foreign:
     """A function or a class written for another library, called with a trial of ours.
 
-    Args:
+    Attributes:
         found: what the study names.
-        api: whose it is.
     """
 
     _ADAPTERS = {
@@ -178,11 +179,11 @@ class Foreign:
 
     def __init__(self, found: Callable[..., Any], api: Api) -> None:
         functools.update_wrapper(self, found, updated=())
-        self._found, self._adapter = found, self._ADAPTERS[api]
+        self.found, self._adapter = found, self._ADAPTERS[api]
 
     def __call__(self, trial: Any) -> None:
         """Train as the library would have it; the library is imported now."""
         import importlib
 
         module, _, name = self._adapter.partition(":")
-        getattr(importlib.import_module(module), name)(self._found, trial)
+        getattr(importlib.import_module(module), name)(self.found, trial)

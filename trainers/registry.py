@@ -62,6 +62,7 @@ class Trainer:
             beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes),
             "augment" (training rows varied in each epoch).
         api: whose trial it takes: ours, or that of another library whose code runs here as it is.
+        module: where a study names it, which need not be where the function was written.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Trainer:
     needs: tuple[str, ...] = ()
     prepares: frozenset[str] = frozenset()
     api: Api = Api.GOODFIT
+    module: str = ""
 
     def __call__(self, trial: Trial) -> None:
         if absent := self.missing():
@@ -101,6 +103,11 @@ class Trainer:
         uses = {id(node) for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name}
         read = [node for node in ast.walk(function) if isinstance(node, ast.Attribute) and id(node.value) in uses]
         return len(uses) == len(read) and all(node.attr != "restore" for node in read)
+
+    @property
+    def home(self) -> str:
+        """The module that it belongs to; of a wrapped or imported function that of the study, not the wrapper's."""
+        return self.module or self.train.__module__
 
     @property
     def doc(self) -> str:
@@ -240,7 +247,7 @@ def forget(module: str) -> None:
     """Have a user's module imported anew when it is named again, with the trainers that it registers."""
     importing.forget(module)
     for name, trainer in list(_registered.items()):
-        if trainer.train.__module__ == module:
+        if trainer.home == module:
             del _registered[name]
 
 
@@ -248,7 +255,7 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
     found = getattr(module, attribute, None)
     if found is None:
         for trainer in _registered.values():
-            if trainer.name == attribute and trainer.train.__module__ == module.__name__:
+            if trainer.name == attribute and trainer.home == module.__name__:
                 return trainer
         public = [name for name, value in vars(module).items() if isinstance(value, Trainer)]
         public += [
@@ -265,12 +272,14 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
         raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
     api = api_of(found, module)
     _check_callable(reference, found, api)
-    return Trainer(attribute, found if api is Api.GOODFIT else Foreign(found, api), api=api)
+    train = found if api is Api.GOODFIT else Foreign(found, api)
+    return Trainer(attribute, train, api=api, module=module.__name__)
 
 
 def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None:
     """BadTrainer where train(trial) could not be called, or would do nothing."""
     if api is Api.RAY_CLASS:
+        _check_setup(reference, train)
         return
     kinds = {
         "async": inspect.iscoroutinefunction(train),
@@ -286,6 +295,25 @@ def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None
     try:
         taken.bind(None)
     except TypeError as error:
+        if api is Api.RAY_FUNCTION:
+            raise _lacks_parameters(reference, taken) from error
         raise BadTrainer(
             f"{reference} takes {taken}; a trainer is called as train(trial), with one argument"
         ) from error
+
+
+def _check_setup(reference: str, kind: Any) -> None:
+    """BadTrainer where the setup of a Trainable takes more than its configuration."""
+    taken = inspect.signature(kind.setup)
+    try:
+        taken.bind(None, {})
+    except TypeError as error:
+        raise _lacks_parameters(reference, taken) from error
+
+
+def _lacks_parameters(reference: str, taken: inspect.Signature) -> BadTrainer:
+    place, _, name = reference.rpartition(":")
+    return BadTrainer(
+        f"{reference} takes {taken}, and gets its configuration alone; give it the others in its module, outside of "
+        f"functions and `if __name__`: NAME = tune.with_parameters({name}, ...), and write `trainer: {place}:NAME`"
+    )

@@ -30,6 +30,7 @@ from goodfit.service.spec.overrides import override
 from goodfit.service.spec.param_space import Found, named_space, own_space
 from goodfit.service.spec.population import changing
 from goodfit.service.spec.pruning import AutoPruning, MedianPruning, Pruning
+from goodfit.service.spec.requested_resources import with_requested
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.schedule import check_schedule, read_schedule
 from goodfit.service.spec.sections import (
@@ -240,6 +241,7 @@ class _Reading:
         space = self._space(fixed, trainer)
         if trainer is not None:
             space = suited(space, trainer)
+            self._take_resources(trainer)
         if trainer is not None and trainer.api is Api.OPTUNA:
             self._parts["last_counts"] = True
         target = self._written("data", "target")
@@ -382,7 +384,7 @@ class _Reading:
             return Space(()).pin(fixed)
         found = None
         if trainer is not None and trainer.api.of_ray:
-            module = sys.modules[trainer.train.__module__]
+            module = sys.modules[trainer.home]
             found = own_space(module, self._parts["trainer"].rpartition(":")[2])
         if found is None:
             if trainer is not None or not is_foreign(trainer, self._parts.get("trainer")):
@@ -394,11 +396,20 @@ class _Reading:
         """The space of a `param_space` of Ray Tune; says what of it does not carry over and is not fixed."""
         made = found.converted()
         notes = tuple(f"{name}: {text}" for name, text in made.notes if name not in fixed)
-        self._origin = replace(self._origin, remarks=notes)
+        self._origin = replace(self._origin, remarks=(*self._origin.remarks, *notes))
         for name, why in made.left_out:
             if name not in fixed:
                 self._say(("space",), f"{name}: {why}")
         return parse_space(made.space, _Said(self._say, "space"), fixed, any_name=True)
+
+    def _take_resources(self, trainer: Trainer) -> None:
+        """The resources that a trainable of Ray Tune requests, where the study names none."""
+        if "resources" in self._values and "resources" not in self._parts:  # wrong, and said
+            return
+        found, notes = with_requested(trainer, self._parts.get("resources"))
+        if found is not None:
+            self._parts["resources"] = found
+        self._origin = replace(self._origin, remarks=(*self._origin.remarks, *notes))
 
     def _function(self, source: str) -> tuple[Path, str]:
         """The file and the name in a path.py:name."""

@@ -54,11 +54,12 @@ def test_what_no_trial_can_succeed_with_ends_the_study_and_is_named(home: Home, 
 
 SLOW = """
 import json, os, tempfile, time
+import numpy as np
 from ray import tune
 param_space = {"factor": tune.uniform(0.5, 0.9)}
 
-def train(config):
-    epoch, loss = 0, 1.0
+def given_data(config, data):
+    epoch, loss = 0, float(data.mean())
     if (checkpoint := tune.get_checkpoint()) is not None:
         with checkpoint.as_directory() as folder, open(os.path.join(folder, "state.json")) as file:
             epoch, loss = json.load(file)
@@ -70,6 +71,8 @@ def train(config):
             with open(os.path.join(folder, "state.json"), "w") as file:
                 json.dump([epoch, loss], file)
             tune.report({"loss": loss}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+train = tune.with_resources(tune.with_parameters(given_data, data=np.ones(1000)), {"cpu": 0.5})
 """
 
 
@@ -84,6 +87,7 @@ def test_a_killed_study_goes_on_from_the_checkpoints_that_its_function_reported(
     done = home.run("resume", "theirs")
     assert done.returncode == 0, done.stderr
     trials = home.json("trials", "theirs")
+    assert home.json("show", "theirs")["spec"]["resources"]["cpus"] == 0.5
     assert [trial["state"] for trial in trials] == ["COMPLETE"] * 4
     for trial in trials:
         assert trial["value"] == pytest.approx(trial["params"]["factor"] ** 8)

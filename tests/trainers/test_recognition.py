@@ -30,6 +30,8 @@ from goodfit.trainers.registry import resolve
         ("from ray import tune\nclass F(tune.Trainable): pass", "F", Api.RAY_CLASS),
         ("from ray import tune\ndef f(trial): trial.report(val={'a': 1})", "f", Api.GOODFIT),
         ("from ray import tune\ndef g(t):\n    for _ in t.epochs(): pass\ndef f(t): g(t)", "f", Api.GOODFIT),
+        ("from ray import tune\ndef g(config, k): return k\nf = tune.with_parameters(g, k=1)", "f", Api.RAY_FUNCTION),
+        ("from ray.tune.examples.pbt_function import pbt_function", "pbt_function", Api.RAY_FUNCTION),
         ("def f(trial): pass", "f", Api.GOODFIT),
     ],
 )  # fmt: skip

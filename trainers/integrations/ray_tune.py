@@ -61,6 +61,39 @@ def train_class(kind: type[Trainable], trial: Trial) -> None:
             trainable.stop()
 
 
+def requested(trainable: Any) -> dict[str, float] | None:
+    """What a trainable requests of the cluster by `tune.with_resources` or `default_resource_request`; None: nothing.
+
+    Args:
+        trainable: a function or a class.
+
+    Raises:
+        BadTrainer: it cannot be known before a trial has its configuration, or is more than one node's.
+    """
+    request = getattr(trainable, "_resources", None)
+    if isinstance(trainable, type) and issubclass(trainable, Trainable):
+        request = _class_request(trainable)
+    if request is None:
+        return None
+    if not isinstance(request, PlacementGroupFactory):
+        raise BadTrainer("requests resources that depend on its configuration")
+    if len(request.bundles) != 1:
+        raise BadTrainer(
+            f"requests {len(request.bundles)} bundles of resources for a trial, and a trial has one worker"
+        )
+    return {name: float(amount) for name, amount in request.bundles[0].items() if amount}
+
+
+def _class_request(kind: type[Trainable]) -> Any:
+    given = kind.default_resource_request
+    if given.__func__ is Trainable.default_resource_request.__func__:  # type: ignore[attr-defined]
+        return None
+    try:
+        return given({})
+    except Exception as error:
+        raise BadTrainer("requests resources that depend on its configuration") from error
+
+
 class _Over(SystemExit):
     """The trial has ended, as Ray Tune ends a function: by an exit that `except Exception` lets pass."""
 

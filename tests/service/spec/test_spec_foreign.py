@@ -155,3 +155,51 @@ def test_a_study_without_an_end_is_refused(tmp_path: Path):
     file.write_text(STUDY.replace("NAME", "objective").replace("METRIC", "value").replace("budget: {trials: 4}\n", ""))
     with pytest.raises(StudyFileError, match="trials, epochs or minutes"):
         read(file)
+
+
+WRAPPED = """
+from ray import tune
+
+def given(config, data):
+    tune.report({"loss": config["x"]})
+
+class Train(tune.Trainable):
+    def setup(self, config, data): ...
+
+    @classmethod
+    def default_resource_request(cls, config):
+        return tune.PlacementGroupFactory([{"CPU": config["workers"]}])
+
+param_space = {"x": tune.uniform(0, 1)}
+train = tune.with_resources(tune.with_parameters(given, data=[1]), {"cpu": 2, "gpu": 0.5, "memory": 1e9, "tpu": 1})
+kind = tune.with_parameters(Train, data=[1])
+one = tune.with_resources(kind, {"cpu": 3})
+two = tune.with_resources(kind, tune.PlacementGroupFactory([{"CPU": 1}, {"CPU": 1}]))
+odd = tune.with_resources(kind, {"gpu": 1.5})
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "amounts", "note"),
+    [
+        ("train", "", {"cpus": 2, "gpus": 0.5, "tpu": 1}, "each trial takes CPU 2, GPU 0.5, memory 1e+09, tpu 1, as "
+         "the trainer requests, without memory, which trials here do not reserve; `resources:` changes it"),
+        ("train", "resources: {cpus: 1}\n", {"cpus": 1}, "the trainer requests CPU 2, GPU 0.5, memory 1e+09, tpu 1 "
+         "for a trial: not used, as `resources:` gives cpus"),
+        ("kind", "", {"cpus": 1}, "the trainer requests resources that depend on its configuration: not used; "
+         "write `resources: {cpus: ..., gpus: ...}`"),
+        ("one", "resources: {parallel: 2}\n", {"cpus": 3}, "each trial takes CPU 3, as the trainer requests; "
+         "`resources:` changes it"),
+        ("two", "", {"cpus": 1}, "the trainer requests 2 bundles of resources for a trial, and a trial has one worker: "
+         "not used; write `resources: {cpus: ..., gpus: ...}`"),
+        ("odd", "", {"cpus": 1}, "the trainer requests GPU 1.5 for a trial: not used, because gpus is 1.5; above 1 it "
+         "must be a whole number"),
+    ],
+)  # fmt: skip
+def test_a_wrapped_trainable_has_the_space_of_its_script_and_its_resources(
+    tmp_path: Path, name: str, more: str, amounts: dict[str, float], note: str
+):
+    spec = spec_of(tmp_path, WRAPPED, name, more=more)
+    assert spec.space == Space((Float("x", 0.0, 1.0),))
+    assert {key: value for key, value in spec.resources.amounts.items() if value} == amounts
+    assert note in notes_of(spec)

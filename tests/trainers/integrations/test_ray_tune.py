@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from goodfit.testing.attempts import Line, attempt
+from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.messages import Outcome
+from goodfit.trainers.registry import resolve
 
 FUNCTION = """
 import json, os, tempfile
@@ -140,3 +142,38 @@ def test_its_context_knows_the_trial_and_relative_files_are_its_own(tmp_path: Pa
     assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
     assert (tmp_path / "t" / "files" / "mine.txt").exists()
     assert Path.cwd() == here
+
+
+WRAPPED = """
+from ray import tune
+
+def train(config, start, factors):
+    loss = start
+    for factor in factors:
+        loss *= factor
+        tune.report({"loss": loss})
+
+class Train(tune.Trainable):
+    def setup(self, config, start, factors):
+        self.loss, self.factors = start, factors
+
+    def step(self):
+        self.loss *= self.factors[self.iteration]
+        return {"loss": self.loss, "done": self.iteration == 5}
+
+GIVEN = {"start": 8.0, "factors": [0.5] * 6}
+function = tune.with_parameters(tune.with_resources(train, {"cpu": 2}), **GIVEN)
+kind = tune.with_resources(tune.with_parameters(Train, **GIVEN), {"cpu": 2})
+"""
+
+
+@pytest.mark.parametrize("name", ["function", "kind"])
+def test_what_a_trainable_is_wrapped_in_comes_with_it(tmp_path: Path, name: str):
+    assert losses(run(tmp_path, WRAPPED, name)) == WHOLE
+
+
+@pytest.mark.parametrize("name", ["train", "Train"])
+def test_a_trainable_that_lacks_parameters_says_how_to_give_them(tmp_path: Path, name: str):
+    (tmp_path / "theirs.py").write_text(WRAPPED)
+    with pytest.raises(BadTrainer, match=rf"NAME = tune.with_parameters\({name}, ...\), and write .*theirs.py:NAME"):
+        resolve(f"{tmp_path}/theirs.py:{name}")

@@ -47,7 +47,7 @@ class UsersModules:
         """
         if trainer not in self._trainers:
             with contextlib.suppress(TrainersError):  # its trial says so
-                self._trainers[trainer] = registry.resolve(trainer).train.__module__.partition(".")[0]
+                self._trainers[trainer] = registry.resolve(trainer).home.partition(".")[0]
                 self._known.clear()
                 self._count = 0
         self._note_new()
