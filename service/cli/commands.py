@@ -312,6 +312,37 @@ def import_study(
 
 
 @cli.command()
+def init(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="A data file, a folder of images or a built-in data set.", show_default=False
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Option(metavar="T", help="The column (or array) to predict; left out, the likely ones.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name; else the data's.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE.yaml", help="Where to; else NAME.yaml here.")
+    ] = None,
+) -> None:
+    """Write a study file for a data file: columns, classes, what to look at, and a trainer, objective, split and space.
+
+    It passes `goodfit check` and can be run as it is; a file that is there is not replaced.
+    """
+    from goodfit.service.cli.init import write_study
+
+    written = write_study(data, target, name, output)
+    if given.as_json:
+        print_json(written)
+    else:
+        print(
+            f"{written['file']}: a study of {written['trainer']} on {data}; run it with: goodfit run {written['file']}"
+        )
+
+
+@cli.command()
 def export(
     name: StudyName,
     to: Annotated[
