@@ -4,6 +4,7 @@ preflight.py        what can be known before training, with notes.py, room.py an
 homes.py            the store of a home
 code.py             the code that a study brings, and inputs.py whether it and the data are still the same
 provenance.py       where a run comes from, with git.py
+rerunning.py        a trial trained again from its record, by rerun_process.py
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it

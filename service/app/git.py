@@ -151,7 +151,12 @@ class _Git:
                 start_new_session=True,
             )
             late = threading.Event()
-            timer = threading.Timer(left, lambda: (late.set(), _end(process)))
+
+            def give_up() -> None:
+                late.set()
+                _end(process)
+
+            timer = threading.Timer(left, give_up)
             timer.start()
             try:
                 with process:

@@ -32,12 +32,16 @@ def inputs_of(spec: StudySpec, code: Code | None) -> dict[str, Any]:
     data = spec.data_spec()
     found = None if data is None else fingerprint(data)
     digests = {} if code is None else code.digests
-    whole = hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=4).hexdigest()
     return {
         "format": FORMAT,
-        "code": {"digest": whole, "files": digests} if digests else None,
+        "code": {"digest": code_digest(digests), "files": digests} if digests else None,
         "data": None if found is None else {**plain(found), **_function(data)},
     }
+
+
+def code_digest(digests: Mapping[str, str]) -> str:
+    """The digest of all of a study's own code, from those of its files."""
+    return hashlib.blake2b(repr(sorted(digests.items())).encode(), digest_size=4).hexdigest()
 
 
 def _function(data: DataSpec | None) -> dict[str, str]:
@@ -75,7 +79,7 @@ def settle_inputs(
     """
     before = study.inputs
     if before is not None and before.get("format") == FORMAT and _has_results(store, study):
-        code, data = (_changes(before.get(part), found.get(part)) for part in ("code", "data"))
+        code, data = (difference_of(before.get(part), found.get(part)) for part in ("code", "data"))
         if data and not accept:
             resume, anew = hint(f"resume {study.name} --changed"), "--new"
             raise errors.DataError(
@@ -99,7 +103,7 @@ def _has_results(store: Store, study: Study) -> bool:
     return any(count and not label.startswith(("FAILED", "CANCELLED")) for label, count in states.items())
 
 
-def _changes(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
+def difference_of(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str:
     """What is otherwise, in words; empty where nothing is, or where it is not known."""
     if before is None or now is None or before["digest"] == now["digest"]:
         return ""

@@ -196,7 +196,7 @@ def _terms(settings: Settings, spec: StudySpec, trainer: Trainer, study: Study) 
         plan=plan_of(spec, study.inputs or {}),
         limits=Limits(study=_seconds(spec.budget.minutes), trial=_seconds(spec.training.minutes)),
         sampler=_sampler(spec, trainer, study.name),
-        assign=lambda trial: _assignment(settings, spec, study, trial),
+        assign=lambda trial: assignment_of(settings, spec, study, trial),
     )
 
 
@@ -366,7 +366,8 @@ def _keys(settings: Settings) -> dict[str, str]:
     return {name: known[name] for name in (*KEYS, *STORES) if name in known}
 
 
-def _assignment(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:
+def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:
+    """What a worker gets to train a trial."""
     from goodfit.service.spec import for_trainer
     from goodfit.trainers.messages import Assignment
 

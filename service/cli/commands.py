@@ -239,6 +239,20 @@ def replay(name: StudyName) -> None:
 
 
 @cli.command()
+def rerun(name: StudyName, trial: Annotated[int, typer.Argument(help="One of its trials.", min=0)]) -> None:
+    """Train a trial again from its record, and say whether its curve is the same to the bit."""
+    if server_url() is not None:
+        raise InputError("`goodfit rerun` trains on this machine, from a home: give --home, and no --server")
+    with explained("the study is as it was: run the same command again"):
+        from goodfit.service.cli.rerun import print_rerun, rerun_here
+
+        found = rerun_here(settings_here("rerun"), name, trial)
+        print_json(found.to_dict()) if given.as_json else print_rerun(found)
+    if not found.same:
+        raise typer.Exit(1)
+
+
+@cli.command()
 def report(
     name: StudyName,
     output: Annotated[
