@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.diagnoses import diagnose_of
     from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
-    from goodfit.service.app.homes import PATIENCE, open_home, spec_here, spec_of, upgrade_home
+    from goodfit.service.app.homes import PATIENCE, is_made, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
@@ -55,7 +55,7 @@ _PLACES = {
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
-    "homes": ["PATIENCE", "open_home", "spec_here", "spec_of", "upgrade_home"],
+    "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "reopen"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
@@ -97,6 +97,7 @@ __all__ = [
     "hidden_modules",
     "how_it_failed",
     "how_it_was_lost",
+    "is_made",
     "live_state",
     "load_model",
     "log_place",

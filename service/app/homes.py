@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
@@ -30,12 +32,36 @@ def open_home(settings: Settings, *, create: bool = False, patience: float = 0.0
     if settings.database is None:
         if create:
             make_folder(settings.home)
-        elif not (settings.home / "goodfit.db").exists():
+        elif not is_made(settings):
             raise errors.HomeError(
                 f"no studies in {settings.home}: run one with `goodfit run FILE`, "
                 "or name another home with --home (in Python: connect(FOLDER))"
             )
     return open_store(settings.database_url, patience if settings.database else 0.0)
+
+
+def is_made(settings: Settings) -> bool:
+    """Whether a home has a database; HomeError where this user may not use it."""
+    if settings.database is not None:
+        return True
+    home, file = settings.home, settings.home / "goodfit.db"
+    try:
+        made = file.exists()
+    except PermissionError as error:
+        raise errors.HomeError(f"cannot read {home}: {_another_home(home)}") from error
+    for path, mode, what in ((home, os.R_OK | os.X_OK, "read"), (file, os.R_OK, "read"), (file, os.W_OK, "write")):
+        if made and not os.access(path, mode):
+            raise errors.HomeError(f"cannot {what} {path}: {_another_home(path)}")
+    return made
+
+
+def _another_home(path: Path) -> str:
+    """Whose a home is, and what to do."""
+    try:
+        whose = f"it belongs to {path.owner()}"
+    except (OSError, KeyError):  # it cannot be looked at, or its owner has no name here
+        whose = "it belongs to another user"
+    return f"{whose}; name a home of your own with --home (in Python: connect(FOLDER)), or have its permissions changed"
 
 
 def upgrade_home(settings: Settings) -> tuple[str, str | None, str]:

@@ -6,6 +6,7 @@ The commands of the service are in service.py; what all of them share is in base
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -71,12 +72,38 @@ def resume(
 
     A study of the service goes back into its queue.
     """
+    _go_on(name, overrides or (), retry_failed=retry_failed, priority=priority, changed=changed, executor=executor)
+
+
+@cli.command()
+def confirm(
+    name: StudyName,
+    top: Annotated[int, typer.Option(metavar="K", help="How many of the best configurations.", min=1)] = 3,
+    seeds: Annotated[int, typer.Option(metavar="S", help="Fresh seeds for each.", min=1)] = 3,
+    executor: Executor = "ray",
+) -> None:
+    """Train the best configurations of a study that has ended again, on fresh seeds, and score them on the test split.
+
+    What was confirmed before is kept. A study of the service goes back into its queue.
+    """
+    _go_on(name, studies()[name].confirmation(top, seeds), executor=executor)
+
+
+def _go_on(
+    name: str,
+    overrides: Sequence[str],
+    *,
+    retry_failed: bool = False,
+    priority: int | None = None,
+    changed: bool = False,
+    executor: str,
+) -> None:
+    """Run a study of this home on, or put one of the service back into its queue."""
     with explained("go on with the same command"):
         study = studies()[name]
         if server_url() is not None or study.record.queued is not None:
             _tell(
-                name,
-                study.resume(overrides=overrides or (), retry_failed=retry_failed, priority=priority, changed=changed),
+                name, study.resume(overrides=overrides, retry_failed=retry_failed, priority=priority, changed=changed)
             )
             return
         if priority is not None:
@@ -86,7 +113,7 @@ def resume(
         from goodfit.service.app import Reopening
         from goodfit.service.cli.run_study import resume_study
 
-        wanted = Reopening(tuple(overrides or ()), retry_failed, changed=changed)
+        wanted = Reopening(tuple(overrides), retry_failed, changed=changed)
         resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
 
 

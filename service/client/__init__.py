@@ -28,8 +28,10 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
         place: a folder, or a server's URL; None: GOODFIT_SERVER, GOODFIT_HOME or .goodfit here.
         token: for a server; None: GOODFIT_TOKEN.
 
+    A folder without a home is an empty one: it is made when something is written.
+
     Raises:
-        HomeError: there is no home at that place.
+        HomeError: the home belongs to another user, or its database cannot be used.
     """
     place = place or os.environ.get("GOODFIT_SERVER") or None
     if place is not None and "://" in str(place):
@@ -41,4 +43,4 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
     from goodfit.service.settings import Settings
 
     settings = Settings.from_environment(Path(place) if place else None)
-    return Studies(LocalSource(settings, app.open_home(settings)))
+    return Studies(LocalSource(settings, app.open_home(settings) if app.is_made(settings) else None))

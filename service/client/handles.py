@@ -12,7 +12,7 @@ from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.progress import Progress
-from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, trial_row, verdict_of
+from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, spread_columns, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
 from goodfit.service.records import Report, Study, StudyState, Trial, Version
 
@@ -162,10 +162,16 @@ class StudyHandle:
         return self._source.log(self.name, trial, offset)
 
     def trials(self) -> pd.DataFrame:
-        """All trials, one a row: the keys of `goodfit trials --json` as columns."""
+        """All trials, one a row: the keys of `goodfit trials --json` as columns, then those of `trials --csv`.
+
+        These are a column `params.NAME` for each parameter, and `metrics.NAME` for each further objective and bounded
+        metric.
+        """
         import pandas as pd
 
-        frame = pd.DataFrame([trial_row(trial) for trial in self.pages(parts=())], columns=list(TRIAL_KEYS))
+        trials = list(self.pages(parts=()))
+        frame = pd.DataFrame([trial_row(trial) for trial in trials], columns=list(TRIAL_KEYS))
+        frame = pd.concat([frame, pd.DataFrame(spread_columns(trials), index=frame.index)], axis=1)
         for column in ("started", "ended"):
             frame[column] = pd.to_datetime(frame[column], utc=True)
         return frame
@@ -374,6 +380,28 @@ class StudyHandle:
             StudyHeld: it runs; stop it first.
         """
         return self._source.resume(self.name, app.Reopening(tuple(overrides), retry_failed, priority, changed))
+
+    def confirm(self, top: int = 3, seeds: int = 3) -> str:
+        """Put it back into the service's queue, to train its best configurations again; says what comes of it.
+
+        Args:
+            top: how many of the best configurations.
+            seeds: fresh seeds for each, all scored on the test split.
+
+        Raises:
+            InputError: its search has not ended.
+        """
+        return self.resume(overrides=self.confirmation(top, seeds))
+
+    def confirmation(self, top: int, seeds: int) -> list[str]:
+        """What to resume it with, so that its best are confirmed; InputError where its search has not ended."""
+        if (state := self.listed.state) is not StudyState.DONE:
+            then = self.hint(f"resume {self.name} --set confirm.top={top} --set confirm.seeds={seeds}")
+            raise InputError(
+                f"study {self.name} is {state}, and only the best of a search that has ended are confirmed; {then} "
+                "goes on with it and confirms its best at the end"
+            )
+        return [f"confirm={{top: {top}, seeds: {seeds}}}"]
 
     def remove(self) -> list[str]:
         """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""

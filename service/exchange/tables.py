@@ -7,10 +7,10 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from goodfit.service.errors import InputError
-from goodfit.service.queries.rows import trial_row
+from goodfit.service.queries.rows import spread_columns, trial_row
 from goodfit.service.records import Trial
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count too
@@ -68,9 +68,7 @@ def _columns(trials: Sequence[Trial], study: str | None) -> dict[str, list[Any]]
     rows: list[dict[str, Any]] = [{**trial_row(trial)} for trial in trials]
     columns: dict[str, list[Any]] = {STUDY: [study] * len(rows)} if study else {}
     columns |= {name: [row[name] for row in rows] for name in _HEAD}
-    columns |= {f"params.{key}": [trial.params.get(key) for trial in trials] for key in _keys(trials, "params")}
-    measured = [trial.measured or {} for trial in trials]
-    columns |= {f"metrics.{key}": [one.get(key) for one in measured] for key in _keys(trials, "measured")}
+    columns |= spread_columns(trials)
     return columns | {name: [row[name] for row in rows] for name in _TAIL}
 
 
@@ -82,10 +80,6 @@ def _alike(values: list[Any]) -> list[Any]:
     if kinds in ({bool}, {str}):
         return values
     return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-
-
-def _keys(trials: Sequence[Trial], of: Literal["params", "measured"]) -> list[str]:
-    return list(dict.fromkeys(key for trial in trials for key in getattr(trial, of) or {}))
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.app.studies import BY_HERE
-from goodfit.service.errors import InputError
+from goodfit.service.errors import InputError, UnknownStudy
 from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
 from goodfit.service.queries.source import Kind, Listed
@@ -41,17 +41,37 @@ ONE: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 class LocalSource:
-    """The Source of a home folder and the database that belongs to it."""
+    """The Source of a home folder and the database that belongs to it.
+
+    Args:
+        settings: the home.
+        store: its store; None: there is none yet, and nothing in it. It is made when a study is submitted.
+        clock: gives the time.
+        sleep: waits between two looks.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: Store | None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.settings, self.store = settings, store
+        self.settings, self._store = settings, store
         self._clock, self._sleep = clock, sleep
+
+    @property
+    def store(self) -> Store:
+        """The store; UnknownStudy where there is none yet."""
+        self._look_again()
+        if self._store is None:
+            raise UnknownStudy(f"no studies in {self.settings.home}: run one with `goodfit run FILE`")
+        return self._store
+
+    def _look_again(self) -> None:
+        """Open a home that has been made since."""
+        if self._store is None and app.is_made(self.settings):
+            self._store = app.open_home(self.settings)
 
     @property
     def place(self) -> str:
@@ -67,6 +87,9 @@ class LocalSource:
     def page(
         self, *, states: Sequence[StudyState] = (), submitter: str | None = None, limit: int = 100, offset: int = 0
     ) -> list[Listed]:
+        self._look_again()
+        if self._store is None:
+            return []
         found = self.store.page_of_studies(states=states, submitter=submitter, limit=limit, offset=offset)
         counts = self.store.counts([study.id for study in found]) if found else {}
         now = self._clock()
@@ -169,10 +192,13 @@ class LocalSource:
     def submit(self, submission: Submission) -> Study:
         from goodfit.service.queries.reading import read_here
 
+        spec = read_here(submission)
+        if self._store is None:
+            self._store = app.open_home(self.settings, create=True)
         return app.queue_study(
             self.settings,
             self.store,
-            read_here(submission),
+            spec,
             self._clock(),
             fresh=submission.fresh,
             priority=submission.priority,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service.errors import InputError, did_you_mean
@@ -48,6 +51,18 @@ def trial_row(trial: Trial) -> TrialRow:
         "ended": iso(trial.ended),
         "mlflow_run_id": trial.mlflow_run_id,
     }
+
+
+def spread_columns(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    """A column `params.NAME` for each parameter, and `metrics.NAME` for each further objective and bounded metric."""
+    found: dict[str, list[Any]] = {}
+    for prefix, values in (
+        ("params", [trial.params for trial in trials]),
+        ("metrics", [trial.measured or {} for trial in trials]),
+    ):
+        names = dict.fromkeys(name for one in values for name in one)
+        found |= {f"{prefix}.{name}": [one.get(name) for one in values] for name in names}
+    return found
 
 
 def labels_of(state: str) -> list[str]:

@@ -71,7 +71,11 @@ def test_trials_come_back_to_the_last_bit(studies: Studies) -> None:
     frame = study.curve(0)
     assert list(frame.columns) == ["epoch", "train/loss", "val/loss", "val/accuracy"]
     assert math.isnan(frame["val/loss"][1])
-    assert list(study.trials().columns)[:3] == ["trial", "state", "params"]
+    table = study.trials()
+    assert list(table.columns)[:3] == ["trial", "state", "params"]
+    names = {f"params.{name}" for params in table["params"] for name in params}
+    assert names <= set(table.columns)
+    assert all(table[name][0] == table["params"][0].get(name.removeprefix("params.")) for name in names)
 
 
 def test_trials_are_filtered_and_paged(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:

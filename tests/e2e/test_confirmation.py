@@ -158,3 +158,15 @@ budget: {trials: 20}
     assert "serious" in page
     assert "No better than chance" in home.ok("best", "noise")
     assert "do not rely on it" in home.ok("diagnose", "noise")
+
+
+def test_a_study_is_confirmed_after_its_end(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.ok("run", str(home.study("later")), "--executor", "local")
+    assert home.json("best", "later")["best"][0]["test"] is None
+    home.ok("confirm", "later", "--top", "2", "--seeds", "2", "--executor", "local")
+    study = connect(home.path)["later"]
+    assert [trial.state for trial in study.confirmations()] == ["COMPLETE"] * 4
+    assert len({trial.confirms for trial in study.confirmations()}) == 2
+    assert len(study.trials()) == 4
+    assert home.run("confirm", "unknown").returncode == 2

@@ -91,7 +91,8 @@ def test_python_gives_the_same_as_the_command_line(digits: Home) -> None:
         :3
     ]
     frame = study.trials()
-    assert list(frame.columns) == TRIAL_KEYS
+    params = [f"params.{name}" for name in frame["params"][0]]
+    assert list(frame.columns) == [*TRIAL_KEYS, *params]
     assert frame["value"].tolist() == [row["value"] for row in digits.json("trials", "digits-cnn")]
     assert study.spec.objective.metric == "val/accuracy"
     with pytest.raises(UnknownStudy, match="digits-cnn"):
