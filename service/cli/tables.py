@@ -137,7 +137,7 @@ def print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     seeds = top["test"]["seeds"] if top["test"] else 0
     sure = f", confirmed on {seeds} fresh seed{'' if seeds == 1 else 's'}" if seeds else ""
     if "hypervolume" in facts:
-        print(f"Pareto front: {len(rows)} of its trials, hypervolume {number(facts['hypervolume'])} (of 1)")
+        print(f"Pareto front: {len(rows)} of its trials, hypervolume {number(facts['hypervolume'])}")
     goal = ", ".join(f"{one['direction']} {one['metric']}" for one in facts.get("objectives", [facts]))
     kept = f", {' and '.join(facts['constraints'])}" if "constraints" in facts else ""
     head = f"best of {facts['study']} ({goal}{kept}): trial {top['trial']}{sure}"

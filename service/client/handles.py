@@ -131,13 +131,14 @@ class StudyHandle:
 
     def why_no_best(self) -> str:
         """What to say of a study of which no trial can be the best."""
-        from goodfit.service.diagnosis.feasibility import why_none_feasible
+        from goodfit.service.diagnosis.feasibility import why_no_front, why_none_feasible
 
         objective = self.record.objective
-        complete = self.pages("COMPLETE", parts=()) if objective.constraints else ()
-        none = why_none_feasible(complete, objective)
-        if none is not None:
+        complete = list(self.pages("COMPLETE", parts=())) if objective.constraints or objective.others else []
+        if (none := why_none_feasible(complete, objective)) is not None:
             return f"study {self.name} has no best trial: {none}"
+        if (none := why_no_front(complete, objective)) is not None:
+            return f"study {self.name} has no Pareto front: {none}"
         return f"study {self.name} has no complete trial yet; see `goodfit trials {self.name}`"
 
     def front(self) -> Front:

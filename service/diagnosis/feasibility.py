@@ -1,4 +1,4 @@
-"""Why a study has no best trial although some were trained to their end: none keeps its constraints."""
+"""Why a study has no best trial, or no front, although some were trained to their end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from goodfit.service.objective import Objective
-from goodfit.service.records import Trial, TrialState
+from goodfit.service.records import Trial, TrialState, is_candidate, losses_of
 
 
 def why_none_feasible(trials: Iterable[Trial], objective: Objective) -> str | None:
@@ -22,3 +22,13 @@ def why_none_feasible(trials: Iterable[Trial], objective: Objective) -> str | No
     else:
         found = "the only complete trial breaks the constraints"
     return f"{found}: {broken}. Loosen a bound, widen the space, or raise the budget"
+
+
+def why_no_front(trials: Iterable[Trial], objective: Objective) -> str | None:
+    """What to say where complete trials keep the constraints, and none has all objectives; None elsewhere."""
+    able = [trial for trial in trials if is_candidate(trial)]
+    if not objective.others or not able or any(losses_of(trial, objective) is not None for trial in able):
+        return None
+    names = ", ".join(one.metric for one in objective.all)
+    which = "the only complete trial" if len(able) == 1 else f"each of the {len(able)} complete trials"
+    return f"{which} lacks a finite number in one of {names} at its best epoch; see what the trainer reports"

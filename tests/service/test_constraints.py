@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from goodfit.service.diagnosis.feasibility import why_none_feasible
+from goodfit.service.diagnosis.feasibility import why_no_front, why_none_feasible
 from goodfit.service.diagnosis.front import front_of
 from goodfit.service.objective import Constraint, Objective
 from goodfit.service.records import Trial, TrialState, judged_by, pareto_front, ranked
@@ -116,6 +116,20 @@ def test_the_hypervolume_grows_trial_by_trial() -> None:
     assert volumes[0] == volumes[1] < volumes[2] < volumes[3] < 1.0
     assert front.hypervolume == pytest.approx((0.45 * 4.4 + 0.1 * 1.9) / (0.55 * 4.4))
     assert front.to_dict()["reference"] == pytest.approx({"val/accuracy": 0.35, "params_millions": 4.9})
+
+
+def test_that_no_trial_has_all_objectives_is_said() -> None:
+    lacking = [trial(number, 0.5, PAIR, params_millions=math.nan) for number in range(2)]
+    said = why_no_front(lacking, PAIR)
+    assert said is not None
+    assert said.startswith(
+        "each of the 2 complete trials lacks a finite number in one of val/accuracy, params_millions"
+    )
+    assert str(why_no_front(lacking[:1], PAIR)).startswith("the only complete trial lacks")
+    assert front_of(lacking, PAIR).volumes == ()
+    assert why_no_front([*lacking, trial(2, 0.4, PAIR, params_millions=1.0)], PAIR) is None
+    assert why_no_front([], PAIR) is None
+    assert why_no_front(lacking, BOUND) is None
 
 
 def test_equal_trials_and_no_trials_have_a_front_too() -> None:

@@ -65,7 +65,7 @@ function staircase(points, other) {
 function volumes(width) {
   const { front } = DATA;
   const x = numberAxis(TRIALS[0].number - 0.5, TRIALS.at(-1).number + 0.5, false, true);
-  const y = numberAxis(0, 1, false);
+  const y = numberAxis(0, Math.max(1, front.hypervolume), false);
   const label = `Hypervolume after each of ${front.volumes.length} trials`;
   const area = frame({ width, height: 220, x, y, xName: "trial", yName: "hypervolume", label, top: 22 });
   const at = ([number, volume]) => [area.px(x.at(number)).toFixed(1), area.py(y.at(volume)).toFixed(1)];
