@@ -67,6 +67,7 @@ class Assignment:
     fork: Fork | None = None  # whose model it goes on with
     snapshots: int | None = None  # a checkpoint for others to take over is kept after each so many epochs
     wanted: tuple[str, ...] = ()  # further metrics, or COSTS, that the study is judged by: reported with the objective
+    more_objectives: tuple[tuple[str, str], ...] = ()  # metric and direction of each objective after the first
 
     @property
     def fresh(self) -> bool:

@@ -121,11 +121,20 @@ def _names_split(draft: Draft, trainer: Trainer | None, say: Say) -> bool:
 
 
 def _check_value(draft: Draft, trainer: Trainer | None, say: Say) -> None:
-    """Say that an Optuna objective is judged by what it returns."""
-    if draft.metric not in (None, "value") and trainer is not None and trainer.api is Api.OPTUNA:
+    """Say that an Optuna objective is judged by what it returns: by `value`, or by several values in their order."""
+    if draft.metric is None or trainer is None or trainer.api is not Api.OPTUNA:
+        return
+    others: Sequence[Objective] = draft.parts.get("more_objectives", ())
+    if not others and draft.metric != "value":
         say(
             ("objective", "metric"), f"is {draft.metric}; an Optuna objective is judged by what it returns: write value"
         )
+    for index, one in enumerate(others, start=1):
+        if one.metric in COSTS:
+            say(
+                ("objective", index, "metric"),
+                f"is {one.metric}, which is measured and not returned; give what the objective returns another name",
+            )
 
 
 def _judged_by_metrics(draft: Draft) -> Iterator[tuple[KeyPath, str]]:

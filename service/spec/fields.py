@@ -153,10 +153,15 @@ def metric_name(value: object) -> str:
 
 
 def split_problem(metric: str) -> str | None:
-    """What to say of a metric that does not name its split; None of one that does."""
+    """What to say of a metric that does not name its split; None of one that does.
+
+    It is no cost: what is written much like one is a misspelt one.
+    """
     split, _, name = metric.partition("/")
     if split in _SPLITS and name:
         return None
+    if wrong := _misspelt_cost(metric):
+        return f"{wrong}; a metric is written val/... or train/..."
     better = metric
     for prefix in ("validation/", "valid/", "val_", "val-", "valid_", "eval/", "dev/"):
         better = f"val/{better.removeprefix(prefix)}" if better.startswith(prefix) else better
@@ -165,14 +170,16 @@ def split_problem(metric: str) -> str | None:
     return f"{metric} does not name its split; did you mean {better}? write val/... or train/..."
 
 
+def _misspelt_cost(name: str) -> str | None:
+    if "/" in name or name in COSTS or not close(name, COSTS):
+        return None
+    return f"there is no cost {name!r}; {did_you_mean(name, COSTS)}"
+
+
 def measure_name(value: object) -> str:
     """A metric, or one of the costs that are measured of every trial."""
     name = readable(text(value))
-    if name in COSTS:
-        return name
-    if "/" not in name and close(name, COSTS):
-        raise BadValue(f"there is no cost {name!r}; {did_you_mean(name, COSTS)}")
-    return metric_name(value)
+    return name if name in COSTS else metric_name(value)
 
 
 def constraint(value: object) -> Constraint:
@@ -192,6 +199,8 @@ def constraint(value: object) -> Constraint:
         bound = float(number(right))
     except BadValue as error:
         raise BadValue(f"{value!r}: the right side {error}; {example}") from error
+    if wrong := _misspelt_cost(left):
+        raise BadValue(wrong)
     return Constraint(measure_name(left), relation, bound)
 
 

@@ -29,7 +29,7 @@ from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
 from goodfit.service.spec.param_space import Found, named_space, own_space
 from goodfit.service.spec.population import changing
-from goodfit.service.spec.pruning import AutoPruning, MedianPruning, Pruning
+from goodfit.service.spec.pruning import AutoPruning, MedianPruning, NoPruning, Pruning
 from goodfit.service.spec.requested_resources import with_requested
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.schedule import check_schedule, read_schedule
@@ -210,11 +210,17 @@ class _Reading:
             search = search.model_copy(update={"try_defaults": False})
         if self._parts.get("open_space"):  # what decides of pauses has to know the space
             search = search.model_copy(update={"method": "bayesian"}) if search.method == "auto" else search
-            pruning = self._parts.get("pruning")
-            self._parts["pruning"] = MedianPruning() if isinstance(pruning, AutoPruning | None) else pruning
+            self._parts["pruning"] = self._open_pruning()
         if search.trains_population and not search.perturb:
             search = search.model_copy(update={"perturb": tuple(changing(space, self._found, search.method))})
         return StudySpec.of({**self._parts, "search": search, "space": space}, self._origin)
+
+    def _open_pruning(self) -> Any:
+        """The pruning where the space is learned; an objective that returns several values reports none before."""
+        pruning = self._parts.get("pruning")
+        if not isinstance(pruning, AutoPruning | None):
+            return pruning
+        return NoPruning() if self._parts.get("more_objectives") else MedianPruning()
 
     @contextlib.contextmanager
     def _all_problems(self) -> Iterator[None]:

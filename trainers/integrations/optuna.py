@@ -2,13 +2,15 @@
 
 What it suggests is looked up among the trial's parameters; a name that nobody has proposed a value for is drawn at
 random, by a generator of the trial's seed and the name, and sent to the study, which knows it from then on. Each report
-is an epoch with the metric `value`; the value that is returned is the trial's.
+is an epoch with the metric `value`; the value that is returned is the trial's. Where the study has several objectives,
+the objective returns a value of each in their order, which are the trial's one epoch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,12 +20,17 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import TrialPruned
 from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
 from optuna.trial import BaseTrial
 
 from goodfit.trainers.errors import BadTrainer, RangeChanged
-from goodfit.trainers.trial import Inside, Trial
+from goodfit.trainers.trial import Inside, NotANumber, Trial
 
 METRIC = "value"
+_ONE_VALUE = (
+    "{} is for a study with one objective, in Goodfit as in Optuna; this one has several: remove the call, "
+    "and return a value of each objective at the end"
+)
 USER_ATTRS = "user_attrs.json"  # among the trial's artifacts
 
 
@@ -59,6 +66,7 @@ class ObjectiveTrial(BaseTrial):
     def __init__(self, trial: Trial) -> None:
         self.stopped = False
         self._trial, self._inside = trial, Inside(trial)
+        self._several = len(self._inside.objectives) > 1
         self._epochs = trial.epochs()
         self._begun = False
         self._steps: set[int] = set()
@@ -77,6 +85,10 @@ class ObjectiveTrial(BaseTrial):
 
     def end(self, value: Any) -> None:
         """Take what the objective has returned."""
+        if self._several:
+            self._inside.report({**_each(value, self._inside.objectives), **self._constraints})
+            self._inside.finish()
+            return
         number = _returned(value)
         if self._last is None:
             self._report(number)
@@ -141,6 +153,8 @@ class ObjectiveTrial(BaseTrial):
         return value
 
     def report(self, value: float, step: int) -> None:
+        if self._several:
+            raise NotImplementedError(_ONE_VALUE.format("trial.report"))
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -161,6 +175,8 @@ class ObjectiveTrial(BaseTrial):
 
     def should_prune(self) -> bool:
         """Whether to raise TrialPruned; where trials may be paused, once that is decided."""
+        if self._several:
+            raise NotImplementedError(_ONE_VALUE.format("trial.should_prune"))
         if not self.begin() and not self._trial.finished:
             self.stopped = True
         return self.stopped
@@ -216,15 +232,18 @@ class _Study:
     """What a trial's objective may know of its study on a worker: its name and direction."""
 
     def __init__(self, trial: Inside) -> None:
-        from optuna.study import StudyDirection
-
         self.study_name = trial.study
-        self.direction = StudyDirection[trial.direction.upper()]
-        self.directions = [self.direction]
+        self.directions = [StudyDirection[direction.upper()] for _, direction in trial.objectives]
         self.user_attrs: dict[str, Any] = {}
 
+    @property
+    def direction(self) -> StudyDirection:
+        if self._is_multi_objective():
+            raise RuntimeError("trial.study.direction is of a study with one objective; use trial.study.directions")
+        return self.directions[0]
+
     def _is_multi_objective(self) -> bool:
-        return False
+        return len(self.directions) > 1
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -239,7 +258,34 @@ def _returned(value: Any) -> float:
     if isinstance(value, (list, tuple)) and len(value) == 1:
         return _returned(value[0])
     if isinstance(value, (list, tuple)):
-        raise BadTrainer(f"the objective returns {len(value)} values, and the study has one objective; return one")
+        raise BadTrainer(
+            f"the objective returns {len(value)} values, and the study has one objective; return one, or write a list "
+            f"of {len(value)} under `objective:`"
+        )
+    return _number(value)
+
+
+def _each(values: Any, objectives: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """The values that were returned under the names of the objectives, which stand in the same order."""
+    names = [metric for metric, _ in objectives]
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):  # Optuna takes a sequence, too
+        raise BadTrainer(
+            f"the objective returns {values!r:.60}; the study has {len(names)} objectives ({', '.join(names)}): "
+            "return a value of each, in this order"
+        )
+    if len(values) != len(names):
+        raise BadTrainer(
+            f"the objective returns {len(values)} of the study's {len(names)} objectives ({', '.join(names)}): "
+            "return a value of each, in this order"
+        )
+    found = {name: _number(value) for name, value in zip(names, values, strict=True)}
+    for name, number in found.items():
+        if not math.isfinite(number):
+            raise NotANumber(f"{name} is {number}, as the objective returns it")
+    return found
+
+
+def _number(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

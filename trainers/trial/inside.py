@@ -22,6 +22,7 @@ class Inside:
         study: the name of its study.
         objective: the metric that the study optimizes.
         direction: minimize or maximize.
+        objectives: the metric and the direction of each objective, the first among them.
         open_space: whether its trainer may ask for parameters that its configuration lacks.
     """
 
@@ -31,6 +32,7 @@ class Inside:
         self._attempt = assignment.attempt
         self.study, self.objective = assignment.study, assignment.metric
         self.direction, self.open_space = assignment.direction, assignment.open_space
+        self.objectives = ((assignment.metric, assignment.direction), *assignment.more_objectives)
 
     def report(self, metrics: Mapping[str, Any]) -> None:
         """Report an epoch's metrics under the names that they have: those of other libraries have no split.

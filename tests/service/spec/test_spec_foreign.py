@@ -10,7 +10,7 @@ from goodfit.search_spaces import Fixed, Float, Int, Space
 from goodfit.service.app.notes import notes_of
 from goodfit.service.errors import StudyFileError
 from goodfit.service.spec import StudySpec, read
-from goodfit.service.spec.pruning import AutoPruning, MedianPruning
+from goodfit.service.spec.pruning import AutoPruning, MedianPruning, NoPruning
 
 RAY = """
 import argparse
@@ -121,6 +121,19 @@ def test_an_objective_needs_no_space_and_is_searched_by_what_can_learn_it(tmp_pa
     again = {**spec.to_dict(), "space": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
     assert spec.is_same(again)
     assert spec.search.start_from == ({"x": 0.5},)
+
+
+def test_an_objective_that_returns_several_values_has_several_objectives(tmp_path: Path):
+    several = "[{metric: loss, direction: minimize}, {metric: params, direction: maximize}]"
+    (tmp_path / "theirs.py").write_text(OPTUNA)
+    text = STUDY.replace("NAME", "objective").replace("{metric: METRIC, direction: minimize}", several)
+    (tmp_path / "study.yaml").write_text(text)
+    spec = read(tmp_path / "study.yaml")
+    assert [one.metric for one in spec.goal.all] == ["loss", "params"]
+    assert (spec.search.method, spec.pruning) == ("bayesian", NoPruning())
+    (tmp_path / "study.yaml").write_text(text.replace("params", "epoch_seconds"))
+    with pytest.raises(StudyFileError, match="is epoch_seconds, which is measured and not returned"):
+        read(tmp_path / "study.yaml")
 
 
 def test_an_objective_with_a_space_is_searched_like_any_other(tmp_path: Path):

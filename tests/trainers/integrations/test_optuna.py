@@ -129,6 +129,19 @@ def test_what_else_a_trial_has(tmp_path: Path):
     assert kept == {"about": [1, 2]}
 
 
+SEVERAL = {"metric": "loss", "more_objectives": (("size", "maximize"),), "wanted": ("size",)}
+
+
+def test_several_values_are_those_of_the_objectives_in_their_order(tmp_path: Path):
+    text = (
+        "def objective(trial):\n    x = trial.suggest_float('x', 0, 1)\n    trial.set_constraint('c', x - 1)\n"
+        "    assert [one.name for one in trial.study.directions] == ['MINIMIZE', 'MAXIMIZE']\n    return x, 2 * x"
+    )
+    line = run(tmp_path, text, params={"x": 0.5}, **SEVERAL)
+    assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
+    assert line.curve == [(1, {"loss": 0.5, "size": 1.0, "c": -0.5})]
+
+
 ASKS = "def objective(trial):\n    x = trial.suggest_float('x', 0, 1)\n    "
 
 
@@ -138,6 +151,13 @@ ASKS = "def objective(trial):\n    x = trial.suggest_float('x', 0, 1)\n    "
         (ASKS + "trial.suggest_float('x', 0, 2)", {}, Outcome.UNUSABLE, "x is asked for twice in a trial"),
         (ASKS + "return None", {}, Outcome.ERROR, "the objective returns None, not a number"),
         (ASKS + "return 1, 2", {}, Outcome.ERROR, "the objective returns 2 values"),
+        (ASKS + "return 1, 2, 3", SEVERAL, Outcome.ERROR, "returns 3 of the study's 2 objectives (loss, size)"),
+        (ASKS + "return 1", SEVERAL, Outcome.ERROR, "the objective returns 1; the study has 2 objectives (loss, size)"),
+        (ASKS + "return 1, None", SEVERAL, Outcome.ERROR, "the objective returns None, not a number"),
+        (ASKS + "return 1, float('inf')", SEVERAL, Outcome.NAN, "size is inf"),
+        (ASKS + "trial.report(1.0, 0)", SEVERAL, Outcome.ERROR, "trial.report is for a study with one objective"),
+        (ASKS + "trial.should_prune()", SEVERAL, Outcome.ERROR, "trial.should_prune is for a study with one"),
+        (ASKS + "trial.study.direction", SEVERAL, Outcome.ERROR, "use trial.study.directions"),
         (ASKS + "return float('nan')", {}, Outcome.NAN, "value is nan"),
         (ASKS + "trial.study.best_value", {}, Outcome.ERROR, "trial.study.best_value is not to be had"),
         (ASKS + "return 1", {"open_space": False}, Outcome.ERROR, "the objective asks for x, which the study's space"),
