@@ -9,21 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from goodfit.trainers.errors import NotResumable
 from goodfit.trainers.trial import Trial
-
-
-def refuse_changes(trial: Trial, library: str) -> None:
-    """Refuse a study whose parameters change while a trial trains: these checkpoints bring the former ones back.
-
-    Raises:
-        NotResumable: it is such a study.
-    """
-    if trial._assignment.must_resume:  # noqa: SLF001 - not for trainers
-        raise NotResumable(
-            f"a checkpoint of {library} brings the former learning rate back, so parameters cannot change while it "
-            "trains (search pbt or pb2, schedule); take another search method, or a trainer with a loop of its own"
-        )
 
 
 class Epochs:

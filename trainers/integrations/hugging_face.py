@@ -5,7 +5,9 @@ where checkpoints lie. An epoch of the trial is one evaluation: an epoch of the 
 steps. This module imports transformers: pip install 'goodfit[hugging-face]'.
 
 A resumed trial goes on from a checkpoint in Hugging Face's own layout, which is written from the
-trial's own checkpoint and read by `trainer.train(resume_from_checkpoint=...)`.
+trial's own checkpoint and read by `trainer.train(resume_from_checkpoint=...)`. One of another
+configuration (search pbt or pb2, schedule) gives its weights and the optimizer's moments; the
+optimizer keeps the hyperparameters that it was made with.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,11 @@ import torch
 import transformers
 from transformers.trainer import OPTIMIZER_NAME, SCALER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
-from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.integrations.bridge import Epochs, refuse_changes
+from goodfit.trainers.errors import BadTrainer, NotResumable
+from goodfit.trainers.integrations.bridge import Epochs
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import Trial
+from goodfit.trainers.trial.hyperparameters import built_with, with_own
 
 _TIMINGS = ("_runtime", "_per_second", "_preparation_time")  # how the names of what is no metric end
 
@@ -61,8 +64,8 @@ def fit(trial: Trial, trainer: transformers.Trainer) -> None:
 
     Raises:
         BadTrainer: the Trainer never evaluates, or its datasets are named otherwise.
+        NotResumable: the batch size has changed while the trial trains.
     """
-    refuse_changes(trial, "Hugging Face")
     model = _checked_model(trainer)
     _set_length(trainer.args, trial)
     epochs, rest = Epochs(trial), _Rest(trainer)
@@ -75,6 +78,7 @@ def fit(trial: Trial, trainer: transformers.Trainer) -> None:
     folder = trial.folder / "hugging_face_resume"
     if resumed:
         rest.write(folder)
+    rest.follow(folder)
     try:
         trainer.train(resume_from_checkpoint=str(folder) if resumed else None)
     finally:
@@ -156,12 +160,23 @@ class ReportEachEvaluation(transformers.TrainerCallback):
             control.should_training_stop = True
 
 
+class _WhenMade(transformers.TrainerCallback):
+    """Calls when the Trainer has made all that it trains with."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        self._call()
+
+
 class _Rest:
     """All of a Hugging Face checkpoint but the model, which the trial keeps by itself."""
 
     def __init__(self, trainer: transformers.Trainer) -> None:
         self._trainer = trainer
         self._loaded: dict[str, Any] = {}
+        self._built: dict[str, Any] = {}  # what the optimizer and the schedule began with
 
     def state_dict(self) -> dict[str, Any]:
         trainer: Any = self._trainer  # whose optimizer and schedule are there once it trains
@@ -171,6 +186,7 @@ class _Rest:
             SCHEDULER_NAME: trainer.lr_scheduler.state_dict(),
             SCALER_NAME: scaler.state_dict() if scaler is not None else None,
             TRAINER_STATE_NAME: json.dumps(dataclasses.asdict(trainer.state)),
+            "built": self._built,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -178,9 +194,42 @@ class _Rest:
 
     def write(self, folder: Path) -> None:
         """A checkpoint as the Trainer itself would have written it."""
+        self._refuse_other_batches()
         shutil.rmtree(folder, ignore_errors=True)
         self._trainer.save_model(str(folder))
-        for name in (OPTIMIZER_NAME, SCHEDULER_NAME, SCALER_NAME):
-            if self._loaded[name] is not None:
-                torch.save(self._loaded[name], folder / name)
+        if self._loaded[SCALER_NAME] is not None:
+            torch.save(self._loaded[SCALER_NAME], folder / SCALER_NAME)
         (folder / TRAINER_STATE_NAME).write_text(self._loaded[TRAINER_STATE_NAME], encoding="utf-8")
+
+    def follow(self, folder: Path) -> None:
+        """Write what the Trainer loads into its optimizer and schedule once it has made them, and just before."""
+        trainer: Any = self._trainer
+        load = trainer._load_optimizer_and_scheduler  # noqa: SLF001 - the one place between the two
+
+        def loading(checkpoint: str | None) -> None:
+            self.note_built()
+            for name in (OPTIMIZER_NAME, SCHEDULER_NAME) if checkpoint is not None else ():
+                before = self._loaded.get("built", {}).get(name)
+                torch.save(with_own(self._loaded[name], before, self._built[name]), folder / name)
+            load(checkpoint)
+
+        trainer._load_optimizer_and_scheduler = loading  # noqa: SLF001
+        trainer.add_callback(_WhenMade(self.note_built))  # where there is nothing to load
+
+    def note_built(self) -> None:
+        """Note what the optimizer and the schedule began with; once, for training changes them."""
+        if not self._built:
+            trainer: Any = self._trainer
+            schedule = getattr(trainer.lr_scheduler, "scheduler", trainer.lr_scheduler)  # accelerate wraps it
+            self._built = {OPTIMIZER_NAME: built_with(trainer.optimizer), SCHEDULER_NAME: built_with(schedule)}
+
+    def _refuse_other_batches(self) -> None:
+        """NotResumable where an epoch of the data has another number of steps: the Trainer finds its place by these."""
+        args = self._trainer.args
+        before = json.loads(self._loaded[TRAINER_STATE_NAME]).get("train_batch_size")
+        if args.eval_strategy == "epoch" and before not in (None, args.train_batch_size):
+            raise NotResumable(
+                f"the batch size was {before} and is {args.train_batch_size} now: the Hugging Face Trainer finds its "
+                "place in the data by counting steps, so it cannot change while a trial trains; leave it out of "
+                '`search: {perturb: [...]}`, or evaluate by steps (eval_strategy="steps")'
+            )

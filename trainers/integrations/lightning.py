@@ -4,14 +4,15 @@ Lightning owns the loop, the optimizers and the devices; the trial decides when 
 where checkpoints lie. This module imports lightning: pip install 'goodfit[lightning]'.
 
 A checkpoint holds what Lightning's own holds (loops, optimizers, schedules, callbacks), so a
-resumed trial goes on as an uninterrupted one.
+resumed trial goes on as an uninterrupted one. A checkpoint of another configuration (search pbt or pb2, schedule)
+gives its weights and the optimizers' moments, and no hyperparameters: the optimizers keep those of the module.
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -20,8 +21,9 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.integrations.bridge import Epochs, refuse_changes
+from goodfit.trainers.integrations.bridge import Epochs
 from goodfit.trainers.trial import Trial
+from goodfit.trainers.trial.hyperparameters import built_with, with_own
 
 # Lightning's Trainer settings that the study decides, and where.
 _DECIDED = {
@@ -57,7 +59,6 @@ def fit(
     Raises:
         BadTrainer: the module is of another package, or a setting is the study's to decide.
     """
-    refuse_changes(trial, "Lightning")
     _check(module, settings)
     epochs, state = Epochs(trial), _State(module)
     resumed = trial.restore(module, state) > 0
@@ -99,7 +100,7 @@ def _make_trainer(trial: Trial, epochs: Epochs, state: _State, settings: dict[st
     }
     return pl.Trainer(
         max_epochs=trial.epochs_total,
-        callbacks=[*_listed(callbacks), ReportEachEpoch(epochs)],
+        callbacks=[*_listed(callbacks), _OwnHyperparameters(state), ReportEachEpoch(epochs)],
         plugins=[*_listed(plugins), state],
         **{**quiet, **settings},
     )
@@ -115,6 +116,17 @@ class _NoLogger(DummyLogger):
     @property
     def save_dir(self) -> None:
         return None
+
+
+class _OwnHyperparameters(pl.Callback):
+    """Has optimizers and schedules keep their own hyperparameters: they are made by now, and not loaded yet."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        self._state.keep_own("optimizer_states", trainer.optimizers)
+        self._state.keep_own("lr_schedulers", [config.scheduler for config in trainer.lr_scheduler_configs])
 
 
 class ReportEachEpoch(Checkpoint):
@@ -172,14 +184,24 @@ class _State(CheckpointIO):
         self.trainer: pl.Trainer | None = None
         self._module = module
         self._kept: dict[str, Any] = {}
+        self._built: dict[str, Any] = {}  # what the optimizers and the schedules began with
+        self._built_before: dict[str, Any] = {}  # those that the checkpoint is of
 
     def state_dict(self) -> dict[str, Any]:
         if self.trainer is not None:
             self.trainer.save_checkpoint("checkpoint", weights_only=False)
-        return self._kept
+        return {**self._kept, "built": self._built}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._kept = state
+        self._kept = {name: value for name, value in state.items() if name != "built"}
+        self._built_before = state.get("built", {})
+
+    def keep_own(self, kind: str, items: Sequence[Any]) -> None:
+        """Have the states that Lightning is about to load not change what items of this configuration began with."""
+        self._built[kind] = [built_with(item) for item in items]
+        states, before = self._kept.get(kind, []), self._built_before.get(kind, [])
+        if len(states) == len(before) == len(items):
+            states[:] = map(with_own, states, before, self._built[kind])  # in place: Lightning has the list already
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         self._kept = {name: value for name, value in checkpoint.items() if name not in self._LEFT_OUT}

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from goodfit.trainers.data import Data, Split
-from goodfit.trainers.errors import BadTrainer, DataProblem
-from goodfit.trainers.integrations.bridge import refuse_changes
+from goodfit.trainers.errors import BadTrainer, DataProblem, NotResumable
 from goodfit.trainers.trial import Trial
 
 
@@ -37,7 +36,7 @@ def fit(trial: Trial, estimator: Any) -> None:
     data = _suitable(trial, estimator)
     rows = _table(data.train)
     more = {"classes": np.arange(len(data.classes))} if data.classes else {}
-    refuse_changes(trial, "scikit-learn")
+    _refuse_changes(trial)
     kept = _Kept(estimator)
     trial.restore(kept)
     for _ in trial.epochs():
@@ -60,7 +59,7 @@ def grow(trial: Trial, estimator: Any, parameter: str = "n_estimators", step: in
         lacking = "warm_start" if "warm_start" not in known else parameter
         raise BadTrainer(f"{_name(estimator)} has no {lacking}, so it cannot grow; it has: {', '.join(known)}")
     data = _suitable(trial, estimator)
-    refuse_changes(trial, "scikit-learn")
+    _refuse_changes(trial)
     kept = _Kept(estimator.set_params(warm_start=True))
     trial.restore(kept)
     for epoch in trial.epochs():
@@ -76,6 +75,19 @@ def load(checkpoint: Path) -> Any:
     kept = _Kept(None)
     kept.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
     return kept.estimator
+
+
+def _refuse_changes(trial: Trial) -> None:
+    """Refuse a study whose parameters change while a trial trains.
+
+    Raises:
+        NotResumable: it is such a study.
+    """
+    if trial._assignment.must_resume:  # noqa: SLF001 - not for trainers
+        raise NotResumable(
+            "a checkpoint of a scikit-learn estimator brings its former parameters back, so they cannot change while "
+            "it trains (search pbt or pb2, schedule); take another search method, or a trainer with a loop of its own"
+        )
 
 
 _GENERATOR = "numpy's global generator"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from goodfit.testing.attempts import Line, attempt, handle
-from goodfit.trainers.errors import BadTrainer
+from goodfit.trainers.errors import BadTrainer, NotResumable
 from goodfit.trainers.messages import Outcome
 from goodfit.trainers.trial import Trial
 from tests.training import DIGITS
@@ -123,3 +123,43 @@ def test_what_cannot_report_or_resume_is_refused(tmp_path: Path, changes: dict[s
     trial = handle(tmp_path, Line())
     with pytest.raises(BadTrainer, match=told):
         fit(trial, tiny(trial, **changes))
+
+
+class Rates(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+    """Notes the learning rate and the weight decay that the optimizer has as each step begins."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.decays: list[float] = []
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        group = kwargs["optimizer"].param_groups[0]
+        self.rates.append(group["lr"])
+        self.decays.append(group["weight_decay"])
+
+
+def member(folder: Path, line: Line, *, batch: int = 20, assigned: dict[str, Any], **settings: Any) -> Rates:
+    """A member of a population, compared after 2 of 4 epochs of two steps each."""
+    from goodfit.trainers.integrations.hugging_face import fit
+
+    plain = {"metric": "val/loss", "direction": "minimize", "epochs": 4, "snapshots": 2, "checkpoint_epochs": 1}
+    trial = handle(folder, line, **{**plain, **assigned})
+    trainer = tiny(trial, per_device_train_batch_size=batch, max_grad_norm=0.0, **settings)
+    rates = Rates()
+    trainer.add_callback(rates)
+    fit(trial, trainer)
+    return rates
+
+
+@pytest.mark.filterwarnings("ignore:.*train_batch_size")
+def test_a_model_taken_over_goes_on_with_the_hyperparameters_of_its_own_trial(tmp_path: Path) -> None:
+    before = member(tmp_path, Line(stop_after=2), assigned={}, learning_rate=0.1)
+    assert before.rates == pytest.approx([0.1 * (1 - step / 8) for step in range(4)])
+    taken = {"attempt": 2, "reported": 2}
+    with pytest.raises(NotResumable, match="the batch size was 20 and is 10 now"):
+        member(tmp_path, Line(), batch=10, assigned=taken, learning_rate=0.1)
+    line = Line()
+    after = member(tmp_path, line, assigned=taken, learning_rate=0.4, weight_decay=0.1)
+    assert after.rates == pytest.approx([0.4 * (1 - step / 8) for step in range(4, 8)])
+    assert (set(before.decays), set(after.decays)) == ({0.0}, {0.1})
+    assert [report.epoch for report in line.reports] == [3, 4]

@@ -10,7 +10,7 @@ import pytest
 
 from goodfit.testing.attempts import Line, attempt, handle
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.messages import DataSpec, Outcome
+from goodfit.trainers.messages import DataSpec, Fork, Outcome
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 
 pytestmark = [
@@ -156,3 +156,49 @@ def test_logged_metrics_go_to_their_split_by_plain_names() -> None:
         "val_per_step": 6, "learning_rate": 7,
     }  # fmt: skip
     assert by_split(logged) == ({"loss": 1, "top_5": 3}, {"loss": 4, "f1": 5, "per_step": 6})
+
+
+CHANGING = """
+import lightning, torch
+from torch.utils.data import DataLoader, TensorDataset
+from goodfit.trainers.integrations.lightning import fit
+
+class Net(lightning.LightningModule):
+    def __init__(self, config):
+        super().__init__()
+        self.line, self.config = torch.nn.Linear(1, 1, bias=False), config
+    def training_step(self, batch, index):
+        loss = self.line(batch[0]).square().mean()
+        self.log("train_loss", loss, on_epoch=True)
+        self.log("train_rate", self.optimizers().param_groups[0]["lr"])
+        self.log("train_decay", self.optimizers().param_groups[0]["weight_decay"])
+        return loss
+    def validation_step(self, batch, index):
+        self.log("val_loss", self.line(batch[0]).square().mean())
+        self.log("val_weight", self.line.weight.sum())
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(self.parameters(), self.config.rate, weight_decay=self.config.decay)
+        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.1)]
+
+def train(trial):
+    rows = DataLoader(TensorDataset(torch.ones(4, 1)), 2)
+    fit(trial, Net(trial.config), rows, rows)
+"""
+
+
+def test_a_model_taken_over_goes_on_with_the_hyperparameters_of_its_own_trial(tmp_path: Path) -> None:
+    (tmp_path / "changing.py").write_text(CHANGING)
+    study: dict[str, Any] = {"trainer": f"{tmp_path / 'changing.py'}:train", "epochs": 5, "metric": "val/loss"}
+    study |= {"direction": "minimize", "checkpoint_epochs": 1, "seed": 5}
+    first, later = {"rate": 0.01, "decay": 0.0}, {"rate": 0.05, "decay": 0.1}
+    source = attempt(tmp_path / "0", trial=0, params=first, pause_at=2, pauses=True, snapshots=2, **study)
+    line = attempt(
+        tmp_path / "1", trial=1, params=later, reported=2, fork=Fork(0, 2, tmp_path / "0"), snapshots=2, **study
+    )
+    assert (line.ended.outcome, line.ended.message) == (Outcome.COMPLETE, None)
+    assert [metrics["train/rate"] for _, metrics in line.curve] == pytest.approx([0.05, 0.005, 0.005])
+    assert [metrics["train/decay"] for _, metrics in line.curve] == pytest.approx([0.1] * 3)
+    step = source.curve[-1][1]["val/weight"] - line.curve[0][1]["val/weight"]
+    assert 0 < abs(step) < 0.3, "two steps of the new rate from the weights of the other"
+    whole = attempt(tmp_path / "whole", schedule=((1, first), (3, later)), **study)
+    assert whole.curve == source.curve + line.curve

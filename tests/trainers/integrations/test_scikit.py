@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 
 from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.data import load as load_data
-from goodfit.trainers.errors import BadTrainer, DataProblem
+from goodfit.trainers.errors import BadTrainer, DataProblem, NotResumable
 from goodfit.trainers.integrations.scikit import fit, grow, load
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
 from goodfit.trainers.seeding import seed_generators
@@ -155,3 +156,11 @@ def test_text_columns_kept_for_embeddings_are_refused_and_not_left_out(tmp_path:
     trial.data = replace(trial.data, train=train)
     with pytest.raises(DataProblem, match="encode: onehot"):
         fit(trial, SGDClassifier())
+
+
+@pytest.mark.parametrize(
+    "train", [lambda trial: fit(trial, SGDClassifier()), lambda trial: grow(trial, RandomForestClassifier())]
+)
+def test_parameters_that_change_while_it_trains_are_refused(tmp_path: Path, train: Callable[[Trial], None]) -> None:
+    with pytest.raises(NotResumable, match="scikit-learn estimator brings its former parameters back"):
+        train(trial_of(tmp_path, IRIS, snapshots=2))
