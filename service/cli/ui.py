@@ -21,7 +21,7 @@ END_SECONDS = 10.0  # and to end
 
 def serve_ui(settings: Settings, host: str, port: int) -> None:
     """Start the UI, say where it is, and end with Ctrl-C."""
-    from goodfit.service.tracker import prepare, ui_command, ui_link
+    from goodfit.service.tracker import keep_view, prepare, ui_command, ui_link
 
     store = app.open_home(settings)
     for study in store.studies():
@@ -43,8 +43,10 @@ def serve_ui(settings: Settings, host: str, port: int) -> None:
     try:
         base = f"http://{host}:{free}"
         _wait_until_up(server, base, str(log))
-        newest = store.studies()
-        experiment = newest[0].mlflow_experiment_id if newest else None
+        newest = next(iter(store.studies()), None)
+        if newest is not None:
+            keep_view(settings.tracking_uri, newest)
+        experiment = None if newest is None else newest.mlflow_experiment_id
         print(f"MLflow UI: {ui_link(base, experiment)}\nend it with Ctrl-C", flush=True)
         server.wait()
     except KeyboardInterrupt:

@@ -2,7 +2,8 @@
 
 mirror.py pushes, champion.py registers the best model, content.py says what is shown of a record,
 origin.py where it comes from, datasets.py what it was trained on, experiment.py finds a study's experiment,
-database.py makes MLflow's file, process.py runs the mirror beside the training, ui.py opens MLflow's pages.
+database.py makes MLflow's file, process.py runs the mirror beside the training, ui.py opens MLflow's pages,
+view.py says what they show of a study at first.
 """
 
 from goodfit.service.tracker.champion import ModelExport
@@ -10,11 +11,13 @@ from goodfit.service.tracker.experiment import prepare, remove_study
 from goodfit.service.tracker.mirror import Mirror
 from goodfit.service.tracker.process import MlflowTracker, read_private, run_mirror
 from goodfit.service.tracker.ui import ui_command, ui_link
+from goodfit.service.tracker.view import keep_view
 
 __all__ = [
     "Mirror",
     "MlflowTracker",
     "ModelExport",
+    "keep_view",
     "prepare",
     "read_private",
     "remove_study",

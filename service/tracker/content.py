@@ -40,7 +40,7 @@ _MORE_IS_BETTER = frozenset({
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
-DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
+DIAGNOSED = ("value", "severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
     TrialState.RUNNING: "RUNNING",
@@ -202,7 +202,8 @@ def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) 
     if trial.state in FINISHED:
         numbers = {f"test/{name}": value for name, value in (trial.test or {}).items()}
         diagnosis = trial.diagnosis or {}
-        numbers |= {f"diagnosis/{key}": diagnosis[key] for key in DIAGNOSED if diagnosis.get(key) is not None}
+        judged = {"gap": trial.gap, **diagnosis, "value": trial.value}
+        numbers |= {f"diagnosis/{key}": judged[key] for key in DIAGNOSED if judged.get(key) is not None}
         at = milliseconds(ended(trial))
         points += [Point(safe_name(key), trial.epochs, value, at) for key, value in numbers.items()]
     for report in reports:

@@ -27,6 +27,7 @@ from goodfit.service.tracker.experiment import Connect, Experiment, connect, err
 from goodfit.service.tracker.origin import origin_files, study_origin, trial_origin
 from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import is_server, one_transaction
+from goodfit.service.tracker.view import show_view
 from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
@@ -208,6 +209,7 @@ class Mirror:
         study = self._store.study_by_id(self._study)
         client = self._connect(self._uri)
         experiment = find_or_make(client, study, self._artifact_root)
+        show_view(client, experiment.id, study)
         trials = {trial.number: trial for trial in self._store.trials(study.id)}
         study_run_id, run_ids = (None, {}) if experiment.fresh else _listed(client, experiment.id, study, trials)
         if study_run_id is None:

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from goodfit.service.tracker.experiment import ENVIRONMENT
+from goodfit.service.tracker.view import KEY
 
-# It opens in its GenAI mode otherwise; and charts say more than the table.
-VIEW = "workflowType=machine_learning&compareRunsMode=CHART"
+VIEW = "workflowType=machine_learning"  # it opens in its GenAI mode otherwise
 
 
 def ui_command(
@@ -32,7 +32,9 @@ def ui_command(
     return command, {**ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def ui_link(base: str, experiment_id: str | None) -> str:
-    """The page of an experiment with its charts, or of all experiments."""
-    page = f"/{experiment_id}/runs" if experiment_id else ""
-    return f"{base.rstrip('/')}/#/experiments{page}?{VIEW}"
+def ui_link(base: str, experiment_id: str | None, *, charts: bool = False) -> str:
+    """The page of an experiment as the study's view has it, or its charts; or the page of all experiments."""
+    if experiment_id is None:
+        return f"{base.rstrip('/')}/#/experiments?{VIEW}"
+    view = f"{VIEW}&viewStateShareKey={KEY}{'&compareRunsMode=CHART' if charts else ''}"
+    return f"{base.rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"

@@ -44,8 +44,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("home")
     lab = Lab(folder)
     for number in range(3):
-        lab.finish(number, epochs=6 + 2 * number)
-    lab.finish(3, epochs=2, state=TrialState.PRUNED)
+        lab.finish(number, epochs=6 + 2 * number, data="d1")
+    lab.finish(3, epochs=2, state=TrialState.PRUNED, data="d1")
     lab.end()
     mirror = mirror_of(
         lab,
@@ -96,17 +96,41 @@ def problems(page: Page) -> Iterator[list[str]]:
     assert [problem for problem in found if HARMLESS not in problem] == []
 
 
-def test_a_study_opens_on_its_charts_and_unfolds_to_its_trials(
+def test_a_study_opens_on_its_trials_the_best_first(
     page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
 ) -> None:
     page.goto(ui_link(server.url, lab.study.mlflow_experiment_id))
-    page.locator(CARD, has_text="study/best_value").wait_for(timeout=SECONDS)
-    assert page.get_by_text("5 matching runs").is_visible()
-    page.locator("[role=row] button[data-component-id*=runnamecellrenderer]").first.click()
-    for number in range(4):
-        page.get_by_role("link", name=f"trial {number}", exact=True).wait_for(timeout=SECONDS)
-    page.locator(CARD, has_text="gap/loss").first.wait_for(timeout=SECONDS)
+    page.get_by_role("link", name="trial 2", exact=True).wait_for(timeout=SECONDS)
+    assert page.get_by_text("4 matching runs").is_visible()
+    cells = page.locator("[role=row][row-index] [role=gridcell]")
+    for column, first in (
+        ("metrics.`diagnosis/value`", "0.72"),
+        ("tags.`goodfit.verdict`", "overfit"),
+        ("metrics.`diagnosis/gap`", "0.1"),
+        ("attributes.`Dataset`", "digits"),
+        ("attributes.`Source`", "mlp"),
+        ("params.`learning_rate`", "0.0333"),
+    ):
+        shown = cells.and_(page.locator(f'[col-id="{column}"]'))
+        texts = {row: shown.nth(row).inner_text() for row in range(4)}
+        assert shown.first.is_visible(), column
+        assert all(text.strip("- ") for text in texts.values()), (column, texts)
+        assert any(text.startswith(first) for text in texts.values()), (column, texts)
+    tops = [page.get_by_role("link", name=f"trial {number}", exact=True).bounding_box() for number in (2, 1, 0, 3)]
+    heights = [box["y"] for box in tops if box is not None]
+    assert heights == sorted(heights)
+    assert len(heights) == 4
     page.screenshot(path=tmp_path / "study.png")
+
+
+def test_the_charts_of_a_study_have_no_empty_section(
+    page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
+) -> None:
+    page.goto(ui_link(server.url, lab.study.mlflow_experiment_id, charts=True))
+    for metric in ("diagnosis/value", "gap/loss", "train/loss"):
+        page.locator(CARD, has_text=metric).first.wait_for(timeout=SECONDS)
+    page.screenshot(path=tmp_path / "charts.png")
+    assert page.get_by_text("No charts in this section").count() == 0
 
 
 def test_a_trial_shows_its_curves(page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path) -> None:

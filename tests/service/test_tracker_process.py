@@ -292,8 +292,10 @@ def test_the_pages_come_from_one_worker_without_jobs(tmp_path: Path) -> None:
 
 
 def test_a_link_opens_the_charts_of_an_experiment() -> None:
-    view = "workflowType=machine_learning&compareRunsMode=CHART"
-    assert ui_link("http://h:1/", "7") == f"http://h:1/#/experiments/7/runs?{view}"
+    view = "workflowType=machine_learning"
+    shared = f"{view}&viewStateShareKey=goodfit"
+    assert ui_link("http://h:1/", "7") == f"http://h:1/#/experiments/7/runs?{shared}"
+    assert ui_link("http://h:1/", "7", charts=True).endswith(f"{shared}&compareRunsMode=CHART")
     assert ui_link("http://h:1", None) == f"http://h:1/#/experiments?{view}"
 
 

@@ -1,0 +1,27 @@
+"""What MLflow's page of a study shows at first."""
+
+from __future__ import annotations
+
+import json
+
+from goodfit.service.records import Study
+from goodfit.service.tracker.view import view_of
+
+
+def study(space: object, direction: str = "minimize") -> Study:
+    return Study("s", {"space": space, "objective": {"metric": "val/loss", "direction": direction}}, "f", 1.0)
+
+
+def test_trials_are_sorted_by_the_objective_and_parameters_are_columns() -> None:
+    view = json.loads(view_of(study({"learning_rate": {}, "f1@0.5": {}})))
+    assert view["orderByKey"] == "metrics.`diagnosis/value`"
+    assert view["orderByAsc"] is True
+    assert "tags.`goodfit.verdict`" in view["selectedColumns"]
+    assert "params.`learning_rate`" in view["selectedColumns"]
+    assert "params.`f1@0.5`" not in view["selectedColumns"]  # MLflow takes no @
+    assert json.loads(view_of(study({}, "maximize")))["orderByAsc"] is False
+
+
+def test_a_wide_space_and_a_named_one_fit_into_a_tag() -> None:
+    assert len(view_of(study({f"parameter_of_a_long_name_{number}": {} for number in range(500)}))) < 5000
+    assert "params" not in view_of(study("mlp"))
