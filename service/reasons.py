@@ -95,7 +95,8 @@ def _by_the_file(spec: StudySpec, place: int) -> str:
     given = len(spec.search.start_from) if spec.search.method != "grid" else 0
     if place < given:
         return _SOURCES["start_from"]
-    if place == given and spec.search.try_defaults and spec.search.method != "grid":
+    knows_defaults = spec.search.try_defaults and not spec.open_space
+    if place == given and knows_defaults and spec.search.method != "grid":
         return _SOURCES["defaults"]
     begun = given + (spec.defaults_trial is not None)
     firsts = spec.believed

@@ -50,7 +50,7 @@ def warm_started(spec: StudySpec, store: Store | None, *, fresh: bool = False) -
 
 
 def _brought(spec: StudySpec, start: WarmStart, store: Store | None) -> WarmStart:
-    from goodfit.service.spec.warm_start import OPTUNA, Source, brought
+    from goodfit.service.spec.warm_start import OPTUNA, Source, brought, require_trials, whole
 
     if start.of is not None:
         source = Source.sent(start)
@@ -62,7 +62,11 @@ def _brought(spec: StudySpec, start: WarmStart, store: Store | None) -> WarmStar
         raise errors.UnknownStudy(f"there is no study {start.study!r}, nor any other yet")
     else:
         source = study_source(store, start.study)
-    return brought(without_password(start.study), source, spec.space, spec.defaults or {})
+    name = without_password(start.study)
+    if spec.open_space:  # each trial takes what lies in the ranges that it asks for
+        require_trials(name, source)
+        return whole(name, source, without=spec.fixed)
+    return brought(name, source, spec.space, spec.defaults or {})
 
 
 def sent(written: str, folder: Path) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     limits += [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
-    lines += [("", _brings(start)) for start in planned["warm_start"]]
+    lines += [("", _brings(start, planned["open_space"])) for start in planned["warm_start"]]
     each = f"{counted(planned['folds'], 'fold')} of " if planned["folds"] else ""
     length = f"{each}at most {counted(planned['epochs'], 'epoch')}"
     lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
@@ -108,10 +108,12 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     print(f"{file} is valid; run it with: goodfit run {file}")
 
 
-def _brings(start: Mapping[str, Any]) -> str:
+def _brings(start: Mapping[str, Any], open_space: bool) -> str:
     """What an earlier study brings."""
     if start["trials"] is None:
         return f"learns from {start['study']}, which the server looks up when the study is submitted"
+    if open_space:
+        return f"learns from {start['study']}, as its trials' ranges allow, and the best are tried first"
     kept = f"{start['in_space']} of its {counted(start['trials'], 'trial')}"
     return f"learns from {start['study']}: {kept} lie in this space, and the best are tried first"
 

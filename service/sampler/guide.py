@@ -54,13 +54,17 @@ class Guide:
     """Draws for one study; values outside of its space are left out."""
 
     def __init__(self, space: Space, beliefs: Sequence[Belief]) -> None:
-        self._space, self._cube = space, Cube(space)
+        self._space, self._cube, self._given = space, Cube(space), beliefs
         self._beliefs: list[tuple[str, Points]] = []
         for belief in beliefs:
             points = [self._cube.point(self._inside(center)) for center in belief.centers[:MOST_CENTERS]]
             if points := [point for point in points if not np.isnan(point).all()]:
                 self._beliefs.append((belief.origin, np.array(points)))
         self._points: dict[int, Points] = {}  # of the study's trials, which never change
+
+    def over(self, space: Space) -> Guide:
+        """The same beliefs in a space that has grown."""
+        return self if space is self._space else Guide(space, self._given)
 
     def _inside(self, center: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -127,14 +127,15 @@ class OptunaSampler:
         self._search = search
         self._control = control
         self._repeats = repeats
+        self._guide = guide
         self._learn(space)
         self._size = None if open_space else space.grid_size() if method == "grid" else space.cardinality()
         known = usable(self._axes, defaults) if try_defaults else {}
         own = [dict(given) if open_space else {**known, **usable(self._axes, given)} for given in start_from]
-        first = [(origin, found) for origin, given in firsts if (found := usable(self._axes, given))]
+        usables = ((origin, dict(given) if open_space else usable(self._axes, given)) for origin, given in firsts)
+        first = [(origin, found) for origin, found in usables if found]
         self._presets = [*own, *([known] if known else []), *(given for _, given in first)]
         self._origins = [START_FROM] * len(own) + [DEFAULTS] * bool(known) + [origin for origin, _ in first]
-        self._guide = guide
         self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
         self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
         several = bool(objective.others)
@@ -146,6 +147,8 @@ class OptunaSampler:
         self._space = space
         self._axes = axes_of(space)
         self._groups = self._drawn_jointly(space)
+        if self._guide is not None:
+            self._guide = self._guide.over(space)
 
     def _drawn_jointly(self, space: Space) -> dict[str, dict[str, BaseDistribution]]:
         """For each parameter those that the method models together with it."""
@@ -158,6 +161,7 @@ class OptunaSampler:
         """Take up a parameter that a running trial has asked for, and that the space has from now on."""
         if space is not self._space:
             self._learn(space)
+        self._proposed[number][name] = value
         if name not in self._axes:  # the study fixes it
             return
         axis = self._axes[name]
@@ -450,9 +454,13 @@ class OptunaSampler:
 
     def _for_whatever_is_asked(self, number: int) -> dict[str, Any]:
         """Values for all parameters that are known; those that the same trials have asked for are drawn jointly."""
-        given = self._presets[number] if number < len(self._presets) else {}
+        given = self._preset(number) or {}
         self._groups = groups_by_trials(self._axes, self._study.get_trials(deepcopy=False))
-        return {**self._draw(number, 0, usable(self._axes, given)), **given}
+        found = {**self._draw(number, 0, usable(self._axes, given)), **given}
+        if self._guided is not None and any(found.items() >= tried.items() for tried in self._proposed if tried):
+            self._guided = None  # nothing is learned from a trial that is there already
+            return self._draw(number, 0, {})
+        return found
 
     def _sampler(self, number: int, draw: int) -> BaseSampler:
         """The sampler of one draw; by chance where the method has no part in it."""

@@ -376,9 +376,6 @@ def check_search(draft: Draft, say: Say) -> None:
         say(("search", "method"), _needs_space(search.method))
         return
     budget: Budget = draft.parts.get("budget") or Budget()
-    if draft.parts.get("open_space") and search.warm_start:
-        say(("search", "warm_start"), "needs a space to compare with, and this trainer says its own as it runs; "
-            "give configurations by start_from")  # fmt: skip
     _check_plateau(search, budget, say)
     _check_method(search.method, draft, say)
     if draft.parts.get("more_objectives"):

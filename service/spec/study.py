@@ -152,7 +152,8 @@ class StudySpec(Section):
         assumed = {**defaults, **self.priors}
         tried = self.search.try_defaults and assumed == defaults
         prior = [(PRIOR, assumed)] if self.priors and not tried else []
-        return [*prior, *((WARM_START, params) for params in first_of(self.search.warm_start, self.space))]
+        space = Space(()) if self.open_space else self.space  # one that grows must not change which are first
+        return [*prior, *((WARM_START, params) for params in first_of(self.search.warm_start, space))]
 
     @property
     def priors(self) -> dict[str, Value]:

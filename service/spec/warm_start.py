@@ -7,7 +7,7 @@ and kept in its spec, so that a resumed study has them whatever became of the so
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -98,9 +98,12 @@ def is_elsewhere(written: object) -> bool:
     return isinstance(written, str) and (written.startswith(OPTUNA) or written.endswith(STUDY_FILES))
 
 
-def whole(name: str, source: Source) -> WarmStart:
-    """All that a source has, for whoever knows the space."""
-    trials = [Earlier(params=dict(params), rank=rank) for rank, params in source.trials]
+def whole(name: str, source: Source, without: Collection[str] = ()) -> WarmStart:
+    """All that a source has but these parameters, for whoever knows the space or learns it."""
+    trials = [
+        Earlier(params={key: value for key, value in params.items() if key not in without}, rank=rank)
+        for rank, params in source.trials
+    ]
     return WarmStart(study=name, of=source.of, trials=tuple(thinned(trials)))
 
 
@@ -149,8 +152,7 @@ def brought(name: str, source: Source, space: Space, defaults: Mapping[str, Any]
     Raises:
         BadValue: nothing; says why.
     """
-    if not source.trials:
-        raise BadValue(f"{name} has no trial with a value; let it run first, or leave it out")
+    require_trials(name, source)
     searched = [item.name for item in space.searched]
     if not source.searched & set(searched):
         raise BadValue(
@@ -165,6 +167,12 @@ def brought(name: str, source: Source, space: Space, defaults: Mapping[str, Any]
     if not kept:
         raise BadValue(f"none of the {source.of} trials of {name} lies in this space: {_outside(source, space)}")
     return WarmStart(study=name, of=source.of, trials=tuple(thinned(kept)))
+
+
+def require_trials(name: str, source: Source) -> None:
+    """BadValue where a source has none."""
+    if not source.trials:
+        raise BadValue(f"{name} has no trial with a value; let it run first, or leave it out")
 
 
 def adapted(
@@ -205,7 +213,10 @@ def first_of(starts: Sequence[WarmStart], space: Space, most: int = FIRST) -> li
 def _alike(one: Mapping[str, Any], other: Mapping[str, Any], space: Space) -> bool:
     if one.keys() != other.keys():
         return False
-    return all(distance(space[name], one[name], other[name]) <= ALIKE for name in one if name in space)
+    return all(
+        distance(space[name], one[name], other[name]) <= ALIKE if name in space else same(one[name], other[name])
+        for name in one
+    )
 
 
 def distance(item: Parameter, one: Any, other: Any) -> float:

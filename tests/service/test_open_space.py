@@ -152,6 +152,26 @@ def test_start_from_and_fixed_values_are_used_where_they_are_asked_for(tmp_path:
     assert {trial.params["kind"] for trial in bench.trials()} == {"near"}
 
 
+EARLIER = [{"x": 0.01, "kind": "near"}, {"x": 0.02, "kind": "near", "gone": 1}, {"x": 0.5, "kind": "near"}]
+
+
+def test_an_earlier_study_is_taken_up_where_the_trials_ask_for_what_it_has(tmp_path: Path):
+    trials = [{"params": params, "rank": rank} for rank, params in enumerate(EARLIER, 1)]
+    search = {**VALUES["search"], "warm_start": [{"study": "old", "of": 3, "trials": trials}]}
+    whole = Open(tmp_path, search=search, budget={"trials": 20})
+    whole.runner(Asking(whole.clock)).run()
+    assert [trial.proposed for trial in whole.trials()[:3]] == EARLIER
+    assert [trial.params for trial in whole.trials()[:2]] == [EARLIER[0], {"x": 0.02, "kind": "near"}]
+    near = [trial for trial in whole.trials()[3:] if abs(trial.params["x"]) < 0.5]
+    assert len(near) > 8  # of 17
+    (tmp_path / "killed").mkdir()
+    bench = Open(tmp_path / "killed", search=search, budget={"trials": 20})
+    with pytest.raises(Killed):
+        bench.runner(Asking(bench.clock), Mortal(bench.store, 60, after=True)).run()
+    bench.runner(Asking(bench.clock)).run()
+    assert bench.results() == whole.results()
+
+
 def test_a_space_grows_by_what_it_does_not_have():
     space = Space((Float("x", -1.0, 1.0), Fixed("k", 3)))
     assert grown(space, X) is space
