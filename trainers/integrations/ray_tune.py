@@ -25,6 +25,7 @@ from ray.tune.result import DEFAULT_METRIC, DONE, TIME_TOTAL_S, TRIAL_INFO
 
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.integrations.bridge import Epochs
+from goodfit.trainers.integrations.built import Built
 from goodfit.trainers.trial import Inside, Trial
 
 FOLDER = "files"  # in a trial's folder: what the function writes without saying where
@@ -38,17 +39,19 @@ def train_function(function: Callable[[dict[str, Any]], Any], trial: Trial) -> N
         session = _Session(trial, Path(scratch), getattr(function, "__name__", "trainable"))
         if not session.begin():
             return
-        with _in_session(session), _in_folder(trial), contextlib.suppress(_Over):
+        with _in_session(session), _in_folder(trial), session.built.watching(), contextlib.suppress(_Over):
             session.take_returned(function(nested(trial.config)))
             session.end()
 
 
 def train_class(kind: type[Trainable], trial: Trial) -> None:
     """Train by a Trainable: a step is an epoch."""
-    with _in_folder(trial):
+    inside = Inside(trial)
+    built = Built(watch=inside.changes)
+    with _in_folder(trial), built.watching():
         trainable = _made(kind, trial)
         try:
-            kept, inside = _KeptTrainable(trainable), Inside(trial)
+            kept = _KeptTrainable(trainable, built)
             if kind.save_checkpoint is not Trainable.save_checkpoint:
                 trial.restore(kept)
             for _ in trial.epochs():
@@ -110,7 +113,8 @@ class _Session:
 
     def __init__(self, trial: Trial, scratch: Path, name: str) -> None:
         self._trial, self._inside, self._scratch = trial, Inside(trial), scratch
-        self._epochs, self._kept = Epochs(trial), _KeptFiles()
+        self.built = Built(watch=self._inside.changes)
+        self._epochs, self._kept = Epochs(trial), _KeptFiles(self.built)
         self.experiment_name = self._inside.study
         self.trial_id = self.run_id = f"{trial.number:05d}"
         self.trial_name = f"{name}_{self.trial_id}"
@@ -193,30 +197,35 @@ class _KeptFiles:
 
     optional = True
 
-    def __init__(self) -> None:
+    def __init__(self, built: Built) -> None:
         self.files: dict[str, Any] | None = None
         self.current = False
+        self._built = built
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(self.files or {})
+        return {"files": dict(self.files or {}), "built": self._built.kept()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.files = dict(state)
+        new = isinstance(state.get("files"), Mapping)  # before it was the files themselves
+        self.files = dict(state["files"] if new else state)
+        self._built.restore(state["built"] if new else [])
 
 
 class _KeptTrainable:
     """A Trainable as something that a checkpoint holds: the files that it saves itself to."""
 
-    def __init__(self, trainable: Any) -> None:
-        self._trainable = trainable
+    def __init__(self, trainable: Any, built: Built) -> None:
+        self._trainable, self._built = trainable, built
 
     def state_dict(self) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
             self._trainable.save(folder)
             files = read_files(Path(folder))
-        return {"files": files, "iteration": self._trainable.iteration, "seconds": self._trainable.seconds}
+        progress = {"iteration": self._trainable.iteration, "seconds": self._trainable.seconds}
+        return {"files": files, **progress, "built": self._built.kept()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._built.restore(state.get("built", []))
         with tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
             write_files(state["files"], Path(folder))
             progress = {_ITERATION: state["iteration"], TIME_TOTAL_S: state["seconds"]}

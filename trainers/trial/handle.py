@@ -398,6 +398,13 @@ class Trial:
             due = self._epoch // every > self._saved_epoch // every
         else:
             due = now - self._saved_at >= self._save_cost / CHECKPOINT_SHARE
+        if self._snapshot_due and not self._holds_epoch:
+            raise NotResumable(
+                f"members of the population take over each other's models after every {self._assignment.snapshots} "
+                f"epochs, and the trainer gave no checkpoint at epoch {self._epoch}; report one there "
+                "(tune.report(..., checkpoint=...)), or make `search.interval` a multiple of the epochs between its "
+                "checkpoints"
+            )
         if due or self._over or self._snapshot_due:
             self.save()
 

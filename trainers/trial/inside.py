@@ -24,6 +24,7 @@ class Inside:
         direction: minimize or maximize.
         objectives: the metric and the direction of each objective, the first among them.
         open_space: whether its trainer may ask for parameters that its configuration lacks.
+        changes: whether its parameters may change while it trains.
     """
 
     def __init__(self, trial: Trial) -> None:
@@ -32,6 +33,7 @@ class Inside:
         self._attempt = assignment.attempt
         self.study, self.objective = assignment.study, assignment.metric
         self.direction, self.open_space = assignment.direction, assignment.open_space
+        self.changes = assignment.must_resume
         self.objectives = ((assignment.metric, assignment.direction), *assignment.more_objectives)
 
     def report(self, metrics: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from goodfit.testing.attempts import Line, attempt
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.messages import Outcome
+from goodfit.trainers.messages import Fork, Outcome
 from goodfit.trainers.registry import resolve
 
 FUNCTION = """
@@ -177,3 +177,82 @@ def test_a_trainable_that_lacks_parameters_says_how_to_give_them(tmp_path: Path,
     (tmp_path / "theirs.py").write_text(WRAPPED)
     with pytest.raises(BadTrainer, match=rf"NAME = tune.with_parameters\({name}, ...\), and write .*theirs.py:NAME"):
         resolve(f"{tmp_path}/theirs.py:{name}")
+
+
+OPTIMIZED = """
+import os, tempfile, torch
+from ray import tune
+
+class State:
+    def __init__(self, config):
+        self.model = torch.nn.Linear(1, 1)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), 2 * config["rate"], weight_decay=config["decay"])
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: 0.5 ** (epoch // 3))
+        self.parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+
+    def epoch(self):
+        loss = self.model(torch.ones(1, 1)).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        group = dict(self.optimizer.param_groups[0])
+        self.optimizer.step()
+        self.schedule.step()
+        return {"loss": loss.item(), "rate": group["lr"], "decay": group["weight_decay"]}
+
+    def save(self, folder):
+        torch.save({name: part.state_dict() for name, part in self.parts.items()}, os.path.join(folder, "state.pt"))
+
+    def load(self, folder):
+        state = torch.load(os.path.join(folder, "state.pt"))
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+
+def train(config):
+    state = State(config)
+    if (checkpoint := tune.get_checkpoint()) is not None:
+        with checkpoint.as_directory() as folder:
+            state.load(folder)
+    while True:
+        metrics = state.epoch()
+        with tempfile.TemporaryDirectory() as folder:
+            state.save(folder)
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+
+class Train(tune.Trainable):
+    def setup(self, config):
+        self.state = State(config)
+
+    def step(self):
+        return self.state.epoch()
+
+    def save_checkpoint(self, folder):
+        self.state.save(folder)
+
+    def load_checkpoint(self, folder):
+        self.state.load(folder)
+"""
+
+
+@pytest.mark.parametrize("name", ["train", "Train"])
+def test_a_model_taken_over_is_trained_at_the_members_own_rate_though_its_code_loads_the_others(
+    tmp_path: Path, name: str
+):
+    first, later = {"rate": 0.05, "decay": 0.0}, {"rate": 0.01, "decay": 0.1}
+    study = {"epochs": 6, "seed": 5, "checkpoint_epochs": 1}
+    source = run(tmp_path, OPTIMIZED, name, params=first, pause_at=2, pauses=True, snapshots=2, **study)
+    fork = Fork(7, 2, tmp_path / "t")
+    (tmp_path / "1").mkdir()
+    taken = run(tmp_path / "1", OPTIMIZED, name, params=later, trial=1, reported=2, fork=fork, snapshots=2, **study)
+    assert taken.ended.outcome is Outcome.COMPLETE, taken.ended.message
+    rates = [metrics["rate"] for _, metrics in source.curve + taken.curve]
+    assert rates == pytest.approx([0.1, 0.1, 0.02, 0.01, 0.01, 0.01])
+    assert [metrics["decay"] for _, metrics in taken.curve] == [0.1] * 4
+    (tmp_path / "2").mkdir()
+    whole = run(tmp_path / "2", OPTIMIZED, name, schedule=((1, first), (3, later)), **study)
+    assert whole.curve == source.curve + taken.curve
+
+
+def test_a_member_that_gives_no_checkpoint_where_others_take_over_says_what_to_do(tmp_path: Path):
+    line = run(tmp_path, FUNCTION.replace("EVERY", "2"), snapshots=3)
+    assert line.ended.outcome is Outcome.UNUSABLE
+    assert "gave no checkpoint at epoch 3" in str(line.ended.message)
