@@ -60,6 +60,25 @@ def observed(trials: Sequence[FrozenTrial], signs: Sequence[float], reached: Rea
     return Observed(ranked, pending)
 
 
+def standings(stops: Mapping[int, Mapping[int, float]], sign: float) -> dict[int, float]:
+    """How good trials are that stop on the way: the mean of their normal scores at each epoch where they stopped.
+
+    Each is held against those that stopped there, too, so that it counts for nothing how far a trial was trained.
+
+    Args:
+        stops: by epoch, the values of the trials by their numbers.
+        sign: 1, or -1 where the objective is maximized.
+    """
+    from goodfit.service.sampler.scores import scores
+
+    found: dict[int, list[float]] = {}
+    for _, values in sorted(stops.items()):
+        losses = np.nan_to_num(np.array([sign * value for value in values.values()]), nan=np.inf)
+        for number, score in zip(values, scores(losses), strict=True):
+            found.setdefault(number, []).append(float(score))
+    return {number: sum(own) / len(own) for number, own in found.items()}
+
+
 def as_complete(trial: FrozenTrial, value: float, notes: Mapping[str, object] | None = None) -> FrozenTrial:
     """A trial of this configuration that ended with this value, with no more than these notes."""
     return FrozenTrial(

@@ -41,8 +41,9 @@ from goodfit.service.sampler.front_pruning import FrontPruner
 from goodfit.service.sampler.guide import Guide, Scored
 from goodfit.service.sampler.history import Curve, broken, curves_of, new_study, quiet, state_of, values_of
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
-from goodfit.service.sampler.observed import Observed, observed
+from goodfit.service.sampler.observed import Observed, observed, standings
 from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
+from goodfit.service.spec.study import WARM_START
 
 SEARCH_METHODS = ("grid", "random", *METHODS)
 
@@ -138,6 +139,7 @@ class OptunaSampler:
         self._origins = [START_FROM] * len(own) + [DEFAULTS] * bool(known) + [origin for origin, _ in first]
         self.presets = len(self._presets)  # so many trials begin the study, of which nothing or a part is drawn
         self.defaults_at = len(own) if known else None  # the trial that has the trainer's defaults
+        self.earlier_at = next((place for place, origin in enumerate(self._origins) if origin == WARM_START), None)
         several = bool(objective.others)
         self._pruner = None if several else make_pruner(pruning.method, pruning.options, epochs)
         self._pruning, self._epochs = pruning, epochs
@@ -183,6 +185,7 @@ class OptunaSampler:
         self._outside: set[int] = set()  # trials outside of the space: pruners compare with them, models leave them out
         self._grid_place = 0  # in the order of the grid; all before it were proposed
         self._reached: dict[int, tuple[int, float]] = {}  # of paused trials: the epoch, and the value there
+        self._stops: dict[int, dict[int, float]] = {}  # by epoch: the values of the trials that came to a stop there
         self._generations = Generations()
         self._guided: tuple[int, str] | None = None  # the trial last proposed, if it was drawn near a belief, and which
         self._any_nan = False
@@ -263,6 +266,7 @@ class OptunaSampler:
     def paused(self, number: int, epoch: int, value: float) -> None:
         """The trial waits at an epoch: models learn from that until it has come to its end."""
         self._reached[number] = epoch, value
+        self._stops.setdefault(epoch, {})[number] = value
 
     def tell(self, trial: Trial) -> None:
         values = values_of(trial, {}, self._objective)
@@ -423,7 +427,11 @@ class OptunaSampler:
         self._guided = None
         if self._guide is None:
             return {}
-        seen = [Scored(one.number, self._proposed[one.number], one.value or 0.0) for one in self._observed().trials]
+        fair = standings(self._stops, self._objective.sign)
+        seen = [
+            Scored(one.number, self._proposed[one.number], fair.get(one.number, one.value or 0.0))
+            for one in self._observed().trials
+        ]
         found = self._guide.draw(_seed(self._seed, number, _GUIDED), seen)
         if found is None:
             return {}

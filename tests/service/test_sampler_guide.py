@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from goodfit.search_spaces.space import Choice, Float, Int, Space
 from goodfit.service.records import TrialState
 from goodfit.service.sampler import OptunaSampler, sampler_of
 from goodfit.service.sampler.guide import MOST_GUIDED, Belief, Guide, Scored
+from goodfit.service.sampler.observed import standings
 from goodfit.service.spec import StudySpec
 from goodfit.service.spec.warm_start import Earlier, WarmStart
 from goodfit.testing.recorder import CONDITIONAL, Recorder, a_sampler
@@ -44,6 +46,18 @@ def test_a_belief_that_held_keeps_its_share_and_one_that_did_not_loses_it() -> N
     assert MOST_GUIDED / 2 < held <= MOST_GUIDED
     assert fresh > 0.3
     assert wrong < 0.03
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_how_far_a_trial_was_trained_says_nothing_of_how_good_it_is(sign: float) -> None:
+    losses = {1: {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4}, 8: {3: 0.5, 2: math.nan}}
+    stops = {epoch: {number: sign * loss for number, loss in values.items()} for epoch, values in losses.items()}
+    found = standings(stops, sign)
+    assert sorted(found, key=lambda number: found[number]) == [0, 1, 3, 2]
+    first, second = -found[0], -found[1]  # of four, the scores of the best and the next
+    best = found[3] * 2 - first  # of two
+    assert found[2] == pytest.approx((second - best) / 2)
+    assert first > second > 0 > best
 
 
 def test_beliefs_count_for_less_the_more_is_known() -> None:
@@ -144,6 +158,18 @@ def spec(**parameters: Any) -> StudySpec:
 
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
 DEPTH = {"type": "int", "low": 1, "high": 9}
+
+
+def test_of_the_search_that_pauses_the_best_of_an_earlier_study_runs_to_its_end() -> None:
+    start = WarmStart(study="old", of=2, trials=tuple(Earlier(params={"x": x}, rank=1) for x in (0.3, 0.4)))
+    given = spec_of("new", search={"method": "auto"})
+    given = given.model_copy(update={"space": Space((Float("x", 0.0, 1.0),))})
+    given = given.model_copy(update={"training": given.training.model_copy(update={"epochs": 16})})
+    made: Any = sampler_of(given.with_search(warm_start=(start,)), "s", {"x": 0.5})
+    made.rebuild([], [], [])
+    proposed = [made.next(number, 4) for number in range(3)]
+    assert [one.params["x"] for one in proposed] == [0.5, 0.3, 0.4]
+    assert [one.until is None for one in proposed] == [True, True, False]
 
 
 def test_priors_are_tried_after_the_defaults_and_beside_them() -> None:

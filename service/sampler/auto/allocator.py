@@ -300,8 +300,11 @@ class AutoAllocator:
         return {"rank": rank, "of": count, "at": level}
 
     def _given(self, number: int) -> Step | None:
-        """The trainer's defaults and controls run to their end; what else begins a study is compared like others."""
-        if number == self._sampler.defaults_at or is_control(number, self._control):
+        """What runs to its end: the trainer's defaults, the best of the earlier studies, controls.
+
+        What else begins a study is compared like others.
+        """
+        if number in (self._sampler.defaults_at, self._sampler.earlier_at) or is_control(number, self._control):
             return Step(Arm.FULL, self._epochs, straight=True)
         return Step(Arm.RANKS, self._search.floor) if number < self._sampler.presets else None
 
