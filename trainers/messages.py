@@ -105,6 +105,7 @@ class Reported:
         final: the trainer ends here of its own accord.
         seconds: that the epoch took, of a trial with a `pause_at`; NaN of any other.
         resumable: whether another attempt can go on from what is kept of this one.
+        costs: what was measured of the training since the sample before; see trial/meter.py.
     """
 
     trial: int
@@ -115,6 +116,7 @@ class Reported:
     final: bool = False
     seconds: float = field(default=math.nan, compare=False)
     resumable: bool = field(default=True, compare=False)
+    costs: Mapping[str, float] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

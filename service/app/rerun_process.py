@@ -57,9 +57,7 @@ def main(job: Path) -> None:
     worker.run(Pack((replace(assignment),)))
     found = channel.ended
     if found is not None:
-        curve = [dict(metrics) for metrics in found.curve]
-        ended = {"outcome": str(found.outcome), "message": found.message, "data": found.data, "value": found.value}
-        say({**ended, "curve": curve})
+        say({"outcome": str(found.outcome), "message": found.message, "data": found.data, "value": found.value})
     answers.flush()
     os._exit(0)  # a thread that the trainer has left does not hold it
 

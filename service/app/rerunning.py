@@ -139,10 +139,9 @@ def rerun(
         said = _trained(folder, *job, lambda epoch: on_epoch(epoch, len(recorded)))
     if said.data is not None and plan.digest is not None and said.data != plan.digest:
         raise errors.DataError(_changed(study, trial, "what they hold differs"))
-    curve = said.curve_of_folds or said.curve  # a trial with folds that came to its end has the mean of theirs
-    if not curve and said.failure:
+    if not said.curve and said.failure:
         raise errors.TrainerError(f"trial {trial.number} cannot be trained again: {said.failure}")
-    return _compared(study, trial, recorded, curve, said, plan.notes)
+    return _compared(study, trial, recorded, said, plan.notes)
 
 
 def measured(metrics: Metrics) -> dict[str, float]:
@@ -167,15 +166,15 @@ def _same(one: float | None, other: float | None) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
 
 
-def _compared(study: Study, trial: Trial, recorded: Curve, curve: Curve, said: _Said, notes: Sequence[str]) -> Rerun:
-    found = differences(recorded, curve, study.objective.metric)
+def _compared(study: Study, trial: Trial, recorded: Curve, said: _Said, notes: Sequence[str]) -> Rerun:
+    found = differences(recorded, said.curve, study.objective.metric)
     if said.value is not None and trial.last_value is not None and not _same(said.value, trial.last_value):
         found.append(Difference(max(recorded), RETURNED, trial.last_value, said.value))
     return Rerun(
         study=study.name,
         trial=trial.number,
         epochs=len(recorded),
-        trained=len(curve),
+        trained=len(said.curve),
         metrics=len({name for metrics in recorded.values() for name in metrics}),
         first=found[0] if found else None,
         largest=max(found, key=lambda one: one.amount) if found else None,
@@ -316,7 +315,6 @@ class _Said:
     """What the training process has said."""
 
     curve: dict[int, Metrics]
-    curve_of_folds: dict[int, Metrics]
     failure: str | None = None
     data: str | None = None
     value: float | None = None
@@ -328,7 +326,7 @@ def _trained(
     """Train in a process of its own, and read what it says."""
     job = folder / "job.pickle"
     job.write_bytes(pickle.dumps((setup, assignment, last)))
-    said = _Said({}, {})
+    said = _Said({})
     with _process(folder, job, setup.threads) as lines:
         for line in lines:
             found = json.loads(line)
@@ -337,7 +335,6 @@ def _trained(
                 on_epoch(len(said.curve))
                 continue
             said.data, said.value = found["data"], found["value"]
-            said.curve_of_folds = {epoch: measured(one) for epoch, one in enumerate(found["curve"], 1)}
             said.failure = None if found["outcome"] in ("complete", "stopped") else found["message"] or found["outcome"]
             return said
     said.failure = "; ".join(["its process ended", *_tail(folder / "process.txt")])

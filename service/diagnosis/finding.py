@@ -44,6 +44,7 @@ class Diagnosis:
         slope_interval: that slope's 95% interval, from the noise.
         noise: standard deviation from epoch to epoch late in the curve.
         wasted: epochs trained after the best one.
+        waiting: the share of its time, 0 to 1, that it waited for data; None: not measured.
 
     best_epoch, best, last, regret, wasted and the gaps are the objective's, in its unit.
     """
@@ -72,6 +73,7 @@ class Diagnosis:
     slope_interval: tuple[float, float] | None = None
     noise: float | None = None
     wasted: int = 0
+    waiting: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; a NaN or infinity, which JSON does not know, becomes null."""

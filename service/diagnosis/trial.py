@@ -15,6 +15,7 @@ from goodfit.service.diagnosis.evidence import Ruling
 from goodfit.service.diagnosis.finding import Diagnosis
 from goodfit.service.diagnosis.measure import Measured, Values, measure
 from goodfit.service.diagnosis.verdict import poor, rule
+from goodfit.service.diagnosis.waiting import waiting_of
 from goodfit.service.objective import MINIMIZE, Objective
 from goodfit.service.records import Report, Verdict
 
@@ -109,7 +110,16 @@ def diagnose_trial(
         if losses.verdict in FLAT and not broken and (ruling := poor(measured.evidence)):
             found = _ruled(found, ruling)
         found = _joined(found, losses, broken=broken, baseline_known=metric in trivial)
-    return replace(found, advice=advise(found, params or {}, objective, pruned=pruned))
+    return _with_waiting(replace(found, advice=advise(found, params or {}, objective, pruned=pruned)), reports)
+
+
+def _with_waiting(found: Diagnosis, reports: Sequence[Report]) -> Diagnosis:
+    """With the share of its time that it waited for data, and what to do about it where that is most of it."""
+    waiting = waiting_of(reports)
+    if waiting is None:
+        return found
+    more = () if waiting.advice is None else (waiting.advice,)
+    return replace(found, waiting=round(waiting.share, 4), advice=(*found.advice, *more))
 
 
 def _diagnosis(measured: Measured, ruling: Ruling) -> Diagnosis:

@@ -176,7 +176,7 @@ class Scheduler:
         trial = self._put(reported(self.plan, trial, event))
         value = event.metrics.get(self.plan.objective.metric)
         self._epochs.note(trial)
-        report = Report(trial.number, event.epoch, event.metrics, event.at)
+        report = Report(trial.number, event.epoch, event.metrics, event.at, event.costs)
         actions: list[Action] = [Record(trial), Keep(report, value)]
         if value is not None and trial.confirms is None and not event.final:
             actions += [Judge(trial.number, event.epoch)] if self.plan.prune else []

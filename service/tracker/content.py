@@ -40,6 +40,7 @@ _MORE_IS_BETTER = frozenset({
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
+SYSTEM = "system/"  # how the names begin that MLflow's view of system metrics shows
 DIAGNOSED = ("value", "severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
@@ -193,7 +194,7 @@ def tells_of(tags: Mapping[str, str], trial: Trial) -> bool:
 
 
 def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) -> list[Point]:
-    """A trial's curves by epoch: what it reported, and `gap/...`: how much worse validation is.
+    """A trial's curves by epoch: what it reported, `gap/...`: how much worse validation is, `system/...`: what it cost.
 
     Of one that has ended also the numbers of its verdict, `diagnosis/...`, and of a confirmation its
     scores on the test split, `test/...`.
@@ -210,6 +211,7 @@ def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) 
         at = milliseconds(report.at)
         for key, value in {**report.metrics, **_gaps(report.metrics, objective)}.items():
             points.append(Point(safe_name(key), report.epoch, value, at))
+        points += [Point(f"{SYSTEM}{key}", report.epoch, value, at) for key, value in (report.costs or {}).items()]
     return points
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -88,7 +89,9 @@ def fit(
     trial.restore(*training.stateful)
     for epoch in trial.epochs():
         if data.texts is not None:
+            began = perf_counter()
             train = replace(train, x=torch.from_numpy(data.texts.ids(trial.seed, epoch)).to(device))
+            trial.waited(perf_counter() - began)
         training.epoch(epoch, train)
         trial.report(
             train=evaluate(model, measured, facts, training.loss),
@@ -127,6 +130,7 @@ class Training:
         self._model = model
         self._config = trial.config
         self._seed = trial.seed
+        self._waited = trial.waited
         self._epochs = trial.epochs_total
         self._optimizer = make_optimizer(model, trial.config)
         device = next(model.parameters()).device
@@ -145,11 +149,16 @@ class Training:
         if self.augmentation is not None:
             self.augmentation.start(epoch)
         self._model.train()
+        waiting = 0.0
         for index, rows in enumerate(batches):
             done = (epoch - 1 + index / len(batches)) / self._epochs
             for group in self._optimizer.param_groups:
                 group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
-            self._step(data.x[rows], data.y[rows])
+            began = perf_counter()
+            x, y = data.x[rows], data.y[rows]
+            waiting += perf_counter() - began
+            self._step(x, y)
+        self._waited(waiting, len(data))
 
     def _order(self, epoch: int, y: Tensor) -> Tensor:
         if self._facts.preparation.balance == "sampling":

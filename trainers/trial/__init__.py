@@ -4,6 +4,7 @@ handle.py            the trial as its trainer sees it
 config.py            its parameters, where the trainer has no config dataclass
 metrics.py           what it reports
 checkpoint.py        what is saved of it
+meter.py             what its training costs
 inside.py            what adapters of other libraries need besides
 other_libraries.py   what to write in the place of what other libraries' trials have
 """

@@ -23,6 +23,7 @@ from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
 from goodfit.trainers.trial.hyperparameters import built_with, with_own
+from goodfit.trainers.trial.meter import Meter
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
 
@@ -108,6 +109,7 @@ class Trial:
         self._facts_written = False
         self._saved_at = -math.inf
         self._save_cost = 0.0
+        self._meter = Meter()
 
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
@@ -233,6 +235,7 @@ class Trial:
             self._training = epoch
             if self._assignment.pause_at is not None or EPOCH_SECONDS in self._assignment.wanted:
                 self._began_at = self._ticks()
+            self._meter.begin()
             yield epoch
             if self._epoch != epoch:
                 raise BadTrainer(
@@ -282,7 +285,7 @@ class Trial:
                 "trial.restore(model, optimizer) before `for epoch in trial.epochs()`"
             )
         value = self._objective(metrics, names, complete)
-        metrics |= self._costs()
+        metrics |= self._asked_costs()
         if value is not None:
             self._require_wanted(metrics)
         self._epoch = epoch
@@ -290,7 +293,7 @@ class Trial:
         broken = [name for name, number in metrics.items() if must_be_finite(name, self._assignment.metric, number)]
         out_of_patience = value is not None and self._out_of_patience(epoch)
         self._over = bool(broken) or epoch >= self._last or out_of_patience
-        at = self._clock()
+        at, costs = self._clock(), self._meter.end(last=self._over)
         self._curve.append((epoch, metrics, at))
         if improved and self._objects:
             self._best_state = snapshot(self._objects[0].state_dict())
@@ -298,9 +301,20 @@ class Trial:
             self._checkpoint_if_due(self._ticks())
         seconds = math.nan if self._assignment.pause_at is None else max(0.0, self._ticks() - self._began_at)
         attempt, resumable = self._assignment.attempt, bool(self._objects) and self._holds_epoch
-        self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable))
+        self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable, costs))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
+
+    def waited(self, seconds: float, rows: int = 0) -> None:
+        """Say how long this epoch has waited for its data: the diagnosis names a trial that waits more than it trains.
+
+        The built-in trainers do so. It is of use in a trainer that reads its batches itself while it trains.
+
+        Args:
+            seconds: added to what was said of this epoch before.
+            rows: that it has trained on meanwhile, for the rows a second; 0: not known.
+        """
+        self._meter.waited(seconds, rows)
 
     def _made(self, folder: Path) -> Path:
         """A folder of the trial's that its trainer writes to. The study's is not made: its disk may be away."""
@@ -335,7 +349,7 @@ class Trial:
             raise self._missing(names)  # misspelt in the study, most likely; not to be found out at the last epoch
         return None
 
-    def _costs(self) -> dict[str, float]:
+    def _asked_costs(self) -> dict[str, float]:
         """What the study asks of what training costs, as far as it is known."""
         found: dict[str, float] = {}
         if PARAMS_MILLIONS in self._assignment.wanted and self.size is not None:

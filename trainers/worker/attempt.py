@@ -27,6 +27,7 @@ from goodfit.trainers.messages import Assignment, DataSpec, Message, Outcome, Re
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 from goodfit.trainers.worker.baseline import trivial_scores
+from goodfit.trainers.worker.data_loading import timed
 from goodfit.trainers.worker.mlflow_calls import noted
 from goodfit.trainers.worker.mlflow_notes import FILE, Notes
 
@@ -218,7 +219,7 @@ class Attempt:
         trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks)
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
         seed_generators(part.seed, 0)
-        with noted(notes):
+        with noted(notes), timed(trial.waited):
             self.trainer(trial)
         trial.save()
         return trial

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,7 +185,10 @@ def test_an_r2_that_hovers_around_zero_is_underfit_and_not_diverged() -> None:
 def test_the_evidence_has_every_number_and_diagnosis_json_holds_it() -> None:
     train, validation = noisy(clear_overfit(60), 0.01, 4)
 
-    told = diagnose_trial(reports(train__loss=train, val__loss=validation), Objective("val/loss", "minimize")).to_dict()
+    costs = {"epoch_seconds": 2.0, "waiting_seconds": 0.5}
+    curve = [replace(report, costs=costs) for report in reports(train__loss=train, val__loss=validation)]
+
+    told = diagnose_trial(curve, Objective("val/loss", "minimize")).to_dict()
 
     assert {name for name, value in told.items() if value is None} == set()
     low, high = told["slope_interval"]
