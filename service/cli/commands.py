@@ -299,6 +299,22 @@ def report(
 
 
 @cli.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME NAME...", help="Studies.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE.html", help="Write a page with curves, too.")
+    ] = None,
+) -> None:
+    """Compare studies: best values with intervals, verdicts, configurations, costs; says what cannot be compared."""
+    from goodfit.service.cli.compare import compared, print_compared, write_page
+
+    found = compared(studies(), names)
+    if output is not None:
+        write_page(found, output)
+    print_json(found) if given.as_json else print_compared(found)
+
+
+@cli.command()
 def trials(
     name: StudyName,
     state: Annotated[

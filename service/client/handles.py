@@ -445,6 +445,16 @@ class Studies(Mapping[str, StudyHandle]):
             if len(page) < PAGE:
                 return
 
+    def compare(self, *names: str) -> dict[str, Any]:
+        """Studies side by side: best values with intervals, verdicts, configurations, costs; plain JSON values.
+
+        `comparable` says whether their values are of one metric, direction and data set, and `reasons` why not.
+        """
+        from goodfit.service.queries.comparing import comparison
+
+        found = [self[name] for name in names]
+        return comparison([(one.listed, list(one.pages(parts=())), next(iter(one.best(1)), None)) for one in found])
+
     def submit(
         self, file: StudyFile, *, overrides: Sequence[str] = (), priority: int = 0, new: bool = False
     ) -> StudyHandle:
