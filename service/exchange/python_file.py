@@ -75,7 +75,7 @@ class PythonFile:
 
     Attributes:
         name: of the file.
-        defined: the functions and classes of its own.
+        defined: the functions and classes of its own, and what it imports by name.
 
     Args:
         text: of the file.
@@ -98,6 +98,8 @@ class PythonFile:
             raise InputError(f"{name}: is too long to be read")
         self.name = name
         self.defined = {one.name for one in tree.body if isinstance(one, (ast.FunctionDef, ast.ClassDef))}
+        imports = [one for one in tree.body if isinstance(one, ast.ImportFrom)]
+        self.defined |= {name.asname or name.name for one in imports for name in one.names}
         self._names: dict[str, ast.expr] = {}
         self._busy: set[str] = set()
         for node in self._nodes:

@@ -83,8 +83,11 @@ tuner = Tuner(scheduler=scheduler, stop_criterion=StoppingCriterion(max_wallcloc
 """
 
 
-def test_what_ray_tune_tunes_is_the_trainer_where_the_file_has_it(tmp_path: Path) -> None:
-    text = RAY.replace("def main", "def train(config):\n    tune.report({'mean_accuracy': 1.0})\n\n\ndef main")
+@pytest.mark.parametrize(
+    "own", ["def train(config):\n    tune.report({'mean_accuracy': 1.0})", "from mine import train"]
+)
+def test_what_ray_tune_tunes_is_the_trainer_where_the_file_has_it(tmp_path: Path, own: str) -> None:
+    text = RAY.replace("def main", f"{own}\n\n\ndef main")
     (tmp_path / "mine.py").write_text(dedent(text))
     found = import_from(str(tmp_path / "mine.py")).to_dict()
     assert found["trainer"] == f"{tmp_path / 'mine.py'}:train"
