@@ -23,7 +23,7 @@ from ray.train._internal import session as ray_session
 from ray.tune import Checkpoint, PlacementGroupFactory, Trainable
 from ray.tune.result import DEFAULT_METRIC, DONE, TIME_TOTAL_S, TRIAL_INFO
 
-from goodfit.trainers.errors import BadTrainer
+from goodfit.trainers.errors import BadTrainer, NotResumable
 from goodfit.trainers.integrations.bridge import Epochs
 from goodfit.trainers.integrations.built import Built
 from goodfit.trainers.trial import Inside, Trial
@@ -46,13 +46,18 @@ def train_function(function: Callable[[dict[str, Any]], Any], trial: Trial) -> N
 
 def train_class(kind: type[Trainable], trial: Trial) -> None:
     """Train by a Trainable: a step is an epoch."""
-    inside = Inside(trial)
+    inside, saves = Inside(trial), kind.save_checkpoint is not Trainable.save_checkpoint
+    if inside.changes and not saves:
+        raise NotResumable(
+            f"the study goes on from checkpoints, and {kind.__name__} keeps none: give it save_checkpoint and "
+            "load_checkpoint, or take another search method than pbt and pb2"
+        )
     built = Built(watch=inside.changes)
     with _in_folder(trial), built.watching():
         trainable = _made(kind, trial)
         try:
             kept = _KeptTrainable(trainable, built)
-            if kind.save_checkpoint is not Trainable.save_checkpoint:
+            if saves:
                 trial.restore(kept)
             for _ in trial.epochs():
                 trainable.train()

@@ -256,3 +256,9 @@ def test_a_member_that_gives_no_checkpoint_where_others_take_over_says_what_to_d
     line = run(tmp_path, FUNCTION.replace("EVERY", "2"), snapshots=3)
     assert line.ended.outcome is Outcome.UNUSABLE
     assert "gave no checkpoint at epoch 3" in str(line.ended.message)
+
+
+def test_a_class_without_checkpoints_is_no_member_of_a_population(tmp_path: Path):
+    line = run(tmp_path, CLASS.replace("save_checkpoint", "other"), "Train", snapshots=3)
+    assert (line.ended.outcome, line.curve) == (Outcome.UNUSABLE, [])
+    assert "Train keeps none: give it save_checkpoint and load_checkpoint" in str(line.ended.message)
