@@ -25,6 +25,7 @@ from goodfit.service.cli.base import (
     server_url,
     settings_here,
     studies,
+    study_names,
     with_earlier,
 )
 from goodfit.service.errors import GoodfitError, InputError, did_you_mean
@@ -300,7 +301,10 @@ def report(
 
 @cli.command()
 def compare(
-    names: Annotated[list[str], typer.Argument(metavar="NAME NAME...", help="Studies.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME NAME...", help="Studies.", show_default=False, autocompletion=study_names),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.html", help="Write a page with curves, too.")
     ] = None,

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.cli.tables import duration, number, show, table
+from goodfit.service.cli.tables import show, table
 from goodfit.service.errors import InputError
+from goodfit.service.screen.words import duration, number
 
 if TYPE_CHECKING:
     from goodfit.service.client import Studies
@@ -104,7 +105,8 @@ def _plot(found: Mapping[str, Any], by: str) -> str:
 
     lines = []
     for index, one in enumerate(found["studies"]):
-        steps, before = [], None
+        steps: list[str] = []
+        before = None
         for point in one["curve"]:
             steps += [place(point[by], before)] if before is not None else []
             steps.append(place(point[by], point["value"]))
