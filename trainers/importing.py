@@ -163,7 +163,9 @@ def forget(module: str) -> None:
 
 
 def not_installed(error: ModuleNotFoundError) -> str:
-    """The package that an import did not find, and how to come by it."""
+    """The package that an import did not find, and how to come by it; in its own words where it names none."""
+    if not error.name:  # such as optuna.integration, whose parts are a package apart
+        return f"a package that is not installed: {' '.join(str(error).split())}"
     package = (error.name or "").partition(".")[0]
     if package == OURS and "." in (error.name or ""):
         return f"the module {error.name}; the name {package} is Goodfit's own: rename the user's {package}"

@@ -74,6 +74,7 @@ class ObjectiveTrial(BaseTrial):
         self._params: dict[str, Any] = {}
         self._distributions: dict[str, BaseDistribution] = {}
         self._user_attrs: dict[str, Any] = {}
+        self._system_attrs: dict[str, Any] = {}
         self._constraints: dict[str, float] = {}
         self._started = datetime.now(UTC).astimezone().replace(tzinfo=None)  # as Optuna has it
 
@@ -185,7 +186,8 @@ class ObjectiveTrial(BaseTrial):
         self._user_attrs[key] = value
 
     def set_system_attr(self, key: str, value: Any) -> None:
-        """Nothing of ours reads them."""
+        """Kept for the objective itself; nothing of ours reads them."""
+        self._system_attrs[key] = value
 
     def set_constraint(self, key: str, value: float) -> None:
         """Reported with the values, as a metric of this name."""
@@ -209,7 +211,7 @@ class ObjectiveTrial(BaseTrial):
 
     @property
     def system_attrs(self) -> dict[str, Any]:
-        return {}
+        return dict(self._system_attrs)
 
     @property
     def relative_params(self) -> dict[str, Any]:

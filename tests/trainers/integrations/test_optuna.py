@@ -129,6 +129,42 @@ def test_what_else_a_trial_has(tmp_path: Path):
     assert kept == {"about": [1, 2]}
 
 
+STYLES = {
+    "an object that is called": (
+        "class Objective:\n    def __init__(self, scale):\n        self.scale = scale\n"
+        "    def __call__(self, trial):\n        return self.scale * trial.suggest_float('x', 0, 1)\n"
+        "objective = Objective(3)"
+    ),
+    "a partial": (
+        "import functools\ndef base(trial, scale):\n    return scale * trial.suggest_float('x', 0, 1)\n"
+        "objective = functools.partial(base, scale=3)"
+    ),
+    "a lambda": "objective = lambda trial: 3 * trial.suggest_float('x', 0, 1)",
+    "a method": (
+        "class Search:\n    def run(self, trial):\n        return 3 * trial.suggest_float('x', 0, 1)\n"
+        "objective = Search().run"
+    ),
+    "names in a loop": (
+        "def objective(trial):\n    layers = trial.suggest_int('layers', 2, 2)\n"
+        "    units = [trial.suggest_int(f'n_units_l{i}', 4, 128, step=4) for i in range(layers)]\n"
+        "    assert len(units) == 2\n    return 3 * trial.suggest_float('x', 0, 1)"
+    ),
+    "a study made at import": (
+        "import optuna\nstudy = optuna.create_study(pruner=optuna.pruners.MedianPruner())\n"
+        "study.enqueue_trial({'x': 0.1})\ndef objective(trial: optuna.Trial) -> float:\n"
+        "    trial.set_system_attr('a', 1)\n    assert trial.system_attrs == {'a': 1}\n"
+        "    return 3 * trial.suggest_float('x', 0, 1)"
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:set_system_attr:FutureWarning")
+@pytest.mark.parametrize("style", STYLES)
+def test_objectives_in_each_of_these_styles_run_unchanged(tmp_path: Path, style: str):
+    line = run(tmp_path, STYLES[style], params={"x": 0.5})
+    assert (line.ended.outcome, values(line)) == (Outcome.COMPLETE, [1.5]), line.ended.message
+
+
 SEVERAL = {"metric": "loss", "more_objectives": (("size", "maximize"),), "wanted": ("size",)}
 
 
