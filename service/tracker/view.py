@@ -26,8 +26,7 @@ VALUE, GAP = "diagnosis/value", "diagnosis/gap"
 
 def view_of(study: Study) -> str:
     """The view of a study: the value of the tag."""
-    space = study.spec.get("space")
-    searched = list(space)[:MOST_PARAMETERS] if isinstance(space, Mapping) else []
+    searched = _searched(study.spec.get("space"))[:MOST_PARAMETERS]
     widths = {
         _column("attributes", "Created"): 110,
         _column("attributes", "Dataset"): 130,
@@ -49,6 +48,14 @@ def view_of(study: Study) -> str:
         "compareRunSections": [],
     }
     return json.dumps(view)
+
+
+def _searched(space: object) -> list[str]:
+    """The searched parameters of a space as a study keeps it, a list, or as a study file writes it, a mapping."""
+    if isinstance(space, Mapping):
+        return list(space)
+    items = space if isinstance(space, list) else []
+    return [str(one["name"]) for one in items if one.get("type") != "fixed"]
 
 
 def show_view(client: MlflowClient, experiment_id: str, study: Study) -> None:

@@ -19,6 +19,9 @@ def test_trials_are_sorted_by_the_objective_and_parameters_are_columns() -> None
     assert "tags.`goodfit.verdict`" in view["selectedColumns"]
     assert "params.`learning_rate`" in view["selectedColumns"]
     assert "params.`f1@0.5`" not in view["selectedColumns"]  # MLflow takes no @
+    kept = [{"name": "depth", "type": "int"}, {"name": "width", "type": "fixed"}]
+    assert "params.`depth`" in view_of(study(kept))
+    assert "params.`width`" not in view_of(study(kept))
     assert json.loads(view_of(study({}, "maximize")))["orderByAsc"] is False
 
 
