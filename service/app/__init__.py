@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
-    from goodfit.service.app.notes import approximately, expected_complete, hidden_modules, notes_of
+    from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.reports import report_of
     from goodfit.service.app.resumption import Reopened, Reopening, edit, reopen
@@ -54,7 +54,7 @@ _PLACES = {
     "explaining": ["Why", "why_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
-    "notes": ["approximately", "expected_complete", "hidden_modules", "notes_of"],
+    "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "reopen"],
     "reports": ["report_of"],
@@ -90,6 +90,7 @@ __all__ = [
     "catch_up",
     "check",
     "cluster_ahead",
+    "counted",
     "diagnose_of",
     "edit",
     "expected_complete",

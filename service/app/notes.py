@@ -230,3 +230,8 @@ def approximately(size: int) -> str:
     if size < 10**9:
         return f"{size:,}"
     return f"about 10^{(size.bit_length() - 1) * 0.30103:.0f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: 1 trial, 20 trials, about 10^16 trials."""
+    return f"{approximately(count)} {noun}{'' if count == 1 else 's'}"

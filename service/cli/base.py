@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from goodfit.service.errors import HomeError, InputError, Interrupted
+from goodfit.service.errors import HomeError, InputError
 from goodfit.trainers.readable import json_text
 
 if TYPE_CHECKING:
@@ -96,19 +95,6 @@ def options(
     if server is not None and home is not None:
         raise InputError(f"--server {server} and --home {home} exclude each other; leave one out")
     given.home, given.server, given.as_json = home, server, as_json
-
-
-NOT_BEGUN = "no study was started: run the same command again"
-
-
-@contextlib.contextmanager
-def explained(how: str) -> Iterator[None]:
-    """Say at once after a Ctrl-C how to go on; ending what was started may take some seconds."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write(f"interrupted; {how}\n")
-        raise Interrupted("interrupted") from None
 
 
 def server_url() -> str | None:

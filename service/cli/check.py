@@ -64,11 +64,6 @@ def plan(
     }
 
 
-def counted(count: int, noun: str) -> str:
-    """A count with its noun: 1 trial, 20 trials, about 10^16 trials."""
-    return f"{app.approximately(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     """The page of `goodfit check`."""
     foreign = planned["written_for"] != "goodfit"
@@ -83,20 +78,20 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(("objective", ", ".join(f"{one['direction']} {one['metric']}" for one in goals)))
     lines += [("", f"with {constraint}") for constraint in planned.get("constraints", ())]
     size = planned["configurations"]
-    many = "infinitely many configurations" if size is None else counted(size, "configuration")
+    many = "infinitely many configurations" if size is None else app.counted(size, "configuration")
     learned = "said by the objective as it runs"
-    space = f"{counted(len(planned['space']), 'parameter')}, {many}"
+    space = f"{app.counted(len(planned['space']), 'parameter')}, {many}"
     lines.append(("space", learned if planned["open_space"] else space))
     lines += [("", shortened(text)) for text in planned["space"]]
     search = planned["search"]
-    trials = counted(planned["trials"], "trial") if planned["trials"] else "as many trials as fit"
+    trials = app.counted(planned["trials"], "trial") if planned["trials"] else "as many trials as fit"
     limits = [f"{planned['epochs_in_all']:,} epochs in all"] if planned["epochs_in_all"] else []
     limits += [f"{planned['minutes']:g} minutes"] if planned["minutes"] else []
     limits += [f"until {planned['target']:g}"] if planned["target"] is not None else []
     lines.append(("plan", f"{search['method']} search (seed {search['seed']}), pruning {planned['pruning']}"))
     lines += [("", _brings(start, planned["open_space"])) for start in planned["warm_start"]]
-    each = f"{counted(planned['folds'], 'fold')} of " if planned["folds"] else ""
-    length = f"{each}at most {counted(planned['epochs'], 'epoch')}"
+    each = f"{app.counted(planned['folds'], 'fold')} of " if planned["folds"] else ""
+    length = f"{each}at most {app.counted(planned['epochs'], 'epoch')}"
     lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
     if planned["expected_complete"] is not None:
         lines.append(("", f"about {planned['expected_complete']} of them will train to the end, the others are pruned"))
@@ -114,7 +109,7 @@ def _brings(start: Mapping[str, Any], open_space: bool) -> str:
         return f"learns from {start['study']}, which the server looks up when the study is submitted"
     if open_space:
         return f"learns from {start['study']}, as its trials' ranges allow, and the best are tried first"
-    kept = f"{start['in_space']} of its {counted(start['trials'], 'trial')}"
+    kept = f"{start['in_space']} of its {app.counted(start['trials'], 'trial')}"
     return f"learns from {start['study']}: {kept} lie in this space, and the best are tried first"
 
 

@@ -13,12 +13,10 @@ from typing import Annotated
 import typer
 
 from goodfit.service.cli.base import (
-    NOT_BEGUN,
     Overrides,
     StudyFile,
     StudyName,
     cli,
-    explained,
     given,
     print_json,
     room,
@@ -29,6 +27,7 @@ from goodfit.service.cli.base import (
     with_earlier,
 )
 from goodfit.service.errors import GoodfitError, InputError, did_you_mean
+from goodfit.service.screen.interrupted import NOT_BEGUN, explained
 
 Executor = Annotated[
     str,
