@@ -1,4 +1,4 @@
-"""The study file of one trial: what trains its model again from the start, with all that changed on its way."""
+"""Study files as values: of a study as it is kept, and of one trial, which trains its model again from the start."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ def study_of_trial(spec: StudySpec, trial: Trial) -> dict[str, Any]:
     from goodfit.service.spec import Resources, Training
 
     first = trial.stretches[0].params
-    data = None if spec.data is None else _said(spec.data, type(spec.data)(source=spec.data.source))
     found = {
         "name": f"{spec.name[:LONGEST_NAME]}-trial-{trial.number}",
         "trainer": spec.trainer,
-        "data": None if spec.data is None else {"source": spec.data.source, **(data or {})},
+        "data": None if spec.data is None else {"source": spec.data.source, **_data(spec)},
         "space": {name: {"type": "fixed", "value": value} for name, value in first.items()},
         "schedule": trial.changes or list(spec.schedule),
         "objective": spec.objective.model_dump(mode="json"),
@@ -40,6 +39,47 @@ def study_of_trial(spec: StudySpec, trial: Trial) -> dict[str, Any]:
         "requirements": list(spec.requirements),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def study_file_of(spec: StudySpec) -> dict[str, Any]:
+    """The study file of a study: what it says otherwise than one that says nothing, and paths whole."""
+    from goodfit.search_spaces.parse import to_list
+    from goodfit.service.spec import Budget, Resources, Search, Training
+
+    every = (spec.objective, *spec.more_objectives)
+    objectives = [{key: value for key, value in one.model_dump(mode="json").items() if value} for one in every]
+    found = {
+        "name": spec.name,
+        "trainer": spec.trainer,
+        "data": None if spec.data is None else {"source": spec.data.source, **_data(spec)},
+        "space": {} if spec.open_space else {item.pop("name"): item for item in to_list(spec.space)},
+        "objective": objectives if len(objectives) > 1 else objectives[0],
+        "constraints": list(spec.constraints),
+        "search": _search(spec, Search()),
+        "pruning": spec.pruning.model_dump(mode="json"),
+        "training": {"epochs": spec.training.epochs, **_said(spec.training, Training(epochs=1))},
+        "budget": _said(spec.budget, Budget()),
+        "resources": _said(spec.resources, Resources()),
+        "confirm": None if spec.confirm is None else spec.confirm.model_dump(mode="json"),
+        "control": spec.control,
+        "schedule": list(spec.schedule),
+        "requirements": list(spec.requirements),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _data(spec: StudySpec) -> dict[str, Any]:
+    return {} if spec.data is None else _said(spec.data, type(spec.data)(source=spec.data.source))
+
+
+def _search(spec: StudySpec, plain: BaseModel) -> dict[str, Any]:
+    """Of earlier studies their names; what they brought is looked up anew."""
+    found = _said(spec.search, plain)
+    if spec.search.warm_start:
+        found["warm_start"] = [one.study for one in spec.search.warm_start]
+    if spec.search.method == "grid":
+        found.pop("try_defaults", None)
+    return found
 
 
 def _said(section: BaseModel, plain: BaseModel) -> dict[str, Any]:
