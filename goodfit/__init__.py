@@ -2,6 +2,7 @@
 
     import goodfit
 
+    study = goodfit.run(train, space={"lr": goodfit.float(1e-4, 1e-1, log=True)}, objective="val/loss", trials=40)
     goodfit.connect()["digits-cnn"].best().params
 
 What is listed here is for users, and the modules `lightning`, `hugging_face`, `scikit` and `testing` of `goodfit`; the
@@ -15,7 +16,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goodfit.search_spaces.declaring import choice as choice
+    from goodfit.search_spaces.declaring import float as float  # noqa: A004 - users write goodfit.float
+    from goodfit.search_spaces.declaring import int as int  # noqa: A004
     from goodfit.service.client import connect as connect
+    from goodfit.service.client.run import run as run
     from goodfit.service.diagnosis import diagnose as diagnose
     from goodfit.service.errors import DataError as DataError
     from goodfit.service.errors import GoodfitError as GoodfitError
@@ -39,7 +44,9 @@ if TYPE_CHECKING:
     from goodfit.trainers.trial import Trial as Trial
 
 _LISTED = {
+    "search_spaces.declaring": ("choice", "float", "int"),
     "service.client": ("connect",),
+    "service.client.run": ("run",),
     "service.diagnosis": ("diagnose",),
     "service.errors": (
         *("DataError", "GoodfitError", "HomeError", "InputError", "NameTaken", "NotAllowed", "NotSignedIn"),

@@ -12,7 +12,7 @@ from typing import Any
 Declared = dict[str, Any]
 
 
-def float(
+def float(  # noqa: A001 - users write goodfit.float
     low: builtins.float,
     high: builtins.float,
     *,
@@ -34,7 +34,7 @@ def float(
     return _declared("float", low=low, high=high, log=log or None, step=step, prior=prior, when=when)
 
 
-def int(
+def int(  # noqa: A001
     low: builtins.int,
     high: builtins.int,
     *,

@@ -78,6 +78,10 @@ class Settings:
     def log_folder(self) -> Path:
         return self.home / "logs"
 
+    def given_folder(self, study: str) -> Path:
+        """The function and the data that a study was given in Python."""
+        return self.home / "given" / study
+
     def study_place(self, study: Study) -> Place:
         """Where a study's files are kept: a folder, or a prefix of an object store."""
         from goodfit.trainers.artifacts.places import place_of

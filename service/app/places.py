@@ -7,6 +7,7 @@ gone has left there. So a study marks its folder as its own, and takes another w
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -63,6 +64,7 @@ def remove_files(settings: Settings, study: Study) -> None:
     owner = place.read(MARK)
     if owner == _mark(study) or (study.folder is not None and not _is_mark(owner)):
         place.remove()
+    shutil.rmtree(settings.given_folder(study.name), ignore_errors=True)
 
 
 def _names(study: Study) -> list[str]:

@@ -202,7 +202,8 @@ def best(
     ] = False,
 ) -> None:
     """Show the best configurations of a study, download the best model, or write what trains it again."""
-    from goodfit.service.cli.tables import best_facts, front_facts, print_best, to_yaml
+    from goodfit.service.cli.tables import best_facts, front_facts, print_best
+    from goodfit.service.screen.words import to_yaml
 
     if trial is not None and download is None and not as_study:
         raise InputError(

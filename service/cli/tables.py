@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -166,22 +165,6 @@ def _tested(test: Mapping[str, Any] | None) -> str:
     if test is None:
         return "-"
     return number(test["mean"]) + (f" ± {test['std']:.2g}" if test["std"] is not None else "")
-
-
-def to_yaml(facts: Mapping[str, Any]) -> str:
-    """Facts as YAML."""
-    from ruamel.yaml import YAML
-
-    stream = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.dump(dict(facts), stream)
-    if (text := stream.getvalue()) == readable(text):
-        return text
-    stream = io.StringIO()
-    yaml.allow_unicode = False  # all escaped, so that nothing is lost
-    yaml.dump(dict(facts), stream)
-    return stream.getvalue()
 
 
 def print_trials(study: StudyHandle, trials: Sequence[Trial]) -> None:

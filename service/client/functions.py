@@ -131,10 +131,11 @@ def _pickled(value: object) -> tuple[bytes, set[str]]:
         files.add(code.co_filename)
         return reduce_code(code.replace(co_filename=_KERNEL.sub("", code.co_filename)))
 
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = collections.ChainMap({types.CodeType: without_process}, cloudpickle.Pickler.dispatch_table)
+
     stream = io.BytesIO()
-    pickler = cloudpickle.Pickler(stream, protocol=5)
-    pickler.dispatch_table = collections.ChainMap({types.CodeType: without_process}, pickler.dispatch_table)
-    pickler.dump(value)
+    Pickler(stream, protocol=5).dump(value)
     return stream.getvalue(), files
 
 

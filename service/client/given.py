@@ -43,9 +43,14 @@ def content_of(source: Any, target: object) -> tuple[str, bytes]:
     )
 
 
-def file_of(content: bytes, kind: str, folder: Path) -> Path:
-    """A file with this content, named by it: other data never take its place."""
-    file = folder / f"data-{hashlib.blake2b(content, digest_size=6).hexdigest()}.{kind}"
+def name_of_file(kind: str, content: bytes) -> str:
+    """The name of a file with this content: other data never take its place."""
+    return f"data-{hashlib.blake2b(content, digest_size=6).hexdigest()}.{kind}"
+
+
+def file_of(kind: str, content: bytes, folder: Path) -> Path:
+    """The file with this content in a folder, written if it is not there."""
+    file = folder / name_of_file(kind, content)
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as part:

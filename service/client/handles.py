@@ -40,6 +40,12 @@ class StudyHandle:
     def __repr__(self) -> str:
         return f"<study {self.name} {self.state}>"
 
+    def _repr_html_(self) -> str:
+        """The study as a notebook shows it: its report, in a frame of its own."""
+        from goodfit.service.screen.notebook import framed
+
+        return framed(repr(self), self.report_html())
+
     def hint(self, words: str) -> str:
         """A command on this place, as the user has to type it."""
         return self._source.hint(words)
@@ -245,6 +251,13 @@ class StudyHandle:
 
         return study_of_trial(self.spec, self.one(self.best().trial if trial is None else trial))
 
+    def to_yaml(self) -> str:
+        """The study as the text of a study file, to go on with on the command line; the paths in it are whole."""
+        from goodfit.service.app.repeating import study_file_of
+        from goodfit.service.screen.words import to_yaml
+
+        return to_yaml(study_file_of(self.spec))
+
     def verdicts(self) -> dict[str, int]:
         """How many trials have each verdict."""
         return dict(self.listed.tally.verdicts)
@@ -368,7 +381,9 @@ class StudyHandle:
         priority: int | None = None,
         changed: bool = False,
     ) -> str:
-        """Put it back into the service's queue, with what is to change of it; says what has.
+        """Go on with it where it ran: here, with its progress shown, or in the service's queue if it was submitted.
+
+        Says what was done. Ctrl-C saves here.
 
         Args:
             overrides: KEY=VALUE each, as for `--set`: budget.trials=40. What decided on its trials stays as it is.
@@ -380,7 +395,14 @@ class StudyHandle:
             InputError: what is to change is wrong, or may not be changed.
             StudyHeld: it runs; stop it first.
         """
-        return self._source.resume(self.name, app.Reopening(tuple(overrides), retry_failed, priority, changed))
+        wanted = app.Reopening(tuple(overrides), retry_failed, priority, changed)
+        from goodfit.service.queries.local import LocalSource
+
+        if not isinstance(self._source, LocalSource) or self.record.queued is not None:
+            return self._source.resume(self.name, wanted)
+        from goodfit.service.client.running import resume_here
+
+        return resume_here(self._source.settings, self.name, wanted)
 
     def confirm(self, top: int = 3, seeds: int = 3) -> str:
         """Put it back into the service's queue, to train its best configurations again; says what comes of it.

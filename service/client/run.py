@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service import app
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.client.functions import Train, Written, name_of, reference_of, written_down
-from goodfit.service.client.given import content_of, file_of, is_in_memory
+from goodfit.service.client.given import content_of, file_of, is_in_memory, name_of_file
 from goodfit.service.client.handles import Studies, StudyHandle
 from goodfit.service.client.running import start
-from goodfit.service.errors import DataError, InputError, Interrupted
+from goodfit.service.errors import DataError, InputError, Interrupted, UnknownStudy
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.screen.shown import screen_here
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
+    from goodfit.service.records import Study
     from goodfit.service.spec import StudySpec
 
+CODE = "train.py"  # in the folder of what a study was given in Python
 EPOCHS = 20  # of a full training, where nothing is said
 
 
@@ -68,15 +72,12 @@ def run(
     given["training"] = {"epochs": EPOCHS, **(_with(sections, "training", epochs=epochs) or {})}
     given["data"] = _data(data, target)
     settings = Settings.from_environment(None if home is None else Path(home))
-    study = _Given(settings, train, given, name)
-    spec = study.spec(new=new)
-    screen = screen_here()
+    spec, screen = _Given(settings, train, given, name).spec(new=new), screen_here()
     try:
-        spec_name = start(settings, spec, screen, executor=executor).name
+        start(settings, spec, screen, executor=executor)
     except Interrupted as error:
-        screen.say(f"{error}; in Python by study.resume()")
-        spec_name = spec.name
-    return Studies(LocalSource(settings, app.open_home(settings)))[spec_name]
+        screen.say(f"{error}, or by study.resume()")
+    return Studies(LocalSource(settings, app.open_home(settings)))[spec.name]
 
 
 def _with(sections: Mapping[str, Any], section: str, **values: Any) -> Any:
@@ -110,9 +111,8 @@ def _data(data: Any, target: str | None) -> dict[str, Any] | None:
             raise InputError(f"target={target!r} is given, and no data=")
         return None
     section = dict(data) if isinstance(data, Mapping) and "source" in data else {"source": data}
-    if target is not None:
-        if section.setdefault("target", target) != target:
-            raise InputError(f"data.target is given twice: {section['target']!r} and target={target!r}")
+    if target is not None and section.setdefault("target", target) != target:
+        raise InputError(f"data.target is given twice: {section['target']!r} and target={target!r}")
     if isinstance(section["source"], Path):
         section["source"] = str(section["source"])
     return section
@@ -129,29 +129,74 @@ class _Given:
     """
 
     def __init__(self, settings: Settings, train: Train, values: Mapping[str, Any], name: str | None) -> None:
-        self._settings, self._values, self._name = settings, values, name
+        self._settings, self._values = settings, values
+        self._called, self._is_named = name if name is not None else name_of(train), name is not None
         self._reference = train if isinstance(train, str) else reference_of(train)
         self._written: Written | None = None if self._reference is not None else written_down(train)
-        self._called = name if name is not None else _called(train)
         self._content: tuple[str, bytes] | None = None
         section = values["data"]
         if section is not None and is_in_memory(section["source"]):
             self._content = content_of(section["source"], section.get("target"))
 
     def spec(self, *, new: bool) -> StudySpec:
-        """The study under its name, its files written; one that is there keeps its own where they are the same."""
-        app.open_home(self._settings, create=True)
-        with_number = new or self._name is None
-        number = 1
-        while True:
+        """The study, its files written, under a name that is free or that the same study has already."""
+        store = app.open_home(self._settings, create=True)
+        for number in itertools.count(1):
             name = self._called if number == 1 else f"{self._called}-{number}"
-            spec = self._named(name)
-            if not with_number or self._is_free(spec, only_new=new):
-                return spec
-            number += 1
+            there = _there(store, name)
+            if there is None or (self._is_named and not new):
+                return self._under(name, there)
+            if not new and self._is_that_of(there):
+                return self._under(name, there)
+        raise AssertionError("names do not end")
 
-    def _folder(self, name: str) -> Path:
-        return self._settings.given_folder(name)
+    def _is_that_of(self, there: Study) -> bool:
+        """Whether it is the study that has this name: also its function and its data."""
+        folder = self._settings.given_folder(there.name)
+        if self._written is not None and not self._written.is_in(folder / CODE):
+            return False
+        data = self._content is None or name_of_file(*self._content) == Path(_source(there)).name
+        return data and self._read(there.name).is_same(there.spec)
 
-    def _named(self, name: str) -> StudySpec:
-        ...
+    def _under(self, name: str, there: Study | None) -> StudySpec:
+        """The study under this name, with its files; `there`: as the store has it."""
+        folder = self._settings.given_folder(name)
+        if there is not None:
+            self._refuse_other_data(there, folder)
+        was = folder.is_dir()
+        try:
+            return self._read(name)
+        except InputError:
+            if not was:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _read(self, name: str) -> StudySpec:
+        from goodfit.service.spec import from_mapping
+
+        folder, values = self._settings.given_folder(name), {"name": name, **self._values}
+        values["trainer"] = self._reference if self._written is None else self._written.write(folder / CODE)
+        if self._content is not None:
+            values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
+        return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
+
+    def _refuse_other_data(self, there: Study, folder: Path) -> None:
+        """DataError where the study that has this name was given other data."""
+        before = Path(_source(there))
+        if self._content is not None and before.parent == folder and before.name != name_of_file(*self._content):
+            raise DataError(
+                f"the data of study {there.name} have changed since it was begun: those that it has are in {before}. "
+                "Give them as they were, give the study another name, or new=True for a number behind it"
+            )
+
+
+def _there(store: Store, name: str) -> Study | None:
+    try:
+        return store.study(name)
+    except UnknownStudy:
+        return None
+
+
+def _source(study: Study) -> str:
+    """The source of a study's data; empty where it has none."""
+    return str((study.spec.get("data") or {}).get("source") or "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from goodfit.service import app
 from goodfit.service.app.studies import BY_HERE
-from goodfit.service.errors import InputError, StudyFailed
+from goodfit.service.errors import InputError, Interrupted, StudyFailed
 from goodfit.service.records import Study, StudyState
 from goodfit.service.screen.interrupted import NOT_BEGUN, explained
 from goodfit.service.screen.live import CatchingUp, Scale
@@ -86,6 +86,17 @@ def go_on(settings: Settings, name: str, wanted: app.Reopening, screen: Screen, 
         options = app.Options(executor, changed=wanted.changed, cluster=cluster)
         _go_on(settings, store, study, wanted, options, screen)
     return Ran(name)
+
+
+def resume_here(settings: Settings, name: str, wanted: app.Reopening) -> str:
+    """Go on with a study in Python; says how it is then, also after Ctrl-C, which saves."""
+    from goodfit.service.screen.shown import screen_here
+
+    try:
+        go_on(settings, name, wanted, screen_here())
+    except Interrupted as error:
+        return f"study {name}: {error}"
+    return f"study {name} is {app.open_home(settings).study(name).state}"
 
 
 def _go_on(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REFRESH = 0.5  # seconds between two pictures
 WIDTH, HEIGHT = 480, 120  # of the curve, in pixels
+FRAME = 640  # height of a study's page, in pixels
 MOST_POINTS = 500  # trials in the curve, the last ones
 MOST_RUNNING = 16  # trials in the table
 MOST_NOTES = 8  # failures and notices, the last ones
@@ -187,6 +188,15 @@ def _so_far(numbers: Sequence[int]) -> list[int]:
     return list(itertools.accumulate(numbers, max))
 
 
+def framed(title: str, page: str) -> str:
+    """A whole HTML page within another one: it has its own styles and scripts, and touches nothing around it."""
+    return (
+        f"<div>{_safe(title)}</div>"
+        f'<iframe sandbox="allow-scripts allow-downloads" style="width: 100%; height: {FRAME}px; border: 0" '
+        f'srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+
 def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[round(share * (len(ordered) - 1))]
 
@@ -202,11 +212,11 @@ def _safe(text: str) -> str:
 
 def _display(content: str, place: str | None) -> str:
     """Show HTML by IPython."""
-    import IPython.display as shown
+    import IPython.display
 
-    page: Any = shown.HTML(content)
+    shown: Any = IPython.display
+    page = shown.HTML(content)
     if place is not None:
         shown.update_display(page, display_id=place)
         return place
-    handle: Any = shown.display(page, display_id=True)
-    return str(handle.display_id)
+    return str(shown.display(page, display_id=True).display_id)

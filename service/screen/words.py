@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import is_composed, shortened, shown
-from goodfit.trainers.readable import one_line
+from goodfit.trainers.readable import one_line, readable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -56,3 +57,19 @@ def duration(seconds: float) -> str:
 def cause(message: str | None, log: str | None) -> str:
     """Why a trial failed, and its log where it has one: on a full disk, say, it has none."""
     return f"{message}; log: {log}" if log else str(message)
+
+
+def to_yaml(facts: Mapping[str, Any]) -> str:
+    """Facts as YAML."""
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(dict(facts), stream)
+    if (text := stream.getvalue()) == readable(text):
+        return text
+    stream = io.StringIO()
+    yaml.allow_unicode = False  # all escaped, so that nothing is lost
+    yaml.dump(dict(facts), stream)
+    return stream.getvalue()

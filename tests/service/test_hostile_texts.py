@@ -13,9 +13,9 @@ from rich.text import Text
 from goodfit.service.cli.base import print_json
 from goodfit.service.cli.data import print_report
 from goodfit.service.cli.show import line
-from goodfit.service.cli.tables import LAID_OUT, show, table, to_yaml
+from goodfit.service.cli.tables import LAID_OUT, show, table
 from goodfit.service.screen.console import SafeConsole
-from goodfit.service.screen.words import number
+from goodfit.service.screen.words import number, to_yaml
 from goodfit.service.spec.fields import metric_name
 from goodfit.trainers.readable import readable, readable_streams
 

@@ -1,0 +1,155 @@
+"""Functions that a study is given in Python, as files."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goodfit.service.client import functions
+from goodfit.service.client.functions import name_of, reference_of, written_down
+from goodfit.service.errors import TrainerError
+from goodfit.trainers import seeding
+from goodfit.trainers.registry import resolve
+
+CELL = """
+LIMIT = 3.0
+
+class Net:
+    def loss(self, epoch):
+        return LIMIT / epoch
+
+def train(trial):
+    for epoch in trial.epochs():
+        trial.report(val={"loss": Net().loss(epoch)})
+"""
+
+
+def cell(text: str = CELL, file: str = "/tmp/ipykernel_17/2857.py") -> dict[str, Any]:
+    """What a cell of a notebook defines."""
+    module = types.ModuleType("__main__")
+    exec(compile(text, file, "exec"), vars(module))
+    return vars(module)
+
+
+class Reports:
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def epochs(self) -> range:
+        return range(1, 4)
+
+    def report(self, val: dict[str, float]) -> None:
+        self.losses.append(val["loss"])
+
+
+def test_a_function_of_a_notebook_trains_from_its_file(tmp_path: Path) -> None:
+    reference = written_down(cell()["train"]).write(tmp_path / "mine" / "train.py")
+    trial = Reports()
+    resolve(reference).train(trial)  # type: ignore[arg-type]
+    assert trial.losses == [3.0, 1.5, 1.0]
+
+
+def test_the_same_function_is_the_same_in_another_process() -> None:
+    program = (
+        "import sys, types, json\n"
+        "from goodfit.service.client.functions import written_down\n"
+        "text, file = json.loads(sys.argv[1])\n"
+        "exec(compile(text, file, 'exec'))\n"
+        "print(written_down(train).identity)\n"
+    )
+    found = set()
+    for pid in (17, 18):
+        given = json.dumps([CELL, f"/tmp/ipykernel_{pid}/2857.py"])
+        ran = subprocess.run([sys.executable, "-c", program, given], capture_output=True, text=True, check=True)
+        found.add(ran.stdout)
+    assert len(found) == 1
+
+
+def test_what_it_refers_to_counts() -> None:
+    texts = (CELL, CELL.replace("3.0", "4.0"), CELL.replace("LIMIT / epoch", "LIMIT / (epoch + 1)"))
+    assert len({written_down(cell(text)["train"]).identity for text in texts}) == 3
+
+
+def test_a_file_that_has_the_function_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    written_down(cell()["train"]).write(file)
+    before = file.stat().st_mtime_ns
+    written_down(cell(file="/tmp/ipykernel_18/2857.py")["train"]).write(file)
+    assert file.stat().st_mtime_ns == before
+    written_down(cell(CELL.replace("3.0", "4.0"))["train"]).write(file)
+    assert file.stat().st_mtime_ns != before
+
+
+def test_a_function_of_a_module_is_named_by_its_file() -> None:
+    assert reference_of(seeding.mixed_seed) == f"{seeding.__file__}:mixed_seed"
+    assert reference_of(json.dumps) == "json:dumps"
+    assert reference_of(cell()["train"]) is None
+    assert reference_of(functools.partial(seeding.mixed_seed)) is None
+
+
+@pytest.mark.parametrize(
+    ("train", "name"),
+    [(seeding.mixed_seed, "mixed_seed"), (lambda _: None, "train"), (Reports().epochs, "epochs")],
+)
+def test_names(train: object, name: str) -> None:
+    assert name_of(train) == name
+
+
+def test_what_cannot_be_pickled_is_named() -> None:
+    lock = threading.Lock()
+    values = cell("def step():\n    return lock.acquire()\n\ndef train(trial):\n    step()\n")
+    values["lock"] = lock
+    with pytest.raises(TrainerError, match="it uses lock, a _thread.lock, which cannot be pickled"):
+        written_down(values["train"])
+
+    def closed(trial: object) -> None:
+        lock.acquire()
+
+    with pytest.raises(TrainerError, match="it uses lock, a _thread.lock"):
+        written_down(closed)
+    with pytest.raises(TrainerError, match="it uses the argument held, a _thread.lock"):
+        written_down(functools.partial(closed, held=lock))
+
+
+def test_what_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "MOST_BYTES", 2**20)
+    values = cell("def train(trial):\n    return table, small\n")
+    values |= {"table": bytes(2 * 2**20), "small": 1}
+    with pytest.raises(TrainerError, match="train takes 2 MiB with it, 2 MiB of it table"):
+        written_down(values["train"])
+
+
+def test_what_is_no_function() -> None:
+    with pytest.raises(TrainerError, match="int is no trainer"):
+        written_down(3)
+
+
+def test_a_module_of_the_users_own_travels_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_nets.py").write_text("def loss(epoch):\n    return 1 / epoch\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    values = cell("import own_nets\n\ndef train(trial):\n    return own_nets.loss(1)\n")
+    text = written_down(values["train"]).text
+    sys.modules.pop("own_nets")
+    assert "import own_nets" in text
+
+
+def test_a_traceback_shows_the_line_of_a_cell(tmp_path: Path) -> None:
+    import linecache
+    import traceback
+
+    file = "/tmp/ipykernel_17/99.py"
+    text = "def train(trial):\n    raise ValueError('no')\n"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    reference = written_down(cell(text, file)["train"]).write(tmp_path / "train.py")
+    try:
+        resolve(reference).train(Reports())  # type: ignore[arg-type]
+    except ValueError as error:
+        assert "raise ValueError('no')" in "".join(traceback.format_exception(error))
