@@ -107,15 +107,15 @@ def test_what_cannot_be_pickled_is_named() -> None:
     lock = threading.Lock()
     values = cell("def step():\n    return lock.acquire()\n\ndef train(trial):\n    step()\n")
     values["lock"] = lock
-    with pytest.raises(TrainerError, match="it uses lock, a _thread.lock, which cannot be pickled"):
+    with pytest.raises(TrainerError, match=r"it uses lock, a _thread\.lock, which cannot be pickled"):
         written_down(values["train"])
 
     def closed(trial: object) -> None:
         lock.acquire()
 
-    with pytest.raises(TrainerError, match="it uses lock, a _thread.lock"):
+    with pytest.raises(TrainerError, match=r"it uses lock, a _thread\.lock"):
         written_down(closed)
-    with pytest.raises(TrainerError, match="it uses the argument held, a _thread.lock"):
+    with pytest.raises(TrainerError, match=r"it uses the argument held, a _thread\.lock"):
         written_down(functools.partial(closed, held=lock))
 
 
@@ -149,7 +149,6 @@ def test_a_traceback_shows_the_line_of_a_cell(tmp_path: Path) -> None:
     text = "def train(trial):\n    raise ValueError('no')\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     reference = written_down(cell(text, file)["train"]).write(tmp_path / "train.py")
-    try:
+    with pytest.raises(ValueError, match="no") as raised:
         resolve(reference).train(Reports())  # type: ignore[arg-type]
-    except ValueError as error:
-        assert "raise ValueError('no')" in "".join(traceback.format_exception(error))
+    assert "raise ValueError('no')" in "".join(traceback.format_exception(raised.value))
