@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import os
 import sqlite3
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
