@@ -59,7 +59,7 @@ _LISTED = {
     "trainers.trial": ("Trial",),
 }
 _MODULES = {name: module for module, names in _LISTED.items() for name in names}
-__all__ = sorted(_MODULES)
+__all__ = sorted(set(_MODULES) - {"float", "int"})  # `from goodfit import *` leaves Python's own alone
 
 
 def __getattr__(name: str) -> Any:

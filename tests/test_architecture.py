@@ -28,11 +28,11 @@ def test_goodfit_lists_what_users_need() -> None:
     assert goodfit.__all__ == [
         "DataError", "GoodfitError", "HomeError", "InputError", "NameTaken", "NotAllowed", "NotSignedIn", "ServerError",
         "StudyFailed", "StudyFileError", "StudyHeld", "SupervisedConfig", "TooMany", "TrainerError", "Trial",
-        "UnknownStudy", "Unreachable", "connect", "diagnose", "number", "register", "supervised",
+        "UnknownStudy", "Unreachable", "choice", "connect", "diagnose", "number", "register", "run", "supervised",
     ]  # fmt: skip
     for name in goodfit.__all__:
         assert getattr(goodfit, name).__module__.startswith("goodfit.")
-    assert set(goodfit.__all__) <= set(dir(goodfit))
+    assert {*goodfit.__all__, "float", "int"} <= set(dir(goodfit))
     with pytest.raises(AttributeError, match="'goodfit' has no attribute 'conect'"):
         goodfit.conect  # noqa: B018
 

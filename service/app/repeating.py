@@ -54,7 +54,7 @@ def study_file_of(spec: StudySpec) -> dict[str, Any]:
         "data": None if spec.data is None else {"source": spec.data.source, **_data(spec)},
         "space": {} if spec.open_space else {item.pop("name"): item for item in to_list(spec.space)},
         "objective": objectives if len(objectives) > 1 else objectives[0],
-        "constraints": list(spec.constraints),
+        "constraints": [str(one) for one in spec.constraints],
         "search": _search(spec, Search()),
         "pruning": spec.pruning.model_dump(mode="json"),
         "training": {"epochs": spec.training.epochs, **_said(spec.training, Training(epochs=1))},
