@@ -1,0 +1,26 @@
+"""The notebooks in examples/notebooks, run as a user would run them: each in a kernel of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[2] / "examples/notebooks"
+NEEDS = {"lightning": "lightning"}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb")))
+def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
+    NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not [output for output in shown if output["output_type"] == "error"]
+    pages = [output["data"].get("text/html", "") for output in shown if "data" in output]
+    assert any("<b>" in page and "trials" in page for page in pages), "the picture of the study is missing"
