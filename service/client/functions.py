@@ -153,7 +153,9 @@ def _text(name: str, pickled: bytes, files: set[str], identity: str) -> str:
     imports = "".join(f"import {module}  # noqa: F401 - what is pickled refers to it\n" for module in _modules(pickled))
     return (
         f'"""The function {name}, as it was in Python when a study was run with it. Written by goodfit.run."""\n\n'
-        f"# identity: {identity}\n\nimport base64\nimport linecache\n\nimport cloudpickle\n{imports}\n"
+        f"# identity: {identity}\n\nimport base64\nimport linecache\nimport sys\n\nimport cloudpickle\n{imports}\n"
+        f"if sys.version_info[:2] != {sys.version_info[:2]}:\n"
+        f'    raise ImportError("{name} is of Python {sys.version_info[0]}.{sys.version_info[1]}: use that version")\n'
         f"SOURCES = {{\n{''.join(sources)}}}\n"
         "for _file, _lines in SOURCES.items():\n"
         "    linecache.cache[_file] = (sum(map(len, _lines)), None, _lines, _file)\n\n"

@@ -17,6 +17,7 @@ from goodfit.service.client import functions
 from goodfit.service.client.functions import name_of, reference_of, written_down
 from goodfit.service.errors import TrainerError
 from goodfit.trainers import seeding
+from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.registry import resolve
 
 CELL = """
@@ -139,6 +140,13 @@ def test_a_module_of_the_users_own_travels_with_it(tmp_path: Path, monkeypatch: 
     text = written_down(values["train"]).text
     sys.modules.pop("own_nets")
     assert "import own_nets" in text
+
+
+def test_another_version_of_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = written_down(cell()["train"]).write(tmp_path / "train.py")
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+    with pytest.raises(BadTrainer, match=r"train is of Python 3\.\d+: use that version"):
+        resolve(reference)
 
 
 def test_a_traceback_shows_the_line_of_a_cell(tmp_path: Path) -> None:
