@@ -160,6 +160,7 @@ class Trial:
     schedule: Rows | None = None  # its stretches, see Stretch; None: `params` from the first epoch to the last
     measured: Mapping[str, Number] | None = None  # at its best epoch: further objectives, and what is bounded
     violation: Number | None = None  # of the study's constraints there, in units of their bounds; None: it has none
+    notes: Values | None = None  # of its trainer, by key: text, numbers
 
     @property
     def cut(self) -> bool:

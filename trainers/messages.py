@@ -68,6 +68,7 @@ class Assignment:
     snapshots: int | None = None  # a checkpoint for others to take over is kept after each so many epochs
     wanted: tuple[str, ...] = ()  # further metrics, or COSTS, that the study is judged by: reported with the objective
     more_objectives: tuple[tuple[str, str], ...] = ()  # metric and direction of each objective after the first
+    notes: Mapping[str, Any] = field(default_factory=dict)  # that the store has already
 
     @property
     def fresh(self) -> bool:
@@ -133,6 +134,15 @@ class Suggested:
     parameter: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a trainer has noted about its trial: plain JSON values by name; see trial/notes.py."""
+
+    trial: int
+    attempt: int
+    notes: Mapping[str, Any]
+
+
 class Outcome(StrEnum):
     """How an attempt ended."""
 
@@ -177,4 +187,4 @@ class Ended:
     value: float | None = None
 
 
-Message = Reported | Suggested | Ended
+Message = Reported | Suggested | Noted | Ended

@@ -394,6 +394,7 @@ def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Tria
         began=trial.began,
         wanted=spec.goal.wanted,
         more_objectives=tuple((one.metric, one.direction) for one in spec.goal.others),
+        notes=trial.notes or {},
         test=trial.confirms is not None and spec.data is not None,
         schedule=_schedule(spec, trial),
         fork=_fork(settings, study, trial),

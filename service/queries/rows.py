@@ -13,7 +13,7 @@ from goodfit.service.records import Failure, Trial, TrialState, Verdict
 
 TRIAL_KEYS = (
     "trial", "state", "params", "value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended",
-    "mlflow_run_id",
+    "mlflow_run_id", "notes",
 )  # fmt: skip
 LABELS = [str(one) for one in TrialState] + [f"FAILED({kind})" for kind in Failure]
 
@@ -33,6 +33,7 @@ class TrialRow(TypedDict):
     started: str | None
     ended: str | None
     mlflow_run_id: str | None
+    notes: Values
 
 
 def trial_row(trial: Trial) -> TrialRow:
@@ -50,15 +51,20 @@ def trial_row(trial: Trial) -> TrialRow:
         "started": iso(trial.started),
         "ended": iso(trial.ended),
         "mlflow_run_id": trial.mlflow_run_id,
+        "notes": dict(trial.notes or {}),
     }
 
 
 def spread_columns(trials: Sequence[Trial]) -> dict[str, list[Any]]:
-    """A column `params.NAME` for each parameter, and `metrics.NAME` for each further objective and bounded metric."""
+    """A column `params.NAME` for each parameter, `metrics.NAME` for each further objective and bounded metric.
+
+    And `notes.NAME` for each note.
+    """
     found: dict[str, list[Any]] = {}
     for prefix, values in (
         ("params", [trial.params for trial in trials]),
         ("metrics", [trial.measured or {} for trial in trials]),
+        ("notes", [trial.notes or {} for trial in trials]),
     ):
         names = dict.fromkeys(name for one in values for name in one)
         found |= {f"{prefix}.{name}": [one.get(name) for one in values] for name in names}

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner
@@ -37,8 +38,9 @@ def to_optuna_study(
 
     A QUEUED trial is WAITING, a PAUSED one RUNNING, a CANCELLED one FAIL; a pruned one has its last value, as in
     Optuna. What Optuna has no place for is in the user attributes: of the study `metric` and `fixed`, of a trial
-    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`. Of several objectives (`metrics`) a trial has
-    the values at its best epoch by the first one, and no curve. Constraints are there as Optuna has them.
+    `number`, `state`, `verdict`, `gap`, `best_epoch` and `best_value`, and its notes: one with such a name as
+    `notes.NAME`. Of several objectives (`metrics`) a trial has the values at its best epoch by the first one, and no
+    curve. Constraints are there as Optuna has them.
     """
     study = new_study(name, objective, InMemoryStorage(), None)
     study.set_user_attr("metric", objective.metric)
@@ -160,20 +162,27 @@ def _exported(trial: Trial, axes: Mapping[str, Axis], curve: Curve, objective: O
         datetime_complete=_local_time(trial.ended or 0.0) if state.is_finished() else None,
         params=params,
         distributions=distributions,
-        user_attrs={
-            "number": trial.number,
-            "state": trial.label,
-            "verdict": str(trial.verdict) if trial.verdict else None,
-            "gap": trial.gap,
-            "best_epoch": trial.best_epoch,
-            "best_value": trial.value,
-        },
+        user_attrs=_attributes(trial),
         system_attrs={},
         intermediate_values={} if objective.others else curve,
     )
     for constraint, by in bounds_of(trial, objective).items() if state.is_finished() else ():
         exported.set_constraint(constraint, by)
     return exported
+
+
+def _attributes(trial: Trial) -> dict[str, Any]:
+    """Goodfit's findings and the trial's notes; a note that is named as a finding does not take its place."""
+    found = {
+        "number": trial.number,
+        "state": trial.label,
+        "verdict": str(trial.verdict) if trial.verdict else None,
+        "gap": trial.gap,
+        "best_epoch": trial.best_epoch,
+        "best_value": trial.value,
+    }
+    notes = {f"notes.{key}" if key in found else key: value for key, value in (trial.notes or {}).items()}
+    return {**notes, **found}
 
 
 def _local_time(seconds: float) -> datetime:

@@ -102,6 +102,6 @@ def again(trial: Trial) -> Trial:
         ("until", "failure", "message", "ended", "verdict", "gap", "diagnosis", "test")
     )
     if trial.failure in _FROM_THE_START:
-        changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size", "measured", "violation"))
+        changes |= dict.fromkeys(("value", "best_epoch", "last_value", "size", "measured", "violation", "notes"))
         changes |= {"epochs": 0, "began": trial.attempts + 1, "schedule": None}
     return replace(trial.to(TrialState.QUEUED, worker_deaths=0), **changes)

@@ -11,7 +11,7 @@ from typing import Any
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
 from goodfit.service.records import Report, StudyState, Trial, Verdict
-from goodfit.trainers.messages import Ended, Reported, Suggested
+from goodfit.trainers.messages import Ended, Noted, Reported, Suggested
 
 MORE = 2.0  # the share of a trial that ran out of memory with its first
 
@@ -132,7 +132,18 @@ class CloseAsked:
 
 
 Event = (
-    Reported | Suggested | Ended | Slots | Turn | Proposed | Judged | Examined | Overtime | Unresponsive | CloseAsked
+    Reported
+    | Suggested
+    | Noted
+    | Ended
+    | Slots
+    | Turn
+    | Proposed
+    | Judged
+    | Examined
+    | Overtime
+    | Unresponsive
+    | CloseAsked
 )
 
 

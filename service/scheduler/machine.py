@@ -48,7 +48,7 @@ from goodfit.service.scheduler.failure_limit import Failures
 from goodfit.service.scheduler.marks import data_at_end, marks_at_start
 from goodfit.service.scheduler.progress import completed, confirming, given_up, proposed, reported
 from goodfit.service.scheduler.workers import Workers
-from goodfit.trainers.messages import Ended, Outcome, Reported, Suggested
+from goodfit.trainers.messages import Ended, Noted, Outcome, Reported, Suggested
 
 _FAILURES = {
     Outcome.ERROR: Failure.ERROR,
@@ -146,7 +146,7 @@ class Scheduler:
     def step(self, event: Event, now: float) -> list[Action]:
         """What follows from one event at time `now`, in seconds."""
         match event:
-            case Reported() | Suggested():
+            case Reported() | Suggested() | Noted():
                 return self._on_progress(event)
             case Ended():
                 return self._on_ended(event, now)
@@ -166,8 +166,14 @@ class Scheduler:
             case CloseAsked(reason, message):
                 return self._close(reason, message, now)
 
-    def _on_progress(self, event: Reported | Suggested) -> list[Action]:
-        return self._on_reported(event) if isinstance(event, Reported) else self._on_suggested(event)
+    def _on_progress(self, event: Reported | Suggested | Noted) -> list[Action]:
+        match event:
+            case Reported():
+                return self._on_reported(event)
+            case Suggested():
+                return self._on_suggested(event)
+            case Noted():
+                return self._on_noted(event)
 
     def _on_reported(self, event: Reported) -> list[Action]:
         trial = self._current(event.trial, event.attempt)
@@ -199,6 +205,12 @@ class Scheduler:
             return []
         trial = self._put(replace(trial, params={**trial.params, event.parameter["name"]: event.value}))
         return [Record(trial), Learn(trial.number, event.value, event.parameter)]
+
+    def _on_noted(self, event: Noted) -> list[Action]:
+        trial = self._current(event.trial, event.attempt)
+        if trial is None:
+            return []
+        return [Record(self._put(replace(trial, notes={**(trial.notes or {}), **event.notes})))]
 
     def _epochs_left(self) -> float:
         return self._epochs.left(self.trials[number] for number in self._workers)

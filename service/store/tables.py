@@ -99,6 +99,7 @@ trials = Table(
     Column("schedule", Json),
     Column("measured", Json),
     Column("violation", Number),
+    Column("notes", Json),
     Column("mirrored_epoch", Integer, nullable=False, server_default="0"),
     Column("mirrored_state", Text, nullable=False, server_default=""),  # a Trial.mark
     Column("mark", Text, nullable=False, server_default=""),  # Trial.mark: what the mirror has to reach

@@ -6,6 +6,7 @@ All of it follows from the store alone, times included, so that pushing it twice
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import posixpath
 import re
@@ -40,6 +41,7 @@ _MORE_IS_BETTER = frozenset({
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
+NOTES = "notes."  # how the tags of a trainer's notes begin
 SYSTEM = "system/"  # how the names begin that MLflow's view of system metrics shows
 DIAGNOSED = ("value", "severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
@@ -148,7 +150,13 @@ def trial_tags(study: Study, trial: Trial) -> dict[str, str]:
         "goodfit.failure": trial.message if trial.failure else None,
         "goodfit.message": None if trial.failure else trial.message,
     }
+    tags |= {safe_name(f"{NOTES}{key}"): note_text(value) for key, value in (trial.notes or {}).items()}
     return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
+
+
+def note_text(value: Any) -> str:
+    """A note as MLflow has it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def study_tags(study: Study, best: Trial | None, front: Front | None = None) -> dict[str, str]:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(zoo.__file__).parents[1]
 TRIAL_KEYS = [
     "trial", "state", "params", "value", "verdict", "gap", "epochs", "best_epoch", "attempts", "started", "ended",
-    "mlflow_run_id",
+    "mlflow_run_id", "notes",
 ]  # fmt: skip
 
 

@@ -100,6 +100,12 @@ def test_goodfits_own_findings_are_user_attributes() -> None:
     assert trials[2].user_attrs["state"] == "FAILED(nan)"
 
 
+def test_notes_are_user_attributes_and_take_no_finding_away() -> None:
+    notes = {"dataset": "v2", "gap": "wide"}
+    (trial,) = exported([ended(0, SGD, TrialState.COMPLETE, value=0.2, gap=0.1, notes=notes)], []).trials
+    assert (trial.user_attrs["dataset"], trial.user_attrs["notes.gap"], trial.user_attrs["gap"]) == ("v2", "wide", 0.1)
+
+
 def test_times_are_optunas_local_ones() -> None:
     trial = a_study().trials[0]
     assert trial.datetime_start == datetime.fromtimestamp(1000.0)  # noqa: DTZ006  # what Optuna compares with

@@ -9,7 +9,7 @@ import pytest
 from goodfit.service import scheduler as sc
 from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, StudyState, Trial, TrialState
-from goodfit.trainers.messages import Ended, Outcome, Reported
+from goodfit.trainers.messages import Ended, Noted, Outcome, Reported
 from tests.scheduling import PLAN, Desk
 
 
@@ -229,6 +229,17 @@ def test_what_a_user_should_know_of_a_trial_is_kept_with_it():
     desk.report(0, 1, 0.5, final=True)
     desk.end(0, Outcome.COMPLETE, message="last.pt is damaged; the trial is trained again from its start")
     assert desk.trial(0).message == "last.pt is damaged; the trial is trained again from its start"
+
+
+def test_notes_come_together_by_key_and_go_with_a_model_that_is_trained_anew():
+    desk = Desk()
+    desk.tell(Noted(0, 1, {"about": "first", "rows": 7}))
+    desk.tell(Noted(0, 1, {"about": "second"}))
+    desk.tell(Noted(0, 9, {"about": "of another attempt"}))
+    assert desk.trial(0).notes == {"about": "second", "rows": 7}
+    desk.end(0, Outcome.ERROR, message="ValueError")
+    assert desk.trial(0).notes == {"about": "second", "rows": 7}
+    assert sc.again(desk.trial(0)).notes is None
 
 
 def test_reaching_the_target_ends_the_study():

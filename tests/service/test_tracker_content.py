@@ -173,6 +173,14 @@ def test_a_failed_trial_says_how_and_why() -> None:
     assert content.trial_status(trial) == "FAILED"
 
 
+def test_notes_are_tags_of_their_own() -> None:
+    trial = Trial(7, {}, 0, notes={"about": "v2", "auc": 0.5, "goodfit.state": "x", "odd@": True})
+    tags = content.trial_tags(STUDY, trial)
+    assert (tags["notes.about"], tags["notes.auc"], tags["notes.goodfit.state"]) == ("v2", "0.5", "x")
+    assert tags["goodfit.state"] == "QUEUED"
+    assert [value for key, value in tags.items() if key.startswith("notes.odd_-")] == ["true"]
+
+
 def test_every_state_has_a_status_that_mlflow_knows() -> None:
     known = {"RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"}
     assert {content.trial_status(Trial(0, {}, 0, state)) for state in TrialState} <= known

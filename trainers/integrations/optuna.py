@@ -31,7 +31,6 @@ _ONE_VALUE = (
     "{} is for a study with one objective, in Goodfit as in Optuna; this one has several: remove the call, "
     "and return a value of each objective at the end"
 )
-USER_ATTRS = "user_attrs.json"  # among the trial's artifacts
 
 
 def run_objective(objective: Callable[[BaseTrial], Any], trial: Trial) -> None:
@@ -48,8 +47,6 @@ def run_objective(objective: Callable[[BaseTrial], Any], trial: Trial) -> None:
     except TrialPruned:
         if not suggesting.stopped:
             raise
-    finally:
-        suggesting.write_user_attrs()
 
 
 class _Over(SystemExit):
@@ -73,7 +70,7 @@ class ObjectiveTrial(BaseTrial):
         self._last: float | None = None
         self._params: dict[str, Any] = {}
         self._distributions: dict[str, BaseDistribution] = {}
-        self._user_attrs: dict[str, Any] = {}
+        self._user_attrs: dict[str, Any] = dict(self._inside.notes)
         self._system_attrs: dict[str, Any] = {}
         self._constraints: dict[str, float] = {}
         self._started = datetime.now(UTC).astimezone().replace(tzinfo=None)  # as Optuna has it
@@ -94,12 +91,6 @@ class ObjectiveTrial(BaseTrial):
         if self._last is None:
             self._report(number)
         self._inside.finish(number if number != self._last else None)
-
-    def write_user_attrs(self) -> None:
-        """Keep them where people find them."""
-        if self._user_attrs:
-            text = json.dumps(self._user_attrs, indent=1, default=str)
-            (self._trial.artifacts / USER_ATTRS).write_text(text, encoding="utf-8")
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
@@ -183,6 +174,7 @@ class ObjectiveTrial(BaseTrial):
         return self.stopped
 
     def set_user_attr(self, key: str, value: Any) -> None:
+        self._inside.note(key, value)
         self._user_attrs[key] = value
 
     def set_system_attr(self, key: str, value: Any) -> None:

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch, NotResumable
 from goodfit.trainers.files import make_folder, until_there, write_checkpoint
-from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment, Message, Reported
+from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment, Message, Noted, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
 from goodfit.trainers.trial.hyperparameters import built_with, with_own
 from goodfit.trainers.trial.meter import Meter
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
+from goodfit.trainers.trial.notes import as_json, checked_key, text_or_number
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"  # in a trial's folder
 AGAIN = "the trial is trained again from its start"
+LOOP = "`for epoch in trial.epochs()`"
+ONCE = "a trainer that trains in epochs calls it in that loop, once an epoch; one without the loop calls it once"
 CHECKPOINT_SHARE = 0.05  # of the training time that checkpoints may cost
 
 
@@ -103,13 +106,15 @@ class Trial:
         self._returned: float | None = None
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
-        self._began_at = 0.0  # when that was
+        self._reported_alone = False  # whether its one report came without that loop
+        self._began_at = self._ticks() if EPOCH_SECONDS in assignment.wanted else 0.0  # when that was
         self._epoch_seconds: list[float] = []  # of this attempt, where the study asks what epochs cost
         self._saved_epoch = 0
         self._facts_written = False
         self._saved_at = -math.inf
         self._save_cost = 0.0
         self._meter = Meter()
+        self._notes = dict(assignment.notes)
 
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
 
@@ -210,6 +215,9 @@ class Trial:
         self._measured = any(self._assignment.metric in metrics for _, metrics, _ in self._curve)
         self._epoch = self._saved_epoch = int(saved["epoch"])
         self._over = bool(saved["over"])
+        if self._assignment.fork is None and (notes := dict(saved.get("notes") or {})) != self._notes:
+            self._notes |= notes
+            self._send_notes(notes)
 
     def _saved(self) -> dict[str, Any] | None:
         """What an earlier attempt saved; None where there is nothing, or nothing that can be used."""
@@ -229,6 +237,8 @@ class Trial:
 
     def epochs(self) -> Iterator[int]:
         """The epochs still to train, from 1; ends when the trial is pruned, stopped early or cancelled."""
+        if self._reported_alone:
+            raise BadTrainer(f"trial.report was called before {LOOP}; {ONCE}")
         while self._epoch < self._last and not self._over and not self._stop_asked() and self._goes_on():
             epoch = self._epoch + 1
             seed_generators(self.seed, epoch)
@@ -248,6 +258,9 @@ class Trial:
     ) -> None:
         """Send the epoch's metrics. Does not wait for anyone.
 
+        A trainer without `for epoch in trial.epochs()` reports once: that is its result, and the trial is complete when
+        it returns.
+
         An epoch without validation has no `val`; one metric that was not measured may be None.
 
         Args:
@@ -256,7 +269,7 @@ class Trial:
             others: nothing; what other libraries' reports take is refused with what to write instead.
 
         Raises:
-            BadTrainer: called outside `for epoch in trial.epochs()`, or a metric is no number.
+            BadTrainer: called twice in an epoch, or without that loop; or a metric is no number.
             MetricMissing: the first validation lacks the study's objective, or an epoch that has it lacks another
                 metric that the study is judged by.
         """
@@ -276,9 +289,12 @@ class Trial:
             complete: whether the objective would be among them.
         """
         epoch = self._epoch + 1
-        if epoch != self._training:
-            twice = f"twice in epoch {self._epoch}" if self._training else "outside `for epoch in trial.epochs()`"
-            raise BadTrainer(f"trial.report was called {twice}; call it once an epoch, in that loop")
+        if self._training == 0 and not self._reported_alone:
+            self._reported_alone = True
+            if self._over:  # an earlier attempt has reported it
+                return
+        elif epoch != self._training:
+            raise BadTrainer(self._twice())
         if self._assignment.must_resume and not self._objects:
             raise NotResumable(
                 "the study goes on from checkpoints, and the trainer keeps none: it must call "
@@ -292,18 +308,48 @@ class Trial:
         improved = value is not None and self._note_best(epoch, value)
         broken = [name for name, number in metrics.items() if must_be_finite(name, self._assignment.metric, number)]
         out_of_patience = value is not None and self._out_of_patience(epoch)
-        self._over = bool(broken) or epoch >= self._last or out_of_patience
+        self._over = bool(broken) or epoch >= self._last or out_of_patience or self._reported_alone
         at, costs = self._clock(), self._meter.end(last=self._over)
         self._curve.append((epoch, metrics, at))
         if improved and self._objects:
             self._best_state = snapshot(self._objects[0].state_dict())
         if not broken:
             self._checkpoint_if_due(self._ticks())
-        seconds = math.nan if self._assignment.pause_at is None else max(0.0, self._ticks() - self._began_at)
+        timed = self._assignment.pause_at is not None and not self._reported_alone
+        seconds = max(0.0, self._ticks() - self._began_at) if timed else math.nan
         attempt, resumable = self._assignment.attempt, bool(self._objects) and self._holds_epoch
         self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable, costs))
         if broken:
             raise NotANumber(f"{broken[0]} is {metrics[broken[0]]} at epoch {epoch}")
+
+    def _twice(self) -> str:
+        if self._reported_alone:
+            return f"trial.report was called twice without {LOOP}; {ONCE}"
+        return f"trial.report was called twice in epoch {self._epoch}; call it once an epoch, in that loop"
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep a text or a number with the trial, beside its metrics; the last value of a key counts.
+
+        It is shown in `trials()` as `notes.KEY`, in MLflow as a tag of that name, and is a user attribute in Optuna.
+
+        Args:
+            key: up to 100 characters; a trial has up to 100 notes.
+            value: text of up to 5,000 characters, or a number.
+
+        Raises:
+            BadTrainer: the key or the value is something else.
+        """
+        self._keep_note(checked_key(key, self._notes), text_or_number(key, value))
+
+    def _keep_note(self, key: str, value: Any) -> None:
+        kept = as_json(key, value)
+        if key in self._notes and self._notes[key] == kept and type(self._notes[key]) is type(kept):
+            return
+        self._notes[key] = kept
+        self._send_notes({key: kept})
+
+    def _send_notes(self, notes: Mapping[str, Any]) -> None:
+        self._channel.send(Noted(self.number, self._assignment.attempt, notes))
 
     def waited(self, seconds: float, rows: int = 0) -> None:
         """Say how long this epoch has waited for its data: the diagnosis names a trial that waits more than it trains.
@@ -450,6 +496,7 @@ class Trial:
             "curve": self._curve,
             "best": self._best,
             "over": self._over,
+            "notes": self._notes,
         }
         if self._snapshot_due:
             keep_snapshot(self._folder, self._assignment.root, last, self._assignment.snapshots or 1)

@@ -13,6 +13,7 @@ from typing import Any
 from goodfit.trainers.messages import Suggested
 from goodfit.trainers.trial.handle import NotANumber, Trial
 from goodfit.trainers.trial.metrics import named_alone
+from goodfit.trainers.trial.notes import checked_key
 
 
 class Inside:
@@ -48,6 +49,15 @@ class Inside:
         """Tell the study of a parameter that the trainer has asked for, and the value that it has got."""
         send = self._trial._channel.send  # noqa: SLF001
         send(Suggested(self._trial.number, self._attempt, value, dict(parameter)))
+
+    def note(self, key: str, value: Any) -> None:
+        """Keep a user attribute of another library: a note whose value is anything that JSON has a form for."""
+        self._trial._keep_note(checked_key(key, self._trial._notes), value)  # noqa: SLF001
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What is noted, by this attempt and those before."""
+        return self._trial._notes  # noqa: SLF001
 
     def finish(self, value: float | None = None) -> None:
         """The trainer has come to its end, whether or not that was the last epoch.

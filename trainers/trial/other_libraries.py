@@ -13,7 +13,7 @@ _INSTEAD = {
     "should_prune": "the loop `for epoch in trial.epochs()` ends when the trial is pruned",
     **dict.fromkeys(
         ("set_user_attr", "user_attrs", "set_attr"),
-        "write what should be kept into a file in trial.artifacts, or call mlflow.log_param",
+        "texts and numbers are kept by trial.note(key, value), files in trial.artifacts",
     ),
     **dict.fromkeys(("log", "log_metric", "log_metrics"), "metrics go to trial.report(train={...}, val={...})"),
     "study": "a trainer sees its own trial alone",

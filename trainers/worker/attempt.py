@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.trainers.errors import BadTrainer, Damaged, Mismatch
 from goodfit.trainers.files import make_folder, read_json, replacing, until_there, write_json
-from goodfit.trainers.messages import Assignment, DataSpec, Message, Outcome, Reported
+from goodfit.trainers.messages import Assignment, DataSpec, Message, Noted, Outcome, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 from goodfit.trainers.worker.baseline import trivial_scores
@@ -114,15 +114,22 @@ class FoldResult:
 
 
 class _Listener:
-    """A channel that keeps the curve to itself, and asks what the trial's own is asked."""
+    """A channel that keeps the curve to itself, and asks what the trial's own is asked.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: the trial's own.
+        notes: whether what is noted goes there; what is noted of the test split must not.
+    """
+
+    def __init__(self, channel: Channel, *, notes: bool) -> None:
         self.curve: dict[int, Metrics] = {}
-        self._channel = channel
+        self._channel, self._notes = channel, notes
 
     def send(self, message: Message) -> None:
         if isinstance(message, Reported):
             self.curve[message.epoch] = message.metrics
+        elif isinstance(message, Noted) and self._notes:
+            self._channel.send(message)
 
     def stop_asked(self, trial: int) -> bool:
         return self._channel.stop_asked(trial)
@@ -227,7 +234,7 @@ class Attempt:
     def _scored(self, part: Assignment, best_epoch: int) -> Metrics | None:
         """The metrics on the test split at the best epoch; None where it was stopped."""
         folder = part.folder / "test"
-        listener = _Listener(self.channel)
+        listener = _Listener(self.channel, notes=False)
         again = replace(part, folder=folder, until=best_epoch, patience=None, reported=0, test=False, pause_at=None)
         if self._once(again, listener, test=True) is None:
             return None
@@ -271,7 +278,7 @@ class Attempt:
 
     def _fold(self, part: Assignment) -> FoldResult | None:
         """Train one fold and keep what it came to; None where it was stopped."""
-        listener = _Listener(self.channel)
+        listener = _Listener(self.channel, notes=True)
         trial = self._once(part, listener)
         if trial is None:
             return None

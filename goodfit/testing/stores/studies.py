@@ -145,6 +145,7 @@ class StudiesContract(Opened):
             diagnosis={"advice": ["lower learning_rate"], "gap": {"loss": math.inf}},
             started=1700000000.000001,
             ended=1700000060.999999,
+            notes={"about": "größe\n\x00\udcff", "rows": 7, "auc": math.inf, "calibrated": True},
         )
         store.apply(lease, Batch(trials={3: given}))
         (kept,) = store.trials(study.id)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from goodfit.testing.attempts import Line, attempt
-from goodfit.trainers.messages import Outcome, Suggested
+from goodfit.trainers.messages import Noted, Outcome, Suggested
 
 QUADRATIC = """
 import optuna
@@ -125,8 +124,7 @@ def test_what_else_a_trial_has(tmp_path: Path):
     )
     line = run(tmp_path, text)
     assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
-    kept = json.loads((tmp_path / "t" / "artifacts" / "user_attrs.json").read_text())
-    assert kept == {"about": [1, 2]}
+    assert [one.notes for one in line.messages if isinstance(one, Noted)] == [{"about": [1, 2]}]
 
 
 STYLES = {

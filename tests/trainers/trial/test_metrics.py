@@ -17,11 +17,26 @@ from goodfit.trainers.messages import Reported
 from goodfit.trainers.trial import Config, NotANumber, Trial
 
 
-def test_a_report_outside_the_loop_is_refused(tmp_path: Path) -> None:
+def test_a_report_without_the_loop_is_the_trials_only_one_however_many_epochs_it_may_train(tmp_path: Path) -> None:
     line = Line()
-    with pytest.raises(BadTrainer, match=r"outside `for epoch in trial\.epochs\(\)`"):
-        handle(tmp_path, line).report(val={"accuracy": 1.0})
-    assert not line.messages
+    trial = handle(tmp_path, line, epochs=20)
+    trial.report(val={"accuracy": 0.7})
+    assert [(one.epoch, one.final) for one in line.reports] == [(1, True)]
+    assert trial.finished
+    assert list(line.curve[0][1].values()) == [0.7]
+    with pytest.raises(BadTrainer, match=r"twice without `for epoch in trial\.epochs\(\)`.*once an epoch"):
+        trial.report(val={"accuracy": 0.8})
+    with pytest.raises(BadTrainer, match=r"before `for epoch in trial\.epochs\(\)`"):
+        next(trial.epochs())
+
+
+def test_an_attempt_that_finds_its_only_report_kept_does_not_send_another(tmp_path: Path) -> None:
+    for reported in (0, 1):
+        line = Line()
+        trial = handle(tmp_path / "t", line, attempt=reported + 1, reported=reported)
+        trial.restore(torch.nn.Linear(1, 1))
+        trial.report(val={"accuracy": 0.7 + reported})
+        assert [one.metrics for one in line.reports] == [{"val/accuracy": 0.7}] * (1 - reported)
 
 
 def test_a_second_report_in_an_epoch_is_refused(tmp_path: Path) -> None:
