@@ -148,7 +148,6 @@ def _text(name: str, pickled: bytes, files: set[str], identity: str) -> str:
         + "".join(f"        {json.dumps(line)},\n" for line in linecache.getlines(file))
         + "    ],\n"
         for file in sorted(files)
-        if not Path(file).is_file()
     )
     imports = "".join(f"import {module}  # noqa: F401 - what is pickled refers to it\n" for module in _modules(pickled))
     return (
