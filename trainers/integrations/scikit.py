@@ -1,7 +1,7 @@
-"""A scikit-learn estimator as a Goodfit trainer: `fit` by partial_fit, `grow` by warm_start.
+"""A scikit-learn estimator as a Goodfit trainer: `fit` by partial_fit or as a whole, `grow` by warm_start.
 
-An epoch is one pass over the training rows, or a fixed number of further trees. scikit-learn is
-imported when a trial trains. Reported are, for both splits, `accuracy` and, where the estimator
+An epoch is one pass over the training rows, or a fixed number of further trees; an estimator that learns in one go,
+such as a pipeline, has one epoch. scikit-learn is imported when a trial trains. Reported are, for both splits, `accuracy` and, where the estimator
 gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae`, `r2`.
 
 A checkpoint holds the pickled estimator; like any pickle it is to be loaded from folders that only
@@ -25,15 +25,19 @@ from goodfit.trainers.trial import Trial
 def fit(trial: Trial, estimator: Any) -> None:
     """One pass over the training rows an epoch, in a new order each: SGDClassifier, MLPRegressor, ...
 
+    An estimator without `partial_fit` (a pipeline, a forest) is fitted once, and that is its only epoch.
     Leave the estimator's `random_state` unset: then it draws from the trial's own seed.
 
     Raises:
-        BadTrainer: the estimator cannot learn by parts, or the study names no data.
+        BadTrainer: it is no estimator, or the study names no data.
         DataProblem: it classifies and the data are for regression, or the other way round.
     """
-    if not hasattr(estimator, "partial_fit"):
-        raise BadTrainer(f"{_name(estimator)} has no partial_fit; if it has warm_start, use grow(trial, estimator)")
+    if not hasattr(estimator, "fit"):
+        raise BadTrainer(f"{_name(estimator)} has no fit: give an estimator of scikit-learn, made but not fitted")
     data = _suitable(trial, estimator)
+    if not hasattr(estimator, "partial_fit"):
+        _fit_whole(trial, estimator, data)
+        return
     rows = _table(data.train)
     more = {"classes": np.arange(len(data.classes))} if data.classes else {}
     _refuse_changes(trial)
@@ -42,6 +46,16 @@ def fit(trial: Trial, estimator: Any) -> None:
     for _ in trial.epochs():
         order = np.random.permutation(len(rows))  # of the generator that the trial seeds
         kept.estimator.partial_fit(rows[order], data.train.y[order], **more)
+        _report(trial, kept.estimator, data)
+
+
+def _fit_whole(trial: Trial, estimator: Any, data: Data) -> None:
+    kept = _Kept(estimator)
+    trial.restore(kept)
+    for epoch in trial.epochs():
+        if epoch > 1:  # it has learned all that it can
+            break
+        kept.estimator.fit(_table(data.train), data.train.y)
         _report(trial, kept.estimator, data)
 
 

@@ -1,0 +1,45 @@
+"""The pages for users of Lightning, Hugging Face and pandas do what they say: their scripts run as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import goodfit
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {
+    "coming_from_lightning.md": ("lightning", ["waves"]),
+    "coming_from_hugging_face.md": ("transformers", ["sentences"]),
+    "coming_from_pandas.md": ("sklearn", ["tumours", "tumours-linear"]),
+}
+# Without workers of Ray, which take seconds to start.
+HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, executor='local')\n"
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
+    needs, studies = PAGES[page]
+    pytest.importorskip(needs, reason=f"{needs} is not installed")
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    script = "\n".join([HERE, *blocks])
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    for name in studies:
+        study = goodfit.connect(tmp_path / ".goodfit")[name]
+        assert study.state == "DONE"
+        assert study.best().verdict in {"good_fit", "overfit", "underfit", "unfinished"}
