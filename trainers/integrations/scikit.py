@@ -1,8 +1,8 @@
 """A scikit-learn estimator as a Goodfit trainer: `fit` by partial_fit or as a whole, `grow` by warm_start.
 
 An epoch is one pass over the training rows, or a fixed number of further trees; an estimator that learns in one go,
-such as a pipeline, has one epoch. scikit-learn is imported when a trial trains. Reported are, for both splits, `accuracy` and, where the estimator
-gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae`, `r2`.
+such as a pipeline, has one epoch. scikit-learn is imported when a trial trains. Reported are, for both splits,
+`accuracy` and, where the estimator gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae`, `r2`.
 
 A checkpoint holds the pickled estimator; like any pickle it is to be loaded from folders that only
 its owner writes to.
