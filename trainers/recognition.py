@@ -115,6 +115,8 @@ def _reached(function: FunctionType) -> tuple[set[str], set[str]]:
         used = {name for part in _codes(one.__code__) for name in part.co_names}
         names |= used
         modules |= {name for name in used if _of_tune(name)}  # imported within the function
+        if "ray" in used:  # `from ray import tune` within it, or `ray.tune` by its attribute
+            modules |= {name for name in _TUNE if name.partition(".")[2] in used}
         values = [one.__globals__[name] for name in used if name in one.__globals__]
         values += [cell.cell_contents for cell in one.__closure__ or () if _is_filled(cell)]
         for value in values:

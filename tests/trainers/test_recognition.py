@@ -25,6 +25,7 @@ from goodfit.trainers.registry import resolve
         ("from ray import tune\ndef f(config): tune.report({'a': 1})", "f", Api.RAY_FUNCTION),
         ("from ray.tune import report\ndef f(config):\n    def g(): report({'a': 1})\n    g()", "f", Api.RAY_FUNCTION),
         ("def f(config):\n    import ray.tune\n    ray.tune.report({'a': 1})", "f", Api.RAY_FUNCTION),
+        ("def f(config):\n    from ray import tune\n    tune.report({'a': 1})", "f", Api.RAY_FUNCTION),
         ("from ray import tune\ndef f(config): return {'a': config['b']}", "f", Api.RAY_FUNCTION),
         ("import ray.tune\ndef f(config): return {'a': config['b']}", "f", Api.RAY_FUNCTION),
         ("from ray import tune\nclass F(tune.Trainable): pass", "F", Api.RAY_CLASS),

@@ -2,7 +2,8 @@
 
 An epoch is one pass over the training rows, or a fixed number of further trees; an estimator that learns in one go,
 such as a pipeline, has one epoch. scikit-learn is imported when a trial trains. Reported are, for both splits,
-`accuracy` and, where the estimator gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae`, `r2`.
+`accuracy` and, where the estimator gives probabilities, `loss` (the log loss); for regression `loss`, `rmse`, `mae` and
+`r2`.
 
 A checkpoint holds the pickled estimator; like any pickle it is to be loaded from folders that only
 its owner writes to.
