@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FEW = 5  # complete trials: of fewer no winner can be told from luck
 LOOKED_AT = 200  # points of a grid
+PICKLED = "cloudpickle.loads("  # in the file of a function that a study was given in Python
 # What stands in the file of a trainer whose trials can go on from a checkpoint, its own or one of ours.
 KEEP_CHECKPOINTS = (
     "restore(",
@@ -209,9 +210,12 @@ def _never_paused(spec: StudySpec) -> Iterator[str]:
         return
     text = file.read_text(encoding="utf-8", errors="replace")
     if not any(word in text for word in KEEP_CHECKPOINTS):
+        given = PICKLED in text
+        if given and "def " not in text:
+            return  # a function without its source, as from standard input
         never = "reports a checkpoint" if "ray" in text else "calls trial.restore(model, optimizer)"
         yield (
-            f"{file.name} never {never}: its trials cannot be paused and go on. They "
+            f"{'the function' if given else file.name} never {never}: its trials cannot be paused and go on. They "
             "train to their end, or end for good where they are clearly behind"
         )
 

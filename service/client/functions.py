@@ -74,6 +74,8 @@ def name_of(train: object) -> str:
     """What a trainer that is given in Python is called."""
     if isinstance(train, Trainer):
         return train.name
+    if isinstance(train, str):
+        return train.rpartition(":")[2]
     if isinstance(train, functools.partial):
         return name_of(train.func)
     name = str(getattr(train, "__name__", type(train).__name__))
@@ -152,12 +154,14 @@ def _text(name: str, pickled: bytes, files: set[str], identity: str) -> str:
     imports = "".join(f"import {module}  # noqa: F401 - what is pickled refers to it\n" for module in _modules(pickled))
     return (
         f'"""The function {name}, as it was in Python when a study was run with it. Written by goodfit.run."""\n\n'
-        f"# identity: {identity}\n\nimport base64\nimport linecache\nimport sys\n\nimport cloudpickle\n{imports}\n"
+        f"# identity: {identity}\n\n"
+        f"import base64\nimport linecache\nimport os\nimport sys\n\nimport cloudpickle\n{imports}\n"
         f"if sys.version_info[:2] != {sys.version_info[:2]}:\n"
         f'    raise ImportError("{name} is of Python {sys.version_info[0]}.{sys.version_info[1]}: use that version")\n'
         f"SOURCES = {{\n{''.join(sources)}}}\n"
         "for _file, _lines in SOURCES.items():\n"
-        "    linecache.cache[_file] = (sum(map(len, _lines)), None, _lines, _file)\n\n"
+        "    if not os.path.isfile(_file):  # else tracebacks read it themselves\n"
+        "        linecache.cache[_file] = (sum(map(len, _lines)), None, _lines, _file)\n\n"
         f"{NAME} = cloudpickle.loads(base64.b64decode(\n{''.join(lines)}))\n"
     )
 

@@ -98,7 +98,13 @@ def test_a_function_of_a_module_is_named_by_its_file() -> None:
 
 @pytest.mark.parametrize(
     ("train", "name"),
-    [(seeding.mixed_seed, "mixed_seed"), (lambda _: None, "train"), (Reports().epochs, "epochs")],
+    [
+        (seeding.mixed_seed, "mixed_seed"),
+        (lambda _: None, "train"),
+        (Reports().epochs, "epochs"),
+        ("mlp", "mlp"),
+        ("net.py:fit", "fit"),
+    ],
 )
 def test_names(train: object, name: str) -> None:
     assert name_of(train) == name
@@ -147,6 +153,12 @@ def test_another_version_of_python_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     with pytest.raises(BadTrainer, match=r"train is of Python 3\.\d+: use that version"):
         resolve(reference)
+
+
+def test_the_source_of_a_script_is_in_the_file_too(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("def train(trial):\n    trial.restore(net)\n")
+    assert "trial.restore(net)" in written_down(cell(script.read_text(), str(script))["train"]).text
 
 
 def test_a_traceback_shows_the_line_of_a_cell(tmp_path: Path) -> None:

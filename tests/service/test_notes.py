@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.app.notes import approximately, expected_complete, notes_of
 from goodfit.service.app.room import room_of
+from goodfit.service.client.functions import written_down
 from goodfit.service.errors import ClusterLost
 from goodfit.service.ray_executor import cluster_nodes as asking
 from goodfit.service.settings import Settings
@@ -28,6 +30,25 @@ def spec_of(folder: Path, **sections: str) -> StudySpec:
     lines = {"name": "a", "trainer": "net.py:train", **PLAIN, **sections}
     (folder / "study.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
     return read(folder / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def train(trial):\n    trial.restore()\n", []),
+        ("def train(trial):\n    pass\n", ["the function never calls trial.restore(model, optimizer)"]),
+        ("", []),  # it was typed in: nothing is known of it
+    ],
+)
+def test_a_function_given_in_python_is_judged_by_its_source(tmp_path: Path, source: str, said: list[str]) -> None:
+    module = types.ModuleType("__main__")
+    file = tmp_path / "cell.py"
+    exec(compile(source or "def train(trial): pass", str(file), "exec"), vars(module))
+    if source:
+        file.write_text(source)
+    reference = written_down(vars(module)["train"]).write(tmp_path / "given" / "train.py")
+    notes = notes_of(spec_of(tmp_path, trainer=reference), room_of(Settings(home=tmp_path)))
+    assert [note.partition(":")[0] for note in notes] == said
 
 
 @pytest.mark.parametrize(
