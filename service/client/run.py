@@ -14,7 +14,7 @@ from goodfit.service.client.functions import Train, Written, name_of, reference_
 from goodfit.service.client.given import content_of, file_of, is_in_memory, name_of_file
 from goodfit.service.client.handles import Studies, StudyHandle
 from goodfit.service.client.running import start
-from goodfit.service.errors import DataError, InputError, Interrupted, UnknownStudy
+from goodfit.service.errors import DataError, InputError, Interrupted, TrainerError, UnknownStudy
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.screen.shown import screen_here
 from goodfit.service.settings import Settings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec
 
 CODE = "train.py"  # in the folder of what a study was given in Python
+TRAINED = ("COMPLETE", "PRUNED", "PAUSED")  # states of trials that a function has trained
 EPOCHS = 20  # of a full training, where nothing is said
 
 
@@ -76,7 +77,9 @@ def run(
     try:
         start(settings, spec, screen, executor=executor)
     except Interrupted as error:
-        screen.say(f"{error}, or by study.resume()")
+        if _there(app.open_home(settings), spec.name) is None:
+            raise
+        screen.say(f"{error}; in Python: study.resume()")
     return Studies(LocalSource(settings, app.open_home(settings)))[spec.name]
 
 
@@ -144,10 +147,14 @@ class _Given:
         for number in itertools.count(1):
             name = self._called if number == 1 else f"{self._called}-{number}"
             there = _there(store, name)
-            if there is None or (self._is_named and not new):
-                return self._under(name, there)
+            if there is None:
+                return self._under(name)
+            if self._is_named and not new:
+                self._refuse_other_function(there, store)
+                self._refuse_other_data(there)
+                return self._under(name)
             if not new and self._is_that_of(there):
-                return self._under(name, there)
+                return self._under(name)
         raise AssertionError("names do not end")
 
     def _is_that_of(self, there: Study) -> bool:
@@ -158,11 +165,9 @@ class _Given:
         data = self._content is None or name_of_file(*self._content) == Path(_source(there)).name
         return data and self._read(there.name).is_same(there.spec)
 
-    def _under(self, name: str, there: Study | None) -> StudySpec:
-        """The study under this name, with its files; `there`: as the store has it."""
+    def _under(self, name: str) -> StudySpec:
+        """The study under this name, with its files."""
         folder = self._settings.given_folder(name)
-        if there is not None:
-            self._refuse_other_data(there, folder)
         was = folder.is_dir()
         try:
             return self._read(name)
@@ -180,9 +185,23 @@ class _Given:
             values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
         return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
 
-    def _refuse_other_data(self, there: Study, folder: Path) -> None:
+    def _refuse_other_function(self, there: Study, store: Store) -> None:
+        """TrainerError where trials of the study that has this name were trained by another function.
+
+        One that has failed, or has no trials yet, may have its function mended.
+        """
+        file = self._settings.given_folder(there.name) / CODE
+        if self._written is None or not file.is_file() or self._written.is_in(file):
+            return
+        if any(label in TRAINED for label in store.tally(there.id).states):
+            raise TrainerError(
+                f"the function of study {there.name} has changed since it was begun: the one that trained its trials "
+                f"is in {file}. Give the study another name, or new=True for a number behind it"
+            )
+
+    def _refuse_other_data(self, there: Study) -> None:
         """DataError where the study that has this name was given other data."""
-        before = Path(_source(there))
+        folder, before = self._settings.given_folder(there.name), Path(_source(there))
         if self._content is not None and before.parent == folder and before.name != name_of_file(*self._content):
             raise DataError(
                 f"the data of study {there.name} have changed since it was begun: those that it has are in {before}. "

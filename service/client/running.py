@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from goodfit.service.settings import Settings
     from goodfit.service.spec import StudySpec
 
+_RUNNING = threading.Lock()  # held while a study runs in this process
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -54,7 +56,7 @@ def start(settings: Settings, spec: StudySpec, screen: Screen, *, fresh: bool = 
         Interrupted: by Ctrl-C; what was trained is saved.
         InputError, StudyFailed: it cannot run, or has failed.
     """
-    with app.cluster_ahead(settings, executor) as cluster, explained(NOT_BEGUN):
+    with _alone(), app.cluster_ahead(settings, executor) as cluster, explained(NOT_BEGUN):
         with screen.waiting_for("checking the trainer and the data"):
             checked = app.check(spec)
         store = app.open_home(settings, create=True, patience=app.PATIENCE)
@@ -82,7 +84,7 @@ def go_on(settings: Settings, name: str, wanted: app.Reopening, screen: Screen, 
     store = app.open_home(settings, patience=app.PATIENCE)
     study = store.study(name)
     how = f"go on with {settings.hint(f'resume {name}')}"
-    with app.cluster_ahead(settings, executor) as cluster, explained(how):
+    with _alone(), app.cluster_ahead(settings, executor) as cluster, explained(how):
         options = app.Options(executor, changed=wanted.changed, cluster=cluster)
         _go_on(settings, store, study, wanted, options, screen)
     return Ran(name)
@@ -174,6 +176,19 @@ def _length(spec: StudySpec) -> str:
     """How long a trial trains at most."""
     epochs = app.counted(spec.training.epochs, "epoch")
     return f"{spec.folds} folds of {epochs}" if spec.folds else epochs
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other study in this process meanwhile: they would share its random numbers, and its connection to Ray."""
+    if not _RUNNING.acquire(blocking=False):
+        raise InputError(
+            "another study is running in this process: wait until it has ended, or run this one in a process of its own"
+        )
+    try:
+        yield
+    finally:
+        _RUNNING.release()
 
 
 @contextmanager
