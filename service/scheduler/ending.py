@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from goodfit.service.records import (
     trial_seed,
 )
 from goodfit.service.scheduler.events import Close, Plan, Reason
+from goodfit.service.scheduler.failure_limit import cause_of
 
 # What these trials had trained may be as wrong as what ended them; the others lost a worker, time or memory.
 _FROM_THE_START = (Failure.ERROR, Failure.NAN)
@@ -83,7 +85,18 @@ def closed(plan: Plan, reason: Reason | None, message: str | None, trials: Colle
             return Close(StudyState.FAILED, message)
     if any(trial.state is TrialState.COMPLETE for trial in trials):
         return Close(StudyState.DONE)
-    return Close(StudyState.FAILED, f"no trial was trained to its end{_budget_below_one_training(plan)}")
+    why = _budget_below_one_training(plan) or _commonest_failure(trials)
+    return Close(StudyState.FAILED, f"no trial was trained to its end{why}")
+
+
+def _commonest_failure(trials: Collection[Trial]) -> str:
+    """Why most of the failed trials failed, in the words of the first of them."""
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    if not failed:
+        return ""
+    (cause, count), *_ = Counter(cause_of(trial) for trial in failed).most_common(1)
+    first = next(trial for trial in failed if cause_of(trial) == cause)
+    return f": {count} of {len(trials)} trials failed with: {first.message or first.label}"
 
 
 def _budget_below_one_training(plan: Plan) -> str:

@@ -87,4 +87,4 @@ def test_any_number_may_fail_where_the_study_says_so() -> None:
     desk = Desk(replace(MANY, trials=30, failures=0))
     for number in range(30):
         desk.end(number, Outcome.ERROR, message="no")
-    assert desk.close == sc.Close(StudyState.FAILED, "no trial was trained to its end")
+    assert desk.close == sc.Close(StudyState.FAILED, "no trial was trained to its end: 30 of 30 trials failed with: no")
