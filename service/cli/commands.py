@@ -316,6 +316,8 @@ def compare(
     if output is not None:
         write_page(found, output)
     print_json(found) if given.as_json else print_compared(found)
+    if output is not None and not given.as_json:
+        print(f"written: {output}")
 
 
 @cli.command()

@@ -96,7 +96,7 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     _print_edits(facts)
     for part in ("code", "data"):
         if about := (facts["inputs"] or {}).get(part):
-            line(part, _input_text(about))
+            line(part, _input_text(about, str((facts["spec"].get("data") or {}).get("source", "")) * (part == "data")))
     line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
     line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
@@ -150,12 +150,12 @@ def _print_state(facts: Mapping[str, Any]) -> None:
         line("test split", f"first opened {facts['test_opened']}{times}, to confirm the best")
 
 
-def _input_text(about: Mapping[str, Any]) -> str:
-    """The files of a study's code or data, as far as a line has room, and their digest."""
+def _input_text(about: Mapping[str, Any], source: str) -> str:
+    """The files of a study's code or data, as far as a line has room, or else its source, and their digest."""
     names = list(about.get("files") or ())
     more = f" and {len(names) - FILES_SHOWN} more" if len(names) > FILES_SHOWN else ""
     count = f"{about['count']:,} files" if about.get("count") and not names else ""
-    return f"{', '.join(names[:FILES_SHOWN])}{more}{count}  ({about['digest']})".strip()
+    return f"{', '.join(names[:FILES_SHOWN]) or count or source}{more}  ({about['digest']})".strip()
 
 
 def trial_facts(study: StudyHandle, trial: int) -> dict[str, Any]:

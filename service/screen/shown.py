@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
@@ -60,10 +62,17 @@ class Terminal:
 def screen_here() -> Screen:
     """The cell of the notebook that calls, or else the terminal."""
     if _in_notebook():
+        _leave_out_hints()
         from goodfit.service.screen.notebook import Notebook
 
         return Notebook()
     return Terminal()
+
+
+def _leave_out_hints() -> None:
+    """Keep what tqdm and Ray say of widgets out of the cell: nothing of ours is drawn by them."""
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
 
 
 def _in_notebook() -> bool:
