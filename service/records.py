@@ -265,6 +265,8 @@ class Study:
     folder: str | None = None  # of its files, at their place; None before it first runs
     test_openings: int = 0  # how often the test split was opened: again when a search went on after a confirmation
     front_box: Values | None = None  # of several objectives: what the hypervolume is a share of since it went on
+    note: str | None = None  # of people, about it
+    tags: Values | None = None  # likewise, texts by key
 
     @property
     def objective(self) -> Objective:

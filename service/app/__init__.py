@@ -6,6 +6,7 @@ code.py             the code that a study brings, and inputs.py whether it and t
 provenance.py       where a run comes from, with git.py
 rerunning.py        a trial trained again from its record, by rerun_process.py
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
+annotating.py       its note and tags
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
 models.py           trained models | retention.py  which checkpoints are kept
@@ -25,6 +26,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goodfit.service.app.annotating import annotate
     from goodfit.service.app.best import Best, best_of
     from goodfit.service.app.diagnoses import diagnose_of
     from goodfit.service.app.earlier import warm_started
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.watch import Watcher
 
 _PLACES = {
+    "annotating": ["annotate"],
     "best": ["Best", "best_of"],
     "liveness": ["how_it_failed", "how_it_was_lost", "live_state", "until_released"],
     "preflight": ["Checked", "check"],
@@ -85,6 +88,7 @@ __all__ = [
     "Why",
     "admit_edit",
     "admitted",
+    "annotate",
     "approximately",
     "best_of",
     "catch_up",

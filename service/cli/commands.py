@@ -419,6 +419,39 @@ def export(
 
 
 @cli.command()
+def note(
+    name: StudyName,
+    text: Annotated[str | None, typer.Argument(help="Takes the place of the note; '' removes it.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Set a tag; KEY= removes it.")
+    ] = None,
+) -> None:
+    """Keep a note and tags with a study, here and in MLflow; without either, print them."""
+    study = studies()[name]
+    wanted = _tags_of(tags or [])
+    said = study.annotate(text, wanted) if text is not None or wanted else []
+    found = study.record
+    if given.as_json:
+        print_json({"study": name, "note": found.note, "tags": dict(found.tags or {}), "said": said})
+    elif said:
+        print(*said, sep="\n")
+    else:
+        tags_now = (f"{key}={value}" for key, value in (found.tags or {}).items())
+        print(found.note or f"study {name} has no note", *tags_now, sep="\n")
+
+
+def _tags_of(words: list[str]) -> dict[str, str]:
+    """Tags as they are typed, KEY=VALUE each; InputError for what is none, and for a key that stands twice."""
+    pairs = [word.partition("=") for word in words]
+    if wrong := [word for word, (key, equals, _) in zip(words, pairs, strict=True) if not (key and equals)]:
+        raise InputError(f"--tag {wrong[0]}: give KEY=VALUE, or KEY= to remove a tag")
+    keys = [key for key, _, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise InputError(f"--tag {twice[0]} is given twice; leave one out")
+    return {key: value for key, _, value in pairs}
+
+
+@cli.command()
 def stop(name: StudyName) -> None:
     """Ask a running study to save its running trials and stop."""
     _tell(name, studies()[name].stop())

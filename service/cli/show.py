@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
 from goodfit.service.app import spec_of
-from goodfit.service.cli.tables import gap_note, schedule_lines
+from goodfit.service.cli.tables import gap_note, schedule_lines, tag_text
 from goodfit.service.client import iso, trial_row
 from goodfit.service.queries.versions import version_rows
 from goodfit.service.records import StudyState, Version, judged_by
@@ -42,6 +42,8 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "state": str(listed.state),
         "message": record.message,
         "waits_for": record.waits_for if not listed.state.at_rest else None,
+        "note": record.note,
+        "tags": dict(record.tags or {}),
         "submitter": record.submitter,
         "priority": record.priority,
         "metric": spec.objective.metric,
@@ -88,6 +90,10 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     line("search", f"{goals} with {facts['spec']['trainer']}")
     if constraints := facts["spec"].get("constraints"):
         line("constraints", ", ".join(constraints))
+    for place, text in enumerate((facts["note"] or "").splitlines()):
+        line("" if place else "note", text)
+    if facts["tags"]:
+        line("tags", tag_text(facts["tags"]))
     total = sum(facts["trials"].values())
     states = ", ".join(f"{label} {count}" for label, count in sorted(facts["trials"].items()))
     line("trials", f"{total}" + (f" of {facts['budget']}" if facts["budget"] else "") + f"  ({states})")

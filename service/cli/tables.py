@@ -36,6 +36,8 @@ def study_rows(studies: Studies, state: str | None = None, submitter: str | None
             "submitter": study.submitter,
             "priority": study.priority,
             "waits_for": study.waits_for if not listed.state.at_rest else None,
+            "note": study.note,
+            "tags": dict(study.tags or {}),
         }
         for listed in studies.listed(states, submitter)
         for study in (listed.study,)
@@ -58,9 +60,10 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
     waiting = ["waits for"] if any(row["waits_for"] for row in rows) else []
     who = ["submitter"] if any(row["submitter"] for row in rows) else []
     first = ["priority"] if any(row["priority"] for row in rows) else []
+    tags = ["tags"] if any(row["tags"] for row in rows) else []
     out = table(
         *("study", "state", "trials", "complete", "pruned", "failed", *paused, "time", "created (UTC)"),
-        *(*who, *first, *waiting),
+        *(*who, *first, *tags, *waiting),
     )
     for row in rows:
         states = row["trials"]
@@ -71,9 +74,15 @@ def print_studies(rows: Sequence[Mapping[str, Any]], source: Source) -> None:
         idle = [states.get("PAUSED", 0)] * len(paused)
         cells = (row["study"], row["state"], total, complete, pruned, failed, *idle, duration(row["seconds"]), created)
         more = [row["submitter"] or "-"] * len(who) + [row["priority"]] * len(first)
+        more += [tag_text(row["tags"])] * len(tags)
         more += [row["waits_for"] or ""] * len(waiting)
         out.add_row(*(str(cell) for cell in (*cells, *more)))
     show(out)
+
+
+def tag_text(tags: Mapping[str, str]) -> str:
+    """Tags in a line."""
+    return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
 def best_facts(study: StudyHandle, k: int) -> dict[str, Any]:

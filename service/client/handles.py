@@ -373,6 +373,33 @@ class StudyHandle:
         """
         return self._source.edit(self.name, overrides)
 
+    def note(self, text: str | None = None, *, tags: Mapping[str, Any] | None = None) -> str:
+        """Keep a text and tags with the study; MLflow shows them, too.
+
+        Args:
+            text: takes the place of the one before; empty: none any more; None: it stays.
+            tags: by key; an empty value or None takes the tag away, keys that are not named stay.
+
+        Returns:
+            Its note; empty where it has none.
+
+        Raises:
+            InputError: the note or a tag is too long, or the key of a tag is not a plain name.
+        """
+        given = {str(key): "" if value is None else str(value) for key, value in (tags or {}).items()}
+        if text is not None or given:
+            self.annotate(text, given)
+        return self.record.note or ""
+
+    def annotate(self, text: str | None, tags: Mapping[str, str]) -> list[str]:
+        """As note; says what it has then."""
+        return self._source.annotate(self.name, text, tags)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags, by key."""
+        return dict(self.record.tags or {})
+
     def resume(
         self,
         *,

@@ -234,6 +234,10 @@ class RemoteSource:
         answer = self._request("POST", _path(name, "edit"), body={"set": list(overrides)})
         return [str(line) for line in answer.json()["messages"]]
 
+    def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
+        answer = self._request("POST", _path(name, "note"), body={"note": note, "tags": dict(tags)})
+        return [str(line) for line in answer.json()["messages"]]
+
     def resume(self, name: str, wanted: Reopening) -> str:
         body = {
             "set": list(wanted.overrides),

@@ -308,6 +308,10 @@ class Store(Records, Leases, Queue, Mirrored, Protocol):
         """Keep a new study, with the files that travel with it, and give it its id; NameTaken if the name is there."""
         ...
 
+    def annotate(self, study_id: int, note_: str | None, tags: Mapping[str, str], by: str = ...) -> Study:
+        """Give a study a note and tags; an empty one goes, a note that is None stays. Needs no lease."""
+        ...
+
     def ask_stop(self, study_id: int, stop: bool, by: str = ...) -> None:
         """Ask whoever holds the study to stop, or take that back. Needs no lease."""
         ...

@@ -210,6 +210,9 @@ class LocalSource:
     def edit(self, name: str, overrides: Sequence[str]) -> list[str]:
         return app.edit(self.store, name, overrides, self._clock(), BY_HERE, self.hint)
 
+    def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
+        return app.annotate(self.settings, self.store, name, note, tags)
+
     def resume(self, name: str, wanted: Reopening) -> str:
         self._await_release(name)
         return app.resume_study(self.store, name, wanted, self._clock(), self.hint)

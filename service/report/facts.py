@@ -113,6 +113,8 @@ def _study(study: Study, spec: StudySpec) -> Json:
         "name": study.name,
         "state": str(study.state),
         "message": study.message,
+        "note": study.note,
+        "tags": [f"{key}={value}" for key, value in (study.tags or {}).items()],
         "trainer": spec.trainer,
         "source": spec.data.source if spec.data else None,
         **spec.goal.to_dict(),

@@ -71,6 +71,15 @@ class Edits(Body):
     )
 
 
+class Annotation(Body):
+    """A study's note and tags."""
+
+    note: str | None = Field(
+        default=None, max_length=app.SPEC_CHARACTERS, description="Takes the place of the one before; empty: none."
+    )
+    tags: dict[str, str] = Field(default={}, description="By key; an empty value takes the tag away.")
+
+
 class Changes(Body):
     """What is to change of a study that goes on."""
 
@@ -274,6 +283,18 @@ def _edited(shared: State, token: Token, name: str, given: Edits) -> Response:
     check_owner(token, shared.store.study(name))
     vet = partial(app.admit_edit, rules=shared.rules)
     said = app.edit(shared.store, name, given.overrides, shared.clock(), token.name, _hint, vet)
+    return reply(Messages, {"messages": said})
+
+
+@router.post("/{name}/note", response_model=Messages, summary="Note something about a study")
+async def annotate(shared: Shared, token: Submitter, name: str, given: Annotation) -> Response:
+    """Give it a note and tags; what is not named stays as it is."""
+    return await shared.heavy.run(token.id, lambda: _annotated(shared, token, name, given))
+
+
+def _annotated(shared: State, token: Token, name: str, given: Annotation) -> Response:
+    check_owner(token, shared.store.study(name))
+    said = app.annotate(shared.settings, shared.store, name, given.note, given.tags, token.name)
     return reply(Messages, {"messages": said})
 
 

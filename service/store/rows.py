@@ -29,6 +29,7 @@ _NOT_THE_RUNNERS = {
     *("id", "name", "spec", "fingerprint", "created", "stop_asked"),
     *("queued", "submitter", "priority", "waits_for"),  # the queue's
     "front_box",  # of whoever lets the study go on
+    *("note", "tags"),  # of people
     *STUDY_MIRROR,
 }
 

@@ -356,6 +356,16 @@ class SqlStore:
             if stop:
                 note(connection, by, "stop", connection.execute(_PLACE, {"study": study_id}).one().name)
 
+    def annotate(self, study_id: int, note_: str | None, tags: Mapping[str, str], by: str = LOCAL) -> Study:
+        with self.writing() as connection:
+            leasing.lock(connection, study_id)
+            before = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+            kept = {key: value for key, value in {**(before.tags or {}), **tags}.items() if value}
+            text = before.note if note_ is None else note_ or None
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "note": text, "tags": kept or None})
+            note(connection, by, "note", before.name, ", ".join(tags))
+            return Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+
     def waiting(self) -> list[tuple[Study, Lease | None]]:
         with self.reading() as connection:
             return listing.waiting(connection)

@@ -59,6 +59,8 @@ studies = Table(
     Column("folder", Line),
     Column("test_openings", Integer, nullable=False, server_default="0"),
     Column("front_box", Json),
+    Column("note", Line),
+    Column("tags", Json),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 

@@ -3,9 +3,10 @@
 mirror.py pushes, champion.py registers the best model, content.py says what is shown of a record,
 origin.py where it comes from, datasets.py what it was trained on, experiment.py finds a study's experiment,
 database.py makes MLflow's file, process.py runs the mirror beside the training, ui.py opens MLflow's pages,
-view.py says what they show of a study at first.
+view.py says what they show of a study at first, annotation.py brings notes and tags there.
 """
 
+from goodfit.service.tracker.annotation import keep_note
 from goodfit.service.tracker.champion import ModelExport
 from goodfit.service.tracker.experiment import prepare, remove_study
 from goodfit.service.tracker.mirror import Mirror
@@ -17,6 +18,7 @@ __all__ = [
     "Mirror",
     "MlflowTracker",
     "ModelExport",
+    "keep_note",
     "keep_view",
     "prepare",
     "read_private",

@@ -170,7 +170,14 @@ def study_tags(study: Study, best: Trial | None, front: Front | None = None) -> 
     if front is not None:
         tags["goodfit.front"] = ", ".join(map(str, front.trials))
         tags["goodfit.hypervolume"] = f"{front.hypervolume:.6g}"
-    return {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
+    told = {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
+    return annotation(study) | told
+
+
+def annotation(study: Study) -> dict[str, str]:
+    """What people have noted: MLflow shows the note as the run's description."""
+    tags = {safe_name(key): cut(str(value), TAG_LENGTH) for key, value in (study.tags or {}).items()}
+    return tags | {"mlflow.note.content": cut(study.note or "", TAG_LENGTH)}
 
 
 def trial_status(trial: Trial) -> str:

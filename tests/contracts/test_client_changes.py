@@ -11,7 +11,7 @@ import pytest
 from goodfit.service.cli.tables import study_rows
 from goodfit.service.client import Studies
 from goodfit.service.client.remote import RemoteSource
-from goodfit.service.errors import ClusterLost, IllegalChange, NameTaken, StudyFileError, StudyHeld
+from goodfit.service.errors import ClusterLost, IllegalChange, InputError, NameTaken, StudyFileError, StudyHeld
 from goodfit.service.ray_executor import cluster_nodes as asking
 from goodfit.service.records import StudyState
 from goodfit.service.settings import Settings
@@ -105,6 +105,29 @@ def test_a_study_is_stopped_resumed_and_removed(studies: Studies, at: Place) -> 
     assert "new" not in studies
     with pytest.raises(IllegalChange):
         studies["digits"].resume()
+
+
+def test_a_note_and_tags_are_kept_and_what_cannot_be_is_named(studies: Studies) -> None:
+    study = studies["digits"]
+    assert (study.note(), study.tags) == ("", {})
+    assert study.note("for the paper", tags={"paper": "v2", "runs": 3}) == "for the paper"
+    assert study.note(tags={"runs": None}) == "for the paper"
+    assert study.tags == {"paper": "v2"}
+    assert (study.listed.study.note, next(iter(studies.listed())).study.tags) == ("for the paper", {"paper": "v2"})
+    assert "paper=v2" in study.report_html()
+    with pytest.raises(InputError) as caught:
+        study.note("x" * 5001, tags={"mlflow.user": "me", "a=b": "1", "long": "x" * 501})
+    for told in (
+        "5001 characters",
+        "'mlflow.user': keys that begin with",
+        "'a=b': a key has",
+        "'long': its value has 501",
+    ):
+        assert told in str(caught.value)
+    with pytest.raises(InputError, match="would have 51 tags"):
+        study.note(tags={f"k{n}": "v" for n in range(50)})
+    assert study.note("") == ""
+    assert study.tags == {"paper": "v2"}
 
 
 def test_the_runner_of_a_study_that_has_just_stopped_is_waited_for(studies: Studies, at: Place) -> None:

@@ -133,11 +133,15 @@ def test_the_best_model_predicts_raw_rows(digits: Home) -> None:
 def test_mlflow_has_the_study_its_nested_runs_and_the_champion(digits: Home) -> None:
     code = f"""
 import mlflow
+from goodfit import connect
+connect({str(digits.path)!r})["digits-cnn"].note("for the paper", tags={{"paper": "v2"}})
 mlflow.set_tracking_uri({connect(digits.path)["digits-cnn"].mlflow_uri!r})
 client = mlflow.MlflowClient()
 runs = client.search_runs([client.get_experiment_by_name("digits-cnn").experiment_id])
 parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 assert len(parents) == 1 and len(runs) == 5, runs
+noted = parents[0].data.tags
+assert (noted["mlflow.note.content"], noted["paper"]) == ("for the paper", "v2"), noted
 files = [item.path for item in client.list_artifacts(parents[0].info.run_id)]
 assert {{"study.json", "data.json"}} <= set(files), files
 for run in runs:

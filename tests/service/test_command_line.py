@@ -25,10 +25,12 @@ from goodfit.service.errors import GoodfitError
 from goodfit.service.exchange.tables import to_csv
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress, TrialProgress
-from goodfit.service.records import Report, Trial, TrialState
+from goodfit.service.records import Report, Study, Trial, TrialState
 from goodfit.service.screen.live import Live, Plain, Scale
 from goodfit.service.screen.words import cause
+from goodfit.service.settings import Settings
 from tests import zoo
+from tests.serving import spec_of
 
 
 def _raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -224,7 +226,7 @@ def test_paused_trials_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_studies_have_a_column_for_paused_trials_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
     known = {"study": "digits", "state": "RUNNING", "budget": 8, "created": "2026", "seconds": 1.0}
-    row: dict[str, Any] = {**known, "submitter": None, "priority": 0, "waits_for": None}
+    row: dict[str, Any] = {**known, "submitter": None, "priority": 0, "waits_for": None, "tags": {}}
     for states, columns in (({"PAUSED": 3, "RUNNING": 1}, "failed paused time"), ({"RUNNING": 1}, "failed time")):
         print_studies([{**row, "trials": states}], cast("Source", None))  # which is asked only where there are no rows
         assert columns in " ".join(capsys.readouterr().out.split())
@@ -269,3 +271,26 @@ def test_submit_prints_the_notes_of_check(as_json: bool, tmp_path: Path, capsys:
         submitted = json.loads(out)
         assert cli.run(["--home", str(tmp_path / "home"), "--json", "check", str(file)]) == 0
         assert submitted["notes"] == json.loads(capsys.readouterr().out)["notes"]
+
+
+def test_a_note_and_tags_are_kept_shown_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = app.open_home(Settings(home=tmp_path), create=True)
+    store.add_study(Study("s", spec_of("s").to_dict(), "f", 1.0))
+    store.close()
+
+    def goodfit(*words: str) -> str:
+        assert cli.run(["--home", str(tmp_path), *words]) == 0
+        return capsys.readouterr().out
+
+    assert goodfit("note", "s") == "study s has no note\n"
+    said = goodfit("note", "s", "for the paper", "--tag", "paper=v2", "--tag", "who=a=b")
+    assert said == "study s has a note and tags paper=v2, who=a=b\n"
+    assert goodfit("note", "s") == "for the paper\npaper=v2\nwho=a=b\n"
+    shown = json.loads(goodfit("note", "s", "--tag", "who=", "--json"))
+    assert (shown["note"], shown["tags"]) == ("for the paper", {"paper": "v2"})
+    assert re.search(r"note +for the paper\ntags +paper=v2", goodfit("show", "s"))
+    assert "paper=v2" in goodfit("ls")
+    assert json.loads(goodfit("ls", "--json"))[0]["note"] == "for the paper"
+    for wrong in (["--tag", "paper"], ["--tag", "=x"], ["--tag", "a=1", "--tag", "a=2"], ["--tag", "goodfit.x=1"]):
+        assert cli.run(["--home", str(tmp_path), "note", "s", *wrong]) == 2
+    assert cli.run(["--home", str(tmp_path), "note", "unknown", "x"]) == 2

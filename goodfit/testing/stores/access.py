@@ -80,6 +80,7 @@ class AccessContract(Opened):
         store.reopen(lease, stopped.to(StudyState.QUEUED, queued=2.0), by="ana")
         store.reopen(lease, replace(stopped, state=StudyState.QUEUED, priority=3), by="ana", detail="priority: 0 -> 3")
         store.release(lease)
+        store.annotate(study.id, "for the paper", {"paper": "v2"}, by="dan")
         remove(store, "digits", by="carla")
         assert log(access, "digits") == [
             ("ana", "submit", "digits", ""),
@@ -88,6 +89,7 @@ class AccessContract(Opened):
             ("host:1:1", "state", "digits", "RUNNING -> STOPPED"),
             ("ana", "resume", "digits", "STOPPED -> QUEUED"),
             ("ana", "resume", "digits", "priority: 0 -> 3"),
+            ("dan", "note", "digits", "paper"),
             ("carla", "remove", "digits", ""),
         ]
         assert log(access, "mine") == [("local", "create", "mine", "")]

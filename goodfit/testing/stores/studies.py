@@ -91,6 +91,19 @@ class StudiesContract(Opened):
         assert store.study("größe-数字") == kept
         assert isinstance(kept.stop_asked, bool)
 
+    def test_notes_and_tags_are_added_kept_from_the_runner_and_removed_by_empty_ones(self, store: Store) -> None:
+        study, lease = held(store)
+        assert store.annotate(study.id, "größe\n\ud83d", {"paper": "v2", "team": "a=b"}).tags == {
+            "paper": "v2",
+            "team": "a=b",
+        }
+        store.apply(lease, Batch(study=replace(study, seconds=3.0)))
+        kept = store.annotate(study.id, None, {"paper": "", "new": "1", "none": ""})
+        assert kept == store.study("digits")
+        assert (kept.note, kept.tags, kept.seconds) == ("größe\n\\ud83d", {"team": "a=b", "new": "1"}, 3.0)
+        bare = store.annotate(study.id, "", {"team": "", "new": ""})
+        assert (bare.note, bare.tags) == (None, None)
+
     def test_a_name_is_given_once_and_the_first_study_stays(self, store: Store) -> None:
         first = store.add_study(a_study())
         with pytest.raises(NameTaken, match=r"'digits'.*another name.*goodfit resume digits"):

@@ -5,9 +5,15 @@ function drawAbout() {
   const how = [`${STUDY.method} search, pruning ${STUDY.pruning}`, `${counted(TRIALS.length)}${planned()} of ${counted(STUDY.length, STUDY.unit)}`];
   const when = [STUDY.started && `started ${STUDY.started}`, STUDY.seconds ? `ran ${duration(STUDY.seconds)}` : null];
   document.getElementById("about").textContent = [...what, ...how, ...when].filter(Boolean).join(" · ");
+  drawNote();
   if (!STUDY.versions.length) return;
   const edits = STUDY.versions.map((text) => el("li", {}, text));
   document.getElementById("about").after(el("details", { id: "versions" }, el("summary", {}, `Edited ${counted(edits.length, "time")}`), el("ol", {}, edits)));
+}
+
+function drawNote() {
+  const lines = [...(STUDY.note ?? "").split("\n"), STUDY.tags.join(" · ")].filter(Boolean);
+  if (lines.length) document.getElementById("about").after(el("div", { id: "note" }, lines.map((text) => el("p", {}, text))));
 }
 
 function goalText() {

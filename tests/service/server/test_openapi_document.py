@@ -19,6 +19,7 @@ PARTS = {"name": "digits", "number": 0}
 NAMES = {"/v1/trainers/{name}": "mlp", "/v1/spaces/{name}": "mlp"}
 SENT: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/studies/{name}/edit"): {"json": {"set": ["budget.trials=9"]}},
+    ("POST", "/v1/studies/{name}/note"): {"json": {"note": "for the paper", "tags": {"paper": "v2"}}},
     ("POST", "/v1/studies"): {"json": {"spec": json.dumps({**VALUES, "name": "new"})}},
     ("POST", "/v1/studies/{name}/resume"): {"json": {"set": ["budget.trials=40"]}},
     ("POST", "/v1/tokens"): {"json": {"name": "bob", "role": "viewer", "expires": "90d"}},

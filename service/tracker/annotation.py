@@ -1,0 +1,30 @@
+"""A study's note and tags on its run in MLflow, written when they are given: its mirror may have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from goodfit.service.errors import TrackingError
+from goodfit.service.records import Study
+from goodfit.service.tracker.content import annotation, safe_name
+from goodfit.service.tracker.experiment import Connect, connect, one_line, shown
+
+
+def keep_note(tracking_uri: str, study: Study, removed: Collection[str], connect: Connect = connect) -> None:
+    """Write them; a tag that was removed from the study goes.
+
+    Raises:
+        TrackingError: MLflow is away or refused.
+    """
+    if study.mlflow_run_id is None:
+        return
+    try:
+        client = connect(tracking_uri)
+        there = client.get_run(study.mlflow_run_id).data.tags
+        for key, value in annotation(study).items():
+            if there.get(key, "") != value:
+                client.set_tag(study.mlflow_run_id, key, value)
+        for key in {safe_name(key) for key in removed} & there.keys():
+            client.delete_tag(study.mlflow_run_id, key)
+    except Exception as error:
+        raise TrackingError(f"MLflow at {shown(tracking_uri)}: {one_line(error)}") from error
