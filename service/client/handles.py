@@ -432,7 +432,7 @@ class StudyHandle:
         return resume_here(self._source.settings, self.name, wanted)
 
     def confirm(self, top: int = 3, seeds: int = 3) -> str:
-        """Put it back into the service's queue, to train its best configurations again; says what comes of it.
+        """Train its best configurations again, where it ran: here, or in the service's queue; says how it is then.
 
         Args:
             top: how many of the best configurations.
