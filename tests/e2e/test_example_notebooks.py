@@ -1,4 +1,7 @@
-"""The notebooks in examples/notebooks, run as a user would run them: each in a kernel of its own."""
+"""The notebooks in examples/notebooks, each run in a kernel of its own.
+
+Their trials train in the kernel, without workers of Ray, which take seconds to start; test_notebook.py has those.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[2] / "examples/notebooks"
-NEEDS = {"lightning": "lightning"}
+NEEDS = {"lightning": "lightning", "lora": "peft"}
+
+HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, executor='local')"
 
 
 @pytest.mark.timeout(240)
@@ -19,6 +24,7 @@ def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
         pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(HERE))
     NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in shown if output["output_type"] == "error"]
