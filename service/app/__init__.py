@@ -9,7 +9,7 @@ studies.py          made, stopped, removed | earlier.py  what a study takes over
 annotating.py       its note and tags
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
-models.py           trained models | retention.py  which checkpoints are kept
+models.py           trained models | rows.py  the rows of its splits | retention.py  which checkpoints are kept
 resumption.py       a study that goes on, and what of it changes
 diagnoses.py        what is known of a study | reports.py  it as a page
 best.py             its best configurations | watch.py  its progress, from the store | explaining.py  why of a trial
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.reports import report_of
     from goodfit.service.app.resumption import Reopened, Reopening, edit, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
+    from goodfit.service.app.rows import rows_of
     from goodfit.service.app.run import Options, cluster_ahead, run_study
     from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
     from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admit_edit, admitted
@@ -62,6 +63,7 @@ _PLACES = {
     "resumption": ["Reopened", "Reopening", "edit", "reopen"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
+    "rows": ["rows_of"],
     "run": ["Options", "cluster_ahead", "run_study"],
     "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admit_edit", "admitted"],
@@ -120,6 +122,7 @@ __all__ = [
     "report_of",
     "resume_study",
     "room_of",
+    "rows_of",
     "run_study",
     "spec_here",
     "spec_of",

@@ -303,6 +303,52 @@ class StudyHandle:
         """
         return self._source.model(self.name, self.best().trial if trial is None else trial, trust=trust_code)
 
+    def rows(self, split: str, trial: int | None = None, *, fold: int | None = None) -> pd.DataFrame:
+        """The rows of a split as the trials see them, indexed by their numbers in the data; the first is 0.
+
+        Of a table all columns as read, of other arrays what there is of columns and the `target`.
+
+        Args:
+            split: train, validation or test.
+            trial: whose rows, where trials draw their own (`split: {reshuffle: true}`); None: those of the best.
+            fold: of a cross-validation, from 1.
+
+        Raises:
+            InputError: there is no such split or fold, or the study is on a server.
+            DataError: the data are of a kind without rows, or have changed since.
+        """
+        return self._source.rows(self.name, split, trial, fold)
+
+    def predictions(self, split: str = "validation", trial: int | None = None) -> pd.DataFrame:
+        """What the best model, or one trial's, predicts for the rows of a split, beside their `target`.
+
+        Indexed as `rows`: `frame.loc[study.predictions().index]` are these rows of your own frame.
+
+        Args:
+            split: train, validation or test.
+            trial: its number; None: the best.
+
+        Raises:
+            InputError: there is no such split; the study has folds, of which one model knows the others' rows; or the
+                data are images, of which there are no columns.
+        """
+        import pandas as pd
+
+        data = self.spec.data
+        if data is not None and data.split.folds is not None and split != "test":
+            raise InputError(f"study {self.name} has folds: its models were trained on rows that other folds validate")
+        number = self.best().trial if trial is None else trial
+        found = self.rows(split, number)
+        target = str(data.target) if data is not None and str(data.target) in found else "target"
+        if len(found.columns) < 2:
+            raise InputError(
+                f"the data of study {self.name} have no columns to predict from: take your own array, "
+                f"study.model({number}).predict(x[study.rows({split!r}, {number}).index])"
+            )
+        known = found.drop(columns=target)
+        predicted = self.model(number).predict(known)
+        return pd.DataFrame({"target": found[target], "predicted": predicted}, index=found.index)
+
     def weights(self, trial: int | None = None) -> Any:
         """The state of the best model, or of one trial's, at its best epoch: for `load_state_dict` of a model of yours.
 

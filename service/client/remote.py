@@ -25,6 +25,8 @@ from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.trainers.prediction.predictor import Predictor
@@ -157,6 +159,13 @@ class RemoteSource:
 
         answer = self._request("GET", _path(name, "model"), {"trial": number})
         return unpacked(answer.content, trust=trust)
+
+    def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:  # noqa: ARG002
+        self.study(name)
+        raise errors.InputError(
+            f"the rows of study {name} are read from its data, which are on the server at {self.place}: ask for them "
+            "on that machine, from its home (connect(FOLDER))"
+        )
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         try:

@@ -21,6 +21,8 @@ from goodfit.service.queries.source import Kind, Listed
 from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.settings import Settings
@@ -168,6 +170,11 @@ class LocalSource:
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
         study = self.store.study(name)
         return app.load_model(self.settings, self.store, study, self._trial(study, number))
+
+    def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
+        study = self.store.study(name)
+        found = None if trial is None else self._trial(study, trial)
+        return app.rows_of(self.settings, self.store, study, part, found, fold)
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         study = self.store.study(name)

@@ -14,6 +14,8 @@ from goodfit.service.progress import Progress
 from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.trainers.prediction.predictor import Predictor
@@ -112,6 +114,10 @@ class Source(Protocol):
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:
         """A trial's model, ready to predict; `trust`: code that came with the study may be run for it."""
+        ...
+
+    def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
+        """The rows of a split, indexed by their numbers in the source; InputError where they cannot be read here."""
         ...
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from goodfit import connect
@@ -47,6 +48,12 @@ def test_a_table_as_users_have_it_goes_from_file_to_best_configuration(
     best = home.json("best", "leavers")["best"]
     assert len(best) == 3
     assert best[0]["value"] > 0.85, "half is what guessing gives"
+    study, given = connect(home.path)["leavers"], pd.read_csv(tmp_path / "customers.csv")
+    predicted = study.predictions()
+    own = given.loc[predicted.index]
+    assert (own["left"] == predicted["target"]).all()
+    right = [(predicted["predicted"] == own["left"])[own["left"] == label].mean() for label in ("yes", "no")]
+    assert sum(right) / 2 == pytest.approx(study.best().value), "the rows on which the value was measured"
     raw = customers(200, seed=1).drop(columns="left")
     told = connect(home.path)["leavers"].model().predict(raw)
     truth = customers(200, seed=1)["left"]

@@ -57,6 +57,11 @@ def split_rows(
     return rows
 
 
+def numbered(rows: Rows, whole: np.ndarray | None) -> Rows:
+    """The rows of what is left of a source, `whole`, by their numbers in the source; None: all is left."""
+    return rows if whole is None else Rows(*(whole[part] for part in rows))
+
+
 def split_given(y: np.ndarray, classes: Sequence[str], given: np.ndarray, spec: RowSpec, source: str) -> Rows:
     """Rows whose split the data say; where none is given to validate, those are drawn from training by their share.
 

@@ -30,7 +30,7 @@ from goodfit.trainers.data.reading.split_columns import split_key
 from goodfit.trainers.data.reading.value_notes import value_notes
 from goodfit.trainers.data.reporting.parts import table_columns
 from goodfit.trainers.data.reporting.rows import rows_report
-from goodfit.trainers.data.split import Rows, split_rows
+from goodfit.trainers.data.split import Rows, numbered, split_rows
 from goodfit.trainers.data_specs import DataSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -47,17 +47,7 @@ class Table(Kind[TableSpec]):
         return True
 
     def load(self, spec: TableSpec) -> Loaded:
-        raw = read_cached(read_raw, spec)
-        check_target(raw, spec)
-        if raw.problems:
-            raise DataProblem(raw.problems[0])
-        if spec.missing == "error":
-            check_any_value(raw.x, raw.numeric, raw.source)
-        try:
-            check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
-        except DataProblem as error:
-            raise DataProblem(f"{error}{gap_hint(spec, raw) if spec.missing == 'error' else ''}") from error
-        check_words(raw, spec.encode, spec.categorical)
+        raw = _checked(spec)
         raw, dropped = _complete(raw) if spec.missing == "drop" else (raw, None)
         target, values = encode_target(raw, spec.task)
         rows = split_rows(values, target.classes, spec, raw.source, raw.split_by)
@@ -77,6 +67,14 @@ class Table(Kind[TableSpec]):
             reason=target.reason,
         )
         return Data(train, validation, facts), test
+
+    def split_raw(self, spec: TableSpec) -> tuple[Raw, Rows]:
+        """The source as read, and the numbers of its rows in each split."""
+        source = _checked(spec)
+        whole = complete_rows(source) if spec.missing == "drop" else None
+        raw = source if whole is None else _complete(source)[0]
+        target, values = encode_target(raw, spec.task)
+        return source, numbered(split_rows(values, target.classes, spec, raw.source, raw.split_by), whole)
 
     def report(self, spec: TableSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the rows as they are read."""
@@ -104,6 +102,22 @@ class Table(Kind[TableSpec]):
     def example(self, facts: Facts) -> Any:
         """One row, each column at its scale's middle."""
         return table_example(facts, 1)
+
+
+def _checked(spec: TableSpec) -> Raw:
+    """The source of a spec as read, once its values are found fit to train on."""
+    raw = read_cached(read_raw, spec)
+    check_target(raw, spec)
+    if raw.problems:
+        raise DataProblem(raw.problems[0])
+    if spec.missing == "error":
+        check_any_value(raw.x, raw.numeric, raw.source)
+    try:
+        check_values(raw.x, raw.numeric, spec.missing, raw.source, raw.words, raw.text)
+    except DataProblem as error:
+        raise DataProblem(f"{error}{gap_hint(spec, raw) if spec.missing == 'error' else ''}") from error
+    check_words(raw, spec.encode, spec.categorical)
+    return raw
 
 
 def _reading_notes(spec: TableSpec, raw: Raw) -> list[str]:

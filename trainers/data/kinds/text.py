@@ -31,7 +31,7 @@ from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data.reading.texts import check_texts, is_blank
 from goodfit.trainers.data.reporting.parts import text_column, text_notes
 from goodfit.trainers.data.reporting.rows import rows_report
-from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.data.split import Rows, numbered, split_rows
 from goodfit.trainers.data_specs import DataSpec, TextSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -88,6 +88,14 @@ class Text(Kind[TextSpec]):
         train, validation, test = splits
         texts = VariedTexts.of(raw.x[rows.train], tokens, spec.augment) if given_keys(spec.augment) else None
         return Data(train, validation, facts, texts=texts), test
+
+    def split_raw(self, spec: TextSpec) -> tuple[Raw, Rows]:
+        """The source as read, and the numbers of its rows in each split."""
+        source = read_texts(spec)
+        whole = rows_with_text(source) if spec.missing == "drop" else None
+        raw, _ = _usable(source, spec.missing)
+        target, values = encode_target(raw, spec.task)
+        return source, numbered(split_rows(values, target.classes, spec, raw.source, raw.split_by), whole)
 
     def report(self, spec: TextSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the texts as they are read; and what the tokenizer cuts off."""
