@@ -12,7 +12,7 @@ from goodfit.search_spaces.flaws import dotted
 from goodfit.search_spaces.parameters import Choice, Fixed, Parameter, meets, shown
 from goodfit.search_spaces.parse import parse_space, to_list
 from goodfit.search_spaces.space import Space
-from goodfit.service.errors import Problem
+from goodfit.service.errors import Problem, did_you_mean
 from goodfit.service.spec.hyperparameters import check_hyperparameters, suited
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.registry import resolve
@@ -38,6 +38,10 @@ def edited(written: object, before: Space, problems: list[Problem]) -> Space:
     found: list[Any] = []
     space = parse_space(written, found)
     for path, text in found:
+        if path and path[0] not in before.names:
+            unknown = f"is no parameter of this study; {did_you_mean(str(path[0]), before.names)}"
+            problems.append(Problem(0, f"--set space.{path[0]}", unknown))
+            continue
         too = f"; take it out, too: --set space.{path[0]}=null" if "when" in path else ""
         problems.append(Problem(0, f"--set {dotted(('space', *path))}", text + too))
     if found and isinstance(written, Mapping):

@@ -103,6 +103,10 @@ def test_a_change_is_in_the_spec_and_told(
         ("space.learning_rate.type=int", "--set space.learning_rate.low: "),
         ("space.learning_rate=null", "--set space.learning_rate: cannot be changed in a study that has begun: its tri"),
         ("space.width={type: int, low: 2, high: 9}", "--set space.width: cannot be changed in a study that has begun"),
+        (
+            "space.lerning_rate.low=3",
+            "--set space.lerning_rate: is no parameter of this study; did you mean learning_rate",
+        ),
         ("space.depth=3", "--set space.depth: cannot be changed in a study that has begun: its trials were trained wi"),
         ("space.activation=[relu, gelu]", "--set space.activation: cannot be changed in a study that has begun"),
         ("space.optimizer=[sgd, nope]", "--set space.optimizer: "),
