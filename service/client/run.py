@@ -67,7 +67,7 @@ def run(
         InputError: it cannot run as it is given; says all that is wrong.
         StudyFailed: no trial could be trained.
     """
-    given: dict[str, Any] = {"space": space, **sections}
+    given: dict[str, Any] = {"space": _space(space), **sections}
     given["objective"] = _objective(objective)
     given["budget"] = _with(sections, "budget", trials=trials)
     given["training"] = {"epochs": EPOCHS, **(_with(sections, "training", epochs=epochs) or {})}
@@ -94,16 +94,29 @@ def _with(sections: Mapping[str, Any], section: str, **values: Any) -> Any:
     return {**given, **said}
 
 
+def _space(given: Mapping[str, Any] | str | None) -> Mapping[str, Any] | str | None:
+    """As it is; InputError where two numbers may be the ends of a range or two choices."""
+    pairs = {
+        name: value
+        for name, value in (given.items() if isinstance(given, Mapping) else ())
+        if isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, int | float) for one in value)
+    }
+    if pairs:
+        raise InputError(
+            "; ".join(
+                f"space.{name}: {value} may be a range or two choices: write goodfit.float{value}, goodfit.int{value} "
+                f"or {list(value)}"
+                for name, value in pairs.items()
+            )
+        )
+    return given
+
+
 def _objective(given: str | Mapping[str, Any] | Sequence[Any]) -> Any:
     """As a study file has it."""
     if isinstance(given, str):
-        direction = usual_direction(given)
-        if direction is None:
-            raise InputError(
-                f"objective: whether less or more of {given} is better cannot be told by its name; write "
-                f'{{"metric": "{given}", "direction": "minimize"}} or {{..., "direction": "maximize"}}'
-            )
-        return {"metric": given, "direction": direction}
+        direction = usual_direction(given)  # None: it is missing, and is asked for with all else that is wrong
+        return {"metric": given, **({"direction": direction} if direction else {})}
     return given if isinstance(given, Mapping) else [_objective(one) for one in given]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from goodfit.service import app
 from goodfit.service.client import running
-from goodfit.service.client.run import _Given
+from goodfit.service.client.run import _Given, run
 from goodfit.service.errors import InputError, TrainerError
 from goodfit.service.ports.store import Tally
 from goodfit.service.settings import Settings
@@ -66,3 +66,14 @@ def test_a_process_runs_one_study_at_a_time(tmp_path: Path) -> None:
         running.start(settings, spec, None, executor="local")  # type: ignore[arg-type]
     assert running._RUNNING.acquire(blocking=False)
     running._RUNNING.release()
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        run(typed(before), space={"rate": [1, 2]}, objective="val/score_of_mine", trials=0, epohs=3, home=tmp_path)
+    assert all(key in str(raised.value) for key in ("objective.direction", "budget.trials", "epohs"))
+
+
+def test_two_numbers_are_no_range_unless_they_are_written_as_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"space.rate: \(0.1, 1\) .* write goodfit.float\(0.1, 1\)"):
+        run(typed(before), space={"rate": (0.1, 1)}, objective="val/loss", trials=1, home=tmp_path)
