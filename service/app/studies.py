@@ -161,8 +161,8 @@ def _taken(settings: Settings, spec: StudySpec, taken: Study) -> str:
     differing = "; ".join(spec.differences(taken.spec))
     return (
         f"study {spec.name} already exists with another spec ({differing}): go on with it as it is by {resume}, "
-        f"{_change_by(settings, spec, taken)}start a new search under another name with `--new`, or remove it by "
-        f"{remove}"
+        f"{_change_by(settings, spec, taken)}start a new search under another name with `--new` (in Python: new=True), "
+        f"or remove it by {remove}"
     )
 
 

@@ -22,6 +22,8 @@ def write_study(data: str, target: str | None, name: str | None, output: Path | 
     words = ["goodfit", "init", data, *(["--target", target] if target is not None else [])]
     folder = Path.cwd() if output is None else output.parent
     name, text = study_of_data(data, target, name, folder, shlex.join(words))
+    if str(output) == "-":
+        raise InputError("the study file is checked where it lies: name a file with -o, or leave it out")
     file = Path(f"{name}.yaml") if output is None else output
     try:
         with file.open("x", encoding="utf-8") as written:

@@ -38,11 +38,14 @@ def rerun_here(settings: Settings, name: str, number: int) -> Rerun:
 
 def print_rerun(found: Rerun) -> None:
     """What came of it, in sentences."""
+    from goodfit.service import app
+
     which = f"trial {found.trial} of study {found.study}"
     for note in found.notes:
         print(f"note: {note}")
     if found.first is None or found.largest is None:
-        print(f"{which}: the same to the bit, {found.epochs} epochs of {found.metrics} metrics")
+        epochs, metrics = app.counted(found.epochs, "epoch"), app.counted(found.metrics, "metric")
+        print(f"{which}: the same to the bit, {epochs} of {metrics}")
         return
     if found.failure is not None:
         print(f"{which}: this time the training failed after epoch {found.trained}: {found.failure}")
