@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import sys
 import textwrap
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -270,10 +271,20 @@ def _as_trainer(reference: str, attribute: str, module: ModuleType) -> Trainer:
         return found
     if not callable(found):
         raise BadTrainer(f"{reference} is {type(found).__name__}, not a function train(trial)")
+    _check_given(reference)
     api = api_of(found, module)
     _check_callable(reference, found, api)
     train = found if api is Api.GOODFIT else Foreign(found, api)
     return Trainer(attribute, train, api=api, module=module.__name__)
+
+
+def _check_given(reference: str) -> None:
+    """BadTrainer where a script gives its trainable something that Ray cannot send: then Ray would not start.
+
+    It is looked at before Ray starts: Ray keeps what `tune.with_parameters` got, of any script, and sends it then.
+    """
+    if "ray.tune" in sys.modules:
+        importlib.import_module("goodfit.trainers.integrations.ray_given").check_given(reference)
 
 
 def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None:
