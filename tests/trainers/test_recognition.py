@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import resolve
 
@@ -40,3 +41,18 @@ def test_whose_trial_a_trainer_takes(tmp_path: Path, text: str, name: str, api: 
     file = tmp_path / "theirs.py"
     file.write_text(text)
     assert resolve(f"{file}:{name}").api is api
+
+
+def test_what_with_parameters_cannot_send_is_named_and_forgotten(tmp_path: Path):
+    file = tmp_path / "unsendable.py"
+    file.write_text(
+        "import threading\nfrom ray import tune\ndef g(config, a, b): return {'m': 1}\n"
+        "f = tune.with_parameters(g, a=1, b=threading.Lock())\nh = tune.with_parameters(g, a=(i for i in [1]), b=2)\n"
+    )
+    with pytest.raises(
+        BadTrainer, match=r"unsendable.py:f: .* \(b: TypeError: cannot pickle '_thread.lock' object; a: "
+    ):
+        resolve(f"{file}:f")
+    fine = tmp_path / "sendable.py"
+    fine.write_text("from ray import tune\ndef g(config, a): return {'m': 1}\nf = tune.with_parameters(g, a=[1])\n")
+    assert resolve(f"{fine}:f").api is Api.RAY_FUNCTION

@@ -23,7 +23,7 @@ from ray.train._internal import session as ray_session
 from ray.tune import Checkpoint, PlacementGroupFactory, Trainable
 from ray.tune.result import DEFAULT_METRIC, DONE, TIME_TOTAL_S, TRIAL_INFO
 
-from goodfit.trainers.errors import BadTrainer, NotResumable
+from goodfit.trainers.errors import BadTrainer, MetricMissing, NotResumable
 from goodfit.trainers.integrations.bridge import Epochs
 from goodfit.trainers.integrations.built import Built
 from goodfit.trainers.trial import Inside, Trial
@@ -181,7 +181,7 @@ class _Session:
         """The function has come to its end."""
         if not self._trial.epoch:
             report = f"tune.report({{{self._inside.objective!r}: ...}})"
-            raise BadTrainer(f"the function ended without one {report}, and returned no metrics")
+            raise MetricMissing(f"the function ended without one {report}, and returned no metrics")
         self._inside.finish()
 
     def get_state(self, key: str) -> Any:
