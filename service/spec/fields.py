@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -204,10 +205,13 @@ def constraint(value: object) -> Constraint:
     return Constraint(measure_name(left), relation, bound)
 
 
-def constraints(value: object) -> tuple[Constraint, ...]:
-    """A list of bounds, or one; a metric may have one of each side."""
-    given = value if isinstance(value, (list, tuple)) else (value,)
-    found = tuple(constraint(one) for one in given)
+def in_list(value: object) -> object:
+    """What may be written alone, in a list."""
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def agreeing(found: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """Bounds that can be kept together: of a metric one of each side."""
     sides = [(one.metric, one.relation) for one in found]
     for one, side in zip(found, sides, strict=True):
         if sides.count(side) > 1:
@@ -232,8 +236,9 @@ Measure = Annotated[
     BeforeValidator(measure_name),
 ]
 Constraints = Annotated[
-    tuple[InstanceOf[Constraint], ...],
-    BeforeValidator(constraints, json_schema_input_type=str | list[str]),
+    tuple[Annotated[InstanceOf[Constraint], BeforeValidator(constraint)], ...],
+    BeforeValidator(in_list, json_schema_input_type=str | list[str]),
+    AfterValidator(agreeing),
     PlainSerializer(lambda found: [str(one) for one in found], return_type=list[str]),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]

@@ -71,9 +71,13 @@ class FurtherObjective(Objective):
 def _configurations(value: object) -> tuple[dict[str, Any], ...]:
     if not isinstance(value, (list, tuple)):
         raise BadValue(f"is {described(value)}, not a list of configurations such as [{{learning_rate: 0.01}}]")
-    for index, one in enumerate(value):
-        if not isinstance(one, Mapping) or not one:
-            raise BadValue(f"its entry {index + 1} is {described(one)}, not a configuration {{name: value, ...}}")
+    wrong = [
+        f"its entry {index} is {described(one)}, not a configuration {{name: value, ...}}"
+        for index, one in enumerate(value, start=1)
+        if not isinstance(one, Mapping) or not one
+    ]
+    if wrong:
+        raise BadValue("; ".join(wrong))
     return tuple({str(key): item for key, item in one.items()} for one in value)
 
 

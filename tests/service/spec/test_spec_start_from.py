@@ -56,6 +56,7 @@ def test_own_configurations_have_the_types_of_their_parameters_and_are_kept(tmp_
         ("{scale: all}", "1.scale", "all is not in the space: it is none"),
         ("{rate: 0.01, depth: 2, optimizer: sgd, momentum: 0.5, hidden: [1024]}", "1", "is there twice"),
         ("3", "", "its entry 2 is 3, not a configuration"),
+        ("3\n    - []", "", "its entry 3 is"),
     ],
 )
 def test_what_is_no_configuration_is_said_with_its_line(tmp_path: Path, line: str, key: str, said: str) -> None:
