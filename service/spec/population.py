@@ -83,7 +83,7 @@ def _sizes(search: Search, parts: Mapping[str, Any]) -> Iterator[tuple[KeyPath, 
         yield (
             ("search", "population"),
             f"is {members}, more than the {budget.trials} trials of the budget, and each member is one; "
-            f"raise budget.trials, or write {budget.trials}",
+            f"budget.trials has to be {members} or more",
         )
     if training is not None and members is not None and budget.epochs is not None:
         whole = members * training.epochs
