@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.reports import report_of
-    from goodfit.service.app.resumption import Reopened, Reopening, edit, reopen
+    from goodfit.service.app.resumption import Reopened, Reopening, edit, edit_is_due, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
     from goodfit.service.app.rows import rows_of
     from goodfit.service.app.run import Options, cluster_ahead, run_study
@@ -60,7 +60,7 @@ _PLACES = {
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
-    "resumption": ["Reopened", "Reopening", "edit", "reopen"],
+    "resumption": ["Reopened", "Reopening", "edit", "edit_is_due", "reopen"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
     "rows": ["rows_of"],
@@ -99,6 +99,7 @@ __all__ = [
     "counted",
     "diagnose_of",
     "edit",
+    "edit_is_due",
     "expected_complete",
     "forget_blank",
     "hidden_modules",

@@ -175,6 +175,26 @@ def _edit_running(
     return [f"study {study.name} has version {new[-1].number} of its spec; its runner takes it up in a moment", *said]
 
 
+def edit_is_due(study: Study, versions: Sequence[Version], trials: Sequence[Trial]) -> bool:
+    """Whether a study that is done would go on with the newest version of its spec.
+
+    Args:
+        study: the record.
+        versions: of its spec, the newest last.
+        trials: all of them, confirmations too.
+    """
+    from goodfit.service.scheduler import is_over
+    from goodfit.service.spec import StudySpec
+
+    since = [one for one in versions if one.pending or (one.number > 1 and (one.from_trial or 0) >= len(trials))]
+    if not since:
+        return False
+    spec = StudySpec.from_dict(since[-1].spec)
+    sections = {key.partition(".")[0] for one in since for key, *_ in one.changes}
+    due = {trial.number: trial for trial in (*trials, *_again(study, spec, trials, sections, Reopening()))}
+    return not is_over(plan_of(spec), list(due.values()), time_spent=_is_late(study, spec))
+
+
 def _edited(
     study: Study, versions: Sequence[Version], wanted: Reopening, now: float, by: str
 ) -> tuple[StudySpec, list[Version]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
-from goodfit.service.app import spec_of
+from goodfit.service.app import edit_is_due, spec_of
 from goodfit.service.cli.tables import gap_note, schedule_lines, tag_text
 from goodfit.service.client import iso, trial_row
 from goodfit.service.queries.versions import version_rows
@@ -75,9 +75,10 @@ def _go_on(study: StudyHandle, listed: Listed, versions: Sequence[Version]) -> s
     """How to go on with a study at rest; None where nothing is left to do."""
     if not listed.state.at_rest:
         return None
-    trials = sum(listed.tally.states.values())
-    edited = any(one.from_trial is None or (one.number > 1 and one.from_trial >= trials) for one in versions)
-    ways = [] if listed.state is StudyState.DONE and not edited else [study.hint(f"resume {study.name}")]
+    ways = [study.hint(f"resume {study.name}")]
+    if listed.state is StudyState.DONE:
+        trials = [*study.records(), *study.confirmations()] if versions else []
+        ways = ways if edit_is_due(listed.study, versions, trials) else []
     if any(label.startswith("FAILED") for label in listed.tally.states):
         ways.append(f"{study.hint(f'resume {study.name} --retry-failed')} trains what failed again")
     return "; ".join(ways) or None

@@ -120,6 +120,20 @@ def _edit_and_die(bench: Bench) -> None:
     raise Killed
 
 
+def test_a_study_that_is_done_goes_on_where_an_edit_leaves_something_to_do(tmp_path: Path) -> None:
+    bench = made(tmp_path)
+    run(bench, {})
+
+    def due() -> bool:
+        return app.edit_is_due(bench.store.study("s"), bench.store.versions(1), bench.store.trials(1))
+
+    assert not due()
+    edit(bench, "space.x.high=0.9")  # of a search that has no trial left
+    assert not due()
+    edit(bench, "budget.trials=16")
+    assert due()
+
+
 @pytest.mark.parametrize("search", ["auto", "bayesian"])
 def test_pauses_give_way_to_another_pruner(tmp_path: Path, search: str) -> None:
     bench = made(tmp_path, search={"method": search, "seed": 7}, budget={"trials": 20})
