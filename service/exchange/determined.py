@@ -48,7 +48,7 @@ def convert(found: Foreign, draft: Draft) -> None:
 def _searcher(found: Foreign, draft: Draft) -> None:
     name, line = str(found.get("searcher", "name") or "adaptive_asha"), found.line("searcher", "name")
     if name not in (*METHODS, *HALVING):
-        draft.lose(line, "searcher.name", f"there is no {name} here; the search is auto")
+        draft.lose(line, "searcher.name", f"Determined's {name} does not carry over; the search is auto")
     draft.put("search", method=METHODS.get(name, "random" if name in HALVING else "auto"))
     if metric := found.get("searcher", "metric"):
         smaller = found.get("searcher", "smaller_is_better")

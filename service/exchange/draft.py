@@ -16,6 +16,8 @@ from goodfit.service.objective import Objective
 from goodfit.trainers.readable import one_line
 
 EPOCHS, TRIALS = 10, 50  # where a file does not say how long a trial trains, or when a search ends
+MEMBERS, PARTS = 8, 5  # of a population; how often its members are compared
+POPULATIONS = ("pbt", "pb2")
 GRID = 5  # values of a range without steps in a grid
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./:+-]*")
@@ -137,13 +139,26 @@ class Draft:
         if not self.objectives:
             self.objectives.append(Objective("val/loss", "minimize"))
             self.lose(0, "objective", "the file names no metric; val/loss is a guess")
-        budget = self.sections.setdefault("budget", {})
-        if (
-            not budget.keys() & {"trials", "minutes", "epochs"}
-            and self.sections.get("search", {}).get("method") != "grid"
-        ):
+        budget, search = self.sections.setdefault("budget", {}), self.sections.get("search", {})
+        if search.get("method") in POPULATIONS:
+            self._finish_population(search, training, budget)
+        elif not budget.keys() & {"trials", "minutes", "epochs"} and search.get("method") != "grid":
             budget["trials"] = TRIALS
             self.lose(0, "budget.trials", f"the file sets no end to the search; {TRIALS} is a guess")
+
+    def _finish_population(self, search: dict[str, Any], training: dict[str, Any], budget: dict[str, Any]) -> None:
+        """Give a population its size and interval, and no budget that has no room for it."""
+        if training["epochs"] < 2:
+            training["epochs"] = EPOCHS
+            self.lose(0, "training.epochs", f"members of a population train in parts; {EPOCHS} is a guess")
+        guesses = {"population": MEMBERS, "interval": max(1, training["epochs"] // PARTS)}
+        for key, guess in guesses.items():
+            if key not in search:
+                search[key] = guess
+                self.lose(0, f"search.{key}", f"the file does not say it; {guess} is a guess")
+        if search["population"] > budget.get("trials", search["population"]):
+            why = "are fewer than the members of the population, each of which is one trial here; it needs no budget"
+            self.lose(0, "budget.trials", f"{budget.pop('trials')} {why}")
 
     def _check_search(self) -> None:
         from goodfit.service.spec.search_methods import SEARCH_METHODS

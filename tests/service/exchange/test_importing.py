@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -165,6 +166,25 @@ def test_an_experiment_of_katib_carries_over_and_says_what_does_not(tmp_path: Pa
         "metadata.namespace": 5, "objectiveMetricName": 13, "spec.objective.additionalMetricNames": 14, "gamma": 19,
         "num-layers": 27, "m": 30, "broken": 32, "spec.trialTemplate": 33, "training.epochs": 0,
     }  # fmt: skip
+
+
+def test_a_population_of_katib_gets_what_a_study_of_one_needs(tmp_path: Path) -> None:
+    settings = "[{name: n_population, value: '40'}, {name: truncation_threshold, value: '0.2'}]"
+    text = f"""
+        apiVersion: kubeflow.org/v1beta1
+        kind: Experiment
+        spec:
+          algorithm: {{algorithmName: pbt, algorithmSettings: {settings}}}
+          maxTrialCount: 10
+          parameters: [{{name: lr, parameterType: double, feasibleSpace: {{min: "0.1", max: "0.2"}}}}]
+        """
+    (tmp_path / "pbt.yaml").write_text(dedent(text))
+    draft = import_from(str(tmp_path / "pbt.yaml"))
+    assert draft.sections["search"] == {"method": "pbt", "population": 40, "interval": 2}
+    assert "budget" not in draft.to_dict()
+    said = [str(one) for one in draft.lost]
+    assert "search.interval: the file does not say it; 2 is a guess" in said
+    assert any(one.startswith("budget.trials: 10 are fewer than the members") for one in said)
 
 
 def test_an_experiment_that_searches_an_architecture_is_refused_with_its_line(tmp_path: Path) -> None:
