@@ -53,6 +53,16 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1@", url)
 
 
+STORAGE_EXAMPLES = "write it as sqlite:///FILE.db, journal://FILE.log, or postgresql://USER@HOST/NAME"
+_CONNECT_SECONDS = 10  # a server that does not answer would hold a command for minutes
+
+
+def bounded(url: str) -> dict[str, Any]:
+    """SQLAlchemy's options for a storage, by which it gives up on a server that does not answer."""
+    drivers = ("postgresql", "mysql", "mariadb")
+    return {"connect_args": {"connect_timeout": _CONNECT_SECONDS}} if url.startswith(drivers) else {}
+
+
 def planned_trials(spec: Mapping[str, Any]) -> int | None:
     """How many trials a spec's search has at most: its budget, or all configurations that there are; None: any number.
 

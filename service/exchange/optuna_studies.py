@@ -13,6 +13,8 @@ from goodfit.search_spaces.parameters import same
 from goodfit.service.errors import InputError, did_you_mean
 from goodfit.service.exchange.draft import Draft
 from goodfit.service.objective import Objective
+from goodfit.service.stored_spec import STORAGE_EXAMPLES as EXAMPLES
+from goodfit.service.stored_spec import bounded
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -71,16 +73,21 @@ def _database(url: str) -> Any:
     from optuna.storages import RDBStorage
 
     try:
-        return RDBStorage(url)
+        return RDBStorage(url, engine_kwargs=bounded(url))
     except Exception as error:
-        raise InputError(f"{_shown(url)}: cannot be opened as an Optuna storage: {_first_line(error)}") from error
+        raise InputError(
+            f"{_shown(url)}: cannot be opened as an Optuna storage: {_first_line(error)}; {EXAMPLES}"
+        ) from error
 
 
 def _check_sqlite(url: str, *, create: bool) -> None:
     """Refuse a file that is no storage, before Optuna makes its tables in it."""
     if not url.startswith("sqlite"):
         return
-    path = Path(url.partition("///")[2].partition("?")[0])
+    written = url.partition("///")[2].partition("?")[0]
+    if not written:
+        raise InputError(f"{url}: names no file; {EXAMPLES}")
+    path = Path(written)
     if not path.is_file():
         if create:
             if not path.parent.is_dir():

@@ -17,6 +17,7 @@ from goodfit.search_spaces.document import MAX_CHARACTERS
 from goodfit.service.errors import InputError
 
 MOST_NODES = 200_000
+MOST_VALUES = 1_000_000  # as they are read; dictionaries that hold others twice, and these others, double in each line
 LARGEST = 1e12  # of whole numbers that are computed, and of exponents
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -102,6 +103,7 @@ class PythonFile:
         self.defined |= {name.asname or name.name for one in imports for name in one.names}
         self._names: dict[str, ast.expr] = {}
         self._busy: set[str] = set()
+        self._read = 0  # how many values, with those that names stand for
         for node in self._nodes:
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 self._names.setdefault(node.targets[0].id, node.value)
@@ -134,6 +136,12 @@ class PythonFile:
                 yield value
 
     def _value(self, node: ast.expr) -> Any:
+        self._read += 1
+        if self._read > MOST_VALUES:
+            raise InputError(
+                f"{self.name}: line {node.lineno}: has more than {MOST_VALUES:,} values, with what names stand for; "
+                "import a file with the search alone"
+            )
         match node:
             case ast.Constant(value=value):
                 return value

@@ -17,7 +17,7 @@ from goodfit.service.sampler.history import quiet
 from goodfit.service.sampler.methods import experimental
 from goodfit.service.sampler.observed import order_of
 from goodfit.service.spec.warm_start import Source
-from goodfit.service.stored_spec import without_password
+from goodfit.service.stored_spec import STORAGE_EXAMPLES, bounded, without_password
 
 SQLITE, JOURNAL = FILES = ("sqlite:///", "journal://")  # a path follows
 
@@ -46,7 +46,7 @@ def optuna_source(url: str) -> Source:
         while first.__cause__ is not None:
             first = first.__cause__
         line = (str(first).strip().splitlines() or [type(first).__name__])[0]
-        raise InputError(f"{shown} cannot be read as an Optuna storage: {line}") from error
+        raise InputError(f"{shown} cannot be read as an Optuna storage: {line}; {STORAGE_EXAMPLES}") from error
     if len(study.directions) > 1:
         raise InputError(f"study {study.study_name} of {shown} has several objectives: its trials have no one order")
     sign = 1.0 if study.direction == optuna.study.StudyDirection.MINIMIZE else -1.0
@@ -61,7 +61,7 @@ def optuna_source(url: str) -> Source:
 
 def _opened(place: str) -> BaseStorage:
     if not place.startswith(JOURNAL):
-        return RDBStorage(place, skip_table_creation=True)
+        return RDBStorage(place, engine_kwargs=bounded(place), skip_table_creation=True)
     with experimental():
         return JournalStorage(JournalFileBackend(place.removeprefix(JOURNAL)))
 
@@ -93,4 +93,4 @@ def _check_file(scheme: str, path: str) -> None:
     except sqlite3.Error as error:
         raise InputError(f"{path} is not an Optuna storage: {error}") from error
     if not {"studies", "trials", "trial_params"} <= tables or "version_info" not in tables:
-        raise InputError(f"{path} is a database, and not one of Optuna's")
+        raise InputError(f"{path} is a database, and not one of Optuna's; name another file")

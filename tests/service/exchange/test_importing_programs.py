@@ -8,6 +8,8 @@ from textwrap import dedent
 
 import pytest
 
+from goodfit.service.errors import InputError
+from goodfit.service.exchange import python_file
 from goodfit.service.exchange.importing import import_from
 from tests.importing import imported, lost
 
@@ -134,3 +136,14 @@ def test_a_space_of_syne_tune_in_json(tmp_path: Path) -> None:
     }
     assert found["objective"] == {"metric": "val/acc", "direction": "maximize"}
     assert found["training"] == {"epochs": 9}
+
+
+def test_names_that_stand_for_more_and_more_are_refused_in_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(python_file, "MOST_VALUES", 10_000)
+    lines = [f"d{place} = {{'a': d{place - 1}, 'b': d{place - 1}}}" for place in range(1, 40)]
+    file = tmp_path / "doubling.py"
+    file.write_text("\n".join(["from ray import tune", "d0 = {'a': 1}", *lines, "tune.Tuner(f, param_space=d39)"]))
+    with pytest.raises(InputError, match=r"doubling.py: line \d+: has more than 10,000 values"):
+        import_from(str(file))
