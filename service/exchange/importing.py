@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from goodfit.service.exchange.draft import Draft
 from goodfit.service.exchange.foreign import Foreign
 from goodfit.service.exchange.python_file import PythonFile
 
-SECONDS = 30.0  # for an address to answer
+SECONDS = 7.0  # for an address to answer, and for each piece of what it answers
+LONGEST = 15.0  # for all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +191,11 @@ def _fetched(url: str) -> str:
         ):
             if not answer.is_success:
                 raise InputError(f"{url}: answers {answer.status_code}")
-            text = ""
+            text, began = "", time.monotonic()
             for piece in answer.iter_text():
                 text += piece
+                if time.monotonic() - began > LONGEST:
+                    raise InputError(f"{url}: takes more than {LONGEST:g} s; load it yourself, and import the file")
                 if len(text) > MAX_CHARACTERS:
                     raise InputError(f"{url}: has more than {MAX_CHARACTERS:,} characters")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
