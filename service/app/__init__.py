@@ -9,7 +9,8 @@ studies.py          made, stopped, removed | earlier.py  what a study takes over
 annotating.py       its note and tags
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
-models.py           trained models | rows.py  the rows of its splits | retention.py  which checkpoints are kept
+models.py           trained models | rows.py  the rows of its splits
+retention.py        which checkpoints are kept | garbage.py  what a home keeps, and what of it can go
 resumption.py       a study that goes on, and what of it changes
 diagnoses.py        what is known of a study | reports.py  it as a page
 best.py             its best configurations | watch.py  its progress, from the store | explaining.py  why of a trial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.diagnoses import diagnose_of
     from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
+    from goodfit.service.app.garbage import collect, uses_of
     from goodfit.service.app.homes import PATIENCE, is_made, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
@@ -56,6 +58,7 @@ _PLACES = {
     "diagnoses": ["diagnose_of"],
     "earlier": ["warm_started"],
     "explaining": ["Why", "why_of"],
+    "garbage": ["collect", "uses_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
@@ -96,6 +99,7 @@ __all__ = [
     "catch_up",
     "check",
     "cluster_ahead",
+    "collect",
     "counted",
     "diagnose_of",
     "edit",
@@ -131,6 +135,7 @@ __all__ = [
     "token_digest",
     "until_released",
     "upgrade_home",
+    "uses_of",
     "warm_started",
     "why_of",
 ]

@@ -83,7 +83,8 @@ def _require(study: Study, trial: Trial, place: Place) -> str:
                 f"{keep} trials (`training: {{keep: {keep}}}`)"
             )
         raise errors.TrainerError(
-            f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none"
+            f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none, or "
+            "`goodfit gc --keep` has removed it"
         )
     return best
 

@@ -469,6 +469,28 @@ def rm(name: StudyName, yes: Annotated[bool, typer.Option("--yes", "-y", help="D
     _tell(name, *study.remove())
 
 
+@cli.command()
+def gc(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME...]", help="Studies; else all of the home.", autocompletion=study_names),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="Models of the best K trials stay; else as the study says.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is kept and can go; remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Say what a home keeps and how large it is, and remove checkpoints and deleted MLflow runs that nothing needs."""
+    from goodfit.service.cli.gc import ask, collected, print_collected
+
+    if server_url() is not None:
+        raise InputError("`goodfit gc` works on the files of a home on this machine: give --home, and no --server")
+    sure = (lambda _: True) if yes else ask
+    found = collected(settings_here("gc"), names or [], keep, dry_run=dry_run, sure=sure)
+    print_json(found) if given.as_json else print_collected(found)
+
+
 def _tell(name: str, *lines: str) -> None:
     """What came of a command on a study."""
     if given.as_json:

@@ -46,6 +46,14 @@ def number(value: Any) -> str:
     return shortened(one_line(shown(value) if is_composed(value) else str(value)), LONGEST_VALUE)
 
 
+def size(count: int) -> str:
+    """Bytes for people: 1.2 GB."""
+    for unit, step in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} B"
+
+
 def duration(seconds: float) -> str:
     """1:05, or 2:01:05."""
     whole = int(seconds)

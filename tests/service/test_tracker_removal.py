@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goodfit.service.errors import TrackingError
-from goodfit.service.tracker import Mirror, remove_study
+from goodfit.service.tracker import Mirror, remove_deleted, remove_study
 from goodfit.service.tracker.experiment import connect
 from goodfit.testing.lab import START
 from tests.tracking import Fault, Fuse, Lab, mirror_of, new_mlflow, seen
@@ -44,6 +44,12 @@ def test_what_a_removed_study_left_is_deleted_and_its_name_is_free(
     mirror_of(again, uri, tmp_path).sync()
     assert set(seen(uri, "digits")) == {"digits", "trial 0"}
     again.store.close()
+    runs, size = remove_deleted(uri, tmp_path / "artifacts", dry_run=True)
+    assert (runs, size > 0) == (2, True)
+    assert remove_deleted(uri, tmp_path / "artifacts", dry_run=False) == (runs, size)
+    assert remove_deleted(uri, tmp_path / "artifacts", dry_run=False) == (0, 0)
+    assert not [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert set(seen(uri, "digits")) == {"digits", "trial 0"}
 
 
 @pytest.mark.parametrize("after", [False, True])

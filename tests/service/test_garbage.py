@@ -1,0 +1,99 @@
+"""`goodfit gc`: what a home keeps, what of it goes, and what stays whatever is asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from goodfit.service import app, cli
+from goodfit.service.cli.gc import collected
+from goodfit.service.errors import HomeError, StudyHeld
+from goodfit.service.records import Failure, Study, StudyState, Trial, TrialState
+from goodfit.service.settings import owner
+from tests.serving import NOW, Place, place
+
+FILES = ("best.pt", "last.pt", "log.txt", "fold-1/best.pt")
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Place:
+    """A home with a study that is done, of five trials, and one that was interrupted, of two."""
+    found = place(tmp_path)
+    (tmp_path / "file").write_bytes(b"x" * 1000)
+    for name, state in (("done", StudyState.DONE), ("later", StudyState.INTERRUPTED)):
+        study = found.study(name)
+        trials = [Trial(n, {}, n, TrialState.COMPLETE, value=n / 10, best_epoch=1) for n in range(3)]
+        trials += [Trial(3, {}, 3, TrialState.FAILED, Failure.LOST), Trial(4, {}, 4, TrialState.CANCELLED)]
+        trials = trials if name == "done" else [trials[0], Trial(1, {}, 1, TrialState.PAUSED)]
+        for trial in trials:
+            for file in FILES:
+                found.settings.trial_place(study, trial.number).put(tmp_path / "file", file)
+        found.write(study, trials, [], state)
+    return found
+
+
+def left(at: Place, study: Study) -> list[str]:
+    return [name for name in (at.settings.study_place(study) / "trials").names() if name.endswith(".pt")]
+
+
+def test_what_only_a_resume_would_need_goes_and_what_one_needs_stays(at: Place) -> None:
+    done, later = at.store.study("done"), at.store.study("later")
+    uses = app.uses_of(at.settings, at.store, [], None, NOW)
+    sizes = [(use.study, use.models, use.checkpoints, use.logs, use.removable) for use in uses]
+    assert sizes == [("done", 5000, 10_000, 5000, 6000), ("later", 2000, 4000, 2000, 2000)]
+    assert app.collect(at.settings, at.store, "done", None, NOW) == 6000
+    assert app.collect(at.settings, at.store, "later", None, NOW) == 2000
+    whole = [f"0000{trial}/{file}" for trial in (3, 4) for file in ("best.pt", "fold-1/best.pt", "last.pt")]
+    assert left(at, done) == ["00000/best.pt", "00001/best.pt", "00002/best.pt", *whole]
+    assert left(at, later) == ["00000/best.pt", "00001/best.pt", "00001/fold-1/best.pt", "00001/last.pt"]
+    assert app.collect(at.settings, at.store, "done", 1, NOW) == 2000
+    assert left(at, done) == ["00002/best.pt", *whole]
+
+
+def test_the_champion_stays(at: Place) -> None:
+    done = at.store.study("done")
+    at.store.note_study_mirrored(done.id, champion=0)
+    app.collect(at.settings, at.store, "done", 1, NOW)
+    assert [name for name in left(at, done) if name < "00003"] == ["00000/best.pt", "00002/best.pt"]
+
+
+def test_a_study_that_runs_is_left_alone_and_refused_by_name(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    study = at.store.study("done")
+    before = left(at, study)
+    at.store.acquire(study.id, owner(), NOW, 1e9, lambda _: False)
+    with pytest.raises(StudyHeld):
+        app.collect(at.settings, at.store, "done", None, NOW)
+    home = ["--home", str(at.settings.home)]
+    assert cli.run([*home, "gc", "done", "--yes"]) == 2
+    assert "done: it runs; stop a study that runs first" in capsys.readouterr().err
+    assert cli.run([*home, "gc", "later", "unknown", "--yes"]) == 2
+    assert "unknown" in capsys.readouterr().err
+    assert cli.run([*home, "gc", "--yes", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["study"], row["why_not"]) for row in found["studies"]] == [("done", "it runs"), ("later", None)]
+    assert (found["removable"], found["removed"], found["mlflow_deleted"]["runs"]) == (2000, 2000, 0)
+    assert left(at, study) == before
+
+
+def test_nothing_goes_without_a_yes(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(at.settings.home)]
+    assert cli.run([*home, "gc", "--dry-run", "--keep", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "kept: 28.0 kB; can go: 10.0 kB; removed: 0 B" in " ".join(out.split("\n"))
+    assert cli.run([*home, "gc"]) == 2
+    assert "give --yes" in capsys.readouterr().err
+    assert cli.run([*home, "gc", "--keep", "0"]) == 2
+    assert collected(at.settings, [], None, dry_run=False, sure=lambda _: False)["notes"] == ["nothing was removed"]
+    assert sum(use.removable for use in app.uses_of(at.settings, at.store, [], None, NOW)) == 8000
+
+
+def test_files_of_another_user_are_named(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "last.pt")
+
+    monkeypatch.setattr("goodfit.trainers.artifacts.places.FolderPlace.drop", refused)
+    with pytest.raises(HomeError, match=r"files of study done cannot be removed.*another user"):
+        app.collect(at.settings, at.store, "done", None, NOW)
+    assert at.store.holder(at.store.study("done").id) is None
