@@ -43,7 +43,7 @@ def import_function(path: Path, name: str) -> Callable[..., Any]:
         UnknownTrainer: no such file or function; the nearest name is suggested.
         BadTrainer: the file fails on import, or the name is no function.
     """
-    _forget_changed(path)
+    forget_changed(path)
     module = import_file(path)
     found = getattr(module, name, None)
     if found is None:
@@ -57,7 +57,7 @@ def import_function(path: Path, name: str) -> Callable[..., Any]:
     return typing.cast("Callable[..., Any]", found)
 
 
-def _forget_changed(path: Path) -> None:
+def forget_changed(path: Path) -> None:
     """Have a user's file imported anew, if it was written since it was imported."""
     name = _module_name(path)
     if name in sys.modules and path.is_file() and path.stat().st_mtime_ns != _written[name]:

@@ -16,8 +16,10 @@ from goodfit.service.client.handles import Studies, StudyHandle
 from goodfit.service.client.running import start
 from goodfit.service.errors import DataError, InputError, Interrupted, TrainerError, UnknownStudy
 from goodfit.service.queries.local import LocalSource
+from goodfit.service.records import StudyState
 from goodfit.service.screen.shown import screen_here
 from goodfit.service.settings import Settings
+from goodfit.trainers.importing import forget_changed
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
@@ -73,9 +75,10 @@ def run(
     given["training"] = {"epochs": EPOCHS, **(_with(sections, "training", epochs=epochs) or {})}
     given["data"] = _data(data, target)
     settings = Settings.from_environment(None if home is None else Path(home))
-    spec, screen = _Given(settings, train, given, name).spec(new=new), screen_here()
+    study, screen = _Given(settings, train, given, name), screen_here()
+    spec = study.spec(new=new)
     try:
-        start(settings, spec, screen, executor=executor)
+        start(settings, spec, screen, retry_failed=study.is_mended, executor=executor)
     except Interrupted as error:
         if _there(app.open_home(settings), spec.name) is None:
             raise
@@ -150,6 +153,7 @@ class _Given:
         self._reference = train if isinstance(train, str) else reference_of(train)
         self._written: Written | None = None if self._reference is not None else written_down(train)
         self._content: tuple[str, bytes] | None = None
+        self.is_mended = False  # its function takes the place of one with which all trials failed
         section = values["data"]
         if section is not None and is_in_memory(section["source"]):
             self._content = content_of(section["source"], section.get("target"))
@@ -194,6 +198,7 @@ class _Given:
 
         folder, values = self._settings.given_folder(name), {"name": name, **self._values}
         values["trainer"] = self._reference if self._written is None else self._written.write(folder / CODE)
+        forget_changed(Path(str(values["trainer"]).rpartition(":")[0]))
         if self._content is not None:
             values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
         return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
@@ -211,6 +216,7 @@ class _Given:
                 f"the function of study {there.name} has changed since it was begun: the one that trained its trials "
                 f"is in {file}. Give the study another name, or new=True for a number behind it"
             )
+        self.is_mended = there.state is StudyState.FAILED
 
     def _refuse_other_data(self, there: Study) -> None:
         """DataError where the study that has this name was given other data."""

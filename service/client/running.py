@@ -42,7 +42,15 @@ class Ran:
     notes: Sequence[str] = ()
 
 
-def start(settings: Settings, spec: StudySpec, screen: Screen, *, fresh: bool = False, executor: str = "ray") -> Ran:
+def start(
+    settings: Settings,
+    spec: StudySpec,
+    screen: Screen,
+    *,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    executor: str = "ray",
+) -> Ran:
     """Run a study here; one that was begun goes on.
 
     Args:
@@ -50,6 +58,7 @@ def start(settings: Settings, spec: StudySpec, screen: Screen, *, fresh: bool = 
         spec: what to search.
         screen: where people look.
         fresh: under a new name (name-2, name-3, ...) if it is taken.
+        retry_failed: of one that was begun, train the failed trials again.
         executor: ray, local, or one that an installed package adds.
 
     Raises:
@@ -75,7 +84,7 @@ def start(settings: Settings, spec: StudySpec, screen: Screen, *, fresh: bool = 
             return Ran(study.name, notes)
         if study.state is StudyState.DONE:
             screen.say(f"study {study.name} is already done; start a new search with `--new` (in Python: new=True)")
-        _go_on(settings, store, study, app.Reopening(), options, screen)
+        _go_on(settings, store, study, app.Reopening(retry_failed=retry_failed), options, screen)
         return Ran(study.name)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,10 @@ from goodfit.service.client import running
 from goodfit.service.client.run import _Given, run
 from goodfit.service.errors import InputError, TrainerError
 from goodfit.service.ports.store import Tally
+from goodfit.service.records import StudyState
 from goodfit.service.settings import Settings
 from goodfit.service.store import SqlStore
+from goodfit.trainers.registry import resolve
 
 VALUES = {
     "space": {"rate": [1, 2]},
@@ -47,7 +51,7 @@ def test_a_function_that_has_changed_takes_no_place_of_one_that_trained(
 ) -> None:
     settings = Settings(home=tmp_path / "home")
     spec = _Given(settings, typed(before), VALUES, "mine").spec(new=False)
-    app.new_study(settings, spec, app.open_home(settings), time.time())
+    begun = app.new_study(settings, spec, app.open_home(settings), time.time())
     monkeypatch.setattr(SqlStore, "tally", lambda *_: Tally(states, {}))
     assert _Given(settings, typed(before), VALUES, "mine").spec(new=False).name == "mine"
     other = _Given(settings, typed(after), VALUES, "mine")
@@ -56,7 +60,12 @@ def test_a_function_that_has_changed_takes_no_place_of_one_that_trained(
             other.spec(new=False)
         assert other.spec(new=True).name == "mine-2"
     else:
+        monkeypatch.setattr(SqlStore, "study", lambda _, name: replace(begun, name=name, state=StudyState.FAILED))
         assert other.spec(new=False).name == "mine"
+        assert other.is_mended
+        given, losses = resolve(f"{settings.given_folder('mine') / 'train.py'}:train"), []
+        given.train(SimpleNamespace(report=lambda val: losses.append(val["loss"])))  # type: ignore[arg-type]
+        assert losses == [2.0], "the function as it is now is imported"
 
 
 def test_a_process_runs_one_study_at_a_time(tmp_path: Path) -> None:
