@@ -81,6 +81,7 @@ class Runner:
         assign: makes a worker's assignment of a trial.
         terms: of an edited spec, which is taken up between two turns; None: edits wait for another runner.
         sharing: tells who shares the workers; asked at each renewal.
+        full: says why no more may be kept where its files are; the study is saved then. None: there is room.
         note: called with each trial that has ended, once that is written.
         watch: called after each turn; None: nobody watches, and nothing is made ready for it.
         clock: seconds since the epoch, for stamps and leases.
@@ -102,6 +103,7 @@ class Runner:
         assign: Callable[[Trial], Assignment],
         terms: Callable[[Values], Terms] | None = None,
         sharing: Callable[[], Sharing] = lambda: ALONE,
+        full: Callable[[], str | None] = lambda: None,
         note: Callable[[Trial], None] = lambda _: None,
         watch: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -115,7 +117,7 @@ class Runner:
         self._executor, self._tracker = executor, tracker
         self._assign, self._sharing, self._clock = assign, sharing, clock
         self._ticks = ticks or clock
-        self._note, self._watch = note, watch
+        self._note, self._watch, self._full = note, watch, full
         self._lease_seconds = lease_seconds
         self._interrupts = 0
         self._stop_asked = False
@@ -438,6 +440,8 @@ class Runner:
             events.append(sc.CloseAsked(sc.Reason.INTERRUPT))
         if self._stop_asked:
             events.append(sc.CloseAsked(sc.Reason.STOP, "stopped by `goodfit stop`"))
+        if (why := self._full()) is not None:
+            events.append(sc.CloseAsked(sc.Reason.NO_DISK, why))
         if self._limits.study is not None and self._study.seconds >= self._limits.study:
             events.append(sc.CloseAsked(sc.Reason.TIME))
         self._launched.update(dict.fromkeys(self._executor.pending, now))

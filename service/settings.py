@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import socket
 import sys
@@ -35,6 +36,7 @@ class Settings:
     mlflow_uri: str | None = None  # MLFLOW_TRACKING_URI
     artifacts: Path | str | None = None  # GOODFIT_ARTIFACTS: a folder, or the URL of an object store
     lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
+    quota: int | None = None  # GOODFIT_QUOTA: bytes that the home may keep
     private: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # not for the code of studies
 
     @classmethod
@@ -52,6 +54,7 @@ class Settings:
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
             artifacts=_root(artifacts) if artifacts else None,
             lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
+            quota=_bytes(environ, "GOODFIT_QUOTA"),
             private=private,
         )
 
@@ -148,6 +151,18 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < seconds < math.inf:
         raise errors.InputError(f"{name}={text}: give a positive number of seconds, such as {default:g}")
     return seconds
+
+
+def _bytes(environ: Mapping[str, str], name: str) -> int | None:
+    """A size from the environment, such as 20GB; None where it is not set."""
+    text = environ.get(name)
+    if not text:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*", text)
+    if found is None or not float(found[1]):
+        raise errors.InputError(f"{name}={text}: give a size, such as 20GB, 500MB or 1.5TB")
+    power = " KMGT".index(found[2].upper() or " ")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
 
 
 def make_folder(folder: Path) -> None:

@@ -10,7 +10,8 @@ annotating.py       its note and tags
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
 models.py           trained models | rows.py  the rows of its splits
-retention.py        which checkpoints are kept | garbage.py  what a home keeps, and what of it can go
+retention.py        which checkpoints are kept
+garbage.py          what a home keeps, and what of it can go | quota.py  how much it may keep
 resumption.py       a study that goes on, and what of it changes
 diagnoses.py        what is known of a study | reports.py  it as a page
 best.py             its best configurations | watch.py  its progress, from the store | explaining.py  why of a trial

@@ -17,7 +17,6 @@ from goodfit.service import errors
 from goodfit.service.app.homes import spec_of
 from goodfit.service.app.liveness import is_held, live_state
 from goodfit.service.app.retention import superfluous
-from goodfit.service.app.studies import REMOVING_SECONDS
 from goodfit.service.diagnosis.confirmation import best_first
 from goodfit.service.diagnosis.front import front_of
 from goodfit.service.records import Study, StudyState, Trial, TrialState, ranked
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)  # others may go on from their checkpoints, with --retry-failed, say
 _MODEL = "best.pt"
+COLLECTING_SECONDS = 600.0  # for what is removed of a study under its lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def collect(settings: Settings, store: Store, name: str, keep: int | None, now: 
         StudyHeld: somebody runs it.
         HomeError: a file cannot be removed; the others are gone.
     """
-    lease = store.acquire(store.study(name).id, owner(), now, REMOVING_SECONDS, is_dead)
+    lease = store.acquire(store.study(name).id, owner(), now, COLLECTING_SECONDS, is_dead)
     try:
         study = store.study(name)
         place = settings.study_place(study) / "trials"
-        sizes = _sizes(place.folder)
+        sizes = sizes_of(place.folder)
         gone = 0
         for file in _goes(store, study, sizes, keep):
             place.drop(file)
@@ -108,7 +108,7 @@ def collect(settings: Settings, store: Store, name: str, keep: int | None, now: 
 
 def _use(settings: Settings, store: Store, study: Study, keep: int | None, now: float) -> Use:
     folder = (settings.study_place(study) / "trials").folder
-    sizes = _sizes(folder)
+    sizes = sizes_of(folder)
     models = sum(size for name, size in sizes.items() if name.endswith(_MODEL) and name.count("/") == 1)
     checkpoints = sum(size for name, size in sizes.items() if name.endswith(".pt")) - models
     own_logs = (settings.mirror_log(study.name), settings.runner_log(study.name))
@@ -126,7 +126,7 @@ def _use(settings: Settings, store: Store, study: Study, keep: int | None, now: 
         checkpoints=checkpoints,
         models=models,
         logs=logs,
-        given=sum(_sizes(settings.given_folder(study.name)).values()),
+        given=sum(sizes_of(settings.given_folder(study.name)).values()),
         mlflow=_of_mlflow(settings, study),
         goes=goes,
         removable=sum(sizes[name] for name in goes),
@@ -159,10 +159,10 @@ def _kept(study: Study, trials: list[Trial], most: int, candidates: int) -> set[
 def _of_mlflow(settings: Settings, study: Study) -> int:
     """The artifacts of a study's experiment, whose folder is named as the experiment: as the study, mostly."""
     root = settings.mlflow_artifacts
-    return 0 if root is None else sum(_sizes(root / study.name).values())
+    return 0 if root is None else sum(sizes_of(root / study.name).values())
 
 
-def _sizes(folder: Path | None) -> dict[str, int]:
+def sizes_of(folder: Path | None) -> dict[str, int]:
     """The size of each file below a folder, by its path there; HomeError where one may not be looked at."""
     if folder is None or not folder.is_dir():
         return {}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from goodfit.service.diagnosis.confirmation import best_first
+from goodfit.service.errors import HomeError
 from goodfit.service.records import FINISHED, Study, StudyState, Trial, ranked
 from goodfit.service.settings import Settings
 from goodfit.trainers.errors import PlaceAway
@@ -40,16 +41,23 @@ class Keeping:
         store: where it is.
         study: with its folder.
         on_trouble: gets what could not be removed; the next run of the study tries again.
+        after: called after each trial.
     """
 
     def __init__(
-        self, settings: Settings, spec: StudySpec, store: Records, study: Study, on_trouble: Callable[[str], None]
+        self,
+        settings: Settings,
+        spec: StudySpec,
+        store: Records,
+        study: Study,
+        on_trouble: Callable[[str], None],
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._store, self._study = settings, store, study
         self._keep = spec.training.keep
         self._candidates = spec.confirm.top if spec.confirm is not None else 0
         self._objective = spec.goal
-        self._on_trouble = on_trouble
+        self._on_trouble, self._after = on_trouble, after
         self._ended: dict[int, Trial] = {}
         self._queue: queue.SimpleQueue[Trial | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="goodfit-keeping", daemon=True)
@@ -70,7 +78,8 @@ class Keeping:
         while (trial := self._queue.get()) is not _OVER:
             try:
                 self._tidy(trial)
-            except (PlaceAway, OSError):
+                self._after()
+            except (PlaceAway, OSError, HomeError):
                 continue  # the end of the run tries again, and says so where it fails
         try:
             self._tidy_all()

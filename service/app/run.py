@@ -21,6 +21,7 @@ from goodfit.service.app.logs import add_to_log
 from goodfit.service.app.places import settle_place
 from goodfit.service.app.preflight import Checked
 from goodfit.service.app.provenance import note_run
+from goodfit.service.app.quota import Quota
 from goodfit.service.app.retention import Keeping
 from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
@@ -92,6 +93,8 @@ def run_study(
             ours = lease.owner == owner()
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
+        quota = Quota(settings, store, options.on_trouble, options.clock)
+        quota.require()
         study = settle_place(settings, store, held, store.study_by_id(study.id))
         checked = _as_kept(checked, study)
         code = own_code(checked.spec)
@@ -101,7 +104,7 @@ def run_study(
         tracker = stack.enter_context(
             tracking(settings, study, held.fence, options.on_catch_up, options.on_trouble, patience)
         )
-        keeping = Keeping(settings, checked.spec, store, study, options.on_trouble)
+        keeping = Keeping(settings, checked.spec, store, study, options.on_trouble, quota.look)
         stack.callback(keeping.close)
         stack.callback(store.release, held)  # before MLflow catches up: that needs no lease
         executor = stack.enter_context(_executor(settings, checked, options, code, served=lease is not None))
@@ -116,6 +119,7 @@ def run_study(
             tracker=tracker,
             executor=executor,
             keeping=keeping,
+            quota=quota,
         )
         options.on_runner(runner)
         ended = runner.run()
@@ -164,6 +168,7 @@ def _build_runner(
     tracker: Tracker,
     executor: Executor,
     keeping: Keeping,
+    quota: Quota,
 ) -> Runner:
     from goodfit.service.runner import Runner
 
@@ -180,6 +185,7 @@ def _build_runner(
         assign=terms.assign,
         terms=lambda kept: _terms(settings, spec_here(store, replace(study, spec=kept)), trainer, study),
         sharing=options.sharing,
+        full=quota.exceeded,
         note=lambda trial: _note(settings, study, trial, keeping),
         watch=None if options.watch is None else _watching(options, options.watch, executor),
         clock=options.clock,

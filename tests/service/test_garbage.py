@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from goodfit.service import app, cli
+from goodfit.service.app.garbage import sizes_of
+from goodfit.service.app.quota import Quota
 from goodfit.service.cli.gc import collected
-from goodfit.service.errors import HomeError, StudyHeld
+from goodfit.service.errors import HomeError, InputError, StudyHeld
 from goodfit.service.records import Failure, Study, StudyState, Trial, TrialState
-from goodfit.service.settings import owner
+from goodfit.service.settings import Settings, owner
 from tests.serving import NOW, Place, place
 
 FILES = ("best.pt", "last.pt", "log.txt", "fold-1/best.pt")
+
+SIZES = {"20GB": 20 * 10**9, "1.5 TB": 1_500_000_000_000, "2GiB": 2**31, "500": 500, "": None}
 
 
 @pytest.fixture
@@ -97,3 +102,28 @@ def test_files_of_another_user_are_named(at: Place, monkeypatch: pytest.MonkeyPa
     with pytest.raises(HomeError, match=r"files of study done cannot be removed.*another user"):
         app.collect(at.settings, at.store, "done", None, NOW)
     assert at.store.holder(at.store.study("done").id) is None
+
+
+def test_a_home_over_its_quota_loses_what_can_go_and_then_refuses(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = b"x" * 3_000_000
+    (at.settings.home / "studies" / "done" / "trials" / "00000" / "last.pt").write_bytes(large)
+    kept = sum(sizes_of(at.settings.home).values())
+    said: list[str] = []
+    ticks = iter(range(0, 1000, 10))
+    quota = Quota(replace(at.settings, quota=kept - 1_000_000), at.store, said.append, at.clock, lambda: next(ticks))
+    quota.require()
+    assert said == [f"removed 3.0 MB of checkpoints that nothing needs: {at.settings.home} is over its quota"]
+    (at.settings.home / "more").write_bytes(large)
+    quota.look()
+    assert "more than its quota" in (quota.exceeded() or "")
+    with pytest.raises(HomeError, match=r"GOODFIT_QUOTA.*gc --keep 1.*rm NAME"):
+        quota.require()
+    (at.settings.home / "more").unlink()
+    quota.look()
+    assert (quota.exceeded(), len(said)) == (None, 1)
+    Quota(at.settings, at.store, said.append).require()
+    monkeypatch.setenv("GOODFIT_QUOTA", "20 gigs")
+    with pytest.raises(InputError, match="GOODFIT_QUOTA=20 gigs: give a size"):
+        Settings.from_environment(at.settings.home)
+    sizes = {text: Settings.from_environment(at.settings.home, {"GOODFIT_QUOTA": text}).quota for text in SIZES}
+    assert sizes == SIZES

@@ -158,6 +158,15 @@ def test_a_stop_that_was_asked_for_elsewhere_is_seen(bench: Bench) -> None:
     assert runner.run().state is StudyState.STOPPED
 
 
+def test_a_home_that_is_full_saves_the_study_and_says_so(bench: Bench) -> None:
+    puppet = Puppet(bench.clock)
+    runner = bench.runner(puppet, full=lambda: "over its quota" if bench.clock.now > 1010 else None)
+    ended = runner.run()
+    assert (ended.state, ended.message) == (StudyState.INTERRUPTED, "over its quota")
+    assert TrialState.RUNNING not in {trial.state for trial in bench.trials()}
+    assert bench.runner(Puppet(bench.clock)).run().state is StudyState.DONE
+
+
 def test_the_time_of_a_study_counts_over_all_its_runs(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Plan(Objective("val/loss", "minimize"), epochs=6, trials=1000, seed=7), Limits(study=60.0))
     puppet = Puppet(bench.clock)
