@@ -27,6 +27,7 @@ EXTRAS = {  # optional packages that an extra of ours brings, in versions that s
     "lightning": "lightning",
     "transformers": "hugging-face",
     "accelerate": "hugging-face",
+    "keras": "keras",
     "peft": "lora",
     "gymnasium": "rl",
     "stable_baselines3": "rl",

@@ -27,6 +27,7 @@ KEEP_CHECKPOINTS = (
     "checkpoint=",
     "save_checkpoint",
     "supervised",
+    "goodfit.keras",
     "goodfit.lightning",
     "goodfit.hugging_face",
     "goodfit.scikit",
