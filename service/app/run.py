@@ -94,8 +94,9 @@ def run_study(
             held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
         stack.callback(store.release, held)
         quota = Quota(settings, store, options.on_trouble, options.clock)
-        quota.require()
-        study = settle_place(settings, store, held, store.study_by_id(study.id))
+        study = store.study_by_id(study.id)
+        _require_room(quota, store, held, study, options, served=lease is not None)
+        study = settle_place(settings, store, held, study)
         checked = _as_kept(checked, study)
         code = own_code(checked.spec)
         study = _settled(settings, store, held, study, inputs_of(checked.spec, code), options, lease is not None)
@@ -135,6 +136,22 @@ def _as_kept(checked: Checked, study: Study) -> Checked:
     return replace(checked, spec=checked.spec.with_search(warm_start=kept))
 
 
+def _require_room(quota: Quota, store: Store, lease: Lease, study: Study, options: Options, *, served: bool) -> None:
+    """HomeError where the home is over its quota; a study of the service rests then."""
+    try:
+        quota.require()
+    except errors.HomeError as error:
+        if served:
+            _let_rest(store, lease, study, str(error), options.clock())
+        raise
+
+
+def _let_rest(store: Store, lease: Lease, study: Study, message: str, now: float) -> None:
+    """Take a study of the service out of its queue, until somebody has done what the message says."""
+    state = StudyState.STOPPED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED
+    store.apply(lease, Batch(study=study.to(state, message=message, ended=now)))
+
+
 def _settled(
     settings: Settings,
     store: Store,
@@ -150,8 +167,7 @@ def _settled(
         settle_inputs(hint, store, lease, study, inputs, accept=options.changed, say=options.on_trouble)
     except errors.DataError as error:
         if served:
-            state = StudyState.STOPPED if study.state is StudyState.QUEUED else StudyState.INTERRUPTED
-            store.apply(lease, Batch(study=study.to(state, message=str(error), ended=options.clock())))
+            _let_rest(store, lease, study, str(error), options.clock())
         raise
     return store.study_by_id(study.id)
 
