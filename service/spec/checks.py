@@ -12,7 +12,6 @@ from goodfit.search_spaces.flaws import KeyPath
 from goodfit.search_spaces.grid import TooManyCases
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
-from goodfit.service.extensions import SAMPLERS, added
 from goodfit.service.objective import Constraint
 from goodfit.service.spec.data import Data, adds_kind
 from goodfit.service.spec.data_parameters import check_reaching
@@ -20,7 +19,7 @@ from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.population import check_population
 from goodfit.service.spec.pruning import AutoPruning, Pruning
-from goodfit.service.spec.search_methods import too_few, unfit
+from goodfit.service.spec.search_methods import SEARCH_METHODS, too_few, unfit
 from goodfit.service.spec.sections import Budget, Objective, Search
 from goodfit.service.spec.study import StudySpec
 from goodfit.trainers.errors import TrainersError
@@ -355,7 +354,8 @@ def _needs_space(method: str) -> str:
 
 def _check_several(draft: Draft, search: Search, budget: Budget, say: Say) -> None:
     """Say what is for one objective alone."""
-    if search.method in added(SAMPLERS) or search.trains_population:
+    known = SEARCH_METHODS.get(search.method)
+    if known is None or not known.several:
         say(("search", "method"), f"{search.method} is for one objective; with several, take auto, bayesian or nsga2")
     if budget.plateau and search.method == "auto":
         say(("budget", "plateau"), "is for one objective; leave it out")

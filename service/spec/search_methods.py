@@ -1,4 +1,4 @@
-"""The built-in search methods, and which spaces each fits; what they do stands in the sampler's room."""
+"""The built-in search methods, and which spaces and objectives each fits; what they do stands in the sampler's room."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from goodfit.search_spaces.space import Space
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What a search method needs of a space.
+    """What a search method needs of a study.
 
     Attributes:
         conditions: whether parameters may exist under conditions.
         choices: whether parameters may be choices, which have no order.
+        several: whether there may be several objectives.
     """
 
     conditions: bool = True
     choices: bool = True
+    several: bool = True
 
 
 SEARCH_METHODS: Mapping[str, Method] = {
@@ -27,11 +29,11 @@ SEARCH_METHODS: Mapping[str, Method] = {
     "grid": Method(),  # every range needs points, too: see checks.py
     "random": Method(),
     "bayesian": Method(),
-    "gp": Method(conditions=False),
-    "cmaes": Method(conditions=False, choices=False),
+    "gp": Method(conditions=False, several=False),
+    "cmaes": Method(conditions=False, choices=False, several=False),
     "qmc": Method(conditions=False),
-    "pbt": Method(),  # what of it may change while a member trains: see population.py
-    "pb2": Method(),
+    "pbt": Method(several=False),  # what of it may change while a member trains: see population.py
+    "pb2": Method(several=False),
     "nsga2": Method(),
 }
 
