@@ -61,7 +61,7 @@ def train_class(kind: type[Trainable], trial: Trial) -> None:
                 trial.restore(kept)
             for _ in trial.epochs():
                 trainable.train()
-                inside.report(metrics_of(trainable.last))
+                inside.report(measured(trainable.last, inside.objective))
                 if trainable.last.get(DONE):
                     inside.finish()
             trial.save()  # before the class takes down what it consists of
@@ -155,7 +155,7 @@ class _Session:
             with checkpoint.as_directory() as folder:
                 self._kept.files = read_files(Path(folder))
         self._kept.current = checkpoint is not None
-        self._inside.report(metrics_of(metrics))
+        self._inside.report(measured(metrics, self._inside.objective))
         if not metrics.get(DONE) and self._epochs.begin():
             return
         self._trial.save()
@@ -256,6 +256,14 @@ def write_files(files: Mapping[str, Any], folder: Path) -> None:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.numpy().tobytes())
+
+
+def measured(result: Mapping[str, Any], objective: str) -> dict[str, Any]:
+    """The metrics of what is reported; MetricMissing where the objective is there and is no number."""
+    found = metrics_of(result)
+    if objective not in found and objective in result:
+        raise MetricMissing(f"the objective {objective} is reported as {result[objective]!r:.60}, not a number")
+    return found
 
 
 def metrics_of(result: Mapping[str, Any], above: str = "") -> dict[str, Any]:

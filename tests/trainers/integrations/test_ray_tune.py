@@ -262,3 +262,16 @@ def test_a_class_without_checkpoints_is_no_member_of_a_population(tmp_path: Path
     line = run(tmp_path, CLASS.replace("save_checkpoint", "other"), "Train", snapshots=3)
     assert (line.ended.outcome, line.curve) == (Outcome.UNUSABLE, [])
     assert "Train keeps none: give it save_checkpoint and load_checkpoint" in str(line.ended.message)
+
+
+def test_a_function_that_reports_no_number_or_nothing_ends_the_study(tmp_path: Path):
+    text = "from ray import tune\ndef train(config):\n    {}\n"
+    said = {
+        "pass": "the function ended without one tune.report",
+        "tune.report({'loss': 'low'})": "the objective loss is reported as 'low', not a number",
+    }
+    for place, (body, message) in enumerate(said.items()):
+        (tmp_path / str(place)).mkdir()
+        line = run(tmp_path / str(place), text.format(body), "train")
+        assert line.ended.outcome is Outcome.UNUSABLE
+        assert message in str(line.ended.message)
