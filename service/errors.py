@@ -76,9 +76,14 @@ class NotAllowed(InputError):
 
 
 class Interrupted(GoodfitError):
-    """The user stopped the study; what was in flight is saved."""
+    """The user stopped the study; what was in flight is saved.
+
+    Attributes:
+        by_user: whether somebody did who looks on, by Ctrl-C; else the whole program is to end.
+    """
 
     exit_code = 130
+    by_user = True
 
 
 class StudyHeld(GoodfitError):

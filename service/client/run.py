@@ -68,6 +68,7 @@ def run(
     Raises:
         InputError: it cannot run as it is given; says all that is wrong.
         StudyFailed: no trial could be trained.
+        Interrupted: by SIGTERM or SIGHUP, which are for the whole program; what was trained is saved.
     """
     given: dict[str, Any] = {"space": _space(space), **sections}
     given["objective"] = _objective(objective)
@@ -80,7 +81,7 @@ def run(
     try:
         start(settings, spec, screen, retry_failed=study.is_mended, executor=executor)
     except Interrupted as error:
-        if _there(app.open_home(settings), spec.name) is None:
+        if not error.by_user or _there(app.open_home(settings), spec.name) is None:
             raise
         screen.say(f"{error}; in Python: study.resume()")
     return Studies(LocalSource(settings, app.open_home(settings)))[spec.name]

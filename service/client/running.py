@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -100,12 +101,14 @@ def go_on(settings: Settings, name: str, wanted: app.Reopening, screen: Screen, 
 
 
 def resume_here(settings: Settings, name: str, wanted: app.Reopening) -> str:
-    """Go on with a study in Python; says how it is then, also after Ctrl-C, which saves."""
+    """Go on with a study in Python; says how it is then, also after Ctrl-C, which saves. SIGTERM is raised."""
     from goodfit.service.screen.shown import screen_here
 
     try:
         go_on(settings, name, wanted, screen_here())
     except Interrupted as error:
+        if not error.by_user:
+            raise
         return f"study {name}: {error}"
     return f"study {name} is {app.open_home(settings).study(name).state}"
 
@@ -206,11 +209,15 @@ def _interruptible() -> Iterator[list[Runner]]:
 
     The second is for trials that do not end, the third for a database that is away. In a thread other than the
     main one no signal can be taken, and none is.
+
+    Raises:
+        Interrupted: with `by_user`, whether Ctrl-C alone did it.
     """
     runners: list[Runner] = []
-    left = [2]
+    left, seen = [2], set[int]()
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        seen.add(number)
         if not runners or runners[0].over or not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
@@ -218,4 +225,8 @@ def _interruptible() -> Iterator[list[Runner]]:
 
     taking = heeding(handle) if threading.current_thread() is threading.main_thread() else nullcontext()
     with taking:
-        yield runners
+        try:
+            yield runners
+        except Interrupted as error:
+            error.by_user = seen <= {signal.SIGINT}
+            raise
