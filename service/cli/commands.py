@@ -482,7 +482,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Say what a home keeps and how large it is, and remove checkpoints and deleted MLflow runs that nothing needs."""
-    from goodfit.service.cli.gc import ask, collected, print_collected
+    from goodfit.service.cli.garbage import ask, collected, print_collected
 
     if server_url() is not None:
         raise InputError("`goodfit gc` works on the files of a home on this machine: give --home, and no --server")

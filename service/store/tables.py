@@ -149,7 +149,7 @@ versions = Table(
 
 # Where the runs of studies came from; one that came from where the run before did has no row.
 runs = Table(
-    "runs",
+    "study_runs",
     metadata,
     Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
@@ -159,7 +159,7 @@ runs = Table(
 
 # The content of the code that studies were trained with, by its digest in a run.
 sources = Table(
-    "sources",
+    "study_sources",
     metadata,
     Column("study_id", ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", Text, primary_key=True),

@@ -11,7 +11,7 @@ import pytest
 from goodfit.service import app, cli
 from goodfit.service.app.garbage import sizes_of
 from goodfit.service.app.quota import Quota
-from goodfit.service.cli.gc import collected
+from goodfit.service.cli.garbage import collected
 from goodfit.service.errors import HomeError, InputError, StudyHeld
 from goodfit.service.records import Failure, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings, owner

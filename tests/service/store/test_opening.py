@@ -43,7 +43,7 @@ def test_a_store_is_created_and_found_again(database_url: str) -> None:
         store.add_study(Study("digits", {}, "abc", 1.0))
     with closing(open_store(database_url)) as store:
         assert [study.name for study in store.studies()] == ["digits"]
-    service = {"study_files", "tokens", "audit"}
+    service = {"study_files", "study_runs", "study_sources", "tokens", "audit"}
     assert (
         tables(database_url)
         == {"studies", "trials", "reports", "decisions", "versions", "leases", "goodfit_version"} | service

@@ -89,5 +89,5 @@ def test_a_trial_that_was_over_when_its_worker_died_begins_no_epoch(tmp_path: Pa
 
 
 def test_an_epoch_cannot_end_before_one_begins(tmp_path: Path) -> None:
-    with pytest.raises(BadTrainer, match="outside"):
+    with pytest.raises(BadTrainer, match=r"trial\.report was called before `for epoch in trial\.epochs\(\)`"):
         Epochs(handle(tmp_path, Line())).end(None, {"accuracy": 1.0})

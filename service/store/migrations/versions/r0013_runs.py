@@ -12,20 +12,20 @@ down_revision = "0012"
 def upgrade() -> None:
     """Add the tables and the column; of the runs and epochs from before nothing is known."""
     op.create_table(
-        "runs",
+        "study_runs",
         sa.Column("study_id", sa.Integer, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("at", sa.DOUBLE_PRECISION, nullable=False),
         sa.Column("facts", sa.Text, nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_runs_studies", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("study_id", "number", name="pk_runs"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_study_runs_studies", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("study_id", "number", name="pk_study_runs"),
     )
     op.create_table(
-        "sources",
+        "study_sources",
         sa.Column("study_id", sa.Integer, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("content", sa.Text, nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_sources_studies", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("study_id", "digest", name="pk_sources"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_study_sources_studies", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("study_id", "digest", name="pk_study_sources"),
     )
     op.add_column("reports", sa.Column("costs", sa.Text))
