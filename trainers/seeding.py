@@ -59,8 +59,10 @@ def when_imported(listener: Callable[[], None], modules: Iterable[str] = ()) -> 
 
 
 def after_import(module: str, act: Callable[[ModuleType], object]) -> None:
-    """Call it with a module when that has been imported, before anybody can use it."""
+    """Call it with a module when that has been imported, before anybody can use it; at once where it is."""
     _latecomers.acts[module] = act
+    if module in sys.modules:
+        act(sys.modules[module])
 
 
 def is_loading(module: str) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import annotation, safe_name
-from goodfit.service.tracker.experiment import Connect, connect, one_line, shown
+from goodfit.service.tracker.experiment import Connect, connect, refusals_told
 
 
 def keep_note(tracking_uri: str, study: Study, removed: Collection[str], connect: Connect = connect) -> None:
@@ -18,7 +17,7 @@ def keep_note(tracking_uri: str, study: Study, removed: Collection[str], connect
     """
     if study.mlflow_run_id is None:
         return
-    try:
+    with refusals_told(tracking_uri):
         client = connect(tracking_uri)
         there = client.get_run(study.mlflow_run_id).data.tags
         for key, value in annotation(study).items():
@@ -26,5 +25,3 @@ def keep_note(tracking_uri: str, study: Study, removed: Collection[str], connect
                 client.set_tag(study.mlflow_run_id, key, value)
         for key in {safe_name(key) for key in removed} & there.keys():
             client.delete_tag(study.mlflow_run_id, key)
-    except Exception as error:
-        raise TrackingError(f"MLflow at {shown(tracking_uri)}: {one_line(error)}") from error

@@ -8,9 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from goodfit.service.errors import TrackingError
 from goodfit.service.tracker.database import is_unmade, sqlite_file
-from goodfit.service.tracker.experiment import connect, one_line, shown
+from goodfit.service.tracker.experiment import connect, refusals_told
 
 MOST_VERSIONS = 10_000  # of registered models; MLflow gives no more at once
 
@@ -24,12 +23,10 @@ def remove_deleted(tracking_uri: str, artifact_root: Path, *, dry_run: bool) -> 
     file = sqlite_file(tracking_uri)
     if file is None or is_unmade(file):
         return 0, 0
-    try:
+    with refusals_told(tracking_uri):
         client = connect(tracking_uri)
         registered = {version.run_id for version in client.search_model_versions(max_results=MOST_VERSIONS)}
         return _removed(tracking_uri, artifact_root, registered, dry_run=dry_run)
-    except Exception as error:
-        raise TrackingError(f"MLflow at {shown(tracking_uri)}: {one_line(error)}") from error
 
 
 def _removed(

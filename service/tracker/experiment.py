@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.errors import TrackingError
+from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import identity
 from goodfit.service.tracker.database import FULL, NO_ROOM, is_unmade, make_sqlite, sqlite_file
@@ -141,6 +142,17 @@ def remove_study(tracking_uri: str, study: Study, connect: Connect = connect) ->
 def _tagged(client: MlflowClient, study: Study) -> MlflowExperiment | None:
     found = client.search_experiments(filter_string=f"tags.`{_IDENTITY_TAG}` = '{identity(study)}'")
     return found[0] if found else None
+
+
+@contextlib.contextmanager
+def refusals_told(tracking_uri: str) -> Iterator[None]:
+    """Have whatever MLflow raises be a TrackingError that says where."""
+    try:
+        yield
+    except GoodfitError:
+        raise  # it says where by itself
+    except Exception as error:
+        raise TrackingError(f"MLflow at {shown(tracking_uri)}: {one_line(error)}") from error
 
 
 def one_line(error: Exception) -> str:

@@ -23,7 +23,15 @@ from goodfit.service.records import FINISHED, Report, Study, StudyRun, StudyStat
 from goodfit.service.tracker import content
 from goodfit.service.tracker.champion import ExportModel, publish
 from goodfit.service.tracker.datasets import datasets_of
-from goodfit.service.tracker.experiment import Connect, Experiment, connect, error_code, find_or_make, one_line, shown
+from goodfit.service.tracker.experiment import (
+    Connect,
+    Experiment,
+    connect,
+    error_code,
+    find_or_make,
+    one_line,
+    refusals_told,
+)
 from goodfit.service.tracker.origin import origin_files, study_origin, trial_origin
 from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import is_server, one_transaction
@@ -196,12 +204,11 @@ class Mirror:
     def _known_only_while_all_goes_well(self) -> Iterator[_Session]:
         session, self._session = self._session, None
         try:
-            session = session or self._open()
-            yield session
+            with refusals_told(self._uri):
+                session = session or self._open()
+                yield session
         except GoodfitError as error:
             raise TrackingError(str(error)) from error
-        except Exception as error:
-            raise TrackingError(f"MLflow at {shown(self._uri)}: {one_line(error)}") from error
         self._session = session
 
     def _open(self) -> _Session:

@@ -10,10 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import TRIAL, safe_name
-from goodfit.service.tracker.experiment import connect, one_line, shown
+from goodfit.service.tracker.experiment import connect, refusals_told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -69,10 +68,8 @@ def keep_view(tracking_uri: str, study: Study) -> None:
     """The same for a study that was mirrored before there were views; TrackingError where MLflow refuses."""
     if study.mlflow_experiment_id is None:
         return
-    try:
+    with refusals_told(tracking_uri):
         show_view(connect(tracking_uri), study.mlflow_experiment_id, study)
-    except Exception as error:
-        raise TrackingError(f"MLflow at {shown(tracking_uri)}: {one_line(error)}") from error
 
 
 def _column(category: str, name: str) -> str:

@@ -7,7 +7,6 @@ that is what they are behind, without them all that reading and collating takes.
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from time import perf_counter
@@ -26,8 +25,6 @@ def timed(waited: Callable[[float], None]) -> Iterator[None]:
     entry = (threading.get_ident(), waited)
     _current.append(entry)
     after_import(MODULE, _time)
-    if MODULE in sys.modules:
-        _time(sys.modules[MODULE])
     try:
         yield
     finally:

@@ -10,7 +10,6 @@ The store is in mlflow_store.py, which alone in this room knows MLflow, and is i
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -30,8 +29,6 @@ def noted(notes: Notes) -> Iterator[None]:
     """While a trial trains, note what it logs among its artifacts."""
     _current.append(notes)
     after_import(MODULE, _direct)
-    if MODULE in sys.modules:
-        _direct(sys.modules[MODULE])
     try:
         yield
     finally:
