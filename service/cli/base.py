@@ -172,5 +172,13 @@ def _finite(value: Any) -> Any:
 
 def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
-    for module in ("commands", "schema", "service"):
+    for module in ("commands", "showing", "around", "schema", "service"):
         importlib.import_module(f"goodfit.service.cli.{module}")
+
+
+def tell(name: str, *lines: str) -> None:
+    """What came of a command on a study."""
+    if given.as_json:
+        print_json({"study": name, "said": list(lines)})
+    else:
+        print(*lines, sep="\n")

@@ -34,7 +34,8 @@ from goodfit.service.tracker.experiment import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 GOODFIT = (
-    "service.cli.commands", "service.cli.run_study", "service.cli.tables", "service.queries.local", "service.app.run",
+    "service.cli.commands", "service.cli.showing", "service.cli.around", "service.cli.run_study", "service.cli.tables",
+    "service.queries.local", "service.app.run",
     "service.app.diagnoses", "service.local_executor", "service.runner", "service.diagnosis.ped_anova",
     "service.diagnosis.study", "service.report", "service.store", "service.store.migrations", "service.spec",
     "service.tracker", "trainers.worker.worker", "trainers.training.loop", "trainers.training.supervised",
