@@ -3,8 +3,10 @@
 study = connect()["digits-cnn"]            # a home folder; or connect("http://host:8000", token="...")
 study.best().params
 
-handles.py  Studies and StudyHandle, over a Source     remote.py   the source on a server, over HTTP
-upload.py   what is sent of a study file               models.py   a model that a server sent
+studies.py  Studies, over a Source            handles.py  StudyHandle, one of them
+remote.py   the source on a server, over HTTP upload.py   what is sent of a study file
+models.py   a model that a server sent        run.py      `goodfit.run`: functions.py, given.py: what it is given
+running.py  a study that runs in this process
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import os
 from pathlib import Path
 
 from goodfit.service.app.best import Best
-from goodfit.service.client.handles import Studies, StudyHandle
+from goodfit.service.client.handles import StudyHandle
+from goodfit.service.client.studies import Studies
 from goodfit.service.json_values import iso, moment
 from goodfit.service.queries.rows import TRIAL_KEYS, trial_row
 from goodfit.service.queries.source import Listed, Source

@@ -1,4 +1,4 @@
-"""Studies and StudyHandle: what users hold, wherever the studies are."""
+"""StudyHandle: one study, wherever it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from goodfit.service import app
 from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
-from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
+from goodfit.service.errors import GoodfitError, InputError, TrainerError
 from goodfit.service.progress import Progress
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, spread_columns, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goodfit.service.app.logs import LogPiece
-    from goodfit.service.client.upload import StudyFile
     from goodfit.service.diagnosis.front import Front
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
@@ -502,69 +501,3 @@ class StudyHandle:
     def remove(self) -> list[str]:
         """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""
         return self._source.remove(self.name)
-
-
-class Studies(Mapping[str, StudyHandle]):
-    """The studies of a home or a server, by name; newest first."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def __getitem__(self, name: str) -> StudyHandle:
-        self.source.study(name)
-        return StudyHandle(self.source, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([listed.study.name for listed in self.listed()])
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self.listed())
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            self.source.study(str(name))
-        except UnknownStudy:
-            return False
-        return True
-
-    def __repr__(self) -> str:
-        return f"<studies of {self.source.place}: {', '.join(self) or 'none'}>"
-
-    def listed(self, states: Sequence[StudyState] = (), submitter: str | None = None) -> Iterator[Listed]:
-        """The studies with their states and counts, in one of these states, of this submitter."""
-        offset = 0
-        while True:
-            page = self.source.page(states=states, submitter=submitter, limit=PAGE, offset=offset)
-            yield from page
-            offset += len(page)
-            if len(page) < PAGE:
-                return
-
-    def compare(self, *names: str) -> dict[str, Any]:
-        """Studies side by side: best values with intervals, verdicts, configurations, costs; plain JSON values.
-
-        `comparable` says whether their values are of one metric, direction and data set, and `reasons` why not.
-        """
-        from goodfit.service.queries.comparing import comparison
-
-        found = [self[name] for name in names]
-        return comparison([(one.listed, list(one.pages(parts=())), next(iter(one.best(1)), None)) for one in found])
-
-    def submit(
-        self, file: StudyFile, *, overrides: Sequence[str] = (), priority: int = 0, new: bool = False
-    ) -> StudyHandle:
-        """Put a study into the queue.
-
-        Args:
-            file: a study file, or the values that one would hold.
-            overrides: KEY=VALUE each, as for `--set`.
-            priority: the higher goes first.
-            new: under a new name (name-2, name-3, ...) if it is taken.
-
-        Raises:
-            InputError: it cannot run, or may not be run there; NameTaken: there is a study of that name.
-        """
-        from goodfit.service.client.upload import submission_of
-
-        given = submission_of(file, overrides=overrides, priority=priority, fresh=new)
-        return StudyHandle(self.source, self.source.submit(given).name)

@@ -12,8 +12,9 @@ from goodfit.service import app
 from goodfit.service.app.directions import usual_direction
 from goodfit.service.client.functions import Train, Written, name_of, reference_of, written_down
 from goodfit.service.client.given import content_of, file_of, is_in_memory, name_of_file
-from goodfit.service.client.handles import Studies, StudyHandle
+from goodfit.service.client.handles import StudyHandle
 from goodfit.service.client.running import start
+from goodfit.service.client.studies import Studies
 from goodfit.service.errors import DataError, InputError, Interrupted, TrainerError, UnknownStudy
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import StudyState
