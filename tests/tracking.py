@@ -32,7 +32,7 @@ def empty_mlflow() -> Path:
 
 
 def new_mlflow(folder: Path) -> str:
-    """The tracking URI of a fresh MLflow in a folder."""
+    """The tracking URI of a fresh MLflow in a folder: a home, say, that need not make its own."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(empty_mlflow(), folder / "mlflow.db")
     return f"sqlite:///{folder / 'mlflow.db'}"

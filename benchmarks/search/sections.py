@@ -119,6 +119,12 @@ SECTIONS = {
     ),
     "lcbench-accuracy-32": Section("LCBench, accuracy, 32 workers", _lcbench("val_accuracy", 32, 10.0)),
     "lcbench-cross-entropy-32": Section("LCBench, cross-entropy, 32 workers", _lcbench("val_cross_entropy", 32, 10.0)),
+    "lcbench-accuracy-32-long": Section(
+        "LCBench, accuracy, 32 workers, 40 trainings", _lcbench("val_accuracy", 32, 40.0, LONG_POINTS)
+    ),
+    "lcbench-cross-entropy-32-long": Section(
+        "LCBench, cross-entropy, 32 workers, 40 trainings", _lcbench("val_cross_entropy", 32, 40.0, LONG_POINTS)
+    ),
     "families-5": Section("Families of made-up curves, 5 epochs", _families(5, 10.0)),
     "families-100": Section("Families of made-up curves, 100 epochs", _families(100, 5.0)),
     "recorded-4": Section("Recorded curves of our own trainers, 4 workers", _recorded(4, 2.5)),

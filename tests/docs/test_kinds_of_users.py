@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import goodfit
+from tests.tracking import new_mlflow
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
@@ -31,6 +32,7 @@ def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     script = "\n".join([HERE, *blocks])
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    new_mlflow(tmp_path / ".goodfit")
     done = subprocess.run(
         [sys.executable, "script.py"],
         cwd=tmp_path,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +15,7 @@ from typing import Any
 
 from tests import zoo
 from tests.e2e import forked
-from tests.tracking import empty_mlflow
+from tests.tracking import new_mlflow
 
 PATIENCE = 120.0
 
@@ -55,6 +54,7 @@ class Home:
         return {**kept, "PYTHONPATH": root, **self.environment}
 
     def run(self, *words: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        self._spare_mlflow_its_first_start(words)
         if not self.own_interpreters:
             return forked.run(["--home", str(self.path), *words], self.env(), self.folder, timeout)
         return subprocess.run(
@@ -62,7 +62,6 @@ class Home:
         )
 
     def ok(self, *words: str, timeout: float = PATIENCE) -> str:
-        self._spare_mlflow_its_first_start(words)
         done = self.run(*words, timeout=timeout)
         assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -85,8 +84,7 @@ class Home:
     def _spare_mlflow_its_first_start(self, words: Sequence[str]) -> None:
         """Give a new home an empty MLflow database: making one takes seconds, in each of these tests."""
         if words[0] == "run" and not self.first_start and not (self.path / "mlflow.db").exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            shutil.copy(empty_mlflow(), self.path / "mlflow.db")
+            new_mlflow(self.path)
 
     def study(self, name: str, **changes: Any) -> Path:
         """A study file on one of the zoo's trainers: a plain one, but for the changes."""

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.tracking import new_mlflow
+
 NOTEBOOKS = Path(__file__).parents[2] / "examples/notebooks"
 NEEDS = {"lightning": "lightning", "lora": "peft"}
 
@@ -24,6 +26,7 @@ def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
         pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
+    new_mlflow(tmp_path / ".goodfit")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(HERE))
     NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]

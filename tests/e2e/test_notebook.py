@@ -14,6 +14,7 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 
 import goodfit
 from goodfit.service.errors import GoodfitError
+from tests.tracking import new_mlflow
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -106,6 +107,7 @@ def wait_for(home: Path, trials: int) -> None:
 
 def test_a_cell_is_interrupted_a_kernel_is_killed_and_another_goes_on(tmp_path: Path) -> None:
     home = tmp_path / ".goodfit"
+    new_mlflow(home)
     with kernel(tmp_path) as first:
         first.begin(DEFINED + RUN)
         wait_for(home, 1)
