@@ -79,6 +79,7 @@ class RowSpec(SourceSpec):
     reshuffle: bool = False  # each trial has a validation split of its own; the test split is the same
     validation_seed: int | None = None  # of a trial's own validation split, where they are reshuffled
     augment: AugmentSpec = AugmentSpec()
+    labels: str = "keep"  # what becomes of training rows whose labels are likely wrong: keep, drop, reweigh
 
 
 @dataclass(frozen=True, kw_only=True)

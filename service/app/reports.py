@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
+from goodfit.service.app.quality import FOLDER, label_facts
 from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
@@ -39,4 +40,5 @@ def report_of(settings: Settings, store: Records, study: Study) -> str:
 
     found = diagnosis_of(settings, study, trials, reports())
     decisions, versions = store.decisions(study.id), store.versions(study.id)
-    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions, versions))
+    labels = label_facts(settings.study_place(study) / FOLDER)
+    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions, versions, labels))

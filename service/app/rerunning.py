@@ -7,27 +7,24 @@ trained with. The test split is not opened: a confirmation is trained again with
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import pickle
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import errors
+from goodfit.service.app.child_process import child_lines, child_log
 from goodfit.service.app.code import own_code, with_code
 from goodfit.service.app.homes import spec_of
 from goodfit.service.app.inputs import code_digest, difference_of
 from goodfit.service.app.provenance import packages
 from goodfit.service.app.run import assignment_of
 from goodfit.service.records import Study, StudyRun, Trial, TrialState, run_of
-from goodfit.trainers.environment import PRIVATE, take
 from goodfit.trainers.messages import COSTS
 
 if TYPE_CHECKING:
@@ -49,7 +46,6 @@ WATCHED = (
     "goodfit",
 )  # whose versions may change a curve
 RETURNED = "the returned value"
-LOG_LINES = 8  # of a trainer that fails, that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +323,7 @@ def _trained(
     job = folder / "job.pickle"
     job.write_bytes(pickle.dumps((setup, assignment, last)))
     said = _Said({})
-    with _process(folder, job, setup.threads) as lines:
+    with child_lines("rerun_process", folder, job, setup.threads) as lines:
         for line in lines:
             found = json.loads(line)
             if "epoch" in found:
@@ -337,33 +333,5 @@ def _trained(
             said.data, said.value = found["data"], found["value"]
             said.failure = None if found["outcome"] in ("complete", "stopped") else found["message"] or found["outcome"]
             return said
-    said.failure = "; ".join(["its process ended", *_tail(folder / "process.txt")])
+    said.failure = "; ".join(["its process ended", *child_log(folder)])
     return said
-
-
-@contextlib.contextmanager
-def _process(folder: Path, job: Path, threads: int) -> Iterator[Iterator[str]]:
-    """The lines of the training process; it ends with the context."""
-    environment = dict(os.environ)
-    take(environment, PRIVATE)
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    with (folder / "process.txt").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-P", "-m", "goodfit.service.app.rerun_process", str(job)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env={**environment, **limits},
-            text=True,
-        )
-    with process:
-        try:
-            yield iter(process.stdout or ())
-        finally:
-            process.kill()
-
-
-def _tail(file: Path) -> list[str]:
-    with contextlib.suppress(OSError):
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    return []

@@ -348,6 +348,29 @@ class StudyHandle:
         predicted = self.model(number).predict(known)
         return pd.DataFrame({"target": found[target], "predicted": predicted}, index=found.index)
 
+    def label_issues(
+        self, trial: int | None = None, *, on_epoch: Callable[[int, int], None] = lambda _done, _of: None
+    ) -> pd.DataFrame:
+        """Which labels of its data are likely wrong, by the best configuration trained on the other rows.
+
+        The configuration is trained five times, each time on four fifths of the rows, and predicts the others; the
+        trainer's defaults while no trial is complete. What was found is kept beside the study, for its report, too.
+
+        Args:
+            trial: whose configuration; None: the best.
+            on_epoch: called with the epochs that were trained, and how many there are at most.
+
+        Returns:
+            A row for each row of the data, the likeliest wrong first: `row` (its number in the data, from 0),
+            `is_label_issue`, `label_score` (in [0, 1]; low: likely wrong), `given_label`, `predicted_label`; of a
+            folder of images also `file`.
+
+        Raises:
+            InputError: it has no data, or is on a server; DataError: they have changed, or have no label a row.
+            TrainerError: the training failed, or the trainer declares no build=.
+        """
+        return self._source.label_issues(self.name, trial, on_epoch)
+
     def weights(self, trial: int | None = None) -> Any:
         """The state of the best model, or of one trial's, at its best epoch: for `load_state_dict` of a model of yours.
 

@@ -167,6 +167,13 @@ class RemoteSource:
             "on that machine, from its home (connect(FOLDER))"
         )
 
+    def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:  # noqa: ARG002
+        self.study(name)
+        raise errors.InputError(
+            f"the labels of study {name} are judged by training on its data, which are on the server at {self.place}: "
+            "ask for them on that machine, from its home (connect(FOLDER))"
+        )
+
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         try:
             with self._client.stream("GET", _path(name, "checkpoint"), params={"trial": number}) as answer:

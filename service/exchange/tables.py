@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,12 @@ def to_csv(trials: Sequence[Trial], study: str | None = None) -> str:
         trials: the rows.
         study: its name, as the first column; None: without.
     """
-    columns = _columns(trials, study)
-    lines = [_line(list(columns))]
+    return csv_of(_columns(trials, study))
+
+
+def csv_of(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Columns by name as CSV, likewise."""
+    lines = [_line([_cell(name) for name in columns])]
     lines += [_line([_cell(value) for value in row]) for row in zip(*columns.values(), strict=True)]
     return "".join(lines)
 

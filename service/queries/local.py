@@ -176,6 +176,11 @@ class LocalSource:
         found = None if trial is None else self._trial(study, trial)
         return app.rows_of(self.settings, self.store, study, part, found, fold)
 
+    def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:
+        study = self.store.study(name)
+        found = None if trial is None else self._trial(study, trial)
+        return app.labels_of_study(self.settings, self.store, study, found, on_epoch).table.frame()
+
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         study = self.store.study(name)
         with app.open_checkpoint(self.settings, study, self._trial(study, number)) as kept:

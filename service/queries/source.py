@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
@@ -118,6 +118,10 @@ class Source(Protocol):
 
     def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
         """The rows of a split, indexed by their numbers in the source; InputError where they cannot be read here."""
+        ...
+
+    def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:
+        """The labels of its data, judged by training; InputError where they cannot be read here."""
         ...
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:

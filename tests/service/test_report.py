@@ -18,7 +18,19 @@ from goodfit.service.records import Decision, Report, StudyState, Trial, TrialSt
 from goodfit.service.report import report_html
 from tests.reporting import EVIL, METRIC, gathered, simulate, spec_of
 
-SECTIONS = ("answer", "confirmation", "health", "front", "history", "curves", "parallel", "drivers", "map", "trials")
+SECTIONS = (
+    "answer",
+    "confirmation",
+    "health",
+    "labels",
+    "front",
+    "history",
+    "curves",
+    "parallel",
+    "drivers",
+    "map",
+    "trials",
+)
 MEGABYTES_3 = 3_000_000
 
 

@@ -49,8 +49,21 @@ def split_frame(spec: DataSpec, part: str) -> pd.DataFrame:
         )
     raw, rows = kind.split_raw(kind.spec_type.of(spec))  # type: ignore[arg-type]
     chosen: np.ndarray = getattr(rows, part)
+    return _frame(spec, raw).iloc[chosen]
+
+
+def source_frame(spec: DataSpec) -> pd.DataFrame | None:
+    """All rows of the source as read, as split_frame has them; None of data of other kinds."""
+    kind = kind_of(spec)
+    if not isinstance(kind, Table | Text):
+        return None
+    raw, _ = kind.split_raw(kind.spec_type.of(spec))  # type: ignore[arg-type]
+    return _frame(spec, raw)
+
+
+def _frame(spec: DataSpec, raw: Raw) -> pd.DataFrame:
     frame = _table(spec)
-    return (_columns(raw) if frame is None else frame).iloc[chosen]
+    return _columns(raw) if frame is None else frame
 
 
 def _table(spec: DataSpec) -> pd.DataFrame | None:

@@ -213,8 +213,12 @@ class Worker:
     def run(self, pack: Pack) -> None:
         """Train a pack, sending every report and one Ended for each assignment."""
         for assignment in pack.assignments:
-            data = None if assignment.data is None else self._data_here(assignment.data)
-            self._channel.send(self._run(replace(assignment, trainer=self._here(assignment.trainer), data=data)))
+            self._channel.send(self._run(self.placed(assignment)))
+
+    def placed(self, assignment: Assignment) -> Assignment:
+        """The assignment with what the study brought named where it lies here; after `warm_up`."""
+        data = None if assignment.data is None else self._data_here(assignment.data)
+        return replace(assignment, trainer=self._here(assignment.trainer), data=data)
 
     def _run(self, assignment: Assignment) -> Ended:
         if assignment.place is None:

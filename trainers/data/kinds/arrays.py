@@ -15,7 +15,7 @@ from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.content import data_name
 from goodfit.trainers.data.reading.raw import Raw, check_values, complete_rows, encode_target
-from goodfit.trainers.data.split import split_rows
+from goodfit.trainers.data.split import Rows, numbered, split_rows
 from goodfit.trainers.data_specs import ArraySpec
 from goodfit.trainers.errors import DataProblem
 
@@ -72,6 +72,13 @@ class ArrayKind(Kind[ArraySpec]):
             reason=target.reason,
         )
         return Data(train, validation, facts), test
+
+    def row_numbers(self, spec: ArraySpec) -> Rows:
+        raw = read_cached(self._raw, spec)
+        whole = complete_rows(raw) if spec.missing == "drop" else None
+        known = raw if whole is None else raw.take(whole)
+        target, values = encode_target(replace(known, kind="table"), spec.task)
+        return numbered(split_rows(values, target.classes, spec, raw.source), whole)
 
     def _raw(self, spec: ArraySpec) -> Raw:
         """What was read, as numbers; DataProblem where it is none."""

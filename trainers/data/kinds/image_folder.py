@@ -81,6 +81,12 @@ class ImageFolder(Kind[ImageSpec]):
         )
         return Data(train, validation, facts), test
 
+    def row_numbers(self, spec: ImageSpec) -> Rows:
+        """Places in the list of its files, which is ordered by class and then by name."""
+        listing = list_folder(Path(spec.source))
+        target, values = class_indices(listing)
+        return folder_rows(listing, values, target.classes, spec)
+
     def notes(self, spec: ImageSpec, data: Data) -> list[str]:  # noqa: ARG002 - the folder says it
         return aside_notes(list_folder(Path(spec.source)))
 

@@ -15,6 +15,7 @@ import numpy as np
 from goodfit.trainers.data.facts import Data, Facts, Split
 from goodfit.trainers.data.reading.raw import check_values
 from goodfit.trainers.data.reporting.parts import part_splits, split_parts
+from goodfit.trainers.data.split import Rows
 from goodfit.trainers.data_specs import AddedSpec, DataSpec, SourceSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -71,6 +72,13 @@ class Kind(ABC, Generic[S]):
     def notes(self, spec: S, data: Data) -> list[str]:  # noqa: ARG002 - others have some
         """What reading the data alters, or what may be meant otherwise, each in a sentence."""
         return []
+
+    def row_numbers(self, spec: S) -> Rows:
+        """The numbers that the rows of each split have in the source; DataProblem where splits are no rows of it."""
+        raise DataProblem(
+            f"{spec.source}: rows are judged one by one of tables, arrays, images and texts, and these are {self.name} "
+            "data"
+        )
 
     def has_no_rows(self, x: Any) -> bool:
         """Whether raw rows to predict are none at all, so that nothing is to be checked of them."""

@@ -41,7 +41,7 @@ from goodfit.trainers.data.reporting.parts import (
     target_summary,
     together,
 )
-from goodfit.trainers.data.split import forward_fold, split_rows
+from goodfit.trainers.data.split import Rows, forward_fold, split_rows
 from goodfit.trainers.data_specs import DataSpec, SeriesSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
 
@@ -101,6 +101,14 @@ class Series(Kind[SeriesSpec]):
         x, y = preparation.inputs(raw.x), preparation.targets(values)
         splits = [_windows(x, y, span, cut) for span in spans]
         return _data(raw, target, splits, preparation, cut)
+
+    def row_numbers(self, spec: SeriesSpec) -> Rows:
+        """Of whole sequences alone: windows overlap."""
+        if not _holds_sequences(spec.source):
+            return super().row_numbers(spec)
+        raw = read_whole(spec)
+        target, values = encode_target(raw, spec.task)
+        return split_rows(values, target.classes, spec, raw.source, raw.split_by)
 
     def report(self, spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind; the splits are of windows, or of whole sequences."""

@@ -76,6 +76,9 @@ class Table(Kind[TableSpec]):
         target, values = encode_target(raw, spec.task)
         return source, numbered(split_rows(values, target.classes, spec, raw.source, raw.split_by), whole)
 
+    def row_numbers(self, spec: TableSpec) -> Rows:
+        return self.split_raw(spec)[1]
+
     def report(self, spec: TableSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the rows as they are read."""
         raw = read_cached(read_raw, spec)

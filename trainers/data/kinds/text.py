@@ -97,6 +97,9 @@ class Text(Kind[TextSpec]):
         target, values = encode_target(raw, spec.task)
         return source, numbered(split_rows(values, target.classes, spec, raw.source, raw.split_by), whole)
 
+    def row_numbers(self, spec: TextSpec) -> Rows:
+        return self.split_raw(spec)[1]
+
     def report(self, spec: TextSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         """As of every kind, of the texts as they are read; and what the tokenizer cuts off."""
         raw = read_texts(spec)

@@ -13,7 +13,7 @@ from goodfit.trainers.data.reading.raw import Raw
 from goodfit.trainers.data_specs import RowSpec
 
 # What counts only once a source has been read.
-_LATER = ("scale", "missing", "indicator", "encode", "balance", "augment", "fold", "validation_seed")
+_LATER = ("scale", "missing", "indicator", "encode", "balance", "augment", "fold", "validation_seed", "labels")
 S = TypeVar("S", bound=RowSpec)
 
 

@@ -1,0 +1,117 @@
+"""Labels judged by training: of a study's best configuration or the defaults, kept beside it, shown in its report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from goodfit.service import app
+from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_labels
+from goodfit.service.client import Studies
+from goodfit.service.errors import DataError, InputError, TrainerError
+from goodfit.service.queries.local import LocalSource
+from goodfit.service.settings import Settings
+from goodfit.service.spec import StudySpec, from_mapping
+from tests.shortened import no_mirror
+
+WRONG = (3, 40, 77)
+
+
+def table(folder: Path) -> None:
+    """Two classes that one column tells apart, three labels of which are wrong, and two copies with other labels."""
+    random = np.random.default_rng(0)
+    y = np.tile([0, 1], 60)
+    frame = pd.DataFrame({"a": y * 4 + random.normal(0, 0.5, 120), "b": random.normal(0, 1, 120), "y": y})
+    frame.loc[list(WRONG), "y"] = 1 - y[list(WRONG)]
+    frame.loc[119, ["a", "b"]] = frame.loc[118, ["a", "b"]]
+    frame["y"] = np.where(frame["y"] == 1, "yes", "no")
+    frame.to_csv(folder / "rows.csv", index=False)
+
+
+def spec_of(folder: Path, **changes: Any) -> StudySpec:
+    values: dict[str, Any] = {
+        "name": "s",
+        "trainer": "mlp",
+        "data": {"source": "rows.csv", "target": "y"},
+        "space": {"learning_rate": {"type": "float", "low": 1e-2, "high": 3e-2}},
+        "objective": {"metric": "val/loss", "direction": "minimize"},
+        "search": {"method": "random"},
+        "pruning": {"method": "none"},
+        "training": {"epochs": 8},
+        "budget": {"trials": 1},
+    }
+    return from_mapping({**values, **changes}, folder)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("home")
+    table(folder)
+    settings = Settings(folder / "home")
+    store = app.open_home(settings, create=True)
+    spec = spec_of(folder)
+    study = app.new_study(settings, spec, store, time.time())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("goodfit.service.app.run.tracking", no_mirror)
+        app.run_study(settings, app.check(spec), store, study, app.Options(executor="local"))
+    yield folder, settings, Studies(LocalSource(settings, store))
+    store.close()
+
+
+def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) -> None:
+    folder, settings, studies = home
+    study, epochs = studies["s"], list[tuple[int, int]]()
+    found = study.label_issues(on_epoch=lambda done, of: epochs.append((done, of)))
+    assert list(found.columns) == ["row", "is_label_issue", "label_score", "given_label", "predicted_label"]
+    assert sorted(found["row"]) == list(range(120))
+    assert set(WRONG) <= set(found["row"][:5])
+    assert found["label_score"].is_monotonic_increasing
+    assert found["label_score"].between(0, 1).all()
+    wrong = found[found["row"].isin(WRONG)]
+    assert wrong["is_label_issue"].sum() >= 2
+    assert set(zip(wrong["given_label"], wrong["predicted_label"], strict=True)) == {("yes", "no"), ("no", "yes")}
+    assert epochs[-1][0] <= epochs[-1][1] == 40
+    (facts,) = settings.home.rglob(FACTS)
+    assert facts.parent.name == FOLDER
+    again = study.label_issues(on_epoch=lambda *_: pytest.fail("it was kept"))
+    pd.testing.assert_frame_equal(found, again)
+    page = study.report_html()
+    assert "the same inputs as another row and a different label: rows 118 and 119" in page
+    assert '"values":{"a":' in page
+    (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("yes", "yep"))
+    try:
+        with pytest.raises(DataError, match="have changed since its trials were trained"):
+            study.label_issues()
+    finally:
+        (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("yep", "yes"))
+    with pytest.raises(InputError, match="has no trial 9"):
+        study.label_issues(9)
+
+
+def test_what_cannot_be_judged_is_said(home: Any, tmp_path: Path) -> None:
+    table(tmp_path)
+    (tmp_path / "own.py").write_text("def train(trial):\n    trial.report(train={'loss': 1}, val={'loss': 1})\n")
+    with pytest.raises(TrainerError, match="declares no build="):
+        check_labels(by_defaults(spec_of(tmp_path, trainer="own.py:train")))
+    rows = (tmp_path / "rows.csv").read_text().splitlines()
+    (tmp_path / "rows.csv").write_text("\n".join([rows[0], *rows[1::2]]).replace("yes", "no") + "\n")
+    with pytest.raises(DataError, match="there is nothing to tell apart"):
+        check_labels(by_defaults(spec_of(tmp_path)))
+
+
+def test_the_middle_of_the_space_stands_in_for_defaults_that_nobody_knows(tmp_path: Path) -> None:
+    table(tmp_path)
+    (tmp_path / "own.py").write_text("def train(trial):\n    pass\n")
+    space = {
+        "rate": {"type": "float", "low": 0.01, "high": 1.0, "log": True},
+        "depth": {"type": "int", "low": 1, "high": 4},
+        "kind": ["a", "b"],
+    }
+    used = by_defaults(spec_of(tmp_path, trainer="own.py:train", space=space, fixed={"size": 3}))
+    assert used.params == {"rate": pytest.approx(0.1), "depth": 3, "kind": "a", "size": 3}
+    assert used.words == "the trainer's defaults"
