@@ -5,7 +5,8 @@ homes.py            the store of a home
 code.py             the code that a study brings, and inputs.py whether it and the data are still the same
 provenance.py       where a run comes from, with git.py
 rerunning.py        a trial trained again from its record, by rerun_process.py
-quality.py          labels judged by training, by quality_process.py; both processes by child_process.py
+quality.py          labels, and what more rows would bring, judged by training, by quality_process.py
+child_process.py    the processes of both
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 annotating.py       its note and tags
 run.py              a run, from its adapters to its end
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
     from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
-    from goodfit.service.app.quality import labels_of_study
+    from goodfit.service.app.quality import growth_of_study, labels_of_study
     from goodfit.service.app.reports import report_of
     from goodfit.service.app.resumption import Reopened, Reopening, edit, edit_is_due, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
@@ -67,7 +68,7 @@ _PLACES = {
     "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "edit_is_due", "reopen"],
-    "quality": ["labels_of_study"],
+    "quality": ["growth_of_study", "labels_of_study"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
     "rows": ["rows_of"],
@@ -110,6 +111,7 @@ __all__ = [
     "edit_is_due",
     "expected_complete",
     "forget_blank",
+    "growth_of_study",
     "hidden_modules",
     "how_it_failed",
     "how_it_was_lost",

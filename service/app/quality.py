@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.data.label_table import LabelTable
     from goodfit.trainers.messages import Assignment
 
-FOLDER, TABLE, FACTS = "quality", "labels.npz", "labels.json"  # beside the trials of a study
+FOLDER, TABLE, FACTS, GROWTH = "quality", "labels.npz", "labels.json", "growth.json"  # beside the trials of a study
 FORMAT = 1  # of the file of facts
 OnEpoch = Callable[[int, int], None]
 
@@ -163,14 +163,54 @@ def labels_of_study(
     return found
 
 
+def check_growth(used: Configuration, on_epoch: OnEpoch = lambda _done, _of: None) -> dict[str, Any]:
+    """What more rows would bring to a configuration; see trainers/worker/growth_check.py.
+
+    Raises:
+        DataError: the data cannot be loaded, or have too few rows; TrainerError: the training failed.
+    """
+    from goodfit.trainers.worker.growth_check import PARTS, SEEDS
+
+    most = sum(PARTS) * SEEDS * used.spec.training.epochs
+    with _done(used, "growth", lambda done: on_epoch(done, most)) as (_, found):
+        return {"format": FORMAT, "trial": used.trial, "data": found["data"], **found["found"]}
+
+
+def growth_of_study(settings: Settings, store: Store, study: Study, on_epoch: OnEpoch) -> dict[str, Any]:
+    """What more rows would bring to the best configuration of a study; kept beside it.
+
+    Raises:
+        InputError: the study has no data; DataError: they have changed since the trial was trained.
+    """
+    spec = spec_here(store, study)
+    used = by_best(settings, store, study, spec)
+    if spec.data is None:
+        raise errors.InputError(f"study {study.name} has no data: its trainer brings its own, and knows their rows")
+    digest = _require_unchanged(study, spec, used, None if used.trial is None else store.trial(study.id, used.trial))
+    place = settings.study_place(study) / FOLDER
+    kept = kept_facts(place, GROWTH)
+    if kept is not None and (kept["trial"], kept["data"]) == (used.trial, digest):
+        return kept
+    found = check_growth(used, on_epoch)
+    keep_facts(place, GROWTH, found)
+    return found
+
+
+def keep_facts(place: Place, name: str, facts: Mapping[str, Any]) -> None:
+    """Keep plain JSON values where they are found again."""
+    with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
+        file = Path(scratch, name)
+        file.write_text(json.dumps(facts), encoding="utf-8")
+        place.put(file, name)
+
+
 def keep_labels(place: Place, found: LabelCheck) -> None:
     """Keep what was found where it is found again."""
     with tempfile.TemporaryDirectory(prefix="goodfit-labels-") as scratch:
-        table, facts = Path(scratch, TABLE), Path(scratch, FACTS)
+        table = Path(scratch, TABLE)
         found.table.write(table)
-        facts.write_text(json.dumps(found.to_dict()), encoding="utf-8")
         place.put(table, TABLE)
-        place.put(facts, FACTS)
+    keep_facts(place, FACTS, found.to_dict())
 
 
 def kept_labels(place: Place) -> LabelCheck | None:
@@ -178,7 +218,7 @@ def kept_labels(place: Place) -> LabelCheck | None:
     from goodfit.trainers.data.label_table import LabelTable
     from goodfit.trainers.errors import Damaged
 
-    facts = label_facts(place)
+    facts = kept_facts(place, FACTS)
     if facts is None or not place.exists(TABLE):
         return None
     with place.local(TABLE) as files:
@@ -188,9 +228,9 @@ def kept_labels(place: Place) -> LabelCheck | None:
             return None  # it is made again
 
 
-def label_facts(place: Place) -> dict[str, Any] | None:
-    """The counts, the sentences and the rows to look at, as kept; None where there are none of this version."""
-    kept = place.read(FACTS)
+def kept_facts(place: Place, name: str) -> dict[str, Any] | None:
+    """What was found before, for people; None where nothing was, or nothing that this version can read."""
+    kept = place.read(name)
     if kept is None:
         return None
     try:
@@ -211,7 +251,7 @@ def _require_unchanged(study: Study, spec: StudySpec, used: Configuration, trial
     if kept is not None and kept.rpartition("+")[2] != now:
         raise errors.DataError(
             f"the data of study {study.name} have changed since its trials were trained, so that its rows are not "
-            "known any more; judge the data as they are now with `goodfit data FILE --labels`"
+            "known any more; judge the data as they are now with `goodfit data FILE --labels` (or --more)"
         )
     return now
 

@@ -21,6 +21,7 @@ from goodfit.trainers.errors import DataProblem, TrainersError
 from goodfit.trainers.messages import Assignment, DataSpec, Message
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.worker.failures import describe
+from goodfit.trainers.worker.growth_check import check_growth
 from goodfit.trainers.worker.label_check import check_labels, shown_rows
 from goodfit.trainers.worker.out_of_fold import Training
 from goodfit.trainers.worker.worker import Setup, Worker
@@ -35,7 +36,7 @@ class Job:
     Attributes:
         setup: of the worker; its data are not loaded with it.
         assignment: the configuration that is trained.
-        wanted: "labels".
+        wanted: a key of DONE.
         folder: for its files and its result.
     """
 
@@ -105,12 +106,16 @@ def _labels(job: Job, training: Training, data: DataSpec) -> dict[str, Any]:
     return {"shown": shown_rows(table, rows, data)}
 
 
+def _growth(_job: Job, training: Training, data: DataSpec) -> dict[str, Any]:
+    return check_growth(training, data)
+
+
 def _digest(data: DataSpec) -> str | None:
     found = fingerprint(replace(data, folds=None, fold=None))
     return None if found is None else found.digest
 
 
-DONE: Mapping[str, Callable[[Job, Training, DataSpec], dict[str, Any]]] = {"labels": _labels}
+DONE: Mapping[str, Callable[[Job, Training, DataSpec], dict[str, Any]]] = {"labels": _labels, "growth": _growth}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

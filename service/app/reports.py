@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
-from goodfit.service.app.quality import FOLDER, label_facts
+from goodfit.service.app.quality import FACTS, FOLDER, GROWTH, kept_facts
 from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
@@ -40,5 +41,6 @@ def report_of(settings: Settings, store: Records, study: Study) -> str:
 
     found = diagnosis_of(settings, study, trials, reports())
     decisions, versions = store.decisions(study.id), store.versions(study.id)
-    labels = label_facts(settings.study_place(study) / FOLDER)
-    return report_html(facts_of(study, spec_of(study), trials, kept, found, decisions, versions, labels))
+    place = settings.study_place(study) / FOLDER
+    facts = facts_of(study, spec_of(study), trials, kept, found, decisions, versions)
+    return report_html(replace(facts, labels=kept_facts(place, FACTS), growth=kept_facts(place, GROWTH)))

@@ -1,10 +1,10 @@
-"""`goodfit data FILE --labels`: labels that are likely wrong."""
+"""`goodfit data FILE --labels` and `--more`: labels that are likely wrong, and what more rows would bring."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service.cli.data import shown_text
@@ -12,9 +12,10 @@ from goodfit.service.cli.tables import show, table
 from goodfit.service.screen.live import say
 
 if TYPE_CHECKING:
-    from goodfit.service.app.quality import LabelCheck
+    from goodfit.service.app.quality import Configuration, LabelCheck
     from goodfit.service.settings import Settings
     from goodfit.service.spec import StudySpec
+    from goodfit.trainers.artifacts.places import Place
     from goodfit.trainers.data.label_table import LabelTable
 
 SAID_EVERY = 2.0  # seconds between two lines on how far it is
@@ -23,41 +24,51 @@ MOST_ROWS = 20  # that are printed; --csv has all
 
 def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
     """Judge the labels of a study file's data; kept beside the study, where the home has one with these data."""
-    from goodfit.service import app
-    from goodfit.service.app import quality
+    from goodfit.service.app import check, quality
 
-    app.check(spec)
-    with configuration(settings, spec) as (used, keep):
+    check(spec)
+    with _configuration(settings, spec) as (used, place):
         say(f"the labels of {spec.name} are judged by {used.words}, trained on four fifths of the rows at a time")
         found = quality.check_labels(used, progress(spec.name))
-        keep(found)
+        if place is not None:
+            quality.keep_labels(place, found)
+        return found
+
+
+def check_growth(settings: Settings, spec: StudySpec) -> dict[str, Any]:
+    """What more rows would bring to a study file's data; kept likewise."""
+    from goodfit.service.app import check, quality
+
+    check(spec)
+    with _configuration(settings, spec) as (used, place):
+        say(f"{used.words} is trained on an eighth, a quarter, half and all rows of {spec.name}, with several seeds")
+        found = quality.check_growth(used, progress(spec.name))
+        if place is not None:
+            quality.keep_facts(place, quality.GROWTH, found)
         return found
 
 
 @contextlib.contextmanager
-def configuration(settings: Settings, spec: StudySpec) -> Any:
-    """What is to be trained on a study file's data, and what keeps the result where there is such a study."""
+def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Configuration, Place | None]]:
+    """What is to be trained on a study file's data, and where the result is kept: beside a study of the home."""
     from goodfit.service import app
     from goodfit.service.app import quality
     from goodfit.service.errors import UnknownStudy
 
-    nothing: Callable[[LabelCheck], None] = lambda _found: None  # noqa: E731 - a default
     if not app.is_made(settings):
-        yield quality.by_defaults(spec), nothing
+        yield quality.by_defaults(spec), None
         return
     with contextlib.closing(app.open_home(settings)) as store:
         try:
             study = store.study(spec.name)
         except UnknownStudy:
-            yield quality.by_defaults(spec), nothing
+            yield quality.by_defaults(spec), None
             return
-        used = quality.by_best(settings, store, study, spec) if _is_of(spec, app.spec_of(study)) else None
-        if used is None:
+        if not _is_of(spec, app.spec_of(study)):
             say(f"study {spec.name} in this home has another trainer or other data: its configurations are left aside")
-            yield quality.by_defaults(spec), nothing
+            yield quality.by_defaults(spec), None
             return
-        place = settings.study_place(study) / quality.FOLDER
-        yield used, lambda found: quality.keep_labels(place, found)
+        yield quality.by_best(settings, store, study, spec), settings.study_place(study) / quality.FOLDER
 
 
 def _is_of(spec: StudySpec, there: StudySpec) -> bool:
@@ -104,3 +115,14 @@ def print_labels(found: LabelCheck) -> None:
     show(out)
     if (more := found.table.issues - len(found.shown[:MOST_ROWS])) > 0:
         print(f"and {more:,} more; `goodfit data FILE --labels --csv` lists all rows")
+
+
+def print_growth(found: Mapping[str, Any]) -> None:
+    """The page of `goodfit data --more`."""
+    metric = found["metric"]
+    out = table("training rows", metric, "seeds")
+    for size in found["sizes"]:
+        scores = size["scores"]
+        out.add_row(f"{size['rows']}", f"{sum(scores) / len(scores):.4g}", ", ".join(f"{one:.4g}" for one in scores))
+    show(out)
+    print(found["sentence"])

@@ -168,10 +168,16 @@ class RemoteSource:
         )
 
     def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:  # noqa: ARG002
+        raise self._trains_elsewhere(name)
+
+    def growth(self, name: str, on_epoch: Callable[[int, int], None]) -> dict[str, Any]:  # noqa: ARG002
+        raise self._trains_elsewhere(name)
+
+    def _trains_elsewhere(self, name: str) -> errors.InputError:
         self.study(name)
-        raise errors.InputError(
-            f"the labels of study {name} are judged by training on its data, which are on the server at {self.place}: "
-            "ask for them on that machine, from its home (connect(FOLDER))"
+        return errors.InputError(
+            f"the data of study {name} are judged by training on them, and they are on the server at {self.place}: ask "
+            "on that machine, from its home (connect(FOLDER))"
         )
 
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:

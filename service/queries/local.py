@@ -181,6 +181,9 @@ class LocalSource:
         found = None if trial is None else self._trial(study, trial)
         return app.labels_of_study(self.settings, self.store, study, found, on_epoch).table.frame()
 
+    def growth(self, name: str, on_epoch: Callable[[int, int], None]) -> dict[str, Any]:
+        return app.growth_of_study(self.settings, self.store, self.store.study(name), on_epoch)
+
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         study = self.store.study(name)
         with app.open_checkpoint(self.settings, study, self._trial(study, number)) as kept:

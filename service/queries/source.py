@@ -124,6 +124,10 @@ class Source(Protocol):
         """The labels of its data, judged by training; InputError where they cannot be read here."""
         ...
 
+    def growth(self, name: str, on_epoch: Callable[[int, int], None]) -> dict[str, Any]:
+        """What more rows would bring, judged by training; InputError where its data cannot be read here."""
+        ...
+
     def checkpoint(self, name: str, number: int, file: IO[bytes]) -> None:
         """Write the content of a trial's best.pt to a file; TrainerError where it kept none."""
         ...

@@ -44,6 +44,7 @@ class ReportFacts:
         curves: see service.report.curves.
         front: of several objectives, see service.diagnosis.front; None of one.
         labels: that are likely wrong: counts, sentences, rows to look at; None where they were not judged.
+        growth: what more rows would bring; None where that was not measured.
     """
 
     study: Json
@@ -55,6 +56,7 @@ class ReportFacts:
     curves: Json
     front: Json | None = None
     labels: Json | None = None
+    growth: Json | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""
@@ -69,7 +71,6 @@ def facts_of(
     diagnosis: StudyDiagnosis,
     decisions: Sequence[Decision] = (),
     versions: Sequence[Version] = (),
-    labels: Json | None = None,
 ) -> ReportFacts:
     """Gather what a report says.
 
@@ -81,7 +82,6 @@ def facts_of(
         diagnosis: of the study.
         decisions: of its search, where that keeps them.
         versions: of its spec, where it was edited.
-        labels: of its data, as they were judged; None where they were not.
     """
     searched = [trial for trial in trials if trial.confirms is None]
     found = diagnosis.to_dict()
@@ -102,7 +102,6 @@ def facts_of(
         },
         curves=curves_of(searched, reports, spec.goal),
         front=front_of(searched, spec.goal, study.front_box).to_dict() if spec.more_objectives else None,
-        labels=labels,
     )
 
 

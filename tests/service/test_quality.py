@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from goodfit.service import app
-from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_labels
+from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_growth, check_labels
 from goodfit.service.client import Studies
 from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
@@ -115,3 +115,18 @@ def test_the_middle_of_the_space_stands_in_for_defaults_that_nobody_knows(tmp_pa
     used = by_defaults(spec_of(tmp_path, trainer="own.py:train", space=space, fixed={"size": 3}))
     assert used.params == {"rate": pytest.approx(0.1), "depth": 3, "kind": "a", "size": 3}
     assert used.words == "the trainer's defaults"
+
+
+def test_a_study_says_what_more_rows_would_bring_and_shows_it(home: Any, tmp_path: Path) -> None:
+    _, _, studies = home
+    found = studies["s"].more_rows()
+    assert [size["rows"] for size in found["sizes"]] == [9, 18, 36, 72]
+    assert all(len(size["scores"]) == 3 for size in found["sizes"])
+    assert "of val/loss" in found["sentence"]
+    assert f'"sentence":"{found["sentence"].partition(" ±")[0]}' in studies["s"].report_html()
+    assert studies["s"].more_rows() == found
+    table(tmp_path)
+    small = (tmp_path / "rows.csv").read_text().splitlines()[:61]
+    (tmp_path / "rows.csv").write_text("\n".join(small) + "\n")
+    with pytest.raises(DataError, match="36 rows train"):
+        check_growth(by_defaults(spec_of(tmp_path)))

@@ -23,6 +23,7 @@ SECTIONS = (
     "confirmation",
     "health",
     "labels",
+    "growth",
     "front",
     "history",
     "curves",

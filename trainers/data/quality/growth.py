@@ -79,7 +79,7 @@ def _pooled_spread(table: Sequence[np.ndarray]) -> float:
 
 
 def _fit(n: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
-    """The c, a and b of the least squares among the exponents that are tried; a is not negative."""
+    """The c, a and b of the least squares among the exponents that are tried; of a falling score a is negative."""
     best = (float(errors.mean()), 0.0, float(EXPONENTS[0]))
     least = float(((errors - errors.mean()) ** 2).sum())
     for b in EXPONENTS:
@@ -87,7 +87,7 @@ def _fit(n: np.ndarray, errors: np.ndarray) -> tuple[float, float, float]:
         moved = power - power.mean()
         a = float(moved @ errors / (moved @ moved))
         squares = float(((errors - errors.mean() - a * moved) ** 2).sum())
-        if a > 0 and squares < least:
+        if squares < least:
             least, best = squares, (float(errors.mean() - a * power.mean()), a * float(n[-1]) ** b, float(b))
     return best
 

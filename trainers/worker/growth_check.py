@@ -1,0 +1,103 @@
+"""What more rows would bring, by training: one configuration on an eighth, a quarter, half and all of the rows.
+
+With fewer rows an epoch has fewer steps, so as many more epochs are trained: the scores differ by the rows alone. The
+validation rows are the same for all, each seed draws rows of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from goodfit.trainers.data import Data, load
+from goodfit.trainers.data.all_rows import taken
+from goodfit.trainers.data.quality.growth import Growth, growth_of
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.messages import DataSpec
+from goodfit.trainers.seeding import mixed_seed
+from goodfit.trainers.worker.out_of_fold import Training, best_metrics
+
+PARTS = (8, 4, 2, 1)  # an eighth, a quarter, half and all of the rows
+SEEDS = 3
+LEAST_ROWS = 64  # that train: of fewer an eighth is too little to learn from
+SHARES = ("accuracy", "balanced_accuracy", "f1", "r2")  # metrics of which a hundredth is a point
+TRAININGS = len(PARTS) * SEEDS
+
+
+def check_growth(training: Training, spec: DataSpec) -> dict[str, Any]:
+    """Train on parts of the training rows, and say what twice as many would gain: plain JSON values.
+
+    Returns:
+        metric, direction; sizes: for each size its rows and scores; now, gain, low, high, limit, exponent of the power
+        law; clear: whether the gain is told from none; sentence.
+
+    Raises:
+        DataProblem: the data cannot be loaded, or have too few rows.
+    """
+    data = load(replace(spec, fold=0 if spec.folds is not None else None, validation_seed=None, labels="keep"))
+    rows = len(data.train)
+    if rows < LEAST_ROWS:
+        raise DataProblem(f"{spec.source}: {rows} rows train, and what more would bring is told from {LEAST_ROWS} on")
+    metric, direction = training.assignment.metric, training.assignment.direction
+    sizes, scores = [], []
+    for part in PARTS:
+        sizes.append(rows // part)
+        scores.append([_score(training, data, part, seed) for seed in range(SEEDS)])
+    found = growth_of(sizes, scores, larger_is_better=direction == "maximize", seed=0)
+    return {
+        "metric": metric,
+        "direction": direction,
+        "sizes": [{"rows": size, "scores": one} for size, one in zip(sizes, scores, strict=True)],
+        **{name: getattr(found, name) for name in ("now", "gain", "low", "high", "limit", "exponent", "clear")},
+        "sentence": sentence(found, metric),
+    }
+
+
+def _score(training: Training, data: Data, part: int, seed: int) -> float:
+    """The objective at the best epoch, trained on a part of the rows."""
+    own = training.assignment
+    chosen = part_of(data, part, seed)
+    longer = replace(
+        own,
+        seed=mixed_seed(own.seed, seed) >> 1,
+        epochs=own.epochs * part,
+        patience=None if own.patience is None else own.patience * part,
+    )
+    folder = training.folder / f"part-{part}-{seed}"
+    fewer = replace(data, train=taken(data.train, chosen), texts=None)
+    try:
+        return best_metrics(replace(training, assignment=longer, folder=folder), fewer)[own.metric]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def part_of(data: Data, part: int, seed: int) -> np.ndarray:
+    """The places of a part of the training rows, drawn by a seed; of each class its share, and one row at least."""
+    y, wanted = data.train.y, len(data.train) // part
+    order = np.random.default_rng(seed).permutation(len(y))
+    if data.task != "classification" or part == 1:
+        return np.sort(order[:wanted])
+    counts = np.bincount(y, minlength=len(data.classes))
+    share = np.where(counts > 0, np.maximum(1, counts * wanted // len(y)), 0)
+    seen, chosen = np.zeros(len(counts), dtype=np.int64), []
+    for row in order:
+        if seen[y[row]] < share[y[row]]:
+            seen[y[row]] += 1
+            chosen.append(row)
+    return np.sort(np.array(chosen))
+
+
+def sentence(found: Growth, metric: str) -> str:
+    """What twice the rows would bring, with its interval of 90%."""
+    points = metric.rpartition("/")[2] in SHARES
+    unit, name = (100.0, f"points of {metric}") if points else (1.0, f"of {metric}")
+    gain, half = found.gain * unit, (found.high - found.low) / 2 * unit
+    decimals = max(0, -math.floor(math.log10(half))) if half > 0 else 3
+    said = f"{gain:.{decimals}f} ± {half:.{decimals}f} {name}"
+    if found.clear:
+        return f"twice the rows would gain {said}"
+    return f"no longer the rows: twice as many would gain {said}, which may be nothing"
