@@ -36,7 +36,7 @@ from goodfit.service.records import (
     Version,
     is_candidate,
 )
-from goodfit.trainers.messages import Assignment, Ended, Pack
+from goodfit.trainers.messages import Assignment, Best, Ended, Pack
 
 TICK = 0.5  # seconds between looks at the timers
 RENEWALS = 6  # in one lease time
@@ -267,7 +267,7 @@ class Runner:
         if action.state is StudyState.DONE:
             self._commit()  # without the study's end: whoever sees that, sees the last verdicts
             self._judge_again()
-            message = self._allocator.ended()
+            message = message or self._allocator.ended()
         self._study = self._study.to(action.state, message=message, ended=self._clock())
         self._batch.study = self._study
 
@@ -392,6 +392,12 @@ class Runner:
         if best is None or best.value is None or self._plan.objective.better(trial.value, best.value):
             self._best = trial
 
+    def _best_so_far(self) -> Best | None:
+        best = self._best
+        if best is None or best.value is None:
+            return None
+        return Best(best.number, best.value, best.params, best.notes or {})
+
     def _commit(self) -> None:
         if self._batch:
             self._store.apply(self._lease, self._batch)
@@ -405,7 +411,8 @@ class Runner:
                 case sc.Launch(trial):
                     self._launched[trial.number] = now
                     self._told_to_stop.pop(trial.number, None)
-                    self._executor.launch(Pack((self._assign(trial),), trial.share))
+                    assignment = replace(self._assign(trial), best=self._best_so_far())
+                    self._executor.launch(Pack((assignment,), trial.share))
                 case sc.GoOn(trial, until):
                     self._executor.go_on(trial, until)
                 case sc.Stop(trial):

@@ -14,6 +14,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ from goodfit.spelling import close
 from goodfit.trainers.code import OURS, imports_relatively, package_root
 from goodfit.trainers.errors import BadTrainer, UnknownTrainer
 from goodfit.trainers.lines import users_line
+from goodfit.trainers.own_searches import ScriptLoader
 
 EXTRAS = {  # optional packages that an extra of ours brings, in versions that suit
     "lightning": "lightning",
@@ -87,6 +89,8 @@ def import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadTrainer(f"{path} is not a Python file")
+    if type(spec.loader) is SourceFileLoader:
+        spec.loader = ScriptLoader(name, str(path))
     module = importlib.util.module_from_spec(spec)
     written = path.stat().st_mtime_ns
     try:

@@ -39,6 +39,23 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial of a study so far: of several objectives by the first one.
+
+    Attributes:
+        trial: its number.
+        value: of the objective.
+        params: its parameters.
+        notes: what its trainer has noted.
+    """
+
+    trial: int
+    value: float
+    params: Mapping[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """One attempt at one trial."""
 
@@ -69,6 +86,7 @@ class Assignment:
     wanted: tuple[str, ...] = ()  # further metrics, or COSTS, that the study is judged by: reported with the objective
     more_objectives: tuple[tuple[str, str], ...] = ()  # metric and direction of each objective after the first
     notes: Mapping[str, Any] = field(default_factory=dict)  # that the store has already
+    best: Best | None = None  # of the study, as it was when this attempt began
 
     @property
     def fresh(self) -> bool:
@@ -143,6 +161,14 @@ class Noted:
     notes: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class EndSearch:
+    """A trainer asks that no further trial of the search begins; those that run go on to their ends."""
+
+    trial: int
+    attempt: int
+
+
 class Outcome(StrEnum):
     """How an attempt ended."""
 
@@ -187,4 +213,4 @@ class Ended:
     value: float | None = None
 
 
-Message = Reported | Suggested | Noted | Ended
+Message = Reported | Suggested | Noted | EndSearch | Ended

@@ -292,6 +292,9 @@ def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None
     if api is Api.RAY_CLASS:
         _check_setup(reference, train)
         return
+    if api is Api.OPTUNA and isinstance(train, type):
+        _check_class(reference, train)
+        return
     kinds = {
         "async": inspect.iscoroutinefunction(train),
         "a generator": inspect.isgeneratorfunction(train) and api is not Api.RAY_FUNCTION,
@@ -308,6 +311,9 @@ def _check_callable(reference: str, train: Callable[..., Any], api: Api) -> None
     except TypeError as error:
         if api is Api.RAY_FUNCTION:
             raise _lacks_parameters(reference, taken) from error
+        if api is Api.OPTUNA:
+            how = "functools.partial({}, ...)"
+            raise _takes_more(reference, f"takes {taken}, and is called with a trial alone", how) from error
         raise BadTrainer(
             f"{reference} takes {taken}; a trainer is called as train(trial), with one argument"
         ) from error
@@ -320,6 +326,31 @@ def _check_setup(reference: str, kind: Any) -> None:
         taken.bind(None, {})
     except TypeError as error:
         raise _lacks_parameters(reference, taken) from error
+
+
+def _check_class(reference: str, kind: type[Any]) -> None:
+    """BadTrainer where a class of Optuna objectives has none that is made without arguments."""
+    taken = inspect.signature(kind)
+    try:
+        taken.bind()
+    except TypeError as error:
+        how = "{}(...)"
+        raise _takes_more(reference, f"is a class that takes {taken}, so name an object of it", how) from error
+
+
+def _takes_more(reference: str, what: str, how: str) -> BadTrainer:
+    """What to say of an objective that needs more than a trial.
+
+    Args:
+        reference: the objective.
+        what: it takes.
+        how: it is given that; {} is its name.
+    """
+    place, _, name = reference.rpartition(":")
+    return BadTrainer(
+        f"{reference} {what}: give it a name in its module, outside of functions and `if __name__`, "
+        f"NAME = {how.format(name)}, and write `trainer: {place}:NAME`"
+    )
 
 
 def _lacks_parameters(reference: str, taken: inspect.Signature) -> BadTrainer:

@@ -6,13 +6,13 @@ import json
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from goodfit.search_spaces.flaws import dotted
 from goodfit.search_spaces.parameters import same
 from goodfit.search_spaces.parse import parse_space
-from goodfit.service.objective import Objective
+from goodfit.service.objective import Constraint, Objective
 from goodfit.trainers.readable import one_line
 
 EPOCHS, TRIALS = 10, 50  # where a file does not say how long a trial trains, or when a search ends
@@ -50,6 +50,7 @@ class Draft:
         fixed: the others.
         sections: search, pruning, training, budget, resources, as far as the file says something of them.
         objectives: one, or several.
+        constraints: bounds of metrics, as a study file has them.
         lost: what does not carry over.
         lines: where its parameters stand in the other file.
         dots: whether nested parameters have dots: the trainer gets the mappings back.
@@ -63,6 +64,7 @@ class Draft:
     fixed: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     objectives: list[Objective] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     dots: bool = False
@@ -115,17 +117,29 @@ class Draft:
         return own
 
     def objective(self, line: int, key: str, metric: str, direction: str) -> None:
-        """Optimize a metric: of validation, unless its name says training."""
-        if self.as_reported:
-            self.objectives.append(Objective(metric.strip(), direction))
+        """Optimize a metric."""
+        self.objectives.append(Objective(self.metric(line, key, metric), direction))
+
+    def constraint(self, line: int, key: str, written: str) -> None:
+        """Hold a metric to a bound, METRIC <= NUMBER."""
+        try:
+            rule = Constraint.of(written)
+        except ValueError as error:
+            self.lose(line, key, f"is left out: {error}")
             return
+        self.constraints.append(str(replace(rule, metric=self.metric(line, key, rule.metric))))
+
+    def metric(self, line: int, key: str, metric: str) -> str:
+        """The name of a metric here: of validation, unless it says training."""
+        if self.as_reported:
+            return metric.strip()
         split, name = "val", metric.strip()
         if found := _SPLIT.match(name):
             split, name = ("train" if found[1].lower().startswith("train") else "val"), name[found.end() :]
         own = f"{split}/{re.sub(r'[^a-z0-9_]+', '_', name.lower()).strip('_') or 'loss'}"
         if own != metric:
             self.lose(line, key, f"{metric} is {own} here: have the trainer report it so")
-        self.objectives.append(Objective(own, direction))
+        return own
 
     def finish(self) -> None:
         """Fill in what a study needs and the file does not say, and leave out what searches here do not do."""
@@ -206,6 +220,7 @@ class Draft:
             "space": self.space,
             "fixed": self.fixed,
             "objective": objectives[0] if len(objectives) == 1 else objectives,
+            "constraints": self.constraints,
             **{name: self.sections.get(name) for name in ("search", "pruning", "training", "budget", "resources")},
         }
         return {name: value for name, value in parts.items() if value}

@@ -158,7 +158,7 @@ def _known(document: Document, base: int) -> tuple[Foreign, Format] | None:
 
 def _why(form: Format, key: str) -> str:
     """What takes the place of a key that was not taken."""
-    parts = key.split(".")
+    parts = [part for part in key.split(".") if not part.isdigit()]  # without the places in lists
     names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
     return next((form.why[name] for name in names if name in form.why), "does not carry over")
 

@@ -16,6 +16,7 @@ WHY = {
     "program": "no script is started: write a function train(trial) in it, or name a trainer by --trainer",
     "command": "nothing is started from a command line here; a trial has its parameters in trial.config",
     "tune": "a sweep that Ray Tune decides: import its param_space instead",
+    "metrics.threshold": "the front is shown and measured without a reference point of yours",
     "metric.target": "reaching it marks a run; see budget.target",
     "early_terminate.strict": "trials are not stopped outside of the rungs here",
 }
@@ -56,12 +57,24 @@ def _search(found: Foreign, draft: Draft) -> None:
 
 
 def _objective(found: Foreign, draft: Draft) -> None:
-    name, goal = found.get("metric", "name"), found.get("metric", "goal")
-    if name:
-        direction = "maximize" if str(goal).lower().startswith("max") else "minimize"
-        draft.objective(found.line("metric", "name"), "metric.name", str(name), direction)
+    name = _metric(found, draft, ("metric",))
+    for place, _ in found.items("metrics"):
+        _metric(found, draft, ("metrics", place))
+    for place, written in found.items("metric_constraints"):
+        found.get("metric_constraints", place)
+        draft.constraint(found.line("metric_constraints", place), "metric_constraints", str(written))
     if (target := number(found.get("metric", "target"))) is not None and name:
         draft.put("budget", target=target)
+
+
+def _metric(found: Foreign, draft: Draft, path: tuple[Key, ...]) -> str | None:
+    """An objective; its name, None where it has none."""
+    name, goal = found.get(*path, "name"), found.get(*path, "goal")
+    if not name:
+        return None
+    direction = "maximize" if str(goal).lower().startswith("max") else "minimize"
+    draft.objective(found.line(*path, "name"), f"{path[0]}.name", str(name), direction)
+    return str(name)
 
 
 def _parameters(found: Foreign, draft: Draft, path: tuple[Key, ...], above: str) -> None:

@@ -84,7 +84,7 @@ def closed(plan: Plan, reason: Reason | None, message: str | None, trials: Colle
         case Reason.UNUSABLE | Reason.FAILURES:
             return Close(StudyState.FAILED, message)
     if any(trial.state is TrialState.COMPLETE for trial in trials):
-        return Close(StudyState.DONE)
+        return Close(StudyState.DONE, message)
     why = _budget_below_one_training(plan) or _commonest_failure(trials)
     return Close(StudyState.FAILED, f"no trial was trained to its end{why}")
 

@@ -11,7 +11,7 @@ from typing import Any
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Proposal
 from goodfit.service.records import Report, StudyState, Trial, Verdict
-from goodfit.trainers.messages import Ended, Noted, Reported, Suggested
+from goodfit.trainers.messages import Ended, EndSearch, Noted, Reported, Suggested
 
 MORE = 2.0  # the share of a trial that ran out of memory with its first
 
@@ -135,6 +135,7 @@ Event = (
     Reported
     | Suggested
     | Noted
+    | EndSearch
     | Ended
     | Slots
     | Turn

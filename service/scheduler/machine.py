@@ -48,7 +48,7 @@ from goodfit.service.scheduler.failure_limit import Failures
 from goodfit.service.scheduler.marks import data_at_end, marks_at_start
 from goodfit.service.scheduler.progress import completed, confirming, given_up, proposed, reported
 from goodfit.service.scheduler.workers import Workers
-from goodfit.trainers.messages import Ended, Noted, Outcome, Reported, Suggested
+from goodfit.trainers.messages import Ended, EndSearch, Noted, Outcome, Reported, Suggested
 
 _FAILURES = {
     Outcome.ERROR: Failure.ERROR,
@@ -77,6 +77,7 @@ class Scheduler:
         self._workers = Workers()
         self._asked: int | None = None
         self._exhausted = False
+        self._ended_by: int | None = None  # the trial whose trainer has ended the search
         self._searched = sum(trial.confirms is None for trial in self.trials.values())
         self._take(plan)
 
@@ -121,7 +122,7 @@ class Scheduler:
     def revise(self, plan: Plan, now: float) -> list[Action]:
         """Go on by another plan: the study was edited. What runs goes on."""
         self._take(plan)
-        self._exhausted = False
+        self._exhausted, self._ended_by = False, None
         return self._unpause() + self._end_at_target(now)
 
     def reopen(self) -> None:
@@ -146,7 +147,7 @@ class Scheduler:
     def step(self, event: Event, now: float) -> list[Action]:
         """What follows from one event at time `now`, in seconds."""
         match event:
-            case Reported() | Suggested() | Noted():
+            case Reported() | Suggested() | Noted() | EndSearch():
                 return self._on_progress(event)
             case Ended():
                 return self._on_ended(event, now)
@@ -166,7 +167,7 @@ class Scheduler:
             case CloseAsked(reason, message):
                 return self._close(reason, message, now)
 
-    def _on_progress(self, event: Reported | Suggested | Noted) -> list[Action]:
+    def _on_progress(self, event: Reported | Suggested | Noted | EndSearch) -> list[Action]:
         match event:
             case Reported():
                 return self._on_reported(event)
@@ -174,6 +175,8 @@ class Scheduler:
                 return self._on_suggested(event)
             case Noted():
                 return self._on_noted(event)
+            case EndSearch():
+                return self._on_end_search(event)
 
     def _on_reported(self, event: Reported) -> list[Action]:
         trial = self._current(event.trial, event.attempt)
@@ -212,6 +215,13 @@ class Scheduler:
             return []
         return [Record(self._put(replace(trial, notes={**(trial.notes or {}), **event.notes})))]
 
+    def _on_end_search(self, event: EndSearch) -> list[Action]:
+        """No further trial begins, as with the budget of trials spent."""
+        trial = self._current(event.trial, event.attempt)
+        if trial is not None and trial.confirms is None and self._ended_by is None:
+            self._ended_by = trial.number
+        return []
+
     def _epochs_left(self) -> float:
         return self._epochs.left(self.trials[number] for number in self._workers)
 
@@ -219,8 +229,11 @@ class Scheduler:
         return self._epochs.until(wanted, trained, self._epochs_left())
 
     def _ask(self, *, after: int | None = None, stays: bool = False) -> Ask:
-        new = not is_at_budget(self.plan, self._searched)
-        return Ask(len(self.trials), new, after, stays, self._epochs_left(), self._epochs.trained)
+        return Ask(len(self.trials), not self._has_all(), after, stays, self._epochs_left(), self._epochs.trained)
+
+    def _has_all(self) -> bool:
+        """Whether the search has all the trials that it is to have."""
+        return self._ended_by is not None or is_at_budget(self.plan, self._searched)
 
     def _on_answer(self, event: Judged | Examined) -> list[Action]:
         trial = self.trials[event.trial]
@@ -430,7 +443,7 @@ class Scheduler:
 
     def _spent(self) -> bool:
         """Whether no trial is left to start."""
-        at_budget = is_at_budget(self.plan, self._searched) and not self.plan.pauses
+        at_budget = self._has_all() and not self.plan.pauses
         spent = self._exhausted or at_budget or self._confirming or self._epochs_left() <= 0
         return not self._workers.waiting and spent
 
@@ -481,7 +494,10 @@ class Scheduler:
 
     def _finish(self) -> list[Action]:
         self.closed = True
-        return [closed(self.plan, self.closing, self._message, self.trials.values())]
+        message = self._message
+        if message is None and self._ended_by is not None:
+            message = f"the trainer of trial {self._ended_by} ended the search"
+        return [closed(self.plan, self.closing, message, self.trials.values())]
 
     def _settle(self, trial: Trial, state: TrialState, now: float, **changes: Any) -> list[Action]:
         trial = self._put(trial.to(state, ended=now, **changes))

@@ -48,6 +48,7 @@ from goodfit.service.spec.study import StudySpec
 from goodfit.service.spec.validation_messages import TOP, sentences, unknown_key
 from goodfit.service.spec.warm_start import named
 from goodfit.trainers.errors import TrainersError
+from goodfit.trainers.own_searches import lines_not_run
 from goodfit.trainers.recognition import Api
 from goodfit.trainers.registry import Trainer
 
@@ -248,6 +249,7 @@ class _Reading:
         if trainer is not None:
             space = suited(space, trainer)
             self._take_resources(trainer)
+            self._remark_on_searches(trainer)
         if trainer is not None and trainer.api is Api.OPTUNA:
             self._parts["last_counts"] = True
         target = self._written("data", "target")
@@ -416,6 +418,12 @@ class _Reading:
         if found is not None:
             self._parts["resources"] = found
         self._origin = replace(self._origin, remarks=(*self._origin.remarks, *notes))
+
+    def _remark_on_searches(self, trainer: Trainer) -> None:
+        """Say which lines of a script for Optuna or Ray Tune are not run, because they search themselves."""
+        module = sys.modules.get(trainer.home)
+        if module is not None and (note := lines_not_run(module)) is not None:
+            self._origin = replace(self._origin, remarks=(*self._origin.remarks, note))
 
     def _function(self, source: str) -> tuple[Path, str]:
         """The file and the name in a path.py:name."""

@@ -17,7 +17,7 @@ from goodfit.service.records import StudyState, Trial, TrialState
 from goodfit.service.sampler import sampler_of
 from goodfit.service.scheduler import Reason
 from goodfit.service.spec import StudySpec
-from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported, Suggested
+from goodfit.trainers.messages import Assignment, Best, Ended, EndSearch, Message, Outcome, Pack, Reported, Suggested
 from tests.killing import Killed, Mortal
 from tests.running import Bench, Clock, Puppet
 
@@ -71,6 +71,21 @@ class Asking(Puppet):
         return [self.saying.popleft()] if self.saying else []
 
 
+class Ending(Asking):
+    """A worker whose third trial ends the search."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.best: list[Best | None] = []
+
+    def launch(self, pack: Pack) -> None:
+        (work,) = pack.assignments
+        self.best.append(work.best)
+        super().launch(pack)
+        if work.trial == 2:
+            self.saying.appendleft(EndSearch(work.trial, work.attempt))
+
+
 class Open(Bench):
     """A study with an open space, whose trials get what is proposed."""
 
@@ -101,6 +116,19 @@ def test_the_space_is_learned_and_kept_and_each_trial_has_what_it_asked_for(tmp_
     first, *_, last = bench.trials()
     assert first.proposed == {}
     assert set(last.proposed or {}) == {"x", "kind", "offset"}
+
+
+def test_each_trial_knows_the_best_before_it_and_may_end_the_search(tmp_path: Path):
+    bench = Open(tmp_path)
+    worker = Ending(bench.clock)
+    ended = bench.runner(worker).run()
+    assert (ended.state, ended.message) == (StudyState.DONE, "the trainer of trial 2 ended the search")
+    first, second, third = bench.trials()
+    assert worker.best[0] is None
+    assert worker.best[1] == Best(0, first.value, first.params)
+    best = min((first, second), key=lambda trial: trial.value)
+    assert worker.best[2] == Best(best.number, best.value, best.params)
+    assert third.state is TrialState.COMPLETE
 
 
 def test_the_search_learns_from_values_of_parameters_that_it_did_not_know(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 from goodfit.service import scheduler as sc
 from goodfit.service.objective import Objective
 from goodfit.service.records import Failure, StudyState, Trial, TrialState
-from goodfit.trainers.messages import Ended, Noted, Outcome, Reported
+from goodfit.trainers.messages import Ended, EndSearch, Noted, Outcome, Reported
 from tests.scheduling import PLAN, Desk
 
 
@@ -22,6 +22,27 @@ def test_a_study_trains_its_budget_and_closes_done():
     assert [trial.state for trial in desk.scheduler.trials.values()] == [TrialState.COMPLETE] * 3
     assert desk.close == sc.Close(StudyState.DONE)
     assert len(desk.did(sc.Close)) == 1
+
+
+def test_a_trainer_may_end_the_search_and_what_runs_goes_on_to_its_end():
+    desk = Desk(replace(PLAN, trials=10), slots=2)
+    desk.report(0, 1, 0.5)
+    desk.tell(EndSearch(0, 1), EndSearch(1, 1))
+    desk.end(0)
+    assert desk.launched == [(0, 1), (1, 1)]
+    desk.report(1, 1, 0.4)
+    desk.end(1)
+    assert desk.close == sc.Close(StudyState.DONE, "the trainer of trial 0 ended the search")
+    assert [trial.state for trial in desk.scheduler.trials.values()] == [TrialState.COMPLETE] * 2
+
+
+def test_a_search_that_a_trainer_ended_goes_on_where_the_study_is_edited():
+    desk = Desk(replace(PLAN, trials=10))
+    desk.tell(EndSearch(0, 1))
+    desk.note(desk.scheduler.revise(desk.scheduler.plan, desk.now))
+    desk.report(0, 1, 0.5)
+    desk.end(0)
+    assert desk.launched[-1] == (1, 1)
 
 
 def test_value_is_the_best_epoch_and_the_last_is_kept_beside_it():

@@ -113,6 +113,14 @@ def test_what_cannot_be_called_is_no_trainer(tmp_path: Path) -> None:
         ("def train(trial, model): ...", r"takes \(trial, model\)"),
         ("def train(*, trial): ...", r"takes \(\*, trial\)"),
         ("class train: ...", r"takes \(\)"),
+        (
+            "def train(trial, data): return trial.suggest_int('a', 0, 1)",
+            r"takes \(trial, data\), and is called with a trial alone: .* NAME = functools.partial\(train, ...\)",
+        ),
+        (
+            "class train:\n    def __init__(self, d): ...\n    def __call__(self, t): return t.suggest_int('a', 0, 1)",
+            r"a class that takes \(d\), so name an object of it: .* NAME = train\(...\), and write `trainer: .*:NAME`",
+        ),
         ("async def train(trial): ...", "is async, and would not run"),
         ("def train(trial):\n    yield 1", "is a generator, and would not run"),
     ],

@@ -20,10 +20,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import TrialPruned
 from optuna.samplers import RandomSampler
-from optuna.study import StudyDirection
+from optuna.storages import BaseStorage
 from optuna.trial import BaseTrial
+from optuna.trial import Trial as OptunaTrial
 
 from goodfit.trainers.errors import BadTrainer, RangeChanged
+from goodfit.trainers.integrations.optuna_study import ObjectiveStudy
 from goodfit.trainers.trial import Inside, NotANumber, Trial
 
 METRIC = "value"
@@ -53,14 +55,17 @@ class _Over(SystemExit):
     """The trial has ended at its last report: an exit that `except Exception` lets pass."""
 
 
-class ObjectiveTrial(BaseTrial):
+class ObjectiveTrial(OptunaTrial):
     """A trial of ours as Optuna's objectives know it.
+
+    It is one of Optuna's for whoever looks at its type, or writes to its storage as optuna.artifacts does. Nothing of
+    that class runs: a study of Optuna's would sample, judge and keep by itself.
 
     Attributes:
         stopped: whether it was answered that the trial should end.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial) -> None:  # without Optuna's own, which samples
         self.stopped = False
         self._trial, self._inside = trial, Inside(trial)
         self._several = len(self._inside.objectives) > 1
@@ -71,7 +76,9 @@ class ObjectiveTrial(BaseTrial):
         self._params: dict[str, Any] = {}
         self._distributions: dict[str, BaseDistribution] = {}
         self._user_attrs: dict[str, Any] = dict(self._inside.notes)
-        self._system_attrs: dict[str, Any] = {}
+        self._own_study = ObjectiveStudy(self._inside)
+        self.study: Any = self._own_study
+        self._trial_id = 0  # in its storage
         self._constraints: dict[str, float] = {}
         self._started = datetime.now(UTC).astimezone().replace(tzinfo=None)  # as Optuna has it
 
@@ -82,7 +89,9 @@ class ObjectiveTrial(BaseTrial):
         return self._begun
 
     def end(self, value: Any) -> None:
-        """Take what the objective has returned."""
+        """Take what the objective has returned; of one that was told to stop, that is not its result."""
+        if self.stopped:
+            return
         if self._several:
             self._inside.report({**_each(value, self._inside.objectives), **self._constraints})
             self._inside.finish()
@@ -179,11 +188,16 @@ class ObjectiveTrial(BaseTrial):
 
     def set_system_attr(self, key: str, value: Any) -> None:
         """Kept for the objective itself; nothing of ours reads them."""
-        self._system_attrs[key] = value
+        self.storage.set_trial_system_attr(self._trial_id, key, value)
 
     def set_constraint(self, key: str, value: float) -> None:
         """Reported with the values, as a metric of this name."""
         self._constraints[key] = float(value)
+
+    # Of Optuna's own an attribute; here made only when it is used.
+    @property
+    def storage(self) -> BaseStorage:  # type: ignore[override]
+        return self._own_study.storage
 
     @property
     def constraints(self) -> dict[str, float]:
@@ -203,7 +217,7 @@ class ObjectiveTrial(BaseTrial):
 
     @property
     def system_attrs(self) -> dict[str, Any]:
-        return dict(self._system_attrs)
+        return dict(self.storage.get_trial_system_attrs(self._trial_id))
 
     @property
     def relative_params(self) -> dict[str, Any]:
@@ -216,36 +230,6 @@ class ObjectiveTrial(BaseTrial):
     @property
     def number(self) -> int:
         return self._trial.number
-
-    @property
-    def study(self) -> _Study:
-        return _Study(self._inside)
-
-
-class _Study:
-    """What a trial's objective may know of its study on a worker: its name and direction."""
-
-    def __init__(self, trial: Inside) -> None:
-        self.study_name = trial.study
-        self.directions = [StudyDirection[direction.upper()] for _, direction in trial.objectives]
-        self.user_attrs: dict[str, Any] = {}
-
-    @property
-    def direction(self) -> StudyDirection:
-        if self._is_multi_objective():
-            raise RuntimeError("trial.study.direction is of a study with one objective; use trial.study.directions")
-        return self.directions[0]
-
-    def _is_multi_objective(self) -> bool:
-        return len(self.directions) > 1
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"trial.study.{name} is not to be had: trials run on workers, and each sees itself alone; "
-            "of its study it knows study_name, direction and directions",
-            name=name,
-            obj=self,
-        )
 
 
 def _returned(value: Any) -> float:

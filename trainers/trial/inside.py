@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from goodfit.trainers.messages import Suggested
+from goodfit.trainers.messages import EndSearch, Suggested
 from goodfit.trainers.trial.handle import NotANumber, Trial
 from goodfit.trainers.trial.metrics import named_alone
 from goodfit.trainers.trial.notes import checked_key
@@ -26,6 +26,7 @@ class Inside:
         objectives: the metric and the direction of each objective, the first among them.
         open_space: whether its trainer may ask for parameters that its configuration lacks.
         changes: whether its parameters may change while it trains.
+        best: the best trial of the study, as it was when this attempt began; None: none has a value yet.
     """
 
     def __init__(self, trial: Trial) -> None:
@@ -34,7 +35,7 @@ class Inside:
         self._attempt = assignment.attempt
         self.study, self.objective = assignment.study, assignment.metric
         self.direction, self.open_space = assignment.direction, assignment.open_space
-        self.changes = assignment.must_resume
+        self.changes, self.best = assignment.must_resume, assignment.best
         self.objectives = ((assignment.metric, assignment.direction), *assignment.more_objectives)
 
     def report(self, metrics: Mapping[str, Any]) -> None:
@@ -49,6 +50,10 @@ class Inside:
         """Tell the study of a parameter that the trainer has asked for, and the value that it has got."""
         send = self._trial._channel.send  # noqa: SLF001
         send(Suggested(self._trial.number, self._attempt, value, dict(parameter)))
+
+    def end_search(self) -> None:
+        """Have no further trial of the search begin; those that run go on."""
+        self._trial._channel.send(EndSearch(self._trial.number, self._attempt))  # noqa: SLF001
 
     def note(self, key: str, value: Any) -> None:
         """Keep a user attribute of another library: a note whose value is anything that JSON has a form for."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.trainers.errors import BadTrainer, Damaged, Mismatch
 from goodfit.trainers.files import make_folder, read_json, replacing, until_there, write_json
-from goodfit.trainers.messages import Assignment, DataSpec, Message, Noted, Outcome, Reported
+from goodfit.trainers.messages import Assignment, DataSpec, EndSearch, Message, Noted, Outcome, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
 from goodfit.trainers.worker.baseline import trivial_scores
@@ -128,7 +128,7 @@ class _Listener:
     def send(self, message: Message) -> None:
         if isinstance(message, Reported):
             self.curve[message.epoch] = message.metrics
-        elif isinstance(message, Noted) and self._notes:
+        elif isinstance(message, EndSearch) or (isinstance(message, Noted) and self._notes):
             self._channel.send(message)
 
     def stop_asked(self, trial: int) -> bool:

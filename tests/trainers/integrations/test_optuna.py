@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goodfit.testing.attempts import Line, attempt
-from goodfit.trainers.messages import Noted, Outcome, Suggested
+from goodfit.trainers.messages import Best, EndSearch, Noted, Outcome, Suggested
 
 QUADRATIC = """
 import optuna
@@ -87,6 +87,66 @@ def test_an_objective_that_does_not_ask_ends_at_its_next_report(tmp_path: Path):
     text = EPOCHS.replace("RETURNED", "0").replace("if trial.should_prune()", "if False")
     line = run(tmp_path, text, stop_after=2)
     assert (line.ended.outcome, len(line.reports)) == (Outcome.STOPPED, 2)
+
+
+@pytest.mark.parametrize(("stopped", "outcome"), [(2, Outcome.STOPPED), (None, Outcome.COMPLETE)])
+def test_what_an_objective_returns_when_it_was_told_to_stop_is_not_its_result(
+    tmp_path: Path, stopped: int | None, outcome: Outcome
+):
+    text = EPOCHS.replace("raise optuna.TrialPruned()", "return -1.0").replace("RETURNED", "5.0")
+    line = run(tmp_path, text, stop_after=stopped)
+    assert (line.ended.outcome, line.ended.value) == (outcome, 5.0 if stopped is None else None)
+
+
+OF_STUDY = """
+import optuna
+
+def objective(trial):
+    x = trial.suggest_float("x", 0, 1)
+    study = trial.study
+    try:
+        better = x < study.best_value
+    except ValueError:
+        better = True
+    else:
+        best = study.best_trial
+        assert (best.number, best.params, study.best_params, best.user_attrs) == (4, {"x": 0.25}, {"x": 0.25}, {"a": 1})
+        assert best.suggest_float("x", 0, 1) == 0.25 and best.state.is_finished()
+    if x > 0.9:
+        study.stop()
+    return float(better)
+"""
+
+
+def test_an_objective_sees_the_best_trial_of_its_study_and_may_end_the_search(tmp_path: Path):
+    best = Best(4, 0.25, {"x": 0.25}, {"a": 1})
+    for x, of_study, better in [(0.5, None, 1.0), (0.5, best, 0.0), (0.1, best, 1.0), (0.95, best, 0.0)]:
+        line = run(tmp_path, OF_STUDY, params={"x": x}, best=of_study)
+        assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
+        assert values(line) == [better]
+        assert any(isinstance(one, EndSearch) for one in line.messages) == (x == 0.95)
+
+
+OF_OPTUNA = """
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.terminator import report_cross_validation_scores
+
+def objective(trial):
+    assert isinstance(trial, optuna.trial.Trial)
+    store = FileSystemArtifactStore(FOLDER)
+    upload_artifact(artifact_store=store, file_path=__file__, study_or_trial=trial)
+    (meta,) = get_all_artifact_meta(trial)
+    assert meta.filename == "theirs.py"
+    report_cross_validation_scores(trial, [0.1, 0.2])
+    return trial.suggest_float("x", 0, 1)
+"""
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_optuna_keeps_in_the_storage_of_a_trial_can_be_written(tmp_path: Path):
+    line = run(tmp_path, OF_OPTUNA.replace("FOLDER", repr(str(tmp_path))))
+    assert line.ended.outcome is Outcome.COMPLETE, line.ended.message
 
 
 def test_one_that_gives_itself_up_is_pruned(tmp_path: Path):
@@ -193,7 +253,9 @@ ASKS = "def objective(trial):\n    x = trial.suggest_float('x', 0, 1)\n    "
         (ASKS + "trial.should_prune()", SEVERAL, Outcome.ERROR, "trial.should_prune is for a study with one"),
         (ASKS + "trial.study.direction", SEVERAL, Outcome.ERROR, "use trial.study.directions"),
         (ASKS + "return float('nan')", {}, Outcome.NAN, "value is nan"),
-        (ASKS + "trial.study.best_value", {}, Outcome.ERROR, "trial.study.best_value is not to be had"),
+        (ASKS + "trial.study.trials", {}, Outcome.ERROR, "trial.study.trials is not available"),
+        (ASKS + "trial.study.best_value", {}, Outcome.ERROR, "No trials are completed yet."),
+        (ASKS + "trial.study.best_params", SEVERAL, Outcome.ERROR, "best_trial is of a study with one objective"),
         (ASKS + "return 1", {"open_space": False}, Outcome.ERROR, "the objective asks for x, which the study's space"),
         (ASKS + "return 1", {"metric": "loss"}, Outcome.UNUSABLE, "the objective loss is not reported"),
         (ASKS + "trial.report('a', 1)", {}, Outcome.ERROR, "trial.report takes a number"),
