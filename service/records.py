@@ -254,7 +254,7 @@ class Study:
     mlflow_experiment_id: str | None = None
     mlflow_run_id: str | None = None
     model_uri: str | None = None
-    champion: int | None = None  # the trial whose model `model_uri` names
+    champion: int | None = None  # the trial whose model `model_uri` names; whether it is released: see release.py
     test_opened: float | None = None  # when the test split was first, to confirm the best configurations
     test_opened_by: str | None = None  # host:pid:start of the runner that did
     queued: float | None = None  # since when it is the service's to run; None: `goodfit run` does, in the foreground
@@ -267,6 +267,9 @@ class Study:
     front_box: Values | None = None  # of several objectives: what the hypervolume is a share of since it went on
     note: str | None = None  # of people, about it
     tags: Values | None = None  # likewise, texts by key
+    figures: Values | None = None  # what was measured of it after its search, by kind: label_errors
+    decided: int = 0  # how many decisions there are about the release of its models
+    registered: int = 0  # how many of them MLflow's registry follows
 
     @property
     def objective(self) -> Objective:
@@ -335,15 +338,35 @@ class Token:
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
+RELEASES = ("release", "approve", "reject")  # actions that decide which of a study's models is released
+
+
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change of state: who did what to which study or token, and when."""
+    """One change of state: who did what to which study or token, and when.
+
+    Attributes:
+        at: seconds since the epoch.
+        who: did it.
+        action: submit, create, edit, resume, stop, state, note, figures, release, approve, reject, remove,
+            create-token, revoke-token.
+        subject: a study's or a token's name.
+        detail: what else, for people.
+        study: the study's id; None of a token, and of entries from before it was kept.
+        before: what it was before, by key, where that is known.
+        after: likewise, what it is since.
+        hash: of all of these and of the subject's entry before; see audit_chain.py. None: from before it was kept.
+    """
 
     at: Time
     who: str
-    action: str  # submit, edit, resume, stop, remove, state, create-token, revoke-token
-    subject: str  # a study's or a token's name
+    action: str
+    subject: str
     detail: str = ""
+    study: int | None = None
+    before: Values | None = None
+    after: Values | None = None
+    hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class Place:
         return Studies(LocalSource(self.settings, self.store, self.clock, self._pause))
 
     def study(self, name: str = "digits", **fields: Any) -> Study:
-        spec = spec_of(name, **{key: fields.pop(key) for key in ("search", "pruning") if key in fields})
+        spec = spec_of(name, **{key: fields.pop(key) for key in ("search", "pruning", "release") if key in fields})
         made = Study(name, spec.to_dict(), spec.fingerprint(), self.clock(), **fields)
         return self.store.add_study(made)
 
@@ -201,11 +201,12 @@ def some_trials() -> tuple[list[Trial], list[Report]]:
     return trials, [Report(trial.number, at, row, NOW) for trial in trials for at, row in enumerate(rows, 1)]
 
 
-def filled(folder: Path, **options: Any) -> Place:
-    """A place with one finished study of every kind of trial."""
+def filled(folder: Path, require: list[Any] | None = None, **options: Any) -> Place:
+    """A place with one finished study of every kind of trial; `require`: its gates."""
     found = place(folder, **options)
     trials, reports = some_trials()
-    study = found.write(found.study(queued=NOW, submitter="ann", priority=3), trials, reports, StudyState.DONE)
+    gates = {} if require is None else {"release": {"require": require}}
+    study = found.write(found.study(queued=NOW, submitter="ann", priority=3, **gates), trials, reports, StudyState.DONE)
     log = found.settings.home / "studies" / study.name / "trials" / "00004" / LOG
     log.parent.mkdir(parents=True)
     log.write_text("größe\nTraceback ...\n" * 3, encoding="utf-8")

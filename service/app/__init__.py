@@ -9,6 +9,7 @@ quality.py          labels, and what more rows would bring, judged by training, 
 child_process.py    the processes of both
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 annotating.py       its note and tags
+releasing.py        which of its models is released | trail.py  all that was done to it
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
 models.py           trained models | rows.py  the rows of its splits
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.quality import growth_of_study, labels_of_study
+    from goodfit.service.app.releasing import ReleaseFacts, decide, note_figures, release_facts
     from goodfit.service.app.reports import report_of
     from goodfit.service.app.resumption import Reopened, Reopening, edit, edit_is_due, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admit_edit, admitted
     from goodfit.service.app.tokens import make_token, token_digest
     from goodfit.service.app.tracker_process import catch_up
+    from goodfit.service.app.trail import Trail, trail_of
     from goodfit.service.app.watch import Watcher
 
 _PLACES = {
@@ -69,6 +72,7 @@ _PLACES = {
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "edit_is_due", "reopen"],
     "quality": ["growth_of_study", "labels_of_study"],
+    "releasing": ["ReleaseFacts", "decide", "note_figures", "release_facts"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
     "rows": ["rows_of"],
@@ -77,6 +81,7 @@ _PLACES = {
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admit_edit", "admitted"],
     "tokens": ["make_token", "token_digest"],
     "tracker_process": ["catch_up"],
+    "trail": ["Trail", "trail_of"],
     "watch": ["Watcher"],
 }
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
@@ -89,11 +94,13 @@ __all__ = [
     "Checked",
     "LogPiece",
     "Options",
+    "ReleaseFacts",
     "Reopened",
     "Reopening",
     "Room",
     "Rules",
     "Submission",
+    "Trail",
     "Watcher",
     "Why",
     "admit_edit",
@@ -106,6 +113,7 @@ __all__ = [
     "cluster_ahead",
     "collect",
     "counted",
+    "decide",
     "diagnose_of",
     "edit",
     "edit_is_due",
@@ -124,11 +132,13 @@ __all__ = [
     "model_folder",
     "new_study",
     "nodes_of",
+    "note_figures",
     "notes_of",
     "open_checkpoint",
     "open_home",
     "queue_study",
     "read_log",
+    "release_facts",
     "remove_study",
     "reopen",
     "report_of",
@@ -140,6 +150,7 @@ __all__ = [
     "spec_of",
     "stop_study",
     "token_digest",
+    "trail_of",
     "until_released",
     "upgrade_home",
     "uses_of",

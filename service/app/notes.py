@@ -52,6 +52,7 @@ def notes_of(spec: StudySpec, room: Room | None = None) -> list[str]:
         *_grid(spec),
         *_complete(spec),
         *_never_paused(spec),
+        *_never_released(spec),
         *_mixed(spec),
         *_hidden(spec),
         *(room.notes(spec) if room is not None else ()),
@@ -218,6 +219,20 @@ def _never_paused(spec: StudySpec) -> Iterator[str]:
         yield (
             f"{'the function' if given else file.name} never {never}: its trials cannot be paused and go on. They "
             "train to their end, or end for good where they are clearly behind"
+        )
+
+
+def _never_released(spec: StudySpec) -> Iterator[str]:
+    """Gates that only a confirmation can meet, where none is asked for."""
+    if spec.release is None or spec.confirm is not None:
+        return
+    from goodfit.service.spec.release import CONFIRMED
+
+    needing = [str(gate) for gate in spec.release.require if gate.name == CONFIRMED or gate.name.startswith("test/")]
+    if needing:
+        yield (
+            f"release.require has {listed(needing)}, and without `confirm:` nothing is confirmed or scored on the test "
+            "split: no model is released. Write `confirm: {top: 3, seeds: 3}`"
         )
 
 

@@ -22,6 +22,7 @@ from goodfit.service.app.places import settle_place
 from goodfit.service.app.preflight import Checked
 from goodfit.service.app.provenance import note_run
 from goodfit.service.app.quota import Quota
+from goodfit.service.app.releasing import settle
 from goodfit.service.app.retention import Keeping
 from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
@@ -124,6 +125,9 @@ def run_study(
         )
         options.on_runner(runner)
         ended = runner.run()
+        if ended.state is StudyState.DONE:  # before MLflow hears of it, and whether it does or not
+            settle(store, ended, options.clock())
+            tracker.wake()
     _raise_unless_done(settings, store, ended, runner)
     return store.study_by_id(study.id)
 

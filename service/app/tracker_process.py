@@ -6,13 +6,16 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.homes import spec_here
 from goodfit.service.app.models import export_model
+from goodfit.service.app.releasing import mirrored_release, settle
 from goodfit.service.app.reports import load_report_modules, report_of
+from goodfit.service.app.trail import chain_head
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study, StudyState, Trial
 from goodfit.service.settings import ARTIFACTS, Settings, make_folder
@@ -78,7 +81,9 @@ def catch_up(
 ) -> None:
     """Send MLflow what it has not heard of a study that nobody runs; ends when somebody does."""
     done = study.state is StudyState.DONE
-    if store.unmirrored(study.id, 1) or study.mlflow_run_id is None or (done and study.champion is None):
+    decided = settle(store, study, time.time()).number if done else 0
+    unpublished = done and (study.champion is None or study.registered < decided)
+    if store.unmirrored(study.id, 1) or study.mlflow_run_id is None or unpublished:
         with tracking(settings, study, store.fence(study.id), on_catch_up, on_trouble, catch_up_seconds):
             pass
 
@@ -131,6 +136,8 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
         export_model=export,
         artifacts=artifacts,
         describe=describe,
+        release=mirrored_release(store),
+        head=lambda ended: chain_head(store, ended.name),
         conclude=lambda ended: {"report.html": report_of(settings, store, ended)},
     )
 

@@ -172,7 +172,7 @@ def _finite(value: Any) -> Any:
 
 def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
-    for module in ("commands", "showing", "around", "schema", "service"):
+    for module in ("commands", "showing", "around", "governance", "schema", "service"):
         importlib.import_module(f"goodfit.service.cli.{module}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from goodfit.service import app
 from goodfit.service.cli.base import print_json
 from goodfit.service.cli.diagnose import print_health
+from goodfit.service.cli.show import print_release
 from goodfit.service.cli.tables import best_facts, print_best
 from goodfit.service.client import Studies
 from goodfit.service.client.running import go_on, start
@@ -37,11 +38,14 @@ def _answer(settings: Settings, name: str, *, as_json: bool, notes: Sequence[str
     """The best configurations, and where to look further; as JSON with what was noted of the study at its start."""
     study = Studies(LocalSource(settings, app.open_home(settings)))[name]
     facts = best_facts(study, 5)
+    gated = "release" in study.record.spec
     if as_json:
-        print_json({**facts, "notes": list(notes)})
+        print_json({**facts, "notes": list(notes), **({"release": study.release} if gated else {})})
         return
     if study.record.message:
         say(f"study {name} ended before its budget: {study.record.message}")
     print_best(study, facts)
+    if gated:
+        print_release(study.release)
     print_health(study.diagnosis(), settings.hint(f"diagnose {name}"))
     print(f"  see the runs in the MLflow UI: {settings.hint('ui')}")

@@ -64,6 +64,7 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "mlflow_uri": study.mlflow_uri,
         "mlflow_run_id": record.mlflow_run_id,
         "model_uri": record.model_uri,
+        "release": study.release if record.decided or "release" in record.spec else None,
         "spec": dict(record.spec),
         "versions": version_rows(versions),
         "outside": outside,
@@ -108,6 +109,8 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
         line("model", facts["model_uri"])
+    if facts["release"]:
+        print_release(facts["release"])
     for failure in facts["failures"][:10]:
         line("failed", f"trial {failure['trial']} {failure['state']}: {cause(failure['message'], failure['log'])}")
     failed = sum(count for label, count in facts["trials"].items() if label.startswith("FAILED"))
@@ -129,6 +132,21 @@ def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
             line("", note)
     elif "no_best" in facts:
         line("best", facts["no_best"])
+
+
+def print_release(release: Mapping[str, Any]) -> None:
+    """Whether a study's best model is released, and each gate that does not hold."""
+    if release["trial"] is None or release["status"] is None:
+        line("release", f"not decided; it requires {', '.join(map(str, release['require'])) or 'nothing'}")
+        return
+    line("release", f"trial {release['trial']} is {release['status']}")
+    if release["champion"] not in (None, release["trial"]):
+        line("", f"the alias champion stays with trial {release['champion']}")
+    for gate in release["gates"]:
+        if not gate["held"]:
+            line("", f"{gate['gate']}: {gate['reason']}")
+    for one in [one for one in release["decisions"] if one["action"] != "release"][-1:]:
+        line("", f"{one['text']}  ({one['at']})")
 
 
 def _print_edits(facts: Mapping[str, Any]) -> None:

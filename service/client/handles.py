@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goodfit.service.app.logs import LogPiece
+    from goodfit.service.app.releasing import ReleaseFacts
+    from goodfit.service.app.trail import Trail
     from goodfit.service.diagnosis.front import Front
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
@@ -483,6 +485,38 @@ class StudyHandle:
     def tags(self) -> dict[str, str]:
         """Its tags, by key."""
         return dict(self.record.tags or {})
+
+    @property
+    def release(self) -> ReleaseFacts:
+        """Which of its models is released: its gates, whether each holds and why, and all decisions."""
+        return self._source.release(self.name)
+
+    def approve(self, by: str | None = None, note: str | None = None) -> list[str]:
+        """Release its best model: it gets the alias `champion`; says what that comes to.
+
+        Where gates of `release:` fail, the record says that they were overruled, and the note is needed.
+
+        Args:
+            by: who decides; on a server the token says so, and this for whom.
+            note: why.
+
+        Raises:
+            InputError: it is not done, or has no model.
+        """
+        return self._source.decide(self.name, "approve", by, note)
+
+    def reject(self, by: str | None = None, note: str | None = None) -> list[str]:
+        """Keep its best model from being released; where it is, the one released before gets the alias again.
+
+        Args:
+            by: as of approve.
+            note: why.
+        """
+        return self._source.decide(self.name, "reject", by, note)
+
+    def audit(self) -> Trail:
+        """All that was done to it, by whom and when, and whether the log is whole."""
+        return self._source.trail(self.name)
 
     def resume(
         self,

@@ -27,8 +27,10 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
+    from goodfit.service.app.trail import Trail
     from goodfit.trainers.prediction.predictor import Predictor
 
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -259,6 +261,18 @@ class RemoteSource:
     def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
         answer = self._request("POST", _path(name, "note"), body={"note": note, "tags": dict(tags)})
         return [str(line) for line in answer.json()["messages"]]
+
+    def release(self, name: str) -> ReleaseFacts:
+        found: ReleaseFacts = self._get(_path(name, "release"))
+        return found
+
+    def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
+        answer = self._request("POST", _path(name, action), body={"by": by, "note": note})
+        return [str(line) for line in answer.json()["messages"]]
+
+    def trail(self, name: str) -> Trail:
+        found: Trail = self._get(_path(name, "audit"))
+        return found
 
     def resume(self, name: str, wanted: Reopening) -> str:
         body = {

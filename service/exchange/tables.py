@@ -100,6 +100,11 @@ def _foreign(path: Path, study: str) -> InputError:
     return InputError(f"{path} is there and is no export of study {study}; name another file, or replace it by --force")
 
 
+def csv_line(cells: Sequence[Any]) -> str:
+    """A line of values; texts are safe to open in a spreadsheet."""
+    return _line([_cell(value) for value in cells])
+
+
 def _line(cells: Sequence[Any]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\r\n").writerow(cells)  # of these characters, a cell that has one is quoted

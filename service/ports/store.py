@@ -74,6 +74,10 @@ class Studies(Protocol):
         """For each study id, of these or of all: how many trials of the search are in each state, by Trial.label."""
         ...
 
+    def releases(self, study_id: int) -> list[AuditEntry]:
+        """What was decided about the release of a study's models, oldest first: entries of the audit log."""
+        ...
+
     def holder(self, study_id: int) -> Lease | None:
         """Who holds the study, or held it last without releasing it."""
         ...
@@ -259,7 +263,7 @@ class Mirrored(Protocol):
         ...
 
     def note_study_mirrored(self, study_id: int, **columns: Any) -> None:
-        """Note mlflow_experiment_id, mlflow_run_id, model_uri, champion. Needs no lease."""
+        """Note mlflow_experiment_id, mlflow_run_id, model_uri, champion, registered. Needs no lease."""
         ...
 
 
@@ -310,6 +314,18 @@ class Store(Records, Leases, Queue, Mirrored, Protocol):
 
     def annotate(self, study_id: int, note_: str | None, tags: Mapping[str, str], by: str = ...) -> Study:
         """Give a study a note and tags; an empty one goes, a note that is None stays. Needs no lease."""
+        ...
+
+    def note_figures(self, study_id: int, figures: Mapping[str, Any], by: str = ...) -> Study:
+        """Keep what was measured of a study after its search, by kind; one that is None goes. Needs no lease."""
+        ...
+
+    def decide(self, study_id: int, number: int, entry: AuditEntry) -> Study:
+        """Write a decision about the release of a study's models into the audit log. Needs no lease.
+
+        Raises:
+            IllegalChange: it is not the `number`-th: something else was decided since the others were read.
+        """
         ...
 
     def ask_stop(self, study_id: int, stop: bool, by: str = ...) -> None:

@@ -23,8 +23,10 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
+    from goodfit.service.app.trail import Trail
     from goodfit.service.settings import Settings
     from goodfit.trainers.prediction.predictor import Predictor
 
@@ -227,6 +229,20 @@ class LocalSource:
 
     def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
         return app.annotate(self.settings, self.store, name, note, tags)
+
+    def release(self, name: str) -> ReleaseFacts:
+        return app.release_facts(self.store, self.store.study(name))
+
+    def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
+        said = app.decide(self.store, name, action, by or BY_HERE, note, self._clock())
+        troubles: list[str] = []
+        study = self.store.study(name)
+        app.catch_up(self.settings, self.store, study, lambda _: None, troubles.append)
+        then = f"{self.hint(f'resume {name}')} takes it up once that is mended"
+        return [*said, *(f"MLflow's registry does not follow yet: {one}; {then}" for one in troubles)]
+
+    def trail(self, name: str) -> Trail:
+        return app.trail_of(self.store, name)
 
     def resume(self, name: str, wanted: Reopening) -> str:
         self._await_release(name)

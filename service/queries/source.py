@@ -16,8 +16,10 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
+    from goodfit.service.app.trail import Trail
     from goodfit.trainers.prediction.predictor import Predictor
 
 Kind = Literal["trainers", "spaces", "datasets"]
@@ -148,6 +150,21 @@ class Source(Protocol):
 
     def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
         """Give a study a note and tags: an empty one goes, what is not named stays; says what it has then."""
+        ...
+
+    def release(self, name: str) -> ReleaseFacts:
+        """Which of a study's models is released, by which gates and decisions."""
+        ...
+
+    def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
+        """Approve or reject the best model of a study (`action`); says what that comes to.
+
+        `by` is who decides; on a server the token says so, and `by` for whom.
+        """
+        ...
+
+    def trail(self, name: str) -> Trail:
+        """All that was done to a study, also to one that was removed."""
         ...
 
     def resume(self, name: str, wanted: Reopening) -> str: ...

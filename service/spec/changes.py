@@ -53,6 +53,7 @@ FIXED: Mapping[str, str | None] = {
     "budget": None,
     "resources": None,
     "confirm": None,
+    "release": None,
 }
 
 

@@ -19,6 +19,7 @@ from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.population import check_population
 from goodfit.service.spec.pruning import AutoPruning, Pruning
+from goodfit.service.spec.release import Release, metrics_of
 from goodfit.service.spec.search_methods import SEARCH_METHODS, too_few, unfit
 from goodfit.service.spec.sections import Budget, Objective, Search
 from goodfit.service.spec.study import StudySpec
@@ -29,6 +30,8 @@ from goodfit.trainers.registry import Trainer, resolve
 
 OPEN_METHODS = ("auto", "bayesian", "random")  # for trainers that say their parameters as they run
 FRONT_PRUNING = ("auto", "asha", "none")  # with several objectives, by non-dominated rank
+
+TEST = "test/"  # how the metrics of gates begin that a confirmation scores
 
 Say = Callable[[KeyPath, str], None]
 
@@ -113,7 +116,11 @@ def _names_split(draft: Draft, trainer: Trainer | None, say: Say) -> bool:
     """Whether metrics have their split, or the trainer's library knows none; else says so of those that have not."""
     if is_foreign(trainer, draft.parts.get("trainer")):
         return True
-    wrong = [(path, text) for path, metric in _judged_by_metrics(draft) if (text := split_problem(metric))]
+    wrong = [
+        (path, text)
+        for path, metric in _judged_by_metrics(draft)
+        if not metric.startswith(TEST) and (text := split_problem(metric))
+    ]
     for path, text in wrong:
         say(path, text)
     return not wrong
@@ -138,11 +145,12 @@ def _check_value(draft: Draft, trainer: Trainer | None, say: Say) -> None:
 
 def _judged_by_metrics(draft: Draft) -> Iterator[tuple[KeyPath, str]]:
     parts = draft.parts
-    return _judged_by(draft.metric, parts.get("more_objectives", ()), parts.get("constraints", ()))
+    release: Release | None = parts.get("release")
+    return _judged_by(draft.metric, parts.get("more_objectives", ()), parts.get("constraints", ()), release)
 
 
 def _judged_by(
-    metric: str | None, others: Sequence[Objective], constraints: Sequence[Constraint]
+    metric: str | None, others: Sequence[Objective], constraints: Sequence[Constraint], release: Release | None
 ) -> Iterator[tuple[KeyPath, str]]:
     """The metrics that a study is judged by, each with its key; not the costs, which are measured of every trial."""
     if metric is not None:
@@ -153,6 +161,8 @@ def _judged_by(
     for index, bound in enumerate(constraints):
         if bound.metric not in COSTS:
             yield ("constraints", index), bound.metric
+    for index, name in metrics_of(release.require if release is not None else ()):
+        yield ("release", "require", index), name
 
 
 def unscored(data: Data | None) -> str | None:
@@ -186,7 +196,7 @@ def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
     Raises:
         StudyFileError: it does not.
     """
-    judged_by = _judged_by(spec.objective.metric, spec.more_objectives, spec.constraints)
+    judged_by = _judged_by(spec.objective.metric, spec.more_objectives, spec.constraints, spec.release)
     found = [(path, _metric_problem(metric, trainer, task)) for path, metric in judged_by]
     if problems := [spec.origin.problem(path, wrong) for path, wrong in found if wrong]:
         raise StudyFileError(spec.origin.file, problems)
@@ -195,7 +205,8 @@ def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
 def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
     if trainer.metrics is None or task not in trainer.metrics:
         return None
-    known = [f"{split}/{name}" for split in ("val", "train") for name in trainer.metrics[task]]
+    splits = ("test/", "val/", "train/") if metric.startswith(TEST) else ("val/", "train/")
+    known = [f"{split}{name}" for split in splits for name in trainer.metrics[task]]
     if metric in known:
         return None
     return f"trainer {trainer.name} does not report {metric} for {task}; {did_you_mean(metric, known)}"

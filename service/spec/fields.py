@@ -7,7 +7,7 @@ end of a sentence that begins with the key: "is many, not a number"; out_of_boun
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -190,6 +190,17 @@ def constraint(value: object) -> Constraint:
     example = "write METRIC <= NUMBER or METRIC >= NUMBER, such as params_millions <= 2"
     if not isinstance(value, str):
         raise BadValue(f"is {described(value)}; {example}")
+    return bound_of(value, measure_name, example)
+
+
+def bound_of(value: str, named: Callable[[object], str], example: str) -> Constraint:
+    """A comparison as a bound.
+
+    Args:
+        value: "params_millions <= 2".
+        named: gives the name of what is on the left; BadValue for what may not stand there.
+        example: what to write.
+    """
     parts = re.split(r"([<>=!]+)", value)
     if len(parts) != 3:
         raise BadValue(f"{value!r} is not one comparison; {example}")
@@ -202,7 +213,7 @@ def constraint(value: object) -> Constraint:
         raise BadValue(f"{value!r}: the right side {error}; {example}") from error
     if wrong := _misspelt_cost(left):
         raise BadValue(wrong)
-    return Constraint(measure_name(left), relation, bound)
+    return Constraint(named(left), relation, bound)
 
 
 def in_list(value: object) -> object:

@@ -30,6 +30,7 @@ from goodfit.service.spec.overrides import override
 from goodfit.service.spec.param_space import Found, named_space, own_space
 from goodfit.service.spec.population import changing
 from goodfit.service.spec.pruning import AutoPruning, MedianPruning, NoPruning, Pruning
+from goodfit.service.spec.release import Release
 from goodfit.service.spec.requested_resources import with_requested
 from goodfit.service.spec.requirements import Requirements, absent_packages, is_path
 from goodfit.service.spec.schedule import check_schedule, read_schedule
@@ -58,6 +59,7 @@ _MODELS: dict[str, type[BaseModel]] = {
     "search": Search,
     "training": Training,
     "confirm": Confirm,
+    "release": Release,
     "budget": Budget,
     "resources": Resources,
 }

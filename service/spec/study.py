@@ -23,6 +23,7 @@ from goodfit.service.spec.data_parameters import own_values, reached, reaching
 from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
+from goodfit.service.spec.release import Release
 from goodfit.service.spec.schedule import read_schedule
 from goodfit.service.spec.sections import (
     POPULATIONS,
@@ -40,7 +41,11 @@ from goodfit.service.stored_spec import search_of
 from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
 
 PRIOR, WARM_START = "prior", "warm_start"  # where configurations come from that are believed to be good
-_LATER_KEYS = ("more_objectives", "constraints")  # not written where they are empty: specs from before are the same
+_LATER_KEYS = (
+    "more_objectives",
+    "constraints",
+    "release",
+)  # not written where they are empty: specs from before are the same
 
 
 def _method_of(search: object) -> object:
@@ -73,6 +78,7 @@ class StudySpec(Section):
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
     confirm: Confirm | None = None
+    release: Release | None = None  # None: the best model is released as it is
     modules: tuple[str, ...] = ()  # folders where the trainer's module is found, after the installed ones
     requirements: tuple[str, ...] = ()  # packages that the workers need besides those of Goodfit, as pip takes them
     defaults: dict[str, Any] | None = None  # the trainer's, as far as they lie in the space; None: not known

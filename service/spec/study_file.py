@@ -15,6 +15,7 @@ from goodfit.search_spaces.parse import MOST_PARAMETERS
 from goodfit.service.spec.data import Data
 from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.pruning import Pruning
+from goodfit.service.spec.release import Release
 from goodfit.service.spec.requirements import Requirements
 from goodfit.service.spec.sections import (
     MOST_OBJECTIVES,
@@ -68,6 +69,11 @@ class StudyFile(Section):
     resources: Resources | _Absent = Field(None, description="What one trial takes, and how many run at once.")
     confirm: Confirm | _Absent = Field(
         None, description="Train the best configurations again and score them on the test split. Left out: not done."
+    )
+    release: Release | _Absent = Field(
+        None,
+        description="What the best model must have before it gets the alias `champion` in MLflow's registry; until "
+        "then it is registered as `candidate`. Left out: it gets it at once.",
     )
     schedule: list[dict[str, Any]] = Field(
         default_factory=list,

@@ -13,6 +13,7 @@ from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
 from goodfit.service.spec.fields import NUMBER, out_of_bounds
 from goodfit.service.spec.pruning import METHODS, WRAPPED
+from goodfit.service.spec.release import Release
 from goodfit.service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.study_file import StudyFile
 
@@ -27,6 +28,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("search",): Search,
     ("training",): Training,
     ("confirm",): Confirm,
+    ("release",): Release,
     ("budget",): Budget,
     ("resources",): Resources,
 }
@@ -34,6 +36,7 @@ _EXAMPLES: dict[KeyPath, str] = {
     ("objective", "metric"): "write the metric, such as val/loss",
     ("objective", "direction"): "write minimize (a loss, an error) or maximize (an accuracy, a score)",
     ("training", "epochs"): "write how many epochs a trial may train",
+    ("release", "require"): "write the gates, such as [confirmed, good_fit]",
     ("data", "source"): "write a data set's name or a file's path",
 }
 

@@ -26,8 +26,13 @@ def _plain(value: object) -> object:
 
 # Pure ASCII: the databases disagree on NUL and on lone surrogates. NaN, Infinity and -Infinity are
 # written under these names, which json of the databases themselves would refuse; hence TEXT.
-_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+encoded = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined] # all of `decode` but its look for spaces
+
+
+def spelled(text: str) -> str:
+    """A text as a database keeps it."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Json(TypeDecorator[Any]):
@@ -37,7 +42,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
-        return None if value is None else _encode(value)
+        return None if value is None else encoded(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else _scan(value, 0)[0]
@@ -50,9 +55,7 @@ class Line(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        return value.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+        return None if value is None else spelled(value)
 
 
 class Choice(TypeDecorator[Any]):

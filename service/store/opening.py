@@ -41,6 +41,7 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )  # every migration in order; the last is what this code needs
 CONNECT_SECONDS = 10
 _MIGRATION_LOCK = 0x600DF17  # of PostgreSQL's advisory locks: any number that nobody else takes

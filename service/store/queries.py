@@ -154,7 +154,8 @@ def waiting(connection: Connection) -> list[tuple[Study, Lease | None]]:
 def behind(connection: Connection, limit: int) -> list[Study]:
     """Studies of the service at rest that MLflow has not all of."""
     unheard = select(trials.c.number).where(and_(trials.c.study_id == studies.c.id, ahead)).exists()
-    unfinished = and_(studies.c.state == StudyState.DONE, studies.c.champion.is_(None))
+    unpublished = or_(studies.c.champion.is_(None), studies.c.registered < studies.c.decided)
+    unfinished = and_(studies.c.state == StudyState.DONE, unpublished)
     query = (
         select(*STUDY_COLUMNS)
         .where(studies.c.queued.is_not(None), studies.c.state.in_(_AT_REST), or_(unheard, unfinished))

@@ -24,12 +24,13 @@ DECISION_COLUMNS = tuple(decisions.c[field.name] for field in fields(Decision))
 RUN_COLUMNS = tuple(runs.c[field.name] for field in fields(StudyRun))
 VERSION_COLUMNS = tuple(versions.c[field.name] for field in fields(Version))
 
-STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion")
+STUDY_MIRROR = ("mlflow_experiment_id", "mlflow_run_id", "model_uri", "champion", "registered")
 _NOT_THE_RUNNERS = {
     *("id", "name", "spec", "fingerprint", "created", "stop_asked"),
     *("queued", "submitter", "priority", "waits_for"),  # the queue's
     "front_box",  # of whoever lets the study go on
     *("note", "tags"),  # of people
+    *("figures", "decided"),  # of what comes after the search
     *STUDY_MIRROR,
 }
 

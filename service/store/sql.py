@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -16,6 +17,8 @@ from goodfit.service.objective import Objective
 from goodfit.service.ports import Tally
 from goodfit.service.records import (
     FINISHED,
+    RELEASES,
+    AuditEntry,
     Batch,
     Decision,
     Lease,
@@ -30,7 +33,7 @@ from goodfit.service.records import (
 from goodfit.service.store import leases as leasing
 from goodfit.service.store import mirror_lock as mirroring
 from goodfit.service.store import queries as listing
-from goodfit.service.store.access import SqlAccess, note
+from goodfit.service.store.access import SqlAccess, entries_of, note
 from goodfit.service.store.database_errors import translated
 from goodfit.service.store.opening import Database
 from goodfit.service.store.rows import (
@@ -152,7 +155,9 @@ class SqlStore:
             if files:
                 rows = [{"study_id": kept.id, "name": name, "content": text} for name, text in files.items()]
                 connection.execute(insert(study_files), rows)
-            note(connection, study.submitter or LOCAL, "submit" if study.queued is not None else "create", study.name)
+            action = "submit" if study.queued is not None else "create"
+            about = {"state": str(study.state), "fingerprint": study.fingerprint}
+            note(connection, study.submitter or LOCAL, action, study.name, study=kept.id, change=(None, about))
         return kept
 
     def files(self, study_id: int) -> dict[str, str]:
@@ -188,7 +193,7 @@ class SqlStore:
             leasing.require(connection, lease)
             name = connection.execute(_PLACE, {"study": lease.study_id}).one().name
             connection.execute(_REMOVE, {"study": lease.study_id})
-            note(connection, by, "remove", name)
+            note(connection, by, "remove", name, study=lease.study_id)
 
     def trials(self, study_id: int, parts: Collection[str] | None = None) -> list[Trial]:
         with self.reading() as connection:
@@ -227,7 +232,7 @@ class SqlStore:
         with self.writing() as connection:
             leasing.lock(connection, study.id)
             self._add_versions(connection, study, versions)
-            note(connection, by, "edit", study.name, detail)
+            note(connection, by, "edit", study.name, detail, study=study.id, change=_edited(versions))
 
     def _add_versions(self, connection: Connection, study: Study, given: Sequence[Version]) -> None:
         """Keep new versions, and note of pending ones from where on they hold."""
@@ -330,7 +335,8 @@ class SqlStore:
                 connection.execute(_CHANGE_STUDY, {"study": lease.study_id} | runner_row(batch.study))
                 if before.state is not batch.study.state:
                     change = f"{before.state} -> {batch.study.state}"
-                    note(connection, lease.owner, "state", before.name, change)
+                    states = _states(before.state, batch.study.state)
+                    note(connection, lease.owner, "state", before.name, change, study=lease.study_id, change=states)
 
     def _keep_runs(self, connection: Connection, study_id: int, batch: Batch) -> None:
         """Keep where runs come from."""
@@ -354,7 +360,8 @@ class SqlStore:
             leasing.lock(connection, study_id)
             connection.execute(_CHANGE_STUDY, {"study": study_id, "stop_asked": stop})
             if stop:
-                note(connection, by, "stop", connection.execute(_PLACE, {"study": study_id}).one().name)
+                name = connection.execute(_PLACE, {"study": study_id}).one().name
+                note(connection, by, "stop", name, study=study_id)
 
     def annotate(self, study_id: int, note_: str | None, tags: Mapping[str, str], by: str = LOCAL) -> Study:
         with self.writing() as connection:
@@ -363,8 +370,40 @@ class SqlStore:
             kept = {key: value for key, value in {**(before.tags or {}), **tags}.items() if value}
             text = before.note if note_ is None else note_ or None
             connection.execute(_CHANGE_STUDY, {"study": study_id, "note": text, "tags": kept or None})
-            note(connection, by, "note", before.name, ", ".join(tags))
+            what = {"note": before.note, "tags": before.tags}
+            since = {"note": text, "tags": kept or None}
+            note(connection, by, "note", before.name, ", ".join(tags), study=study_id, change=(what, since))
             return Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+
+    def note_figures(self, study_id: int, figures: Mapping[str, Any], by: str = LOCAL) -> Study:
+        with self.writing() as connection:
+            leasing.lock(connection, study_id)
+            before = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+            what = {key: (before.figures or {}).get(key) for key in figures}
+            kept = {key: value for key, value in {**(before.figures or {}), **figures}.items() if value is not None}
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "figures": kept or None})
+            named = ", ".join(figures)
+            note(connection, by, "figures", before.name, named, study=study_id, change=(what, figures))
+            return Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+
+    def decide(self, study_id: int, number: int, entry: AuditEntry) -> Study:
+        with self.writing() as connection:
+            leasing.lock(connection, study_id)
+            before = Study(*connection.execute(_BY_ID, {"study": study_id}).one())
+            if before.decided != number - 1:
+                raise IllegalChange(
+                    f"the release of study {before.name} was decided at the same time; look at it by `goodfit show "
+                    f"{before.name}`, and decide again"
+                )
+            connection.execute(_CHANGE_STUDY, {"study": study_id, "decided": number})
+            since = (entry.before, entry.after)
+            who, what = entry.who, entry.action
+            note(connection, who, what, before.name, entry.detail, entry.at, study=study_id, change=since)
+            return replace(before, decided=number)
+
+    def releases(self, study_id: int) -> list[AuditEntry]:
+        with self.reading() as connection:
+            return entries_of(connection, study_id, RELEASES)
 
     def waiting(self) -> list[tuple[Study, Lease | None]]:
         with self.reading() as connection:
@@ -393,9 +432,13 @@ class SqlStore:
                 self._add_versions(connection, study, versions)
             before = connection.execute(_PLACE, {"study": study.id}).one()
             connection.execute(_CHANGE_STUDY, {"study": study.id} | reopened_row(study))
-            change = f"{before.state} -> {study.state}" if before.state is not study.state else ""
+            changes, change = _edited(versions), ""
+            if before.state is not study.state:
+                change, states = f"{before.state} -> {study.state}", _states(before.state, study.state)
+                changes = ({**states[0], **changes[0]}, {**states[1], **changes[1]})
             action = "edit" if versions and not change else "resume"
-            note(connection, by, action, study.name, "; ".join(filter(None, (change, detail))))
+            said = "; ".join(filter(None, (change, detail)))
+            note(connection, by, action, study.name, said, study=study.id, change=changes)
 
     def note_waits(self, reasons: Mapping[int, str | None]) -> None:
         if reasons:
@@ -462,6 +505,18 @@ class SqlStore:
         """A transaction that writes; likewise."""
         with translated(self._database.place, self._database.secret), self._writer.begin() as connection:
             yield connection
+
+
+def _states(before: StudyState, after: StudyState) -> tuple[dict[str, str], dict[str, str]]:
+    """A change of state, for the log."""
+    return {"state": str(before)}, {"state": str(after)}
+
+
+def _edited(versions: Sequence[Version]) -> tuple[dict[str, str], dict[str, str]]:
+    """What versions change, for the log."""
+    changes = [change for one in versions for change in one.changes]
+    first = {key: before for key, before, _ in reversed(changes)}
+    return first, {key: after for key, _, after in changes}
 
 
 def _unknown(connection: Connection, name: str) -> UnknownStudy:

@@ -61,6 +61,9 @@ studies = Table(
     Column("front_box", Json),
     Column("note", Line),
     Column("tags", Json),
+    Column("figures", Json),
+    Column("decided", Integer, nullable=False, server_default="0"),
+    Column("registered", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,  # the id of a removed study must not come back: an old lease would fit it
 )
 
@@ -207,6 +210,10 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("subject", Line, nullable=False),
     Column("detail", Line, nullable=False),
+    Column("study", Integer),
+    Column("before", Json),
+    Column("after", Json),
+    Column("hash", Text),
 )
 
 MIRROR = ("mlflow_run_id", "mirrored_epoch", "mirrored_state")  # of trials: written by the tracker alone

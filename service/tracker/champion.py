@@ -1,9 +1,9 @@
-"""The best model of a study in MLflow's registry: logged once, a version once, the alias on it."""
+"""The best models of a study in MLflow's registry: logged once, a version once, and the aliases on them."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study, Trial
-from goodfit.service.tracker.content import identity
+from goodfit.service.release import CANDIDATE, CHAMPION, Standing
+from goodfit.service.tracker.content import identity, release_tags
 from goodfit.service.tracker.experiment import Experiment, error_code, names
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
-
-ALIAS = "champion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +48,83 @@ ExportModel = Callable[[Trial, Path], ModelExport | Path | None]
 
 def publish(
     client: MlflowClient, study: Study, trial: Trial, experiment: Experiment, study_run_id: str, export: ExportModel
-) -> str | None:
-    """Register a trial's model under the experiment's name with the alias `champion`.
+) -> ModelVersion | None:
+    """Register a trial's model under the experiment's name.
 
     A version that is there already, from a run that was cut short, is taken as it is. A model
     that cannot be rebuilt leaves its checkpoint with the study's run and is not registered.
 
     Returns:
-        models:/NAME/VERSION, or None where nothing was registered.
+        Its version, or None where nothing was registered.
     """
-    name = next(name for name in names(experiment.name) if not _belongs_to_another(client, name, study))
+    name = _model_name(client, study, experiment)
     found = _version_of(client, name, study, trial)
     if found is None:
         model = _logged(client, study, trial, experiment, study_run_id, export)
         if model is None:
             return None
         found = _register(client, name, study, trial, study_run_id, model)
-    client.set_registered_model_alias(name, ALIAS, str(found.version))
-    return f"models:/{name}/{found.version}"
+    return found
+
+
+def assign(
+    client: MlflowClient,
+    study: Study,
+    experiment: Experiment,
+    stands: Standing,
+    versions: Mapping[int, ModelVersion | None],
+) -> None:
+    """Move the aliases to where the study's decisions have them, and say why with each version.
+
+    An alias that no model of the study is to have is taken from its versions, and left with those of others.
+
+    Args:
+        client: MLflow's.
+        study: the record.
+        experiment: that it has in MLflow.
+        stands: what its decisions come to.
+        versions: by trial, the versions of the models that have an alias or are told of.
+    """
+    name = _model_name(client, study, experiment)
+    for trial, found in versions.items():
+        if found is not None:
+            _describe(client, found, stands, trial)
+    for alias, number in ((CHAMPION, stands.champion), (CANDIDATE, stands.candidate)):
+        wanted = None if number is None else versions.get(number)
+        if wanted is not None:
+            client.set_registered_model_alias(name, alias, str(wanted.version))
+        elif _has(client, name, alias, study):
+            client.delete_registered_model_alias(name, alias)
+
+
+def _describe(client: MlflowClient, version: ModelVersion, stands: Standing, trial: int) -> None:
+    """Say of a version whether it is released, and why."""
+    told = release_tags(stands, trial)
+    for key, value in told.items():
+        if version.tags.get(key, "") != value:
+            client.set_model_version_tag(version.name, str(version.version), key, value)
+    if stands.reason(trial) and version.description != told["goodfit.release_reason"]:
+        client.update_model_version(version.name, str(version.version), told["goodfit.release_reason"])
+
+
+def _has(client: MlflowClient, name: str, alias: str, study: Study) -> bool:
+    """Whether an alias is on a version of this study."""
+    try:
+        found = client.get_model_version_by_alias(name, alias)
+    except Exception as error:
+        if error_code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return False
+        raise
+    return bool(found.tags.get("goodfit.study_id") == identity(study))
+
+
+def uri_of(version: ModelVersion | None) -> str | None:
+    """models:/NAME/VERSION; None of none."""
+    return None if version is None else f"models:/{version.name}/{version.version}"
+
+
+def _model_name(client: MlflowClient, study: Study, experiment: Experiment) -> str:
+    return next(name for name in names(experiment.name) if not _belongs_to_another(client, name, study))
 
 
 def _tags(study: Study, trial: Trial) -> dict[str, str]:

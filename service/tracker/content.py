@@ -20,6 +20,7 @@ from goodfit.service.diagnosis.confirmation import best_first
 from goodfit.service.diagnosis.front import Front
 from goodfit.service.objective import Objective
 from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, TrialState, is_candidate
+from goodfit.service.release import Standing
 from goodfit.service.stored_spec import search_of
 from goodfit.trainers.errors import Damaged
 from goodfit.trainers.readable import json_text, readable
@@ -172,6 +173,13 @@ def study_tags(study: Study, best: Trial | None, front: Front | None = None) -> 
         tags["goodfit.hypervolume"] = f"{front.hypervolume:.6g}"
     told = {key: "" if value is None else cut(str(value), TAG_LENGTH) for key, value in tags.items()}
     return annotation(study) | told
+
+
+def release_tags(stands: Standing, trial: int, head: str | None = None) -> dict[str, str]:
+    """What was decided of a trial's model; with `head`, the last hash of the study's audit log."""
+    told = {"goodfit.release": stands.status(trial) or "", "goodfit.release_reason": stands.reason(trial)}
+    told |= {"goodfit.audit": head} if head is not None else {}
+    return {key: cut(value, TAG_LENGTH) for key, value in told.items()}
 
 
 def annotation(study: Study) -> dict[str, str]:

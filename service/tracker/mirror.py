@@ -20,8 +20,9 @@ from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Mirrored, Records
 from goodfit.service.records import FINISHED, Report, Study, StudyRun, StudyState, Trial, TrialState
+from goodfit.service.release import Standing
 from goodfit.service.tracker import content
-from goodfit.service.tracker.champion import ExportModel, publish
+from goodfit.service.tracker.champion import ExportModel, assign, publish, uri_of
 from goodfit.service.tracker.datasets import datasets_of
 from goodfit.service.tracker.experiment import (
     Connect,
@@ -52,6 +53,8 @@ Draw = Callable[[Sequence[Report], Objective, Mapping[str, Any] | None, str], st
 Artifacts = Callable[[Trial], Path | None]
 Describe = Callable[[], Mapping[str, Any] | None]
 Conclude = Callable[[Study], Mapping[str, str]]
+Release = Callable[[Study], Standing | None]
+Head = Callable[[Study], str | None]
 CONCLUDED = frozenset({StudyState.DONE, StudyState.FAILED, StudyState.STOPPED})
 
 
@@ -61,6 +64,14 @@ def _no_artifacts(_trial: Trial) -> None:
 
 def _nothing() -> None:
     """For studies of whose data nothing is known."""
+
+
+def _at_once(_study: Study) -> None:
+    """For studies of which nothing is decided: the best model is released as it is."""
+
+
+def _no_head(_study: Study) -> None:
+    """For studies whose log has no hashes."""
 
 
 def _no_conclusion(_study: Study) -> Mapping[str, str]:
@@ -82,7 +93,7 @@ class _Session:
     runs: Sequence[StudyRun]  # of the study: this process is of the last one
     described: bool = False
     data: Mapping[str, Any] | None = None  # the report on the study's data, once it is described
-    concluded: float | None = None  # when the study had ended of which the last conclusion tells
+    concluded: tuple[float | None, int] | None = None  # the end, and the decisions, that the last conclusion tells of
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
 
 
@@ -119,6 +130,8 @@ class Mirror:
             may take seconds.
         conclude: an ended study -> the files that tell of all of it, such as its report; asked for once an
             end. After a Ctrl-C it is not: the user is in a hurry then, and it takes a second or two.
+        release: a study that is done -> which of its models is released, decided by now; None: the best.
+        head: the last hash of a study's audit log, to be kept apart from it.
         connect: opens MLflow's client.
     """
 
@@ -134,12 +147,14 @@ class Mirror:
         artifacts: Artifacts = _no_artifacts,
         describe: Describe = _nothing,
         conclude: Conclude = _no_conclusion,
+        release: Release = _at_once,
+        head: Head = _no_head,
         connect: Connect = connect,
     ) -> None:
         self._store, self._study = store, study
         self._uri, self._artifact_root = tracking_uri, artifact_root
         self._draw, self._export_model, self._artifacts, self._connect = draw, export_model, artifacts, connect
-        self._describe, self._conclude = describe, conclude
+        self._describe, self._conclude, self._release, self._head = describe, conclude, release, head
         self._session: _Session | None = None
         self._tries: Counter[int] = Counter()
         self._refused: dict[int, str] = {}
@@ -191,14 +206,35 @@ class Mirror:
             self._push_study(session, study)
             if any(trial.number not in self.refused for trial in self._ahead(session, study)):
                 return  # the last trials ended after the last sync: the next one comes before the winner is known
-            if study.state in CONCLUDED and study.ended != session.concluded:
+            stands = self._release(study) if study.state is StudyState.DONE else None
+            end = (study.ended, 0 if stands is None else stands.number)
+            if study.state in CONCLUDED and end != session.concluded:
                 if files := self._conclude(study):
                     session.study_run.attach(files)
-                session.concluded = study.ended
+                session.concluded = end
             best = content.best_of(session.finished.values(), study.objective)
-            if study.state is StudyState.DONE and best is not None and best.number != study.champion:
-                uri = publish(session.client, study, best, session.experiment, session.study_run.id, self._export_model)
-                self._store.note_study_mirrored(study.id, model_uri=uri, champion=best.number)
+            if study.state is StudyState.DONE and best is not None:
+                self._publish(session, study, stands or Standing(study.registered, best.number, newest=best.number))
+
+    def _publish(self, session: _Session, study: Study, stands: Standing) -> None:
+        """Register the best model, and give the aliases to those that the study's decisions have them for.
+
+        The decision is in the store before: whoever is cut short here, or finds MLflow away, does it again.
+        """
+        newest = stands.newest
+        if newest is None or (newest == study.champion and stands.number <= study.registered):
+            return
+        wanted = dict.fromkeys(one for one in (newest, stands.champion, stands.candidate) if one is not None)
+        places = (session.experiment, session.study_run.id, self._export_model)
+        versions = {
+            number: publish(session.client, study, session.finished[number], *places)
+            for number in wanted
+            if number in session.finished
+        }
+        assign(session.client, study, session.experiment, stands, versions)
+        session.study_run.log([], {}, content.release_tags(stands, newest, self._head(study)))
+        uri = uri_of(versions.get(newest))
+        self._store.note_study_mirrored(study.id, model_uri=uri, champion=newest, registered=stands.number)
 
     @contextlib.contextmanager
     def _known_only_while_all_goes_well(self) -> Iterator[_Session]:

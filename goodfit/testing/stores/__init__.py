@@ -13,6 +13,7 @@ from goodfit.testing.stores.decisions import DecisionsContract
 from goodfit.testing.stores.leases import LeasesContract
 from goodfit.testing.stores.mirror import MirrorContract
 from goodfit.testing.stores.pages import PagesContract
+from goodfit.testing.stores.releases import ReleasesContract
 from goodfit.testing.stores.runs import RunsContract
 from goodfit.testing.stores.studies import StudiesContract
 from goodfit.testing.stores.versions import VersionsContract
@@ -26,6 +27,7 @@ class StoreContract(
     DecisionsContract,
     VersionsContract,
     RunsContract,
+    ReleasesContract,
     LeasesContract,
     MirrorContract,
     PagesContract,

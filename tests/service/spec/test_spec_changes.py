@@ -57,7 +57,7 @@ def test_what_alters_no_past_decision_may_change() -> None:
     may = {key for key in leaves(StudySpec, "") if why_fixed(key) is None}
     sections = {"budget": Budget, "resources": Resources, "training": Training}
     wanted = {f"{name}.{key}" for name, model in sections.items() for key in model.model_fields}
-    wanted |= {"confirm", "search.repeats", "space", "pruning"}
+    wanted |= {"confirm", "release", "search.repeats", "space", "pruning"}
     assert wanted - may == {"training.epochs", "training.patience", "training.seed", "training.stop_on"}
     assert may <= wanted
     assert all(why_fixed(f"confirm.{key}") is None for key in Confirm.model_fields)

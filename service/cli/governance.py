@@ -1,0 +1,62 @@
+"""The commands that release models and tell what was done: approve, reject, audit, card."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from goodfit.service.cli.base import StudyName, cli, given, print_json, studies, tell
+from goodfit.service.errors import InputError
+
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="WHO", help="Who decides; on a server the token says so, and this for whom."),
+]
+
+
+@cli.command()
+def approve(
+    name: StudyName,
+    by: By = None,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="Why; needed where it overrules a gate that fails.")
+    ] = None,
+) -> None:
+    """Release the best model of a study: it gets the alias champion; gates that fail are recorded as overruled."""
+    tell(name, *studies()[name].approve(by, note))
+
+
+@cli.command()
+def reject(
+    name: StudyName,
+    by: By = None,
+    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why.")] = None,
+) -> None:
+    """Keep the best model of a study from being released; a released one loses the alias champion."""
+    tell(name, *studies()[name].reject(by, note))
+
+
+@cli.command()
+def audit(
+    name: StudyName,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV; a text that a spreadsheet would run begins with '.")
+    ] = False,
+) -> None:
+    """Print all that was done to a study, by whom and when; ends with 1 where the log was changed afterwards."""
+    from goodfit.service.cli.trail import print_trail, trail_csv
+
+    if as_csv and given.as_json:
+        raise InputError("--csv and --json both write to standard output; leave one out")
+    found = studies().source.trail(name)
+    if given.as_json:
+        print_json(found)
+    elif as_csv:
+        sys.stdout.write(trail_csv(found))
+    else:
+        print_trail(found)
+    if not found["chain"]["intact"]:
+        print(f"error: study {name}: {found['chain']['text']}", file=sys.stderr)
+        raise typer.Exit(1)
