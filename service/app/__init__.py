@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.quality import growth_of_study, labels_of_study
-    from goodfit.service.app.releasing import ReleaseFacts, decide, note_figures, release_facts
+    from goodfit.service.app.releasing import ReleaseFacts, decide, note_figures, note_labels, release_facts
     from goodfit.service.app.reports import report_of
     from goodfit.service.app.resumption import Reopened, Reopening, edit, edit_is_due, reopen
     from goodfit.service.app.room import Room, nodes_of, room_of
@@ -72,7 +72,7 @@ _PLACES = {
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "edit_is_due", "reopen"],
     "quality": ["growth_of_study", "labels_of_study"],
-    "releasing": ["ReleaseFacts", "decide", "note_figures", "release_facts"],
+    "releasing": ["ReleaseFacts", "decide", "note_figures", "note_labels", "release_facts"],
     "reports": ["report_of"],
     "room": ["Room", "nodes_of", "room_of"],
     "rows": ["rows_of"],
@@ -133,6 +133,7 @@ __all__ = [
     "new_study",
     "nodes_of",
     "note_figures",
+    "note_labels",
     "notes_of",
     "open_checkpoint",
     "open_home",

@@ -20,7 +20,6 @@ from goodfit.service.app.liveness import live_state
 from goodfit.service.json_values import iso
 from goodfit.service.records import AuditEntry, Report, StudyState, Trial
 from goodfit.service.release import (
-    APPROVE,
     LABEL_FIGURES,
     REJECT,
     Held,
@@ -37,6 +36,7 @@ from goodfit.trainers.readable import one_line, readable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from goodfit.service.app.quality import LabelCheck
     from goodfit.service.ports import Store
     from goodfit.service.records import Study
 
@@ -178,7 +178,7 @@ def decide(
     settle(store, study, now)
     study = store.study(name)
     would = Ruling(now, by, action, -1, "")
-    found = verdicts_of(store, study, would if action == APPROVE else None)
+    found = verdicts_of(store, study, would)
     if found.best is None:
         raise errors.InputError(f"study {name} has no model to {action}: no trial was trained to its end")
     ruling = reviewed(action, found.best, found.gates, now, by, text)
@@ -229,6 +229,15 @@ def note_figures(store: Store, name: str, kind: str, values: Mapping[str, Any], 
         raise ValueError(f"there is no kind of figures {kind!r}; {errors.did_you_mean(kind, FIGURES)}")
     study = store.note_figures(store.study(name).id, {kind: dict(values)}, by)
     return settle(store, study, now)
+
+
+def note_labels(store: Store, study: Study, check: LabelCheck, by: str, now: float) -> None:
+    """Keep what a look for label errors has found, for the gates, unless that is kept."""
+    table = check.table
+    counts: dict[str, Any] = {"share": table.share(), "issues": table.issues, "rows": len(table.judged)}
+    found = {**counts, "trial": check.trial, "data": check.data}
+    if (study.figures or {}).get(LABEL_FIGURES) != found:
+        note_figures(store, study.name, LABEL_FIGURES, found, by, now)
 
 
 def release_facts(store: Store, study: Study) -> ReleaseFacts:

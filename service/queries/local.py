@@ -181,7 +181,19 @@ class LocalSource:
     def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:
         study = self.store.study(name)
         found = None if trial is None else self._trial(study, trial)
-        return app.labels_of_study(self.settings, self.store, study, found, on_epoch).table.frame()
+        check = app.labels_of_study(self.settings, self.store, study, found, on_epoch)
+        if trial is None:
+            app.note_labels(self.store, study, check, BY_HERE, self._clock())
+            self._follow(name)
+        return check.table.frame()
+
+    def _follow(self, name: str) -> list[str]:
+        """Let MLflow's registry follow what was decided of a study that is done; says what keeps it from that."""
+        study, troubles = self.store.study(name), list[str]()
+        if study.state is StudyState.DONE and study.registered < study.decided:
+            app.catch_up(self.settings, self.store, study, lambda _: None, troubles.append)
+        then = f"{self.hint(f'resume {name}')} takes it up once that is mended"
+        return [f"MLflow's registry does not follow yet: {one}; {then}" for one in troubles]
 
     def growth(self, name: str, on_epoch: Callable[[int, int], None]) -> dict[str, Any]:
         return app.growth_of_study(self.settings, self.store, self.store.study(name), on_epoch)
@@ -235,11 +247,7 @@ class LocalSource:
 
     def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
         said = app.decide(self.store, name, action, by or BY_HERE, note, self._clock())
-        troubles: list[str] = []
-        study = self.store.study(name)
-        app.catch_up(self.settings, self.store, study, lambda _: None, troubles.append)
-        then = f"{self.hint(f'resume {name}')} takes it up once that is mended"
-        return [*said, *(f"MLflow's registry does not follow yet: {one}; {then}" for one in troubles)]
+        return [*said, *self._follow(name)]
 
     def trail(self, name: str) -> Trail:
         return app.trail_of(self.store, name)
