@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from goodfit.service.exchange.draft import Draft
-from goodfit.service.exchange.foreign import Foreign, Key, count, number, plain
+from goodfit.service.exchange.foreign import MOST, Foreign, Key, count, number, plain
 from goodfit.service.exchange.ranges import Range, even
 
 KEYS = ("searcher", "hyperparameters")
@@ -39,7 +39,8 @@ def convert(found: Foreign, draft: Draft) -> None:
     draft.called(str(found.get("name") or draft.name))
     _searcher(found, draft)
     _parameters(found, draft, ("hyperparameters",), "")
-    if (restarts := count(found.get("max_restarts"))) is not None:
+    restarts = number(found.get("max_restarts"))
+    if isinstance(restarts, int) and restarts >= 0:
         draft.put("training", retries=restarts)
     if slots := count(found.get("resources", "slots_per_trial")):
         draft.put("resources", gpus=slots)
@@ -79,8 +80,26 @@ def _length(found: Foreign, draft: Draft) -> None:
         amount = number(written[unit]) if unit is not None else number(written)
         if unit == "epochs" or (unit is None and found.get("searcher", "time_metric") in ("epoch", "epochs")):
             draft.put("training", epochs=count(amount) or 1)
+        elif amount is not None and (epochs := _as_epochs(found, unit, amount)) is not None:
+            draft.put("training", epochs=epochs)
+            draft.lose(line, place, f"{amount:g} {unit} are {epochs} epochs, by records_per_epoch")
         elif amount is not None:
             draft.lose(line, place, f"{amount:g} {unit or 'units'} are no number of epochs: set training.epochs")
+
+
+def _as_epochs(found: Foreign, unit: str | None, amount: float) -> int | None:
+    """How many epochs a number of batches or records is; None where the file does not say it."""
+    records = number(found.look("records_per_epoch"))
+    size = number(found.look("hyperparameters", "global_batch_size")) if unit == "batches" else 1
+    if (
+        unit not in ("batches", "records")
+        or not records
+        or records < 1
+        or not size
+        or not 0 < max(size, amount) <= MOST
+    ):
+        return None
+    return count(max(1, round(amount * size / records)))
 
 
 def _parameters(found: Foreign, draft: Draft, path: tuple[Key, ...], above: str) -> None:

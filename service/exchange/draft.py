@@ -19,6 +19,7 @@ EPOCHS, TRIALS = 10, 50  # where a file does not say how long a trial trains, or
 MEMBERS, PARTS = 8, 5  # of a population; how often its members are compared
 POPULATIONS = ("pbt", "pb2")
 GRID = 5  # values of a range without steps in a grid
+EPOCHS_NAMED = ("epochs", "num_epochs", "max_epochs", "n_epochs", "nb_epochs")  # hyperparameters that are their number
 
 _PLAIN = re.compile(r"[A-Za-z_][\w./:+-]*")
 _WORDS = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
@@ -53,6 +54,7 @@ class Draft:
         constraints: bounds of metrics, as a study file has them.
         lost: what does not carry over.
         lines: where its parameters stand in the other file.
+        names: of its parameters in the other file -> here.
         dots: whether nested parameters have dots: the trainer gets the mappings back.
         as_reported: whether the trainer reports the metric by the name that the file has.
     """
@@ -67,6 +69,7 @@ class Draft:
     constraints: list[str] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
     dots: bool = False
     as_reported: bool = False
 
@@ -99,7 +102,7 @@ class Draft:
             self.lose(line, name, f"is left out: {dotted(problems[0][0][1:])} {problems[0][1]}".replace(":  ", ": "))
             return
         own = self.own_name(line, name)
-        self.lines[own] = line
+        self.lines[own], self.names[name] = line, own
         if isinstance(written, dict) and written["type"] == "fixed":
             self.fixed[own] = written["value"]
         else:
@@ -134,7 +137,7 @@ class Draft:
         if self.as_reported:
             return metric.strip()
         split, name = "val", metric.strip()
-        if found := _SPLIT.match(name):
+        if (found := _SPLIT.match(name)) and not name[found.end() :][:1].isdigit():  # valid_1 is a data set of several
             split, name = ("train" if found[1].lower().startswith("train") else "val"), name[found.end() :]
         own = f"{split}/{re.sub(r'[^a-z0-9_]+', '_', name.lower()).strip('_') or 'loss'}"
         if own != metric:
@@ -144,8 +147,12 @@ class Draft:
     def finish(self) -> None:
         """Fill in what a study needs and the file does not say, and leave out what searches here do not do."""
         self._check_search()
-        for name in ("epochs", "num_epochs", "max_epochs", "n_epochs", "nb_epochs"):
+        for name in EPOCHS_NAMED:
             self._take_epochs(name)
+        if not self.space and self.fixed:
+            self.lose(0, "space", "nothing is searched: all parameters are fixed")
+            self.space = {name: {"type": "fixed", "value": value} for name, value in self.fixed.items()}
+            self.fixed = {}
         training = self.sections.setdefault("training", {})
         if "epochs" not in training:
             training["epochs"] = EPOCHS
@@ -159,6 +166,16 @@ class Draft:
         elif not budget.keys() & {"trials", "minutes", "epochs"} and search.get("method") != "grid":
             budget["trials"] = TRIALS
             self.lose(0, "budget.trials", f"the file sets no end to the search; {TRIALS} is a guess")
+
+    def _does_not_fit(self, method: str) -> str | None:
+        """Why a search method is not one for this space and these objectives; None where it is."""
+        from goodfit.service.spec.search_methods import SEARCH_METHODS, unfit
+
+        if len(self.objectives) > 1 and not SEARCH_METHODS[method].several:
+            return f"{method} is for one objective"
+        for name, problem in unfit(method, parse_space(self.space, [])):
+            return f"{name} {problem.partition(': ')[0]}"
+        return None
 
     def _finish_population(self, search: dict[str, Any], training: dict[str, Any], budget: dict[str, Any]) -> None:
         """Give a population its size and interval, and no budget that has no room for it."""
@@ -185,13 +202,23 @@ class Draft:
             search["method"] = "auto"
         for name in [name for name in search if name not in Search.model_fields]:
             del search[name]
+        if (why := self._does_not_fit(search.get("method", "auto"))) is not None:
+            self.lose(0, "search.method", f"{why}; the search is auto")
+            search["method"] = "auto"
         if search.get("method") == "grid":
             for name in parse_space(self.space, []).ungridded():
                 self.space[name]["points"] = GRID
                 self.lose(0, name, f"a grid takes {GRID} values of its range")
 
+    def has_epochs(self) -> bool:
+        """Whether one of its parameters is the number of epochs."""
+        return any(name in self.fixed or name in self.space for name in EPOCHS_NAMED)
+
     def _take_epochs(self, name: str) -> None:
-        """A hyperparameter that is the number of epochs is `training.epochs` here: pruning counts them."""
+        """A hyperparameter that is the number of epochs is `training.epochs` here: pruning counts them.
+
+        Where the file's own function is the trainer, that reads it from its configuration as before.
+        """
         found = self.fixed.get(name, self.space.get(name))
         most: Any = found
         if isinstance(found, Mapping):
@@ -201,15 +228,18 @@ class Draft:
         training = self.sections.setdefault("training", {})
         if isinstance(most, bool) or not isinstance(most, (int, float)) or most < 1:
             return
-        searched = self.space.pop(name, None)
+        epochs = training.setdefault("epochs", int(most))
+        if self.dots:
+            return
+        why = "is training.epochs here; a trainer has it as trial.epochs_total"
+        if name in self.space:
+            why = f"the number of epochs is not searched here, trials are stopped early: it is {epochs}"
+        elif epochs != int(most):
+            why += f", and the file says elsewhere that it is {epochs}"
+        self.space.pop(name, None)
         self.fixed.pop(name, None)
-        if searched is not None:
-            self.lose(
-                self.lines.get(name, 0),
-                name,
-                f"the number of epochs is not searched here, trials are stopped early: it is {int(most)}",
-            )
-        training.setdefault("epochs", int(most))
+        self.lost = [one for one in self.lost if not one.text.startswith(f"is called {name} here")]
+        self.lose(self.lines.get(name, 0), name, why)
 
     def to_dict(self) -> dict[str, Any]:
         """The study as a study file has it."""

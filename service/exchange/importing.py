@@ -12,7 +12,15 @@ from types import ModuleType
 from goodfit.search_spaces.document import MAX_CHARACTERS, Document, nearest_file, read_text
 from goodfit.search_spaces.flaws import DocumentError
 from goodfit.service.errors import InputError, Problem, StudyFileError
-from goodfit.service.exchange import determined, katib, optuna_studies, python_search, syne_tune, wandb_sweep
+from goodfit.service.exchange import (
+    determined,
+    katib,
+    optuna_studies,
+    python_dialects,
+    python_search,
+    syne_tune,
+    wandb_sweep,
+)
 from goodfit.service.exchange.draft import Draft
 from goodfit.service.exchange.foreign import Foreign
 from goodfit.service.exchange.python_file import PythonFile
@@ -67,12 +75,11 @@ def import_from(source: str, *, study: str | None = None, trainer: str | None = 
     draft = _optuna(source, study) if optuna_studies.is_storage(source) else _file(source)
     if trainer is not None:
         draft.trainer = trainer
-    if not draft.space and not draft.fixed:
-        lost = [Problem(one.line, one.key, one.text) for one in draft.lost]
-        raise StudyFileError(source, [Problem(0, "", "has no parameters that carry over"), *lost])
+    lost = [Problem(one.line, one.key, one.text) for one in draft.lost]
     draft.finish()
     if not draft.space:
-        draft.lose(0, "space", "nothing is searched: all parameters are fixed")
+        raise StudyFileError(source, [Problem(0, "", "has no parameters that carry over"), *lost])
+    draft.lost.sort(key=lambda one: one.line or 10**9)
     return draft
 
 
@@ -103,7 +110,7 @@ def _python(text: str, source: str, draft: Draft) -> None:
     file = PythonFile(text, source)
     dialect = python_search.dialect_of(file)
     if dialect is None:
-        known = " or ".join(f"{one.label} ({', '.join(list(one.makers)[:4])}, ...)" for one in python_search.DIALECTS)
+        known = " or ".join(f"{one.label} ({', '.join(list(one.makers)[:4])}, ...)" for one in python_dialects.DIALECTS)
         raise InputError(f"{source}: has no dictionary of hyperparameters with distributions of {known}")
     draft.origin = f"{source} ({dialect.label})"
     python_search.convert(file, dialect, draft)
@@ -123,7 +130,6 @@ def _document(text: str, source: str, draft: Draft) -> None:
             form.convert(foreign, draft)
             for line, key in foreign.rest():
                 draft.lose(line, key, _why(form, key))
-            draft.lost.sort(key=lambda one: one.line or 10**9)
             return
         if isinstance(document.value, dict) and {"trainer", "space"} <= document.value.keys():
             raise InputError(f"{source}: is a study file already; `goodfit run {source}` runs it")

@@ -63,6 +63,9 @@ def convert(found: Foreign, draft: Draft) -> None:
     ):
         if (most := count(found.get("spec", key))) is not None:
             draft.put(section, **{name: most})
+    if (failures := found.get("spec", "maxFailedTrialCount")) is not None:
+        why = "failures that are alike end a study, while none of its trials has succeeded"
+        draft.lose(found.line("spec", "maxFailedTrialCount"), "maxFailedTrialCount", f"{failures}: {why}")
 
 
 def _objective(found: Foreign, draft: Draft) -> None:

@@ -63,6 +63,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A function without arguments that draws a value by a call: `lambda: random.uniform(0, 1)`."""
+
+    line: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A dictionary, with the line of each key."""
 
@@ -155,6 +163,10 @@ class PythonFile:
                 return self._computed(node)
             case ast.Call():
                 return self._call(node)
+            case ast.Attribute(value=ast.Name(id="math" | "np" | "numpy"), attr="pi" | "e" as name):
+                return getattr(math, name)
+            case ast.Lambda(args=ast.arguments(args=[]), body=ast.Call() as body):
+                return Drawn(node.lineno, self._value(body))
         return Opaque(node.lineno, ast.unparse(node)[:80])
 
     def _table(self, node: ast.Dict) -> Any:

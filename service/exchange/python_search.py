@@ -2,134 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
+from goodfit.search_spaces.parse import parse_space
 from goodfit.service.exchange.draft import Draft
 from goodfit.service.exchange.foreign import count, number
-from goodfit.service.exchange.python_file import Call, Opaque, PythonFile, Table
-from goodfit.service.exchange.ranges import Range, Say, even, normal, quantized, stepped_back
+from goodfit.service.exchange.python_dialects import DIALECTS, Dialect
+from goodfit.service.exchange.python_file import Call, Drawn, Opaque, PythonFile, Table
+from goodfit.service.exchange.ranges import even
 
-Made = Range | list[Any] | None
-Maker = Callable[[Call, Say], Made]
 _INNER = ("train_loop_config", "params", "config")  # of Ray Train: the trial gets what is below
-
-
-def _ends(call: Call) -> tuple[Any, Any]:
-    low, high = number(call.get(0, "lower", "low")), number(call.get(1, "upper", "high"))
-    if low is None or high is None or low > high:
-        raise ValueError("its range cannot be read")
-    return low, high
-
-
-def _step(call: Call, place: int = 2, otherwise: float | None = None) -> float:
-    found = number(call.get(place, "q"))
-    if found is None:
-        found = otherwise
-    if found is None or found <= 0:
-        raise ValueError("its step cannot be read")
-    return found
-
-
-def _floats(call: Call, *, log: bool = False) -> Range:
-    low, high = _ends(call)
-    return even(float(low), float(high), log=log)
-
-
-def _listed(call: Call) -> list[Any]:
-    found = call.get(0, "categories", "values")
-    if not isinstance(found, list) or not found or any(isinstance(one, (Opaque, Call, Table)) for one in found):
-        raise ValueError("its values cannot be read")
-    return list(found)
-
-
-def _ordered(call: Call, say: Say) -> list[Any]:
-    say("the order of its values does not carry over")
-    return _listed(call)
-
-
-def _finite(call: Call, say: Say, *, log: bool = False) -> Made:
-    low, high = _ends(call)
-    size = number(call.get(2, "size"))
-    if size is None or size < 1:
-        raise ValueError("its size cannot be read")
-    whole = call.get(3, "cast_int") is True
-    if size == 1 or log:
-        if log:
-            say("it is a range here, not so many values")
-        return even(low, high, whole=whole, log=log)
-    step = (high - low) / (int(size) - 1)
-    if whole and not step.is_integer():
-        say("its values are not evenly spaced whole numbers: it is a range here")
-        return even(low, high, whole=True)
-    return even(low, high, whole=whole, step=step)
-
-
-def _bell(call: Call, say: Say, *, stepped: bool = False) -> Made:
-    mean, deviation = number(call.get(0, "mean")), number(call.get(1, "sd"))
-    mean, deviation = (0.0 if mean is None else mean), (1.0 if deviation is None else deviation)
-    if deviation <= 0:
-        raise ValueError("its deviation cannot be read")
-    return normal(mean, deviation, say, q=_step(call) if stepped else None)
-
-
-_BOTH: dict[str, Maker] = {
-    "uniform": lambda call, _say: _floats(call),
-    "loguniform": lambda call, _say: _floats(call, log=True),
-    "choice": lambda call, _say: _listed(call),
-}
-RAY: Mapping[str, Maker] = {
-    **_BOTH,
-    "quniform": lambda call, say: quantized(*_ends(call), _step(call), say),
-    "qloguniform": lambda call, say: quantized(*_ends(call), _step(call), say, log=True),
-    "randn": _bell,
-    "qrandn": lambda call, say: _bell(call, say, stepped=True),
-    "randint": lambda call, _say: stepped_back(*_ends(call)),
-    "lograndint": lambda call, _say: stepped_back(*_ends(call), log=True),
-    "qrandint": lambda call, say: quantized(*_ends(call), _step(call, otherwise=1), say),
-    "qlograndint": lambda call, say: quantized(*_ends(call), _step(call, otherwise=1), say, log=True),
-    "grid_search": lambda call, _say: _listed(call),
-}
-SYNE: Mapping[str, Maker] = {
-    **_BOTH,
-    "quniform": RAY["quniform"],
-    "randint": lambda call, _say: even(*_ends(call), whole=True),
-    "lograndint": lambda call, _say: even(*_ends(call), whole=True, log=True),
-    "reverseloguniform": lambda call, say: _reversed(call, say),
-    "ordinal": _ordered,
-    "logordinal": _ordered,
-    "finrange": _finite,
-    "logfinrange": lambda call, say: _finite(call, say, log=True),
-}
-
-
-def _reversed(call: Call, say: Say) -> Range:
-    say("a reversed logarithmic range is drawn evenly here")
-    return _floats(call)
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one library writes a search in Python.
-
-    Attributes:
-        label: its name.
-        packages: that such a file imports.
-        makers: its distributions.
-        own_trainers: whether what it tunes is a trainer here as it is.
-    """
-
-    label: str
-    packages: Sequence[str]
-    makers: Mapping[str, Maker]
-    own_trainers: bool = False
-
-
-DIALECTS = (
-    Dialect("Syne Tune", ("syne_tune", "sagemaker_tune"), SYNE),
-    Dialect("Ray Tune", ("ray",), RAY, own_trainers=True),
-)
 
 
 def dialect_of(file: PythonFile) -> Dialect | None:
@@ -137,17 +20,21 @@ def dialect_of(file: PythonFile) -> Dialect | None:
     for dialect in DIALECTS:
         if any(map(file.imports, dialect.packages)) and _space(file, dialect) is not None:
             return dialect
-    return next((one for one in DIALECTS[::-1] if _space(file, one) is not None), None)
+    found = (one for one in DIALECTS if any(map(file.imports, one.packages)) and _mutations(file))
+    return next(found, next((one for one in DIALECTS[::-1] if _space(file, one) is not None), None))
 
 
 def convert(file: PythonFile, dialect: Dialect, draft: Draft) -> None:
     """Write what a file searches into a draft."""
     if dialect.own_trainers and (trained := _trained(file)) and "://" not in file.name:
         draft.trainer, draft.dots, draft.as_reported = f"{file.name}:{trained}", True, True
-    table = _space(file, dialect)
+    table = _space(file, dialect) or _given(file)
     if table is not None:
         _take(table, dialect, draft, "")
-    _arguments(file, draft)
+    if table is not None:
+        _grid(table, draft)
+    _arguments(file, dialect, draft)
+    _finish_population(draft)
 
 
 def _trained(file: PythonFile) -> str | None:
@@ -164,8 +51,41 @@ def _trained(file: PythonFile) -> str | None:
 
 
 def _space(file: PythonFile, dialect: Dialect) -> Table | None:
-    """The first dictionary with one of the distributions in it; of nested ones the outermost."""
-    return next((table for table in file.tables() if any(_domains(table, dialect))), None)
+    """The first dictionary with one of the distributions in it; of nested ones the outermost.
+
+    What a population changes while it trains is none: a part of it is given elsewhere.
+    """
+    changing = {table.line for table in _mutations(file)}
+    found = (table for table in file.tables() if table.line not in changing and any(_domains(table, dialect)))
+    return next(found, None)
+
+
+def _mutations(file: PythonFile) -> list[Table]:
+    """What populations change while they train."""
+    given = [
+        call.named.get(name)
+        for call in file.calls()
+        if call.name in _POPULATIONS
+        for name in ("hyperparam_mutations", "hyperparam_bounds")
+    ]
+    return [one for one in given if isinstance(one, Table)]
+
+
+def _given(file: PythonFile) -> Table | None:
+    """The mapping that a search is started with, where it has no distributions."""
+    for call in file.calls():
+        found = call.named.get("param_space") if call.name == "Tuner" else None
+        found = call.named.get("config") if call.name == "run" else found
+        if isinstance(found, Table):
+            return found
+    return None
+
+
+def _finish_population(draft: Draft) -> None:
+    """Of a population Ray Tune's num_samples is the size."""
+    search, budget = draft.sections.get("search", {}), draft.sections.get("budget", {})
+    if search.get("method") in _POPULATIONS.values() and "population" not in search and "trials" in budget:
+        search["population"] = budget.pop("trials")
 
 
 def _domains(table: Table, dialect: Dialect) -> Iterator[bool]:
@@ -189,6 +109,19 @@ def _take(table: Table, dialect: Dialect, draft: Draft, above: str) -> None:
             _parameter(draft, line, own, value, dialect)
 
 
+def _grid(table: Table, draft: Draft) -> None:
+    """Search by grid where all that is searched has so many values; beside ranges they are drawn like those."""
+    listed = [name for name, value in table.values.items() if isinstance(value, Call) and value.name == "grid_search"]
+    if not listed:
+        return
+    if not parse_space(draft.space, []).ungridded():
+        draft.put("search", method="grid")
+        return
+    for name in listed:
+        why = "grid_search beside ranges: its values are drawn as those are, and not each of them in turn"
+        draft.lose(table.lines.get(name, table.line), name, why)
+
+
 def _parameter(draft: Draft, line: int, name: str, value: Any, dialect: Dialect) -> None:
     def say(text: str) -> None:
         draft.lose(line, name, text)
@@ -199,8 +132,6 @@ def _parameter(draft: Draft, line: int, name: str, value: Any, dialect: Dialect)
         except (ValueError, OverflowError) as error:
             say(f"is left out: {error}")
             return
-        if value.name == "grid_search":
-            draft.put("search", method="grid")
         draft.parameter(line, name, made)
     elif isinstance(value, (Call, Opaque)):
         what = f"{value.name}(...)" if isinstance(value, Call) else value.text
@@ -222,37 +153,133 @@ _SCHEDULERS = {
     "ASHA": "asha",
     "ASHACQR": "asha",
     "MOBSTER": "asha",
+    "MOASHA": "asha",
     "HyperbandScheduler": "asha",
     "HyperBandScheduler": "hyperband",
     "HyperBandForBOHB": "hyperband",
     "SyncHyperband": "hyperband",
     "MedianStoppingRule": "median",
 }
+_WITH_MODELS = ("ASHACQR", "MOBSTER", "HyperBandForBOHB")  # schedulers that propose by a model of their own
 _TRIALS = ("num_samples", "max_num_trials_started", "max_num_trials_finished", "max_num_trials_completed")
 
 
-def _arguments(file: PythonFile, draft: Draft) -> None:
-    """What the calls of a file say of the objective, the schedulers and the budget; the first one counts."""
-    metric: tuple[int, str] | None = None
-    mode: str | None = None
+_METHODS = {
+    "random": "random",
+    "RandomSearch": "random",
+    "grid": "grid",
+    "GridSearch": "grid",
+    "bayesopt": "gp",
+    "BayesianOptimization": "gp",
+    "bayesopt_constrained": "bayesian",
+    "kde": "bayesian",
+    "KDE": "bayesian",
+    "TPE": "bayesian",
+    "BORE": "bayesian",
+}
+_POPULATIONS = {"PopulationBasedTraining": "pbt", "PBT": "pbt", "PB2": "pb2"}
+_EPOCHS = ("training_iteration", "epoch", "step", "iter", "resource")  # what counts a trial's reports
+
+
+def _arguments(file: PythonFile, dialect: Dialect, draft: Draft) -> None:
+    """What the calls of a file say of the objective, the search, the schedulers and the budget."""
+    metrics: tuple[int, list[str]] | None = None
+    modes: list[str] = []
     for call in file.calls():
-        named = call.named
-        if metric is None and isinstance(named.get("metric"), str):
-            metric = call.line, named["metric"]
-        mode = mode or (str(named["mode"]) if named.get("mode") in ("min", "max") else None)
-        if named.get("do_minimize") is False:
-            mode = mode or "max"
+        found = _texts(call.named.get("metric")) or (
+            _texts(call.named.get("metrics")) if call.name[:1].isupper() else []
+        )
+        if metrics is None and found:
+            metrics = call.line, found
+        given = [one for one in _texts(call.named.get("mode")) if one in ("min", "max")]
+        modes = modes or given or (["max"] if call.named.get("do_minimize") is False else [])
         _budget(call, draft)
         if call.name in _SCHEDULERS:
             _scheduler(call, draft)
-        elif "Population" in call.name or call.name in ("PB2", "PBT"):
-            draft.lose(
-                call.line, call.name, "population-based training is `search: {method: pbt}`; see the documentation"
-            )
-        elif call.name.endswith("Search") and call.name[0].isupper():
+        elif call.name in _POPULATIONS:
+            _population(call, draft, dialect)
+        elif dialect.own_trainers and call.name.endswith("Search") and call.name[0].isupper():
             draft.lose(call.line, call.name, "is not taken over: the search is Goodfit's own; see `search:`")
-    if metric is not None:
-        draft.objective(metric[0], "metric", metric[1], "maximize" if mode == "max" else "minimize")
+        if not dialect.own_trainers:
+            _searcher(call, draft)
+    if metrics is None and draft.as_reported:
+        metrics = _reported(file, draft)
+    if metrics is not None:
+        line, names = metrics
+        for place, name in enumerate(names):
+            mode = modes[place] if place < len(modes) else (modes or ["min"])[-1]
+            draft.objective(line, "metric", name, "maximize" if mode == "max" else "minimize")
+
+
+def _reported(file: PythonFile, draft: Draft) -> tuple[int, list[str]] | None:
+    """The first metric that the file's own function reports, where the file says of none that it is optimized."""
+    for call in file.calls():
+        given = call.get(0, "metrics")
+        if call.name == "report" and isinstance(given, Table) and given.values:
+            name = next(iter(given.values))
+            draft.lose(call.line, "objective", f"the file names no metric; {name}, which is reported here, is a guess")
+            return call.line, [name]
+    return None
+
+
+def _texts(value: Any) -> list[str]:
+    """A text, or a list of texts."""
+    found = value if isinstance(value, list) else [value]
+    return list(found) if all(isinstance(one, str) for one in found) else []
+
+
+def _searcher(call: Call, draft: Draft) -> None:
+    """What Syne Tune's schedulers say of the search: its method, its seed, and a metric that is held to 0."""
+    named = call.get(-1, "searcher") or (call.name if call.name in _METHODS else None)
+    if isinstance(named, str) and "method" not in draft.sections.get("search", {}):
+        method = _METHODS.get(named)
+        if method is None:
+            draft.lose(call.line, "searcher", f"there is no {named} here; the search is auto")
+        draft.put("search", method=method or "auto")
+    if (seed := count(call.named.get("random_seed"))) is not None:
+        draft.sections.setdefault("search", {}).setdefault("seed", seed)
+    options = call.named.get("search_options")
+    held = options.values.get("constraint_attr") if isinstance(options, Table) else call.named.get("constraint_attr")
+    if isinstance(held, str):
+        draft.constraint(call.line, "constraint_attr", f"{held} <= 0")
+
+
+def _population(call: Call, draft: Draft, dialect: Dialect) -> None:
+    """Population-based training: its size, how often members are compared, and what changes as they train."""
+    search: dict[str, Any] = {"method": _POPULATIONS[call.name]}
+    if (size := count(call.named.get("population_size"))) is not None:
+        search["population"] = size
+    unit = call.named.get("time_attr", "time_total_s" if dialect.own_trainers else "epoch")
+    interval = count(call.named.get("perturbation_interval"))
+    if interval is not None and unit in _EPOCHS:
+        search["interval"] = interval
+    elif interval is not None:
+        draft.lose(call.line, "perturbation_interval", f"{interval} of {unit}: members are compared by epochs here")
+    if (most := count(call.named.get("max_t"))) is not None:
+        draft.put("training", epochs=most)
+    draft.put("search", **search)
+    for name in ("hyperparam_mutations", "hyperparam_bounds"):
+        if isinstance(changing := call.named.get(name), Table):
+            _changing(changing, draft, dialect, bounds=name == "hyperparam_bounds")
+
+
+def _changing(table: Table, draft: Draft, dialect: Dialect, *, bounds: bool) -> None:
+    """The parameters that change while members train; their values in the param_space are those to begin with."""
+    for name, value in table.values.items():
+        line = table.lines.get(name, table.line)
+        own = draft.names.get(name, name)
+        if own in draft.space:
+            continue
+        if own in draft.fixed:
+            draft.lose(line, name, f"members begin with values of its range, not all with {draft.fixed.pop(own)}")
+        if isinstance(value, Drawn):
+            value = value.value
+        if isinstance(value, list) and bounds and len(value) == 2 and all(number(one) is not None for one in value):
+            draft.parameter(line, name, even(float(value[0]), float(value[1])))
+        elif isinstance(value, list) and value and not any(isinstance(one, (Opaque, Call, Table)) for one in value):
+            draft.parameter(line, name, value)
+        else:
+            _parameter(draft, line, name, value, dialect)
 
 
 def _budget(call: Call, draft: Draft) -> None:
@@ -268,6 +295,8 @@ def _budget(call: Call, draft: Draft) -> None:
 
 
 def _scheduler(call: Call, draft: Draft) -> None:
+    if call.name in _WITH_MODELS:
+        draft.lose(call.line, call.name, "its model of the search is not taken over; see `search:`")
     if "pruning" in draft.sections:
         return
     method = _SCHEDULERS[call.name]

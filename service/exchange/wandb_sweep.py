@@ -180,5 +180,5 @@ def _early(found: Foreign, draft: Draft) -> None:
         line = found.line("early_terminate", "s")
         draft.lose(line, "early_terminate.s", "the number of rungs follows from the epochs")
     draft.put("pruning", method="hyperband", min_resource=max(1, least or 1), reduction_factor=max(2, eta))
-    if most is not None:
+    if most is not None and not draft.has_epochs():
         draft.put("training", epochs=most)

@@ -24,6 +24,7 @@ from goodfit.trainers.importing import import_file
 USUAL_NAMES = ("param_space", "search_space", "space", "config")
 _CALLED = ("ray.tune", "numpy", "math", "random", "builtins")  # where functions come from that an expression may call
 _STARTS = {"Tuner": ("param_space", 1), "run": ("config", None)}  # the call -> its keyword
+_REQUESTS = "with_resources"
 
 
 @dataclass
@@ -71,7 +72,7 @@ def own_space(module: ModuleType, trainer: str) -> Found | None:
         BadTrainer: there are several, and nothing tells which of them is meant.
     """
     tree = _tree(module)
-    calls = list(_starts(tree)) if tree is not None else []
+    calls = [call for call in _starts(tree) if call.space is not None] if tree is not None else []
     mine = [call for call in calls if trainer in call.trainers] or calls
     if mine:
         return mine[0].evaluated(module)
@@ -82,18 +83,35 @@ def own_space(module: ModuleType, trainer: str) -> Found | None:
     return Found(dict(known[usual[0]])) if usual else None
 
 
+def own_request(module: ModuleType, trainer: str) -> Any:
+    """What a script requests of the cluster for this trainer where it starts its search; None: nothing that is known.
+
+    That is the second argument of tune.with_resources, or `resources_per_trial` of tune.run.
+    """
+    tree = _tree(module)
+    for call in _starts(tree) if tree is not None else ():
+        if trainer in call.trainers and call.request is not None:
+            try:
+                return evaluated(call.request, _Names(module, call.assigned))
+            except _NotKnown:
+                return None
+    return None
+
+
 @dataclass
 class _Start:
     """A call that starts a search: its space, the names in its first argument, and what was assigned above it."""
 
-    space: ast.expr
+    space: ast.expr | None
     trainers: set[str]
     assigned: Mapping[str, ast.expr]
+    request: ast.expr | None = None
 
     def evaluated(self, module: ModuleType) -> Found:
         found = Found()
         names = _Names(module, self.assigned)
-        _evaluate(self.space, names, found.values, found.unknown, "")
+        if self.space is not None:
+            _evaluate(self.space, names, found.values, found.unknown, "")
         return found
 
 
@@ -130,8 +148,9 @@ def _in_scope(body: list[ast.stmt]) -> Iterator[_Start]:
         first = node.args[0] if node.args else given.get("trainable")
         if place is not None and len(node.args) > place:
             given.setdefault(keyword, node.args[place])
-        if keyword in given and first is not None:
-            yield _Start(given[keyword], _names_in(first, assigned), assigned)
+        if keyword is not None and first is not None:
+            request = _request(first, assigned) or given.get("resources_per_trial")
+            yield _Start(given.get(keyword), _names_in(first, assigned), assigned, request)
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -141,6 +160,18 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for inner in ast.iter_child_nodes(node):
         yield from _walk(inner)
+
+
+def _request(node: ast.expr, assigned: Mapping[str, ast.expr]) -> ast.expr | None:
+    """The resources that a trainable is wrapped with by tune.with_resources, also under a name that it was given."""
+    if isinstance(node, ast.Name) and node.id in assigned:
+        node = assigned[node.id]
+    for call in ast.walk(node):
+        name = getattr(getattr(call, "func", None), "attr", None) or getattr(getattr(call, "func", None), "id", None)
+        if isinstance(call, ast.Call) and name == _REQUESTS:
+            given = {item.arg: item.value for item in call.keywords}
+            return call.args[1] if len(call.args) > 1 else given.get("resources")
+    return None
 
 
 def _names_in(node: ast.expr, assigned: Mapping[str, ast.expr]) -> set[str]:

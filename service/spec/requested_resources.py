@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from goodfit.search_spaces.flaws import dotted
 from goodfit.search_spaces.scalars import listed
+from goodfit.service.spec.param_space import own_request
 from goodfit.service.spec.sections import Resources
 from goodfit.service.spec.validation_messages import sentences
 from goodfit.trainers.errors import BadTrainer
@@ -34,12 +36,10 @@ def with_requested(trainer: Trainer, given: Resources | None) -> tuple[Resources
     """
     if not trainer.api.of_ray or not isinstance(trainer.train, Foreign):
         return given, []
-    from goodfit.trainers.integrations.ray_tune import requested
-
     own = given or Resources()
     named = sorted(own.model_fields_set & {"cpus", "gpus", "custom"})
     try:
-        amounts = requested(trainer.train.found)
+        amounts = _amounts(trainer, trainer.train.found)
     except BadTrainer as error:
         return given, [] if named else [f"the trainer {error}: not used; write `resources: {{cpus: ..., gpus: ...}}`"]
     if not amounts:
@@ -48,6 +48,16 @@ def with_requested(trainer: Trainer, given: Resources | None) -> tuple[Resources
     if named:
         return given, [f"the trainer requests {text} for a trial: not used, as `resources:` gives {listed(named)}"]
     return _merged(own, amounts, text)
+
+
+def _amounts(trainer: Trainer, found: object) -> Mapping[str, float] | None:
+    """What the trainer requests by itself, or its script for it where it starts its search."""
+    from goodfit.trainers.integrations.ray_tune import requested, requested_as
+
+    if (own := requested(found)) is not None:
+        return own
+    given = own_request(sys.modules[trainer.home], trainer.name)
+    return requested_as(given) if given is not None else None
 
 
 def _merged(own: Resources, amounts: Mapping[str, float], text: str) -> tuple[Resources, list[str]]:

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ray.train._internal import session as ray_session
-from ray.tune import Checkpoint, PlacementGroupFactory, Trainable
+from ray.tune import Checkpoint, PlacementGroupFactory, Trainable, with_resources
 from ray.tune.result import DEFAULT_METRIC, DONE, TIME_TOTAL_S, TRIAL_INFO
 
 from goodfit.trainers.errors import BadTrainer, MetricMissing, NotResumable
@@ -90,6 +90,14 @@ def requested(trainable: Any) -> dict[str, float] | None:
             f"requests {len(request.bundles)} bundles of resources for a trial, and a trial has one worker"
         )
     return {name: float(amount) for name, amount in request.bundles[0].items() if amount}
+
+
+def requested_as(resources: Any) -> dict[str, float] | None:
+    """What `tune.with_resources(..., resources)` requests; BadTrainer as by requested, and where Ray refuses it."""
+    try:
+        return requested(with_resources(lambda _: None, resources))
+    except (TypeError, ValueError) as error:
+        raise BadTrainer(f"requests {resources!r:.80}: {error}") from error
 
 
 def _class_request(kind: type[Trainable]) -> Any:

@@ -83,7 +83,8 @@ def test_a_sweep_carries_over_and_says_what_does_not(tmp_path: Path) -> None:
     }
     assert lost(draft) == {
         "program": 1, "project": 3, "metric.name": 5, "f": 13, "g": 14, "h": 15, "deep": 18, "deep.lr": 20,
-        "deep.more": 21, "deep.more.x": 21, "k-l": 23, "n": 25, "early_terminate.strict": 26, "command": 27,
+        "deep.more": 21, "deep.more.x": 21, "epochs": 22, "k-l": 23, "n": 25, "early_terminate.strict": 26,
+        "command": 27,
     }  # fmt: skip
     assert "#   line 3: project: does not carry over" in draft.to_yaml()
 
@@ -102,6 +103,37 @@ def test_small_sweeps(tmp_path: Path, text: str, space: dict[str, Any], extra: d
     found = imported(tmp_path, text).to_dict()
     assert {key: value if space.get(key) else {} for key, value in found["space"].items()} == space
     assert {key: found[key] for key in extra} == extra
+
+
+SEVERAL = """
+method: ax
+metrics:
+  - {name: accuracy, goal: maximize, threshold: 0.94}
+  - {name: train/latency, goal: minimize}
+metric_constraints: ["memory <= 512", "val/size >= 2", "odd"]
+parameters: {x: {min: 0.0, max: 1.0}}
+"""
+
+
+def test_a_sweep_of_several_metrics_with_constraints(tmp_path: Path) -> None:
+    draft = imported(tmp_path, SEVERAL)
+    found = draft.to_dict()
+    assert found["objective"] == [
+        {"metric": "val/accuracy", "direction": "maximize"},
+        {"metric": "train/latency", "direction": "minimize"},
+    ]
+    assert found["constraints"] == ["val/memory <= 512", "val/size >= 2"]
+    said = [str(one) for one in draft.lost]
+    assert "line 3: metrics.0.threshold: the front is shown and measured without a reference point of yours" in said
+    assert "line 5: metric_constraints: is left out: 'odd' is not METRIC <= NUMBER or METRIC >= NUMBER" in said
+
+
+def test_the_epochs_of_a_run_are_its_own_and_not_the_last_that_hyperband_looks_at(tmp_path: Path) -> None:
+    early = "early_terminate: {type: hyperband, max_iter: 10, s: 2}\n"
+    text = f"method: random\nparameters: {{x: {{min: 0.0, max: 1}}, epochs: {{value: 20}}}}\n{early}"
+    draft = imported(tmp_path, text)
+    assert draft.sections["training"] == {"epochs": 20}
+    assert "line 2: epochs: is training.epochs here; a trainer has it as trial.epochs_total" in map(str, draft.lost)
 
 
 EXPERIMENT = """
@@ -163,9 +195,29 @@ def test_an_experiment_of_katib_carries_over_and_says_what_does_not(tmp_path: Pa
         "resources": {"parallel": 2},
     }
     assert lost(draft) == {
-        "metadata.namespace": 5, "objectiveMetricName": 13, "spec.objective.additionalMetricNames": 14, "gamma": 19,
+        "metadata.namespace": 5, "maxFailedTrialCount": 9, "objectiveMetricName": 13,
+        "spec.objective.additionalMetricNames": 14, "gamma": 19,
         "num-layers": 27, "m": 30, "broken": 32, "spec.trialTemplate": 33, "training.epochs": 0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "objective", "metric", "why"),
+    [
+        ("cmaes", "loss", "val/loss", "width is a choice, and cmaes searches numbers alone; the search is auto"),
+        ("grid", "valid_1 auc", "val/valid_1_auc", None),
+    ],
+)
+def test_a_method_that_does_not_fit_the_space_gives_way(
+    tmp_path: Path, algorithm: str, objective: str, metric: str, why: str | None
+) -> None:
+    text = EXPERIMENT.replace("algorithmName: tpe", f"algorithmName: {algorithm}")
+    draft = imported(
+        tmp_path, text.replace("objectiveMetricName: Validation-accuracy", f"objectiveMetricName: {objective}")
+    )
+    assert draft.sections["search"]["method"] == ("auto" if why else algorithm)
+    assert draft.objectives[0].metric == metric
+    assert why is None or f"search.method: {why}" in [str(one) for one in draft.lost]
 
 
 def test_a_population_of_katib_gets_what_a_study_of_one_needs(tmp_path: Path) -> None:
@@ -246,9 +298,24 @@ def test_a_configuration_of_determined_carries_over_and_says_what_does_not(tmp_p
     }  # fmt: skip
 
 
+def test_batches_are_epochs_where_a_configuration_of_determined_says_how_many_rows_one_has(tmp_path: Path) -> None:
+    text = DETERMINED.replace("{epochs: 20}", "{batches: 30000}").replace("max_restarts: 5", "max_restarts: 0")
+    draft = imported(tmp_path, text + "records_per_epoch: 60000\n")
+    assert draft.sections["training"] == {"retries": 0, "epochs": 32}
+    assert "line 18: searcher.max_length: 30000 batches are 32 epochs, by records_per_epoch" in map(str, draft.lost)
+
+
+def test_a_configuration_that_searches_nothing_is_a_study_of_one_configuration(tmp_path: Path) -> None:
+    text = "hyperparameters: {a: 1, b: {type: const, val: x}}\nsearcher: {name: single, metric: loss}\n"
+    draft = imported(tmp_path, text)
+    assert draft.space == {"a": {"type": "fixed", "value": 1}, "b": {"type": "fixed", "value": "x"}}
+    assert draft.sections["budget"] == {"trials": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        ("x.yaml", "method: grid\nparameters: {epochs: {value: 2}}\n", "has no parameters that carry over"),
         ("x.yaml", "a: 1\n", "Looked for Katib experiment: apiVersion: kubeflow.org/..., kind: Experiment"),
         ("x.yaml", "- 1\n", "W&B sweep: method, parameters"),
         ("x.yaml", "", "is no file that is known"),

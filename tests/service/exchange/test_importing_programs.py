@@ -98,6 +98,115 @@ def test_what_ray_tune_tunes_is_the_trainer_where_the_file_has_it(tmp_path: Path
     assert found["fixed"] == {"model.act": "relu"}
 
 
+POPULATION = """
+import random
+import numpy as np
+from ray import tune
+from ray.tune.schedulers import PopulationBasedTraining
+
+def fit(config):
+    tune.report({"reward": config["lr"]})
+
+pbt = PopulationBasedTraining(
+    time_attr="training_iteration",
+    perturbation_interval=5,
+    hyperparam_mutations={
+        "lr": lambda: random.uniform(0.0001, 0.02),
+        "lambda": tune.uniform(0.9, 1.0),
+        "factor": [1, 2],
+        "odd": lambda: 10 ** np.random.randint(-10, 0),
+    },
+)
+tuner = tune.Tuner(
+    fit,
+    param_space={"lr": 0.0001, "lambda": 0.95, "epochs": 10},
+    tune_config=tune.TuneConfig(scheduler=pbt, metric="reward", mode="max", num_samples=8),
+)
+tuner.fit()
+"""
+
+
+def test_a_population_of_ray_tune_searches_what_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "pbt.py").write_text(dedent(POPULATION))
+    draft = import_from(str(tmp_path / "pbt.py"))
+    assert draft.to_dict() == {
+        "name": "pbt",
+        "trainer": f"{tmp_path / 'pbt.py'}:fit",
+        "space": {
+            "lr": {"type": "float", "low": 0.0001, "high": 0.02},
+            "lambda_": {"type": "float", "low": 0.9, "high": 1.0},
+            "factor": [1, 2],
+        },
+        "fixed": {"epochs": 10},
+        "objective": {"metric": "reward", "direction": "maximize"},
+        "search": {"method": "pbt", "interval": 5, "population": 8},
+        "training": {"epochs": 10},
+    }
+    said = [str(one) for one in draft.lost]
+    assert "line 14: lr: members begin with values of its range, not all with 0.0001" in said
+    assert any(one.startswith("line 17: odd: is left out: lambda: 10 ** ") for one in said)
+
+
+MIXED = """
+from ray import tune
+
+def fit(config):
+    tune.report({"loss": 1.0, "gain": 2.0})
+
+tune.Tuner(fit, param_space={"a": tune.grid_search([1, 2]), SPACE}, tune_config=CONFIG).fit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("space", "config", "search", "objective", "said"),
+    [
+        ('"b": tune.uniform(0, 1)', 'tune.TuneConfig(metric=["loss", "gain"], mode=["min", "max"])', {},
+         [{"metric": "loss", "direction": "minimize"}, {"metric": "gain", "direction": "maximize"}],
+         "line 6: a: grid_search beside ranges: its values are drawn as those are, and not each of them in turn"),
+        ('"b": 3', "None", {"method": "grid"}, {"metric": "loss", "direction": "minimize"},
+         "line 4: objective: the file names no metric; loss, which is reported here, is a guess"),
+    ],
+)  # fmt: skip
+def test_grids_and_objectives_of_ray_tune(
+    tmp_path: Path, space: str, config: str, search: dict[str, str], objective: object, said: str
+) -> None:
+    (tmp_path / "mixed.py").write_text(MIXED.lstrip("\n").replace("SPACE", space).replace("CONFIG", config))
+    draft = import_from(str(tmp_path / "mixed.py"))
+    assert (draft.sections.get("search", {}), draft.to_dict()["objective"]) == (search, objective)
+    assert said in [str(one) for one in draft.lost]
+
+
+SYNE_OTHERS = """
+import numpy as np
+from syne_tune.config_space import uniform
+config_space = {"steps": 27, "theta": uniform(0, np.pi / 2)}
+scheduler = SCHEDULER
+"""
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        ('MOASHA(config_space, metrics=["y1", "y2"], max_t=27)',
+         {"objective": [{"metric": "val/y1", "direction": "minimize"}, {"metric": "val/y2", "direction": "minimize"}],
+          "pruning": {"method": "asha"}, "training": {"epochs": 27}}),
+        ('FIFOScheduler(config_space, searcher="bayesopt_constrained", search_options={"constraint_attr": "c"}, '
+         'metric="y", mode="max", random_seed=7)',
+         {"objective": {"metric": "val/y", "direction": "maximize"}, "constraints": ["val/c <= 0"],
+          "search": {"method": "bayesian", "seed": 7}}),
+        ('PopulationBasedTraining(config_space=config_space, metric="y", population_size=2, do_minimize=False, '
+         "max_t=200, perturbation_interval=3)",
+         {"objective": {"metric": "val/y", "direction": "maximize"}, "training": {"epochs": 200},
+          "search": {"method": "pbt", "population": 2, "interval": 3}}),
+    ],
+)  # fmt: skip
+def test_other_schedulers_of_syne_tune(tmp_path: Path, scheduler: str, expected: dict[str, object]) -> None:
+    (tmp_path / "launch.py").write_text(SYNE_OTHERS.replace("SCHEDULER", scheduler))
+    found = import_from(str(tmp_path / "launch.py")).to_dict()
+    assert found["space"] == {"theta": {"type": "float", "low": 0.0, "high": pytest.approx(1.5708, rel=1e-4)}}
+    assert {key: found[key] for key in expected} == expected
+
+
 def test_syne_tune_is_read_and_not_run(tmp_path: Path) -> None:
     draft = imported(tmp_path, SYNE, "launch.py")
     assert draft.to_dict() == {

@@ -192,6 +192,34 @@ odd = tune.with_resources(kind, {"gpu": 1.5})
 """
 
 
+IN_TUNER = """
+from ray import tune
+
+def train(config):
+    tune.report({"loss": config["x"]})
+
+if __name__ == "__main__":
+    space = {"x": tune.uniform(0, 1)}
+    wrapped = tune.with_resources(train, REQUEST)
+    tune.Tuner(wrapped, param_space=space).fit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_", "amounts"),
+    [
+        ('{"cpu": 2, "gpu": 0.5}', {"cpus": 2, "gpus": 0.5}),
+        ('resources=tune.PlacementGroupFactory([{"CPU": 3}])', {"cpus": 3}),
+        ("elsewhere()", {"cpus": 1}),
+    ],
+)
+def test_what_a_script_requests_where_it_starts_its_search_is_taken(
+    tmp_path: Path, request_: str, amounts: dict[str, float]
+):
+    spec = spec_of(tmp_path, IN_TUNER.replace("REQUEST", request_), "train")
+    assert {key: value for key, value in spec.resources.amounts.items() if value} == amounts
+
+
 @pytest.mark.parametrize(
     ("name", "more", "amounts", "note"),
     [
