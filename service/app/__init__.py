@@ -12,7 +12,7 @@ annotating.py       its note and tags
 releasing.py        which of its models is released | trail.py  all that was done to it
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
-models.py           trained models | rows.py  the rows of its splits
+models.py           trained models | rows.py  the rows of its splits | explanations.py  why they predict what they do
 retention.py        which checkpoints are kept
 garbage.py          what a home keeps, and what of it can go | quota.py  how much it may keep
 resumption.py       a study that goes on, and what of it changes
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.diagnoses import diagnose_of
     from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
+    from goodfit.service.app.explanations import Wanted, explain_trial
     from goodfit.service.app.garbage import collect, uses_of
     from goodfit.service.app.homes import PATIENCE, is_made, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
@@ -65,6 +66,7 @@ _PLACES = {
     "diagnoses": ["diagnose_of"],
     "earlier": ["warm_started"],
     "explaining": ["Why", "why_of"],
+    "explanations": ["Wanted", "explain_trial"],
     "garbage": ["collect", "uses_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
@@ -101,6 +103,7 @@ __all__ = [
     "Rules",
     "Submission",
     "Trail",
+    "Wanted",
     "Watcher",
     "Why",
     "admit_edit",
@@ -118,6 +121,7 @@ __all__ = [
     "edit",
     "edit_is_due",
     "expected_complete",
+    "explain_trial",
     "forget_blank",
     "growth_of_study",
     "hidden_modules",

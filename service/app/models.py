@@ -59,7 +59,7 @@ def model_folder(settings: Settings, store: Studies, study: Study, trial: Trial,
     from goodfit.trainers.prediction.model_folder import facts_if_any, save_model, write_model
 
     place = settings.trial_place(study, trial.number)
-    _require(study, trial, place)
+    require_checkpoint(study, trial, place)
     spec, params = spec_of(study), for_trainer(trial.params)
     brought = {name: text.encode("utf-8", "backslashreplace") for name, text in store.files(study.id).items()}
     with place.local("best.pt", "facts.json") as files:
@@ -72,7 +72,7 @@ def model_folder(settings: Settings, store: Studies, study: Study, trial: Trial,
             raise errors.TrainerError(str(error)) from error
 
 
-def _require(study: Study, trial: Trial, place: Place) -> str:
+def require_checkpoint(study: Study, trial: Trial, place: Place) -> str:
     """Where the checkpoint of a trial lies; refuses one that left nothing to make a model of."""
     best = place.uri("best.pt") if place.folder is None else str(place.folder / "best.pt")
     if not place.exists("best.pt"):
@@ -92,7 +92,7 @@ def _require(study: Study, trial: Trial, place: Place) -> str:
 def open_checkpoint(settings: Settings, study: Study, trial: Trial) -> IO[bytes]:
     """A trial's best.pt, open for reading; TrainerError where it kept none."""
     place = settings.trial_place(study, trial.number)
-    _require(study, trial, place)
+    require_checkpoint(study, trial, place)
     with place.local("best.pt") as files:
         return (files / "best.pt").open("rb")  # it can be read to its end, though a copy is removed here
 
@@ -105,7 +105,7 @@ def load_model(settings: Settings, store: Studies, study: Study, trial: Trial) -
     from goodfit.trainers.prediction.model_folder import load_model as load
 
     place = settings.trial_place(study, trial.number)
-    best = _require(study, trial, place)
+    best = require_checkpoint(study, trial, place)
     with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
             spec, params = spec_here(store, study), for_trainer(trial.params)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
@@ -15,7 +17,10 @@ from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Records
+    from goodfit.trainers.artifacts.places import Place
 
+EXPLANATIONS = "explanations"  # the folder below a study's files, and in its runs in MLflow; one in it for each trial
+WHOLE, ROWS = "global.json", "rows.json"  # the explanations of a trial: of all its rows, and of rows that were named
 NEEDED = ("goodfit.service.diagnosis.study", "goodfit.service.diagnosis.ped_anova", "goodfit.service.report")
 
 
@@ -43,4 +48,18 @@ def report_of(settings: Settings, store: Records, study: Study) -> str:
     decisions, versions = store.decisions(study.id), store.versions(study.id)
     place = settings.study_place(study) / FOLDER
     facts = facts_of(study, spec_of(study), trials, kept, found, decisions, versions)
-    return report_html(replace(facts, labels=kept_facts(place, FACTS), growth=kept_facts(place, GROWTH)))
+    facts = replace(facts, labels=kept_facts(place, FACTS), growth=kept_facts(place, GROWTH))
+    if (best := facts.answer["trial"]) is not None:
+        facts = replace(facts, explanation=_explanations(settings.study_place(study), best))
+    return report_html(facts)
+
+
+def _explanations(place: Place, number: int) -> dict[str, Any] | None:
+    """The explanations of a trial that are kept; None where there are none."""
+    found = {}
+    for part, name in (("all", WHOLE), ("rows", ROWS)):
+        content = (place / EXPLANATIONS / f"{number:05d}").read(name)
+        if content is not None:
+            with contextlib.suppress(ValueError):  # cut off by a full disk: as if it were not there
+                found[part] = json.loads(content)
+    return found or None

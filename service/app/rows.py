@@ -54,6 +54,13 @@ def rows_of(
         raise errors.DataError(f"study {study.name}: {error}") from error
 
 
+def trial_data(store: Store, study: Study, trial: Trial, fold: int | None) -> DataSpec:
+    """The data that a trial was trained on; InputError where it names none, DataError where they have changed."""
+    data = _data_of(spec_here(store, study), study, trial, fold, "validation")
+    _require_unchanged(study, data, trial)
+    return data
+
+
 def _data_of(spec: StudySpec, study: Study, trial: Trial | None, fold: int | None, part: str) -> DataSpec:
     data = spec.data_spec(None if trial is None else trial.params)
     if data is None:

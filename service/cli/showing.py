@@ -121,6 +121,34 @@ def why(name: StudyName, trial: Annotated[int, typer.Argument(help="One of its t
 
 
 @cli.command()
+def explain(
+    name: StudyName,
+    trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="This trial's model; else the best.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(metavar="3,17-20", help="These rows, by their numbers in the data, from 0.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="exact, kernel, gradient, gradcam, occlusion or lime; else what fits.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(help="A class, or a step of a forecast, from 1.")] = None,
+    coalitions: Annotated[int, typer.Option(help="That kernel and lime look at for each row.")] = 1024,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seconds: Annotated[float, typer.Option(help="After which no further row is begun.")] = 120.0,
+) -> None:
+    """Say why a model predicts what it predicts: what each column, pixel, token or step of its data adds.
+
+    The explanation is kept with the study: in its report, and with the trial's run in MLflow.
+    """
+    from goodfit.service.app import Wanted
+    from goodfit.service.cli.explain import explain_here, print_explanation, rows_of
+
+    wanted = Wanted(rows_of(rows), None, None, method, output, coalitions, seed, seconds)
+    with explained("nothing was changed: run the same command again"):
+        found = explain_here(studies()[name], trial, wanted)
+    print_json(found.to_dict()) if given.as_json else print_explanation(found)
+
+
+@cli.command()
 def replay(name: StudyName) -> None:
     """Derive every decision of a search again from what is stored, and say where it differs."""
     from goodfit.service.cli.replay import print_replayed, replayed_facts

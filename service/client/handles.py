@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from goodfit.service.diagnosis.front import Front
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
+    from goodfit.trainers.explaining.explanation import Explanation
     from goodfit.trainers.prediction.predictor import Predictor
 
 PAGE = 1000  # records at a time
@@ -303,6 +304,50 @@ class StudyHandle:
             GoodfitError: no complete trial, or a trainer whose model cannot be rebuilt.
         """
         return self._source.model(self.name, self.best().trial if trial is None else trial, trust=trust_code)
+
+    def explain(
+        self,
+        trial: int | None = None,
+        *,
+        rows: Sequence[int] | None = None,
+        data: Any = None,
+        model: Any = None,
+        method: str | None = None,
+        output: Any = None,
+        coalitions: int = 1024,
+        seed: int = 0,
+        seconds: float = 120.0,
+        on_row: Callable[[int, int], None] = lambda _done, _of: None,
+        trust_code: bool = False,
+    ) -> Explanation:
+        """Why the best model, or one trial's, predicts what it predicts.
+
+        That is what the columns, pixels, tokens or steps of the data add to it, in the unit of the output, with a check
+        of each method. What comes back has `.values`, `.importances`, `.dependences`, `.checks`, `.rows` and `.notes`,
+        and shows itself in a notebook. It is kept with the study, in its report and in MLflow, unless `data` or `model`
+        are given.
+
+        Args:
+            trial: its number; None: the best.
+            rows: by their numbers in the data; None: some of the validation split, and what holds over all of them.
+            data: rows of your own, as `model().predict` takes them.
+            model: takes the place of the trial's: a torch module, or a function of prepared rows.
+            method: exact, kernel (Kernel SHAP), gradient (integrated gradients, over many baselines Gradient SHAP),
+                gradcam, occlusion, lime; None: as the data and the model allow.
+            output: a class, or a step of a forecast from 1; None: of several classes the predicted one.
+            coalitions: that kernel and lime look at for each row.
+            seed: of what is drawn.
+            seconds: after which no further row is begun.
+            on_row: gets how many rows are explained, of how many.
+            trust_code: of a server: run the trainer's code, where that came with the study.
+
+        Raises:
+            InputError: there is no such row, output or method, or the trainer's models cannot be explained so.
+            GoodfitError: no complete trial, or one without a checkpoint; DataError: the data have changed.
+        """
+        wanted = app.Wanted(rows, data, model, method, output, coalitions, seed, seconds)
+        number = self.best().trial if trial is None else trial
+        return self._source.explain(self.name, number, wanted, on_row, trust=trust_code)
 
     def rows(self, split: str, trial: int | None = None, *, fold: int | None = None) -> pd.DataFrame:
         """The rows of a split as the trials see them, indexed by their numbers in the data; the first is 0.

@@ -27,10 +27,12 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.app.trail import Trail
+    from goodfit.trainers.explaining.explanation import Explanation
     from goodfit.trainers.prediction.predictor import Predictor
 
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -161,6 +163,18 @@ class RemoteSource:
 
         answer = self._request("GET", _path(name, "model"), {"trial": number})
         return unpacked(answer.content, trust=trust)
+
+    def explain(self, name: str, number: int, wanted: Wanted, on_row: OnRow, *, trust: bool) -> Explanation:
+        from goodfit.service.app.explanations import explain_predictor
+
+        self.study(name)
+        if wanted.data is None or wanted.model is not None:
+            raise errors.InputError(
+                f"a model is explained by rows of its data, and those of study {name} are on the server at "
+                f"{self.place}: "
+                "do it on that machine, from its home, or give rows of your own in Python: study.explain(data=frame)"
+            )
+        return explain_predictor(self.model(name, number, trust=trust), name, number, wanted, on_row)
 
     def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:  # noqa: ARG002
         self.study(name)

@@ -23,11 +23,13 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.app.trail import Trail
     from goodfit.service.settings import Settings
+    from goodfit.trainers.explaining.explanation import Explanation
     from goodfit.trainers.prediction.predictor import Predictor
 
 LOOK_SECONDS = 0.5  # between two looks at a study that is watched
@@ -172,6 +174,10 @@ class LocalSource:
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
         study = self.store.study(name)
         return app.load_model(self.settings, self.store, study, self._trial(study, number))
+
+    def explain(self, name: str, number: int, wanted: Wanted, on_row: OnRow, *, trust: bool) -> Explanation:  # noqa: ARG002
+        study = self.store.study(name)
+        return app.explain_trial(self.settings, self.store, study, self._trial(study, number), wanted, on_row)
 
     def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
         study = self.store.study(name)

@@ -16,10 +16,12 @@ from goodfit.service.records import AuditEntry, Decision, Report, Study, StudySt
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
     from goodfit.service.app.trail import Trail
+    from goodfit.trainers.explaining.explanation import Explanation
     from goodfit.trainers.prediction.predictor import Predictor
 
 Kind = Literal["trainers", "spaces", "datasets"]
@@ -116,6 +118,10 @@ class Source(Protocol):
 
     def model(self, name: str, number: int, *, trust: bool) -> Predictor:
         """A trial's model, ready to predict; `trust`: code that came with the study may be run for it."""
+        ...
+
+    def explain(self, name: str, number: int, wanted: Wanted, on_row: OnRow, *, trust: bool) -> Explanation:
+        """Why a trial's model predicts what it predicts; InputError where it cannot be said, or not here."""
         ...
 
     def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:

@@ -45,6 +45,7 @@ class ReportFacts:
         front: of several objectives, see service.diagnosis.front; None of one.
         labels: that are likely wrong: counts, sentences, rows to look at; None where they were not judged.
         growth: what more rows would bring; None where that was not measured.
+        explanation: of the model of the answer, where one was made; see trainers.explaining.explanation.
     """
 
     study: Json
@@ -57,6 +58,7 @@ class ReportFacts:
     front: Json | None = None
     labels: Json | None = None
     growth: Json | None = None
+    explanation: Json | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""

@@ -21,7 +21,7 @@ from goodfit.trainers.readable import readable
 # In this order they make one script, in one scope.
 SCRIPTS = (
     "dom", "scales", "state", "chart", "answer", "front", "history", "curves", "parallel", "drivers", "map", "table",
-    "labels", "growth", "details", "main",
+    "labels", "growth", "explanation", "details", "main",
 )  # fmt: skip
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 

@@ -7,7 +7,7 @@ view.py says what they show of a study at first, annotation.py brings notes and 
 there, deleted.py collects what was deleted.
 """
 
-from goodfit.service.tracker.annotation import keep_note
+from goodfit.service.tracker.annotation import keep_files, keep_note
 from goodfit.service.tracker.champion import ModelExport
 from goodfit.service.tracker.deleted import remove_deleted
 from goodfit.service.tracker.experiment import prepare, remove_study
@@ -20,6 +20,7 @@ __all__ = [
     "Mirror",
     "MlflowTracker",
     "ModelExport",
+    "keep_files",
     "keep_note",
     "keep_view",
     "prepare",

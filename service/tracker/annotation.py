@@ -1,8 +1,9 @@
-"""A study's note and tags on its run in MLflow, written when they are given: its mirror may have ended."""
+"""A study's note, tags and further files on its runs in MLflow, written at once: its mirror may have ended."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import annotation, safe_name
@@ -25,3 +26,17 @@ def keep_note(tracking_uri: str, study: Study, removed: Collection[str], connect
                 client.set_tag(study.mlflow_run_id, key, value)
         for key in {safe_name(key) for key in removed} & there.keys():
             client.delete_tag(study.mlflow_run_id, key)
+
+
+def keep_files(tracking_uri: str, run: str, files: Path, under: str | None, connect: Connect = connect) -> None:
+    """Keep a file, or the files of a folder, as artifacts of a run; those of the same name are replaced.
+
+    Raises:
+        TrackingError: MLflow is away or refused.
+    """
+    with refusals_told(tracking_uri):
+        client = connect(tracking_uri)
+        if files.is_dir():
+            client.log_artifacts(run, str(files), under)
+        else:
+            client.log_artifact(run, str(files), under)

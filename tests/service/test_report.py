@@ -24,6 +24,7 @@ SECTIONS = (
     "health",
     "labels",
     "growth",
+    "explanation",
     "front",
     "history",
     "curves",
