@@ -67,7 +67,7 @@ class Game:
         """The players whose part differs from some baseline; the others change nothing and are worth 0, exactly."""
         differs = (self.baselines != self.row).any(axis=0)
         found = np.unique(self.players[differs])
-        return found[found != ALWAYS]
+        return np.asarray(found[found != ALWAYS])
 
     def among(self, chosen: np.ndarray) -> Game:
         """The game of these players alone; all others stay as in the row."""

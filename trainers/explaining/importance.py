@@ -122,7 +122,7 @@ def _grid(values: list[str | float]) -> np.ndarray:
         if value == value:  # gaps have no place on an axis of numbers
             first.setdefault(value, place)
     ordered = sorted(first, key=lambda value: (isinstance(value, str), value))
-    chosen: np.ndarray = (
-        np.unique(np.linspace(0, len(ordered) - 1, min(POINTS, len(ordered))).round().astype(int)) if ordered else []
-    )
+    if not ordered:
+        return np.empty(0, dtype=int)
+    chosen = np.unique(np.linspace(0, len(ordered) - 1, min(POINTS, len(ordered))).round().astype(int))
     return np.array([first[ordered[place]] for place in chosen], dtype=int)
