@@ -43,8 +43,11 @@ TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with th
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
 NOTES = "notes."  # how the tags of a trainer's notes begin
+# Metrics of a trial that has ended, at its best epoch, and the first of a study, by trials. Their names have no slash:
+# on a run's own page MLflow has a section for such metrics first, which would be empty.
+BEST_VALUE, BEST_GAP = "best_value", "best_gap"
 SYSTEM = "system/"  # how the names begin that MLflow's view of system metrics shows
-DIAGNOSED = ("value", "severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
+DIAGNOSED = ("severity", "confidence", "gap", "regret", "onset", "wasted")  # of a diagnosis, also as metrics
 _TRIAL_STATUS = {
     TrialState.QUEUED: "SCHEDULED",
     TrialState.RUNNING: "RUNNING",
@@ -219,15 +222,16 @@ def tells_of(tags: Mapping[str, str], trial: Trial) -> bool:
 def trial_points(trial: Trial, reports: Iterable[Report], objective: Objective) -> list[Point]:
     """A trial's curves by epoch: what it reported, `gap/...`: how much worse validation is, `system/...`: what it cost.
 
-    Of one that has ended also the numbers of its verdict, `diagnosis/...`, and of a confirmation its
-    scores on the test split, `test/...`.
+    Of one that has ended also `best_value` and `best_gap`, the numbers of its verdict, `diagnosis/...`, and of a
+    confirmation its scores on the test split, `test/...`.
     """
     points = []
     if trial.state in FINISHED:
         numbers = {f"test/{name}": value for name, value in (trial.test or {}).items()}
-        diagnosis = trial.diagnosis or {}
-        judged = {"gap": trial.gap, **diagnosis, "value": trial.value}
+        judged = {"gap": trial.gap, **(trial.diagnosis or {})}
         numbers |= {f"diagnosis/{key}": judged[key] for key in DIAGNOSED if judged.get(key) is not None}
+        own = ((BEST_VALUE, trial.value), (BEST_GAP, trial.gap))
+        numbers |= {key: value for key, value in own if value is not None}
         at = milliseconds(ended(trial))
         points += [Point(safe_name(key), trial.epochs, value, at) for key, value in numbers.items()]
     for report in reports:
@@ -285,7 +289,7 @@ def front_points(front: Front, trials: Iterable[Trial]) -> list[Point]:
 def study_points(trials: Iterable[Trial], objective: Objective) -> list[Point]:
     """The study's summary by trial number, from its finished trials.
 
-    `study/trial_value` and `study/trial_gap` come as trials end. `study/best_value` and the counts (`trials/complete`,
+    `study/trial_value` and `study/trial_gap` come as trials end. `best_value` and the counts (`trials/complete`,
     `verdicts/overfit`, ...) at step n tell of trials 0 to n, and come when all of these have
     ended: so a point, once there, never changes. (A trial that is trained again comes in with the next.)
     """
@@ -320,7 +324,7 @@ def _running_points(finished: Sequence[Trial], objective: Objective) -> Iterator
         if is_candidate(trial) and value is not None:
             best = objective.best((best, value))
         if not math.isnan(best):
-            yield Point("study/best_value", trial.number, best, at)
+            yield Point(BEST_VALUE, trial.number, best, at)
 
 
 def started(trial: Trial, study: Study) -> float:

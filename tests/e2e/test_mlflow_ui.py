@@ -1,4 +1,4 @@
-"""MLflow's own pages in a real browser: a mirrored study, its nested runs and their curves, its report."""
+"""MLflow's own pages in a real browser: a mirrored study, its trials and their curves, its report."""
 
 from __future__ import annotations
 
@@ -99,21 +99,26 @@ def problems(page: Page) -> Iterator[list[str]]:
 def test_a_study_opens_on_its_trials_the_best_first(
     page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
 ) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1300})  # narrow, with MLflow's assistant open beside the table
     page.goto(ui_link(server.url, lab.study.mlflow_experiment_id))
     page.get_by_role("link", name="trial 2", exact=True).wait_for(timeout=SECONDS)
     assert page.get_by_text("4 matching runs").is_visible()
+    assert page.get_by_text("Group: digits").is_visible(), "the study, with its trials open below it"
+    right = page.locator(".ag-root-wrapper").bounding_box()
+    assert right is not None
     cells = page.locator("[role=row][row-index] [role=gridcell]")
     for column, first in (
-        ("metrics.`diagnosis/value`", "0.72"),
+        ("metrics.`best_value`", "0.72"),
         ("tags.`goodfit.verdict`", "overfit"),
-        ("metrics.`diagnosis/gap`", "0.1"),
+        ("metrics.`best_gap`", "0.1"),
         ("attributes.`Dataset`", "digits"),
         ("attributes.`Source`", "mlp"),
-        ("params.`learning_rate`", "0.0333"),
     ):
         shown = cells.and_(page.locator(f'[col-id="{column}"]'))
-        texts = {row: shown.nth(row).inner_text() for row in range(4)}
-        assert shown.first.is_visible(), column
+        texts = {row: shown.nth(row).inner_text() for row in range(1, 5)}  # 0 is the study's
+        box = shown.nth(1).bounding_box()
+        assert box is not None, column
+        assert box["x"] + box["width"] <= right["x"] + right["width"], f"{column} is beyond the edge"
         assert all(text.strip("- ") for text in texts.values()), (column, texts)
         assert any(text.startswith(first) for text in texts.values()), (column, texts)
     tops = [page.get_by_role("link", name=f"trial {number}", exact=True).bounding_box() for number in (2, 1, 0, 3)]
@@ -121,13 +126,15 @@ def test_a_study_opens_on_its_trials_the_best_first(
     assert heights == sorted(heights)
     assert len(heights) == 4
     page.screenshot(path=tmp_path / "study.png")
+    page.set_viewport_size({"width": 1700, "height": 1300})
+    page.locator("[col-id='params.`learning_rate`']", has_text="0.0333").first.wait_for(timeout=SECONDS)
 
 
 def test_the_charts_of_a_study_have_no_empty_section(
     page: Page, problems: list[str], server: Server, lab: Lab, tmp_path: Path
 ) -> None:
     page.goto(ui_link(server.url, lab.study.mlflow_experiment_id, charts=True))
-    for metric in ("diagnosis/value", "gap/loss", "train/loss"):
+    for metric in ("diagnosis/gap", "gap/loss", "train/loss"):
         page.locator(CARD, has_text=metric).first.wait_for(timeout=SECONDS)
     page.screenshot(path=tmp_path / "charts.png")
     assert page.get_by_text("No charts in this section").count() == 0
@@ -141,6 +148,12 @@ def test_a_trial_shows_its_curves(page: Page, problems: list[str], server: Serve
         chart.wait_for(timeout=SECONDS)
     assert page.locator(".js-plotly-plot .lines path").count() >= 2
     page.screenshot(path=tmp_path / "trial.png")
+    assert page.get_by_text("No charts in this section").count() == 0
+    page.goto(
+        f"{server.url}/#/experiments/{lab.study.mlflow_experiment_id}/runs/{lab.study.mlflow_run_id}/model-metrics"
+    )
+    page.get_by_text("Model metrics", exact=True).nth(1).wait_for(timeout=SECONDS)  # the tab, and the section
+    assert page.get_by_text("No charts in this section").count() == 0
     page.goto(f"{run}/artifacts/learning_curve.svg")
     picture = page.get_by_alt_text("learning_curve.svg")
     picture.wait_for(timeout=SECONDS)

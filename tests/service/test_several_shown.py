@@ -156,7 +156,7 @@ def test_mlflow_is_told_the_front_and_who_breaks_a_bound(tmp_path: Path) -> None
         "false",
     ]
     assert [(point.key, point.step) for point in content.front_points(front, trials)] == [("study/hypervolume", 2)]
-    best = [point for point in content.study_points(trials, study.objective) if point.key == "study/best_value"]
+    best = [point for point in content.study_points(trials, study.objective) if point.key == "best_value"]
     assert [(point.step, point.value) for point in best] == [(2, 0.7), (3, 0.7)]
 
 

@@ -124,9 +124,9 @@ def test_values_come_as_trials_end_and_the_best_when_all_before_have_ended() -> 
     trials = [_ended(0, 0.5), _ended(2, 0.9)]
     points = content.study_points(trials, ACCURACY)
     assert _series(points, "study/trial_value") == [(0, 0.5), (2, 0.9)]
-    assert _series(points, "study/best_value") == [(0, 0.5)]
+    assert _series(points, "best_value") == [(0, 0.5)]
     points = content.study_points([*trials, _ended(1, 0.4)], ACCURACY)
-    assert _series(points, "study/best_value") == [(0, 0.5), (1, 0.5), (2, 0.9)]
+    assert _series(points, "best_value") == [(0, 0.5), (1, 0.5), (2, 0.9)]
 
 
 @given(st.permutations(range(6)), st.lists(st.sampled_from([0.1, 0.2, 0.3, math.nan, None]), min_size=6, max_size=6))

@@ -190,7 +190,7 @@ def test_a_push_takes_no_more_trials_than_it_may_and_says_what_is_left(lab: Lab,
     assert mirror.sync(limit=2) == 3
     assert mirror.sync(limit=2) == 1
     assert mirror.sync(limit=2) == 0
-    assert [step for step, _, _ in seen(uri)["digits"]["metrics"]["study/best_value"]] == [0, 1, 2, 3, 4]
+    assert [step for step, _, _ in seen(uri)["digits"]["metrics"]["best_value"]] == [0, 1, 2, 3, 4]
 
 
 def test_a_study_that_is_stopped_and_resumed_is_one_run(lab: Lab, mirror: Mirror, uri: str, tmp_path: Path) -> None:
