@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goodfit.service.cli.base import (
+    OptionalTrial,
     Overrides,
     StudyFile,
     StudyName,
@@ -83,7 +84,7 @@ def watch(name: StudyName) -> None:
 @cli.command()
 def logs(
     name: StudyName,
-    trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]", min=0)] = None,
+    trial: OptionalTrial = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on while it runs.")] = False,
 ) -> None:
     """Print what a trial's trainer printed, and the traceback it ended with; or what the running trials print."""

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from goodfit.service.cli.base import (
+    OptionalTrial,
     StudyName,
+    TrialNumber,
     cli,
     given,
     print_json,
@@ -39,7 +41,7 @@ def list_studies(
 
 
 @cli.command()
-def show(name: StudyName, trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]")] = None) -> None:
+def show(name: StudyName, trial: OptionalTrial = None) -> None:
     """Show a study: its plan, how far it is, its verdicts and its failures; or one trial and its curve."""
     from goodfit.service.cli.show import print_study, print_trial, study_facts, trial_facts
 
@@ -95,10 +97,7 @@ def best(
 
 
 @cli.command()
-def diagnose(
-    name: StudyName,
-    trial: Annotated[int | None, typer.Argument(help="One of its trials.", min=0)] = None,
-) -> None:
+def diagnose(name: StudyName, trial: OptionalTrial = None) -> None:
     """Say how sure the winner is, what drives score and gap, and which problems there are; or judge a trial's curve."""
     study = studies()[name]
     if trial is not None:
@@ -114,7 +113,7 @@ def diagnose(
 
 
 @cli.command()
-def why(name: StudyName, trial: Annotated[int, typer.Argument(help="One of its trials.", min=0)]) -> None:
+def why(name: StudyName, trial: TrialNumber) -> None:
     """Say why a trial was proposed, and why it was paused, resumed or stopped."""
     found = studies()[name].why(trial)
     print_json(found.to_dict()) if given.as_json else print(found)
@@ -160,7 +159,7 @@ def replay(name: StudyName) -> None:
 
 
 @cli.command()
-def rerun(name: StudyName, trial: Annotated[int, typer.Argument(help="One of its trials.", min=0)]) -> None:
+def rerun(name: StudyName, trial: TrialNumber) -> None:
     """Train a trial again from its record, and say whether its curve is the same to the bit."""
     if server_url() is not None:
         raise InputError("`goodfit rerun` trains on this machine, from a home: give --home, and no --server")

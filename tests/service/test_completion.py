@@ -31,6 +31,21 @@ def test_names_of_studies_are_completed(
     assert completed("sho", monkeypatch, capsys) == ["show"]
 
 
+def test_numbers_of_trials_are_completed_of_the_study_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GOODFIT_HOME", str(tmp_path))
+    for name, numbers in (("digits", (0, 1, 10)), ("churn", (0,))):
+        lab = Lab(tmp_path, name=name, created=float(len(name)))
+        for number in numbers:
+            lab.finish(number)
+        lab.store.close()
+    assert completed("why digits 1", monkeypatch, capsys) == ["1", "10"]
+    assert completed("show churn ", monkeypatch, capsys) == ["0"]
+    assert completed("rerun otter ", monkeypatch, capsys) == []
+    assert completed("run exa", monkeypatch, capsys) == [], "the shell completes files"
+
+
 def test_where_there_is_no_home_nothing_is_completed_or_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
