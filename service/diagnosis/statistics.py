@@ -46,6 +46,11 @@ def student_cdf(t: float, freedom: float) -> float:
     return float(special.stdtr(freedom, t))
 
 
+def student_ppf(chance: float, freedom: float) -> float:
+    """What is not exceeded with a chance under Student's distribution."""
+    return float(special.stdtrit(freedom, chance))
+
+
 def binomial_sf(successes: int, trials: int, chance: float) -> float:
     """Chance of more than so many successes."""
     return 1.0 if successes < 0 else float(special.bdtrc(successes, trials, chance))

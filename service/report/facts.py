@@ -62,7 +62,7 @@ class ReportFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""
-        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+        return {name: plain(getattr(self, name)) for name in self.__slots__}
 
 
 def facts_of(
@@ -248,12 +248,12 @@ def _short(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
-    """Without what JSON does not know."""
+def plain(value: Any) -> Any:
+    """A value without what JSON does not know."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

@@ -7,15 +7,18 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from goodfit.search_spaces import Choice
+from goodfit.service.app.best import Best
 from goodfit.service.diagnosis import diagnose_trial
 from goodfit.service.objective import Constraint, Objective
-from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict
-from goodfit.service.report import report_html
+from goodfit.service.queries.comparing import comparison
+from goodfit.service.queries.source import Listed
+from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict, ranked
+from goodfit.service.report import comparison_html, report_html
 from goodfit.service.spec.sections import FurtherObjective
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
 
@@ -65,7 +68,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, made in studies.items():
         (folder / f"{name}.html").write_text(report_html(made.facts), encoding="utf-8")
+    (folder / "comparison.html").write_text(comparison_html(_compared(studies["study"])), encoding="utf-8")
     return folder
+
+
+def _compared(made: Simulated) -> dict[str, Any]:
+    """The study beside its first half, whose name tries to break out."""
+    trials = [trial for trial in made.trials if trial.confirms is None]
+    studies = []
+    for name, some in (("whole", trials), (f"half{EVIL}", trials[: COUNT // 2])):
+        study = replace(made.study, name=name, spec=made.spec.to_dict())
+        top = ranked(some, study.objective)[0]
+        best = Best(top.number, top.value or 0.0, top.params, str(top.verdict), top.gap, 30, 20, None, None, None)
+        studies.append((Listed(study, StudyState.DONE), some, best))
+    return comparison(studies)
 
 
 def _lone() -> Simulated:
@@ -266,11 +282,21 @@ def test_the_loss_can_be_shown_in_place_of_the_objective(opened: Opened) -> None
     assert page.locator("#curves .line").first.get_attribute("d") != before
 
 
-@pytest.mark.parametrize("name", ["study", "none", "one", "failed"])
+@pytest.mark.parametrize("name", ["study", "none", "one", "failed", "comparison"])
 @pytest.mark.parametrize("width", [360, 768])
 def test_a_narrow_window_does_not_scroll_sideways(opened: Opened, name: str, width: int) -> None:
     page = opened(name, width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_studies_are_drawn_side_by_side(opened: Opened) -> None:
+    page = opened("comparison", scheme="dark")
+    assert page.locator("#answer-title").inner_text() == "whole is ahead, but not clearly"
+    assert page.locator("#answer .bound").count() == 2
+    assert page.locator("#curves .plot .line").count() == 6, "two studies by trials, epochs and time"
+    assert "learning_rate" in page.locator("#params").inner_text()
+    assert f"half{EVIL}" in page.locator("#studies thead").inner_text()
+    assert page.locator("img").count() == 0
 
 
 def test_a_window_made_narrower_draws_its_plots_anew(opened: Opened) -> None:

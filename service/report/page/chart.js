@@ -1,13 +1,4 @@
-// What the plots share: glyphs of the verdicts, frames with axes, drawing at the width that is there, the pointer.
-
-const SHAPES = {
-  good_fit: (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
-  overfit: (r) => `M0 ${-1.2 * r}L${1.2 * r} ${r}H${-1.2 * r}Z`,
-  underfit: (r) => `M0 ${1.2 * r}L${1.2 * r} ${-r}H${-1.2 * r}Z`,
-  diverged: (r) => `M${-r} ${-r}L${r} ${r}M${r} ${-r}L${-r} ${r}`,
-  unfinished: (r) => `M0 ${-1.3 * r}L${1.3 * r} 0L0 ${1.3 * r}L${-1.3 * r} 0Z`,
-  none: (r) => `M${-r} ${-r}H${r}V${r}H${-r}Z`,
-};
+// What the plots of trials share: their marks, the pointer, the filter and the selection.
 
 /** A trial's mark: its verdict by shape and colour, hollow where it was not trained to its end or breaks a constraint. */
 function mark(trial, x, y, size = 4.5) {
@@ -15,42 +6,6 @@ function mark(trial, x, y, size = 4.5) {
   if (trial.verdict === "diverged") kinds.push("stroked");
   else if (trial.state !== "COMPLETE" || trial.feasible === false) kinds.push("hollow");
   return svg("path", { class: kinds.join(" "), d: SHAPES[trial.verdict](size), transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
-}
-
-function glyph(verdict) {
-  const path = svg("path", { class: `mark v-${verdict}${verdict === "diverged" ? " stroked" : ""}`, d: SHAPES[verdict](5), transform: "translate(7 7)" });
-  return svg("svg", { class: `glyph v-${verdict}`, viewBox: "0 0 14 14", "aria-hidden": "true" }, path);
-}
-
-/** An empty plot with its axes. Returns the drawing and where a t of 0 to 1 lies on it. */
-function frame({ width, height, x, y, xName, yName, label, left = 58, right = 14, top = 14, bottom = 40 }) {
-  const px = (t) => left + t * (width - left - right);
-  const py = (t) => height - bottom - t * (height - top - bottom);
-  const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, tabindex: "0" });
-  const base = svg("path", { class: "axis", d: `M${left} ${height - bottom}H${width - right}` });
-  root.append(...yTicks(y, py, left, width - right), base, ...xTicks(x, px, height - bottom, (width - left - right) / 52));
-  root.append(svg("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, xName));
-  root.append(svg("text", { x: 4, y: 10 }, yName));
-  return { root, px, py, left, right: width - right, top, bottom: height - bottom };
-}
-
-function yTicks(axis, py, left, right) {
-  return axis.ticks.flatMap((tick) => [
-    svg("path", { class: "grid", d: `M${left} ${py(tick.t).toFixed(1)}H${right}` }),
-    svg("text", { x: left - 7, y: py(tick.t) + 4, "text-anchor": "end" }, cut(tick.text, 9)),
-  ]);
-}
-
-function xTicks(axis, px, y, room) {
-  const every = Math.max(1, Math.ceil(axis.ticks.length / Math.max(2, room)));
-  return axis.ticks.filter((_, index) => index % every === 0).flatMap((tick) => [
-    svg("path", { class: "axis", d: `M${px(tick.t).toFixed(1)} ${y}v4` }),
-    svg("text", { x: px(tick.t), y: y + 17, "text-anchor": "middle" }, cut(tick.text, 12)),
-  ]);
-}
-
-function cut(text, most) {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }
 
 /** What the tip says of a trial. */
@@ -122,15 +77,11 @@ function marked(root, points) {
 
 /** A plot in a host: drawn anew at each width and when what is returned is called, kept in step between. */
 function plot(host, draw) {
-  let [live, width] = [null, 0];
-  const redraw = () => {
-    width = Math.floor(host.clientWidth);
-    if (!width) return;
+  let live = null;
+  const redraw = drawn(host, (width) => {
     live = draw(width);
-    host.replaceChildren(live.root);
-  };
-  redraw();
-  new ResizeObserver(() => requestAnimationFrame(() => Math.floor(host.clientWidth) !== width && redraw())).observe(host);
+    return live.root;
+  });
   onFilter(() => live?.filter());
   onSelect(() => live?.selection());
   return redraw;

@@ -4,7 +4,6 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const STUDY = DATA.study;
 const MAXIMIZE = STUDY.direction === "maximize";
 const JUDGED_BY = STUDY.judged_by ?? []; // further objectives, and what is bounded
-const VERDICTS = ["good_fit", "overfit", "underfit", "diverged", "unfinished"];
 const TRIALS = rows(DATA.trials);
 const BY_NUMBER = new Map(TRIALS.map((trial) => [trial.number, trial]));
 const AXES = DATA.space.map(parameterAxis);
@@ -32,14 +31,6 @@ function ranking() {
   const { value = {}, gap = {} } = DATA.diagnosis.importances;
   const weight = (name) => (value[name] ?? 0) + (gap[name] ?? 0) / 1000;
   return [...AXES].sort((a, b) => weight(b.name) - weight(a.name));
-}
-
-function counted(count, noun = "trial") {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-function verdictText(verdict) {
-  return verdict === "none" ? "no verdict" : verdict.replace("_", " ");
 }
 
 function shown(trial) {
