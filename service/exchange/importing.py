@@ -109,6 +109,12 @@ def _python(text: str, source: str, draft: Draft) -> None:
         raise InputError(f"{source}: is a notebook; save its search as a .py file")
     file = PythonFile(text, source)
     dialect = python_search.dialect_of(file)
+    if dialect is None and file.imports("optuna"):
+        raise InputError(
+            f"{source}: is a script for Optuna, whose objective is a trainer as it is: name it in a study file without "
+            f"`space:`, by `trainer: {source}:objective` and `objective: {{metric: value, direction: minimize}}`. "
+            "An Optuna study is imported from its storage's URL, such as sqlite:///x.db"
+        )
     if dialect is None:
         known = " or ".join(f"{one.label} ({', '.join(list(one.makers)[:4])}, ...)" for one in python_dialects.DIALECTS)
         raise InputError(f"{source}: has no dictionary of hyperparameters with distributions of {known}")

@@ -116,15 +116,17 @@ class Dialect:
         packages: that such a file imports.
         makers: its distributions.
         own_trainers: whether what it tunes is a trainer here as it is.
+        reduction_factor: of its schedulers, where a file does not say it; None: as here.
     """
 
     label: str
     packages: Sequence[str]
     makers: Mapping[str, Maker]
     own_trainers: bool = False
+    reduction_factor: int | None = None
 
 
 DIALECTS = (
-    Dialect("Syne Tune", ("syne_tune", "sagemaker_tune"), SYNE),
+    Dialect("Syne Tune", ("syne_tune", "sagemaker_tune"), SYNE, reduction_factor=3),
     Dialect("Ray Tune", ("ray",), RAY, own_trainers=True),
 )

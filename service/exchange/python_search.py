@@ -195,7 +195,7 @@ def _arguments(file: PythonFile, dialect: Dialect, draft: Draft) -> None:
         modes = modes or given or (["max"] if call.named.get("do_minimize") is False else [])
         _budget(call, draft)
         if call.name in _SCHEDULERS:
-            _scheduler(call, draft)
+            _scheduler(call, draft, dialect)
         elif call.name in _POPULATIONS:
             _population(call, draft, dialect)
         elif dialect.own_trainers and call.name.endswith("Search") and call.name[0].isupper():
@@ -294,14 +294,14 @@ def _budget(call: Call, draft: Draft) -> None:
         draft.sections.setdefault("resources", {}).setdefault("parallel", parallel)
 
 
-def _scheduler(call: Call, draft: Draft) -> None:
+def _scheduler(call: Call, draft: Draft, dialect: Dialect) -> None:
     if call.name in _WITH_MODELS:
         draft.lose(call.line, call.name, "its model of the search is not taken over; see `search:`")
     if "pruning" in draft.sections:
         return
     method = _SCHEDULERS[call.name]
     draft.put("pruning", method=method)
-    factor = count(call.named.get("reduction_factor"))
+    factor = count(call.named.get("reduction_factor", dialect.reduction_factor))
     if factor is not None and factor >= 2 and method != "median":
         draft.put("pruning", reduction_factor=factor)
     if (grace := count(call.named.get("grace_period"))) is not None:

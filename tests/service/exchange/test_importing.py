@@ -322,6 +322,7 @@ def test_a_configuration_that_searches_nothing_is_a_study_of_one_configuration(t
         ("x.yaml", "<!doctype html><p>", "is a web page, not a file"),
         ("x.yaml", "a: [1\n", "x.yaml:2: is not YAML"),
         ("x.yaml", "method: grid\nparameters: {a: {min: 2}}\n", "a: is left out: its range cannot be read"),
+        ("x.py", "import optuna\ndef f(trial): ...\n", "is a script for Optuna, whose objective is a trainer as it is"),
         ("x.py", "print(1)\n", "has no dictionary of hyperparameters with distributions of Syne Tune"),
         ("x.py", "def f(:\n", "line 1: is not Python"),
         ("x.ipynb", "{}", "is a notebook; save its search as a .py file"),

@@ -189,7 +189,7 @@ scheduler = SCHEDULER
     [
         ('MOASHA(config_space, metrics=["y1", "y2"], max_t=27)',
          {"objective": [{"metric": "val/y1", "direction": "minimize"}, {"metric": "val/y2", "direction": "minimize"}],
-          "pruning": {"method": "asha"}, "training": {"epochs": 27}}),
+          "pruning": {"method": "asha", "reduction_factor": 3}, "training": {"epochs": 27}}),
         ('FIFOScheduler(config_space, searcher="bayesopt_constrained", search_options={"constraint_attr": "c"}, '
          'metric="y", mode="max", random_seed=7)',
          {"objective": {"metric": "val/y", "direction": "maximize"}, "constraints": ["val/c <= 0"],
@@ -219,7 +219,7 @@ def test_syne_tune_is_read_and_not_run(tmp_path: Path) -> None:
             "size": [8, 16, 64],
         },
         "objective": {"metric": "val/loss", "direction": "minimize"},
-        "pruning": {"method": "asha"},
+        "pruning": {"method": "asha", "reduction_factor": 3},
         "training": {"epochs": 30},
         "budget": {"minutes": 2.0},
         "resources": {"parallel": 4},
