@@ -15,6 +15,7 @@ from goodfit.service.cli.base import (
     print_json,
     server_url,
     settings_here,
+    settings_of_home,
     studies,
     study_names,
     tell,
@@ -160,10 +161,9 @@ def gc(
     """Say what a home keeps and how large it is, and remove checkpoints and deleted MLflow runs that nothing needs."""
     from goodfit.service.cli.garbage import ask, collected, print_collected
 
-    if server_url() is not None:
-        raise InputError("`goodfit gc` works on the files of a home on this machine: give --home, and no --server")
+    settings = settings_of_home(" ".join(["gc", *(names or [])]), "removes files of the home")
     sure = (lambda _: True) if yes else ask
-    found = collected(settings_here("gc"), names or [], keep, dry_run=dry_run, sure=sure)
+    found = collected(settings, names or [], keep, dry_run=dry_run, sure=sure)
     print_json(found) if given.as_json else print_collected(found)
 
 

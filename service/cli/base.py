@@ -135,6 +135,22 @@ def settings_here(command: str) -> Settings:
     return settings()
 
 
+def settings_of_home(command: str, why: str) -> Settings:
+    """As settings, for a command that needs the home itself; InputError on a server, with how to run it there.
+
+    Args:
+        command: as it is typed there.
+        why: it does not go through the server's API.
+    """
+    if (server := server_url()) is None:
+        return settings()
+    raise InputError(
+        f"`goodfit {command}` {why}, so run it where the home of the server at {server} is: `goodfit --home DIR "
+        f"{command}` on that machine, or `docker compose exec goodfit goodfit {command}` beside the compose stack; for "
+        "studies of this machine, give --home DIR"
+    )
+
+
 def studies(*, create: bool = False) -> Studies:
     """The studies of the server, or of the home; `create`: one that is not there is made."""
     if (server := server_url()) is not None:

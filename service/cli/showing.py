@@ -15,8 +15,7 @@ from goodfit.service.cli.base import (
     cli,
     given,
     print_json,
-    server_url,
-    settings_here,
+    settings_of_home,
     studies,
     study_names,
 )
@@ -161,12 +160,11 @@ def replay(name: StudyName) -> None:
 @cli.command()
 def rerun(name: StudyName, trial: TrialNumber) -> None:
     """Train a trial again from its record, and say whether its curve is the same to the bit."""
-    if server_url() is not None:
-        raise InputError("`goodfit rerun` trains on this machine, from a home: give --home, and no --server")
+    settings = settings_of_home(f"rerun {name} {trial}", "trains on the data and the packages that the trial had")
     with explained("the study is as it was: run the same command again"):
         from goodfit.service.cli.rerun import print_rerun, rerun_here
 
-        found = rerun_here(settings_here("rerun"), name, trial)
+        found = rerun_here(settings, name, trial)
         print_json(found.to_dict()) if given.as_json else print_rerun(found)
     if not found.same:
         raise typer.Exit(1)

@@ -36,7 +36,8 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
     Raises:
         HomeError: the home belongs to another user, or its database cannot be used.
     """
-    place = place or os.environ.get("GOODFIT_SERVER") or None
+    if not place and (server := os.environ.get("GOODFIT_SERVER")):
+        place = server if "://" in server else f"http://{server}"
     if place is not None and "://" in str(place):
         from goodfit.service.client.remote import RemoteSource
 

@@ -14,7 +14,7 @@ from goodfit.service.errors import GoodfitError, InputError, TrainerError
 from goodfit.service.progress import Progress
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, spread_columns, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
-from goodfit.service.records import Report, Study, StudyState, Trial, Version
+from goodfit.service.records import Report, Study, StudyRun, StudyState, Trial, Version
 
 if TYPE_CHECKING:
     import optuna
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.explaining.explanation import Explanation
-    from goodfit.trainers.prediction.predictor import Predictor
 
 PAGE = 1000  # records at a time
 MOST_BEST = 1000  # what a server gives at once
@@ -293,15 +292,19 @@ class StudyHandle:
             raise InputError(f"cannot write the report to {file}: {error.strerror}; name another file") from error
         return file
 
-    def model(self, trial: int | None = None, *, trust_code: bool = False) -> Predictor:
-        """The best model, or one trial's, loaded: `.predict(rows)` takes rows as they were in the data.
+    def model(self, trial: int | None = None, *, trust_code: bool = False) -> Any:
+        """The best model, or one trial's, loaded and ready to predict.
+
+        Of a built-in trainer, and wherever the study names its data: a Predictor, whose `.predict(rows)` takes rows as
+        they were in the data, and whose `.module` is the model itself. Of a function that brings its own data: the
+        model itself, in its own class, as the function gave it to `trial.restore` or returned it.
 
         Args:
             trial: its number; None: the best.
             trust_code: of a server: run the trainer's code, where that came with the study.
 
         Raises:
-            GoodfitError: no complete trial, or a trainer whose model cannot be rebuilt.
+            GoodfitError: no complete trial, or a model that was not kept or cannot be rebuilt; says what to do.
         """
         return self._source.model(self.name, self.best().trial if trial is None else trial, trust=trust_code)
 
@@ -360,12 +363,15 @@ class StudyHandle:
             fold: of a cross-validation, from 1.
 
         Raises:
-            InputError: there is no such split or fold, or the study is on a server.
-            DataError: the data are of a kind without rows, or have changed since.
+            InputError: there is no such split or fold.
+            NotAllowed: of a server: the token is a viewer's, who sees studies and no data.
+            DataError: the data are of a kind without rows, or have changed since; or a server does not read them.
         """
         return self._source.rows(self.name, split, trial, fold)
 
-    def predictions(self, split: str = "validation", trial: int | None = None) -> pd.DataFrame:
+    def predictions(
+        self, split: str = "validation", trial: int | None = None, *, trust_code: bool = False
+    ) -> pd.DataFrame:
         """What the best model, or one trial's, predicts for the rows of a split, beside their `target`.
 
         Indexed as `rows`: `frame.loc[study.predictions().index]` are these rows of your own frame.
@@ -373,6 +379,7 @@ class StudyHandle:
         Args:
             split: train, validation or test.
             trial: its number; None: the best.
+            trust_code: of a server: run the trainer's code, as for `model`.
 
         Raises:
             InputError: there is no such split; the study has folds, of which one model knows the others' rows; or the
@@ -391,8 +398,12 @@ class StudyHandle:
                 f"the data of study {self.name} have no columns to predict from: take your own array, "
                 f"study.model({number}).predict(x[study.rows({split!r}, {number}).index])"
             )
-        known = found.drop(columns=target)
-        predicted = self.model(number).predict(known)
+        model = self.model(number, trust_code=trust_code)
+        if not hasattr(model, "facts"):
+            raise InputError(
+                f"the model of study {self.name}, {type(model).__name__}, does not predict for rows of its data"
+            )
+        predicted = model.predict(found.drop(columns=target))
         return pd.DataFrame({"target": found[target], "predicted": predicted}, index=found.index)
 
     def label_issues(
@@ -488,6 +499,13 @@ class StudyHandle:
     def versions(self) -> list[Version]:
         """The specs that it has had, where it was edited: number, changes, by whom, and the first trial of each."""
         return self._source.versions(self.name)
+
+    def runs(self) -> list[StudyRun]:
+        """Where its runs came from: git, code, packages, machine, seeds and data, as `facts` of each.
+
+        A run that came from where the one before did has no record of its own.
+        """
+        return self._source.runs(self.name)
 
     def outside(self, trial: Trial) -> list[str]:
         """The parameters of a trial that lie outside of the space as it is now, where the study was edited."""

@@ -22,7 +22,18 @@ from goodfit.service.app.logs import LogPiece
 from goodfit.service.progress import Progress
 from goodfit.service.queries import wire
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
+from goodfit.service.records import (
+    AuditEntry,
+    Decision,
+    Report,
+    Study,
+    StudyRun,
+    StudyState,
+    Token,
+    Trial,
+    Verdict,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +44,6 @@ if TYPE_CHECKING:
     from goodfit.service.app.submission import Submission
     from goodfit.service.app.trail import Trail
     from goodfit.trainers.explaining.explanation import Explanation
-    from goodfit.trainers.prediction.predictor import Predictor
 
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 NODES_TIMEOUT = httpx2.Timeout(15.0, connect=3.0)  # the server asks its cluster for up to 10 s
@@ -139,6 +149,9 @@ class RemoteSource:
     def versions(self, name: str) -> list[Version]:
         return [wire.received(Version, one) for one in self._get(_path(name, "versions"))["versions"]]
 
+    def runs(self, name: str) -> list[StudyRun]:
+        return [wire.received(StudyRun, one) for one in self._get(_path(name, "runs"))["runs"]]
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         query = {"k": k, "pareto": "true"} if pareto else {"k": k}
         found = [wire.received(Best, one) for one in self._get(_path(name, "best"), query)["best"]]
@@ -158,7 +171,7 @@ class RemoteSource:
         answer = self._request("GET", _path(name, "trials", number, "log"), {"offset": offset})
         return LogPiece(answer.text, int(answer.headers["Goodfit-Log-Next"]))
 
-    def model(self, name: str, number: int, *, trust: bool) -> Predictor:
+    def model(self, name: str, number: int, *, trust: bool) -> Any:
         from goodfit.service.client.models import unpacked
 
         answer = self._request("GET", _path(name, "model"), {"trial": number})
@@ -176,12 +189,9 @@ class RemoteSource:
             )
         return explain_predictor(self.model(name, number, trust=trust), name, number, wanted, on_row)
 
-    def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:  # noqa: ARG002
-        self.study(name)
-        raise errors.InputError(
-            f"the rows of study {name} are read from its data, which are on the server at {self.place}: ask for them "
-            "on that machine, from its home (connect(FOLDER))"
-        )
+    def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
+        query = {key: value for key, value in (("split", part), ("trial", trial), ("fold", fold)) if value is not None}
+        return wire.received_frame(self._request("GET", _path(name, "rows"), query).content)
 
     def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:  # noqa: ARG002
         raise self._trains_elsewhere(name)

@@ -18,7 +18,18 @@ from goodfit.service.errors import InputError, UnknownStudy
 from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
 from goodfit.service.queries.source import Kind, Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
+from goodfit.service.records import (
+    AuditEntry,
+    Decision,
+    Report,
+    Study,
+    StudyRun,
+    StudyState,
+    Token,
+    Trial,
+    Verdict,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +41,6 @@ if TYPE_CHECKING:
     from goodfit.service.app.trail import Trail
     from goodfit.service.settings import Settings
     from goodfit.trainers.explaining.explanation import Explanation
-    from goodfit.trainers.prediction.predictor import Predictor
 
 LOOK_SECONDS = 0.5  # between two looks at a study that is watched
 
@@ -154,6 +164,9 @@ class LocalSource:
     def versions(self, name: str) -> list[Version]:
         return self.store.versions(self.store.study(name).id)
 
+    def runs(self, name: str) -> list[StudyRun]:
+        return self.store.runs(self.store.study(name).id)
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         return app.best_of(self.settings, self.store, self.store.study(name), k, pareto=pareto)
 
@@ -171,7 +184,7 @@ class LocalSource:
         study = self.store.study(name)
         return app.read_log(self.settings, study, self._trial(study, number).number, offset)
 
-    def model(self, name: str, number: int, *, trust: bool) -> Predictor:  # noqa: ARG002 - all here is the user's own
+    def model(self, name: str, number: int, *, trust: bool) -> Any:  # noqa: ARG002 - all here is the user's own
         study = self.store.study(name)
         return app.load_model(self.settings, self.store, study, self._trial(study, number))
 

@@ -11,7 +11,18 @@ from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
 from goodfit.service.ports import Tally
 from goodfit.service.progress import Progress
-from goodfit.service.records import AuditEntry, Decision, Report, Study, StudyState, Token, Trial, Verdict, Version
+from goodfit.service.records import (
+    AuditEntry,
+    Decision,
+    Report,
+    Study,
+    StudyRun,
+    StudyState,
+    Token,
+    Trial,
+    Verdict,
+    Version,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +33,6 @@ if TYPE_CHECKING:
     from goodfit.service.app.submission import Submission
     from goodfit.service.app.trail import Trail
     from goodfit.trainers.explaining.explanation import Explanation
-    from goodfit.trainers.prediction.predictor import Predictor
 
 Kind = Literal["trainers", "spaces", "datasets"]
 
@@ -102,6 +112,10 @@ class Source(Protocol):
         """The specs of a study that was edited; none of one that never was."""
         ...
 
+    def runs(self, name: str) -> list[StudyRun]:
+        """Where the runs of a study came from, in their order."""
+        ...
+
     def best(self, name: str, k: int, *, pareto: bool = False) -> list[Best]:
         """The best `k` configurations; `pareto`: of the Pareto front alone, InputError for one objective."""
         ...
@@ -116,7 +130,7 @@ class Source(Protocol):
         """A piece of a trial's log; InputError where there is no such trial."""
         ...
 
-    def model(self, name: str, number: int, *, trust: bool) -> Predictor:
+    def model(self, name: str, number: int, *, trust: bool) -> Any:
         """A trial's model, ready to predict; `trust`: code that came with the study may be run for it."""
         ...
 
@@ -125,7 +139,7 @@ class Source(Protocol):
         ...
 
     def rows(self, name: str, part: str, trial: int | None, fold: int | None) -> pd.DataFrame:
-        """The rows of a split, indexed by their numbers in the source; InputError where they cannot be read here."""
+        """The rows of a split, indexed by their numbers in the source; DataError where they cannot be read."""
         ...
 
     def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from goodfit.service.app.submission import Rules
 from goodfit.service.queries.local import LocalSource
-from goodfit.service.server import admin, catalog, governance, studies, system, trials
+from goodfit.service.server import admin, catalog, governance, origins, studies, system, trials
 from goodfit.service.server.admission import ASKING, FAILING, Doorman, Gate
 from goodfit.service.server.connections import MOST
 from goodfit.service.server.error_responses import add_handlers
@@ -94,6 +94,6 @@ def described() -> FastAPI:
         redirect_slashes=False,
         responses={"4XX": {"model": Refusal}, "5XX": {"model": Refusal}},
     )
-    for room in (governance, studies, trials, catalog, admin, system):
+    for room in (governance, studies, origins, trials, catalog, admin, system):
         app.include_router(room.router)
     return app

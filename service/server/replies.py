@@ -14,7 +14,18 @@ from goodfit.service.app.best import Best
 from goodfit.service.json_values import Number, Values
 from goodfit.service.queries.rows import TrialRow
 from goodfit.service.queries.source import Listed
-from goodfit.service.records import AuditEntry, Decision, Report, Role, Study, StudyState, Token, Trial, Version
+from goodfit.service.records import (
+    AuditEntry,
+    Decision,
+    Report,
+    Role,
+    Study,
+    StudyRun,
+    StudyState,
+    Token,
+    Trial,
+    Version,
+)
 
 Next = int | None
 _ALWAYS_THERE = ConfigDict(json_schema_serialization_defaults_required=True)  # fields with defaults, too
@@ -135,6 +146,12 @@ class Versions(TypedDict):
     """The specs of a study that was edited, in their order; none of one that never was."""
 
     versions: Sequence[Version]
+
+
+class Runs(TypedDict):
+    """Where the runs of a study came from, in their order."""
+
+    runs: Sequence[StudyRun]
 
 
 class BestTrials(TypedDict):

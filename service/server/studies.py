@@ -183,7 +183,7 @@ async def report(shared: Shared, token: Viewer, name: str) -> Response:
     "/{name}/model",
     summary="A trained model",
     response_class=Response,
-    responses=content_of("application/zip", FILE, "A zip of model.json and weights.pt."),
+    responses=content_of("application/zip", FILE, "A zip of model.json and weights.pt, object.pt of some."),
 )
 async def model(
     shared: Shared,
@@ -191,7 +191,10 @@ async def model(
     name: str,
     trial: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Of this trial; else of the best.")] = None,
 ) -> Response:
-    """A zip of model.json and weights.pt: no pickle, and no code but what came with the study."""
+    """A zip of model.json and weights.pt, which are no pickle, and the code that came with the study.
+
+    Of a trainer without build= also object.pt: its model as a pickled object.
+    """
     return Download(shared.downloads, token.id, lambda: shared.heavy.run(token.id, lambda: _model(shared, name, trial)))
 
 

@@ -14,7 +14,7 @@ import pytest
 from goodfit.service.client import Studies, StudyHandle
 from goodfit.service.errors import GoodfitError, InputError, TrainerError, UnknownStudy
 from goodfit.service.json_values import plain
-from goodfit.service.records import Batch, Decision, Report, Seen, StudyState, Trial, TrialState
+from goodfit.service.records import Batch, Decision, Report, Seen, StudyRun, StudyState, Trial, TrialState
 from goodfit.testing.stores.opening import remove
 from tests.serving import KINDS, NOW, Place, of, place, some_trials
 
@@ -97,6 +97,21 @@ def test_a_trial_that_is_not_there_is_an_input_error(studies: Studies) -> None:
     for ask in (study.one, study.reports, study.read_log, study.diagnosis, study.model):
         with pytest.raises(InputError, match="has no trial 77"):
             ask(77)
+
+
+def test_where_runs_came_from_and_how_studies_compare(studies: Studies, at: Place) -> None:
+    assert studies["digits"].runs() == []
+    kept = [
+        StudyRun(1, NOW + 0.25, {"git": {"diff": "+ é\n"}, "seeds": {"search": 0}}),
+        StudyRun(2, NOW, {"git": None}),
+    ]
+    lease = at.store.acquire(studies["digits"].record.id, "test:1:1", NOW, 30.0, lambda _: True)
+    at.store.apply(lease, Batch(runs=kept))
+    assert studies["digits"].runs() == kept
+    at.study("other", search={"method": "grid"})
+    found = studies.compare("digits", "other")
+    assert found["comparable"]
+    assert [row["best"] and row["best"]["trial"] for row in found["studies"]] == [5, None]
 
 
 def test_the_best_come_with_the_confirmed_winner_first(studies: Studies) -> None:

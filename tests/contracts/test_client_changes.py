@@ -161,6 +161,15 @@ def test_a_done_study_goes_on_with_more_of_a_budget_and_its_failed_trials(studie
     assert study.record.queued == NOW
 
 
+def test_a_done_study_is_confirmed_in_the_queue(studies: Studies, at: Place) -> None:
+    assert "is in the queue" in studies["digits"].confirm(top=2, seeds=4)
+    confirm = studies["digits"].spec.confirm
+    assert confirm is not None
+    assert (confirm.top, confirm.seeds) == (2, 4)
+    with pytest.raises(InputError, match=r"is QUEUED, and only the best of a search that has ended are confirmed"):
+        studies["digits"].confirm()
+
+
 def test_what_cannot_be_changed_leaves_a_study_as_it_is(studies: Studies, at: Place) -> None:
     study, before = studies["digits"], at.store.study("digits")
     with pytest.raises(StudyFileError) as caught:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from goodfit.service.errors import DataError, InputError
+from goodfit.service.errors import DataError, InputError, NotAllowed
+from goodfit.service.queries.wire import sent_frame
 from goodfit.service.records import Study, Trial, TrialState
-from tests.serving import NOW, Place, place, spec_of
+from tests.serving import KINDS, NOW, Place, of, place, spec_of
 
 
 @pytest.fixture
@@ -25,8 +26,9 @@ def at(tmp_path: Path) -> Place:
     return found
 
 
-def test_the_rows_are_those_of_the_best_trial_or_of_one(at: Place) -> None:
-    studies = at.local()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_rows_are_those_of_the_best_trial_or_of_one(kind: str, at: Place) -> None:
+    studies = of(kind, at)
     plain = studies["plain"]
     assert sorted([*plain.rows("train").index, *plain.rows("validation").index]) == list(range(40))
     drawn = studies["drawn"]
@@ -38,8 +40,9 @@ def test_the_rows_are_those_of_the_best_trial_or_of_one(at: Place) -> None:
     assert len(studies["folded"].rows("test")) == 8
 
 
-def test_what_is_not_there_is_said(at: Place) -> None:
-    studies = at.local()
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_there_is_said(kind: str, at: Place) -> None:
+    studies = of(kind, at)
     for name, words, told in (
         ("plain", {"split": "validate"}, "did you mean validation"),
         ("plain", {"split": "test"}, "has no test split"),
@@ -52,8 +55,37 @@ def test_what_is_not_there_is_said(at: Place) -> None:
             studies[name].rows(**words)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="other folds validate"):
         studies["folded"].predictions()
-    with pytest.raises(InputError, match="are on the server at"):
+
+
+def test_a_server_gives_the_rows_as_they_are_to_those_who_may_have_data(at: Place, tmp_path: Path) -> None:
+    dates = pd.date_range("2020-02-28 23:59:59.123456", periods=40, tz="Europe/Rome")
+    kinds = {"x": [None, *range(39)], "w": ["é", None] * 20, "at": dates, "y": ["a", "b"] * 20}
+    frame = pd.DataFrame({**kinds, "flag": [True, False] * 20})
+    frame.to_parquet(tmp_path / "t.parquet")
+    data = {"source": str(tmp_path / "t.parquet"), "target": "y", "dates": ["at"], "prepare": {"missing": "median"}}
+    at.store.add_study(Study("kinds", spec_of("kinds", data=data).to_dict(), "f", NOW))
+    here, there = (of(kind, at)["kinds"].rows("train") for kind in KINDS)
+    pd.testing.assert_frame_equal(here, there)
+    pd.testing.assert_frame_equal(there, frame.loc[there.index])
+    assert at.remote(role="submitter")["kinds"].rows("validation").index.tolist()
+    with pytest.raises(NotAllowed, match="needs the role submitter"):
+        at.remote(role="viewer")["kinds"].rows("train")
+
+
+def test_what_a_server_does_not_read_is_said(at: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "load.py").write_text("raise SystemExit('run by the server')\n")
+    data = {"source": f"{tmp_path / 'load.py'}:load", "target": "y"}
+    at.store.add_study(Study("own", spec_of("own", data=data).to_dict(), "f", NOW))
+    with pytest.raises(DataError, match=r"come from its own code, .*load\.py:load, which the server does not run"):
+        at.remote()["own"].rows("train")
+    monkeypatch.setattr("goodfit.service.server.origins.MOST_BYTES", 50)
+    with pytest.raises(DataError, match=r"at most 0 MiB are read for a request: .* connect\(HOME\) there"):
         at.remote()["plain"].rows("train")
+
+
+def test_a_column_of_several_kinds_of_values_is_named() -> None:
+    with pytest.raises(DataError, match=r"cannot be sent, for a column has values of several kinds: .*mixed"):
+        sent_frame(pd.DataFrame({"mixed": [1, "a", b"c"]}))
 
 
 def test_data_that_have_changed_have_no_known_rows(at: Place) -> None:
