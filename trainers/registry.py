@@ -28,7 +28,7 @@ from goodfit.trainers.importing import described, import_file, not_installed
 from goodfit.trainers.recognition import Api, Foreign, api_of
 from goodfit.trainers.trial import Trial
 
-Train = Callable[[Trial], None]
+Train = Callable[[Trial], Any]
 BUILT_IN = {
     "mlp": "goodfit.trainers.builtin.mlp:mlp",
     "cnn": "goodfit.trainers.builtin.cnn:cnn",
@@ -78,10 +78,16 @@ class Trainer:
     api: Api = Api.GOODFIT
     module: str = ""
 
-    def __call__(self, trial: Trial) -> None:
+    def __call__(self, trial: Trial) -> Any:
+        """Train; what the function returns."""
         if absent := self.missing():
             raise UnknownTrainer(absent)  # the same for each trial of the study
-        self.train(trial)
+        return self.train(trial)
+
+    @property
+    def keeps_object(self) -> bool:
+        """Whether its model is kept as the object that it is, for nothing says how to build it again."""
+        return self.build is None and self.api is Api.GOODFIT
 
     def missing(self) -> str | None:
         """The first package that it needs and that is not installed, with the command that installs it."""

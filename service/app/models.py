@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from goodfit.service import errors
 from goodfit.service.app.homes import spec_here, spec_of
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from goodfit.service.ports import Studies
     from goodfit.service.tracker import ModelExport
     from goodfit.trainers.artifacts.places import Place
-    from goodfit.trainers.prediction.predictor import Predictor
 
 
 def export_model(
@@ -67,7 +66,8 @@ def model_folder(settings: Settings, store: Studies, study: Study, trial: Trial,
             if code_file(spec.trainer, brought) is not None:
                 write_model(folder, spec.trainer, params, facts_if_any(files), files / "best.pt", brought)
             else:
-                save_model(folder, spec.trainer, params, facts_if_any(files), files / "best.pt", spec.modules)
+                parts = facts_if_any(files), files / "best.pt", spec.modules
+                save_model(folder, spec.trainer, params, *parts, own=True)
         except TrainersError as error:
             raise errors.TrainerError(str(error)) from error
 
@@ -83,7 +83,8 @@ def require_checkpoint(study: Study, trial: Trial, place: Place) -> str:
                 f"{keep} trials (`training: {{keep: {keep}}}`)"
             )
         raise errors.TrainerError(
-            f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none, or "
+            f"trial {trial.number} of {study.name} kept no checkpoint: its trainer registered none by "
+            "`trial.restore(model, optimizer)` before its loop (one that reports once may return its model), or "
             "`goodfit gc --keep` has removed it"
         )
     return best
@@ -97,19 +98,27 @@ def open_checkpoint(settings: Settings, study: Study, trial: Trial) -> IO[bytes]
         return (files / "best.pt").open("rb")  # it can be read to its end, though a copy is removed here
 
 
-def load_model(settings: Settings, store: Studies, study: Study, trial: Trial) -> Predictor:
+def load_model(settings: Settings, store: Studies, study: Study, trial: Trial) -> Any:
     """A trial's model at its best epoch, ready to predict; TrainerError where it cannot be rebuilt."""
     from goodfit.service.spec import for_trainer
     from goodfit.trainers.errors import TrainersError
+    from goodfit.trainers.files import read_checkpoint
     from goodfit.trainers.prediction.model_folder import facts_if_any, save_model
     from goodfit.trainers.prediction.model_folder import load_model as load
+    from goodfit.trainers.prediction.own_model import own_model
+    from goodfit.trainers.registry import resolve
 
     place = settings.trial_place(study, trial.number)
     best = require_checkpoint(study, trial, place)
     with place.local("best.pt", "facts.json") as files, tempfile.TemporaryDirectory(prefix="goodfit-") as folder:
         try:
             spec, params = spec_here(store, study), for_trainer(trial.params)
-            save_model(Path(folder), spec.trainer, params, facts_if_any(files), files / "best.pt", spec.modules)
+            facts, checkpoint = facts_if_any(files), files / "best.pt"
+            if (
+                trainer := resolve(spec.trainer)
+            ).build is None:  # from where it lies: so its classes are the user's own
+                return own_model(read_checkpoint(checkpoint), trainer, spec.trainer, params, facts)
+            save_model(Path(folder), spec.trainer, params, facts, checkpoint, spec.modules)
             return load(Path(folder))
         except TrainersError as error:
             raise errors.TrainerError(f"{error}; its weights are in {best}: see study.weights()") from error

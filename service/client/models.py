@@ -7,17 +7,15 @@ import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from goodfit.service.errors import TrainerError
 
-if TYPE_CHECKING:
-    from goodfit.trainers.prediction.predictor import Predictor
-
-_PARTS = ("model.json", "weights.pt", "trainer.py")
+_OBJECT = "object.pt"
+_PARTS = ("model.json", "weights.pt", "trainer.py", _OBJECT)
 
 
-def unpacked(content: bytes, *, trust: bool) -> Predictor:
+def unpacked(content: bytes, *, trust: bool) -> Any:
     """The model of a zip.
 
     Raises:
@@ -46,6 +44,11 @@ def unpacked(content: bytes, *, trust: bool) -> Predictor:
                     "the model's trainer is code that came with the study, and loading the model runs it: look at it, "
                     "then `model(trust_code=True)`"
                 )
+        elif _OBJECT in found and not trust:
+            raise TrainerError(
+                "the model is an object of the study's own, and loading it runs code that comes with it: trust the "
+                "server, then `model(trust_code=True)`; its weights alone are `study.weights()`"
+            )
         elif reference not in names() and not _is_installed(reference):
             raise TrainerError(f"the model is of trainer {reference!r}, which is not installed here")
         try:

@@ -15,9 +15,13 @@ from tests.tracking import new_mlflow
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
-    "coming_from_lightning.md": ("lightning", ["waves"]),
-    "coming_from_hugging_face.md": ("transformers", ["sentences"]),
-    "coming_from_pandas.md": ("sklearn", ["tumours", "tumours-linear"]),
+    "coming_from_lightning.md": ("lightning", ["waves"], "type(module) is Net and not module.training"),
+    "coming_from_hugging_face.md": ("transformers", ["sentences"], "type(model) is BertForSequenceClassification"),
+    "coming_from_pandas.md": (
+        "sklearn",
+        ["tumours", "tumours-linear"],
+        "linear.model().module.steps[1][0][:3] == 'sgd'",
+    ),
 }
 # Without workers of Ray, which take seconds to start.
 HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, executor='local')\n"
@@ -27,10 +31,10 @@ HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
-    needs, studies = PAGES[page]
+    needs, studies, holds = PAGES[page]
     pytest.importorskip(needs, reason=f"{needs} is not installed")
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
-    script = "\n".join([HERE, *blocks])
+    script = "\n".join([HERE, *blocks, f"assert {holds}, {holds!r}"])
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
     new_mlflow(tmp_path / ".goodfit")
     done = subprocess.run(

@@ -254,8 +254,6 @@ def test_a_module_without_gradients_is_explained_by_its_outputs_and_one_that_can
     with pytest.raises(InputError, match="cannot be differentiated"):
         study.explain(method="gradient")
     plain = scene.run("plain", "own.py:plain", {"source": "iris"})
-    with pytest.raises(TrainerError, match=r"declares no build=.*study.explain\(0, model=net\)"):
-        plain.explain()
     net = torch.nn.Linear(4, 3)
     net.load_state_dict({name.removeprefix("linear."): part for name, part in plain.weights().items()})
     by_module = plain.explain(model=net, rows=[1, 2])
@@ -263,7 +261,15 @@ def test_a_module_without_gradients_is_explained_by_its_outputs_and_one_that_can
         model=lambda x: torch.softmax(net(torch.as_tensor(x).float()), 1).detach().numpy(), rows=[1, 2]
     )
     assert np.abs(by_module.values - by_function.values).to_numpy().max() < 1e-5
-    assert not (scene.settings.home / "studies" / "plain" / "explanations").exists()
+    folder = scene.settings.home / "studies" / "plain"
+    assert not (folder / "explanations").exists()
+    assert type(plain.model().module).__name__ == "Net"
+    assert plain.explain(rows=[1]).method == "exact"
+    best = folder / "trials" / "00000" / "best.pt"
+    kept = torch.load(best, weights_only=True)
+    torch.save({"epoch": kept["epoch"], "model": kept["model"]}, best)  # as before its object was kept
+    with pytest.raises(TrainerError, match=r"declare it with .*build=.*study.explain\(0, model=net\)"):
+        plain.explain()
 
 
 def test_the_command_prints_parts_rows_and_checks_and_the_page_on_it_names_every_method(

@@ -104,6 +104,11 @@ class _Variables:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
 
+    @property
+    def users_model(self) -> keras.Model:
+        """What they are of."""
+        return self._model
+
     def state_dict(self) -> dict[str, Any]:
         return {"variables": [_tensor(variable) for variable in self._model.variables]}
 

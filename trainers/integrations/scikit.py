@@ -11,8 +11,7 @@ its owner writes to.
 
 from __future__ import annotations
 
-import io
-import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,14 @@ import numpy as np
 from goodfit.trainers.data import Data, Split
 from goodfit.trainers.errors import BadTrainer, DataProblem, NotResumable
 from goodfit.trainers.trial import Trial
+from goodfit.trainers.trial.own_model import Whole
 
 
 def fit(trial: Trial, estimator: Any) -> None:
     """One pass over the training rows an epoch, in a new order each: SGDClassifier, MLPRegressor, ...
 
     An estimator without `partial_fit` (a pipeline, a forest) is fitted once, and that is its only epoch.
+    A net of skorch trains its own `max_epochs` in each: make it with `max_epochs=1`.
     Leave the estimator's `random_state` unset: then it draws from the trial's own seed.
 
     Raises:
@@ -42,22 +43,22 @@ def fit(trial: Trial, estimator: Any) -> None:
     rows = _table(data.train)
     more = {"classes": np.arange(len(data.classes))} if data.classes else {}
     _refuse_changes(trial)
-    kept = _Kept(estimator)
+    kept = Whole(estimator)
     trial.restore(kept)
     for _ in trial.epochs():
         order = np.random.permutation(len(rows))  # of the generator that the trial seeds
-        kept.estimator.partial_fit(rows[order], data.train.y[order], **more)
-        _report(trial, kept.estimator, data)
+        kept.item.partial_fit(rows[order], _targets(estimator, data.train.y)[order], **more)
+        _report(trial, kept.item, data)
 
 
 def _fit_whole(trial: Trial, estimator: Any, data: Data) -> None:
-    kept = _Kept(estimator)
+    kept = Whole(estimator)
     trial.restore(kept)
     for epoch in trial.epochs():
         if epoch > 1:  # it has learned all that it can
             break
-        kept.estimator.fit(_table(data.train), data.train.y)
-        _report(trial, kept.estimator, data)
+        kept.item.fit(_table(data.train), _targets(estimator, data.train.y))
+        _report(trial, kept.item, data)
 
 
 def grow(trial: Trial, estimator: Any, parameter: str = "n_estimators", step: int = 10) -> None:
@@ -75,21 +76,21 @@ def grow(trial: Trial, estimator: Any, parameter: str = "n_estimators", step: in
         raise BadTrainer(f"{_name(estimator)} has no {lacking}, so it cannot grow; it has: {', '.join(known)}")
     data = _suitable(trial, estimator)
     _refuse_changes(trial)
-    kept = _Kept(estimator.set_params(warm_start=True))
+    kept = Whole(estimator.set_params(warm_start=True))
     trial.restore(kept)
     for epoch in trial.epochs():
-        kept.estimator.set_params(**{parameter: epoch * step})
-        kept.estimator.fit(_table(data.train), data.train.y)
-        _report(trial, kept.estimator, data)
+        kept.item.set_params(**{parameter: epoch * step})
+        kept.item.fit(_table(data.train), data.train.y)
+        _report(trial, kept.item, data)
 
 
 def load(checkpoint: Path) -> Any:
     """The estimator of a trial's best.pt. It takes prepared rows, and gives class indices or standardised values."""
     import torch
 
-    kept = _Kept(None)
+    kept = Whole(None)
     kept.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
-    return kept.estimator
+    return kept.item
 
 
 def _refuse_changes(trial: Trial) -> None:
@@ -105,44 +106,6 @@ def _refuse_changes(trial: Trial) -> None:
         )
 
 
-_GENERATOR = "numpy's global generator"
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles an estimator that draws from numpy's global generator, and not a copy of that generator with it."""
-
-    def persistent_id(self, obj: Any) -> str | None:
-        from sklearn.utils import check_random_state
-
-        return _GENERATOR if obj is check_random_state(None) else None
-
-
-class _Unpickler(pickle.Unpickler):
-    def persistent_load(self, pid: Any) -> Any:
-        from sklearn.utils import check_random_state
-
-        if pid != _GENERATOR:
-            raise BadTrainer(f"the checkpoint refers to {pid!r}, which no estimator of ours does")
-        return check_random_state(None)
-
-
-class _Kept:
-    """An estimator as something that a checkpoint holds: its pickle, as a tensor of bytes."""
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    def state_dict(self) -> dict[str, Any]:
-        import torch
-
-        content = io.BytesIO()
-        _Pickler(content).dump(self.estimator)
-        return {"pickle": torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.estimator = _Unpickler(io.BytesIO(state["pickle"].numpy().tobytes())).load()
-
-
 def _suitable(trial: Trial, estimator: Any) -> Data:
     from sklearn.base import is_classifier
 
@@ -154,6 +117,12 @@ def _suitable(trial: Trial, estimator: Any) -> Data:
     if trial.data.train.codes is not None:
         raise DataProblem(f"{_name(estimator)} has no embeddings for columns of text: `prepare: {{encode: onehot}}`")
     return trial.data
+
+
+def _targets(estimator: Any, y: np.ndarray) -> np.ndarray:
+    """The targets as the estimator takes them: nets of skorch want those of a regression in a column."""
+    skorch = sys.modules.get("skorch")
+    return y.reshape(-1, 1) if skorch is not None and isinstance(estimator, skorch.NeuralNetRegressor) else y
 
 
 def _table(split: Split) -> np.ndarray:
@@ -180,7 +149,7 @@ def _regressed(estimator: Any, split: Split, data: Data) -> dict[str, float]:
     """The squared error of the standardised target; rmse and mae in the units of the data."""
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-    guessed, unit = estimator.predict(_table(split)), data.preparation.target_std
+    guessed, unit = np.asarray(estimator.predict(_table(split))).reshape(len(split)), data.preparation.target_std
     loss = mean_squared_error(split.y, guessed)
     mae = mean_absolute_error(split.y, guessed) * unit
     return {"loss": loss, "rmse": loss**0.5 * unit, "mae": mae, "r2": r2_score(split.y, guessed)}

@@ -2,6 +2,7 @@
 
     model.json    the trainer, its hyperparameters, the facts about the data
     weights.pt    the state of the model at its best epoch
+    object.pt     of a trainer without build=: the model as an object, pickled, without that state
     trainer.py    the trainer's file, where it is not of an installed package; in code/ with what it imports beside it
 
 A trial's folder has what a model folder is made of: best.pt and facts.json. Nothing here imports
@@ -20,10 +21,13 @@ from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.files import read_checkpoint, read_json, write_checkpoint, write_json
 from goodfit.trainers.importing import use_folders
 from goodfit.trainers.prediction.bare_predictor import BarePredictor
+from goodfit.trainers.prediction.own_model import own_model
 from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.registry import resolve
+from goodfit.trainers.trial.own_model import OBJECT
 
 FORMAT = 1  # of model.json
+OBJECT_FILE = "object.pt"
 TRAINER, CODE = "trainer.py", "code"  # in a model folder: the trainer's file, or the folder of several
 
 
@@ -34,6 +38,8 @@ def save_model(
     facts: Facts | None,
     best_checkpoint: Path,
     modules: Sequence[str] = (),
+    *,
+    own: bool = False,
 ) -> None:
     """Write a model folder that stands alone.
 
@@ -45,11 +51,12 @@ def save_model(
         facts: `read_facts` of the trial's folder.
         best_checkpoint: the trial's best.pt.
         modules: folders with modules that the study brought.
+        own: also of a trainer without `build`, with the object that the checkpoint has.
 
     Raises:
         BadTrainer: the trainer declares no `build`, so its model cannot be rebuilt.
     """
-    if resolve(trainer_ref).build is None:
+    if resolve(trainer_ref).build is None and not (own and OBJECT in read_checkpoint(best_checkpoint)):
         raise BadTrainer(f"trainer {trainer_ref} declares no build=, so its model cannot be rebuilt from a checkpoint")
     found = find_code([trainer_ref], modules)
     if not found.files:
@@ -69,7 +76,10 @@ def write_model(
 ) -> None:
     """As save_model, without a look at the trainer: nothing is imported; `code`: the study's own, by file name."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(folder / "weights.pt", read_checkpoint(best_checkpoint)["model"])
+    checkpoint = read_checkpoint(best_checkpoint)
+    write_checkpoint(folder / "weights.pt", checkpoint["model"])
+    if OBJECT in checkpoint:
+        write_checkpoint(folder / OBJECT_FILE, checkpoint[OBJECT])
     about = {
         "format": FORMAT,
         "trainer": _write_code(folder, reference, code or {}),
@@ -102,8 +112,8 @@ def facts_if_any(trial_folder: Path) -> Facts | None:
     return read_facts(trial_folder) if (trial_folder / "facts.json").exists() else None
 
 
-def load_model(folder: Path) -> Predictor:
-    """The model of a model folder, ready to predict.
+def load_model(folder: Path) -> Any:
+    """The model of a model folder, ready to predict: a Predictor, or of a trainer without `build` what own_model gives.
 
     Raises:
         BadTrainer: the folder is none of ours, or a newer version wrote it, or its trainer changed.
@@ -118,9 +128,12 @@ def load_model(folder: Path) -> Predictor:
     reference = about["trainer"]
     use_folders(module_folders(folder.absolute() / CODE))
     trainer = resolve(f"{folder.absolute()}/{reference}" if ".py:" in reference else reference)
+    facts = None if about["facts"] is None else Facts.from_dict(about["facts"])
+    if (folder / OBJECT_FILE).exists():
+        parts = {"model": read_checkpoint(folder / "weights.pt"), OBJECT: read_checkpoint(folder / OBJECT_FILE)}
+        return own_model(parts, trainer, reference, about["params"], facts)
     if trainer.build is None:
         raise BadTrainer(f"trainer {reference} no longer declares build=; {folder} cannot be loaded with it")
-    facts = None if about["facts"] is None else Facts.from_dict(about["facts"])
     try:
         module = trainer.build(trainer.configure(about["params"]), facts)
     except Exception as error:  # a user's own code
@@ -134,6 +147,6 @@ def load_model(folder: Path) -> Predictor:
     return Predictor(module, facts, reference, about["params"])
 
 
-def _load_pyfunc(path: str) -> Predictor:
+def _load_pyfunc(path: str) -> Any:
     """The entry that mlflow.pyfunc calls with a model folder."""
     return load_model(Path(path))

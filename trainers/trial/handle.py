@@ -84,6 +84,8 @@ class Trial:
         notice: Callable[[str], None] = _nothing,
         sleep: Callable[[float], None] = time.sleep,
         ticks: Callable[[], float] | None = None,
+        *,
+        keeps_object: bool = False,
     ) -> None:
         self._keep, self._notice, self._sleep = keep, notice, sleep
         self.config = config
@@ -101,7 +103,9 @@ class Trial:
         self._best: tuple[int, float] | None = None
         self._measured = False  # whether the objective has been reported
         self._not_measured = False  # whether it was given as None
-        self._best_state: list[Any] | None = None  # not yet on disk
+        self._best_state: Any = None  # not yet on disk
+        self._keeps_object = keeps_object  # the best model as the object that it is, beside its state
+        self._not_kept: dict[str, Any] | None = None  # why it cannot be
         self._over = False
         self._returned: float | None = None
         self._epoch = 0
@@ -487,7 +491,7 @@ class Trial:
         make_folder(self._folder, self._assignment.root)
         self._write_facts()
         if self._best_state is not None and self._best is not None:
-            write_checkpoint(self._folder / "best.pt", {"epoch": self._best[0], "model": self._best_state})
+            self._write_best(self._objects[0], self._best[0], self._best_state)
             self._best_state = None
         last = {
             "epoch": self._epoch,
@@ -502,6 +506,37 @@ class Trial:
             keep_snapshot(self._folder, self._assignment.root, last, self._assignment.snapshots or 1)
         write_checkpoint(self._folder / "last.pt", last)
         self._keep()
+
+    def _write_best(self, item: Any, epoch: int, state: Any) -> None:
+        best = {"epoch": epoch, "model": state}
+        if self._keeps_object:
+            from goodfit.trainers.trial.own_model import OBJECT, kept
+
+            best[OBJECT] = self._not_kept or kept(item, state)
+            self._not_kept = best[OBJECT] if "why" in best[OBJECT] else None  # it is not tried again
+        write_checkpoint(self._folder / "best.pt", best)
+
+    def _keep_returned(self, value: object) -> None:
+        """Keep a model that the trainer returned, where it registered none and it is the one that was measured."""
+        if value is None or self._objects or not self._keeps_object or not self._over or self.best_epoch != self.epoch:
+            return
+        from goodfit.trainers.trial.own_model import Whole, is_model
+
+        if not is_model(value):
+            return
+        item = value if hasattr(value, "state_dict") and hasattr(value, "load_state_dict") else Whole(value)
+        try:
+            state = snapshot(item.state_dict())
+        except Exception as error:  # noqa: BLE001 - whatever the user's objects raise; the trial was trained
+            self._notice(f"the {type(value).__name__} that the trainer returned cannot be kept: {error}")
+            return
+        until_there(lambda: self._write_returned(item, state), self._sleep)
+        self._keep()
+
+    def _write_returned(self, item: Any, state: Any) -> None:
+        make_folder(self._folder, self._assignment.root)
+        self._write_facts()
+        self._write_best(item, self.epoch, state)
 
     def _write_facts(self) -> None:
         """With best.pt, all that a Predictor needs; once an attempt, so that a damaged file does not stay."""

@@ -223,12 +223,14 @@ class Attempt:
             notes.write()
             self.keep()
 
-        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks)
+        own = self.trainer.keeps_object
+        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks, keeps_object=own)
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
         seed_generators(part.seed, 0)
         with noted(notes), timed(trial.waited):
-            self.trainer(trial)
+            returned = self.trainer(trial)
         trial.save()
+        trial._keep_returned(returned)  # noqa: SLF001 - not for trainers
         return trial
 
     def _scored(self, part: Assignment, best_epoch: int) -> Metrics | None:
