@@ -37,7 +37,7 @@ ROWS = "a,y\n" + "".join(f"{i},{i % 3}\n" for i in range(40))
 class Scene:
     """A home with a study of two trials, whose second one was pruned."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **split: int) -> None:
         self.folder = folder
         self.tune, self.helper, self.data = (folder / name for name in ("tune.py", "helper.py", "rows.csv"))
         self.tune.write_text(TRAINER)
@@ -49,7 +49,7 @@ class Scene:
             {
                 "name": "s",
                 "trainer": "tune.py:train",
-                "data": {"source": "rows.csv", "target": "y", "task": "regression"},
+                "data": {"source": "rows.csv", "target": "y", "task": "regression", "split": split},
                 "space": {"lr": {"type": "float", "low": 0.1, "high": 1.0}},
                 "objective": {"metric": "val/loss", "direction": "minimize"},
                 "search": {"method": "random"},
@@ -118,6 +118,14 @@ def test_a_pruned_trial_is_trained_to_where_it_was_pruned_with_the_code_of_the_r
     assert (found.same, found.epochs, found.trained) == (True, 2, 2)
     (note,) = found.notes
     assert note == "the code has changed since (helper.py was edited); the code of the record is used"
+
+
+def test_a_trial_with_folds_is_the_same_fold_by_fold(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, folds=3)
+    whole, pruned = scene.rerun(0), scene.rerun(1)
+    assert [(one.same, one.epochs, one.trained) for one in (whole, pruned)] == [(True, 3, 3), (True, 2, 2)]
+    assert {"val/loss", "fold/val/loss"} <= scene.store.reports(scene.study.id, 0)[0].metrics.keys()
+    scene.store.close()
 
 
 def test_a_trainer_that_does_not_repeat_itself_is_named_by_its_first_difference(scene: Scene) -> None:

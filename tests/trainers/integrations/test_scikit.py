@@ -177,3 +177,45 @@ def test_text_columns_kept_for_embeddings_are_refused_and_not_left_out(tmp_path:
 def test_parameters_that_change_while_it_trains_are_refused(tmp_path: Path, train: Callable[[Trial], None]) -> None:
     with pytest.raises(NotResumable, match="scikit-learn estimator brings its former parameters back"):
         train(trial_of(tmp_path, IRIS, snapshots=2))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("kind", "spec", "metric"), [("Classifier", IRIS, "val/accuracy"), ("Regressor", DIABETES, "val/r2")]
+)
+def test_nets_of_skorch_train_as_estimators(tmp_path: Path, kind: str, spec: DataSpec, metric: str) -> None:
+    skorch = pytest.importorskip("skorch", reason="skorch is not installed")
+    torch = pytest.importorskip("torch")
+    data = load_data(spec)
+
+    def net() -> Any:
+        layers = torch.nn.Sequential(
+            torch.nn.Linear(data.facts.inputs, 16), torch.nn.ReLU(), torch.nn.Linear(16, data.facts.outputs)
+        )
+        made = getattr(skorch, f"NeuralNet{kind}")
+        loss = {"criterion": torch.nn.CrossEntropyLoss} if data.classes else {}
+        return made(
+            layers,
+            max_epochs=1,
+            train_split=None,
+            lr=0.1,
+            verbose=0,
+            optimizer=torch.optim.Adam,
+            optimizer__lr=0.02,
+            **loss,
+        )
+
+    line = Line()
+    direction = {"metric": metric, "direction": "maximize"}
+    fit(trial_of(tmp_path, spec, line, epochs=12, **direction), net())
+    values = [one.metrics[metric] for one in line.reports]
+    assert len(values) == 12
+    assert values[-1] > max(values[0], 0.3)
+    stopped = Line(stop_after=5)
+    trial = trial_of(tmp_path / "again", spec, stopped, epochs=12, **direction)
+    fit(trial, net())
+    trial.save()
+    resumed = Line()
+    fit(trial_of(tmp_path / "again", spec, resumed, epochs=12, attempt=2, reported=5, **direction), net())
+    assert [one.metrics[metric] for one in (*stopped.reports, *resumed.reports)] == values
+    assert load(tmp_path / "best.pt").predict(data.validation.x).shape[0] == len(data.validation)
