@@ -16,13 +16,14 @@ RELEASE_PAUSE = 0.2  # between two looks at that lease
 
 
 def live_state(store: Studies, study: Study, now: float) -> StudyState:
-    """A study's state, told from the lease: what says RUNNING with nobody running it was interrupted.
+    """A study's state, told from the lease: what has not ended with nobody running it was interrupted.
 
-    A study of the service stays RUNNING: the service gives it another runner.
+    That may have been before its first trial, while its record still says QUEUED. A study of the service stays as it
+    is: the service gives it another runner.
     """
-    if study.state is not StudyState.RUNNING or study.queued is not None:
+    if study.state not in (StudyState.QUEUED, StudyState.RUNNING) or study.queued is not None:
         return study.state
-    return StudyState.RUNNING if is_held(store, study, now) else StudyState.INTERRUPTED
+    return study.state if is_held(store, study, now) else StudyState.INTERRUPTED
 
 
 def is_held(store: Studies, study: Study, now: float) -> bool:

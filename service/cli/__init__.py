@@ -61,7 +61,9 @@ def _run(arguments: list[str]) -> int:
         print(f"goodfit: {error}", file=sys.stderr)
         return error.exit_code
     except typer.TyperException as error:
-        print(f"goodfit: {error.format_message().rstrip('.')}; see `goodfit --help`", file=sys.stderr)
+        context = getattr(error, "ctx", None)  # of the command that was meant; none where no word was one
+        command = "goodfit" if context is None else context.command_path
+        print(f"goodfit: {error.format_message().rstrip('.')}; see `{command} --help`", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -17,6 +17,7 @@ from goodfit.service.errors import InputError, Interrupted, StudyFailed
 from goodfit.service.records import Study, StudyState
 from goodfit.service.screen.interrupted import NOT_BEGUN, explained
 from goodfit.service.screen.live import CatchingUp, Scale
+from goodfit.service.screen.words import trainer_text
 from goodfit.service.signals import heeding
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ def _opening(spec: StudySpec, study: Study, settings: Settings) -> str:
     budget += [f"{spec.budget.minutes:g} minutes"] if spec.budget.minutes else []
     budget += [f"until {spec.objective.metric} {spec.budget.target:g}"] if spec.budget.target is not None else []
     return (
-        f"study {study.name}: {spec.trainer} by {spec.search.method} search, pruning {spec.pruning.method}, "
-        f"{', '.join(budget)} of {_length(spec)}; home {settings.home}"
+        f"study {study.name}: {trainer_text(spec.trainer)} by {spec.search.method} search, "
+        f"pruning {spec.pruning.method}, {', '.join(budget)} of {_length(spec)}; home {settings.home}"
     )
 
 

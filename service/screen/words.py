@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import is_composed, shortened, shown
@@ -44,6 +45,12 @@ def number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return shortened(one_line(shown(value) if is_composed(value) else str(value)), LONGEST_VALUE)
+
+
+def trainer_text(reference: str) -> str:
+    """A trainer in a line about something else: one of a file without the folders, which `goodfit show` has."""
+    file, _, name = reference.rpartition(":")
+    return f"{Path(file).name}:{name}" if file.endswith(".py") else reference
 
 
 def size(count: int) -> str:

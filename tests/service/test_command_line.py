@@ -20,14 +20,14 @@ from rich.console import Console
 from goodfit.service import app, cli
 from goodfit.service.cli import base
 from goodfit.service.cli.tables import gap_note, print_studies
-from goodfit.service.client import Source
+from goodfit.service.client import Source, connect
 from goodfit.service.errors import GoodfitError
 from goodfit.service.exchange.tables import to_csv
 from goodfit.service.objective import Objective
 from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.records import Report, Study, Trial, TrialState
 from goodfit.service.screen.live import Live, Plain, Scale
-from goodfit.service.screen.words import cause
+from goodfit.service.screen.words import cause, trainer_text
 from goodfit.service.settings import Settings
 from tests import zoo
 from tests.serving import spec_of
@@ -77,6 +77,45 @@ def test_an_error_of_ours_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--version"], 0), (["best"], 2), (["nothing"], 2)])
 def test_words_alone(words: list[str], code: int) -> None:
     assert cli.run(words) == code
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["rerun", "digits"], "goodfit rerun"),
+        (["best", "digits", "-k", "many"], "goodfit best"),
+        (["token", "create"], "goodfit token create"),
+        (["rerunn"], "goodfit"),
+        (["--hom", "x", "ls"], "goodfit"),
+    ],
+)
+def test_a_wrong_word_is_followed_by_the_help_of_its_command(
+    words: list[str], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(words) == 2
+    assert capsys.readouterr().err.endswith(f"; see `{command} --help`\n")
+
+
+@pytest.mark.parametrize("words", [["rerun", "digits", "3"], ["gc", "digits"]])
+def test_what_needs_the_home_itself_says_on_a_server_where_to_run_it(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOODFIT_SERVER", "http://goodfit.lab:8000")
+    assert cli.run(words) == 2
+    said = capsys.readouterr().err
+    assert "where the home of the server at http://goodfit.lab:8000 is" in said
+    assert f"`docker compose exec goodfit goodfit {' '.join(words)}`" in said
+    assert said.endswith("for studies of this machine, give --home DIR\n")
+
+
+def test_a_server_in_the_environment_needs_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOODFIT_SERVER", "goodfit.lab:8000")
+    assert connect().source.place == "http://goodfit.lab:8000"
+
+
+def test_a_trainer_of_a_file_is_named_without_its_folders() -> None:
+    assert trainer_text("/home/ann/.goodfit/given/mine/train.py:train") == "train.py:train"
+    assert [trainer_text(one) for one in ("mlp", "package.nets:net")] == ["mlp", "package.nets:net"]
 
 
 def test_the_traceback_of_a_fault_goes_to_the_home_that_was_named(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from goodfit.service.app.liveness import RELEASE_PAUSE, RELEASE_SECONDS, how_it_was_lost, until_released
+from goodfit.service.app.liveness import RELEASE_PAUSE, RELEASE_SECONDS, how_it_was_lost, live_state, until_released
+from goodfit.service.cli.show import study_facts
 from goodfit.service.records import StudyState, Trial, TrialState
 from tests.serving import NOW, Place, place
 
@@ -26,6 +27,18 @@ def test_a_study_whose_process_ended_without_saving_says_so(at: Place) -> None:
     assert "--executor local" in said
     at.store.acquire(study.id, "elsewhere:1:1", NOW, 30.0, lambda _: False)
     assert how_it_was_lost(at.store, at.store.study("lost"), NOW) is None
+
+
+def test_a_study_that_was_interrupted_before_its_first_trial_waits_for_nobody(at: Place) -> None:
+    study = at.study("early")
+    assert live_state(at.store, study, NOW) is StudyState.INTERRUPTED
+    found = at.local()["early"]
+    assert found.state == "INTERRUPTED"
+    assert study_facts(found)["go_on"] == at.settings.hint("resume early")
+    assert list(found.watch())[-1].over
+    at.store.acquire(study.id, "elsewhere:1:1", NOW, 30.0, lambda _: False)
+    assert live_state(at.store, study, NOW) is StudyState.QUEUED, "it is about to begin"
+    assert live_state(at.store, at.study("served", queued=NOW), NOW) is StudyState.QUEUED
 
 
 def test_the_lease_of_a_study_at_rest_is_waited_for_until_it_is_released(at: Place) -> None:
