@@ -48,7 +48,7 @@ class Settings:
         if database is not None:
             private["GOODFIT_DATABASE"] = database  # whole: processes on other nodes have neither file nor PGPASSWORD
         return cls(
-            home=(home or Path(environ.get("GOODFIT_HOME") or ".goodfit")).expanduser().absolute(),
+            home=_home(Path(environ.get("GOODFIT_HOME") or ".goodfit") if home is None else home),
             database=database,
             ray_address=environ.get("RAY_ADDRESS") or None,
             mlflow_uri=environ.get("MLFLOW_TRACKING_URI") or None,
@@ -163,6 +163,23 @@ def _bytes(environ: Mapping[str, str], name: str) -> int | None:
         raise errors.InputError(f"{name}={text}: give a size, such as 20GB, 500MB or 1.5TB")
     power = " KMGT".index(found[2].upper() or " ")
     return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
+def _home(folder: Path) -> Path:
+    """The folder of a home; HomeError for what cannot be one's name."""
+    try:
+        found = folder.expanduser().absolute()
+        os.fspath(found).encode("utf-8")  # half a character is none
+        there = found.exists()  # an OSError of a name that is too long
+    except PermissionError:  # what may not be looked at is said when it is opened
+        return found
+    except (OSError, ValueError, RuntimeError) as error:
+        raise errors.HomeError(f"the home {str(folder)!r} cannot be a folder: {error}") from error
+    if "\0" in str(found):
+        raise errors.HomeError(f"the home {str(folder)!r} cannot be a folder: it has a null character")
+    if there and not found.is_dir():
+        raise errors.HomeError(f"the home {found} is a file, and not a folder; choose another with --home")
+    return found
 
 
 def make_folder(folder: Path) -> None:

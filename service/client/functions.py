@@ -94,19 +94,28 @@ def reference_of(train: object) -> str | None:
     return f"{file}:{name}" if file.endswith(".py") else None
 
 
-def written_down(train: object) -> Written:
+def written_down(train: object, *, gpus: bool = False) -> Written:
     """A function with what it refers to.
 
+    Args:
+        train: the function, or a trainer.
+        gpus: whether trials have any.
+
     Raises:
-        TrainerError: it refers to something that cannot be pickled, or that is too large; says what.
+        TrainerError: it refers to something that cannot be pickled, is too large, or needs a GPU; says what.
     """
     name = name_of(train)
     if not callable(train):
         raise TrainerError(f"{described(train)} is no trainer: give a function train(trial), or a trainer's name")
     try:
-        pickled, files = _pickled(train)
+        pickled, files, on_gpu = _pickled(train)
     except Exception as error:  # whatever the user's objects raise
         raise TrainerError(f"{name} cannot be sent to workers: {_culprit(train) or error}") from error
+    if on_gpu and not gpus:
+        raise TrainerError(
+            f"{name} takes{_of_gpu(train)} a tensor on a GPU with it, and its trials have none: move it to the CPU "
+            '(.cpu()), or give resources={"gpus": 1}'
+        )
     if len(pickled) > MOST_BYTES:
         raise TrainerError(
             f"{name} takes {len(pickled) / 2**20:,.0f} MiB with it{_largest(train)}, and at most "
@@ -122,11 +131,12 @@ def described(value: object) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _pickled(value: object) -> tuple[bytes, set[str]]:
-    """By cloudpickle, and the files of the code in it, which says nothing of the process that compiled it."""
+def _pickled(value: object) -> tuple[bytes, set[str], bool]:
+    """By cloudpickle, with nothing of this process in it; the files of its code; whether it has tensors on a GPU."""
     import cloudpickle
 
     files: set[str] = set()
+    torch, on_gpu = sys.modules.get("torch"), False
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
 
     def without_process(code: types.CodeType) -> Any:
@@ -136,9 +146,38 @@ def _pickled(value: object) -> tuple[bytes, set[str]]:
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         dispatch_table = collections.ChainMap({types.CodeType: without_process}, cloudpickle.Pickler.dispatch_table)
 
+        def reducer_override(self, obj: Any) -> Any:
+            nonlocal on_gpu
+            on_gpu |= torch is not None and isinstance(obj, torch.Tensor) and obj.is_cuda
+            return super().reducer_override(obj)
+
     stream = io.BytesIO()
-    Pickler(stream, protocol=5).dump(value)
-    return stream.getvalue(), files
+    with _modules_without_files_sent():
+        Pickler(stream, protocol=5).dump(value)
+    return stream.getvalue(), files, on_gpu
+
+
+@contextlib.contextmanager
+def _modules_without_files_sent() -> Iterator[None]:
+    """Have what modules define that were made by hand (types.ModuleType) travel as it is: no worker can import it."""
+    import cloudpickle
+
+    given = cloudpickle.list_registry_pickle_by_value()
+    made = [
+        module
+        for name, module in list(sys.modules.items())
+        if type(module) is types.ModuleType
+        and module.__spec__ is None
+        and getattr(module, "__file__", None) is None
+        and module.__name__ == name not in ("__main__", *given)
+    ]
+    for module in made:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in made:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def _text(name: str, pickled: bytes, files: set[str], identity: str) -> str:
@@ -193,6 +232,15 @@ def _culprit(train: object) -> str:
     return ""
 
 
+def _of_gpu(train: object) -> str:
+    """Which of that which a function refers to has a tensor on a GPU."""
+    for name, value in _referred(train):
+        with contextlib.suppress(Exception):
+            if _pickled(value)[2]:
+                return f" {name},"
+    return ""
+
+
 def _largest(train: object) -> str:
     """The largest of that which a function refers to, in words."""
     sizes: dict[str, int] = {}
@@ -219,6 +267,9 @@ def _referred(found: Any, depth: int = 0) -> Iterator[tuple[str, object]]:
     if isinstance(found, type):
         for item in vars(found).values():
             yield from _referred(item, depth)
+    elif not isinstance(found, types.FunctionType) and depth == 0 and callable(found):  # an object with __call__
+        yield from ((f"its attribute {name}", value) for name, value in getattr(found, "__dict__", {}).items())
+        found = type(found).__call__
     if not isinstance(found, types.FunctionType) or depth > _DEEPEST:
         return
     for name, value in {**_closed_over(found), **_globals(found)}.items():

@@ -60,9 +60,13 @@ def file_of(kind: str, content: bytes, folder: Path) -> Path:
 
 def _parquet(frame: pd.DataFrame, target: object) -> bytes:
     names = [str(name) for name in frame.columns]
+    if not names:
+        raise DataError("data is a frame without columns: give one with the rows to learn from")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"data has two columns {twice[0]!r}; rename one")
+    if isinstance(target, str) and target not in names and target in frame.index.names:
+        raise DataError(f"the target {target!r} is the index of data, and not a column: give frame.reset_index()")
     if isinstance(target, str) and target not in names:
         raise DataError(f"data has no column {target!r} to be the target; {did_you_mean(target, names)}")
     stream = io.BytesIO()
@@ -79,7 +83,10 @@ def _column(frame: pd.DataFrame, names: list[str]) -> str:
         try:
             frame.iloc[:, place].to_frame(name).to_parquet(io.BytesIO(), index=False)
         except Exception:  # noqa: BLE001 - the reason has been given
-            return f"; it is in the column {name!r}: give it one kind of values, or leave it out"
+            return (
+                f"; it is in the column {name!r}: give it numbers, texts, dates or truth values, of one kind, or leave "
+                "it out"
+            )
     return ""
 
 
@@ -90,7 +97,10 @@ def _first_line(error: Exception) -> str:
 def _array(name: str, value: Any) -> np.ndarray:
     import numpy as np
 
-    found = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    try:
+        found = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except ValueError as error:  # of lists that are not of one length
+        raise DataError(f"data[{name!r}] is no array: {_first_line(error)}") from error
     if found.dtype == object:
         if all(isinstance(one, str) for one in found.flat):
             return found.astype(str)

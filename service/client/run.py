@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
 from goodfit.service.app.directions import usual_direction
-from goodfit.service.client.functions import Train, Written, name_of, reference_of, written_down
+from goodfit.service.client.functions import NAME, Train, Written, name_of, reference_of, written_down
 from goodfit.service.client.given import content_of, file_of, is_in_memory, name_of_file
 from goodfit.service.client.handles import StudyHandle
 from goodfit.service.client.running import start
 from goodfit.service.client.studies import Studies
-from goodfit.service.errors import DataError, InputError, Interrupted, TrainerError, UnknownStudy
+from goodfit.service.errors import DataError, InputError, Interrupted, StudyFileError, TrainerError, UnknownStudy
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import StudyState
 from goodfit.service.screen.shown import screen_here
@@ -81,6 +83,8 @@ def run(
     spec = study.spec(new=new)
     try:
         start(settings, spec, screen, retry_failed=study.is_mended, executor=executor)
+    except InputError as error:
+        raise study.as_given(error) from error
     except Interrupted as error:
         if not error.by_user or _there(app.open_home(settings), spec.name) is None:
             raise
@@ -122,7 +126,7 @@ def _objective(given: str | Mapping[str, Any] | Sequence[Any]) -> Any:
     if isinstance(given, str):
         direction = usual_direction(given)  # None: it is missing, and is asked for with all else that is wrong
         return {"metric": given, **({"direction": direction} if direction else {})}
-    return given if isinstance(given, Mapping) else [_objective(one) for one in given]
+    return [_objective(one) for one in given] if isinstance(given, list | tuple) else given
 
 
 def _data(data: Any, target: str | None) -> dict[str, Any] | None:
@@ -151,9 +155,12 @@ class _Given:
 
     def __init__(self, settings: Settings, train: Train, values: Mapping[str, Any], name: str | None) -> None:
         self._settings, self._values = settings, values
-        self._called, self._is_named = name if name is not None else name_of(train), name is not None
+        self._function = name_of(train)
+        self._called, self._is_named = name if name is not None else self._function, name is not None
         self._reference = train if isinstance(train, str) else reference_of(train)
-        self._written: Written | None = None if self._reference is not None else written_down(train)
+        resources = values.get("resources")
+        gpus = isinstance(resources, Mapping) and bool(resources.get("gpus"))
+        self._written: Written | None = None if self._reference is not None else written_down(train, gpus=gpus)
         self._content: tuple[str, bytes] | None = None
         self.is_mended = False  # its function takes the place of one with which all trials failed
         section = values["data"]
@@ -175,6 +182,17 @@ class _Given:
             if not new and self._is_that_of(there):
                 return self._under(name)
         raise AssertionError("names do not end")
+
+    def as_given(self, error: InputError) -> InputError:
+        """An error that names what was given, in the place of the files in which it is kept."""
+        kept = rf"{re.escape(str(self._settings.given_folder('x').parent))}/[^/\s]+/({CODE}:{NAME}|data-[0-9a-f]+\.\w+)"
+
+        def named(text: str) -> str:
+            return re.sub(kept, lambda found: self._function if found[1].startswith(CODE) else "data", text)
+
+        if isinstance(error, StudyFileError):
+            return StudyFileError(error.file, [replace(one, text=named(one.text)) for one in error.problems])
+        return type(error)(named(str(error)))
 
     def _is_that_of(self, there: Study) -> bool:
         """Whether it is the study that has this name: also its function and its data."""
@@ -203,7 +221,10 @@ class _Given:
         forget_changed(Path(str(values["trainer"]).rpartition(":")[0]))
         if self._content is not None:
             values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
-        return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
+        try:
+            return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
+        except InputError as error:
+            raise self.as_given(error) from error
 
     def _refuse_other_function(self, there: Study, store: Store) -> None:
         """TrainerError where trials of the study that has this name were trained by another function.

@@ -161,6 +161,8 @@ def split_problem(metric: str) -> str | None:
     split, _, name = metric.partition("/")
     if split in _SPLITS and name:
         return None
+    if split in _SPLITS:
+        return f"{metric} names no metric; write {split}/loss, for example"
     if wrong := _misspelt_cost(metric):
         return f"{wrong}; a metric is written val/... or train/..."
     better = metric

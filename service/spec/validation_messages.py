@@ -16,6 +16,7 @@ from goodfit.service.spec.pruning import METHODS, WRAPPED
 from goodfit.service.spec.release import Release
 from goodfit.service.spec.sections import LATER, Budget, Confirm, Objective, Resources, Search, Training
 from goodfit.service.spec.study_file import StudyFile
+from goodfit.spelling import close
 
 TOP = tuple(StudyFile.model_fields)
 SECTIONS: dict[KeyPath, type[BaseModel]] = {
@@ -40,6 +41,10 @@ _EXAMPLES: dict[KeyPath, str] = {
     ("data", "source"): "write a data set's name or a file's path",
 }
 
+_METRICS = (
+    *("loss", "accuracy", "balanced_accuracy", "auroc", "f1", "precision", "recall"),
+    *("rmse", "mse", "mae", "r2", "perplexity", "reward"),
+)
 _START = "search.start_from: [{name: value, ...}] holds the configurations that are tried first"
 _OTHER_NAMES = dict.fromkeys(
     (
@@ -91,7 +96,8 @@ def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
         return out_of_bounds(given, **{bound: item["ctx"][bound]})
     if kind == "missing":
         example = _EXAMPLES.get(_without_places(path))
-        return f"is missing; {example}" if example else "is missing"
+        meant = _meant_metric(given) if path[-1] == "direction" else ""
+        return f"is missing; {example}{meant}" if example else "is missing"
     if kind == "extra_forbidden":
         return unknown_key(path, _known_keys(path[:-1], values, prefix))
     if kind == "union_tag_not_found":
@@ -105,6 +111,13 @@ def _sentence(item: Any, path: KeyPath, values: object, prefix: KeyPath) -> str:
         known = _known_keys(path, values, prefix)
         return f"is {described(given)}, not a section with keys: {', '.join(known)}"
     return f"is {described(given)}: {str(item['msg'])[:1].lower()}{str(item['msg'])[1:]}"
+
+
+def _meant_metric(objective: object) -> str:
+    """Which metric may be meant by a name that is much like it: in Python these need no direction."""
+    split, _, name = str(objective.get("metric") if isinstance(objective, Mapping) else "").rpartition("/")
+    near = close(name, _METRICS, 0.7)
+    return f"; did you mean the metric {split or 'val'}/{near}?" if near is not None and near != name else ""
 
 
 def _known_keys(section: KeyPath, values: object, prefix: KeyPath) -> list[str]:

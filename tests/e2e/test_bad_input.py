@@ -34,6 +34,7 @@ def refused(home: Home, *words: str, code: int = 2) -> str:
 
 
 def test_a_study_file_that_is_not_there(home: Home) -> None:
+    home.first_start = True  # nothing is made before the command
     assert "nothing.yaml" in refused(home, "run", "nothing.yaml")
     assert not home.path.exists(), "a refused study makes no home"
 
@@ -159,7 +160,7 @@ def test_a_study_that_was_refused_before_it_began_does_not_hold_its_name(home: H
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
-    home = Home(tmp_path)
+    home = Home(tmp_path, first_start=True)
     home.path.write_text("a file, not a folder")
     assert str(home.path) in refused(home, "run", str(home.study("nowhere")))
     assert "ls" not in refused(home, "ls")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from goodfit.service.client import functions
 from goodfit.service.client.functions import name_of, reference_of, written_down
@@ -124,6 +126,45 @@ def test_what_cannot_be_pickled_is_named() -> None:
         written_down(closed)
     with pytest.raises(TrainerError, match=r"it uses the argument held, a _thread\.lock"):
         written_down(functools.partial(closed, held=lock))
+
+
+@pytest.mark.parametrize("value", [(one for one in "ab"), socket.socket(), sys._getframe(), threading.local()])
+def test_every_kind_of_thing_that_cannot_be_pickled_is_named(value: Any) -> None:
+    values = cell("def train(trial):\n    return held\n")
+    values["held"] = {"deep": [value]}
+    with pytest.raises(TrainerError, match=r"train cannot be sent to workers: it uses held, a dict, which cannot be"):
+        written_down(values["train"])
+
+
+def test_what_an_object_that_is_called_holds_is_named() -> None:
+    values = cell("class Trainer:\n    def __call__(self, trial):\n        return LIMIT\n\nLIMIT = 1.0\n")
+    train = values["Trainer"]()
+    assert written_down(train).name == "Trainer"
+    train.guard = threading.Lock()
+    with pytest.raises(TrainerError, match=r"it uses its attribute guard, a _thread\.lock, which cannot be pickled"):
+        written_down(train)
+
+
+def test_a_tensor_on_a_gpu_is_named_where_trials_have_none() -> None:
+    values = cell(
+        "import torch\n\nclass OnGpu(torch.Tensor):\n    is_cuda = True\n\ndef train(trial):\n    return held\n"
+    )
+    values["held"] = [torch.zeros(1).as_subclass(values["OnGpu"])]
+    with pytest.raises(TrainerError, match=r"train takes held, a tensor on a GPU with it, and its trials have none"):
+        written_down(values["train"])
+    assert written_down(values["train"], gpus=True).name == "train"
+
+
+def test_a_function_of_a_module_without_a_file_travels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("made_by_hand")
+    exec("def step():\n    return 7\n\ndef train(trial):\n    return step()\n", vars(module))
+    monkeypatch.setitem(sys.modules, "made_by_hand", module)
+    assert reference_of(module.train) is None
+    text = written_down(module.train).text
+    monkeypatch.delitem(sys.modules, "made_by_hand")
+    found: dict[str, Any] = {}
+    exec(text, found)
+    assert found["train"](None) == 7
 
 
 def test_what_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

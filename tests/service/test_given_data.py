@@ -57,9 +57,16 @@ def test_values_are_told_from_names(source: Any, known: bool) -> None:
         (pd.DataFrame({"a": [1, 2], "b": ["x", {}]}), None, "in the column 'b'"),
         ([1, 2], None, "data is list"),
         ({}, None, "data is dict"),
+        (pd.DataFrame(index=[1, 2]), "y", "a frame without columns"),
+        (([[1], [1, 2]], [0, 1]), None, "data\\['x'\\] is no array: setting an array element"),
         (({"a"}, [1]), None, "data\\['x'\\] is an array of objects"),
     ],
 )
 def test_what_is_wrong_with_data_is_said(source: Any, target: str | None, says: str) -> None:
     with pytest.raises(DataError, match=says):
         content_of(source, target)
+
+
+def test_a_target_that_is_the_index_is_said() -> None:
+    with pytest.raises(DataError, match=r"the target 'size' is the index of data, and not a column: give frame\.reset"):
+        content_of(FRAME.set_index("size"), "size")

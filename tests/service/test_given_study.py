@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from goodfit.service import app
-from goodfit.service.client import running
+from goodfit.service.client import connect, running
 from goodfit.service.client.run import _Given, run
-from goodfit.service.errors import InputError, TrainerError
+from goodfit.service.errors import DataError, HomeError, InputError, TrainerError
 from goodfit.service.ports.store import Tally
 from goodfit.service.records import StudyState
 from goodfit.service.settings import Settings
@@ -81,6 +82,44 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         run(typed(before), space={"rate": [1, 2]}, objective="val/score_of_mine", trials=0, epohs=3, home=tmp_path)
     assert all(key in str(raised.value) for key in ("objective.direction", "budget.trials", "epohs"))
+
+
+def test_what_is_wrong_names_what_was_given_and_not_the_files_of_it(tmp_path: Path) -> None:
+    given = {"space": {"width": [4]}, "objective": "val/loss", "home": tmp_path / "home", "executor": "local"}
+    frame = pd.DataFrame({"a": range(9), "y": [None] * 9})
+    with pytest.raises(DataError, match=r"^data: 9 of 9 rows have no value of the target y"):
+        run("mlp", name="table", data=frame, target="y", **given)
+
+    def odd(trial: object) -> Iterator[None]:
+        yield
+
+    with pytest.raises(InputError, match=r"trainer: odd is a generator, and would not run"):
+        run(odd, name="function", **given)
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        ("val/los", r"objective\.direction: is missing; .*; did you mean the metric val/loss\?"),
+        ("val/acuracy", r"did you mean the metric val/accuracy\?"),
+        ("val/score_of_mine", r"or maximize \(an accuracy, a score\)\n"),
+        ("val/", r"objective\.metric: val/ names no metric; write val/loss, for example"),
+        (None, r"objective: is missing"),
+        (3, r"objective: is 3, not a section with keys"),
+    ],
+)
+def test_an_objective_of_no_known_direction_is_asked_for(tmp_path: Path, objective: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        run("mlp", space={"width": [4]}, objective=objective, home=tmp_path / "home")
+
+
+@pytest.mark.parametrize("home", ["a\0b", "x" * 300, "~nobody-of-this-name/x", "file"])
+def test_what_cannot_be_a_home_is_said(tmp_path: Path, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    for look in (lambda: connect(home), lambda: run("mlp", objective="val/loss", home=home)):
+        with pytest.raises(HomeError, match=r"the home .* (cannot be a folder|is a file, and not a folder)"):
+            look()
 
 
 def test_two_numbers_are_no_range_unless_they_are_written_as_one(tmp_path: Path) -> None:

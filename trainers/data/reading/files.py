@@ -239,7 +239,7 @@ def target_column(path: Path, column: pd.Series) -> np.ndarray:
     if flags and not gaps.any():
         return np.asarray(column.to_numpy(dtype=bool))
     known = column[~gaps].astype(bool if flags else str)
-    longest = 0 if flags else int(known.str.len().max() or 0)
+    longest = int(known.str.len().max()) if len(known) and not flags else 0
     if longest > LONGEST_CLASS:
         raise DataProblem(
             f"{path}: the target {column.name} has texts of up to {longest} characters, which are no class names; name "

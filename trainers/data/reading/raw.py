@@ -107,7 +107,9 @@ def encode_target(raw: Raw, task: str | None = None) -> tuple[Target, np.ndarray
     if task is None and y.dtype.kind in "iu" and raw.kind == "table" and len(values) > MOST_CLASSES:
         return Target("regression", reason=_why_numbers(y, task, len(values))), y.astype(np.float64)
     if len(values) < 2:
-        only = f"one class, {values[0]}" if len(values) else "no rows"
+        only = (
+            f"one class, {values[0] if str(values[0]).strip() else repr(str(values[0]))}" if len(values) else "no rows"
+        )
         raise DataProblem(f"{raw.source}: the target has {only}; there is nothing to tell apart")
     if raw.classes:
         return Target("classification", raw.classes, "text"), indices.astype(np.int64)
