@@ -66,7 +66,7 @@ def print_explanation(found: Explanation) -> None:
     print(
         f"trial {found.trial} of study {found.study}: {of}, in {found.unit}; {len(found.rows)} rows by {found.method}"
     )
-    if found.family in ("table", "series"):
+    if found.parts:
         _print_parts(found)
     print()
     for row in found.rows[:ROWS]:
@@ -82,7 +82,8 @@ def print_explanation(found: Explanation) -> None:
 
 def _print_parts(found: Explanation) -> None:
     shuffled = f"   {found.measure} lost when it is shuffled (95%)" if found.importance else ""
-    print(f"\n{'':<{LONGEST}} mean |contribution|{shuffled}")
+    what = "mean contribution  " if found.family == "text" else "mean |contribution|"
+    print(f"\n{'':<{LONGEST}} {what}{shuffled}")
     sizes = found.mean_size
     for place in found.order()[:PARTS]:
         line = f"{_cut(found.parts[place]):<{LONGEST}} {sizes[place]:>19.4g}"
@@ -95,7 +96,7 @@ def _print_parts(found: Explanation) -> None:
 
 
 def _row(found: Explanation, row: RowExplained) -> str:
-    head = f"row {row.row}: {row.output} {row.prediction:.4g}, base {row.base:.4g}"
+    head = f"row {row.row}: {row.output} at {row.prediction:.4g}, base {row.base:.4g}"
     if found.family == "image" or not len(row.values):
         return head
     names = row.shown if found.family == "text" else found.parts

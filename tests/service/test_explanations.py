@@ -18,8 +18,10 @@ from goodfit import connect
 from goodfit.service import app
 from goodfit.service.client import StudyHandle
 from goodfit.service.errors import DataError, GoodfitError, InputError, TrainerError
+from goodfit.service.records import Study, Trial, TrialState
 from goodfit.service.settings import Settings
 from goodfit.service.spec import from_mapping
+from tests.serving import NOW, Place, place, spec_of
 from tests.shortened import no_mirror
 
 SKLEARN = """
@@ -185,8 +187,8 @@ def test_all_rows_are_summed_up_and_kept_and_named_rows_beside_them(scene: Scene
     assert np.all(np.diff(curve["mean"]) > 0)
     assert {"additivity", "deletion"} <= {check.name for check in found.checks}
     study.explain(rows=[5])
-    place = scene.settings.home / "studies" / "linear" / "explanations" / "00000"
-    files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    folder = scene.settings.home / "studies" / "linear" / "explanations" / "00000"
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {
         "global.json",
         "rows.json",
@@ -195,7 +197,7 @@ def test_all_rows_are_summed_up_and_kept_and_named_rows_beside_them(scene: Scene
         "all/values.csv",
         "rows/row-5.svg",
     } <= files
-    kept = json.loads((place / "global.json").read_text())
+    kept = json.loads((folder / "global.json").read_text())
     assert kept["parts"][0] == found.importances["part"].iloc[0]
     page = study.report_html()
     assert '"explanation":{"all":{' in page
@@ -300,6 +302,36 @@ def test_rows_of_ones_own_are_explained_by_their_index(scene: Scene) -> None:
     assert found.rows[0].shown[2] in ("Rome", "Oslo", "Bern")
     with pytest.raises(InputError, match="lack the columns"):
         scene["linear"].explain(data=frame.drop(columns="a"))
+
+
+def test_of_a_study_on_a_server_the_model_is_explained_on_rows_that_are_given(scene: Scene) -> None:
+    study = Place(scene.settings).remote()["net"]
+    with pytest.raises(InputError, match=r"are on the server at .*study.explain\(data=frame\)"):
+        study.explain()
+    rows = scene["net"].rows("validation").drop(columns="target")
+    found = study.explain(data=rows)
+    assert list(found.values.index) == list(rows.index)
+    assert found.checks[0].passed
+    assert any("taken from the rows that were given" in note for note in found.notes)
+
+
+def test_with_folds_the_rows_are_those_that_the_best_fold_validated(scene: Scene) -> None:
+    study = scene.run("folds", "mlp", {"source": "iris", "split": {"folds": 3}}, epochs=2)
+    losses = study.curve(0)["fold/val/loss"]
+    found = study.explain()
+    assert set(found.values.index) == set(study.rows("validation", fold=int(losses.argmin()) + 1).index)
+
+
+def test_models_that_make_something_are_refused_with_the_reason(tmp_path: Path) -> None:
+    found = place(tmp_path)
+    for name, changes, said in (
+        ("gan", {"trainer": "gan"}, "trainer gan cannot be explained: its generator makes images from noise"),
+        ("bare", {"data": None}, "study bare names no data"),
+    ):
+        study = found.store.add_study(Study(name, spec_of(name, **changes).to_dict(), "f", NOW))
+        found.write(study, [Trial(0, {"learning_rate": 0.1}, 0, TrialState.COMPLETE, value=0.5, best_epoch=1)], [])
+        with pytest.raises(InputError, match=said):
+            found.local()[name].explain()
 
 
 def test_data_that_have_changed_are_refused_and_a_model_that_was_removed(scene: Scene) -> None:

@@ -167,7 +167,11 @@ def explain(
     check_method(request.method, family)
     task = Task(model, material, request, on_row)
     if family == "table":
-        from goodfit.trainers.explaining.tables import explain_table
-
-        return explain_table(task)
-    raise DataProblem(f"{family} data cannot be explained yet")
+        from goodfit.trainers.explaining.tables import explain_table as explained
+    elif family == "image":
+        from goodfit.trainers.explaining.images import explain_images as explained
+    elif family == "series":
+        from goodfit.trainers.explaining.series import explain_series as explained
+    else:
+        from goodfit.trainers.explaining.texts import explain_texts as explained
+    return explained(task)

@@ -16,7 +16,7 @@ FORMAT = 1  # of explanation.json
 MOST_SHOWN = 20  # parts of a table, or tokens, in a report
 MOST_POINTS = 100  # rows in a report's picture
 ROWS_IN_REPORT = 6  # one by one
-MAP_SIDE = 48  # numbers a side that a map is kept with in JSON
+MAP_SIDE = 28  # numbers a side that a map is kept with in JSON
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,10 @@ class Explanation:
 
     @property
     def mean_size(self) -> np.ndarray:
-        """The mean size of the values of each part, over the rows."""
-        if not self.rows or self.family in ("image", "text"):
+        """The mean size of each part's values over the rows; of tokens what they add to a text on average, signed."""
+        if self.family == "text" and self.size is not None:
+            return self.size[:, 0]
+        if not self.rows or not self.parts:
             return np.zeros(len(self.parts))
         return np.asarray(np.mean([np.abs(row.values) for row in self.rows], axis=0))
 
@@ -196,7 +198,7 @@ class Explanation:
 
     def order(self) -> list[int]:
         """The places of the parts, first the one that counts most."""
-        return [int(place) for place in np.argsort(-self.mean_size, kind="stable")]
+        return [int(place) for place in np.argsort(-np.abs(self.mean_size), kind="stable")]
 
     def to_dict(self) -> dict[str, Any]:
         """As `goodfit explain --json` gives it and a report keeps it: plain JSON values, of bounded size."""
@@ -216,7 +218,9 @@ class Explanation:
             "parts": [self.parts[place] for place in order],
             "left_out": len(self.parts) - len(order),
             "mean_size": _numbers(self.mean_size[order]) if self.rows else [],
-            "size": None if self.size is None else [_numbers(self.size[place]) for place in order],
+            "size": None
+            if self.size is None or self.family == "text"
+            else [_numbers(self.size[place]) for place in order],
             "importance": [_importance(self.importance[place]) for place in order] if self.importance else [],
             "measure": self.measure,
             "dependence": [_dependence(one) for one in self.dependence],
@@ -245,7 +249,7 @@ class Explanation:
             facts |= {"values": _numbers(row.values), "shown": list(row.shown)}
         else:
             facts |= {"values": _numbers(row.values[order])} if self.family == "series" else {}
-            facts |= {"maps": {name: _small(one) for name, one in row.maps.items()}}
+            facts |= {"maps": {name: _small(one) for name, one in row.maps.items()}, "pictures": _pictures(row)}
         return facts
 
     def __repr__(self) -> str:
@@ -257,6 +261,19 @@ class Explanation:
         from goodfit.trainers.explaining.pictures import as_html
 
         return as_html(self)
+
+
+def _pictures(row: RowExplained) -> dict[str, str]:
+    """The image and the maps of a row, as the addresses of themselves."""
+    from goodfit.trainers.explaining.pictures import data_uri, image_png, map_png
+
+    if row.image is None:
+        return {
+            f"{name}: steps to the right, channels down": data_uri(map_png(one.T, None))
+            for name, one in row.maps.items()
+        }
+    maps = {name: data_uri(map_png(one, row.image)) for name, one in row.maps.items()}
+    return {"image": data_uri(image_png(row.image)), **maps}
 
 
 def _small(values: np.ndarray) -> list[list[float | None]]:

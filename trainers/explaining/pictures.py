@@ -37,7 +37,7 @@ STYLE = (
 def pictures(explanation: Explanation) -> dict[str, str]:
     """The pictures of an explanation, by file name: of all rows first, then of single ones."""
     found: dict[str, str] = {}
-    if explanation.family in ("table", "series"):
+    if explanation.parts:
         found["summary.svg"] = summary_svg(explanation)
     if explanation.dependence:
         found["dependence.svg"] = dependence_svg(explanation)
@@ -57,15 +57,16 @@ def summary_svg(explanation: Explanation) -> str:
     swarm = explanation.family == "table" and len(explanation.rows) > 1
     split = WIDTH * 0.52 if swarm else WIDTH
     top, height = 56.0, 56.0 + LINE * len(order) + 34
-    most = max((float(sizes[place]) for place in order), default=0.0) or 1.0
-    what = f"mean |contribution| to {_what(explanation)}"
+    most = max((abs(float(sizes[place])) for place in order), default=0.0) or 1.0
+    signed = explanation.family == "text"
+    what = f"mean {'contribution' if signed else '|contribution|'} to {_what(explanation)}"
     body = [_text(NAME, 46, what, "muted")]
     for line, place in enumerate(order):
         y = top + LINE * line
-        length = (split - NAME - 60) * float(sizes[place]) / most
+        length = (split - NAME - 60) * abs(float(sizes[place])) / most
         body += [
             _text(NAME - 8, y + 15, _short(explanation.parts[place]), "n"),
-            _bar("down", NAME, y + 3, length),
+            _bar("up" if signed and sizes[place] >= 0 else "down", NAME, y + 3, length),
             _text(NAME + length + 5, y + 15, f"{sizes[place]:.3g}", "muted"),
         ]
     if swarm:
@@ -161,7 +162,7 @@ def _end(value: object) -> str:
 
 def row_svg(explanation: Explanation, row: RowExplained) -> str:
     """One row: what its parts add to the output; of an image, a series or a text where in it."""
-    what = f"{row.output} {row.prediction:.4g}, base {row.base:.4g} ({explanation.unit})"
+    what = f"{row.output} at {row.prediction:.4g}, base {row.base:.4g} ({explanation.unit})"
     title = f"{_whose(explanation)}row {row.row}: {what}"
     if explanation.family == "text":
         return _tokens(title, row)

@@ -32,12 +32,23 @@ BY_AXES = {1: "table", 2: "series", 3: "image"}  # of what a package adds, by th
 USUAL_ROWS = {"table": 100, "image": 4, "series": 20, "text": 20}
 BACKGROUND = {"table": 50, "image": 50, "series": 50, "text": 1}
 BACKGROUND_NUMBERS = 2**24  # that background rows have in all
+LARGEST = 2**24  # numbers of a row: its gradients, and what a net makes of it, have to fit into memory several times
 PARTS = ("train", "validation", "test")
 
 
 def family_of(facts: Facts) -> str:
     """As what rows are explained: table, image, series or text."""
     return FAMILIES.get(facts.kind) or BY_AXES[len(facts.input_shape)]
+
+
+def check_size(facts: Facts) -> None:
+    """DataProblem where one row is too large to be explained in bounded memory."""
+    if facts.inputs > LARGEST:
+        how = "train with `prepare: {size: 1024}`, or " if facts.kind == "image" else ""
+        raise DataProblem(
+            f"a row of {facts.name} has {facts.inputs:,} numbers ({'x'.join(map(str, facts.input_shape))}); up to "
+            f"{LARGEST:,} are explained: {how}give smaller ones"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,7 @@ def of_study(spec: DataSpec, facts: Facts, wanted: Sequence[int] | None, seed: i
     Raises:
         DataProblem: the data cannot be read, or have no such row.
     """
+    check_size(facts)
     spec = replace(spec, keep=True)
     family = family_of(facts)
     try:
@@ -230,6 +242,7 @@ def _together(parts: Sequence[Sample]) -> Sample:
 
 def given(x: Any, facts: Facts, background: Sample | None) -> Material:
     """Rows that a user gives, in a form that the model's `predict` takes; without a background they are their own."""
+    check_size(facts)
     kind = kind_named(facts.kind)
     if kind.has_no_rows(x):
         raise DataProblem("there are no rows to explain; give at least one")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.explaining import local, shapley
 from goodfit.trainers.explaining.explanation import Check, Dependence, Explanation, Importance, RowExplained
 from goodfit.trainers.explaining.games import Game
 from goodfit.trainers.explaining.importance import (
@@ -18,14 +17,7 @@ from goodfit.trainers.explaining.importance import (
     shown_column,
 )
 from goodfit.trainers.explaining.models import OutOfTime, meaning_of
-from goodfit.trainers.explaining.rows import (
-    additivity,
-    convergence,
-    deletion_check,
-    fidelity,
-    one_by_one,
-    sampling_error,
-)
+from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one
 from goodfit.trainers.explaining.samples import columns_of
 from goodfit.trainers.explaining.shapley import Attribution
 
@@ -81,32 +73,12 @@ class _Table:
 
     def attribute(self, place: int) -> Attribution:
         """What the columns add in a row; those whose value all background rows share add nothing, exactly."""
-        whole = self.game(place)
-        active = whole.active()
-        found = self._attributed(whole.among(active), place)
-        values = np.zeros((len(self.columns), found.values.shape[1]))
-        values[active] = found.values
-        error = None
-        if found.error is not None:
-            error = np.zeros_like(values)
-            error[active] = found.error
-        return replace(found, values=values, error=error)
+        return among_active(self.game(place), lambda game: self._attributed(game, place))
 
     def _attributed(self, game: Game, place: int) -> Attribution:
-        request = self.task.request
-        if not game.count:
-            base, prediction = game.ends()
-            return Attribution(np.zeros((0, len(base))), base, prediction, coalitions=2)
-        if self.method == "exact":
-            return shapley.exact(game)
-        if self.method == "kernel":
-            coalitions = max(request.coalitions, shapley.least_coalitions(game.count))
-            return shapley.kernel(game, coalitions, request.seed)
-        if self.method == "lime":
-            return local.lime(game, max(request.coalitions, 4 * game.count), request.seed)
-        if self.method == "occlusion":
-            return local.occlusion(game)
-        return self._by_gradients(game, place)
+        return (
+            self._by_gradients(game, place) if self.method == "gradient" else by_outputs(self.task, self.method, game)
+        )
 
     def _by_gradients(self, game: Game, place: int) -> Attribution:
         """Of the output that is explained alone; the others are 0."""
@@ -179,21 +151,8 @@ def _text(value: str | float) -> str:
 def _checks(table: _Table, found: list[Attribution], rows: tuple[RowExplained, ...]) -> list[Check]:
     task, method = table.task, table.method
     outputs = [int(task.places[place]) for place in range(len(rows))]
-    checks: list[Check | None] = []
-    if method in ("exact", "kernel"):
-        scale = max(float(np.abs(one.prediction).max()) for one in found)
-        checks += [additivity(method, [one.additivity for one in found], scale)]
-        checks += [sampling_error(method, rows, max(one.coalitions for one in found))]
-    elif method == "gradient":
-        checks += [convergence(method, [one.additivity for one in found], [one.span for one in found])]
-    elif method == "lime":
-        shares = [float(one.fidelity[at]) for one, at in zip(found, outputs, strict=True) if one.fidelity is not None]
-        checks += [fidelity(method, shares)]
     games = [table.game(place) for place in range(len(rows))]
-    checks += [deletion_check(method, games, [row.values for row in rows], outputs, task.request.seed)]
-    if method in ("lime", "occlusion"):
-        task.note(f"the values of {method} do not add up to the prediction")
-    return [one for one in checks if one is not None]
+    return checks_of(task, method, found, games, [row.values for row in rows], outputs)
 
 
 def _importance(table: _Table) -> list[Importance]:

@@ -63,7 +63,7 @@ function sizesPlot(all, width) {
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `mean size of what each part adds: ${all.parts.slice(0, 5).join(", ")}` });
   const most = Math.max(...all.mean_size.map(Math.abs)) || 1;
   const barEnd = beside ? width * 0.5 : width;
-  root.append(svg("text", { x: name, y: 14 }, all.family === "text" ? "mean contribution" : "mean |contribution|"));
+  root.append(svg("text", { x: name, y: 14 }, all.family === "text" ? "mean contribution to a text" : "mean |contribution|"));
   all.parts.forEach((part, line) => {
     const y = 22 + PART_LINE * line;
     const value = all.mean_size[line];
@@ -136,13 +136,14 @@ function dependencePlot(curve, all, width) {
 }
 
 function rowCard(found, row) {
-  const head = el("h3", {}, `row ${row.row}: ${row.output} ${fmt(row.prediction)}`);
+  const head = el("h3", {}, `row ${row.row}: ${row.output} at ${fmt(row.prediction)}`);
   const note = el("p", { class: "note" }, `base ${fmt(row.base)}`);
   if (found.family === "text") return el("div", {}, head, note, tokensOf(row));
-  if (row.pictures) return el("div", {}, head, note, picturesOf(row));
+  if (found.family === "image") return el("div", {}, head, note, picturesOf(row));
+  const pictures = row.pictures ? picturesOf(row) : null;
   const holder = el("div", { class: "plot" });
   plot(holder, (width) => still(rowPlot(found, row, width)));
-  return el("div", {}, head, note, holder);
+  return el("div", {}, head, note, holder, pictures);
 }
 
 function rowPlot(found, row, width) {
@@ -177,5 +178,5 @@ function tokensOf(row) {
 }
 
 function picturesOf(row) {
-  return el("div", { class: "maps" }, Object.entries(row.pictures).map(([name, address]) => el("figure", {}, el("img", { src: address, alt: `${name} of row ${row.row}` }), el("figcaption", {}, name))));
+  return el("div", { class: Object.keys(row.pictures).length > 1 ? "maps" : "maps wide" }, Object.entries(row.pictures).map(([name, address]) => el("figure", {}, el("img", { src: address, alt: `${name} of row ${row.row}` }), el("figcaption", {}, name))));
 }
