@@ -53,7 +53,7 @@ def figures(study: StudyHandle) -> Mapping[str, float]:
     assert data is not None
     if predictor.facts.task == "translation":
         return _test_translations(predictor, load_test(data))
-    return evaluate(predictor.module, Tensors.of(load_test(data), _cpu()), predictor.facts)
+    return evaluate(predictor.module, Tensors.of(load_test(data), _cpu()), predictor.facts, by_group=False)
 
 
 def _cpu() -> Any:

@@ -516,6 +516,23 @@ def ranked(trials: Iterable[Trial], objective: Objective) -> list[Trial]:
     return [*front, *(trial for trial in order if trial.number not in first)]
 
 
+def best_with_each(trials: Iterable[Trial], parameters: Sequence[str], objective: Objective) -> list[Trial]:
+    """The best complete trial of the search with each combination of values of some parameters; none of no parameters.
+
+    Those that keep the constraints go before others.
+    """
+    complete = [
+        trial
+        for trial in trials
+        if trial.state is TrialState.COMPLETE and trial.confirms is None and trial.value is not None
+    ]
+    order = sorted(complete, key=lambda one: (one.violation or 0.0, objective.sign * (one.value or 0.0), one.number))
+    found: dict[tuple[str, ...], Trial] = {}
+    for trial in order if parameters else ():
+        found.setdefault(tuple(repr(trial.params.get(name)) for name in parameters), trial)
+    return list(found.values())
+
+
 def is_candidate(trial: Trial) -> bool:
     """Whether a trial can be the best: of the search, trained to its end, and in keeping with the constraints."""
     return trial.state is TrialState.COMPLETE and trial.confirms is None and trial.feasible

@@ -99,7 +99,8 @@ class Place:
         return Studies(LocalSource(self.settings, self.store, self.clock, self._pause))
 
     def study(self, name: str = "digits", **fields: Any) -> Study:
-        spec = spec_of(name, **{key: fields.pop(key) for key in ("search", "pruning", "release") if key in fields})
+        sections = ("search", "pruning", "release", "fairness")
+        spec = spec_of(name, **{key: fields.pop(key) for key in sections if key in fields})
         made = Study(name, spec.to_dict(), spec.fingerprint(), self.clock(), **fields)
         return self.store.add_study(made)
 

@@ -17,7 +17,7 @@ kind out of it. The fields of a kind's dataclass are the keys that go with it; a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 NAMED_KINDS = ("series", "pairs")  # of data, where the source alone does not say which it is
@@ -50,6 +50,25 @@ class AugmentSpec:
     translate: str | None = None  # texts: /absolute/path.py:function, text -> text that says the same
     scaling: float = 0.0  # series: standard deviation of the factor of a window's values
     warp: float = 0.0  # series: share of a window that is stretched or squeezed in time
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSpec:
+    """Groups of people that a model is to treat alike: `fairness:` of a study. Without columns it says nothing."""
+
+    by: tuple[str, ...] = ()  # columns; they need not be features
+    positive: str | None = None  # the class that is the positive outcome; None: the second of two
+    bins: tuple[tuple[str, tuple[float, ...]], ...] = ()  # where columns of numbers are cut
+    gaps: str = "error"  # or group: rows without a value are a group of their own
+    mitigation: str = "none"  # reweighing, sampling, adversarial: what training does about differences
+    strength: float = 1.0  # of the adversary
+    thresholds: str = "none"  # demographic_parity, equalized_odds: how each group's threshold is chosen after an epoch
+
+    @property
+    def columns_only(self) -> GroupSpec:
+        """What counts when the data are read: which groups there are."""
+        usual = GroupSpec()
+        return replace(self, mitigation=usual.mitigation, strength=usual.strength, thresholds=usual.thresholds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +159,16 @@ class TableSpec(ColumnSpec, FilledSpec):
     numbers: tuple[str, ...] = ()  # columns of numbers written with currency signs, percent signs, thousands separators
     dates: tuple[str, ...] = ()  # columns of dates that become year, month, day, weekday and hour
     day_first: bool | None = None  # whether 01/02/2026 is in February; None: as the whole column says
+    fairness: GroupSpec = GroupSpec()  # whose results are compared
 
     @property
     def as_written(self) -> tuple[str, ...]:
         return (*self.categorical, *self.numbers, *self.dates)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The columns that are not read at all: groups are read where they are no features, too."""
+        return tuple(name for name in self.ignore if name not in self.fairness.by)
 
 
 @dataclass(frozen=True, kw_only=True)

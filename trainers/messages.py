@@ -13,6 +13,7 @@ from goodfit.trainers.data_specs import DATA_KINDS as DATA_KINDS
 from goodfit.trainers.data_specs import NAMED_KINDS as NAMED_KINDS
 from goodfit.trainers.data_specs import AugmentSpec as AugmentSpec
 from goodfit.trainers.data_specs import DataSpec as DataSpec
+from goodfit.trainers.data_specs import GroupSpec as GroupSpec
 from goodfit.trainers.data_specs import TokenSpec as TokenSpec
 
 # What a trial costs, measured by its worker where a study asks for it: parameters of the model in millions, and the

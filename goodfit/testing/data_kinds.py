@@ -15,7 +15,7 @@ from goodfit.trainers.data import Data, Facts, Kind, Split, data_report, load, l
 from goodfit.trainers.data.fingerprint import fingerprint
 from goodfit.trainers.data.kinds.registry import kind_named, kind_of
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
+from goodfit.trainers.messages import AugmentSpec, DataSpec, GroupSpec, TokenSpec
 
 KEYS = {  # of a report, whatever the kind
     "source", "kind", "task", "rows", "columns", "splits", "target", "duplicates", "giveaways", "problem", "notes",
@@ -23,6 +23,7 @@ KEYS = {  # of a report, whatever the kind
 VALUES: Mapping[str, Any] = {  # by the type of a field: one that a study does not have of itself
     "str": "x", "str | None": "x", "int | None": 3, "bool": True, "bool | None": False, "tuple[str, ...]": ("x",),
     "tuple[str, ...] | None": ("x",), "TokenSpec": TokenSpec(length=9), "AugmentSpec": AugmentSpec(delete=0.1),
+    "GroupSpec": GroupSpec(by=("x",)),
 }  # fmt: skip
 ELSEWHERE = {"kind", "options", "fold", "validation_seed"}  # choose the kind, or are set by a worker
 

@@ -32,7 +32,7 @@ def variants_of(spec: StudySpec) -> list[Variant]:
     if own is None or spec.data is None:
         return []
     found = [Variant(own)]
-    for name, params in variants(spec.space, spec.data):
+    for name, params in variants(spec.space, spec.sections):
         data = spec.data_spec(params)
         if data is not None:
             found.append(Variant(data, name))
@@ -82,6 +82,8 @@ def takes_part(trainer: Trainer, data: DataSpec) -> None:
         heeded["embedding"] = "prepare: {encode: embedding}"
     if keys := given_keys(data.augment):
         heeded["augment"] = f"augment: {{{keys[0]}: {getattr(data.augment, keys[0])}}}"
+    if data.fairness.by:
+        heeded["groups"] = f"fairness: {{by: [{', '.join(data.fairness.by)}]}}"
     for what, written in heeded.items():
         if what not in trainer.prepares:
             raise errors.DataError(

@@ -7,12 +7,12 @@ import re
 _LESS = re.compile(
     r"(loss|\w*loss|error|err|mse|rmse|mae|mape|smape|msle|rmsle|medae|nll|perplexity|ppl|bits_per_\w+|bp[bc]|wer|cer|fid"
     r"|hinge|\w*entropy|xent|bce|huber|deviance|kl|\w*divergence|brier|ece|crps|lpips|regret|cost|inaccuracy"
-    r"|misclassification|fpr|fnr|(error|miss|failure|false_positive|false_negative)_rate)"
+    r"|misclassification|fpr|fnr|(demographic_parity|equalized_odds)_difference|calibration_(gap|error)|(error|miss|failure|false_positive|false_negative)_rate)"
 )
 _MORE = re.compile(
     r"(accuracy|acc|f1|f_?beta|auc|auroc|auprc|r2|precision|recall|bleu|rouge\w?|chrf|meteor|cider|m?iou|jaccard|dice|m?ap"
     r"|ndcg|mrr|hits|mcc|kappa|reward|return|rew|likelihood|elbo|psnr|ssim|sensitivity|specificity|exact_match"
-    r"|explained_variance|pearson\w?|spearman\w?|correlation|silhouette|tpr|(success|win|hit|true_positive)_rate)"
+    r"|explained_variance|pearson\w?|spearman\w?|correlation|silhouette|tpr|demographic_parity_ratio|(success|win|hit|true_positive)_rate)"
 )
 # Words behind a metric's name that say of what, or how it was averaged.
 _ASIDE = {

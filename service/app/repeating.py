@@ -28,6 +28,7 @@ def study_of_trial(spec: StudySpec, trial: Trial) -> dict[str, Any]:
         "name": f"{spec.name[:LONGEST_NAME]}-trial-{trial.number}",
         "trainer": spec.trainer,
         "data": None if spec.data is None else {"source": spec.data.source, **_data(spec)},
+        "fairness": _fairness(spec),
         "space": {name: {"type": "fixed", "value": value} for name, value in first.items()},
         "schedule": trial.changes or list(spec.schedule),
         "objective": spec.objective.model_dump(mode="json"),
@@ -52,6 +53,7 @@ def study_file_of(spec: StudySpec) -> dict[str, Any]:
         "name": spec.name,
         "trainer": spec.trainer,
         "data": None if spec.data is None else {"source": spec.data.source, **_data(spec)},
+        "fairness": _fairness(spec),
         "space": {} if spec.open_space else {item.pop("name"): item for item in to_list(spec.space)},
         "objective": objectives if len(objectives) > 1 else objectives[0],
         "constraints": [str(one) for one in spec.constraints],
@@ -70,6 +72,12 @@ def study_file_of(spec: StudySpec) -> dict[str, Any]:
 
 def _data(spec: StudySpec) -> dict[str, Any]:
     return {} if spec.data is None else _said(spec.data, type(spec.data)(source=spec.data.source))
+
+
+def _fairness(spec: StudySpec) -> dict[str, Any]:
+    if spec.fairness is None:
+        return {}
+    return {"by": list(spec.fairness.by), **_said(spec.fairness, type(spec.fairness)(by=spec.fairness.by))}
 
 
 def _search(spec: StudySpec, plain: BaseModel) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,23 +32,31 @@ def load_report_modules() -> None:
 
 def report_of(settings: Settings, store: Records, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
+    from goodfit.service.diagnosis.fairness import compared, shown_audit
     from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of, report_html
 
     trials = store.trials(study.id, parts=(*READ, *DIAGNOSIS_KEYS))
     drawn, kept = drawn_of(trials, study.objective), list[Report]()
+    spec, at_best = spec_of(study), dict[int, Mapping[str, float]]()
+    wanted = compared(trials, spec)
+    best_epochs = {trial.number: trial.best_epoch for trial in trials if trial.number in wanted}
 
     def reports() -> Iterator[Report]:
         """All curves, of which those that are drawn are kept: reading them is most of what a report costs."""
         for report in curves_of(store, study, trials):
             if report.trial in drawn:
                 kept.append(report)
+            if best_epochs.get(report.trial) == report.epoch:
+                at_best[report.trial] = report.metrics
             yield report
 
     found = diagnosis_of(settings, study, trials, reports())
     decisions, versions = store.decisions(study.id), store.versions(study.id)
     place = settings.study_place(study) / FOLDER
-    facts = facts_of(study, spec_of(study), trials, kept, found, decisions, versions)
+    facts = facts_of(study, spec, trials, kept, found, decisions, versions)
     facts = replace(facts, labels=kept_facts(place, FACTS), growth=kept_facts(place, GROWTH))
+    if (audit := shown_audit(spec, trials, facts.answer["trial"], at_best)) is not None:
+        facts = replace(facts, fairness=audit.to_dict())
     if (best := facts.answer["trial"]) is not None:
         facts = replace(facts, explanation=_explanations(settings.study_place(study), best))
     return report_html(facts)

@@ -276,6 +276,7 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
         failures=spec.budget.failures,
         stop_on_overfit=spec.training.stop_on == "overfit",
         confirm=None if spec.confirm is None else (spec.confirm.top, spec.confirm.seeds),
+        contrast=spec.contrast,
         seed=spec.search.seed,
         trial_seed=spec.training.seed,
         code=(inputs.get("code") or {}).get("digest"),
@@ -286,8 +287,7 @@ def plan_of(spec: StudySpec, inputs: Mapping[str, Any] | None = None) -> Plan:
 def _sampler(spec: StudySpec, trainer: Trainer, name: str) -> Sampler | Allocator:
     from goodfit.service.spec import written
 
-    own = written(spec.data) if spec.data is not None else {}
-    return sampler_for(spec, name, {**trainer.defaults(), **own})
+    return sampler_for(spec, name, {**trainer.defaults(), **written(spec.sections)})
 
 
 def sampler_for(spec: StudySpec, name: str, defaults: Mapping[str, Any]) -> Sampler | Allocator:

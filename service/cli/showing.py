@@ -112,6 +112,15 @@ def diagnose(name: StudyName, trial: OptionalTrial = None) -> None:
 
 
 @cli.command()
+def fairness(name: StudyName, trial: OptionalTrial = None) -> None:
+    """Show what a model does to each group of the study's `fairness`, with intervals, and what mitigation costs."""
+    from goodfit.service.cli.fairness import print_audit
+
+    found = studies()[name].fairness(trial)
+    print_json(found.to_dict()) if given.as_json else print_audit(found)
+
+
+@cli.command()
 def why(name: StudyName, trial: TrialNumber) -> None:
     """Say why a trial was proposed, and why it was paused, resumed or stopped."""
     found = studies()[name].why(trial)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.logs import LogPiece
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.trail import Trail
+    from goodfit.service.diagnosis.fairness import Audit
     from goodfit.service.diagnosis.front import Front
     from goodfit.service.queries.replaying import Replayed
     from goodfit.service.spec import StudySpec
@@ -273,6 +274,38 @@ class StudyHandle:
         if trial is not None:
             return dict(self.one(trial).diagnosis or {})
         return self._source.diagnosis(self.name)
+
+    def fairness(self, trial: int | None = None) -> Audit:
+        """How the best model treats the groups that the study compares, with intervals; see Audit, and its `to_frame`.
+
+        A trial that was confirmed is measured on the test split, any other at its best epoch on validation.
+
+        Args:
+            trial: its number; None: the best, or where none keeps the constraints the one that comes nearest.
+
+        Raises:
+            InputError: the study compares no groups, or has no such trial.
+            GoodfitError: no trial is complete, or the trial reported no metrics by group.
+        """
+        from goodfit.service.diagnosis.fairness import audit_of, compared, metrics_at_best, nearest
+
+        spec = self.spec
+        if spec.fairness is None:
+            raise InputError(f"study {self.name} compares no groups; run it with `fairness: {{by: [COLUMN]}}`")
+        trials = [*self.records(), *self.confirmations()]
+        if trial is None:
+            best, closest = self.best(1), nearest(trials, spec.goal)
+            trial = best[0].trial if best else None if closest is None else closest.number
+        else:
+            self.one(trial)
+        if trial is None:
+            raise GoodfitError(self.why_no_best())
+        wanted = [one for one in trials if one.number in compared(trials, spec) | {trial}]
+        at_best = {one.number: metrics_at_best(one, self.reports(one.number)) for one in wanted}
+        found = audit_of(spec, trials, trial, at_best)
+        if found is None:
+            raise GoodfitError(f"trial {trial} of {self.name} reported no metrics by group")
+        return found
 
     def report_html(self) -> str:
         """The study as one HTML page that needs nothing but a browser."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from goodfit.service.diagnosis.choice import Candidate, Choice, choose
 from goodfit.service.objective import Objective
-from goodfit.service.records import FINISHED, Trial, TrialState, ranked
+from goodfit.service.records import FINISHED, Trial, TrialState, is_candidate, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ def winner_of(trials: Sequence[Trial], objective: Objective) -> Choice | None:
     again = [trial for trial in trials if trial.confirms is not None]
     if not again or any(trial.state not in FINISHED for trial in again):
         return None
-    candidates = candidates_of(trials, objective.metric)
+    able = {trial.number for trial in trials if is_candidate(trial)}
+    candidates = [one for one in candidates_of(trials, objective.metric) if one.trial in able]
     if not any(math.isfinite(score) for candidate in candidates for score in candidate.judged):
         return None
     return choose(candidates, objective)

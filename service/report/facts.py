@@ -46,6 +46,7 @@ class ReportFacts:
         labels: that are likely wrong: counts, sentences, rows to look at; None where they were not judged.
         growth: what more rows would bring; None where that was not measured.
         explanation: of the model of the answer, where one was made; see trainers.explaining.explanation.
+        fairness: of the answer's trial, see service.diagnosis.fairness; None where no groups are compared.
     """
 
     study: Json
@@ -59,6 +60,7 @@ class ReportFacts:
     labels: Json | None = None
     growth: Json | None = None
     explanation: Json | None = None
+    fairness: Json | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""

@@ -13,6 +13,7 @@ from goodfit.service.records import (
     StudyState,
     Trial,
     TrialState,
+    best_with_each,
     pareto_front,
     ranked,
     trial_seed,
@@ -52,7 +53,8 @@ def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial
 
     All configurations get the same seeds, so that they are compared on the same draws. What an earlier
     confirmation trained already, before the search went on, is not trained once more. Of several objectives, those
-    of the front are confirmed that are best by the first one.
+    of the front are confirmed that are best by the first one. Where the plan contrasts parameters, the best trial with
+    each of their values comes with them, though it may break the constraints: it shows what keeping them costs.
     """
     if plan.confirm is None:
         return []
@@ -61,6 +63,7 @@ def confirmations_due(plan: Plan, trials: Collection[Trial]) -> list[tuple[Trial
     fresh = [trial_seed(plan.seed, -1 - turn) for turn in range(seeds)]  # of no trial of the search: these count from 0
     objective = plan.objective
     chosen = (pareto_front(trials, objective) if objective.others else ranked(trials, objective))[:top]
+    chosen += [trial for trial in best_with_each(trials, plan.contrast, objective) if trial not in chosen]
     return [(trial, seed) for trial in chosen for seed in fresh if (trial.number, seed) not in there]
 
 

@@ -33,6 +33,7 @@ class Plan:
     last_counts: bool = False  # a trial's value is that of its last report, not the best
     open_space: bool = False  # trainers ask for their parameters as they run
     confirm: tuple[int, int] | None = None  # the best so many are trained again, on so many fresh seeds each
+    contrast: tuple[str, ...] = ()  # parameters: the best trial with each of their values is trained again, too
     retries: int = 2  # how many deaths of its worker in a row a trial survives
     failures: int = 0  # so many failures alike, while no trial succeeds, end the study; 0: any number may fail
     seed: int = 0

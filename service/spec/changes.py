@@ -32,6 +32,7 @@ FIXED: Mapping[str, str | None] = {
     "objective": "its trials were ranked and pruned by it",
     "more_objectives": "its trials were ranked and pruned by them",
     "constraints": "its trials were ranked by them",
+    "fairness": "its trials were trained and compared so",
     "search": "its trials were proposed so",
     "search.repeats": None,
     "control": "its trials were proposed so",
@@ -143,7 +144,7 @@ def _clashes(spec: StudySpec) -> list[Problem]:
     source, target = (spec.data.source, spec.data.target) if spec.data else (None, None)
     draft = Draft(None, spec.objective.metric, source, target, parts, spec.space, frozenset(spec.fixed), values)
     check_search(draft, lambda path, text: problems.append(Problem(0, f"--set {dotted(path)}", text)))
-    reaching = check_reaching(spec.space, spec.data, spec.data is not None, dots_nest=":" in spec.trainer)
+    reaching = check_reaching(spec.space, spec.sections, spec.named, dots_nest=":" in spec.trainer)
     return problems + [Problem(0, f"--set space.{name}", text) for name, text in reaching]
 
 

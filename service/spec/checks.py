@@ -14,7 +14,8 @@ from goodfit.search_spaces.space import Space
 from goodfit.service.errors import StudyFileError, did_you_mean
 from goodfit.service.objective import Constraint
 from goodfit.service.spec.data import Data, adds_kind
-from goodfit.service.spec.data_parameters import check_reaching
+from goodfit.service.spec.data_parameters import check_reaching, sections_of
+from goodfit.service.spec.fairness import Fairness, group_metrics_of, is_group_metric, why_unknown
 from goodfit.service.spec.fields import split_problem
 from goodfit.service.spec.hyperparameters import check_hyperparameters
 from goodfit.service.spec.population import check_population
@@ -90,8 +91,8 @@ def check_draft(draft: Draft, say: Say) -> None:
             path, before = draft.place(parameter)
             say(path, before + wrong)
     nests = trainer is not None and trainer.api is not Api.GOODFIT
-    data, has_data = draft.parts.get("data"), "data" in draft.values
-    for parameter, wrong in check_reaching(draft.space, data, has_data, dots_nest=nests):
+    sections = sections_of(draft.parts.get("data"), draft.parts.get("fairness"))
+    for parameter, wrong in check_reaching(draft.space, sections, draft.values, dots_nest=nests):
         path, before = draft.place(parameter)
         say(path, before + wrong)
     named = _names_split(draft, trainer, say)
@@ -99,8 +100,10 @@ def check_draft(draft: Draft, say: Say) -> None:
     task = _check_data(draft, trainer, say) or _own_task(draft, trainer)
     if trainer is not None and task is not None and named:
         for path, metric in _judged_by_metrics(draft):
-            if wrong_metric := _metric_problem(metric, trainer, task):
+            if wrong_metric := _metric_problem(metric, trainer, task, draft.parts.get("fairness")):
                 say(path, wrong_metric)
+    if "fairness" in draft.values and "data" not in draft.values:
+        say(("fairness",), "names columns of the data, and there is no `data:`; write it, or take this out")
     check_search(draft, say)
     data = draft.parts.get("data")
     if "confirm" in draft.parts and (lack := unscored(data)):
@@ -197,17 +200,20 @@ def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
         StudyFileError: it does not.
     """
     judged_by = _judged_by(spec.objective.metric, spec.more_objectives, spec.constraints, spec.release)
-    found = [(path, _metric_problem(metric, trainer, task)) for path, metric in judged_by]
+    found = [(path, _metric_problem(metric, trainer, task, spec.fairness)) for path, metric in judged_by]
     if problems := [spec.origin.problem(path, wrong) for path, wrong in found if wrong]:
         raise StudyFileError(spec.origin.file, problems)
 
 
-def _metric_problem(metric: str, trainer: Trainer, task: str) -> str | None:
+def _metric_problem(metric: str, trainer: Trainer, task: str, fairness: Fairness | None) -> str | None:
     if trainer.metrics is None or task not in trainer.metrics:
         return None
+    if fairness is None and (unknown := why_unknown(metric)):
+        return unknown
+    compared = () if fairness is None else tuple(group_metrics_of(fairness))
     splits = ("test/", "val/", "train/") if metric.startswith(TEST) else ("val/", "train/")
-    known = [f"{split}{name}" for split in splits for name in trainer.metrics[task]]
-    if metric in known:
+    known = [f"{split}{name}" for split in splits for name in (*trainer.metrics[task], *compared)]
+    if metric in known or (fairness is not None and is_group_metric(metric, fairness)):
         return None
     return f"trainer {trainer.name} does not report {metric} for {task}; {did_you_mean(metric, known)}"
 

@@ -1,13 +1,13 @@
-"""Hyperparameters that reach into the data: `prepare.KEY` and `augment.KEY`, in `space:` or `fixed:`.
+"""Hyperparameters that reach into the data: `prepare.KEY`, `augment.KEY`, `fairness.KEY`, in `space:` or `fixed:`.
 
 They are parameters of a trial like any others, but no trainer gets them: they take the place of what
-the study's `data:` says, for that trial.
+the study's `data:` or `fairness:` says, for that trial.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -16,12 +16,16 @@ from goodfit.search_spaces.parameters import Fixed, Float, Parameter, Value, sho
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare
+from goodfit.service.spec.fairness import Fairness
 from goodfit.service.spec.fields import Section
 from goodfit.service.spec.hyperparameters import nearest_to_default, values_of
 from goodfit.service.spec.validation_messages import sentences
 
-SECTIONS: dict[str, type[Section]] = {"prepare": Prepare, "augment": Augment}
+SECTIONS: dict[str, type[Section]] = {"prepare": Prepare, "augment": Augment, "fairness": Fairness}
+_WITHIN_DATA = ("prepare", "augment")  # the others stand beside `data:`
 _FILES = ("augment.synonyms", "augment.translate")
+_SAME_FOR_ALL = ("fairness.by", "fairness.positive", "fairness.bins", "fairness.gaps")  # or trials would not compare
+Sections = Mapping[str, Section]  # those of a study, by their names in SECTIONS
 _V = TypeVar("_V")
 
 
@@ -41,55 +45,61 @@ def reaching(space: Space) -> list[Parameter]:
     return [item for item in space if reaches(item.name)]
 
 
-def written(data: Data) -> dict[str, Value]:
-    """What the study's data say themselves, by the names that parameters have."""
-    return {
-        f"{section}.{key}": value for section in SECTIONS for key, value in getattr(data, section).model_dump().items()
-    }
+def sections_of(data: Data | None, fairness: Fairness | None) -> dict[str, Section]:
+    """The sections of a study that parameters can reach into; empty where it has no data."""
+    if data is None:
+        return {}
+    within: dict[str, Section] = {"prepare": data.prepare, "augment": data.augment}
+    return within if fairness is None else {**within, "fairness": fairness}
 
 
-def own_values(space: Space, data: Data) -> dict[str, Value]:
+def written(sections: Sections) -> dict[str, Value]:
+    """What the study's sections say themselves, by the names that parameters have."""
+    return {f"{name}.{key}": value for name, one in sections.items() for key, value in one.model_dump().items()}
+
+
+def own_values(space: Space, sections: Sections) -> dict[str, Value]:
     """What reaches into the data before there is a trial: what they say themselves, as far as the space allows."""
-    said = written(data)
+    said = written(sections)
     return {item.name: nearest_to_default(item, said) for item in reaching(space) if not item.when}
 
 
-def variants(space: Space, data: Data) -> Iterator[tuple[str, dict[str, Value]]]:
+def variants(space: Space, sections: Sections) -> Iterator[tuple[str, dict[str, Value]]]:
     """Each parameter that reaches into the data, with the values that can occur there: (its name, what reaches in)."""
-    own = own_values(space, data)
+    own = own_values(space, sections)
     for item in reaching(space):
         for value in values_of(item):
             beside = {**own, item.name: value}
-            yield item.name, beside if _fits(data, beside) else {item.name: value}
+            yield item.name, beside if _fits(sections, beside) else {item.name: value}
 
 
-def _fits(data: Data, params: Mapping[str, Any]) -> bool:
+def _fits(sections: Sections, params: Mapping[str, Any]) -> bool:
     try:
-        reached(data, params)
+        reached(sections, params)
     except ValidationError:
         return False
     return True
 
 
-def reached(data: Data, params: Mapping[str, Any]) -> Data:
-    """The data with what a trial's parameters put in the place of their own values."""
-    changed = {}
-    for section, model in SECTIONS.items():
-        given = {name.partition(".")[2]: value for name, value in params.items() if name.startswith(f"{section}.")}
+def reached(sections: Sections, params: Mapping[str, Any]) -> dict[str, Section]:
+    """The sections with what a trial's parameters put in the place of their own values."""
+    changed = dict(sections)
+    for name, one in sections.items():
+        given = {key.partition(".")[2]: value for key, value in params.items() if key.startswith(f"{name}.")}
         if given:
-            changed[section] = model.model_validate({**getattr(data, section).model_dump(), **given})
-    return data.model_copy(update=changed)
+            changed[name] = type(one).model_validate({**one.model_dump(), **given})
+    return changed
 
 
 def check_reaching(
-    space: Space, data: Data | None, has_data: bool, *, dots_nest: bool = False
+    space: Space, sections: Sections, there: Collection[str], *, dots_nest: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Which parameters cannot reach into the data, and why.
 
     Args:
         space: with the fixed parameters in it.
-        data: the study's section; None where there is none, or none that is right by itself.
-        has_data: whether the study has the section.
+        sections: of the study, those that are right by themselves.
+        there: which of `data` and `fairness` the study has, right or wrong.
         dots_nest: whether other names with dots are the trainer's: keys of mappings within its configuration.
     """
     for item in space:
@@ -97,19 +107,33 @@ def check_reaching(
         if not dot or (dots_nest and section not in SECTIONS):
             continue
         if section not in SECTIONS:
-            known = " and ".join(f"{name}.KEY" for name in SECTIONS)
-            yield item.name, f"no parameter reaches into {section}; only {known} reach into the data"
+            first, last = [f"{name}.KEY" for name in SECTIONS][:-1], list(SECTIONS)[-1]
+            known = f"{', '.join(first)} and {last}.KEY"
+            yield item.name, f"no parameter reaches into {section}; only {known} do"
         elif key not in SECTIONS[section].model_fields:
-            yield item.name, f"data.{section} has no key {key}; {did_you_mean(key, SECTIONS[section].model_fields)}"
-        elif not has_data:
+            keys = [one for one in SECTIONS[section].model_fields if f"{section}.{one}" not in _SAME_FOR_ALL]
+            yield item.name, f"{_place(section)} has no key {key}; {did_you_mean(key, keys)}"
+        elif section in _WITHIN_DATA and "data" not in there:
             yield item.name, f"there is no `data:` to {section}; write it, or take this out"
-        elif wrong := _refused(item) or _wrong_value(item, data or Data(source="-"), space):
+        elif section not in _WITHIN_DATA and section not in there:
+            yield item.name, f"there is no `{section}:` for it; write `fairness: {{by: [COLUMN]}}`, or take this out"
+        elif wrong := _refused(item) or _wrong_value(item, {**_USUAL, **sections}, space):
             yield item.name, wrong
+
+
+_USUAL: Sections = {"prepare": Prepare(), "augment": Augment(), "fairness": Fairness(by=("-",))}
+
+
+def _place(section: str) -> str:
+    """Where a section stands in a study file."""
+    return f"data.{section}" if section in _WITHIN_DATA else section
 
 
 def _refused(item: Parameter) -> str | None:
     """Why this must be the same for all trials, where it must."""
     section, _, key = item.name.partition(".")
+    if item.name in _SAME_FOR_ALL:
+        return f"is the same for all trials, or they would not compare; write it in `{section}: {{{key}: ...}}`"
     if item.name in _FILES:
         return f"is a file, which is not searched; write it in `data: {{{section}: {{{key}: ...}}}}`"
     if item.name == "prepare.missing" and not (isinstance(item, Fixed) and not item.when):
@@ -123,14 +147,14 @@ def _refused(item: Parameter) -> str | None:
     return None
 
 
-def _wrong_value(item: Parameter, data: Data, space: Space) -> str | None:
-    """What the section says to a value of the parameter, beside the data's own values and those of the space."""
+def _wrong_value(item: Parameter, sections: Sections, space: Space) -> str | None:
+    """What the section says to a value of the parameter, beside its own values and those of the space."""
     section, _, key = item.name.partition(".")
-    beside = own_values(space, data)
+    own, beside = sections[section].model_dump(), own_values(space, sections)
     for value in values_of(item):
-        alone = _wrong({**getattr(data, section).model_dump(), key: value}, section, key)
+        alone = _wrong({**own, key: value}, section, key)
         others = {name.partition(".")[2]: other for name, other in beside.items() if name.startswith(f"{section}.")}
-        if alone and _wrong({**getattr(data, section).model_dump(), **others, key: value}, section, key):
+        if alone and _wrong({**own, **others, key: value}, section, key):
             return alone
     return None
 
@@ -139,7 +163,7 @@ def _wrong(values: Mapping[str, Any], section: str, key: str) -> str | None:
     try:
         SECTIONS[section].model_validate(dict(values))
     except ValidationError as error:
-        found = list(sentences(error, values, ("data", section)))
+        found = list(sentences(error, values, ("data", section) if section in _WITHIN_DATA else (section,)))
         mine = [text for path, text in found if path[-1] == key]
         return mine[0] if mine else f"{shown(values[key])} does not go with the others: {found[0][1]}"
     return None

@@ -40,7 +40,7 @@ def would_be_taken(spec: StudySpec, overrides: Sequence[str]) -> bool:
         changed = StudySpec.model_validate({**values, "space": space})
     except ValidationError:
         return False
-    wrong += [((name,), text) for name, text in check_reaching(space, changed.data, changed.data is not None)]
+    wrong += [((name,), text) for name, text in check_reaching(space, changed.sections, changed.named)]
     if changed.confirm is not None and unscored(changed.data) is not None:
         return False
     return not wrong and unending(changed.search, changed.budget, space) is None

@@ -22,8 +22,9 @@ from goodfit.search_spaces.values import BadValue, described, nearest
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.spec.checks import Draft, check_draft, find_trainer, is_foreign
 from goodfit.service.spec.data import Augment, Data
-from goodfit.service.spec.data_parameters import written
-from goodfit.service.spec.fields import Constraints, Name, Share, Text, metric_name, text
+from goodfit.service.spec.data_parameters import sections_of, written
+from goodfit.service.spec.fairness import Fairness
+from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text, metric_name, text
 from goodfit.service.spec.hyperparameters import suited
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.overrides import override
@@ -55,6 +56,7 @@ from goodfit.trainers.registry import Trainer
 
 _MODELS: dict[str, type[BaseModel]] = {
     "data": Data,
+    "fairness": Fairness,
     "objective": Objective,
     "search": Search,
     "training": Training,
@@ -167,9 +169,9 @@ def look_for_modules(folders: Iterable[str]) -> None:
     sys.path.extend(folder for folder in folders if folder not in sys.path)
 
 
-def _defaults(trainer: Trainer | None, space: Space, data: Data | None) -> dict[str, Any]:
+def _defaults(trainer: Trainer | None, space: Space, sections: Mapping[str, Section]) -> dict[str, Any]:
     """What the trainer and the data say of the searched parameters themselves, as far as it lies in the space."""
-    known = {**(trainer.defaults() if trainer else {}), **(written(data) if data is not None else {})}
+    known = {**(trainer.defaults() if trainer else {}), **written(sections)}
     return {item.name: known[item.name] for item in space.free if item.contains(known.get(item.name, ...))}
 
 
@@ -262,7 +264,8 @@ class _Reading:
             self._say(path, wrong)
         self._read_start(space)
         self._find_earlier()
-        self._parts["defaults"] = _defaults(trainer, space, self._parts.get("data"))
+        sections = sections_of(self._parts.get("data"), self._parts.get("fairness"))
+        self._parts["defaults"] = _defaults(trainer, space, sections)
         if ":" in self._parts.get("trainer", "") or ".py:" in str(source):
             self._parts["modules"] = modules
         return space

@@ -19,7 +19,8 @@ from goodfit.search_spaces.space import Space
 from goodfit.service.errors import Problem, StudyFileError
 from goodfit.service.objective import Objective as Goal
 from goodfit.service.spec.data import Data
-from goodfit.service.spec.data_parameters import own_values, reached, reaching
+from goodfit.service.spec.data_parameters import own_values, reached, reaching, sections_of
+from goodfit.service.spec.fairness import CONTRASTED, Fairness
 from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.key_origin import Origin
 from goodfit.service.spec.pruning import AutoPruning, NoPruning, Pruning
@@ -38,12 +39,13 @@ from goodfit.service.spec.sections import (
 from goodfit.service.spec.validation_messages import sentences
 from goodfit.service.spec.warm_start import first_of
 from goodfit.service.stored_spec import search_of
-from goodfit.trainers.messages import AugmentSpec, DataSpec, TokenSpec
+from goodfit.trainers.messages import AugmentSpec, DataSpec, GroupSpec, TokenSpec
 
 PRIOR, WARM_START = "prior", "warm_start"  # where configurations come from that are believed to be good
 _LATER_KEYS = (
     "more_objectives",
     "constraints",
+    "fairness",
     "release",
 )  # not written where they are empty: specs from before are the same
 
@@ -72,6 +74,7 @@ class StudySpec(Section):
     objective: Objective
     more_objectives: tuple[FurtherObjective, ...] = ()  # the best are a Pareto front then
     constraints: Constraints = ()  # that the best must keep
+    fairness: Fairness | None = None  # groups that are compared
     search: Search = Field(default_factory=Search)
     pruning: Pruning = Field(default_factory=AutoPruning)
     training: Training
@@ -150,6 +153,12 @@ class StudySpec(Section):
         return min((limit for limit in limits if limit is not None), default=None)
 
     @property
+    def contrast(self) -> tuple[str, ...]:
+        """The searched parameters whose values are compared on the test split: what is done about groups."""
+        searched = {item.name for item in self.space if not isinstance(item, Fixed)}
+        return tuple(name for name in CONTRASTED if name in searched)
+
+    @property
     def believed(self) -> list[tuple[str, dict[str, Any]]]:
         """Configurations that are tried after the defaults, and where each comes from; none with a grid."""
         if self.search.method == "grid":
@@ -187,6 +196,16 @@ class StudySpec(Section):
         """How many reports a trial makes: one an epoch, or with cross-validation one a fold."""
         return self.folds or self.training.epochs
 
+    @property
+    def sections(self) -> dict[str, Section]:
+        """Those that a trial's parameters may reach into."""
+        return sections_of(self.data, self.fairness)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Which of `data` and `fairness` it has."""
+        return tuple(key for key in ("data", "fairness") if getattr(self, key) is not None)
+
     def data_spec(self, params: Mapping[str, Any] | None = None) -> DataSpec | None:
         """The data as the trainers take them.
 
@@ -196,7 +215,10 @@ class StudySpec(Section):
         if self.data is None:
             return None
         searched = [item for item in reaching(self.space) if not isinstance(item, Fixed)]
-        data = reached(self.data, own_values(self.space, self.data) if params is None else params)
+        sections = self.sections
+        given = reached(sections, own_values(self.space, sections) if params is None else params)
+        fairness: Any = given.pop("fairness", None)
+        data = self.data.model_copy(update=given)
         return DataSpec(
             source=data.source,
             target=data.target,
@@ -235,6 +257,7 @@ class StudySpec(Section):
             size=data.prepare.size,
             mode=data.prepare.mode,
             augment=AugmentSpec(**data.augment.model_dump()),
+            fairness=GroupSpec() if fairness is None else fairness.spec(),
             keep=data.split.reshuffle or data.split.folds is not None or bool(searched),
         )
 

@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from goodfit.search_spaces.parse import MOST_PARAMETERS
 from goodfit.service.spec.data import Data
+from goodfit.service.spec.fairness import Fairness
 from goodfit.service.spec.fields import Constraints, Name, Section, Share, Text
 from goodfit.service.spec.pruning import Pruning
 from goodfit.service.spec.release import Release
@@ -57,6 +58,9 @@ class StudyFile(Section):
     )
     constraints: Constraints = Field(
         (), description="Bounds that the best must keep, of metrics or costs: [params_millions <= 2]."
+    )
+    fairness: Fairness | _Absent = Field(
+        None, description="Groups whose results are compared, and what training does about differences."
     )
     search: Search | _Absent = Field(None, description="How configurations are proposed.")
     pruning: Pruning | _Absent = Field(

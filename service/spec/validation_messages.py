@@ -11,6 +11,7 @@ from goodfit.search_spaces.flaws import KeyPath, dotted
 from goodfit.search_spaces.values import described
 from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Prepare, Split, Tokens
+from goodfit.service.spec.fairness import Fairness
 from goodfit.service.spec.fields import NUMBER, out_of_bounds
 from goodfit.service.spec.pruning import METHODS, WRAPPED
 from goodfit.service.spec.release import Release
@@ -25,6 +26,7 @@ SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("data", "prepare"): Prepare,
     ("data", "tokens"): Tokens,
     ("data", "augment"): Augment,
+    ("fairness",): Fairness,
     ("objective",): Objective,
     ("search",): Search,
     ("training",): Training,
@@ -39,6 +41,7 @@ _EXAMPLES: dict[KeyPath, str] = {
     ("training", "epochs"): "write how many epochs a trial may train",
     ("release", "require"): "write the gates, such as [confirmed, good_fit]",
     ("data", "source"): "write a data set's name or a file's path",
+    ("fairness", "by"): "write the columns whose groups are compared, such as [sex, age]",
 }
 
 _METRICS = (

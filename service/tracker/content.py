@@ -23,6 +23,7 @@ from goodfit.service.records import FINISHED, Report, Study, StudyState, Trial, 
 from goodfit.service.release import Standing
 from goodfit.service.stored_spec import search_of
 from goodfit.trainers.errors import Damaged
+from goodfit.trainers.groups.names import MORE_IS_BETTER as OF_GROUPS
 from goodfit.trainers.readable import json_text, readable
 from goodfit.trainers.worker.mlflow_notes import FILE, read_notes
 
@@ -271,6 +272,8 @@ def more_is_better(name: str, objective: Objective) -> bool:
     """
     if objective.metric.partition("/")[2] == name:
         return objective.sign < 0
+    if name.partition("/")[0] in OF_GROUPS:
+        return True
     return not _MORE_IS_BETTER.isdisjoint(re.split(r"[^a-z0-9]+", name.lower()))
 
 

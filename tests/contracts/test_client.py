@@ -124,6 +124,24 @@ def test_the_best_come_with_the_confirmed_winner_first(studies: Studies) -> None
     assert studies["digits"].best(0) == []
 
 
+def test_groups_are_audited_alike(studies: Studies, at: Place) -> None:
+    group = {"base_rate": 0.5, "selection_rate": 0.5, "accuracy": 0.9, "tpr": 0.9, "fpr": 0.1}
+    rates = {f"val/{rate}/sex:{sex}": value for sex in "fm" for rate, value in {"count": 40.0, **group}.items()}
+    metrics = {"train/loss": 0.2, "val/loss": 0.3, "val/accuracy": 0.9, "val/equalized_odds_difference": 0.0, **rates}
+    done = Trial(0, {"learning_rate": 0.01}, 7, TrialState.COMPLETE, value=0.9, best_epoch=1, epochs=1)
+    study = at.study("people", fairness={"by": ["sex"]})
+    at.write(study, [done], [Report(0, 1, metrics, NOW)], StudyState.DONE)
+    found = studies["people"].fairness()
+    assert found == at.local()["people"].fairness(0)
+    assert list(found.to_frame().index) == ["sex:f", "sex:m"]
+    with pytest.raises(InputError, match="has no trial 77"):
+        studies["people"].fairness(77)
+    with pytest.raises(
+        InputError, match=r"study digits compares no groups; run it with `fairness: \{by: \[COLUMN\]\}`"
+    ):
+        studies["digits"].fairness()
+
+
 def test_both_say_the_same_of_everything(at: Place) -> None:
     here, there = at.local()["digits"], at.remote()["digits"]
     assert here.best(9) == there.best(9)

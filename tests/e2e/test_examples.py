@@ -46,6 +46,22 @@ def test_a_net_for_a_table_is_far_above_the_majority_class(tmp_path: Path) -> No
     assert study.best().value < trivial["loss"] / 3
 
 
+def test_credit_is_given_alike_and_what_that_costs_is_told(tmp_path: Path) -> None:
+    study = searched("credit", tmp_path, "training.epochs=6", "budget.trials=6", "confirm.seeds=2")
+    best = study.best()
+    assert study.one(best.trial).feasible
+    audit = study.fairness()
+    assert audit.measured_on == "the test split, 2 seeds"
+    assert set(audit.to_frame().index) == {"sex:female", "sex:male"}
+    assert {one.seeds for one in audit.costs} == {2}
+    plain = next(one for one in audit.costs if (one.mitigation, one.thresholds) == ("none", "none"))
+    assert plain.metrics["equalized_odds_difference"].value > audit.differences["equalized_odds_difference"].value
+    assert "val/tpr/sex:female" in study.curve(best.trial)
+    assert "What mitigation costs" in study.report_html()
+    assert "sex:female" in study.report_html()
+    assert study.predictions("test").shape == (1250, 2)
+
+
 def test_a_regression_explains_a_good_part_of_the_variance(tmp_path: Path) -> None:
     study = searched("diabetes", tmp_path, "training.epochs=15", "budget.trials=5")
     found, trivial = unseen(study)

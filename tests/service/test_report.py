@@ -21,6 +21,7 @@ from tests.reporting import EVIL, METRIC, gathered, simulate, spec_of
 SECTIONS = (
     "answer",
     "confirmation",
+    "fairness",
     "health",
     "labels",
     "growth",

@@ -115,13 +115,20 @@ def together(splits: tuple[Split, ...]) -> Split:
             replace(first, rows=np.concatenate([one.x.rows for one in splits if isinstance(one.x, Images)])), y
         )
     codes = [one.codes for one in splits if one.codes is not None]
-    return Split(np.concatenate([np.asarray(one.x) for one in splits]), y, np.concatenate(codes) if codes else None)
+    groups = [one.groups for one in splits if one.groups is not None]
+    return Split(
+        np.concatenate([np.asarray(one.x) for one in splits]),
+        y,
+        np.concatenate(codes) if codes else None,
+        np.concatenate(groups) if groups else None,
+    )
 
 
 def taken(split: Split, rows: np.ndarray) -> Split:
     """These rows of a split, by places."""
     x = split.x.take(rows) if isinstance(split.x, Images) else split.x[rows]
-    return Split(x, split.y[rows], None if split.codes is None else split.codes[rows])
+    codes, groups = (None if part is None else part[rows] for part in (split.codes, split.groups))
+    return Split(x, split.y[rows], codes, groups)
 
 
 def keys_of_inputs(split: Split) -> np.ndarray:

@@ -17,6 +17,8 @@ from goodfit.trainers.data.reading.cells import Cells
 from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.errors import Damaged, DataProblem
 from goodfit.trainers.files import read_json, write_json
+from goodfit.trainers.groups.facts import Groups
+from goodfit.trainers.groups.metrics import group_metrics
 from goodfit.trainers.messages import AugmentSpec
 
 
@@ -33,11 +35,13 @@ class Split:
             of pairs the target's ids and its end, (rows, length + 1).
         codes: int64 (rows, columns) where a table's text columns are to be embedded: 0 for a category
             that training had no row of, then one code a category; `facts.cardinalities` counts them.
+        groups: int64 (rows,), the group of each row, a place in `facts.groups.cells`, where the study compares groups.
     """
 
     x: np.ndarray | Images
     y: np.ndarray
     codes: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -70,6 +74,7 @@ class Facts:
         period: steps of a season, where the series has one.
         cells: how the values of a table were read, which is how rows to predict are read.
         reason: why the task is this one, and how to have the other where that may be meant.
+        groups: whose results are compared, where the study has `fairness:`.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Facts:
     period: int | None = None
     cells: Cells = field(default_factory=Cells)
     reason: str = ""
+    groups: Groups | None = None
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -115,7 +121,9 @@ class Facts:
     def from_dict(cls, values: Mapping[str, Any]) -> Facts:
         lists = {name: tuple(values[name]) for name in ("input_shape", "classes", "features")}
         cells = {"cells": Cells.from_dict(values["cells"])} if "cells" in values else {}  # not of earlier versions
-        return cls(**{**values, **lists, **cells, "preparation": Preparation.from_dict(values["preparation"])})
+        groups = {"groups": Groups.from_dict(values["groups"])} if values.get("groups") else {}
+        preparation = Preparation.from_dict(values["preparation"])
+        return cls(**{**values, **lists, **cells, **groups, "preparation": preparation})
 
     def write(self, path: Path) -> None:
         """Keep the facts as JSON; whole or not at all."""
@@ -146,6 +154,22 @@ class Data:
     facts: Facts
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     texts: VariedTexts | None = None
+
+    def group_metrics(self, split: str, predicted: Any, scores: Any = None) -> dict[str, float]:
+        """Metrics by group of a split's predictions, for `trial.report`; empty where the study compares no groups.
+
+        Args:
+            split: "train", whose differences alone are given, or "validation".
+            predicted: the class index of each row.
+            scores: the predicted probability of the positive class; None: calibration is left out.
+        """
+        part = {"train": self.train, "validation": self.validation}[split]
+        groups, codes = self.facts.groups, part.groups
+        if groups is None or codes is None:
+            return {}
+        given = np.full(len(part), np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
+        chosen = np.asarray(predicted)
+        return group_metrics(chosen, part.y, given, codes, groups, by_group=split == "validation")
 
     @property
     def name(self) -> str:

@@ -138,6 +138,10 @@ def load_model(folder: Path) -> Any:
         module = trainer.build(trainer.configure(about["params"]), facts)
     except Exception as error:  # a user's own code
         raise BadTrainer(f"build of trainer {reference} raises {type(error).__name__}: {error}") from error
+    if facts is not None and facts.groups is not None:
+        from goodfit.trainers.training.group_outcomes import with_thresholds
+
+        with_thresholds(module, facts.groups)
     try:
         module.load_state_dict(read_checkpoint(folder / "weights.pt"))
     except RuntimeError as error:  # torch names every key that does not fit

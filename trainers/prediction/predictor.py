@@ -57,10 +57,10 @@ class Predictor:
             return self._bits(x)
         if self.facts.task == "translation":
             return self._translated(x)
-        outputs = self._outputs(x).numpy()
+        outputs = self._outputs(x)
         if self.facts.task in ("regression", "forecasting"):
-            return self.facts.preparation.original(outputs)
-        labels: np.ndarray = self._labels()[outputs.argmax(axis=1)]
+            return self.facts.preparation.original(outputs.numpy())
+        labels: np.ndarray = self._labels()[self._chosen(outputs, x)]
         return labels
 
     def predict_proba(self, x: Any) -> np.ndarray:
@@ -98,6 +98,16 @@ class Predictor:
             )
         tokens = tokenizer_of(self.facts)
         return write_on(self.module, tokens, [tokens.ids(prompt).tolist()], characters, seed, temperature, top_k)[0]
+
+    def _chosen(self, outputs: Tensor, x: Any) -> np.ndarray:
+        """The index of the class of each row: by the threshold of its group, where each group has one."""
+        groups = self.facts.groups
+        if groups is None or groups.spec.thresholds == "none" or not len(outputs):
+            return outputs.argmax(dim=1).numpy()
+        from goodfit.trainers.data.kinds.table_rows import group_codes
+        from goodfit.trainers.training.group_outcomes import chosen_by_threshold, thresholds_of
+
+        return chosen_by_threshold(outputs, group_codes(x, self.facts), thresholds_of(self.module), groups)
 
     def _bits(self, x: Any) -> np.ndarray:
         if self._kind.has_no_rows(x):

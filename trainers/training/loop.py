@@ -22,13 +22,26 @@ from goodfit.trainers.data.augmenting.variations import given_keys
 from goodfit.trainers.data.facts import joined
 from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.errors import BadTrainer, DataProblem
+from goodfit.trainers.groups.adversary import Adversary
 from goodfit.trainers.nets.forecasting import forecast_metrics
 from goodfit.trainers.seeding import mixed_seed
 from goodfit.trainers.training import devices
 from goodfit.trainers.training.augmentation import Augmentation, Blend
+from goodfit.trainers.training.group_outcomes import (
+    chosen_classes,
+    fit_thresholds,
+    mitigate,
+    outcomes,
+    with_thresholds,
+)
 from goodfit.trainers.training.image_rows import ImageRows, parts_of
 from goodfit.trainers.training.language_metrics import language_metrics
-from goodfit.trainers.training.rare_classes import balanced_order, class_metrics, weighted_cross_entropy
+from goodfit.trainers.training.rare_classes import (
+    balanced_order,
+    class_metrics,
+    row_weighted_cross_entropy,
+    weighted_cross_entropy,
+)
 from goodfit.trainers.trial import Trial
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
@@ -46,17 +59,20 @@ class Tensors:
 
     x: Tensor | ImageRows  # of a folder of images: still in their files
     y: Tensor
+    groups: Tensor | None = None  # the group of each row, where the study compares groups
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> Tensors:
         y = torch.from_numpy(split.y).to(device)
         if isinstance(split.x, Images):
             return cls(ImageRows(split.x, device), y)
-        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), y)
+        groups = None if split.groups is None else torch.from_numpy(split.groups).to(device)
+        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), y, groups)
 
     def take(self, rows: Tensor) -> Tensors:
         """These rows alone."""
-        return Tensors(self.x.take(rows) if isinstance(self.x, ImageRows) else self.x[rows], self.y[rows])
+        x = self.x.take(rows) if isinstance(self.x, ImageRows) else self.x[rows]
+        return Tensors(x, self.y[rows], None if self.groups is None else self.groups[rows])
 
     def __len__(self) -> int:
         return len(self.y)
@@ -86,6 +102,8 @@ def fit(
         if loss is not None:
             raise DataProblem(f"trainer {name} has a loss of its own; give `prepare: {{balance: sampling}}`")
         training.fitted_loss = weighted_cross_entropy(train.y, facts.outputs)
+    mitigate(training, train, facts, own_loss=loss is not None)
+    with_thresholds(model, facts.groups)
     trial.restore(*training.stateful)
     for epoch in trial.epochs():
         if data.texts is not None:
@@ -93,8 +111,10 @@ def fit(
             train = replace(train, x=torch.from_numpy(data.texts.ids(trial.seed, epoch)).to(device))
             trial.waited(perf_counter() - began)
         training.epoch(epoch, train)
+        if facts.groups is not None and facts.groups.spec.thresholds != "none":
+            fit_thresholds(model, predict(model, measured.x, facts), measured, facts.groups)
         trial.report(
-            train=evaluate(model, measured, facts, training.loss),
+            train=evaluate(model, measured, facts, training.loss, by_group=False),
             val=evaluate(model, validation, facts, training.loss),
         )
 
@@ -126,6 +146,13 @@ class Training:
         self.loss = loss
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
+        self.row_weights: Tensor | None = None  # of the training rows, in the cross-entropy that the steps take
+        self.cells: tuple[Tensor, int] | None = (
+            None  # each row's part of the data, of which all are drawn equally often
+        )
+        self.adversary: Adversary | None = None  # is misled about the `groups` of the training rows
+        self.groups: Tensor | None = None
+        self._rows = torch.empty(0, dtype=torch.int64)  # of the batch in work
         self._facts = facts
         self._model = model
         self._config = trial.config
@@ -141,7 +168,8 @@ class Training:
     def stateful(self) -> list[Any]:
         """What a checkpoint must hold. The schedule has no state: the rate follows from the epoch."""
         scaler = [self._scaler] if self._scaler.is_enabled() else []
-        return [self._model, self._optimizer, *scaler]
+        adversary = [self.adversary, self.adversary.optimizer] if self.adversary is not None else []
+        return [self._model, self._optimizer, *scaler, *adversary]
 
     def epoch(self, epoch: int, data: Tensors) -> None:
         """One pass over the data, in an order that depends on the trial's seed and the epoch alone."""
@@ -156,11 +184,14 @@ class Training:
                 group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
             began = perf_counter()
             x, y = data.x[rows], data.y[rows]
+            self._rows = rows
             waiting += perf_counter() - began
             self._step(x, y)
         self._waited(waiting, len(data))
 
     def _order(self, epoch: int, y: Tensor) -> Tensor:
+        if self.cells is not None:
+            return balanced_order(self._seed, epoch, *self.cells).to(y.device)
         if self._facts.preparation.balance == "sampling":
             return balanced_order(self._seed, epoch, y.cpu(), self._facts.outputs).to(y.device)
         return epoch_order(self._seed, epoch, len(y)).to(y.device)
@@ -173,20 +204,27 @@ class Training:
             outputs = self._model(x)
         outputs = _shaped(outputs.float(), self._facts)
         smoothing = self._config.label_smoothing
-        if blend is None:
-            loss = self.fitted_loss(outputs, y, smoothing)
-        else:
+        if blend is not None:
             loss = blend.loss(lambda targets: self.fitted_loss(outputs, targets, smoothing), y)
+        elif self.row_weights is not None:
+            loss = row_weighted_cross_entropy(outputs, y, self.row_weights[self._rows], smoothing)
+        else:
+            loss = self.fitted_loss(outputs, y, smoothing)
+        if self.adversary is not None and self.groups is not None:
+            loss = loss + self.adversary(outputs, y, self.groups[self._rows])
         self._descend(loss)
 
     def _descend(self, loss: Tensor) -> None:
         """One step of the optimizer down a batch's loss, with what the config does to it and to its gradient."""
-        self._optimizer.zero_grad(set_to_none=True)
+        optimizers = [self._optimizer, *([self.adversary.optimizer] if self.adversary is not None else [])]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(with_l1(loss, self._model, self._config.l1)))
         if self._config.clip_norm:
             self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
-        self._scaler.step(self._optimizer)
+        for optimizer in optimizers:
+            self._scaler.step(optimizer)
         self._scaler.update()
 
 
@@ -258,15 +296,22 @@ def batches_of(order: Tensor, size: int) -> list[Tensor]:
     return batches
 
 
-def evaluate(model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = None) -> dict[str, float]:
-    """A model's metrics on a split, in eval mode and float32; rmse and mae in the units of the data."""
+def evaluate(
+    model: nn.Module, data: Tensors, facts: Facts, loss: Loss | None = None, *, by_group: bool = True
+) -> dict[str, float]:
+    """A model's metrics on a split, in eval mode and float32; rmse and mae in the units of the data.
+
+    `by_group`: where the study compares groups, the rates of each are among them, not only the differences.
+    """
     if facts.task == "language-modelling":
         return language_metrics(model, data.x[:], data.y, facts)
     outputs = predict(model, data.x, facts).double()
     plain = loss or default_loss(facts.task)
     if facts.task == "classification":
-        scores = class_metrics(outputs.argmax(dim=1), data.y, facts.outputs)
-        return {"loss": float(plain(outputs, data.y, 0.0)), **scores}
+        chosen = chosen_classes(model, outputs, data, facts.groups)
+        scores = class_metrics(chosen, data.y, facts.outputs)
+        compared = outcomes(chosen, outputs, data, facts.groups, by_group=by_group)
+        return {"loss": float(plain(outputs, data.y, 0.0)), **scores, **compared}
     targets = data.y.double()
     if facts.task == "forecasting":
         return {"loss": float(plain(outputs, targets, 0.0)), **forecast_metrics(outputs, data.x[:], targets, facts)}

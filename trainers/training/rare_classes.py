@@ -13,13 +13,24 @@ from goodfit.trainers.seeding import mixed_seed
 
 def weighted_cross_entropy(y: Tensor, classes: int) -> Callable[[Tensor, Tensor, float], Tensor]:
     """Cross-entropy in which each class of the training targets `y` has the same weight in all."""
-    counts = torch.bincount(y, minlength=classes).double()
-    weights = (len(y) / (classes * counts.clamp(min=1))).float()
+    weights = class_weights(y, classes)
 
     def loss(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         return functional.cross_entropy(outputs, targets, weight=weights, label_smoothing=smoothing)
 
     return loss
+
+
+def class_weights(y: Tensor, classes: int) -> Tensor:
+    """The weight of a row of each class by which all classes weigh the same; their mean over the rows is 1."""
+    counts = torch.bincount(y, minlength=classes).double()
+    return (len(y) / (classes * counts.clamp(min=1))).float()
+
+
+def row_weighted_cross_entropy(outputs: Tensor, y: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """The mean of the rows' losses, each times its weight."""
+    losses = functional.cross_entropy(outputs, y, reduction="none", label_smoothing=smoothing)
+    return (losses * weights).mean()
 
 
 def balanced_order(seed: int, epoch: int, y: Tensor, classes: int) -> Tensor:

@@ -92,7 +92,12 @@ def supervised(
             kinds=kinds,
             metrics={task: METRICS[task] for task in tasks},
             build=build_model,
-            prepares=["balance", "augment", *(["embedding"] if embeds else [])],
+            prepares=[
+                "balance",
+                "augment",
+                *(["embedding"] if embeds else []),
+                *(["groups"] if "table" in kinds else []),
+            ],
         )
         return declared(train)
 

@@ -140,6 +140,7 @@ def _predicted(training: Training, split: Split, data: Data) -> np.ndarray:
     """Probabilities, or numbers in the units of the data, by the model that was kept."""
     import torch
 
+    from goodfit.trainers.training.group_outcomes import with_thresholds
     from goodfit.trainers.training.loop import Tensors, predict
 
     facts = data.facts
@@ -149,6 +150,7 @@ def _predicted(training: Training, split: Split, data: Data) -> np.ndarray:
             f"trainer {training.trainer.name} kept no checkpoint; register the model with trial.restore(model)"
         )
     module = training.trainer.build(training.trainer.configure(training.assignment.params), facts)
+    with_thresholds(module, facts.groups)
     module.load_state_dict(read_checkpoint(best)["model"])
     outputs = predict(module, Tensors.of(split, torch.device("cpu")).x, facts).double()
     if facts.task == "classification":

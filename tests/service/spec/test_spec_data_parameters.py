@@ -153,7 +153,10 @@ def test_the_first_trial_has_the_values_of_the_study_file(tmp_path: Path) -> Non
         ("augment.crop: {type: float, low: 0, high: 2}", "is a whole number; write type: int"),
         ("augment.flip: [a, b]", "is the text 'a', not true or false"),
         ("augment.synonyms: [a.txt]", "is a file, which is not searched; write it in `data: {augment: {synonyms"),
-        ("tokens.length: [16, 32]", "no parameter reaches into tokens; only prepare.KEY and augment.KEY reach"),
+        (
+            "tokens.length: [16, 32]",
+            "no parameter reaches into tokens; only prepare.KEY, augment.KEY and fairness.KEY do",
+        ),
         ("prepare.missing: [mean, drop]", "drop would score trials on different rows"),
         ("prepare.missing: [error, mean]", "error fills nothing in: a trial with it would end the study"),
         ("prepare.indicator: [true]", "true does not go with the others: indicator marks values that were filled in"),

@@ -29,6 +29,7 @@ _WRITTEN = {
     **{f"split_{name}": f"split.{name}" for name in ("column", "group", "time")},
     **{name: f"split.{name}" for name in ("folds", "reshuffle")},
     **{name: f"prepare.{name}" for name in ("scale", "missing", "indicator", "encode", "balance", "size", "mode")},
+    "fairness": "fairness",
 }
 
 

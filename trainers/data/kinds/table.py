@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from goodfit.trainers.data.reading.alterations import alteration_notes, check_ta
 from goodfit.trainers.data.reading.cache import read_cached
 from goodfit.trainers.data.reading.categories import check_words
 from goodfit.trainers.data.reading.cells import Cells
-from goodfit.trainers.data.reading.files import read_file
+from goodfit.trainers.data.reading.files import check_column, read_file
 from goodfit.trainers.data.reading.raw import (
     NUMBERS_AT_ONCE,
     Raw,
+    Target,
     check_any_value,
     check_values,
     complete_rows,
@@ -33,6 +35,9 @@ from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import Rows, numbered, split_rows
 from goodfit.trainers.data_specs import DataSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import GroupColumns, read_groups
+from goodfit.trainers.groups.facts import Groups
+from goodfit.trainers.groups.metrics import check_measurable, group_notes
 
 
 class Table(Kind[TableSpec]):
@@ -53,7 +58,8 @@ class Table(Kind[TableSpec]):
         rows = split_rows(values, target.classes, spec, raw.source, raw.split_by)
         words = None if raw.words is None else raw.words[rows.train]
         preparation = Preparation.fit(raw.x, values[rows.train], target, spec, raw, words, rows.train, spec)
-        train, validation, test = (_part(raw, values, index, preparation) for index in rows)
+        groups, codes = _groups(spec, raw, target, values, rows)
+        train, validation, test = (_part(raw, values, index, preparation, codes) for index in rows)
         facts = Facts(
             name=raw.name,
             task=target.task,
@@ -65,6 +71,7 @@ class Table(Kind[TableSpec]):
             preparation=preparation,
             cells=raw.cells or Cells(),
             reason=target.reason,
+            groups=groups,
         )
         return Data(train, validation, facts), test
 
@@ -90,7 +97,8 @@ class Table(Kind[TableSpec]):
         return {**report, "notes": [*read, *report["notes"]]}
 
     def notes(self, spec: TableSpec, data: Data) -> list[str]:
-        return _reading_notes(spec, read_cached(read_raw, spec)) if data.kind == "table" else []
+        read = _reading_notes(spec, read_cached(read_raw, spec)) if data.kind == "table" else []
+        return [*read, *_notes_of_groups(data)]
 
     def inputs(self, x: Any, facts: Facts) -> np.ndarray:
         """Rows in any form that holds columns, read as the training data were."""
@@ -136,7 +144,19 @@ def read_raw(spec: TableSpec) -> Raw:
     for key, value in given.items():
         if value:
             raise DataProblem(f"{spec.source}: data.{key} names columns of a file, and {spec.source} is built in")
-    return read_builtin(spec.source)
+    raw = read_builtin(spec.source)
+    grouped = spec.fairness.by and raw.kind == "table"
+    return dataclasses.replace(raw, groups=_builtin_groups(raw, spec)) if grouped else raw
+
+
+def _builtin_groups(raw: Raw, spec: TableSpec) -> GroupColumns:
+    """Columns of a built-in table as groups."""
+    import pandas as pd
+
+    for name in spec.fairness.by:
+        check_column(Path(raw.source), name, raw.features, "fairness.by")
+    columns = {name: pd.Series(raw.x[:, raw.features.index(name)], name=name) for name in spec.fairness.by}
+    return read_groups(columns, spec.fairness, raw.source)
 
 
 def _complete(raw: Raw) -> tuple[Raw, int]:
@@ -147,10 +167,38 @@ def _complete(raw: Raw) -> tuple[Raw, int]:
     return raw.take(whole), len(raw.y) - len(whole)
 
 
-def _part(raw: Raw, values: np.ndarray, index: np.ndarray, preparation: Preparation) -> Split:
+def _groups(
+    spec: TableSpec, raw: Raw, target: Target, values: np.ndarray, rows: Rows
+) -> tuple[Groups | None, np.ndarray | None]:
+    """The groups that the study compares, and that of each row; DataProblem where a split cannot compare them."""
+    if not spec.fairness.by:
+        return None, None
+    if raw.groups is None:
+        raise DataProblem(
+            f"{raw.source}: fairness.by names columns of tables, and these are {raw.kind} data; leave it out"
+        )
+    groups, codes = Groups.of(spec.fairness, raw.groups, target.task, target.classes, raw.source)
+    for name, part in rows._asdict().items():
+        if len(part):
+            check_measurable(name, values[part], codes[part], groups, target.classes, raw.source)
+    return groups, codes
+
+
+def _notes_of_groups(data: Data) -> list[str]:
+    groups, held = data.facts.groups, data.validation
+    if groups is None or held.groups is None:
+        return []
+    which = f"fairness: the positive outcome is class {data.classes[groups.positive]}"
+    return [which, *group_notes("validation", held.y, held.groups, groups, data.classes)]
+
+
+def _part(
+    raw: Raw, values: np.ndarray, index: np.ndarray, preparation: Preparation, groups: np.ndarray | None
+) -> Split:
     words = None if raw.words is None else raw.words[index]
     inputs = _inputs(raw, index, preparation)
-    return Split(inputs, preparation.targets(values[index]), preparation.codes(words))
+    codes = preparation.codes(words)
+    return Split(inputs, preparation.targets(values[index]), codes, None if groups is None else groups[index])
 
 
 def _inputs(raw: Raw, index: np.ndarray, preparation: Preparation) -> np.ndarray:

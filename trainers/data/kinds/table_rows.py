@@ -15,6 +15,7 @@ from goodfit.trainers.data.facts import Facts
 from goodfit.trainers.data.reading.cells import as_numbers, categories_of
 from goodfit.trainers.data.reading.raw import nearest, quoted
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import row_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
     Raises:
         DataProblem: a column is missing, there twice, or holds what training had not.
     """
-    wanted = facts.cells.raw_columns(facts.features)
+    wanted = _wanted(facts)
     frame = _frame(x, wanted)
     names = [str(name) for name in frame.columns]
     absent = sorted(set(wanted) - set(names), key=wanted.index)
@@ -51,6 +52,27 @@ def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
     return values, _words(held, facts, len(frame)) if categories else None
 
 
+def group_codes(x: Any, facts: Facts) -> np.ndarray:
+    """The group of each row, where the model has a threshold for each; -1 for a combination that the data had not.
+
+    Raises:
+        DataProblem: a column is missing, or a row's value.
+    """
+    if facts.groups is None:
+        raise ValueError("the model knows no groups")
+    frame = _frame(x, _wanted(facts))
+    spec = facts.groups.spec
+    return facts.groups.codes(row_labels([frame[name] for name in spec.by], spec, _WHAT))
+
+
+def _wanted(facts: Facts) -> list[str]:
+    """The columns that a row must have: those of the features, and of the groups where each has its threshold."""
+    columns = list(facts.cells.raw_columns(facts.features))
+    if facts.groups is None or facts.groups.spec.thresholds == "none":
+        return columns
+    return [*columns, *(name for name in facts.groups.spec.by if name not in columns)]
+
+
 def table_example(facts: Facts, rows: int) -> Any:
     """A frame of equal rows, each column of numbers at its scale's middle."""
     import pandas as pd
@@ -60,8 +82,9 @@ def table_example(facts: Facts, rows: int) -> Any:
     shift = np.asarray(facts.preparation.shift)
     row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
     row |= {date.name: date.example for date in facts.cells.dates}
-    columns = facts.cells.raw_columns(facts.features)
-    return pd.DataFrame([{name: row[name] for name in columns}] * rows)
+    if facts.groups is not None:
+        row = {**dict(zip(facts.groups.spec.by, facts.groups.examples, strict=True)), **row}
+    return pd.DataFrame([{name: row[name] for name in _wanted(facts)}] * rows)
 
 
 def _words(held: Mapping[str, pd.Series], facts: Facts, rows: int) -> np.ndarray:

@@ -11,8 +11,9 @@ import numpy as np
 from goodfit.trainers.data.reading.content import Content, data_name
 from goodfit.trainers.data.reading.raw import Raw, as_images, nearest
 from goodfit.trainers.data.reading.split_columns import split_key, split_values
-from goodfit.trainers.data_specs import TableSpec
+from goodfit.trainers.data_specs import GroupSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import GroupColumns, read_groups
 
 
 def read_npz(content: Content, spec: TableSpec) -> Raw:
@@ -50,7 +51,23 @@ def array_data(source: str, name: str, arrays: Mapping[str, Any], spec: TableSpe
     if x.ndim > 2:
         return Raw(source, name, "image", as_images(x, source), y, split_by=split_by)
     features = tuple(f"x{column}" for column in range(x.shape[1]))
-    return Raw(source, name, "table", x.astype(np.float64), y, features, split_by=split_by)
+    groups = _groups(source, arrays, spec.fairness, len(x)) if spec.fairness.by else None
+    return Raw(source, name, "table", x.astype(np.float64), y, features, split_by=split_by, groups=groups)
+
+
+def _groups(source: str, arrays: Mapping[str, Any], spec: GroupSpec, rows: int) -> GroupColumns:
+    """Arrays beside x and y that groups are compared by."""
+    import pandas as pd
+
+    columns = {}
+    for name in spec.by:
+        values = _array(source, arrays, (name,))
+        if values.shape != (rows,):
+            raise DataProblem(
+                f"{source}: fairness.by names an array of shape {values.shape}; give one value a row: ({rows},)"
+            )
+        columns[name] = pd.Series(np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values, name=name)
+    return read_groups(columns, spec, source)
 
 
 def _array_split_values(values: np.ndarray, rows: int, key: str, source: str) -> np.ndarray:

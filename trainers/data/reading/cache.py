@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from goodfit.trainers.data.reading.functions import function_file, is_function
 from goodfit.trainers.data.reading.raw import Raw
-from goodfit.trainers.data_specs import RowSpec
+from goodfit.trainers.data_specs import RowSpec, TableSpec
 
 # What counts only once a source has been read.
 _LATER = ("scale", "missing", "indicator", "encode", "balance", "augment", "fold", "validation_seed", "labels")
@@ -25,6 +25,8 @@ def read_cached(read: Callable[[S], Raw], spec: S) -> Raw:
     if not (spec.keep or spec.reshuffle or spec.folds is not None):
         return read(spec)
     later: dict[str, Any] = {one.name: one.default for one in fields(spec) if one.name in _LATER}
+    if isinstance(spec, TableSpec):
+        later["fairness"] = spec.fairness.columns_only
     return _cached(read, replace(spec, **later, keep=True), _changed(spec))
 
 

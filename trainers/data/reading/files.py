@@ -26,6 +26,7 @@ from goodfit.trainers.data.reading.split_columns import split_key, split_values
 from goodfit.trainers.data.reading.table_format import TableFormat
 from goodfit.trainers.data_specs import ColumnSpec, TableSpec
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import GroupColumns, read_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ def read_file(path: Path, spec: TableSpec) -> Raw:
         TableFormat.of(spec).refuse(path)
         if isinstance(found, dict):
             return array_data(str(path), function_name(str(path)), found, spec)
-        return _table(path, _ignoring(path, found, spec.ignore), spec)
+        return _table(path, _ignoring(path, found, spec.unread), spec)
 
     def read(content: Content) -> Raw:
         if content.suffix == ".txt":
@@ -62,7 +63,7 @@ def read_file(path: Path, spec: TableSpec) -> Raw:
         if content.suffix in ARRAYS:
             TableFormat.of(spec).refuse(path)
             return read_npz(content, spec)
-        return _table(path, FORMATS[content.suffix].read(content, spec.ignore, TableFormat.of(spec)), spec)
+        return _table(path, FORMATS[content.suffix].read(content, spec.unread, TableFormat.of(spec)), spec)
 
     return opened(path, read)
 
@@ -161,7 +162,9 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     check_columns(path, columns)
     split_by = split_column_values(path, frame, spec, spec.day_first)
     _check_named(path, columns, spec)
-    held = {str(name): column for name, column in frame.items() if name != split_key(spec)[1]}
+    groups = _groups(path, frame, spec)
+    left_out = {split_key(spec)[1], *spec.ignore}
+    held = {str(name): column for name, column in frame.items() if name not in left_out}
     del frame  # so that a column is freed once it has left `held`
     cells = Cells.fit(held, spec, source)
     held = cells.expand(held, source)
@@ -176,8 +179,30 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     numbers = taken_values(held, len(y), [name for name in features if name not in categories])
     name = data_name(path)
     return Raw(
-        source, name, "table", numbers, y, features, (), tuple(text), words, split_by, None, cells, tuple(problems)
+        source,
+        name,
+        "table",
+        numbers,
+        y,
+        features,
+        text=tuple(text),
+        words=words,
+        split_by=split_by,
+        cells=cells,
+        problems=tuple(problems),
+        groups=groups,
     )
+
+
+def _groups(path: Path, frame: pd.DataFrame, spec: TableSpec) -> GroupColumns | None:
+    """The columns that groups are compared by, where the study names some."""
+    for name in spec.fairness.by:
+        check_column(path, name, list(frame.columns), "fairness.by")
+        if name == spec.target:
+            raise DataProblem(f"{path}: fairness.by names the target {name}; give columns that say who a row is about")
+    if not spec.fairness.by:
+        return None
+    return read_groups({name: frame[name] for name in spec.fairness.by}, spec.fairness, str(path))
 
 
 def _checked_target(path: Path, columns: Sequence[str], spec: TableSpec) -> str:

@@ -14,6 +14,7 @@ from goodfit.spelling import close
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.times import Times
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import GroupColumns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ class Raw:
         times: of the rows of a series whose study names the column.
         cells: how the values of a table were read, which is how rows to predict are read.
         problems: what keeps columns from being trained on, in sentences.
+        groups: the columns whose groups are compared, where the study names some.
     """
 
     source: str
@@ -61,6 +63,7 @@ class Raw:
     times: Times | None = None
     cells: Cells | None = None
     problems: tuple[str, ...] = ()
+    groups: GroupColumns | None = None
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -71,7 +74,8 @@ class Raw:
     def take(self, rows: np.ndarray) -> Raw:
         """The same source with these rows alone."""
         words, split_by = (None if part is None else part[rows] for part in (self.words, self.split_by))
-        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, split_by=split_by)
+        groups = None if self.groups is None else self.groups.take(rows)
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, split_by=split_by, groups=groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,63 @@
+// What the answer's model does to each group, and what mitigation costs. An estimate is [value, low, high].
+
+const FAIRNESS = DATA.fairness;
+const RATES = [["base_rate", "positive class"], ["selection_rate", "predicted positive"], ["accuracy", "accuracy"], ["tpr", "true positive rate"], ["fpr", "false positive rate"], ["calibration_error", "calibration error"]];
+const WORDS = { demographic_parity_difference: "demographic parity difference", demographic_parity_ratio: "demographic parity ratio", equalized_odds_difference: "equalized odds difference", worst_group_accuracy: "worst group accuracy", calibration_gap: "calibration gap" };
+const TRACK = 92;
+
+function drawFairness() {
+  if (!FAIRNESS) return;
+  document.querySelectorAll(".fairness").forEach((node) => (node.hidden = false));
+  const host = body("fairness");
+  const about = `Trial ${FAIRNESS.trial} on ${FAIRNESS.measured_on}. The differences are between ${FAIRNESS.groups.some((one) => one.of === null) ? "the intersections of all columns" : "these groups"}; intervals are of 95%, and wide where a group has few rows.`;
+  const tiles = Object.entries(FAIRNESS.differences).map(([name, found]) => tile(WORDS[name], fmt(found[0]), span(found)));
+  const broken = FAIRNESS.broken.map((text) => el("div", { class: "finding warning" }, el("span", { class: "tag" }, "warning"), el("p", {}, text)));
+  host.append(el("p", { class: "note" }, about), el("dl", { class: "tiles" }, tiles), ...broken, el("div", { class: "scroll" }, groupTable()));
+  if (FAIRNESS.costs.length) host.append(el("h3", {}, `What mitigation costs, on ${FAIRNESS.costs_on}`), el("div", { class: "scroll" }, costTable()), el("p", { class: "note" }, costNote()));
+}
+
+function span([, low, high]) {
+  return low === null ? "" : `${short(low)} to ${short(high)}`;
+}
+
+function short(value) {
+  return fmt(Number(value.toFixed(3)));
+}
+
+function groupTable() {
+  const names = ["group", "rows", ...RATES.map(([, name]) => name)];
+  const head = el("tr", {}, names.map((name, index) => el("th", { scope: "col", class: index === 1 ? "n" : null }, name)));
+  const lines = FAIRNESS.groups.map((group) => el("tr", {}, el("td", {}, group.name.replaceAll("/", ", ")), el("td", { class: "n" }, String(group.count)), RATES.map(([rate]) => rateCell(group.rates[rate], rate))));
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, lines));
+}
+
+function rateCell(found, rate) {
+  if (!found) return el("td", { title: "not defined in this group" }, "–");
+  const text = span(found);
+  const bar = rate === "calibration_error" ? null : interval(found);
+  return el("td", {}, short(found[0]), text && el("small", { class: "span" }, ` ${text}`), bar);
+}
+
+/** A rate from 0 to 1 as a dot on its interval. */
+function interval([value, low, high]) {
+  const at = (share) => 3 + share * (TRACK - 6);
+  const ends = low === null ? [] : [svg("path", { class: "error", d: `M${at(low)} 5H${at(high)}` })];
+  return svg("svg", { class: "interval", width: TRACK, height: 10, "aria-hidden": "true" }, svg("path", { class: "rail", d: `M${at(0)} 5H${at(1)}` }), ends, svg("circle", { class: "seed", cx: at(value), cy: 5, r: 3 }));
+}
+
+function costTable() {
+  const names = ["training", "thresholds", "trial", "seeds", "accuracy", "costs accuracy", "equalized odds difference", "lowers it by", "demographic parity difference", "worst group accuracy"];
+  const head = el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)));
+  const lines = FAIRNESS.costs.map((way) => {
+    const training = way.strength === null ? way.mitigation : `${way.mitigation}, strength ${fmt(way.strength)}`;
+    const estimates = [way.metrics.accuracy, way.cost, way.metrics.equalized_odds_difference, way.gain, way.metrics.demographic_parity_difference, way.metrics.worst_group_accuracy];
+    const cells = [training, way.thresholds.replaceAll("_", " "), trialButton(way.trial), way.seeds || "–"].map((text) => el("td", {}, typeof text === "number" ? String(text) : text));
+    return el("tr", {}, cells, estimates.map((found) => el("td", {}, found ? [short(found[0]), el("small", { class: "span" }, ` ${span(found)}`)] : "–")));
+  });
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, lines));
+}
+
+function costNote() {
+  const where = FAIRNESS.costs_on === "validation" ? "Nothing was confirmed, so these are the figures that trials were chosen by, and too good; give confirm. " : "";
+  return `${where}Each line is the best trial that was trained so. Costs and gains are beside the line without mitigation; their intervals take the models' errors to be independent, though all see the same rows, so they are rather too wide.`;
+}

@@ -1,0 +1,166 @@
+"""Columns of a table as groups: sex, age in bands. They need not be features of the model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodfit.trainers.data_specs import GroupSpec
+from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.readable import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_VALUES = 20  # of a column; as many as of a column of whole numbers that is taken for classes
+MISSING = "missing"  # the group of rows without a value
+LONGEST_LABEL = 60
+
+
+@dataclass(frozen=True, slots=True)
+class GroupColumns:
+    """Which group each row is in, by column.
+
+    Attributes:
+        labels: the groups of each column.
+        codes: int64 (rows, columns), the place of each row's label.
+        examples: a value of each column, as the data have it.
+    """
+
+    labels: tuple[tuple[str, ...], ...]
+    codes: np.ndarray
+    examples: tuple[Any, ...] = ()
+
+    def take(self, rows: np.ndarray) -> GroupColumns:
+        return GroupColumns(self.labels, self.codes[rows], self.examples)
+
+
+def read_groups(columns: Mapping[str, pd.Series], spec: GroupSpec, source: str) -> GroupColumns:
+    """The columns that a study compares by.
+
+    Args:
+        columns: by name; at least those of the spec.
+        spec: which columns, and how their values become groups.
+        source: how messages name the data.
+
+    Raises:
+        DataProblem: a column has gaps, one value, or so many values that they are no groups.
+    """
+    bins = dict(spec.bins)
+    found = [_labelled(columns[name], bins.get(name), spec.gaps, source) for name in spec.by]
+    for name, (labels, _) in zip(spec.by, found, strict=True):
+        if len(labels) < 2:
+            raise DataProblem(
+                f"{source}: fairness.by names {name}, which has one value, {labels[0]}: there is no other group to "
+                "compare it with; leave it out"
+            )
+    examples = tuple(_plain(columns[name].dropna().iloc[0]) for name in spec.by)
+    return GroupColumns(tuple(labels for labels, _ in found), np.stack([codes for _, codes in found], axis=1), examples)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    plain = value.item() if hasattr(value, "item") else value
+    return plain if isinstance(plain, (bool, int, float, str)) else str(plain)
+
+
+def row_labels(columns: Sequence[pd.Series], spec: GroupSpec, what: str) -> list[list[str]]:
+    """The label of each row by column, of rows to predict: values of any kind, and any number of them."""
+    bins = dict(spec.bins)
+    found = []
+    for column in columns:
+        _check_gaps(column, spec.gaps, what)
+        labels, codes = _groups_of(column, bins.get(str(column.name)), what)
+        found.append([labels[code] for code in codes])
+    return found
+
+
+def _labelled(
+    column: pd.Series, bounds: tuple[float, ...] | None, gaps: str, source: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    _check_gaps(column, gaps, source)
+    if bounds is None:
+        _check_values(column, source)
+    return _groups_of(column, bounds, source)
+
+
+def _check_gaps(column: pd.Series, gaps: str, source: str) -> None:
+    count = int(column.isna().sum())
+    if count and gaps != "group":
+        raise DataProblem(
+            f"{source}: {count} of {len(column)} rows have no value of {column.name}, which fairness.by names; fill it "
+            "in, or give `fairness: {gaps: group}`, which makes them a group of their own"
+        )
+
+
+def _check_values(column: pd.Series, source: str) -> None:
+    """DataProblem where a column's values are no groups: a quantity, dates, names."""
+    import pandas as pd
+
+    name, types = column.name, pd.api.types
+    if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
+        raise DataProblem(f"{source}: fairness.by names {name}, which holds dates; give a column of groups")
+    known = column.dropna()
+    distinct = int(known.nunique())
+    if distinct <= MOST_VALUES:
+        return
+    if types.is_numeric_dtype(column):
+        low, high = (float(f"{value:.3g}") for value in np.quantile(known.to_numpy(dtype=np.float64), (1 / 3, 2 / 3)))
+        cuts = [low, high] if low < high else [low]
+        raise DataProblem(
+            f"{source}: fairness.by names {name}, which has {distinct} different numbers: these are no groups; say "
+            f"where to cut them, such as `fairness: {{bins: {{{name}: [{', '.join(f'{cut:g}' for cut in cuts)}]}}}}`"
+        )
+    raise DataProblem(
+        f"{source}: fairness.by names {name}, which has {distinct} different values, more than {MOST_VALUES}; give a "
+        "column of fewer groups"
+    )
+
+
+def _groups_of(column: pd.Series, bounds: tuple[float, ...] | None, source: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The labels of a column, in the order of its values, and the place of each row's."""
+    label, order = _banded(column, bounds, source) if bounds is not None else _named(column)
+    gaps = column.isna().to_numpy()
+    names = np.full(len(column), MISSING, dtype=object)
+    names[~gaps] = [label(value) for value in column[~gaps].tolist()]
+    labels = [name for name in order if name in set(names)]
+    if MISSING not in labels and gaps.any():
+        labels.append(MISSING)
+    places = {name: place for place, name in enumerate(labels)}
+    return tuple(labels), np.array([places[name] for name in names], dtype=np.int64)
+
+
+def _named(column: pd.Series) -> tuple[Callable[[object], str], list[str]]:
+    """Each value is a group."""
+    values = column.dropna().unique().tolist()
+    try:
+        values.sort()
+    except TypeError:  # numbers and text in one column
+        values.sort(key=str)
+    return _text, list(dict.fromkeys(map(_text, values)))
+
+
+def _text(value: object) -> str:
+    """A value as a group's name: 1.0 is 1."""
+    whole = isinstance(value, float) and value.is_integer()
+    return one_line(str(int(value) if whole and isinstance(value, float) else value))[:LONGEST_LABEL] or "empty"
+
+
+def _banded(column: pd.Series, bounds: tuple[float, ...], source: str) -> tuple[Callable[[object], str], list[str]]:
+    """Numbers from one bound up to below the next are a group."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    if not pd.api.types.is_numeric_dtype(column) and bool((numbers.isna() & ~column.isna()).any()):
+        odd = column[numbers.isna() & ~column.isna()].iloc[0]
+        raise DataProblem(
+            f"{source}: fairness.bins cuts {column.name}, which holds {str(odd)[:40]!r} and not numbers alone; leave "
+            "it out of bins"
+        )
+    between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(bounds)]
+    labels = [f"under {bounds[0]:g}", *between, f"{bounds[-1]:g} or more"]
+    return lambda value: labels[int(np.digitize(float(str(value)), bounds))], labels
