@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goodfit.service.exchange.foreign import number
-from goodfit.service.exchange.python_file import Call, Opaque, Table
+from goodfit.service.exchange.python_file import Call, Either, Opaque, Table
 from goodfit.service.exchange.ranges import Range, Say, even, normal, quantized, stepped_back
 
 Made = Range | list[Any] | None
@@ -37,7 +37,7 @@ def _floats(call: Call, *, log: bool = False) -> Range:
 
 def _listed(call: Call) -> list[Any]:
     found = call.get(0, "categories", "values")
-    if not isinstance(found, list) or not found or any(isinstance(one, (Opaque, Call, Table)) for one in found):
+    if not isinstance(found, list) or not found or any(isinstance(one, (Opaque, Call, Table, Either)) for one in found):
         raise ValueError("its values cannot be read")
     return list(found)
 

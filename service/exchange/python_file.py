@@ -71,6 +71,20 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Either:
+    """What a script's switch decides, such as `5 if args.smoke_test else 100`: switches are off here.
+
+    Attributes:
+        text: of the whole expression.
+        value: where the switch is off.
+    """
+
+    line: int
+    text: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A dictionary, with the line of each key."""
 
@@ -163,6 +177,12 @@ class PythonFile:
                 return self._computed(node)
             case ast.Call():
                 return self._call(node)
+        return self._other(node)
+
+    def _other(self, node: ast.expr) -> Any:
+        match node:
+            case ast.IfExp(orelse=otherwise):
+                return Either(node.lineno, ast.unparse(node)[:80], self._value(otherwise))
             case ast.Attribute(value=ast.Name(id="math" | "np" | "numpy"), attr="pi" | "e" as name):
                 return getattr(math, name)
             case ast.Lambda(args=ast.arguments(args=[]), body=ast.Call() as body):
@@ -209,7 +229,7 @@ class PythonFile:
 
     def _call(self, node: ast.Call) -> Any:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        arguments = tuple(self._value(item) for item in node.args)
+        arguments = tuple(self._argument(item) for item in node.args)
         if name in _MATHS and len(arguments) == 1 and isinstance(arguments[0], (int, float)):
             try:
                 return _MATHS[name](arguments[0])
@@ -223,4 +243,9 @@ class PythonFile:
             )
         if not name:
             return Opaque(node.lineno, ast.unparse(node)[:80])
-        return Call(node.lineno, name, arguments, {one.arg: self._value(one.value) for one in node.keywords if one.arg})
+        named = {one.arg: self._argument(one.value) for one in node.keywords if one.arg}
+        return Call(node.lineno, name, arguments, named)
+
+    def _argument(self, node: ast.expr) -> Any:
+        found = self._value(node)
+        return found.value if isinstance(found, Either) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from goodfit.search_spaces.parse import parse_space
 from goodfit.service.exchange.draft import Draft
 from goodfit.service.exchange.foreign import count, number
 from goodfit.service.exchange.python_dialects import DIALECTS, Dialect
-from goodfit.service.exchange.python_file import Call, Drawn, Opaque, PythonFile, Table
+from goodfit.service.exchange.python_file import Call, Drawn, Either, Opaque, PythonFile, Table
 from goodfit.service.exchange.ranges import even
 
 _INNER = ("train_loop_config", "params", "config")  # of Ray Train: the trial gets what is below
@@ -126,6 +127,9 @@ def _parameter(draft: Draft, line: int, name: str, value: Any, dialect: Dialect)
     def say(text: str) -> None:
         draft.lose(line, name, text)
 
+    if isinstance(value, Either) and not isinstance(value.value, (Opaque, Either)):
+        say(f"{value.text}: the script's switches are off here")
+        value = value.value
     if isinstance(value, Call) and value.name in dialect.makers:
         try:
             made = dialect.makers[value.name](value, say)
@@ -133,11 +137,11 @@ def _parameter(draft: Draft, line: int, name: str, value: Any, dialect: Dialect)
             say(f"is left out: {error}")
             return
         draft.parameter(line, name, made)
-    elif isinstance(value, (Call, Opaque)):
+    elif isinstance(value, (Call, Opaque, Either)):
         what = f"{value.name}(...)" if isinstance(value, Call) else value.text
         say(f"is left out: {what} is code, which is not run; write its range into the study file's space")
     elif isinstance(value, list):
-        if any(isinstance(one, (Call, Opaque, Table)) for one in value):
+        if any(isinstance(one, (Call, Opaque, Table, Either)) for one in value):
             say("is left out: a list with code in it")
         else:
             draft.parameter(line, name, {"type": "fixed", "value": value})
@@ -178,6 +182,7 @@ _METHODS = {
     "BORE": "bayesian",
 }
 _POPULATIONS = {"PopulationBasedTraining": "pbt", "PBT": "pbt", "PB2": "pb2"}
+_MEASURE = re.compile(r"loss|error|acc|reward|score|auc|f1|return")  # of what is reported, what may be optimized
 _EPOCHS = ("training_iteration", "epoch", "step", "iter", "resource")  # what counts a trial's reports
 
 
@@ -194,6 +199,7 @@ def _arguments(file: PythonFile, dialect: Dialect, draft: Draft) -> None:
         given = [one for one in _texts(call.named.get("mode")) if one in ("min", "max")]
         modes = modes or given or (["max"] if call.named.get("do_minimize") is False else [])
         _budget(call, draft)
+        _stop(call, draft)
         if call.name in _SCHEDULERS:
             _scheduler(call, draft, dialect)
         elif call.name in _POPULATIONS:
@@ -216,7 +222,7 @@ def _reported(file: PythonFile, draft: Draft) -> tuple[int, list[str]] | None:
     for call in file.calls():
         given = call.get(0, "metrics")
         if call.name == "report" and isinstance(given, Table) and given.values:
-            name = next(iter(given.values))
+            name = next(filter(_MEASURE.search, given.values), next(iter(given.values)))
             draft.lose(call.line, "objective", f"the file names no metric; {name}, which is reported here, is a guess")
             return call.line, [name]
     return None
@@ -256,7 +262,7 @@ def _population(call: Call, draft: Draft, dialect: Dialect) -> None:
     elif interval is not None:
         draft.lose(call.line, "perturbation_interval", f"{interval} of {unit}: members are compared by epochs here")
     if (most := count(call.named.get("max_t"))) is not None:
-        draft.put("training", epochs=most)
+        _end_after(most, draft)
     draft.put("search", **search)
     for name in ("hyperparam_mutations", "hyperparam_bounds"):
         if isinstance(changing := call.named.get(name), Table):
@@ -276,7 +282,11 @@ def _changing(table: Table, draft: Draft, dialect: Dialect, *, bounds: bool) -> 
             value = value.value
         if isinstance(value, list) and bounds and len(value) == 2 and all(number(one) is not None for one in value):
             draft.parameter(line, name, even(float(value[0]), float(value[1])))
-        elif isinstance(value, list) and value and not any(isinstance(one, (Opaque, Call, Table)) for one in value):
+        elif (
+            isinstance(value, list)
+            and value
+            and not any(isinstance(one, (Opaque, Call, Table, Either)) for one in value)
+        ):
             draft.parameter(line, name, value)
         else:
             _parameter(draft, line, name, value, dialect)
@@ -294,6 +304,24 @@ def _budget(call: Call, draft: Draft) -> None:
         draft.sections.setdefault("resources", {}).setdefault("parallel", parallel)
 
 
+def _stop(call: Call, draft: Draft) -> None:
+    """Where a trial ends by what it reports: its iterations are its epochs."""
+    found = call.named.get("stop")
+    for name, value in found.values.items() if isinstance(found, Table) else ():
+        at = value.value if isinstance(value, Either) else value
+        if name == "training_iteration" and (most := count(at)) is not None:
+            _end_after(most, draft)
+        elif name != "done":  # which trainables report, and which ends a trial here as there
+            why = "no trial ends here by a value that it reports; budget.target ends the study"
+            draft.lose(found.lines.get(name, call.line), f"stop.{name}", why)
+
+
+def _end_after(most: int, draft: Draft) -> None:
+    """A trial ends after so many epochs, or before, where the file says so elsewhere."""
+    training = draft.sections.setdefault("training", {})
+    training["epochs"] = min(most, training.get("epochs", most))
+
+
 def _scheduler(call: Call, draft: Draft, dialect: Dialect) -> None:
     if call.name in _WITH_MODELS:
         draft.lose(call.line, call.name, "its model of the search is not taken over; see `search:`")
@@ -307,4 +335,4 @@ def _scheduler(call: Call, draft: Draft, dialect: Dialect) -> None:
     if (grace := count(call.named.get("grace_period"))) is not None:
         draft.put("pruning", **{"n_warmup_steps" if method == "median" else "min_resource": grace})
     if (most := count(call.named.get("max_t"))) is not None:
-        draft.put("training", epochs=most)
+        _end_after(most, draft)

@@ -121,6 +121,7 @@ tuner = tune.Tuner(
     fit,
     param_space={"lr": 0.0001, "lambda": 0.95, "epochs": 10},
     tune_config=tune.TuneConfig(scheduler=pbt, metric="reward", mode="max", num_samples=8),
+    run_config=tune.RunConfig(stop={"reward": 0.9, "training_iteration": 5 if args.smoke_test else 20}),
 )
 tuner.fit()
 """
@@ -140,10 +141,11 @@ def test_a_population_of_ray_tune_searches_what_it_changes(tmp_path: Path) -> No
         "fixed": {"epochs": 10},
         "objective": {"metric": "reward", "direction": "maximize"},
         "search": {"method": "pbt", "interval": 5, "population": 8},
-        "training": {"epochs": 10},
+        "training": {"epochs": 20},
     }
     said = [str(one) for one in draft.lost]
     assert "line 14: lr: members begin with values of its range, not all with 0.0001" in said
+    assert "line 24: stop.reward: no trial ends here by a value that it reports; budget.target ends the study" in said
     assert any(one.startswith("line 17: odd: is left out: lambda: 10 ** ") for one in said)
 
 
@@ -151,7 +153,7 @@ MIXED = """
 from ray import tune
 
 def fit(config):
-    tune.report({"loss": 1.0, "gain": 2.0})
+    tune.report({"step": 1, "loss": 1.0, "gain": 2.0})
 
 tune.Tuner(fit, param_space={"a": tune.grid_search([1, 2]), SPACE}, tune_config=CONFIG).fit()
 """
@@ -165,6 +167,9 @@ tune.Tuner(fit, param_space={"a": tune.grid_search([1, 2]), SPACE}, tune_config=
          "line 6: a: grid_search beside ranges: its values are drawn as those are, and not each of them in turn"),
         ('"b": 3', "None", {"method": "grid"}, {"metric": "loss", "direction": "minimize"},
          "line 4: objective: the file names no metric; loss, which is reported here, is a guess"),
+        ('"b": 5 if args.smoke_test else 100', "tune.TuneConfig(metric='loss', num_samples=1 if args.test else 7)",
+         {"method": "grid"}, {"metric": "loss", "direction": "minimize"},
+         "line 6: b: 5 if args.smoke_test else 100: the script's switches are off here"),
     ],
 )  # fmt: skip
 def test_grids_and_objectives_of_ray_tune(
