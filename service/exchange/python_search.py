@@ -307,7 +307,9 @@ def _budget(call: Call, draft: Draft) -> None:
 def _stop(call: Call, draft: Draft) -> None:
     """Where a trial ends by what it reports: its iterations are its epochs."""
     found = call.named.get("stop")
-    for name, value in found.values.items() if isinstance(found, Table) else ():
+    if not isinstance(found, Table):
+        return
+    for name, value in found.values.items():
         at = value.value if isinstance(value, Either) else value
         if name == "training_iteration" and (most := count(at)) is not None:
             _end_after(most, draft)
