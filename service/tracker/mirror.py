@@ -35,7 +35,7 @@ from goodfit.service.tracker.experiment import (
 )
 from goodfit.service.tracker.origin import origin_files, study_origin, trial_origin
 from goodfit.service.tracker.run import MirroredRun
-from goodfit.service.tracker.transaction import is_server, one_transaction
+from goodfit.service.tracker.transaction import History, is_server, one_transaction
 from goodfit.service.tracker.view import show_view
 from goodfit.trainers.readable import json_text
 
@@ -301,26 +301,26 @@ class Mirror:
         if is_server(self._uri):
             with ThreadPoolExecutor(AT_ONCE) as threads:  # which ends when all have, whichever of them failed
                 return list(threads.map(lambda trial: self._attach(study, self._push(session, study, trial)), trials))
-        with one_transaction(self._uri):
-            pushed = [self._push(session, study, trial) for trial in trials]
+        with one_transaction(self._uri) as history:
+            pushed = [self._push(session, study, trial, history) for trial in trials]
         return [self._attach(study, one) for one in pushed]
 
-    def _push(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
+    def _push(self, session: _Session, study: Study, trial: Trial, history: History | None = None) -> _Pushed:
         """Bring one trial's run up to date, but for its files."""
         try:
-            return self._brought_up(session, study, trial)
+            return self._brought_up(session, study, trial, history)
         except Exception as error:
             if error_code(error) == "INVALID_PARAMETER_VALUE":
                 self._tries[trial.number] += 1
                 self._refused[trial.number] = one_line(error)
             raise
 
-    def _brought_up(self, session: _Session, study: Study, trial: Trial) -> _Pushed:
+    def _brought_up(self, session: _Session, study: Study, trial: Trial, history: History | None) -> _Pushed:
         objective = study.objective
         reports = self._store.reports(study.id, trial.number)
         tags = content.trial_tags(study, trial) | trial_origin(study, trial, session.runs)
         run = self._run(session, study, trial, tags)
-        run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags)
+        run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags, history)
         ended = trial.state in FINISHED
         if session.described:
             run.log_inputs(datasets_of(study, trial, session.data))

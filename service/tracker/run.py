@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from goodfit.service.tracker.content import Point
 from goodfit.service.tracker.datasets import Dataset
+from goodfit.service.tracker.transaction import History
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,11 +67,23 @@ class MirroredRun:
         """Its tags, as they were when it was adopted or last written."""
         return self._tags
 
-    def log(self, points: Iterable[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        """Send what is missing, in as few calls as MLflow's limits allow."""
+    def log(
+        self,
+        points: Iterable[Point],
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        history: History | None = None,
+    ) -> None:
+        """Send what is missing, in as few calls as MLflow's limits allow; `history`: what writes earlier points."""
         from mlflow.entities import Metric, Param, RunTag
 
-        new_points = list({point.place: point for point in points if point.place not in self._places}.values())
+        missing = list({point.place: point for point in points if point.place not in self._places}.values())
+        new_points = missing
+        if history is not None:
+            last = {point.key: point for point in sorted(missing, key=lambda point: point.step)}
+            new_points = list(last.values())
+            if earlier := [point for point in missing if last[point.key] is not point]:
+                history(self.id, earlier)
         new_params = [(key, value) for key, value in params.items() if key not in self._params]
         new_tags = {key: value for key, value in tags.items() if self._tags.get(key, "") != value}
         metrics = [Metric(point.key, float(point.value), point.at, point.step) for point in new_points]
@@ -79,7 +92,7 @@ class MirroredRun:
         while metrics or texts or labels:
             self._client.log_batch(self.id, metrics[:METRICS_A_BATCH], texts[:PARAMS_A_BATCH], labels)
             metrics, texts, labels = metrics[METRICS_A_BATCH:], texts[PARAMS_A_BATCH:], []
-        self._places.update(point.place for point in new_points)
+        self._places.update(point.place for point in missing)
         self._params.update(key for key, _ in new_params)
         self._tags.update(new_tags)
 

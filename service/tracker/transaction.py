@@ -1,16 +1,21 @@
 """Several calls to MLflow in one transaction, where its store is a database that this process writes.
 
 Each call of MLflow's client opens up to four sessions, each with a transaction and settings of its own: of a small
-trial that is most of what it costs. Here the store gets one session for the calls of some trials.
+trial that is most of what it costs. Here the store gets one session for the calls of some trials. Of a long trial most
+is what each metric costs: an object of SQLAlchemy, two checks and two comparisons with the latest value. So the points
+that are not the last of their metric are written as rows, with one statement.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from goodfit.service.errors import GoodfitError, TrackingError
+from goodfit.service.tracker.content import Point
+
+History = Callable[[str, Sequence[Point]], None]  # writes points of a run that are not the last of their metric
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -19,8 +24,11 @@ def is_server(tracking_uri: str) -> bool:
 
 
 @contextlib.contextmanager
-def one_transaction(tracking_uri: str) -> Iterator[None]:
+def one_transaction(tracking_uri: str) -> Iterator[History | None]:
     """All that is written meanwhile is there afterwards, or nothing of it; on an HTTP server each call is its own.
+
+    Yields:
+        What writes the history of metrics in it; None on a server, which takes all points by its own calls.
 
     Raises:
         MlflowException: the database refused.
@@ -28,7 +36,7 @@ def one_transaction(tracking_uri: str) -> Iterator[None]:
     store = _store(tracking_uri)
     maker = getattr(store, "ManagedSessionMaker", None)
     if maker is None:
-        yield
+        yield None
         return
     problem: GoodfitError | None = None
     try:
@@ -36,7 +44,7 @@ def one_transaction(tracking_uri: str) -> Iterator[None]:
             session.commit, session.rollback = session.flush, _refuse_part
             store.ManagedSessionMaker = lambda read_only=True: contextlib.nullcontext(session)  # noqa: ARG005 - MLflow's
             try:
-                yield
+                yield _history(store, session)
             except GoodfitError as error:
                 problem = error
                 raise
@@ -47,6 +55,22 @@ def one_transaction(tracking_uri: str) -> Iterator[None]:
         if problem is not None:  # MLflow would tell it as an error of its own
             raise problem from error
         raise
+
+
+def _history(store: Any, session: Any) -> History:
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    insert = SqlMetric.__table__.insert()
+
+    def write(run_id: str, points: Sequence[Point]) -> None:
+        rows = []
+        for point in points:
+            is_nan, value = store.sanitize_metric_value(float(point.value))
+            place = {"run_uuid": run_id, "key": point.key, "step": point.step, "timestamp": point.at}
+            rows.append({**place, "value": value, "is_nan": is_nan})
+        session.execute(insert, rows)
+
+    return write
 
 
 def _store(tracking_uri: str) -> Any:

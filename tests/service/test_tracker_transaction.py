@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from goodfit.service.errors import TrackingError
+from goodfit.service.tracker.content import Point
 from goodfit.service.tracker.experiment import connect
 from goodfit.service.tracker.mirror import TOGETHER
+from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import one_transaction
 from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
 
@@ -38,6 +41,26 @@ def test_what_is_written_together_is_there_together_or_not_at_all(tmp_path: Path
         assert connect(uri).get_run(run.info.run_id).data.metrics == {"loss": 1.0}
     client.set_terminated(run.info.run_id)
     assert names(uri) == {"kept"}
+
+
+def test_points_that_are_written_as_rows_are_those_that_mlflow_writes(tmp_path: Path) -> None:
+    uri = new_mlflow(tmp_path)
+    client = connect(uri)
+    experiment = client.create_experiment("digits")
+    values = (0.5, math.nan, math.inf, -math.inf, 0.25)
+    points = [Point(key, step, value, 1000 + step) for key in ("a", "b") for step, value in enumerate(values)]
+    found = []
+    for run in (MirroredRun.make(client, experiment, name, 0, {}) for name in ("rows", "calls")):
+        with one_transaction(uri) as history:
+            run.log(points[:3], {}, {}, history if not found else None)
+        with one_transaction(uri) as history:
+            run.log(points, {}, {}, history if not found else None)
+        histories = [client.get_metric_history(run.id, key) for key in ("a", "b")]
+        shown = [sorted((one.step, one.timestamp, repr(one.value)) for one in history) for history in histories]
+        found.append((client.get_run(run.id).data.metrics, shown))
+    assert found[0] == found[1]
+    assert found[0][0] == {"a": 0.25, "b": 0.25}
+    assert not doubles(uri)
 
 
 def test_a_write_that_mlflow_would_take_back_takes_no_other_with_it(tmp_path: Path) -> None:
@@ -68,12 +91,12 @@ def test_a_refused_trial_keeps_no_other_of_its_turn_out(tmp_path: Path) -> None:
         lab.finish(number)
     real = mirror._brought_up
 
-    def picky(session: object, study: object, trial: object) -> object:
+    def picky(session: object, study: object, trial: object, history: object) -> object:
         if trial.number == 4:  # type: ignore[attr-defined]
             from mlflow.exceptions import MlflowException
 
             raise MlflowException.invalid_parameter_value("not this one")
-        return real(session, study, trial)  # type: ignore[arg-type]
+        return real(session, study, trial, history)  # type: ignore[arg-type]
 
     mirror._brought_up = picky  # type: ignore[assignment, method-assign]
     for _ in range(2):
@@ -97,7 +120,7 @@ def test_a_process_that_dies_within_a_turn_leaves_nothing_half_there(tmp_path: P
         f"mirror = Mirror(store, {lab.study.id}, {uri!r}, Path({str(tmp_path / 'art')!r}), draw=draw,"
         " export_model=export_doubler)\n"
         "real = mirror._brought_up\n"
-        "mirror._brought_up = lambda s, t, trial: os._exit(9) if trial.number == 2 else real(s, t, trial)\n"
+        "mirror._brought_up = lambda s, t, trial, h: os._exit(9) if trial.number == 2 else real(s, t, trial, h)\n"
         "mirror.sync()\n"
     )
     done = subprocess.run(
