@@ -88,6 +88,7 @@ class Assignment:
     more_objectives: tuple[tuple[str, str], ...] = ()  # metric and direction of each objective after the first
     notes: Mapping[str, Any] = field(default_factory=dict)  # that the store has already
     best: Best | None = None  # of the study, as it was when this attempt began
+    judging: Mapping[str, Any] = field(default_factory=dict)  # the params that judge labels, where they are acted on
 
     @property
     def fresh(self) -> bool:

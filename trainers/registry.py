@@ -61,8 +61,8 @@ class Trainer:
         needs: the optional packages that it imports when it trains.
         prepares: what a study's `data.prepare` may ask of it, because it cannot be done to the data
             beforehand: "balance" (class weights or balanced draws), "embedding" (text columns as codes),
-            "augment" (training rows varied in each epoch), "groups" (metrics by group, and what training does about
-            differences).
+            "augment" (training rows varied in each epoch), "weights" (`data.train.weights`: what each row
+            counts for), "groups" (metrics by group, and what training does about differences).
         api: whose trial it takes: ours, or that of another library whose code runs here as it is.
         module: where a study names it, which need not be where the function was written.
     """

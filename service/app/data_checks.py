@@ -58,6 +58,8 @@ def check_kind(spec: StudySpec, trainer: Trainer, variants: Sequence[Variant], k
             section, _, key = name.partition(".")
             if section == "prepare" and key not in kind_named(kind).searched:
                 raise DataProblem(f"{key} does nothing to {kind} data; take it out")
+            if data.labels != "keep":
+                _judgeable(trainer, data, task)
             if name and data.balance != "none" and task != "classification":
                 raise DataProblem(f"{data.balance} is for classes, and {data.source} is for {task}; take it out")
 
@@ -71,6 +73,20 @@ def check_fit(spec: StudySpec, variants: Sequence[Variant], kind: str, shape: Se
             check_fit(variant.data.augment, kind, shape, variant.data.source)
 
 
+def _judgeable(trainer: Trainer, data: DataSpec, task: str) -> None:
+    """DataProblem where labels of such data cannot be judged, or not by such a trainer."""
+    from goodfit.trainers.errors import DataProblem
+
+    written = f"`labels: {data.labels}`"
+    if task not in ("classification", "regression"):
+        raise DataProblem(f"{written} is for classes and numbers, and {data.source} is for {task}; take it out")
+    if trainer.build is None:
+        raise DataProblem(
+            f"{written} asks trained models for their predictions, and trainer {trainer.name} declares no build=; take "
+            "it out, or declare register(..., build=build_model)"
+        )
+
+
 def takes_part(trainer: Trainer, data: DataSpec) -> None:
     """Refuse a preparation that the trainer would take no notice of; DataError."""
     from goodfit.trainers.data.augmenting.variations import given_keys
@@ -78,6 +94,8 @@ def takes_part(trainer: Trainer, data: DataSpec) -> None:
     heeded = {}
     if data.balance != "none":
         heeded["balance"] = f"prepare: {{balance: {data.balance}}}"
+    if data.labels == "reweigh":
+        heeded["weights"] = "labels: reweigh"
     if data.encode == "embedding":
         heeded["embedding"] = "prepare: {encode: embedding}"
     if keys := given_keys(data.augment):

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from goodfit.trainers.messages import Assignment
 
 FOLDER, TABLE, FACTS, GROWTH = "quality", "labels.npz", "labels.json", "growth.json"  # beside the trials of a study
-FORMAT = 1  # of the file of facts
+TREATED = "treated.json"  # of training rows that a study acts on; a worker writes it
+FORMAT = 1  # of the files of facts
 OnEpoch = Callable[[int, int], None]
 
 
@@ -88,6 +89,13 @@ def by_defaults(spec: StudySpec) -> Configuration:
     known = {**(spec.defaults or {}), **spec.fixed}
     middles = {item.name: _middle(item) for item in spec.space if item.name not in known and not item.when}
     return Configuration(spec, {**middles, **known})
+
+
+def judging_params(spec: StudySpec) -> dict[str, Any]:
+    """What judges the labels of training rows, where a trial may act on them: the trainer's defaults."""
+    from goodfit.service.spec import for_trainer
+
+    return for_trainer(by_defaults(spec).params) if spec.acts_on_labels else {}
 
 
 def _middle(item: Parameter) -> Value:

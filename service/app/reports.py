@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
-from goodfit.service.app.quality import FACTS, FOLDER, GROWTH, kept_facts
+from goodfit.service.app.quality import FACTS, FOLDER, GROWTH, TREATED, kept_facts
 from goodfit.service.records import Report, Study
 from goodfit.service.settings import Settings
 
@@ -54,7 +54,8 @@ def report_of(settings: Settings, store: Records, study: Study) -> str:
     decisions, versions = store.decisions(study.id), store.versions(study.id)
     place = settings.study_place(study) / FOLDER
     facts = facts_of(study, spec, trials, kept, found, decisions, versions)
-    facts = replace(facts, labels=kept_facts(place, FACTS), growth=kept_facts(place, GROWTH))
+    labels = kept_facts(place, FACTS) or kept_facts(place, TREATED)
+    facts = replace(facts, labels=labels, growth=kept_facts(place, GROWTH))
     if (audit := shown_audit(spec, trials, facts.answer["trial"], at_best)) is not None:
         facts = replace(facts, fairness=audit.to_dict())
     if (best := facts.answer["trial"]) is not None:

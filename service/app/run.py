@@ -394,6 +394,7 @@ def _keys(settings: Settings) -> dict[str, str]:
 
 def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Trial) -> Assignment:
     """What a worker gets to train a trial."""
+    from goodfit.service.app.quality import judging_params
     from goodfit.service.spec import for_trainer
     from goodfit.trainers.messages import Assignment
 
@@ -425,6 +426,7 @@ def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Tria
         schedule=_schedule(spec, trial),
         fork=_fork(settings, study, trial),
         snapshots=spec.search.interval if trial.confirms is None else None,
+        judging=judging_params(spec),
     )
 
 

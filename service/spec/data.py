@@ -82,6 +82,7 @@ class Split(Section):
 SCALES = ("standard", "minmax", "robust", "none")
 MISSING = ("error", "drop", "mean", "median", "most_frequent", "constant")
 BALANCES = ("none", "weights", "sampling")
+LABELS = ("keep", "drop", "reweigh")
 
 
 class Prepare(Section):
@@ -172,6 +173,16 @@ _KIND_WORDS: Any = Literal[NAMED_KINDS] | str  # an installed package may add an
 _GAPS: Any = list[str | float | None]
 
 
+LabelsWord = Annotated[Literal["keep", "drop", "reweigh"], one_of(*LABELS)]
+_LABELS = "What becomes of training rows whose labels are likely wrong: left out, or counted for less."
+
+
+class Labels(Section):
+    """The key of `data:` itself that a search may vary."""
+
+    labels: LabelsWord = Field("keep", description=_LABELS)
+
+
 class Data(Section):
     """A built-in data set or a file, how it is split and prepared."""
 
@@ -220,6 +231,7 @@ class Data(Section):
         default_factory=Prepare, description="What is done to the inputs, fitted on the training split alone."
     )
     augment: Augment = Field(default_factory=Augment, description="How training rows are varied anew in each epoch.")
+    labels: LabelsWord = Field("keep", description=_LABELS)
 
     @property
     def is_added(self) -> bool:
@@ -228,10 +240,12 @@ class Data(Section):
 
     @model_serializer(mode="wrap")
     def _with_options(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Options are written where there are some: a study without is the same as before there were any."""
+        """What is newer is written where it says something: a study without is the same as before there was any."""
         values: dict[str, Any] = write(self)
         if not self.options:
             del values["options"]
+        if self.labels == "keep":
+            del values["labels"]
         return values
 
     @model_validator(mode="after")

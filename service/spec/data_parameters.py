@@ -1,4 +1,6 @@
-"""Hyperparameters that reach into the data: `prepare.KEY`, `augment.KEY`, `fairness.KEY`, in `space:` or `fixed:`.
+"""Hyperparameters that reach into the data, in `space:` or `fixed:`.
+
+They are `prepare.KEY`, `augment.KEY`, `fairness.KEY` and `data.labels`.
 
 They are parameters of a trial like any others, but no trainer gets them: they take the place of what
 the study's `data:` or `fairness:` says, for that trial.
@@ -15,13 +17,18 @@ from pydantic import ValidationError
 from goodfit.search_spaces.parameters import Fixed, Float, Parameter, Value, shown
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import did_you_mean
-from goodfit.service.spec.data import Augment, Data, Prepare
+from goodfit.service.spec.data import Augment, Data, Labels, Prepare
 from goodfit.service.spec.fairness import Fairness
 from goodfit.service.spec.fields import Section
 from goodfit.service.spec.hyperparameters import nearest_to_default, values_of
 from goodfit.service.spec.validation_messages import sentences
 
-SECTIONS: dict[str, type[Section]] = {"prepare": Prepare, "augment": Augment, "fairness": Fairness}
+SECTIONS: dict[str, type[Section]] = {
+    "prepare": Prepare,
+    "augment": Augment,
+    "fairness": Fairness,
+    "data": Labels,
+}
 _WITHIN_DATA = ("prepare", "augment")  # the others stand beside `data:`
 _FILES = ("augment.synonyms", "augment.translate")
 _SAME_FOR_ALL = ("fairness.by", "fairness.positive", "fairness.bins", "fairness.gaps")  # or trials would not compare
@@ -49,7 +56,7 @@ def sections_of(data: Data | None, fairness: Fairness | None) -> dict[str, Secti
     """The sections of a study that parameters can reach into; empty where it has no data."""
     if data is None:
         return {}
-    within: dict[str, Section] = {"prepare": data.prepare, "augment": data.augment}
+    within: dict[str, Section] = {"prepare": data.prepare, "augment": data.augment, "data": Labels(labels=data.labels)}
     return within if fairness is None else {**within, "fairness": fairness}
 
 
@@ -107,21 +114,26 @@ def check_reaching(
         if not dot or (dots_nest and section not in SECTIONS):
             continue
         if section not in SECTIONS:
-            first, last = [f"{name}.KEY" for name in SECTIONS][:-1], list(SECTIONS)[-1]
-            known = f"{', '.join(first)} and {last}.KEY"
+            known = f"{', '.join(f'{name}.KEY' for name in SECTIONS if name != 'data')} and data.labels"
             yield item.name, f"no parameter reaches into {section}; only {known} do"
         elif key not in SECTIONS[section].model_fields:
             keys = [one for one in SECTIONS[section].model_fields if f"{section}.{one}" not in _SAME_FOR_ALL]
             yield item.name, f"{_place(section)} has no key {key}; {did_you_mean(key, keys)}"
-        elif section in _WITHIN_DATA and "data" not in there:
-            yield item.name, f"there is no `data:` to {section}; write it, or take this out"
+        elif section in (*_WITHIN_DATA, "data") and "data" not in there:
+            what = section if section in _WITHIN_DATA else "judge"
+            yield item.name, f"there is no `data:` to {what}; write it, or take this out"
         elif section not in _WITHIN_DATA and section not in there:
             yield item.name, f"there is no `{section}:` for it; write `fairness: {{by: [COLUMN]}}`, or take this out"
         elif wrong := _refused(item) or _wrong_value(item, {**_USUAL, **sections}, space):
             yield item.name, wrong
 
 
-_USUAL: Sections = {"prepare": Prepare(), "augment": Augment(), "fairness": Fairness(by=("-",))}
+_USUAL: Sections = {
+    "prepare": Prepare(),
+    "augment": Augment(),
+    "fairness": Fairness(by=("-",)),
+    "data": Labels(),
+}
 
 
 def _place(section: str) -> str:

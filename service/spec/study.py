@@ -187,6 +187,11 @@ class StudySpec(Section):
         return len(self.search.start_from)
 
     @property
+    def acts_on_labels(self) -> bool:
+        """Whether a trial may leave out training rows whose labels are likely wrong, or count them for less."""
+        return self.data is not None and (self.data.labels != "keep" or "data.labels" in self.space)
+
+    @property
     def folds(self) -> int | None:
         """Of cross-validation; None where there is one validation split."""
         return self.data.split.folds if self.data else None
@@ -218,6 +223,7 @@ class StudySpec(Section):
         sections = self.sections
         given = reached(sections, own_values(self.space, sections) if params is None else params)
         fairness: Any = given.pop("fairness", None)
+        labels: Any = given.pop("data")
         data = self.data.model_copy(update=given)
         return DataSpec(
             source=data.source,
@@ -258,6 +264,7 @@ class StudySpec(Section):
             mode=data.prepare.mode,
             augment=AugmentSpec(**data.augment.model_dump()),
             fairness=GroupSpec() if fairness is None else fairness.spec(),
+            labels=labels.labels,
             keep=data.split.reshuffle or data.split.folds is not None or bool(searched),
         )
 

@@ -17,6 +17,7 @@ from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
+from goodfit.trainers.data import Facts
 from tests.shortened import no_mirror
 
 WRONG = (3, 40, 77)
@@ -91,6 +92,47 @@ def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) ->
         (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("yep", "yes"))
     with pytest.raises(InputError, match="has no trial 9"):
         study.label_issues(9)
+
+
+def test_a_search_may_leave_suspect_training_rows_out_or_count_them_for_less(tmp_path: Path) -> None:
+    table(tmp_path)
+    settings = Settings(tmp_path / "home")
+    store = app.open_home(settings, create=True)
+    space = {"data.labels": ["keep", "drop", "reweigh"]}
+    spec = spec_of(tmp_path, space=space, search={"method": "grid"}, budget={"trials": 3})
+    study = app.new_study(settings, spec, store, time.time())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("goodfit.service.app.run.tracking", no_mirror)
+        app.run_study(settings, app.check(spec), store, study, app.Options(executor="local"))
+    trials = store.trials(study.id)
+    assert [str(trial.state) for trial in trials] == ["COMPLETE"] * 3
+    assert len({trial.value for trial in trials}) == 3
+    folder = settings.home / "studies" / "s"
+    rows = {
+        trial.params["data.labels"]: Facts.read(folder / "trials" / f"{trial.number:05d}" / "facts.json").rows["train"]
+        for trial in trials
+    }
+    assert rows["keep"] == rows["reweigh"] == 72 > rows["drop"]
+    assert "on which the study acts" in Studies(LocalSource(settings, store))["s"].report_html()
+    assert '"of":"train"' in Studies(LocalSource(settings, store))["s"].report_html()
+    store.close()
+
+
+def test_what_labels_are_asked_of_has_to_suit_them(tmp_path: Path) -> None:
+    table(tmp_path)
+    (tmp_path / "own.py").write_text("def train(trial):\n    pass\n")
+    data = {"source": "rows.csv", "target": "y"}
+    for trainer, labels, said in (
+        ("own.py:train", "drop", "declares no build="),
+        ("own.py:train", "reweigh", r"ignores `labels: reweigh`.*prepares=\[.weights.\]"),
+    ):
+        with pytest.raises(InputError, match=said):
+            app.check(spec_of(tmp_path, trainer=trainer, data={**data, "labels": labels}))
+    with pytest.raises(InputError, match="did you mean drop"):
+        spec_of(tmp_path, data={**data, "labels": "dropp"})
+    with pytest.raises(InputError, match=r"labels: drop. is for classes and numbers"):
+        app.check(spec_of(tmp_path, trainer="rnn", data={"source": "load_curve", "labels": "drop"}))
+    assert "labels" not in spec_of(tmp_path).to_dict()["data"]
 
 
 def test_what_cannot_be_judged_is_said(home: Any, tmp_path: Path) -> None:

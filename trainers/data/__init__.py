@@ -22,6 +22,7 @@ from goodfit.trainers.data.kinds.kind import Kind, Loaded
 from goodfit.trainers.data.kinds.registry import faults_as_problems, kind_of, load_kind
 from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.reading.cache import forget
+from goodfit.trainers.data.reporting.comparison import with_comparison
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 
@@ -91,7 +92,8 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         duplicates (rows of validation or test that training has as well); giveaways (columns that alone
         give the target away); problem: what keeps the data from being trained on, or None; notes: what
         to look at, in sentences. Of a folder of images also images: how many have which size and mode,
-        which are broken, and what is left out. Plain JSON values.
+        which are broken, and what is left out. Of data that can be trained on also drift (how far validation and
+        test rows can be told from training rows) and outliers (of the training rows). Plain JSON values.
 
     Raises:
         DataProblem: the data cannot be read at all.
@@ -101,7 +103,8 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         kind = kind_of(spec)
         loaded = _loaded_or_problem(_unscaled(spec))
         with faults_as_problems(kind, f"{spec.source}: the report of kind {kind.name} cannot be made"):
-            return kind.report(kind.spec_type.of(spec), loaded)
+            report = kind.report(kind.spec_type.of(spec), loaded)
+        return report if isinstance(loaded, DataProblem) else with_comparison(report, *loaded)
     finally:
         forget()
 

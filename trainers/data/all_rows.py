@@ -6,7 +6,7 @@ For what judges rows one by one, whichever split they are in. What is prepared w
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,17 +59,29 @@ class AllRows:
         facts = replace(self.facts, rows={"train": len(train), "validation": len(validation), "test": 0})
         return Data(taken(self.split, train), taken(self.split, validation), facts, augment=self.augment)
 
+    def take(self, places: np.ndarray) -> AllRows:
+        """These rows alone."""
+        return replace(
+            self,
+            split=taken(self.split, places),
+            numbers=self.numbers[places],
+            part=self.part[places],
+            keys=self.keys[places],
+            groups=None if self.groups is None else self.groups[places],
+            files=tuple(self.files[place] for place in places) if self.files else (),
+        )
+
 
 def all_rows(spec: DataSpec) -> AllRows:
     """Load the rows of all splits.
 
     Args:
-        spec: of the data; its folds and validation splits of trials' own are left out of account.
+        spec: of the data, with the fold and the seed of a trial whose splits are meant.
 
     Raises:
         DataProblem: the data cannot be loaded, are of a kind whose splits are no rows, or have no label a row.
     """
-    spec = replace(spec, validation_seed=None, keep=True)  # it is read once, for its rows and for their numbers
+    spec = replace(spec, keep=True)  # it is read once, for its rows and for their numbers
     kind = kind_of(spec)
     own = kind.spec_type.of(spec)
     try:
@@ -127,8 +139,8 @@ def together(splits: tuple[Split, ...]) -> Split:
 def taken(split: Split, rows: np.ndarray) -> Split:
     """These rows of a split, by places."""
     x = split.x.take(rows) if isinstance(split.x, Images) else split.x[rows]
-    codes, groups = (None if part is None else part[rows] for part in (split.codes, split.groups))
-    return Split(x, split.y[rows], codes, groups)
+    others = {one.name: getattr(split, one.name) for one in fields(split) if one.name not in ("x", "y")}
+    return Split(x, split.y[rows], **{name: None if part is None else part[rows] for name, part in others.items()})
 
 
 def keys_of_inputs(split: Split) -> np.ndarray:

@@ -36,12 +36,14 @@ class Split:
         codes: int64 (rows, columns) where a table's text columns are to be embedded: 0 for a category
             that training had no row of, then one code a category; `facts.cardinalities` counts them.
         groups: int64 (rows,), the group of each row, a place in `facts.groups.cells`, where the study compares groups.
+        weights: float32 (rows,), what each training row counts for, where labels that are likely wrong count for less.
     """
 
     x: np.ndarray | Images
     y: np.ndarray
     codes: np.ndarray | None = None
     groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)

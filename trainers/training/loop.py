@@ -39,7 +39,9 @@ from goodfit.trainers.training.language_metrics import language_metrics
 from goodfit.trainers.training.rare_classes import (
     balanced_order,
     class_metrics,
+    class_weights,
     row_weighted_cross_entropy,
+    row_weighted_squared_error,
     weighted_cross_entropy,
 )
 from goodfit.trainers.trial import Trial
@@ -103,6 +105,7 @@ def fit(
             raise DataProblem(f"trainer {name} has a loss of its own; give `prepare: {{balance: sampling}}`")
         training.fitted_loss = weighted_cross_entropy(train.y, facts.outputs)
     mitigate(training, train, facts, own_loss=loss is not None)
+    _weigh_rows(training, data, train.y, own_loss=loss is not None)
     with_thresholds(model, facts.groups)
     trial.restore(*training.stateful)
     for epoch in trial.epochs():
@@ -117,6 +120,21 @@ def fit(
             train=evaluate(model, measured, facts, training.loss, by_group=False),
             val=evaluate(model, validation, facts, training.loss),
         )
+
+
+def _weigh_rows(training: Training, data: Data, y: Tensor, *, own_loss: bool) -> None:
+    """Have rows whose labels are likely wrong count for less, beside the weights that rows have otherwise."""
+    if data.train.weights is None:
+        return
+    if own_loss:
+        raise DataProblem("the trainer has a loss of its own, which takes no weights; give `labels: drop`")
+    weights = torch.from_numpy(data.train.weights).to(y.device)
+    weights = weights / weights.mean()  # their mean is that of rows without weights
+    if training.row_weights is not None:
+        weights = weights * training.row_weights
+    elif data.preparation.balance == "weights":
+        weights = weights * class_weights(y, data.facts.outputs)[y]
+    training.row_weights = weights
 
 
 def suitable(data: Data | None, name: str, kinds: Sequence[str]) -> Data:
@@ -146,7 +164,7 @@ class Training:
         self.loss = loss
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
-        self.row_weights: Tensor | None = None  # of the training rows, in the cross-entropy that the steps take
+        self.row_weights: Tensor | None = None  # of the training rows, in the loss that the steps take
         self.cells: tuple[Tensor, int] | None = (
             None  # each row's part of the data, of which all are drawn equally often
         )
@@ -203,16 +221,25 @@ class Training:
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
             outputs = self._model(x)
         outputs = _shaped(outputs.float(), self._facts)
-        smoothing = self._config.label_smoothing
-        if blend is not None:
-            loss = blend.loss(lambda targets: self.fitted_loss(outputs, targets, smoothing), y)
-        elif self.row_weights is not None:
-            loss = row_weighted_cross_entropy(outputs, y, self.row_weights[self._rows], smoothing)
-        else:
-            loss = self.fitted_loss(outputs, y, smoothing)
+        loss = self._fitted(outputs, y, blend)
         if self.adversary is not None and self.groups is not None:
             loss = loss + self.adversary(outputs, y, self.groups[self._rows])
         self._descend(loss)
+
+    def _fitted(self, outputs: Tensor, y: Tensor, blend: Blend | None) -> Tensor:
+        """The loss of a batch as the steps take it: with the rows' weights, and against both rows that it blends."""
+        smoothing = self._config.label_smoothing
+        if self.row_weights is None:
+            if blend is None:
+                return self.fitted_loss(outputs, y, smoothing)
+            return blend.loss(lambda targets: self.fitted_loss(outputs, targets, smoothing), y)
+        weighted = row_weighted_cross_entropy if self._facts.task == "classification" else row_weighted_squared_error
+        weights = self.row_weights[self._rows]
+        loss = weighted(outputs, y, weights, smoothing)
+        if blend is None:
+            return loss
+        other = weighted(outputs, y[blend.partners], weights[blend.partners], smoothing)
+        return blend.share * loss + (1 - blend.share) * other
 
     def _descend(self, loss: Tensor) -> None:
         """One step of the optimizer down a batch's loss, with what the config does to it and to its gradient."""

@@ -33,6 +33,11 @@ def row_weighted_cross_entropy(outputs: Tensor, y: Tensor, weights: Tensor, smoo
     return (losses * weights).mean()
 
 
+def row_weighted_squared_error(outputs: Tensor, y: Tensor, weights: Tensor, _smoothing: float) -> Tensor:
+    """Likewise of numbers."""
+    return (functional.mse_loss(outputs, y, reduction="none") * weights).mean()
+
+
 def balanced_order(seed: int, epoch: int, y: Tensor, classes: int) -> Tensor:
     """As many rows as there are, the same number of each class, in an order that (seed, epoch) decides.
 

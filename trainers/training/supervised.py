@@ -95,6 +95,7 @@ def supervised(
             prepares=[
                 "balance",
                 "augment",
+                *(["weights"] if loss is None else []),
                 *(["embedding"] if embeds else []),
                 *(["groups"] if "table" in kinds else []),
             ],

@@ -37,6 +37,8 @@ from goodfit.trainers.trial import Channel
 from goodfit.trainers.worker.attempt import Attempt, Trained
 from goodfit.trainers.worker.failures import describe, judge, outcome_of
 from goodfit.trainers.worker.isolation import Isolation, fingerprint
+from goodfit.trainers.worker.label_treatment import KEEP, Suspects, treated
+from goodfit.trainers.worker.out_of_fold import Stopped, Training
 from goodfit.trainers.worker.taking_over import take_over
 
 if TYPE_CHECKING:
@@ -170,6 +172,7 @@ class Worker:
         self._data: _Loaded | None = None
         self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
         self._isolation = Isolation(own_process=own_process)
+        self._suspects = Suspects()
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
 
     def warm_up(self, setup: Setup) -> None:
@@ -272,8 +275,11 @@ class Worker:
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
                 clocks = self._clock, self._ticks
-                trained = Attempt(trainer, assignment, self._load, self._channel, *clocks, keep, notice).run()
+                load = partial(self._load_treated, trainer, assignment)
+                trained = Attempt(trainer, assignment, load, self._channel, *clocks, keep, notice).run()
             outcome, message = trained.outcome, "; ".join(notices) or None
+        except Stopped:
+            outcome, message = Outcome.STOPPED, None
         except BaseException as error:  # noqa: BLE001 - whatever a trainer raises ends its trial, not the worker
             outcome, message = judge(error, assignment)
             if outcome not in (Outcome.NAN, Outcome.PRUNED):
@@ -285,6 +291,18 @@ class Worker:
         data = "+".join(self._trained_on) or None
         measured = done.curve, done.test, done.baseline, done.size, data
         return Ended(trial, attempt, outcome, message, *measured, value=done.value)
+
+    def _load_treated(self, trainer: Trainer, assignment: Assignment, spec: DataSpec, *, test: bool = False) -> Data:
+        """The data, with what the study does about training rows whose labels are likely wrong."""
+        data = self._load(spec, test=test)
+        if spec.labels == KEEP:
+            return data
+
+        def stop_asked() -> bool:
+            return self._channel.stop_asked(assignment.trial)
+
+        judge = Training(trainer, assignment, assignment.folder / "judging", stop_asked=stop_asked)
+        return treated(data, self._suspects.of(judge, spec, _digest(spec)), spec.labels)
 
     def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
         from goodfit.trainers.data import load, load_sealed

@@ -5,7 +5,8 @@ function drawLabels() {
   if (!labels) return;
   document.querySelectorAll(".judged").forEach((node) => (node.hidden = false));
   const by = labels.trial === null ? "the trainer's defaults" : `the configuration of trial ${labels.trial}`;
-  const how = `Judged by ${by}, trained on some of the rows to predict the others. Its models ${agreement(labels)}.`;
+  const acted = labels.of === "train" ? " They are the training rows, on which the study acts (data.labels)." : "";
+  const how = `Judged by ${by}, trained on some of the rows to predict the others. Its models ${agreement(labels)}.${acted}`;
   body("labels").append(
     el("ul", { class: "plain" }, labels.notes.map((text) => el("li", {}, text))),
     el("p", { class: "note" }, how),
@@ -34,7 +35,7 @@ function lookedAt(labels) {
 function gallery(rows) {
   return el("div", { class: "gallery" }, rows.map((row) => {
     const alt = `row ${row.row}, labelled ${row.given}, predicted ${row.predicted}`;
-    const image = el("img", { src: `data:image/png;base64,${row.picture}`, alt, loading: "lazy" });
+    const image = el("img", { src: `data:image/png;base64,${row.picture}`, alt });
     const words = [el("span", { class: "given" }, row.given), " given, ", el("span", { class: "predicted" }, row.predicted), " predicted"];
     return el("figure", {}, image, el("figcaption", {}, words, el("br"), row.file ?? `row ${row.row}`, ` · ${row.split} · score ${fmt(row.score)}`));
   }));

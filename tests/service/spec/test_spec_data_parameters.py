@@ -155,7 +155,7 @@ def test_the_first_trial_has_the_values_of_the_study_file(tmp_path: Path) -> Non
         ("augment.synonyms: [a.txt]", "is a file, which is not searched; write it in `data: {augment: {synonyms"),
         (
             "tokens.length: [16, 32]",
-            "no parameter reaches into tokens; only prepare.KEY, augment.KEY and fairness.KEY do",
+            "no parameter reaches into tokens; only prepare.KEY, augment.KEY, fairness.KEY and data.labels do",
         ),
         ("prepare.missing: [mean, drop]", "drop would score trials on different rows"),
         ("prepare.missing: [error, mean]", "error fills nothing in: a trial with it would end the study"),

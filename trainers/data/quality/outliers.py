@@ -11,6 +11,7 @@ MOST_COLUMNS = 50  # of what is compared; more are projected to so many (Johnson
 NUMBERS_AT_ONCE = 2**22  # distances in memory
 MOST_OTHERS = 5_000  # rows that each is compared with, drawn once: bounds the time
 LEAST_Z = 3.5
+LEAST_RATIO = 3.0  # times the usual distance: less is no outlier, however even the others are
 
 
 def outlier_scores(x: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +34,7 @@ def outlier_scores(x: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     logs = np.log(np.maximum(apart, usual * 1e-6) / usual)
     spread = 1.4826 * float(np.median(logs[logs >= 0]))  # of those above: distances have a longer tail there
     limit = max(LEAST_Z, math.sqrt(2 * math.log(len(rows))))
-    return (logs > limit * spread) & (logs > 0.5), 1 / (1 + (apart / usual) ** 2)
+    return (logs > limit * spread) & (logs > math.log(LEAST_RATIO)), 1 / (1 + (apart / usual) ** 2)
 
 
 def _projected(x: np.ndarray, seed: int) -> np.ndarray:
