@@ -9,7 +9,7 @@ quality.py          labels, and what more rows would bring, judged by training, 
 child_process.py    the processes of both
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 annotating.py       its note and tags
-releasing.py        which of its models is released | trail.py  all that was done to it
+releasing.py        which of its models is released | trail.py  all that was done to it | cards.py  its cards
 run.py              a run, from its adapters to its end
 tracker_process.py  the mirror beside it
 models.py           trained models | rows.py  the rows of its splits | explanations.py  why they predict what they do
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goodfit.service.app.annotating import annotate
     from goodfit.service.app.best import Best, best_of
+    from goodfit.service.app.cards import Cards, cards_of
     from goodfit.service.app.diagnoses import diagnose_of
     from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
@@ -63,6 +64,7 @@ _PLACES = {
     "best": ["Best", "best_of"],
     "liveness": ["how_it_failed", "how_it_was_lost", "live_state", "until_released"],
     "preflight": ["Checked", "check"],
+    "cards": ["Cards", "cards_of"],
     "diagnoses": ["diagnose_of"],
     "earlier": ["warm_started"],
     "explaining": ["Why", "why_of"],
@@ -93,6 +95,7 @@ __all__ = [
     "PATIENCE",
     "SPEC_CHARACTERS",
     "Best",
+    "Cards",
     "Checked",
     "LogPiece",
     "Options",
@@ -111,6 +114,7 @@ __all__ = [
     "annotate",
     "approximately",
     "best_of",
+    "cards_of",
     "catch_up",
     "check",
     "cluster_ahead",

@@ -17,6 +17,7 @@ from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Records
+    from goodfit.service.report import ReportFacts
     from goodfit.trainers.artifacts.places import Place
 
 EXPLANATIONS = "explanations"  # the folder below a study's files, and in its runs in MLflow; one in it for each trial
@@ -32,8 +33,15 @@ def load_report_modules() -> None:
 
 def report_of(settings: Settings, store: Records, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
+    from goodfit.service.report import report_html
+
+    return report_html(facts_of_study(settings, store, study))
+
+
+def facts_of_study(settings: Settings, store: Records, study: Study) -> ReportFacts:
+    """What its report says."""
     from goodfit.service.diagnosis.fairness import compared, shown_audit
-    from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of, report_html
+    from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of
 
     trials = store.trials(study.id, parts=(*READ, *DIAGNOSIS_KEYS))
     drawn, kept = drawn_of(trials, study.objective), list[Report]()
@@ -60,7 +68,7 @@ def report_of(settings: Settings, store: Records, study: Study) -> str:
         facts = replace(facts, fairness=audit.to_dict())
     if (best := facts.answer["trial"]) is not None:
         facts = replace(facts, explanation=_explanations(settings.study_place(study), best))
-    return report_html(facts)
+    return facts
 
 
 def _explanations(place: Place, number: int) -> dict[str, Any] | None:

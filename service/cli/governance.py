@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,24 @@ def reject(
 ) -> None:
     """Keep the best model of a study from being released; a released one loses the alias champion."""
     tell(name, *studies()[name].reject(by, note))
+
+
+@cli.command()
+def card(
+    name: StudyName,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Where to; else NAME-card here.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there and say otherwise.")] = False,
+) -> None:
+    """Write a model card (README.md, as on the Hugging Face hub) and a data card (croissant.json) of a study."""
+    folder = Path(f"{name}-card") if output is None else output
+    found = studies()[name].card(folder, force=force)
+    paths = [str(folder / file) for file in found["files"]]
+    if given.as_json:
+        print_json({"study": name, "trial": found["trial"], "files": paths, "notes": found["notes"]})
+    else:
+        print(*paths, *(f"note: {note}" for note in found["notes"]), sep="\n")
 
 
 @cli.command()

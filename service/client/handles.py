@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+    from goodfit.service.app.cards import Cards
     from goodfit.service.app.logs import LogPiece
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.trail import Trail
@@ -610,6 +611,24 @@ class StudyHandle:
         """
         return self._source.decide(self.name, "reject", by, note)
 
+    def card(self, folder: str | Path | None = None, *, force: bool = False) -> Cards:
+        """Its model card (README.md, as on the Hugging Face hub) and its data card (croissant.json).
+
+        Args:
+            folder: where both are written; None: nowhere.
+            force: files that are there and say something else are replaced.
+
+        Returns:
+            study, trial, files (texts by name) and notes: what is missing, and what is to be written by people.
+
+        Raises:
+            InputError: it has no model, or a file is there and says something else.
+        """
+        found = self._source.cards(self.name)
+        if folder is not None:
+            _write_texts(Path(folder), found["files"], force=force)
+        return found
+
     def audit(self) -> Trail:
         """All that was done to it, by whom and when, and whether the log is whole."""
         return self._source.trail(self.name)
@@ -670,3 +689,20 @@ class StudyHandle:
     def remove(self) -> list[str]:
         """Take it out, with its trials, curves, checkpoints and runs in MLflow; says what was left and why."""
         return self._source.remove(self.name)
+
+
+def _write_texts(folder: Path, files: Mapping[str, str], *, force: bool) -> None:
+    """Write texts by their names; InputError, before any is written, where another text is there."""
+    from goodfit.trainers.files import replacing
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = {name: folder / name for name in files if (folder / name).exists()}
+        others = [str(path) for name, path in there.items() if path.read_bytes() != files[name].encode()]
+        if others and not force:
+            raise InputError(f"{', '.join(others)}: there already, with another text; name another folder, or --force")
+        for name, text in files.items():
+            with replacing(folder / name) as part:
+                part.write(text.encode())
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}; name another folder") from error

@@ -38,6 +38,7 @@ from goodfit.service.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.cards import Cards
     from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
@@ -293,6 +294,10 @@ class RemoteSource:
     def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
         answer = self._request("POST", _path(name, action), body={"by": by, "note": note})
         return [str(line) for line in answer.json()["messages"]]
+
+    def cards(self, name: str) -> Cards:
+        found: Cards = self._get(_path(name, "card"))
+        return found
 
     def trail(self, name: str) -> Trail:
         found: Trail = self._get(_path(name, "audit"))

@@ -34,6 +34,7 @@ from goodfit.service.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.cards import Cards
     from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
@@ -267,6 +268,9 @@ class LocalSource:
     def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
         said = app.decide(self.store, name, action, by or BY_HERE, note, self._clock())
         return [*said, *self._follow(name)]
+
+    def cards(self, name: str) -> Cards:
+        return app.cards_of(self.settings, self.store, self.store.study(name))
 
     def trail(self, name: str) -> Trail:
         return app.trail_of(self.store, name)

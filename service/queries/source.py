@@ -27,6 +27,7 @@ from goodfit.service.records import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.service.app.cards import Cards
     from goodfit.service.app.explanations import OnRow, Wanted
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
@@ -181,6 +182,10 @@ class Source(Protocol):
 
         `by` is who decides; on a server the token says so, and `by` for whom.
         """
+        ...
+
+    def cards(self, name: str) -> Cards:
+        """A study's model card and data card; InputError where it has no model."""
         ...
 
     def trail(self, name: str) -> Trail:

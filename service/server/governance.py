@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from goodfit.service import app
+from goodfit.service.app.cards import Cards
 from goodfit.service.app.releasing import ReleaseFacts
 from goodfit.service.app.trail import Trail
 from goodfit.service.records import Token
@@ -54,6 +55,12 @@ def _decided(shared: State, token: Token, name: str, action: str, given: Review)
     stated = given.by if given.by != token.name else None
     said = app.decide(shared.store, name, action, token.name, given.note, shared.clock(), stated)
     return reply(Messages, {"messages": said})
+
+
+@router.get("/{name}/card", response_model=Cards, summary="A study's model card and data card")
+async def card(shared: Shared, token: Viewer, name: str) -> Response:
+    """README.md in the form of the Hugging Face hub, and croissant.json where the data are those of the study."""
+    return await shared.heavy.run(token.id, lambda: reply(Cards, shared.source.cards(name)))
 
 
 @router.get("/{name}/audit", response_model=Trail, summary="All that was done to a study")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from goodfit.service import app
 from goodfit.service.cli.tables import study_rows
 from goodfit.service.client import Studies
 from goodfit.service.client.remote import RemoteSource
@@ -128,6 +129,29 @@ def test_a_note_and_tags_are_kept_and_what_cannot_be_is_named(studies: Studies) 
         study.note(tags={f"k{n}": "v" for n in range(50)})
     assert study.note("") == ""
     assert study.tags == {"paper": "v2"}
+
+
+def test_the_best_model_is_approved_and_rejected(studies: Studies, at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught_up: list[str] = []
+    monkeypatch.setattr(app, "catch_up", lambda settings, store, study, *_: caught_up.append(study.name), raising=False)
+    study, remote = studies["digits"], isinstance(studies.source, RemoteSource)
+    assert study.release["status"] is None
+    said = study.approve("carla", "seen")
+    assert said == [f"study digits: trial 5 is champion, approved by {'ann' if remote else 'carla'} (seen)"]
+    assert [study.release[key] for key in ("status", "champion", "trial")] == ["champion", 5, 5]
+    assert study.reject(note="no")[1].startswith("the alias champion is taken from trial 5")
+    assert caught_up == ([] if remote else ["digits", "digits"])
+    assert [one.name for one in at.store.behind(9)] == ["digits"]
+    trail = study.audit()
+    entries = {one["action"]: one for one in trail["entries"]}
+    assert trail["chain"]["intact"]
+    assert entries["approve"]["after"]["trial"] == 5
+    assert entries["approve"]["after"].get("stated_by") == ("carla" if remote else None)
+    with pytest.raises(InputError, match="the note has 5001 characters"):
+        study.approve("x", "x" * 5001)
+    assert study.card()["trial"] == 5
+    study.remove()
+    assert studies.source.trail("digits")["entries"][-1]["action"] == "remove"
 
 
 def test_the_runner_of_a_study_that_has_just_stopped_is_waited_for(studies: Studies, at: Place) -> None:
