@@ -162,6 +162,15 @@ def _of_mlflow(settings: Settings, study: Study) -> int:
     return 0 if root is None else sum(sizes_of(root / study.name).values())
 
 
+def home_size(settings: Settings) -> int:
+    """What lies in a home, databases and all, and in the folder of studies' files where that is elsewhere."""
+    home, artifacts = settings.home, settings.artifacts
+    roots = [home]
+    if isinstance(artifacts, Path) and not artifacts.is_relative_to(home):
+        roots.append(artifacts)
+    return sum(sum(sizes_of(root).values()) for root in roots)
+
+
 def sizes_of(folder: Path | None) -> dict[str, int]:
     """The size of each file below a folder, by its path there; HomeError where one may not be looked at."""
     if folder is None or not folder.is_dir():

@@ -9,11 +9,10 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
-from goodfit.service.app.garbage import collect, sizes_of, uses_of
+from goodfit.service.app.garbage import collect, home_size, uses_of
 from goodfit.service.screen.words import size
 from goodfit.service.settings import Settings
 
@@ -63,21 +62,13 @@ class Quota:
         if quota is None or now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
-        kept = self._kept()
+        kept = home_size(self._settings)
         if kept > quota and (gone := self._collected()):
             self._say(
                 f"removed {size(gone)} of checkpoints that nothing needs: {self._settings.home} is over its quota"
             )
-            kept = self._kept()
+            kept = home_size(self._settings)
         self._exceeded = self._advice(kept, quota) if kept > quota else None
-
-    def _kept(self) -> int:
-        """What lies in the home, and in the folder of studies' files where that is elsewhere."""
-        home, artifacts = self._settings.home, self._settings.artifacts
-        roots = [home]
-        if isinstance(artifacts, Path) and not artifacts.is_relative_to(home):
-            roots.append(artifacts)
-        return sum(sum(sizes_of(root).values()) for root in roots)
 
     def _collected(self) -> int:
         gone = 0

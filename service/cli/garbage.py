@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
-from goodfit.service.errors import InputError, TrackingError
+from goodfit.service.errors import InputError, StudyHeld, TrackingError, UnknownStudy
 from goodfit.service.screen.words import size
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def collected(
         "studies": [use.to_dict() for use in uses],
         "mlflow_deleted": deleted,
         "total": sum(use.total for use in uses),
+        "in_the_home": app.home_size(settings),
         "removable": removable,
         "removed": 0,
         "notes": notes,
@@ -52,11 +53,16 @@ def collected(
         return found
     if not sure(f"Remove {size(removable)} of checkpoints, models and deleted MLflow runs?"):
         return {**found, "notes": [*notes, "nothing was removed"]}
-    found["removed"] = sum(app.collect(settings, store, use.study, keep, time.time()) for use in uses if use.goes)
+    for use in uses:
+        if use.goes:
+            try:
+                found["removed"] += app.collect(settings, store, use.study, keep, time.time())
+            except (StudyHeld, UnknownStudy) as error:  # started, removed or collected by another gc meanwhile
+                notes.append(f"nothing of {use.study} was removed: {error}")
     if not names:
         gone, more = _of_mlflow(settings, dry_run=False)
         found["removed"] += gone["bytes"]
-        found["notes"] = [*notes, *more]
+        notes += more
     return found
 
 
@@ -100,4 +106,5 @@ def print_collected(found: dict[str, Any]) -> None:
     if deleted["runs"]:
         print(f"deleted runs in MLflow: {deleted['runs']}, {size(deleted['bytes'])}")
     print(f"kept: {size(found['total'])}; can go: {size(found['removable'])}; removed: {size(found['removed'])}")
+    print(f"in the whole home, with its databases: {size(found['in_the_home'])}")
     print(*found["notes"], sep="\n", end="\n" if found["notes"] else "")

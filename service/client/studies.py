@@ -53,7 +53,8 @@ class Studies(Mapping[str, StudyHandle]):
     def compare(self, *names: str) -> dict[str, Any]:
         """Studies side by side: best values with intervals, verdicts, configurations, costs; plain JSON values.
 
-        `comparable` says whether their values are of one metric, direction and data set, and `reasons` why not.
+        `comparable` says whether their values are of one metric, direction and data set, and `reasons` why not;
+        `answer` and `leads` which is better and by how much, with an interval; `params` and `settings` what differs.
         """
         from goodfit.service.queries.comparing import comparison
 

@@ -94,6 +94,15 @@ def test_nothing_goes_without_a_yes(at: Place, capsys: pytest.CaptureFixture[str
     assert sum(use.removable for use in app.uses_of(at.settings, at.store, [], None, NOW)) == 8000
 
 
+def test_a_study_that_starts_meanwhile_keeps_its_files_and_the_others_lose_theirs(at: Place) -> None:
+    def start_one(question: str) -> bool:
+        return at.store.acquire(at.store.study("done").id, owner(), NOW, 60, lambda _: False) is not None
+
+    found = collected(at.settings, [], None, dry_run=False, sure=start_one)
+    assert found["removed"] == 2000
+    assert any(note.startswith("nothing of done was removed: ") for note in found["notes"])
+
+
 def test_files_of_another_user_are_named(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "last.pt")
