@@ -99,7 +99,8 @@ class Draft:
         problems: list[Any] = []
         parse_space({"it": written}, problems)
         if problems:
-            self.lose(line, name, f"is left out: {dotted(problems[0][0][1:])} {problems[0][1]}".replace(":  ", ": "))
+            key, why = dotted(problems[0][0][1:]), problems[0][1]
+            self.lose(line, name, f"is left out: {why if why.startswith(key) else f'{key} {why}'}")
             return
         own = self.own_name(line, name)
         self.lines[own], self.names[name] = line, own

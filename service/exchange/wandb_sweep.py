@@ -123,6 +123,8 @@ def _range(written: Mapping[str, Any], say: Say) -> Range | None:
     if not kind:
         return even(low, high, whole=whole)
     maker, q = _DISTRIBUTIONS.get(kind), number(written.get("q", 1))
+    if kind.startswith("q_") and "q" not in written:
+        say("q is not given: its values are rounded to multiples of 1")
     try:
         return None if maker is None or q is None or q <= 0 else maker(low, high, q, say)
     except OverflowError:  # an exponent beyond all numbers

@@ -316,6 +316,11 @@ def test_a_configuration_that_searches_nothing_is_a_study_of_one_configuration(t
     ("name", "text", "message"),
     [
         ("x.yaml", "method: grid\nparameters: {epochs: {value: 2}}\n", "has no parameters that carry over"),
+        (
+            "x.yaml",
+            "method: grid\nparameters: {a: {distribution: q_log_uniform_values, min: 0.1, max: 0.3}}\n",
+            "a: is left out: low 1 is above high 0",
+        ),
         ("x.yaml", "a: 1\n", "Looked for Katib experiment: apiVersion: kubeflow.org/..., kind: Experiment"),
         ("x.yaml", "- 1\n", "W&B sweep: method, parameters"),
         ("x.yaml", "", "is no file that is known"),
