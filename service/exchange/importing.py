@@ -52,12 +52,13 @@ def _format(label: str, module: ModuleType) -> Format:
     return Format(label, module.recognises, module.convert, module.KEYS, module.WHY)
 
 
+_WANDB = _format("W&B sweep", wandb_sweep)
 # In the order in which they are tried.
 FORMATS = (
     _format("Katib experiment", katib),
     _format("Determined configuration", determined),
     _format("Syne Tune configuration", syne_tune),
-    _format("W&B sweep", wandb_sweep),
+    _WANDB,
 )
 
 
@@ -109,6 +110,11 @@ def _python(text: str, source: str, draft: Draft) -> None:
         raise InputError(f"{source}: is a notebook; save its search as a .py file")
     file = PythonFile(text, source)
     dialect = python_search.dialect_of(file)
+    if dialect is None and (sweep := wandb_sweep.in_python(file)) is not None:
+        for line, key, code in sweep.code:
+            draft.lose(line, key, f"is left out: {code} is code, which is not run")
+        _convert(Foreign(sweep.document), _WANDB, source, draft)
+        return
     if dialect is None and file.imports("optuna"):
         raise InputError(
             f"{source}: is a script for Optuna, whose objective is a trainer as it is: name it in a study file without "
@@ -131,11 +137,7 @@ def _document(text: str, source: str, draft: Draft) -> None:
             flaws += [Problem(flaw.line and flaw.line + base, flaw.key, flaw.text) for flaw in error.flaws]
             continue
         if isinstance(document.value, dict) and (found := _known(document, base)) is not None:
-            foreign, form = found
-            draft.origin = f"{source} ({form.label})"
-            form.convert(foreign, draft)
-            for line, key in foreign.rest():
-                draft.lose(line, key, _why(form, key))
+            _convert(*found, source, draft)
             return
         if isinstance(document.value, dict) and {"trainer", "space"} <= document.value.keys():
             raise InputError(f"{source}: is a study file already; `goodfit run {source}` runs it")
@@ -148,6 +150,14 @@ def _document(text: str, source: str, draft: Draft) -> None:
         f"{source}: is no file that is known. Looked for {looked}. Ray Tune's and Syne Tune's searches are read from "
         "their .py files, Optuna's studies from a storage's URL such as sqlite:///x.db"
     )
+
+
+def _convert(foreign: Foreign, form: Format, source: str, draft: Draft) -> None:
+    """Write a document into a draft, and what of it does not carry over."""
+    draft.origin = f"{source} ({form.label})"
+    form.convert(foreign, draft)
+    for line, key in foreign.rest():
+        draft.lose(line, key, _why(form, key))
 
 
 def _parts(text: str) -> list[tuple[int, str]]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from goodfit.search_spaces.document import MAX_CHARACTERS
+from goodfit.search_spaces.document import MAX_CHARACTERS, Document
+from goodfit.search_spaces.flaws import KeyPath, dotted
 from goodfit.service.errors import InputError
 
 MOST_NODES = 200_000
@@ -91,6 +92,46 @@ class Table:
     line: int
     values: Mapping[str, Any]
     lines: Mapping[str, int]
+
+
+_CODE = (Opaque, Call, Drawn, Either)
+
+
+@dataclass(slots=True)
+class Literal:
+    """A dictionary as a document, without what is code in it.
+
+    Attributes:
+        code: line, dotted key and text of what is code.
+    """
+
+    value: dict[str, Any]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    code: list[tuple[int, str, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, table: Table) -> Literal:
+        found = cls({})
+        found.value = found._table(table, ())
+        return found
+
+    @property
+    def document(self) -> Document:
+        return Document(self.value, self.lines)
+
+    def _table(self, table: Table, path: KeyPath) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, value in table.values.items():
+            here, line = (*path, name), table.lines.get(name, table.line)
+            self.lines[here] = line
+            if isinstance(value, Table):
+                values[name] = self._table(value, here)
+            elif any(isinstance(one, _CODE) for one in (value if isinstance(value, list) else [value])):
+                text = value.text if isinstance(value, (Opaque, Either)) else "with code in it"
+                self.code.append((line, dotted(here), text))
+            else:
+                values[name] = value
+        return values
 
 
 class PythonFile:

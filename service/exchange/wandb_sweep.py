@@ -8,6 +8,7 @@ from typing import Any
 
 from goodfit.service.exchange.draft import Draft
 from goodfit.service.exchange.foreign import Foreign, Key, count, number, plain
+from goodfit.service.exchange.python_file import Literal, PythonFile, Table
 from goodfit.service.exchange.ranges import Range, Say, even, normal, quantized
 
 KEYS = ("method", "parameters")
@@ -31,6 +32,15 @@ def recognises(found: Foreign) -> bool:
         return False
     started = keys & {"program", "job", "scheduler", "tune"} and keys & {"metric", "run_cap", "method", "tune"}
     return isinstance(found.look("parameters"), Mapping) or bool(started)
+
+
+def in_python(file: PythonFile) -> Literal | None:
+    """The sweep that a script gives to wandb.sweep as a dictionary; None where it has none."""
+    if not file.imports("wandb"):
+        return None
+    found = (one for one in file.tables() if isinstance(one.values.get("parameters"), Table) and "method" in one.values)
+    table = next(found, None)
+    return Literal.of(table) if table is not None else None
 
 
 def convert(found: Foreign, draft: Draft) -> None:

@@ -231,6 +231,38 @@ def test_syne_tune_is_read_and_not_run(tmp_path: Path) -> None:
     }
 
 
+SWEEP = """
+import math
+import wandb
+
+parameters = {"lr": {"distribution": "log_uniform", "min": math.log(1e-4), "max": math.log(1e-1)}}
+config = {
+    "method": "bayes",
+    "metric": {"name": "val_loss", "goal": "minimize"},
+    "parameters": {**parameters, "size": {"values": [1, 2]}, "odd": {"values": sizes()}},
+    "project": "mine",
+}
+wandb.agent(wandb.sweep(config), function=train)
+"""
+
+
+def test_a_sweep_that_a_script_gives_to_wandb_is_read_and_not_run(tmp_path: Path) -> None:
+    draft = imported(tmp_path, SWEEP, "sweep.py")
+    assert draft.to_dict() == {
+        "name": "sweep",
+        "trainer": "train.py:train",
+        "space": {"lr": {"type": "float", "low": 1e-4, "high": 0.1, "log": True}, "size": [1, 2]},
+        "objective": {"metric": "val/loss", "direction": "minimize"},
+        "search": {"method": "bayesian"},
+        "pruning": {"method": "none"},
+        "training": {"epochs": 10},
+        "budget": {"trials": 50},
+    }
+    assert {key: line for key, line in lost(draft).items() if line} == {
+        "metric.name": 7, "parameters.odd.values": 8, "odd": 8, "project": 9
+    }  # fmt: skip
+
+
 def test_a_space_of_syne_tune_in_json(tmp_path: Path) -> None:
     space = {
         "lr": {
