@@ -58,7 +58,8 @@ def check(spec: StudySpec) -> Checked:
         found = known or loaded
         if found is not None:
             _suits(trainer, data.source, found.kind, found.task)
-            check_metric(spec, trainer, found.task)
+            groups = loaded.facts.groups if loaded is not None else None
+            check_metric(spec, trainer, found.task, groups.everyone if groups is not None else ())
         if loaded is not None:
             _has_test_rows(spec, data.source, loaded.facts.rows)
             check_kind(spec, trainer, variants, loaded.kind, loaded.task)

@@ -193,19 +193,27 @@ def _own_task(draft: Draft, trainer: Trainer | None) -> str | None:
     return next(iter(trainer.metrics)) if len(trainer.metrics) == 1 else None
 
 
-def check_metric(spec: StudySpec, trainer: Trainer, task: str) -> None:
+def check_metric(spec: StudySpec, trainer: Trainer, task: str, groups: Sequence[str] = ()) -> None:
     """Whether the trainer reports what the study is judged by; for data whose task is known once they are loaded.
+
+    Args:
+        spec: of the study.
+        trainer: its trainer.
+        task: of its data.
+        groups: the names of those in the data, where it compares groups and the data were loaded.
 
     Raises:
         StudyFileError: it does not.
     """
     judged_by = _judged_by(spec.objective.metric, spec.more_objectives, spec.constraints, spec.release)
-    found = [(path, _metric_problem(metric, trainer, task, spec.fairness)) for path, metric in judged_by]
+    found = [(path, _metric_problem(metric, trainer, task, spec.fairness, groups)) for path, metric in judged_by]
     if problems := [spec.origin.problem(path, wrong) for path, wrong in found if wrong]:
         raise StudyFileError(spec.origin.file, problems)
 
 
-def _metric_problem(metric: str, trainer: Trainer, task: str, fairness: Fairness | None) -> str | None:
+def _metric_problem(
+    metric: str, trainer: Trainer, task: str, fairness: Fairness | None, groups: Sequence[str] = ()
+) -> str | None:
     if trainer.metrics is None or task not in trainer.metrics:
         return None
     if fairness is None and (unknown := why_unknown(metric)):
@@ -213,7 +221,11 @@ def _metric_problem(metric: str, trainer: Trainer, task: str, fairness: Fairness
     compared = () if fairness is None else tuple(group_metrics_of(fairness))
     splits = ("test/", "val/", "train/") if metric.startswith(TEST) else ("val/", "train/")
     known = [f"{split}{name}" for split in splits for name in (*trainer.metrics[task], *compared)]
-    if metric in known or (fairness is not None and is_group_metric(metric, fairness)):
+    if fairness is not None and is_group_metric(metric, fairness):
+        group = metric.split("/", 2)[2]
+        strange = bool(groups) and group not in groups
+        return f"there is no group {group} in the data; {did_you_mean(group, groups)}" if strange else None
+    if metric in known:
         return None
     return f"trainer {trainer.name} does not report {metric} for {task}; {did_you_mean(metric, known)}"
 

@@ -73,8 +73,8 @@ class Fairness(Section):
     )
     mitigation: Annotated[Literal["none", "reweighing", "sampling", "adversarial"], one_of(*MITIGATIONS)] = Field(
         "none",
-        description="What training does about differences: it weighs rows, draws all groups and classes equally often, "
-        "or misleads an adversary that guesses the group.",
+        description="What training does about differences: it weighs rows, draws all groups equally often, or misleads "
+        "an adversary that guesses the group.",
     )
     strength: Annotated[float, Field(gt=0, le=MOST_STRENGTH), BeforeValidator(number)] = Field(
         1.0, description="How much misleading the adversary counts."

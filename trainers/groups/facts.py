@@ -84,6 +84,12 @@ class Groups:
             f"{column}:{labels[place]}" for column, labels, place in zip(self.spec.by, self.labels, cell, strict=True)
         )
 
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """The names of all groups: those of each column, then their intersections."""
+        alone = [name for column in range(len(self.spec.by)) for name in self.of_column(column)[0]]
+        return tuple(dict.fromkeys([*alone, *self.names]))
+
     def of_column(self, column: int) -> tuple[tuple[str, ...], np.ndarray]:
         """The names of one column's groups, and the place among them of each cell."""
         names = tuple(f"{self.spec.by[column]}:{label}" for label in self.labels[column])

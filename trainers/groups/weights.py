@@ -23,12 +23,21 @@ def reweighing(y: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return found
 
 
-def cells(y: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Each row's combination of group and class, by number, and how many there are.
+def balanced_parts(y: np.ndarray, codes: np.ndarray, *, equal_classes: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Each row's combination of group and class, by number, and the share of each that is drawn in an epoch.
 
-    Drawn equally often, they are what Idrissi and others (Simple data balancing achieves competitive worst-group
-    accuracy, 2022) find to do best among the ways to balance data.
+    All groups are drawn equally often, and in each the classes as often as in all rows: neither says anything of the
+    other then (uniform sampling of Kamiran and Calders, 2012, between groups of equal size).
+
+    Args:
+        y: class indices.
+        codes: the group of each row.
+        equal_classes: the classes are drawn equally often, too.
     """
     classes = int(y.max()) + 1
     found, places = np.unique(codes * classes + y, return_inverse=True)
-    return places.reshape(-1).astype(np.int64), len(found)
+    group, label = found // classes, found % classes
+    common = np.bincount(y, minlength=classes) > 0 if equal_classes else np.bincount(y, minlength=classes) / len(y)
+    shares = common[label].astype(np.float64)
+    within = np.bincount(group, weights=shares)[group]  # a group may lack a class
+    return places.reshape(-1).astype(np.int64), shares / within / len(np.unique(group))

@@ -16,7 +16,7 @@ from goodfit.trainers.groups.adversary import Adversary
 from goodfit.trainers.groups.facts import Groups
 from goodfit.trainers.groups.metrics import group_metrics
 from goodfit.trainers.groups.thresholds import USUAL, fitted_thresholds, thresholded
-from goodfit.trainers.groups.weights import cells, reweighing
+from goodfit.trainers.groups.weights import balanced_parts, reweighing
 from goodfit.trainers.training.rare_classes import class_weights
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def mitigate(training: Training, train: Tensors, facts: Facts, *, own_loss: bool
             weights = weights * class_weights(train.y, facts.outputs)[train.y]
         training.row_weights = weights
     elif kind == "sampling":
-        places, count = cells(y, codes)
-        training.cells = torch.from_numpy(places), count
+        places, shares = balanced_parts(y, codes, equal_classes=facts.preparation.balance == "sampling")
+        training.parts = torch.from_numpy(places), shares.tolist()
     elif kind == "adversarial":
         training.adversary = Adversary(facts.groups, train.groups).to(device)
     training.groups = train.groups

@@ -40,6 +40,7 @@ from goodfit.trainers.training.rare_classes import (
     balanced_order,
     class_metrics,
     class_weights,
+    drawn_order,
     row_weighted_cross_entropy,
     row_weighted_squared_error,
     weighted_cross_entropy,
@@ -165,9 +166,7 @@ class Training:
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
         self.row_weights: Tensor | None = None  # of the training rows, in the loss that the steps take
-        self.cells: tuple[Tensor, int] | None = (
-            None  # each row's part of the data, of which all are drawn equally often
-        )
+        self.parts: tuple[Tensor, Sequence[float]] | None = None  # of each row its part, and the shares to draw
         self.adversary: Adversary | None = None  # is misled about the `groups` of the training rows
         self.groups: Tensor | None = None
         self._rows = torch.empty(0, dtype=torch.int64)  # of the batch in work
@@ -208,8 +207,8 @@ class Training:
         self._waited(waiting, len(data))
 
     def _order(self, epoch: int, y: Tensor) -> Tensor:
-        if self.cells is not None:
-            return balanced_order(self._seed, epoch, *self.cells).to(y.device)
+        if self.parts is not None:
+            return drawn_order(self._seed, epoch, *self.parts).to(y.device)
         if self._facts.preparation.balance == "sampling":
             return balanced_order(self._seed, epoch, y.cpu(), self._facts.outputs).to(y.device)
         return epoch_order(self._seed, epoch, len(y)).to(y.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -39,23 +39,43 @@ def row_weighted_squared_error(outputs: Tensor, y: Tensor, weights: Tensor, _smo
 
 
 def balanced_order(seed: int, epoch: int, y: Tensor, classes: int) -> Tensor:
-    """As many rows as there are, the same number of each class, in an order that (seed, epoch) decides.
+    """As many rows as there are, the same number of each class that occurs; see drawn_order."""
+    there = (torch.bincount(y, minlength=classes) > 0).double()
+    return drawn_order(seed, epoch, y, (there / there.sum()).tolist())
 
-    A rare class's rows come again, each about as often as the others of its class; of a common
-    class each epoch has other rows.
+
+def drawn_order(seed: int, epoch: int, parts: Tensor, shares: Sequence[float]) -> Tensor:
+    """As many rows as there are, of each part of them its share, in an order that (seed, epoch) decides.
+
+    The rows of a part that has few come again, each about as often as the others of its part; of one that has many each
+    epoch has other rows.
+
+    Args:
+        seed: of the trial.
+        epoch: of which it is the order.
+        parts: the number of each row's part.
+        shares: of the parts, by their numbers; their sum is 1, and a part without rows has none.
     """
     generator = torch.Generator().manual_seed(mixed_seed(seed, epoch))
-    members = [torch.nonzero(y == index).flatten() for index in range(classes)]
-    members = [rows for rows in members if len(rows)]
-    each, more = divmod(len(y), len(members))
+    counts = _whole(torch.tensor(shares, dtype=torch.float64) * len(parts), len(parts))
     drawn = []
-    for place, rows in enumerate(members):
-        wanted = each + (place < more)
+    for part, wanted in enumerate(counts):
+        if not wanted:
+            continue
+        rows = torch.nonzero(parts == part).flatten()
         rounds = -(-wanted // len(rows))
         again = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(rounds)]
         drawn.append(torch.cat([rows[:0], *again])[:wanted])
     order = torch.cat(drawn)
     return order[torch.randperm(len(order), generator=generator)]
+
+
+def _whole(wanted: Tensor, total: int) -> list[int]:
+    """Whole numbers with this sum, as near to these as can be: the largest remainders are rounded up."""
+    found = wanted.floor()
+    order = torch.argsort(found - wanted, stable=True)[: total - int(found.sum())]
+    found[order] += 1
+    return [int(count) for count in found]
 
 
 def class_metrics(predicted: Tensor, y: Tensor, classes: int) -> dict[str, float]:

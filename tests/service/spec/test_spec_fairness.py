@@ -124,11 +124,12 @@ def test_groups_need_data_and_a_parameter_needs_groups(tmp_path: Path) -> None:
     [
         ("val/equalised_odds_difference", "did you mean val/equalized_odds_difference?"),
         ("val/equalized_odds_difference/height", "does not report val/equalized_odds_difference/height"),
+        ("val/tpr/sex:x", "there is no group sex:x in the data; "),
     ],
 )
 def test_a_metric_that_no_group_has_is_refused(tmp_path: Path, metric: str, said: str) -> None:
     assert said in problems_of(tmp_path, constraints=[f"{metric} <= 0.1"])["constraints.0"]
-    check(spec_of(tmp_path, constraints=["val/tpr/sex:f >= 0.5"]))
+    check(spec_of(tmp_path, constraints=["val/tpr/sex:f >= 0.5", "val/fpr/sex:m/age:50 or more <= 0.5"]))
 
 
 def test_a_metric_of_groups_without_groups_says_what_to_write(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from goodfit.trainers.groups.columns import GroupColumns
 from goodfit.trainers.groups.facts import Groups
 from goodfit.trainers.groups.metrics import group_metrics
 from goodfit.trainers.groups.thresholds import fitted_thresholds, thresholded
-from goodfit.trainers.groups.weights import cells, reweighing
+from goodfit.trainers.groups.weights import balanced_parts, reweighing
 from goodfit.trainers.messages import DataSpec, Outcome
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
+from goodfit.trainers.training.rare_classes import drawn_order
 
 PARAMS = {"width": 16, "depth": 1, "learning_rate": 0.01, "batch_size": 64}
 
@@ -77,10 +78,17 @@ def test_weights_make_group_and_class_independent() -> None:
     assert weighted == pytest.approx([0.5, 0.5])
 
 
-def test_cells_are_the_combinations_that_occur() -> None:
-    places, count = cells(np.array([0, 1, 0, 1]), np.array([0, 0, 2, 2]))
-    assert (sorted(places.tolist()), count) == ([0, 1, 2, 3], 4)
-    assert cells(np.array([0, 0, 1]), np.array([0, 1, 1]))[1] == 3
+def test_groups_are_drawn_equally_often_with_the_classes_of_all_rows() -> None:
+    y, codes = np.array([1] * 60 + [0] * 20 + [1] * 5 + [0] * 15), np.repeat([0, 2], [80, 20])
+    places, shares = balanced_parts(y, codes, equal_classes=False)
+    order = drawn_order(3, 1, torch.from_numpy(places), shares.tolist()).numpy()
+    assert len(order) == 100
+    assert np.bincount(codes[order]).tolist() == pytest.approx([50, 0, 50], abs=1)
+    assert [y[order][codes[order] == code].mean() for code in (0, 2)] == pytest.approx([0.65, 0.65], abs=0.02)
+    assert balanced_parts(y, codes, equal_classes=True)[1] == pytest.approx([0.25] * 4)
+    assert balanced_parts(np.array([0, 0, 1]), np.array([0, 1, 1]), equal_classes=False)[1] == pytest.approx(
+        [1 / 2, 1 / 3, 1 / 6]
+    )
 
 
 @pytest.mark.parametrize(
