@@ -135,6 +135,8 @@ def _pickled(value: object) -> tuple[bytes, set[str], bool]:
     """By cloudpickle, with nothing of this process in it; the files of its code; whether it has tensors on a GPU."""
     import cloudpickle
 
+    from goodfit.trainers import pickling
+
     files: set[str] = set()
     torch, on_gpu = sys.modules.get("torch"), False
     reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
@@ -143,7 +145,7 @@ def _pickled(value: object) -> tuple[bytes, set[str], bool]:
         files.add(code.co_filename)
         return reduce_code(code.replace(co_filename=_KERNEL.sub("", code.co_filename)))
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(pickling.Pickler):
         dispatch_table = collections.ChainMap({types.CodeType: without_process}, cloudpickle.Pickler.dispatch_table)
 
         def reducer_override(self, obj: Any) -> Any:

@@ -155,6 +155,21 @@ def test_a_tensor_on_a_gpu_is_named_where_trials_have_none() -> None:
     assert written_down(values["train"], gpus=True).name == "train"
 
 
+def test_modules_of_a_class_of_their_own_are_named() -> None:
+    text = """
+import torch
+from torch import nn
+
+class Net(nn.Linear):
+    def set_up(self):
+        torch.backends.cudnn.benchmark = False
+
+def train(trial):
+    return Net(4, len(trial.data.classes)), torch.ops, torch.backends
+"""
+    assert written_down(cell(text)["train"]).name == "train"
+
+
 def test_a_function_of_a_module_without_a_file_travels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("made_by_hand")
     exec("def step():\n    return 7\n\ndef train(trial):\n    return step()\n", vars(module))

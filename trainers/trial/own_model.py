@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 import numpy as np
 
 from goodfit.trainers.errors import BadTrainer
+from goodfit.trainers.pickling import Pickler
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,7 +112,7 @@ class _Bounded(io.BytesIO):
         return super().write(content)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _Pickler(Pickler):
     """Leaves out the tensors that a state has, and brings others to the CPU."""
 
     def __init__(self, stream: io.BytesIO, tensors: Mapping[int, Any]) -> None:
