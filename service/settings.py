@@ -170,15 +170,16 @@ def _home(folder: Path) -> Path:
     try:
         found = folder.expanduser().absolute()
         os.fspath(found).encode("utf-8")  # half a character is none
-        there = found.exists()  # an OSError of a name that is too long
+        there = next(place for place in (found, *found.parents) if place.exists())  # an OSError of too long a name
     except PermissionError:  # what may not be looked at is said when it is opened
         return found
     except (OSError, ValueError, RuntimeError) as error:
         raise errors.HomeError(f"the home {str(folder)!r} cannot be a folder: {error}") from error
     if "\0" in str(found):
         raise errors.HomeError(f"the home {str(folder)!r} cannot be a folder: it has a null character")
-    if there and not found.is_dir():
-        raise errors.HomeError(f"the home {found} is a file, and not a folder; choose another with --home")
+    if not there.is_dir():
+        lies = "is" if there == found else f"lies in {there}, which is"
+        raise errors.HomeError(f"the home {found} {lies} a file, and not a folder; choose another with --home")
     return found
 
 

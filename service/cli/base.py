@@ -97,7 +97,9 @@ def _print_version(requested: bool) -> None:
 def options(
     home: Annotated[
         Path | None,
-        typer.Option("--home", metavar="DIR", help="Where studies are kept; else GOODFIT_HOME or .goodfit."),
+        typer.Option(
+            "--home", metavar="DIR", help="Where studies are kept; else GOODFIT_HOME or .goodfit.", readable=False
+        ),  # one that is not readable is named with its owner
     ] = None,
     server: Annotated[
         str | None,

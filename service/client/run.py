@@ -17,7 +17,17 @@ from goodfit.service.client.given import content_of, file_of, is_in_memory, name
 from goodfit.service.client.handles import StudyHandle
 from goodfit.service.client.running import start
 from goodfit.service.client.studies import Studies
-from goodfit.service.errors import DataError, InputError, Interrupted, StudyFileError, TrainerError, UnknownStudy
+from goodfit.service.errors import (
+    DataError,
+    HomeError,
+    InputError,
+    Interrupted,
+    StudyFileError,
+    TrainerError,
+    UnknownStudy,
+    did_you_mean,
+)
+from goodfit.service.extensions import EXECUTORS, added
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import StudyState
 from goodfit.service.screen.shown import screen_here
@@ -73,6 +83,8 @@ def run(
         StudyFailed: no trial could be trained.
         Interrupted: by SIGTERM or SIGHUP, which are for the whole program; what was trained is saved.
     """
+    if executor not in (known := ["ray", "local", *added(EXECUTORS)]):
+        raise InputError(f"executor={executor!r}: {did_you_mean(str(executor), known)}")
     given: dict[str, Any] = {"space": _space(space), **sections}
     given["objective"] = _objective(objective)
     given["budget"] = _with(sections, "budget", trials=trials)
@@ -104,7 +116,9 @@ def _with(sections: Mapping[str, Any], section: str, **values: Any) -> Any:
 
 
 def _space(given: Mapping[str, Any] | str | None) -> Mapping[str, Any] | str | None:
-    """As it is; InputError where two numbers may be the ends of a range or two choices."""
+    """As it is; InputError where two numbers may be the ends of a range or two choices, or a name is no text."""
+    if wrong := [name for name in (given if isinstance(given, Mapping) else ()) if not isinstance(name, str)]:
+        raise InputError(f"space: {wrong[0]!r} is no name of a parameter: put it in quotes")
     pairs = {
         name: value
         for name, value in (given.items() if isinstance(given, Mapping) else ())
@@ -155,6 +169,8 @@ class _Given:
 
     def __init__(self, settings: Settings, train: Train, values: Mapping[str, Any], name: str | None) -> None:
         self._settings, self._values = settings, values
+        if name is not None:
+            _check_name(name)
         self._function = name_of(train)
         self._called, self._is_named = name if name is not None else self._function, name is not None
         self._reference = train if isinstance(train, str) else reference_of(train)
@@ -217,10 +233,16 @@ class _Given:
         from goodfit.service.spec import from_mapping
 
         folder, values = self._settings.given_folder(name), {"name": name, **self._values}
-        values["trainer"] = self._reference if self._written is None else self._written.write(folder / CODE)
+        try:
+            values["trainer"] = self._reference if self._written is None else self._written.write(folder / CODE)
+            if self._content is not None:
+                values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
+        except OSError as error:
+            raise HomeError(
+                f"what study {name} is given cannot be kept in {folder}: {error.strerror}; make room or have the "
+                "permissions changed, or give another home="
+            ) from error
         forget_changed(Path(str(values["trainer"]).rpartition(":")[0]))
-        if self._content is not None:
-            values["data"] = {**values["data"], "source": str(file_of(*self._content, folder))}
         try:
             return from_mapping({key: value for key, value in values.items() if value is not None}, Path.cwd())
         except InputError as error:
@@ -249,6 +271,17 @@ class _Given:
                 f"the data of study {there.name} have changed since it was begun: those that it has are in {before}. "
                 "Give them as they were, give the study another name, or new=True for a number behind it"
             )
+
+
+def _check_name(name: object) -> None:
+    """InputError for what cannot be a study's name: a folder of the home has it before the study is read."""
+    from goodfit.search_spaces.values import BadValue
+    from goodfit.service.spec.fields import study_name
+
+    try:
+        study_name(name)
+    except BadValue as error:
+        raise InputError(f"name={name!r}: {error}") from error
 
 
 def _there(store: Store, name: str) -> Study | None:

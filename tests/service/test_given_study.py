@@ -113,12 +113,37 @@ def test_an_objective_of_no_known_direction_is_asked_for(tmp_path: Path, objecti
         run("mlp", space={"width": [4]}, objective=objective, home=tmp_path / "home")
 
 
-@pytest.mark.parametrize("home", ["a\0b", "x" * 300, "~nobody-of-this-name/x", "file"])
+def test_what_cannot_be_kept_in_the_home_is_said(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "given").touch()
+    with pytest.raises(HomeError, match=r"what study mine is given cannot be kept in .*/given/mine: "):
+        run(typed(before), name="mine", objective="val/loss", home=home)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"space": {1: [2, 3]}}, "space: 1 is no name of a parameter"),
+        ({"name": "x" * 300}, "is not a study's name"),
+        ({"name": 3}, "name=3: is 3, not a text"),
+        ({"executor": "rya"}, "executor='rya': did you mean ray"),
+    ],
+)
+def test_what_is_no_name_is_said(tmp_path: Path, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        run("mlp", **{"objective": "val/loss", "home": tmp_path / "home", **given})
+
+
+@pytest.mark.parametrize("home", ["a\0b", "x" * 300, "~nobody-of-this-name/x", "file", "file/x"])
 def test_what_cannot_be_a_home_is_said(tmp_path: Path, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     for look in (lambda: connect(home), lambda: run("mlp", objective="val/loss", home=home)):
-        with pytest.raises(HomeError, match=r"the home .* (cannot be a folder|is a file, and not a folder)"):
+        with pytest.raises(
+            HomeError,
+            match=r"the home .* (cannot be a folder|is a file, and not a folder|lies in .*/file, which is a file)",
+        ):
             look()
 
 
