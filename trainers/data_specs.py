@@ -157,6 +157,9 @@ class TableSpec(ColumnSpec, FilledSpec):
     encode: str = "onehot"  # text columns: onehot, embedding
     categorical: tuple[str, ...] = ()  # columns of numbers that are names, such as postcodes
     numbers: tuple[str, ...] = ()  # columns of numbers written with currency signs, percent signs, thousands separators
+    annotators: tuple[
+        str, ...
+    ] = ()  # columns that are labels by several people; without a target their consensus is it
     dates: tuple[str, ...] = ()  # columns of dates that become year, month, day, weekday and hour
     day_first: bool | None = None  # whether 01/02/2026 is in February; None: as the whole column says
     fairness: GroupSpec = GroupSpec()  # whose results are compared

@@ -210,6 +210,10 @@ class Data(Section):
     numbers: Names = Field(
         (), description="Columns of numbers with currency signs, percent signs or thousands separators."
     )
+    annotators: Names = Field(
+        (),
+        description="Columns that are labels by several people, no features; without a target their consensus is it.",
+    )
     dates: Names = Field((), description="Columns of dates that become year, month, day, weekday and hour.")
     day_first: Flag | None = Field(
         None, description="Whether 01/02/2026 is in February, where the dates of a column do not show it."
@@ -246,6 +250,8 @@ class Data(Section):
             del values["options"]
         if self.labels == "keep":
             del values["labels"]
+        if not self.annotators:
+            del values["annotators"]
         return values
 
     @model_validator(mode="after")

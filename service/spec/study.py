@@ -245,6 +245,7 @@ class StudySpec(Section):
             header=data.header,
             numbers=data.numbers,
             dates=data.dates,
+            annotators=data.annotators,
             day_first=data.day_first,
             split_column=data.split.column,
             split_group=data.split.group,

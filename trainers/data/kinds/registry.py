@@ -24,7 +24,7 @@ from goodfit.trainers.errors import DataProblem
 KINDS: Mapping[str, Kind[Any]] = {
     kind.name: kind for kind in (ImageFolder(), Pairs(), Series(), Corpus(), Text(), Table())
 }  # a table is what is of no other kind
-FOR_FILES = ("separator", "decimal", "gaps", "header", "numbers", "dates", "day_first", "task")
+FOR_FILES = ("separator", "decimal", "gaps", "header", "numbers", "dates", "day_first", "task", "annotators")
 
 
 def kind_of(spec: DataSpec) -> Kind[Any]:

@@ -30,6 +30,7 @@ from goodfit.trainers.data.reading.raw import (
 )
 from goodfit.trainers.data.reading.split_columns import split_key
 from goodfit.trainers.data.reading.value_notes import value_notes
+from goodfit.trainers.data.reporting.agreement import agreement_notes, agreement_of
 from goodfit.trainers.data.reporting.parts import table_columns
 from goodfit.trainers.data.reporting.rows import rows_report
 from goodfit.trainers.data.split import Rows, numbered, split_rows
@@ -94,7 +95,10 @@ class Table(Kind[TableSpec]):
         if spec.missing == "drop" and len(whole := complete_rows(raw)):
             raw = raw.take(whole)
         report = rows_report(spec, raw, count, columns, str(loaded) if isinstance(loaded, DataProblem) else None)
-        return {**report, "notes": [*read, *report["notes"]]}
+        if raw.annotations is None:
+            return {**report, "notes": [*read, *report["notes"]]}
+        agreement = agreement_of(raw.annotations)
+        return {**report, "annotators": agreement, "notes": [*read, *agreement_notes(agreement), *report["notes"]]}
 
     def notes(self, spec: TableSpec, data: Data) -> list[str]:
         read = _reading_notes(spec, read_cached(read_raw, spec)) if data.kind == "table" else []
@@ -139,8 +143,18 @@ def _reading_notes(spec: TableSpec, raw: Raw) -> list[str]:
 def read_raw(spec: TableSpec) -> Raw:
     """The source of a spec as read, before any check of its features' values."""
     if is_path(spec.source):
-        return read_file(Path(spec.source), spec)
-    given = {"ignore": spec.ignore, "categorical": spec.categorical, **dict([split_key(spec)])}
+        raw = read_file(Path(spec.source), spec)
+        if spec.annotators and raw.annotations is None:
+            raise DataProblem(
+                f"{spec.source}: data.annotators names columns of a table, and these are arrays; leave it out"
+            )
+        return raw
+    given = {
+        "ignore": spec.ignore,
+        "annotators": spec.annotators,
+        "categorical": spec.categorical,
+        **dict([split_key(spec)]),
+    }
     for key, value in given.items():
         if value:
             raise DataProblem(f"{spec.source}: data.{key} names columns of a file, and {spec.source} is built in")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from goodfit.trainers.data.reading.annotations import Annotations, consensus_target, read_annotations
 from goodfit.trainers.data.reading.arrays import array_data, read_npz
 from goodfit.trainers.data.reading.categories import named, table_words, text_columns
 from goodfit.trainers.data.reading.cells import Cells
@@ -159,17 +160,18 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
     columns = [str(column) for column in frame.columns]
     frame.columns = pd.Index(columns)
     target, source = _checked_target(path, columns, spec), str(path)
+    annotations = _annotations(path, frame, spec)
     check_columns(path, columns)
     split_by = split_column_values(path, frame, spec, spec.day_first)
     _check_named(path, columns, spec)
     groups = _groups(path, frame, spec)
-    left_out = {split_key(spec)[1], *spec.ignore}
+    left_out = {split_key(spec)[1], *spec.ignore, *spec.annotators}
     held = {str(name): column for name, column in frame.items() if name not in left_out}
     del frame  # so that a column is freed once it has left `held`
     cells = Cells.fit(held, spec, source)
     held = cells.expand(held, source)
     held |= {name: named(held[name]) for name in spec.categorical if name in held}
-    y = target_column(path, held.pop(target))
+    y = consensus_target(annotations) if target is None and annotations else target_column(path, held.pop(str(target)))
     if not held:
         raise DataProblem(f"{path} has no column beside the target {target}; there is nothing to predict from")
     features = tuple(held)
@@ -191,7 +193,22 @@ def _table(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Raw:
         cells=cells,
         problems=tuple(problems),
         groups=groups,
+        annotations=annotations,
     )
+
+
+def _annotations(path: Path, frame: pd.DataFrame, spec: TableSpec) -> Annotations | None:
+    """The columns of annotators, where the study names some."""
+    if not spec.annotators:
+        return None
+    for name in spec.annotators:
+        check_column(path, name, list(frame.columns), "data.annotators")
+        if name in (spec.target, split_key(spec)[1]):
+            raise DataProblem(
+                f"{path}: data.annotators names {name}, which is the target or says the split; take it out"
+            )
+    target = None if spec.target is None else frame[spec.target]
+    return read_annotations({name: frame[name] for name in spec.annotators}, target, str(path))
 
 
 def _groups(path: Path, frame: pd.DataFrame, spec: TableSpec) -> GroupColumns | None:
@@ -205,8 +222,10 @@ def _groups(path: Path, frame: pd.DataFrame, spec: TableSpec) -> GroupColumns | 
     return read_groups({name: frame[name] for name in spec.fairness.by}, spec.fairness, str(path))
 
 
-def _checked_target(path: Path, columns: Sequence[str], spec: TableSpec) -> str:
-    """The target; DataProblem where the study names none, or one that is not there."""
+def _checked_target(path: Path, columns: Sequence[str], spec: TableSpec) -> str | None:
+    """The target; None: the annotators' consensus. DataProblem where there is neither, or it is not there."""
+    if spec.target is None and spec.annotators:
+        return None
     if spec.target is not None and spec.target in columns:
         return spec.target
     first = header_note(content_of(path), TableFormat.of(spec)) if is_separated(path) else None

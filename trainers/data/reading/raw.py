@@ -19,6 +19,7 @@ from goodfit.trainers.groups.columns import GroupColumns
 if TYPE_CHECKING:
     import pandas as pd
 
+    from goodfit.trainers.data.reading.annotations import Annotations
     from goodfit.trainers.data.reading.cells import Cells
 
 MOST_CLASSES = 20  # distinct values of an integer column that is taken for classes
@@ -46,6 +47,7 @@ class Raw:
         split_by: the values of the column that the split goes by, where it goes by one.
         times: of the rows of a series whose study names the column.
         cells: how the values of a table were read, which is how rows to predict are read.
+        annotations: what several annotators have said, where the study names their columns.
         problems: what keeps columns from being trained on, in sentences.
         groups: the columns whose groups are compared, where the study names some.
     """
@@ -64,6 +66,7 @@ class Raw:
     cells: Cells | None = None
     problems: tuple[str, ...] = ()
     groups: GroupColumns | None = None
+    annotations: Annotations | None = None
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -75,7 +78,9 @@ class Raw:
         """The same source with these rows alone."""
         words, split_by = (None if part is None else part[rows] for part in (self.words, self.split_by))
         groups = None if self.groups is None else self.groups.take(rows)
-        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], words=words, split_by=split_by, groups=groups)
+        said = None if self.annotations is None else self.annotations.take(rows)
+        kept = dataclasses.replace(self, x=self.x[rows], y=self.y[rows], groups=groups, annotations=said)
+        return dataclasses.replace(kept, words=words, split_by=split_by)
 
 
 @dataclass(frozen=True, slots=True)
