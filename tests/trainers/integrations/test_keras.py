@@ -12,6 +12,8 @@ from goodfit.testing.attempts import Line, attempt, handle
 from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.files import read_checkpoint
 from goodfit.trainers.messages import Outcome
+from goodfit.trainers.prediction.own_model import own_model
+from goodfit.trainers.registry import resolve
 
 pytestmark = [
     pytest.mark.skipif(find_spec("keras") is None, reason="keras is not installed: pip install 'goodfit[keras]'"),
@@ -65,7 +67,11 @@ def test_the_best_weights_go_into_a_model_of_ones_own(script: Path, tmp_path: Pa
 
     line = attempt(tmp_path / "t", trainer=f"{script}:train", **SETTINGS)
     theirs: Any = import_file(script)
-    model = theirs.goodfit.keras.load(theirs.make(0.1), read_checkpoint(tmp_path / "t" / "best.pt")["model"])
+    best = read_checkpoint(tmp_path / "t" / "best.pt")
+    model = theirs.goodfit.keras.load(theirs.make(0.1), best["model"])
+    own = own_model(best, resolve(f"{script}:train"), "theirs.py:train", {}, None)
+    assert type(own) is type(model)
+    assert (own.predict(theirs.x, verbose=0) == model.predict(theirs.x, verbose=0)).all()
     loss = model.evaluate(theirs.x[64:], theirs.y[64:], verbose=0)[0]
     assert loss == pytest.approx(min(report.metrics["val/loss"] for report in line.reports), rel=1e-5)
 
