@@ -13,6 +13,8 @@ from goodfit.service.records import Trial, TrialState
 from goodfit.service.scheduler.ending import confirmations_due
 from goodfit.service.scheduler.events import Plan
 from goodfit.service.spec import StudySpec, from_mapping
+from goodfit.service.tracker.content import safe_name
+from goodfit.trainers.groups.names import BY_GROUP, SUMMARY
 
 WAYS = {"fairness.mitigation": ["none", "reweighing"], "fairness.thresholds": ["none", "equalized_odds"]}
 
@@ -134,6 +136,11 @@ def test_a_bound_that_holds_on_validation_alone_is_named(spec: StudySpec) -> Non
     kept = audit_of(spec, [*SEARCHED, *confirmed()], 1, at_best)
     assert kept is not None
     assert kept.broken == ()
+
+
+def test_mlflow_takes_their_names_as_they_are() -> None:
+    names = [f"val/{rate}/sex:female/age:under 25" for rate in BY_GROUP] + [f"val/{name}/sex" for name in SUMMARY]
+    assert [safe_name(name) for name in names] == names
 
 
 def test_intervals_are_wider_for_fewer_rows() -> None:

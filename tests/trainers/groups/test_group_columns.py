@@ -172,6 +172,17 @@ def test_small_groups_and_the_positive_outcome_are_in_the_notes(tmp_path: Path) 
     assert any("sex:f has" in note and "its rates are uncertain" in note for note in notes)
 
 
+def test_a_trainer_of_ones_own_reports_by_group(tmp_path: Path) -> None:
+    data = load(spec_of(tmp_path, people(), "sex"))
+    chosen = np.zeros(len(data.validation), dtype=int)
+    found = data.group_metrics("validation", chosen)
+    assert (found["selection_rate/sex:f"], found["equalized_odds_difference"]) == (0, 0)
+    assert not [name for name in found if name.startswith("calibration")]
+    assert "calibration_gap" in data.group_metrics("validation", chosen, np.full(len(chosen), 0.5))
+    assert not [name for name in data.group_metrics("train", np.zeros(len(data.train))) if ":" in name]
+    assert load(DataSpec("iris")).group_metrics("validation", np.zeros(30)) == {}
+
+
 def test_other_data_than_tables_have_no_groups(tmp_path: Path) -> None:
     groups = GroupSpec(by=("sex",))
     with pytest.raises(DataProblem, match=r"digits: fairness\.by names columns of tables, and these are image data"):
