@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service import errors
-from goodfit.service.app.homes import spec_here
+from goodfit.service.app.homes import spec_here, spec_of
 from goodfit.service.app.releasing import release_facts, verdicts_of
 from goodfit.service.app.reports import facts_of_study
 from goodfit.service.app.trail import chain_head
@@ -56,7 +56,8 @@ def cards_of(settings: Settings, store: Store, study: Study) -> Cards:
         raise errors.InputError(f"study {study.name} has no model to describe: no trial was trained to its end")
     spec = spec_here(store, study)
     data = None if spec.data is None else data_facts(spec, study)
-    facts = _facts(settings, store, study, spec, found, found.best, data)
+    told = facts_of_study(settings, store, study)
+    facts = _facts(store, study, spec, found, found.best, data, told)
     files, notes = {README: model_card(facts)}, []
     card = data_card(facts)
     if card is not None:
@@ -71,19 +72,30 @@ def cards_of(settings: Settings, store: Store, study: Study) -> Cards:
     return {"study": study.name, "trial": found.best.number, "files": files, "notes": notes}
 
 
+def released(store: Store, study: Study, told: ReportFacts) -> dict[str, Any]:
+    """What a report says of the release: gates, decisions, and the model card without a look at the data."""
+    from goodfit.service.cards import DataFacts, model_card
+
+    found, spec = verdicts_of(store, study), spec_of(study)
+    facts = dict(release_facts(store, study))
+    if found.best is None:
+        return {**facts, "card": None}
+    data = None if spec.data is None else DataFacts(**_known(spec, study))
+    return {**facts, "card": model_card(_facts(store, study, spec, found, found.best, data, told))}
+
+
 def _facts(
-    settings: Settings,
     store: Store,
     study: Study,
     spec: StudySpec,
     found: Verdicts,
     best: Trial,
     data: DataFacts | None,
+    told: ReportFacts,
 ) -> CardFacts:
     from goodfit.service.cards import CardFacts, group_rows, scores_of
     from goodfit.service.release import metrics_of
 
-    told = facts_of_study(settings, store, study)
     run = run_of(store.runs(study.id), best)
     metrics = metrics_of(best, found.trials, found.curve)
     report = (data.report if data is not None else None) or {}
@@ -168,7 +180,7 @@ def _origin(run: StudyRun | None) -> dict[str, Any]:
 def data_facts(spec: StudySpec, study: Study) -> DataFacts:
     """What is known of a study's data; where they are no longer those that it had, only what the study has kept."""
     from goodfit.service.cards import DataFacts
-    from goodfit.trainers.data import DATASETS, data_report
+    from goodfit.trainers.data import data_report
     from goodfit.trainers.data.fingerprint import fingerprint
     from goodfit.trainers.errors import DataProblem
 
@@ -176,16 +188,8 @@ def data_facts(spec: StudySpec, study: Study) -> DataFacts:
     if data is None or asked is None:
         raise ValueError("a study without data")
     kept = (study.inputs or {}).get("data") or {}
-    built_in = data.source in DATASETS
-    place = Path(data.source)
-    known: dict[str, Any] = {
-        "name": data.source if built_in else place.name or "data",
-        "built_in": built_in,
-        "digest": kept.get("digest"),
-        "target": data.target,
-        "split": data.split.model_dump(mode="json"),
-        "folder": not built_in and place.is_dir(),
-    }
+    known = _known(spec, study)
+    built_in, place = known["built_in"], Path(data.source)
     now = fingerprint(asked)
     if now is None:
         return DataFacts(**known, problem=f"the data of the study are not here any more: {known['name']}")
@@ -200,6 +204,23 @@ def data_facts(spec: StudySpec, study: Study) -> DataFacts:
     readable = len(files) == 1 and _has_columns(place, report)
     report = {**report, "notes": [_without_place(str(note), place) for note in report.get("notes", ())]}
     return DataFacts(**known, files=files, report=report, columns_readable=readable)
+
+
+def _known(spec: StudySpec, study: Study) -> dict[str, Any]:
+    """What the study itself says of its data."""
+    from goodfit.trainers.data import DATASETS
+
+    if spec.data is None:
+        raise ValueError("a study without data")
+    built_in, place = spec.data.source in DATASETS, Path(spec.data.source)
+    return {
+        "name": spec.data.source if built_in else place.name or "data",
+        "built_in": built_in,
+        "digest": ((study.inputs or {}).get("data") or {}).get("digest"),
+        "target": spec.data.target,
+        "split": spec.data.split.model_dump(mode="json"),
+        "folder": not built_in and place.is_dir(),
+    }
 
 
 def _without_place(text: str, place: Path) -> str:

@@ -13,10 +13,11 @@ from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
 from goodfit.service.app.quality import FACTS, FOLDER, GROWTH, TREATED, kept_facts
 from goodfit.service.records import Report, Study
+from goodfit.service.release import RELEASE
 from goodfit.service.settings import Settings
 
 if TYPE_CHECKING:
-    from goodfit.service.ports import Records
+    from goodfit.service.ports import Records, Store
     from goodfit.service.report import ReportFacts
     from goodfit.trainers.artifacts.places import Place
 
@@ -31,11 +32,16 @@ def load_report_modules() -> None:
         importlib.import_module(module)
 
 
-def report_of(settings: Settings, store: Records, study: Study) -> str:
+def report_of(settings: Settings, store: Store, study: Study) -> str:
     """The study as one self-contained HTML page; the same for the same records."""
     from goodfit.service.report import report_html
 
-    return report_html(facts_of_study(settings, store, study))
+    facts = facts_of_study(settings, store, study)
+    if "release" in study.spec or any(one.action != RELEASE for one in store.releases(study.id)):
+        from goodfit.service.app.cards import released
+
+        facts = replace(facts, release=released(store, study, facts))
+    return report_html(facts)
 
 
 def facts_of_study(settings: Settings, store: Records, study: Study) -> ReportFacts:

@@ -47,6 +47,8 @@ class ReportFacts:
         growth: what more rows would bring; None where that was not measured.
         explanation: of the model of the answer, where one was made; see trainers.explaining.explanation.
         fairness: of the answer's trial, see service.diagnosis.fairness; None where no groups are compared.
+        release: gates, decisions and the model card, see service.app.releasing; None of a study that has neither gates
+            nor decisions of people.
     """
 
     study: Json
@@ -61,6 +63,7 @@ class ReportFacts:
     growth: Json | None = None
     explanation: Json | None = None
     fairness: Json | None = None
+    release: Json | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: no NaN, no infinity."""

@@ -23,7 +23,7 @@ from goodfit.trainers.readable import readable
 # In this order they make one script, in one scope.
 SCRIPTS = (
     "dom", "scales", "frame", "state", "chart", "answer", "front", "history", "curves", "parallel", "drivers", "map",
-    "table", "labels", "growth", "explanation", "fairness", "details", "main",
+    "table", "labels", "growth", "explanation", "fairness", "release", "details", "main",
 )  # fmt: skip
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 

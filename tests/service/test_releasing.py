@@ -249,3 +249,22 @@ def test_gates_read_as_they_are_written() -> None:
     written = ["confirmed", "test/accuracy >= 0.9", LABELS]
     assert Release.model_validate({"require": written}).model_dump(mode="json") == {"require": written}
     assert Release.model_validate({"require": "good_fit"}).model_dump(mode="json") == {"require": ["good_fit"]}
+
+
+def test_the_report_has_gates_decisions_and_the_card(tmp_path: Path) -> None:
+    at = filled(tmp_path / "gated", ["approved"])
+    decide(at, "approve", "bea")
+    page = app.report_of(at.settings, at.store, at.store.study("digits"))
+    for told in ('"gate":"approved","held":true', "trial 5 is champion, approved by bea (seen)", "To be written by"):
+        assert told in page
+    other = filled(tmp_path / "other")
+    assert '"release":null' in app.report_of(other.settings, other.store, other.store.study("digits"))
+
+
+def test_a_note_says_that_nothing_is_confirmed_where_a_gate_needs_it() -> None:
+    from tests.serving import spec_of
+
+    spec = spec_of(release={"require": ["confirmed", "good_fit", "test/accuracy >= 0.9"]})
+    assert any("release.require has confirmed, test/accuracy >= 0.9" in note for note in app.notes_of(spec))
+    confirmed = spec_of(release={"require": ["confirmed"]}, confirm={"top": 1, "seeds": 2})
+    assert not any("release.require" in note for note in app.notes_of(confirmed))

@@ -22,6 +22,7 @@ SECTIONS = (
     "answer",
     "confirmation",
     "fairness",
+    "release",
     "health",
     "labels",
     "growth",

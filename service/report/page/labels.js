@@ -7,12 +7,13 @@ function drawLabels() {
   const by = labels.trial === null ? "the trainer's defaults" : `the configuration of trial ${labels.trial}`;
   const acted = labels.of === "train" ? " They are the training rows, on which the study acts (data.labels)." : "";
   const how = `Judged by ${by}, trained on some of the rows to predict the others. Its models ${agreement(labels)}.${acted}`;
-  body("labels").append(
+  const parts = [
     el("ul", { class: "plain" }, labels.notes.map((text) => el("li", {}, text))),
     el("p", { class: "note" }, how),
     labels.pairs.length > 1 && mixedUp(labels.pairs),
     labels.shown.length > 0 && lookedAt(labels),
-  );
+  ];
+  body("labels").append(...parts.filter(Boolean));
 }
 
 function agreement(labels) {
