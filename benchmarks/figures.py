@@ -22,7 +22,7 @@ SCHEMA = 1
 FOLDER = Path(__file__).with_name("results")
 BENCHMARKS = (
     *("start-up", "rebuild", "engine", "service", "commands", "mirror", "diagnosis", "confirmation"),  # make bench
-    *("constructed cases", "simulation", "examples", "language", "texts", "labels", "fairness"),
+    *("constructed cases", "simulation", "examples", "language", "texts", "labels", "fairness", "explanations"),
 )
 
 

@@ -66,7 +66,7 @@ class Task:
 
     def __post_init__(self) -> None:
         self.outputs = Timed(self.model.outputs, self.request.seconds)
-        self.notes += self.material.notes
+        self.notes += [*self.material.notes, *([self.model.note] if self.model.note else [])]
 
     @property
     def family(self) -> str:

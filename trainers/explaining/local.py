@@ -29,6 +29,9 @@ def occlusion(game: Game) -> Attribution:
 
 def lime(game: Game, samples: int, seed: int) -> Attribution:
     """The weights of a local linear model; these do not add up, how well it fits is `fidelity`."""
+    if game.count == 1:  # the line through both points
+        found = occlusion(game)
+        return Attribution(found.values, found.base, found.prediction, coalitions=2, fidelity=np.ones(len(found.base)))
     random = np.random.default_rng([seed, game.count])
     missing = random.integers(1, game.count + 1, size=samples)
     ranks = random.random((samples, game.count)).argsort(axis=1).argsort(axis=1)

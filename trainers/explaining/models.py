@@ -27,9 +27,15 @@ TASKS = ("classification", "regression", "forecasting")
 
 
 class Explained(Protocol):
-    """A model as its explanations see it."""
+    """A model as its explanations see it.
+
+    Attributes:
+        facts: of its data.
+        note: what is to be known of its outputs, in a sentence; empty where there is nothing.
+    """
 
     facts: Facts
+    note: str
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """What it gives for prepared rows, (rows, outputs), float64, in its unit."""
@@ -76,6 +82,8 @@ class TorchModel:
         precise: whether it computes in double precision.
         module: the copy; gradients can be taken through `tensor`.
     """
+
+    note = ""
 
     def __init__(self, predictor: Predictor, *, precise: bool) -> None:
         check_task(predictor.facts)
@@ -155,11 +163,12 @@ class FunctionModel:
         predict: prepared rows -> (rows, classes) probabilities, or values in units of the standardised target.
         facts: of its data.
         what: how messages name it.
+        note: what is to be known of its outputs.
     """
 
-    def __init__(self, predict: Callable[[np.ndarray], Any], facts: Facts, what: str) -> None:
+    def __init__(self, predict: Callable[[np.ndarray], Any], facts: Facts, what: str, note: str = "") -> None:
         check_task(facts)
-        self.facts, self.what, self._predict = facts, what, predict
+        self.facts, self.what, self.note, self._predict = facts, what, note, predict
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         found = np.asarray(self._predict(x), dtype=np.float64)
@@ -186,7 +195,8 @@ def of_estimator(estimator: Any, facts: Facts) -> FunctionModel:
         return FunctionModel(lambda x: estimator.predict(flat(x)), facts, name)
     if hasattr(estimator, "predict_proba"):
         return FunctionModel(lambda x: estimator.predict_proba(flat(x)), facts, name)
-    return FunctionModel(lambda x: np.eye(facts.outputs)[estimator.predict(flat(x)).astype(int)], facts, name)
+    note = f"{name} gives no probabilities: its predicted class counts as 1, the others as 0"
+    return FunctionModel(lambda x: np.eye(facts.outputs)[estimator.predict(flat(x)).astype(int)], facts, name, note)
 
 
 class OutOfTime(Exception):
@@ -207,13 +217,17 @@ class Timed:
     ) -> None:
         self._outputs, self._clock = outputs, clock
         self._end = clock() + seconds
-        self.rows = 0
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The outputs; OutOfTime where the deadline has passed."""
+        """The outputs; OutOfTime where the deadline has passed, BadTrainer where they are no numbers."""
         self.check()
-        self.rows += len(x)
-        return self._outputs(x)
+        found = self._outputs(x)
+        if not np.isfinite(found).all():
+            raise BadTrainer(
+                "the model gives NaN or infinity, so there is nothing to explain: its training diverged, or it does "
+                "not take values that lie together in no row of the data"
+            )
+        return found
 
     def check(self) -> None:
         """Raise OutOfTime where the deadline has passed."""

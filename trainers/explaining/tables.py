@@ -16,7 +16,7 @@ from goodfit.trainers.explaining.importance import (
     permutation_importance,
     shown_column,
 )
-from goodfit.trainers.explaining.models import OutOfTime, meaning_of
+from goodfit.trainers.explaining.models import OutOfTime, TorchModel, meaning_of
 from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one
 from goodfit.trainers.explaining.samples import columns_of
 from goodfit.trainers.explaining.shapley import Attribution
@@ -62,8 +62,8 @@ class _Table:
             )
         if self.method == "gradient":
             self.task.torch_model("gradient")
-        elif self.task.request.method is None and self.task.why_no_gradients is not None and self.method == "occlusion":
-            self.task.note(f"{self.task.why_no_gradients}; so columns are left out one at a time")
+        elif self.task.request.method is None and not isinstance(self.task.model, TorchModel):
+            self.task.note(f"{self.task.why_no_gradients}; so it is explained by its outputs")
 
     def game(self, place: int) -> Game:
         """The game of a row among all columns."""
