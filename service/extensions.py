@@ -20,6 +20,18 @@ def added(group: str) -> tuple[str, ...]:
     return tuple(sorted({point.name for point in entry_points(group=group)}))
 
 
+def known_executor(name: str, given: str) -> str:
+    """The name, if it is that of an executor; InputError else.
+
+    Args:
+        name: as it was given.
+        given: the same as the user wrote it, for the message.
+    """
+    if name not in (known := ["ray", "local", *added(EXECUTORS)]):
+        raise InputError(f"{given}: {did_you_mean(str(name), known)}")
+    return name
+
+
 def make(group: str, name: str, *given: Any, **options: Any) -> Any:
     """What an installed package adds by a name, called with these arguments.
 

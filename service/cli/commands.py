@@ -26,7 +26,8 @@ from goodfit.service.cli.base import (
     tell,
     with_earlier,
 )
-from goodfit.service.errors import InputError, did_you_mean
+from goodfit.service.errors import InputError
+from goodfit.service.extensions import known_executor
 from goodfit.service.screen.interrupted import NOT_BEGUN, explained
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def run(
         from goodfit.service.cli.run_study import run_file
 
         run_file(
-            settings_here("run"), file, overrides or (), fresh=new, executor=_executor(executor), as_json=given.as_json
+            settings_here("run"),
+            file,
+            overrides or (),
+            fresh=new,
+            executor=known_executor(executor, f"--executor {executor}"),
+            as_json=given.as_json,
         )
 
 
@@ -115,7 +121,13 @@ def _go_on(
         from goodfit.service.cli.run_study import resume_study
 
         wanted = Reopening(tuple(overrides), retry_failed, changed=changed)
-        resume_study(settings_here("resume"), name, wanted, executor=_executor(executor), as_json=given.as_json)
+        resume_study(
+            settings_here("resume"),
+            name,
+            wanted,
+            executor=known_executor(executor, f"--executor {executor}"),
+            as_json=given.as_json,
+        )
 
 
 @cli.command()
@@ -205,11 +217,3 @@ def _more(spec: StudySpec) -> None:
     print_json({key: value for key, value in found.items() if key != "format"}) if given.as_json else print_growth(
         found
     )
-
-
-def _executor(name: str) -> str:
-    from goodfit.service.extensions import EXECUTORS, added
-
-    if name not in (known := ["ray", "local", *added(EXECUTORS)]):
-        raise InputError(f"--executor {name}: {did_you_mean(name, known)}")
-    return name

@@ -274,7 +274,7 @@ def _referred(found: Any, depth: int = 0) -> Iterator[tuple[str, object]]:
         found = type(found).__call__
     if not isinstance(found, types.FunctionType) or depth > _DEEPEST:
         return
-    for name, value in {**_closed_over(found), **_globals(found)}.items():
+    for name, value in {**_closed_over(found), **_globals(found), **_default_values(found)}.items():
         if isinstance(value, types.FunctionType | type) and value.__module__ == found.__module__:
             yield from _referred(value, depth + 1)
         else:
@@ -292,6 +292,12 @@ def _closed_over(function: types.FunctionType) -> Mapping[str, object]:
 def _globals(function: types.FunctionType) -> Mapping[str, object]:
     names = [name for code in _codes(function.__code__) for name in code.co_names]
     return {name: function.__globals__[name] for name in names if name in function.__globals__}
+
+
+def _default_values(function: types.FunctionType) -> Mapping[str, object]:
+    """Of its parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    return {f"the default of {one.name}": one.default for one in parameters if one.default is not one.empty}
 
 
 def _codes(code: types.CodeType) -> Sequence[types.CodeType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import shutil
@@ -22,16 +23,17 @@ from goodfit.service.errors import (
     HomeError,
     InputError,
     Interrupted,
+    Problem,
     StudyFileError,
     TrainerError,
     UnknownStudy,
-    did_you_mean,
 )
-from goodfit.service.extensions import EXECUTORS, added
+from goodfit.service.extensions import known_executor
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.records import StudyState
 from goodfit.service.screen.shown import screen_here
 from goodfit.service.settings import Settings
+from goodfit.spelling import close
 from goodfit.trainers.importing import forget_changed
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ def run(
         StudyFailed: no trial could be trained.
         Interrupted: by SIGTERM or SIGHUP, which are for the whole program; what was trained is saved.
     """
-    if executor not in (known := ["ray", "local", *added(EXECUTORS)]):
-        raise InputError(f"executor={executor!r}: {did_you_mean(str(executor), known)}")
+    known_executor(executor, f"executor={executor!r}")
+    if "trainer" in sections:
+        raise InputError("trainer: is the first argument, goodfit.run(train, ...)")
     given: dict[str, Any] = {"space": _space(space), **sections}
     given["objective"] = _objective(objective)
     given["budget"] = _with(sections, "budget", trials=trials)
@@ -102,6 +105,21 @@ def run(
             raise
         screen.say(f"{error}; in Python: study.resume()")
     return Studies(LocalSource(settings, app.open_home(settings)))[spec.name]
+
+
+def _by_keyword(problem: Problem) -> str:
+    """What is wrong, by the keywords of `run` where a key is one of these that was misspelled."""
+    meant = _keyword_meant(problem.key)
+    return problem.text if meant is None else f"goodfit.run has no such keyword; did you mean {meant}?"
+
+
+def _keyword_meant(key: str) -> str | None:
+    """The keyword of `run`, and not of a study file, that an unknown one is most like."""
+    known = {name for name, one in inspect.signature(run).parameters.items() if one.kind is one.KEYWORD_ONLY}
+    from goodfit.service.spec.validation_messages import TOP
+
+    meant = close(key, [*sorted(known), *TOP])
+    return meant if meant in known - {*TOP} and key not in TOP else None
 
 
 def _with(sections: Mapping[str, Any], section: str, **values: Any) -> Any:
@@ -207,7 +225,7 @@ class _Given:
             return re.sub(kept, lambda found: self._function if found[1].startswith(CODE) else "data", text)
 
         if isinstance(error, StudyFileError):
-            return StudyFileError(error.file, [replace(one, text=named(one.text)) for one in error.problems])
+            return StudyFileError(error.file, [replace(one, text=named(_by_keyword(one))) for one in error.problems])
         return type(error)(named(str(error)))
 
     def _is_that_of(self, there: Study) -> bool:

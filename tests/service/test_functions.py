@@ -127,6 +127,11 @@ def test_what_cannot_be_pickled_is_named() -> None:
     with pytest.raises(TrainerError, match=r"it uses the argument held, a _thread\.lock"):
         written_down(functools.partial(closed, held=lock))
 
+    def defaulted(trial: object, guard: object = lock) -> None: ...
+
+    with pytest.raises(TrainerError, match=r"it uses the default of guard, a _thread\.lock"):
+        written_down(defaulted)
+
 
 @pytest.mark.parametrize("value", [(one for one in "ab"), socket.socket(), sys._getframe(), threading.local()])
 def test_every_kind_of_thing_that_cannot_be_pickled_is_named(value: Any) -> None:

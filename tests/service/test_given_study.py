@@ -84,6 +84,17 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert all(key in str(raised.value) for key in ("objective.direction", "budget.trials", "epohs"))
 
 
+def test_a_keyword_that_does_not_exist_is_answered_by_the_one_that_does(tmp_path: Path) -> None:
+    given = {"objective": "val/loss", "space": {"rate": [1, 2]}, "home": tmp_path / "home"}
+    for key, meant in (("trial", "trials"), ("targt", "target"), ("epoch", "epochs")):
+        with pytest.raises(InputError, match=f"{key}: goodfit.run has no such keyword; did you mean {meant}\\?"):
+            run(typed(before), **given, **{key: 3})
+    with pytest.raises(InputError, match="serch: unknown key; did you mean search"):
+        run(typed(before), **given, serch={})
+    with pytest.raises(InputError, match="trainer: is the first argument"):
+        run(typed(before), **given, trainer="mlp")
+
+
 def test_what_is_wrong_names_what_was_given_and_not_the_files_of_it(tmp_path: Path) -> None:
     given = {"space": {"width": [4]}, "objective": "val/loss", "home": tmp_path / "home", "executor": "local"}
     frame = pd.DataFrame({"a": range(9), "y": [None] * 9})
