@@ -159,13 +159,13 @@ def _problems(study: Study) -> Iterator[None]:
 
 def _model(settings: Settings, store: Store, study: Study, trial: Trial, given: Any) -> Explained:
     """The trial's model, an estimator that it kept, or the model that is given with the trial's data."""
-    from goodfit.trainers.explaining.given import of_given, of_predictor
+    from goodfit.trainers.explaining.given import of_given
     from goodfit.trainers.explaining.models import of_estimator
 
     if given is not None:
         return of_given(given, _facts(settings, study, trial))
     try:
-        return of_predictor(load_model(settings, store, study, trial))
+        return of_given(load_model(settings, store, study, trial), _facts(settings, study, trial))
     except errors.TrainerError as error:
         estimator = _estimator(settings, study, trial)
         if estimator is not None:

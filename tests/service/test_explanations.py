@@ -57,6 +57,19 @@ def blind(trial):
 
 def plain(trial):
     blind.train(trial)
+
+def kept(trial):
+    net = nn.Linear(trial.data.facts.inputs, trial.data.facts.outputs)
+    trial.restore(net)
+    for epoch in trial.epochs():
+        trial.report(train={"loss": 1.0}, val={"loss": 1.0 / epoch})
+
+def returned(trial):
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(trial.data.train.x, trial.data.train.y)
+    trial.report(train={"loss": 1.0}, val={"loss": 1.0})
+    return model
 """
 
 
@@ -272,6 +285,17 @@ def test_a_module_without_gradients_is_explained_by_its_outputs_and_one_that_can
     torch.save({"epoch": kept["epoch"], "model": kept["model"]}, best)  # as before its object was kept
     with pytest.raises(TrainerError, match=r"declare it with .*build=.*study.explain\(0, model=net\)"):
         plain.explain()
+
+
+@pytest.mark.parametrize("trainer", ["kept", "returned"])
+def test_the_model_of_a_function_is_explained_as_it_was_kept(scene: Scene, trainer: str) -> None:
+    study = scene.run(trainer, f"own.py:{trainer}", {"source": "iris"})
+    found = study.explain(rows=[1, 70])
+    model, rows = study.model(), study.rows("train")
+    everything = pd.concat([rows, study.rows("validation"), study.rows("test")]).loc[[1, 70]].drop(columns="target")
+    wanted = model.predict_proba(everything).max(axis=1)
+    assert np.abs(found.predictions.to_numpy() - wanted).max() < 1e-6
+    assert all(check.passed for check in found.checks if check.name == "additivity")
 
 
 def test_the_command_prints_parts_rows_and_checks_and_the_page_on_it_names_every_method(

@@ -194,9 +194,17 @@ def of_estimator(estimator: Any, facts: Facts) -> FunctionModel:
     if facts.task != "classification":
         return FunctionModel(lambda x: estimator.predict(flat(x)), facts, name)
     if hasattr(estimator, "predict_proba"):
-        return FunctionModel(lambda x: estimator.predict_proba(flat(x)), facts, name)
+        return FunctionModel(lambda x: _by_class(estimator, flat(x), facts), facts, name)
     note = f"{name} gives no probabilities: its predicted class counts as 1, the others as 0"
     return FunctionModel(lambda x: np.eye(facts.outputs)[estimator.predict(flat(x)).astype(int)], facts, name, note)
+
+
+def _by_class(estimator: Any, x: np.ndarray, facts: Facts) -> np.ndarray:
+    """Probabilities in the order of the classes, 0 for those that an estimator has not met."""
+    found = np.asarray(estimator.predict_proba(x))
+    whole = np.zeros((len(found), facts.outputs))
+    whole[:, np.asarray(getattr(estimator, "classes_", np.arange(found.shape[1]))).astype(int)] = found
+    return whole
 
 
 class OutOfTime(Exception):
