@@ -248,6 +248,12 @@ def kept_facts(place: Place, name: str) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else None
 
 
+def quality_files(place: Place) -> dict[str, str]:
+    """What is kept of a study's data, by file name, as MLflow gets it at the end of the study."""
+    found = {name: place.read(name) for name in (FACTS, TREATED, GROWTH)}
+    return {name: content.decode("utf-8", "replace") for name, content in found.items() if content is not None}
+
+
 def _require_unchanged(study: Study, spec: StudySpec, used: Configuration, trial: Trial | None) -> str | None:
     """The digest of the data; DataError where they are not those that the trial was trained on."""
     from goodfit.trainers.data.fingerprint import fingerprint

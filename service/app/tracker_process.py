@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.homes import spec_here
 from goodfit.service.app.models import export_model
+from goodfit.service.app.quality import FOLDER, quality_files
 from goodfit.service.app.releasing import mirrored_release, settle
 from goodfit.service.app.reports import load_report_modules, report_of
 from goodfit.service.app.trail import chain_head
@@ -138,7 +139,10 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
         describe=describe,
         release=mirrored_release(store),
         head=lambda ended: chain_head(store, ended.name),
-        conclude=lambda ended: {"report.html": report_of(settings, store, ended)},
+        conclude=lambda ended: {
+            "report.html": report_of(settings, store, ended),
+            **quality_files(settings.study_place(ended) / FOLDER),
+        },
     )
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from goodfit.service import app
-from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_growth, check_labels
+from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_growth, check_labels, quality_files
 from goodfit.service.client import Studies
 from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
+from goodfit.trainers.artifacts.places import FolderPlace
 from goodfit.trainers.data import Facts
 from tests.shortened import no_mirror
 
@@ -77,8 +78,9 @@ def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) ->
     assert wrong["is_label_issue"].sum() >= 2
     assert set(zip(wrong["given_label"], wrong["predicted_label"], strict=True)) == {("yes", "no"), ("no", "yes")}
     assert epochs[-1][0] <= epochs[-1][1] == 40
-    (facts,) = settings.home.rglob(FACTS)
+    (facts,) = (settings.home / "studies").rglob(FACTS)
     assert facts.parent.name == FOLDER
+    assert quality_files(FolderPlace(facts.parent))[FACTS] == facts.read_text()
     again = study.label_issues(on_epoch=lambda *_: pytest.fail("it was kept"))
     pd.testing.assert_frame_equal(found, again)
     page = study.report_html()

@@ -39,8 +39,8 @@ class Growth:
 
     @property
     def clear(self) -> bool:
-        """Whether the gain is told from none."""
-        return self.low > 0
+        """Whether the gain is told from none: by its interval, and as `gain ± half of it` reads."""
+        return self.low > 0 and self.gain > (self.high - self.low) / 2
 
 
 def growth_of(sizes: Sequence[int], scores: Sequence[Sequence[float]], *, larger_is_better: bool, seed: int) -> Growth:
