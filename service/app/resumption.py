@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from goodfit.service.app.releasing import settle
 from goodfit.service.app.run import plan_of
 from goodfit.service.diagnosis.front import box_of
 from goodfit.service.errors import Problem, StudyFileError, StudyHeld
@@ -156,7 +157,11 @@ def edit(
     goes_on = "it is in the queue" if waits else f"{hint(f'resume {name}')} goes on with it"
     if not draft.runs:
         goes_on = "it has nothing left to do"
-    return [f"study {name} has version {number} of its spec; {goes_on}", *_changes(draft)]
+    said = [f"study {name} has version {number} of its spec; {goes_on}", *_changes(draft)]
+    if any(key.startswith("release") for key, *_ in draft.changes):  # other gates may let its model pass
+        stands = settle(store, store.study_by_id(study.id), now)
+        said += [stands.reason(stands.newest)] if stands.newest is not None else []
+    return said
 
 
 def _edit_running(

@@ -257,7 +257,8 @@ class LocalSource:
         return app.stop_study(self.settings, self.store, name, self._clock())
 
     def edit(self, name: str, overrides: Sequence[str]) -> list[str]:
-        return app.edit(self.store, name, overrides, self._clock(), BY_HERE, self.hint)
+        said = app.edit(self.store, name, overrides, self._clock(), BY_HERE, self.hint)
+        return [*said, *self._follow(name)]
 
     def annotate(self, name: str, note: str | None, tags: Mapping[str, str]) -> list[str]:
         return app.annotate(self.settings, self.store, name, note, tags)

@@ -268,3 +268,13 @@ def test_a_note_says_that_nothing_is_confirmed_where_a_gate_needs_it() -> None:
     assert any("release.require has confirmed, test/accuracy >= 0.9" in note for note in app.notes_of(spec))
     confirmed = spec_of(release={"require": ["confirmed"]}, confirm={"top": 1, "seeds": 2})
     assert not any("release.require" in note for note in app.notes_of(confirmed))
+
+
+def test_other_gates_are_judged_as_soon_as_they_are_edited(tmp_path: Path) -> None:
+    at = filled(tmp_path, ["approved"])
+    assert settled(at) == (None, 5)
+    said = app.edit(at.store, "digits", ["release.require=[good_fit]"], NOW, "ann", str)
+    assert said[1:] == ["release.require: [approved] -> [good_fit]", "trial 5 is champion"]
+    entries = at.store.access.audit(subject="digits")[:2]
+    assert [one.action for one in entries] == ["release", "edit"]
+    assert entries[1].before == {"release.require": "[approved]"}
