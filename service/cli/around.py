@@ -169,13 +169,22 @@ def gc(
 
 @cli.command()
 def ui(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="The study that it opens on; else the newest that has runs.",
+            show_default=False,
+            autocompletion=study_names,
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; another is taken if it is busy.", min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on this home's runs."""
     from goodfit.service.cli.ui import serve_ui
 
-    serve_ui(settings_here("ui"), host, port)
+    serve_ui(settings_here("ui"), name, host, port)
 
 
 @cli.command()

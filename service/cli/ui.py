@@ -9,9 +9,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 
 from goodfit.service import app
 from goodfit.service.errors import TrackingError
+from goodfit.service.records import Study
 from goodfit.service.screen.live import CatchingUp, say
 from goodfit.service.settings import Settings, make_folder
 
@@ -19,15 +21,26 @@ START_SECONDS = 120.0  # how long MLflow's server may take to answer
 END_SECONDS = 10.0  # and to end
 
 
-def serve_ui(settings: Settings, host: str, port: int) -> None:
-    """Start the UI, say where it is, and end with Ctrl-C."""
+def serve_ui(settings: Settings, name: str | None, host: str, port: int) -> None:
+    """Start the UI, say where it is, and end with Ctrl-C.
+
+    Args:
+        settings: the home.
+        name: of the study that it opens on; None: the newest that has runs.
+        host: the address to listen on.
+        port: likewise; another is taken where it is busy.
+    """
     from goodfit.service.tracker import keep_view, prepare, ui_command, ui_link
 
     store = app.open_home(settings)
+    if name is not None:
+        store.study(name)  # UnknownStudy before anything is started
     for study in store.studies():
         app.catch_up(settings, store, study, CatchingUp(), say)
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
-        print(f"the runs are on the MLflow server at {settings.mlflow_uri}")
+        study = opened_on(store.studies(), name)
+        link = ui_link(settings.mlflow_uri, None if study is None else study.mlflow_experiment_id)
+        print(f"the runs are on the MLflow server: {link}")
         return
     prepare(settings.tracking_uri)
     free = _free_port(host, port)
@@ -43,10 +56,10 @@ def serve_ui(settings: Settings, host: str, port: int) -> None:
     try:
         base = f"http://{host}:{free}"
         _wait_until_up(server, base, str(log))
-        newest = next(iter(store.studies()), None)
-        if newest is not None:
-            keep_view(settings.tracking_uri, newest)
-        experiment = None if newest is None else newest.mlflow_experiment_id
+        study = opened_on(store.studies(), name)
+        if study is not None:
+            keep_view(settings.tracking_uri, study)
+        experiment = None if study is None else study.mlflow_experiment_id
         print(f"MLflow UI: {ui_link(base, experiment)}\nend it with Ctrl-C", flush=True)
         server.wait()
     except KeyboardInterrupt:
@@ -58,6 +71,11 @@ def serve_ui(settings: Settings, host: str, port: int) -> None:
                 server.wait(timeout=END_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
+
+
+def opened_on(studies: Iterable[Study], name: str | None) -> Study | None:
+    """The study of this name, or the first that has runs; None where that has none."""
+    return next((one for one in studies if one.mlflow_experiment_id is not None and name in (None, one.name)), None)
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], base: str, log: str) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from goodfit.service import app, cli
 from goodfit.service.cli import base
 from goodfit.service.cli.tables import gap_note, print_studies
+from goodfit.service.cli.ui import opened_on
 from goodfit.service.client import Source, connect
 from goodfit.service.errors import GoodfitError
 from goodfit.service.exchange.tables import to_csv
@@ -333,3 +334,17 @@ def test_a_note_and_tags_are_kept_shown_and_removed(tmp_path: Path, capsys: pyte
     for wrong in (["--tag", "paper"], ["--tag", "=x"], ["--tag", "a=1", "--tag", "a=2"], ["--tag", "goodfit.x=1"]):
         assert cli.run(["--home", str(tmp_path), "note", "s", *wrong]) == 2
     assert cli.run(["--home", str(tmp_path), "note", "unknown", "x"]) == 2
+
+
+def test_the_ui_opens_on_the_study_that_is_named_or_the_newest_with_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queued, new, old = (
+        cast(Study, SimpleNamespace(name=name, mlflow_experiment_id=experiment))
+        for name, experiment in (("queued", None), ("new", "2"), ("old", "1"))
+    )
+    studies = [queued, new, old]
+    assert [opened_on(studies, name) for name in (None, "old", "queued")] == [new, old, None]
+    app.open_home(Settings(home=tmp_path / "home"), create=True)
+    assert cli.run(["--home", str(tmp_path / "home"), "ui", "nope"]) == 2
+    assert "nope" in capsys.readouterr().err
