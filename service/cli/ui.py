@@ -35,8 +35,8 @@ def serve_ui(settings: Settings, name: str | None, host: str, port: int) -> None
     store = app.open_home(settings)
     if name is not None:
         store.study(name)  # UnknownStudy before anything is started
-    for study in store.studies():
-        app.catch_up(settings, store, study, CatchingUp(), say)
+    for one in store.studies():
+        app.catch_up(settings, store, one, CatchingUp(), say)
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
         study = opened_on(store.studies(), name)
         link = ui_link(settings.mlflow_uri, None if study is None else study.mlflow_experiment_id)
