@@ -147,6 +147,9 @@ def _without_pairs(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _syntax_flaw(error: yaml.MarkedYAMLError, text: str) -> Flaw:
+    merged = next((at for at, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")), None)
+    if merged is not None:
+        return Flaw(merged, "", "is not YAML: resolve the merge conflict that begins here")
     mark = error.problem_mark or error.context_mark
     problem = " ".join((error.problem or error.context or "it cannot be parsed").split())
     problem = problem.replace("did not find expected", "expected").replace("in this context", "here")

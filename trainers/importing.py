@@ -206,8 +206,13 @@ def not_sent(error: BaseException) -> str:
     )
 
 
+def _of_merge(error: SyntaxError) -> str:
+    """What to do about a conflict of a merge that git has left in a file."""
+    return "; resolve the merge conflict that begins there" if (error.text or "").startswith("<<<<<<<") else ""
+
+
 def described(error: BaseException) -> str:
     """An error in one line."""
     text = str(error).strip().splitlines()
-    line = "" if isinstance(error, SyntaxError) else users_line(error)  # a SyntaxError says it itself
+    line = _of_merge(error) if isinstance(error, SyntaxError) else users_line(error)  # a SyntaxError says its line
     return (f"{type(error).__name__}: {text[0]}" if text else type(error).__name__) + line + not_sent(error)

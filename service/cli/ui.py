@@ -35,12 +35,12 @@ def serve_ui(settings: Settings, name: str | None, host: str, port: int) -> None
     store = app.open_home(settings)
     if name is not None:
         store.study(name)  # UnknownStudy before anything is started
-    for one in store.studies():
-        app.catch_up(settings, store, one, CatchingUp(), say)
+    for study in store.studies():
+        app.catch_up(settings, store, study, CatchingUp(), say)
+    shown = opened_on(store.studies(), name)
+    experiment = None if shown is None else shown.mlflow_experiment_id
     if settings.mlflow_uri is not None and "://" in settings.mlflow_uri and settings.mlflow_uri.startswith("http"):
-        study = opened_on(store.studies(), name)
-        link = ui_link(settings.mlflow_uri, None if study is None else study.mlflow_experiment_id)
-        print(f"the runs are on the MLflow server: {link}")
+        print(f"the runs are on the MLflow server: {ui_link(settings.mlflow_uri, experiment)}")
         return
     prepare(settings.tracking_uri)
     free = _free_port(host, port)
@@ -56,10 +56,8 @@ def serve_ui(settings: Settings, name: str | None, host: str, port: int) -> None
     try:
         base = f"http://{host}:{free}"
         _wait_until_up(server, base, str(log))
-        study = opened_on(store.studies(), name)
-        if study is not None:
-            keep_view(settings.tracking_uri, study)
-        experiment = None if study is None else study.mlflow_experiment_id
+        if shown is not None:
+            keep_view(settings.tracking_uri, shown)
         print(f"MLflow UI: {ui_link(base, experiment)}\nend it with Ctrl-C", flush=True)
         server.wait()
     except KeyboardInterrupt:

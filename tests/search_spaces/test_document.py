@@ -68,6 +68,7 @@ def test_all_duplicate_keys_are_named_with_the_line_of_the_second():
     ("text", "line", "key", "fragment"),
     [
         ("a: [1\nb: 2", 2, "", "is not YAML: expected ',' or ']'"),
+        ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other", 2, "", "is not YAML: resolve the merge conflict"),
         ("a: b: c", 1, "", "mapping values are not allowed here (column 5)"),
         ("a:\n\tb: 1", 2, "", "indent with spaces, not tabs"),
         ("a: 1\n---\nb: 2", 2, "", "one study or space a file"),

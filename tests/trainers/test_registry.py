@@ -92,6 +92,13 @@ def test_a_file_that_fails_on_import_says_why(tmp_path: Path) -> None:
         resolve(f"{file}:train")
 
 
+def test_a_file_in_the_middle_of_a_merge_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "merged.py"
+    file.write_text("import math\n<<<<<<< HEAD\nX = 1\n=======\nX = 2\n>>>>>>> other\n")
+    with pytest.raises(BadTrainer, match=r"\(merged\.py, line 2\); resolve the merge conflict that begins there$"):
+        resolve(f"{file}:train")
+
+
 def test_a_script_that_exits_on_import_does_not_end_us(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
     file.write_text("import sys\nsys.exit(3)\n")
