@@ -46,6 +46,14 @@ def test_a_net_for_a_table_is_far_above_the_majority_class(tmp_path: Path) -> No
     assert study.best().value < trivial["loss"] / 3
 
 
+def test_digits_with_wrong_labels_are_found_and_left_out(tmp_path: Path) -> None:
+    study = searched("noisy_labels", tmp_path, "training.epochs=3", "budget.trials=3", "confirm.seeds=1")
+    best = study.best()
+    assert best.params["data.labels"] in ("keep", "drop", "reweigh")
+    assert best.value > 0.5
+    assert best.test is not None
+
+
 def test_credit_is_given_alike_and_what_that_costs_is_told(tmp_path: Path) -> None:
     study = searched("credit", tmp_path, "training.epochs=6", "budget.trials=6", "confirm.seeds=2")
     best = study.best()

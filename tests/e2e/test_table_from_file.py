@@ -73,6 +73,7 @@ def test_the_data_are_reported_on_for_people_and_programs(tmp_path: Path) -> Non
 
 def test_what_is_wrong_with_a_table_is_told_before_a_trial_starts(tmp_path: Path) -> None:
     home = home_of(tmp_path, "onehot")
+    home.first_start = True  # nobody makes a home before the command would
     for change, told in {
         "data.ignore=plan": "column id has 500 distinct values",
         "data.split={group: familiy}": "has no column 'familiy', which split.group names",
