@@ -87,12 +87,7 @@ def run_study(
         Interrupted, StudyFailed, InputError: how it ended, other than well. All is saved.
     """
     with contextlib.ExitStack() as stack:
-        if lease is None:
-            held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
-            store.ask_stop(study.id, False)
-        else:  # whoever put it into the queue took a stop back; one that came since is meant
-            ours = lease.owner == owner()
-            held = lease if ours else store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
+        held = _held(settings, store, study, options, lease)
         stack.callback(store.release, held)
         quota = Quota(settings, store, options.on_trouble, options.clock)
         study = store.study_by_id(study.id)
@@ -130,6 +125,18 @@ def run_study(
             tracker.wake()
     _raise_unless_done(settings, store, ended, runner)
     return store.study_by_id(study.id)
+
+
+def _held(settings: Settings, store: Store, study: Study, options: Options, lease: Lease | None) -> Lease:
+    """The study's lease, of this process from here on."""
+    if lease is None:
+        held = store.acquire(study.id, owner(), options.clock(), settings.lease_seconds, is_dead)
+        store.ask_stop(study.id, False)
+        return held
+    # whoever put it into the queue took a stop back; one that came since is meant
+    if lease.owner == owner():
+        return lease
+    return store.hand_over(lease, owner(), options.clock(), settings.lease_seconds)
 
 
 def _as_kept(checked: Checked, study: Study) -> Checked:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from goodfit.service.client.handles import PAGE, StudyHandle
+from goodfit.service.client.handles import StudyHandle
+from goodfit.service.client.study_records import PAGE
 from goodfit.service.errors import UnknownStudy
 from goodfit.service.queries.source import Listed, Source
 from goodfit.service.records import StudyState

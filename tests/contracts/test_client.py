@@ -79,7 +79,7 @@ def test_trials_come_back_to_the_last_bit(studies: Studies) -> None:
 
 
 def test_trials_are_filtered_and_paged(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goodfit.service.client.handles.PAGE", 2)
+    monkeypatch.setattr("goodfit.service.client.study_records.PAGE", 2)
     study = studies["digits"]
     assert [trial.number for trial in study.records()] == [0, 1, 2, 3, 4, 5]
     assert [trial.number for trial in study.records("failed")] == [3, 4]
@@ -286,7 +286,7 @@ def test_tokens_are_made_listed_and_revoked(studies: Studies) -> None:
 def test_studies_are_listed_by_state_and_submitter(
     studies: Studies, at: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("goodfit.service.client.handles.PAGE", 2)
+    monkeypatch.setattr("goodfit.service.client.study_records.PAGE", 2)
     for number in range(3):
         at.study(f"more-{number}", queued=NOW, submitter="bob")
     assert len(studies) == 4
