@@ -10,10 +10,10 @@ import numpy as np
 
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.explaining import local, shapley
-from goodfit.trainers.explaining.explanation import Check
+from goodfit.trainers.explaining.explanation import Check, RowExplained
 from goodfit.trainers.explaining.games import Game
 from goodfit.trainers.explaining.local import deletion
-from goodfit.trainers.explaining.models import OutOfTime
+from goodfit.trainers.explaining.models import OutOfTime, meaning_of
 from goodfit.trainers.explaining.shapley import Attribution
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ def one_by_one(task: Task, act: Callable[[int], R]) -> list[R]:
             f"{len(found)} of {count} rows were explained within {task.request.seconds:g} s; give --seconds for more"
         )
     return found
+
+
+def row_of(task: Task, place: int, one: Attribution, values: np.ndarray) -> RowExplained:
+    """A row, by the attribution of the output that is explained and what its parts add."""
+    output = int(task.places[place])
+    at = output if len(one.base) > 1 else 0
+    return RowExplained(
+        row=task.material.rows.labels[place],
+        output=meaning_of(task.model.facts).names[output],
+        prediction=float(one.prediction[at]),
+        base=float(one.base[at]),
+        values=values,
+    )
 
 
 def by_outputs(task: Task, method: str, game: Game) -> Attribution:

@@ -6,15 +6,16 @@ runs of steps of each channel.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.explaining.explanation import Explanation, RowExplained
+from goodfit.trainers.explaining.explanation import Explanation
 from goodfit.trainers.explaining.games import Game
 from goodfit.trainers.explaining.models import meaning_of
-from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one
+from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one, row_of
 from goodfit.trainers.explaining.shapley import Attribution
 
 if TYPE_CHECKING:
@@ -79,19 +80,10 @@ def explain_series(task: Task) -> Explanation:
     meaning = meaning_of(task.model.facts)
     found = one_by_one(task, series.explain)
     outputs = [int(task.places[place]) for place in range(len(found))]
-    rows = []
-    for place, ((one, cells), output) in enumerate(zip(found, outputs, strict=True)):
-        at = output if len(one.base) > 1 else 0
-        rows.append(
-            RowExplained(
-                row=task.material.rows.labels[place],
-                output=meaning.names[output],
-                prediction=float(one.prediction[at]),
-                base=float(one.base[at]),
-                values=cells.sum(axis=0),
-                maps={series.method: cells},
-            )
-        )
+    rows = [
+        replace(row_of(task, place, one, cells.sum(axis=0)), maps={series.method: cells})
+        for place, (one, cells) in enumerate(found)
+    ]
     games = [series.game(place) for place in range(len(rows))]
     values = [series.sums(cells) for _, cells in found]
     checks = checks_of(task, series.method, [one for one, _ in found], games, values, outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.explaining.explanation import MOST_SHOWN, Explanation, RowExplained
 from goodfit.trainers.explaining.games import ALWAYS, Game
 from goodfit.trainers.explaining.models import meaning_of
-from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one
+from goodfit.trainers.explaining.rows import among_active, by_outputs, checks_of, one_by_one, row_of
 from goodfit.trainers.explaining.shapley import Attribution
 
 if TYPE_CHECKING:
@@ -79,19 +80,10 @@ def explain_texts(task: Task) -> Explanation:
     meaning = meaning_of(task.model.facts)
     found = one_by_one(task, texts.explain)
     outputs = [int(task.places[place]) for place in range(len(found))]
-    rows = []
-    for place, ((one, values), output) in enumerate(zip(found, outputs, strict=True)):
-        at = output if len(one.base) > 1 else 0
-        rows.append(
-            RowExplained(
-                row=task.material.rows.labels[place],
-                output=meaning.names[output],
-                prediction=float(one.prediction[at]),
-                base=float(one.base[at]),
-                values=values,
-                shown=tuple(texts.tokens[place]),
-            )
-        )
+    rows = [
+        replace(row_of(task, place, one, values), shown=tuple(texts.tokens[place]))
+        for place, (one, values) in enumerate(found)
+    ]
     games = [texts.game(place) for place in range(len(rows))]
     checks = checks_of(task, texts.method, [one for one, _ in found], games, [row.values for row in rows], outputs)
     parts, sizes = _common(rows)
