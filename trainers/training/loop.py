@@ -29,13 +29,14 @@ from goodfit.trainers.training import devices
 from goodfit.trainers.training.augmentation import Augmentation, Blend
 from goodfit.trainers.training.group_outcomes import (
     chosen_classes,
-    fit_thresholds,
     mitigate,
     outcomes,
     with_thresholds,
 )
 from goodfit.trainers.training.image_rows import ImageRows, parts_of
 from goodfit.trainers.training.language_metrics import language_metrics
+from goodfit.trainers.training.packing.hub import run_epoch
+from goodfit.trainers.training.packing.work import EpochWork
 from goodfit.trainers.training.rare_classes import (
     balanced_order,
     class_metrics,
@@ -114,13 +115,8 @@ def fit(
             began = perf_counter()
             train = replace(train, x=torch.from_numpy(data.texts.ids(trial.seed, epoch)).to(device))
             trial.waited(perf_counter() - began)
-        training.epoch(epoch, train)
-        if facts.groups is not None and facts.groups.spec.thresholds != "none":
-            fit_thresholds(model, predict(model, measured.x, facts), measured, facts.groups)
-        trial.report(
-            train=evaluate(model, measured, facts, training.loss, by_group=False),
-            val=evaluate(model, validation, facts, training.loss),
-        )
+        result = run_epoch(EpochWork(training, trial.seed, epoch, train, measured, validation, facts))
+        trial.report(train=result.train, val=result.validation)
 
 
 def _weigh_rows(training: Training, data: Data, y: Tensor, *, own_loss: bool) -> None:
@@ -171,7 +167,7 @@ class Training:
         self.groups: Tensor | None = None
         self._rows = torch.empty(0, dtype=torch.int64)  # of the batch in work
         self._facts = facts
-        self._model = model
+        self.model = model
         self._config = trial.config
         self._seed = trial.seed
         self._waited = trial.waited
@@ -186,14 +182,14 @@ class Training:
         """What a checkpoint must hold. The schedule has no state: the rate follows from the epoch."""
         scaler = [self._scaler] if self._scaler.is_enabled() else []
         adversary = [self.adversary, self.adversary.optimizer] if self.adversary is not None else []
-        return [self._model, self._optimizer, *scaler, *adversary]
+        return [self.model, self._optimizer, *scaler, *adversary]
 
     def epoch(self, epoch: int, data: Tensors) -> None:
         """One pass over the data, in an order that depends on the trial's seed and the epoch alone."""
         batches = batches_of(self._order(epoch, data.y), self._config.batch_size)
         if self.augmentation is not None:
             self.augmentation.start(epoch)
-        self._model.train()
+        self.model.train()
         waiting = 0.0
         for index, rows in enumerate(batches):
             done = (epoch - 1 + index / len(batches)) / self._epochs
@@ -218,7 +214,7 @@ class Training:
         if self.augmentation is not None:
             x, y, blend = self.augmentation(x, y)
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
-            outputs = self._model(x)
+            outputs = self.model(x)
         outputs = _shaped(outputs.float(), self._facts)
         loss = self._fitted(outputs, y, blend)
         if self.adversary is not None and self.groups is not None:
@@ -245,10 +241,10 @@ class Training:
         optimizers = [self._optimizer, *([self.adversary.optimizer] if self.adversary is not None else [])]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._scaler.scale(with_l1(loss, self._model, self._config.l1)))
+        torch.autograd.backward(self._scaler.scale(with_l1(loss, self.model, self._config.l1)))
         if self._config.clip_norm:
             self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._config.clip_norm)
         for optimizer in optimizers:
             self._scaler.step(optimizer)
         self._scaler.update()
