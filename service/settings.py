@@ -37,6 +37,7 @@ class Settings:
     artifacts: Path | str | None = None  # GOODFIT_ARTIFACTS: a folder, or the URL of an object store
     lease_seconds: float = LEASE_SECONDS  # GOODFIT_LEASE_SECONDS
     quota: int | None = None  # GOODFIT_QUOTA: bytes that the home may keep
+    cache: int | None = None  # GOODFIT_CACHE: bytes that the cache of a node may keep; 0: there is none
     private: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # not for the code of studies
 
     @classmethod
@@ -55,6 +56,7 @@ class Settings:
             artifacts=_root(artifacts) if artifacts else None,
             lease_seconds=_seconds(environ, "GOODFIT_LEASE_SECONDS", LEASE_SECONDS),
             quota=_bytes(environ, "GOODFIT_QUOTA"),
+            cache=0 if environ.get("GOODFIT_CACHE") == "0" else _bytes(environ, "GOODFIT_CACHE"),
             private=private,
         )
 
@@ -80,6 +82,11 @@ class Settings:
     @property
     def log_folder(self) -> Path:
         return self.home / "logs"
+
+    @property
+    def cache_folder(self) -> Path:
+        """What workers on this node have decoded and prepared of data; all of it can be made again."""
+        return self.home / "cache"
 
     def given_folder(self, study: str) -> Path:
         """The function and the data that a study was given in Python."""

@@ -350,6 +350,7 @@ def _executor(
     settings: Settings, checked: Checked, options: Options, code: Code | None, *, served: bool
 ) -> Iterator[Executor]:
     """The workers, started; ended at the end."""
+    from goodfit.trainers.node_cache import CacheSpec
     from goodfit.trainers.worker.worker import Setup
 
     spec = checked.spec
@@ -365,6 +366,7 @@ def _executor(
         elsewhere=served or settings.ray_address is not None,
         withheld=SERVICE if served else PRIVATE,
         keys=_keys(settings),
+        cache=CacheSpec(settings.cache_folder, settings.cache),
     )
     with contextlib.ExitStack() as stack:
         executor: Executor

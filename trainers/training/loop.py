@@ -7,16 +7,18 @@ is float32, and the same seed gives the same curve.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goodfit.trainers.ahead import ahead
 from goodfit.trainers.data import Data, Facts, Split
 from goodfit.trainers.data.augmenting.variations import given_keys
 from goodfit.trainers.data.facts import joined
@@ -49,6 +51,8 @@ from goodfit.trainers.training.rare_classes import (
 from goodfit.trainers.trial import Trial
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
+T = TypeVar("T")
+Varied = tuple[Tensor, Tensor, Blend | None]  # a batch, its targets, and how its rows are blended
 TRAIN_ROWS_MEASURED = 10_000  # train metrics come from this many rows at most: error 0.5% on an accuracy of 0.5
 ROWS_AT_ONCE = 2048  # when measuring; bounds the memory, changes no result
 NUMBERS_AT_ONCE = 2**22  # likewise, of rows that are long: 27 images of 224x224 in colour
@@ -170,7 +174,7 @@ class Training:
         self.model = model
         self._config = trial.config
         self._seed = trial.seed
-        self._waited = trial.waited
+        self._waited, self._waiting = trial.waited, 0.0
         self._epochs = trial.epochs_total
         self._optimizer = make_optimizer(model, trial.config)
         device = next(model.parameters()).device
@@ -190,17 +194,36 @@ class Training:
         if self.augmentation is not None:
             self.augmentation.start(epoch)
         self.model.train()
-        waiting = 0.0
-        for index, rows in enumerate(batches):
-            done = (epoch - 1 + index / len(batches)) / self._epochs
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
+        self._waiting = 0.0
+        with contextlib.closing(self._ready(batches, data)) as ready:
+            for index, (rows, batch) in enumerate(zip(batches, ready, strict=True)):
+                done = (epoch - 1 + index / len(batches)) / self._epochs
+                for group in self._optimizer.param_groups:
+                    group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
+                self._rows = rows
+                self._step(*batch)
+        self._waited(self._waiting, len(data))
+
+    def _ready(self, batches: list[Tensor], data: Tensors) -> Generator[Varied]:
+        """The batches as the steps take them; of images in files the next ones are read and varied meanwhile."""
+        vary = self.augmentation or _as_it_is
+        targets = (data.y[rows] for rows in batches)
+        if isinstance(data.x, ImageRows):
+            pairs = zip(data.x.ahead(batches), targets, strict=True)
+            yield from self._timed(ahead(lambda pair: vary(*pair), pairs, 1, 2))
+        else:
+            for x, y in self._timed(zip((data.x[rows] for rows in batches), targets, strict=True)):
+                yield vary(x, y)
+
+    def _timed(self, items: Iterator[T]) -> Generator[T]:
+        """The items; how long they are waited for is added up."""
+        while True:
             began = perf_counter()
-            x, y = data.x[rows], data.y[rows]
-            self._rows = rows
-            waiting += perf_counter() - began
-            self._step(x, y)
-        self._waited(waiting, len(data))
+            item = next(items, None)
+            self._waiting += perf_counter() - began
+            if item is None:
+                return
+            yield item
 
     def _order(self, epoch: int, y: Tensor) -> Tensor:
         if self.parts is not None:
@@ -209,10 +232,7 @@ class Training:
             return balanced_order(self._seed, epoch, y.cpu(), self._facts.outputs).to(y.device)
         return epoch_order(self._seed, epoch, len(y)).to(y.device)
 
-    def _step(self, x: Tensor, y: Tensor) -> None:
-        blend: Blend | None = None
-        if self.augmentation is not None:
-            x, y, blend = self.augmentation(x, y)
+    def _step(self, x: Tensor, y: Tensor, blend: Blend | None) -> None:
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
             outputs = self.model(x)
         outputs = _shaped(outputs.float(), self._facts)
@@ -248,6 +268,10 @@ class Training:
         for optimizer in optimizers:
             self._scaler.step(optimizer)
         self._scaler.update()
+
+
+def _as_it_is(x: Tensor, y: Tensor) -> Varied:
+    return x, y, None
 
 
 def with_l1(loss: Tensor, model: nn.Module, l1: float) -> Tensor:

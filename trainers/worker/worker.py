@@ -43,6 +43,7 @@ from goodfit.trainers.worker.taking_over import take_over
 
 if TYPE_CHECKING:
     from goodfit.trainers.data import Data
+    from goodfit.trainers.node_cache import CacheSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Setup:
     elsewhere: bool = False  # the worker may be on a machine that is not its user's
     withheld: tuple[str, ...] = PRIVATE  # how the names of variables begin that trainers do not get
     keys: Mapping[str, str] = field(default_factory=dict)  # of the object store, for the trials' own files
+    cache: CacheSpec | None = None  # where what is decoded and prepared is kept for all workers of a node
 
 
 class Host:
@@ -185,6 +187,10 @@ class Worker:
 
             use_keys(setup.keys)
         limit(setup.threads, setup.gpus)
+        if setup.cache is not None:
+            from goodfit.trainers.data.reading import node
+
+            node.use(setup.cache)
         if setup.elsewhere:
             leave_source_tree()
             use_packages_of("the workers")
@@ -277,6 +283,8 @@ class Worker:
                 clocks = self._clock, self._ticks
                 load = partial(self._load_treated, trainer, assignment)
                 trained = Attempt(trainer, assignment, load, self._channel, *clocks, keep, notice).run()
+            for text in _of_cache():
+                notice(text)
             outcome, message = trained.outcome, "; ".join(notices) or None
         except Stopped:
             outcome, message = Outcome.STOPPED, None
@@ -312,10 +320,17 @@ class Worker:
             self._trained_on[_digest(spec)] = None
             return sealed
         if self._data is None or self._data.spec != spec:
+            self._data = None  # before the others are read: memory holds one of them at a time
             data = load(spec)
             self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
         self._trained_on[self._data.digest] = None
         return self._data.data
+
+
+def _of_cache() -> list[str]:
+    """What the node's cache could not do for the data, since this was asked last."""
+    node = sys.modules.get("goodfit.trainers.data.reading.node")
+    return [] if node is None else list(node.notices())
 
 
 def _digest(spec: DataSpec) -> str:

@@ -19,6 +19,7 @@ from goodfit.trainers.errors import BadTrainer
 from goodfit.trainers.files import write_text
 from goodfit.trainers.nets.decoding import write
 from goodfit.trainers.training import devices
+from goodfit.trainers.training.augmentation import Blend
 from goodfit.trainers.training.loop import Tensors, Training, suitable
 from goodfit.trainers.trial import Trial
 
@@ -68,7 +69,7 @@ class _Teaching(Training):
         super().__init__(model, trial, facts, token_loss)
         self._net = model
 
-    def _step(self, x: Tensor, y: Tensor) -> None:
+    def _step(self, x: Tensor, y: Tensor, blend: Blend | None = None) -> None:  # noqa: ARG002 - of images alone
         y = trimmed(y)
         with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
             logits = self._net(x, y)

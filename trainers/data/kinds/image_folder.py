@@ -192,7 +192,8 @@ def image_files(listing: Listing, size: int | None, mode: str | None) -> ImageFi
         common = min(_SIDE, *sizes.most_common(1)[0][0])
         _check_alike(listing, "sizes", [header.size for header in found], "size", str(common))
     reading = Reading.of(size, mode, found[0])
-    return ImageFiles(listing.paths(), reading, reading.shape(found[0]))
+    stored = sum(size for _, _, size, _ in listing.files)
+    return ImageFiles(listing.paths(), reading, reading.shape(found[0]), stored)
 
 
 def _images_to_predict(x: Any, facts: Facts) -> np.ndarray:

@@ -1,12 +1,13 @@
 """Images that stay in their files until a batch needs them.
 
-`ImageFiles` decodes files, and keeps the pixels of a small folder. `Images` are rows of it, prepared:
-what `Split.x` is for a folder of images. How one file is decoded is in pixels.py, which files there
-are in image_folder.py.
+`ImageFiles` decodes files. The pixels of a small folder stay in memory, those of a larger one in the node's cache
+(cached_pixels.py), where there is one. `Images` are rows of it, prepared: what `Split.x` is for a folder of images.
+How one file is decoded is in pixels.py, which files there are in image_folder.py.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,27 +15,37 @@ from typing import Any
 
 import numpy as np
 
+from goodfit.trainers.data.reading import node
+from goodfit.trainers.data.reading.cached_pixels import CachedPixels, cached_pixels
 from goodfit.trainers.data.reading.pixels import Reading, read_pixels
 from goodfit.trainers.errors import DataProblem
 
-MOST_KEPT = 256 * 2**20  # bytes of decoded pixels; what has more is decoded each time it is needed
+MOST_KEPT = 256 * 2**20  # bytes of decoded pixels; without a cache what has more is decoded each time it is needed
+SMALL = 32 * 2**20  # bytes, of the files and of their pixels: what has less is decoded anew by each worker
 CHUNK = 64 * 2**20  # bytes of decoded pixels at once, when all of them are passed through
+NUMBERS_AT_ONCE = 2**16  # that are prepared in one go: they stay in the processor's cache
 
 
 class ImageFiles:
-    """Image files that are read alike.
+    """Image files that are read alike; by several threads at once, too.
 
     Args:
         files: in the order of the rows.
         reading: how they become arrays.
         shape: of one image: channels, height, width.
+        stored: bytes of the files, where their pixels may be kept in the node's cache; 0: they are not.
     """
 
-    def __init__(self, files: Sequence[Path], reading: Reading, shape: tuple[int, int, int]) -> None:
+    def __init__(self, files: Sequence[Path], reading: Reading, shape: tuple[int, int, int], stored: int = 0) -> None:
         self.files = tuple(files)
         self.reading = reading
         self.shape = shape
         self.bytes_each = int(np.prod(shape)) * np.dtype(reading.dtype).itemsize
+        self._bytes = self.bytes_each * len(self.files)
+        self._is_large = stored > 0 and max(stored, self._bytes) >= SMALL
+        self._looking = threading.Lock()
+        self._looked = False
+        self._cached: CachedPixels | None = None
         self._kept: np.ndarray | None = None
         self._is_kept = np.zeros(len(self.files), dtype=bool)
 
@@ -43,13 +54,13 @@ class ImageFiles:
 
     def pixels(self, rows: np.ndarray) -> np.ndarray:
         """Decoded images, (rows, channels, height, width), uint8 or uint16; DataProblem names a broken file."""
-        if self.bytes_each * len(self.files) > MOST_KEPT:
-            return self._decoded(rows)
+        self._look()
+        if self._cached is not None:
+            return self._cached.read(rows, self.decoded)
         if self._kept is None:
-            self._kept = np.empty((len(self.files), *self.shape), dtype=self.reading.dtype)
-        absent = np.unique(rows[~self._is_kept[rows]])
-        for row in absent:
-            self._kept[row] = self._decode(row)
+            return self._decoded(rows)
+        for row in np.unique(rows[~self._is_kept[rows]]):
+            self._kept[row] = self.decoded(row)
             self._is_kept[row] = True
         found: np.ndarray = self._kept[rows]
         return found
@@ -60,13 +71,8 @@ class ImageFiles:
         for start in range(0, len(rows), step):
             yield self.pixels(rows[start : start + step])
 
-    def _decoded(self, rows: np.ndarray) -> np.ndarray:
-        found = np.empty((len(rows), *self.shape), dtype=self.reading.dtype)
-        for place, row in enumerate(rows):
-            found[place] = self._decode(row)
-        return found
-
-    def _decode(self, row: int) -> np.ndarray:
+    def decoded(self, row: int) -> np.ndarray:
+        """An image as its file has it."""
         pixels = read_pixels(self.files[row], self.reading)
         if pixels.shape != self.shape:
             raise DataProblem(
@@ -74,6 +80,29 @@ class ImageFiles:
                 f"{pixels.shape} and was {self.shape}; start again"
             )
         return pixels
+
+    @property
+    def key(self) -> str | None:
+        """What the pixels are kept by in the node's cache; None where they are not."""
+        self._look()
+        return None if self._cached is None else self._cached.key
+
+    def _look(self) -> None:
+        """Find out where pixels are kept, at the first reading: until then nothing is decoded."""
+        with self._looking:
+            if self._looked:
+                return
+            if self._is_large and (cache := node.cache()) is not None:
+                self._cached = cached_pixels(cache, self.files, self.reading, self.shape, self.decoded)
+            if self._cached is None and self._bytes <= MOST_KEPT:
+                self._kept = np.empty((len(self.files), *self.shape), dtype=self.reading.dtype)
+            self._looked = True
+
+    def _decoded(self, rows: np.ndarray) -> np.ndarray:
+        found = np.empty((len(rows), *self.shape), dtype=self.reading.dtype)
+        for place, row in enumerate(rows):
+            found[place] = self.decoded(row)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +149,10 @@ class Images:
         """These rows alone; reads nothing."""
         return replace(self, rows=self.rows[rows])
 
+    def pixels(self, rows: Any) -> np.ndarray:
+        """These rows as they are in their files, (rows, channels, height, width), uint8 or uint16."""
+        return self.files.pixels(np.atleast_1d(self.rows[rows]))
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("images are decoded anew, which makes a copy")
@@ -127,9 +160,15 @@ class Images:
         return everything if dtype is None else everything.astype(dtype)
 
     def _prepared(self, rows: np.ndarray) -> np.ndarray:
-        prepared: np.ndarray = self.files.pixels(rows).astype(np.float32)
-        prepared -= np.asarray(self.shift, dtype=np.float32).reshape(-1, 1, 1)
-        prepared /= np.asarray(self.divide, dtype=np.float32).reshape(-1, 1, 1)
+        pixels = self.files.pixels(rows)
+        prepared = np.empty(pixels.shape, dtype=np.float32)
+        shift, divide = (np.asarray(each, dtype=np.float32).reshape(-1, 1, 1) for each in (self.shift, self.divide))
+        step = max(1, NUMBERS_AT_ONCE // int(np.prod(self.files.shape)))
+        for start in range(0, len(rows), step):
+            part = prepared[start : start + step]
+            part[...] = pixels[start : start + step]
+            part -= shift
+            part /= divide
         return prepared
 
 
@@ -141,6 +180,16 @@ def image_scaling(files: ImageFiles, rows: np.ndarray, scale: str) -> tuple[tupl
     channels = files.shape[0]
     if scale == "none":
         return (0.0,) * channels, (1.0,) * channels
+    cache = node.cache()
+    if cache is None or files.key is None:
+        return _fitted(files, rows, scale)
+    name = node.name_of("scale", files.key, scale, rows.tobytes())
+    shift, divide = cache.remembered(name, lambda: _fitted(files, rows, scale))
+    return tuple(shift), tuple(divide)
+
+
+def _fitted(files: ImageFiles, rows: np.ndarray, scale: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    channels = files.shape[0]
     values = np.arange(np.iinfo(files.reading.dtype).max + 1)
     counts = np.zeros((channels, len(values)), dtype=np.int64)
     for pixels in files.chunks(rows):
