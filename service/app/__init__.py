@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.earlier import warm_started
     from goodfit.service.app.explaining import Why, why_of
     from goodfit.service.app.explanations import Wanted, explain_trial
-    from goodfit.service.app.garbage import collect, home_size, uses_of
+    from goodfit.service.app.garbage import cache_of, collect, home_size, uses_of
     from goodfit.service.app.homes import PATIENCE, is_made, open_home, spec_here, spec_of, upgrade_home
     from goodfit.service.app.liveness import how_it_failed, how_it_was_lost, live_state, until_released
     from goodfit.service.app.logs import LogPiece, log_place, read_log
@@ -69,7 +69,7 @@ _PLACES = {
     "earlier": ["warm_started"],
     "explaining": ["Why", "why_of"],
     "explanations": ["Wanted", "explain_trial"],
-    "garbage": ["collect", "home_size", "uses_of"],
+    "garbage": ["cache_of", "collect", "home_size", "uses_of"],
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
@@ -114,6 +114,7 @@ __all__ = [
     "annotate",
     "approximately",
     "best_of",
+    "cache_of",
     "cards_of",
     "catch_up",
     "check",

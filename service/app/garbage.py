@@ -24,6 +24,7 @@ from goodfit.service.settings import Settings, is_dead, owner
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
+    from goodfit.trainers.node_cache import NodeCache
 
 _OVER = (TrialState.COMPLETE, TrialState.PRUNED)  # others may go on from their checkpoints, with --retry-failed, say
 _MODEL = "best.pt"
@@ -162,13 +163,24 @@ def _of_mlflow(settings: Settings, study: Study) -> int:
     return 0 if root is None else sum(sizes_of(root / study.name).values())
 
 
+def cache_of(settings: Settings) -> NodeCache:
+    """The cache of a home on this node."""
+    from goodfit.trainers.node_cache import NodeCache
+
+    return NodeCache(settings.cache_folder, settings.cache)
+
+
 def home_size(settings: Settings) -> int:
-    """What lies in a home, databases and all, and in the folder of studies' files where that is elsewhere."""
+    """What a home keeps, databases and all, and the folder of studies' files where that is elsewhere.
+
+    The cache, which has a bound of its own, does not count.
+    """
     home, artifacts = settings.home, settings.artifacts
     roots = [home]
     if isinstance(artifacts, Path) and not artifacts.is_relative_to(home):
         roots.append(artifacts)
-    return sum(sum(sizes_of(root).values()) for root in roots)
+    cached = sum(sizes_of(settings.cache_folder).values())
+    return sum(sum(sizes_of(root).values()) for root in roots) - cached
 
 
 def sizes_of(folder: Path | None) -> dict[str, int]:

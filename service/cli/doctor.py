@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.service import app
+from goodfit.service.screen.words import size
 from goodfit.service.settings import Settings, make_folder
 
 PACKAGES = ("optuna", "ray", "mlflow", "torch", "sqlalchemy", "numpy", "pandas", "scikit-learn")
@@ -38,6 +39,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("packages", True, packages)
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("home", _home),
+        ("cache", _cache),
         ("store", _store),
         ("torch", _torch),
         ("ray", _ray),
@@ -72,6 +74,14 @@ def _disk(settings: Settings) -> Finding:
 def _home(settings: Settings) -> str:
     make_folder(settings.home)
     return str(settings.home)
+
+
+def _cache(settings: Settings) -> str:
+    if settings.cache == 0:
+        return "off (GOODFIT_CACHE=0): large images and tables are decoded by each worker"
+    use = app.cache_of(settings).use()
+    bound = f", of {size(use.most)} at most" if use.most else ""
+    return f"{size(use.size)} of decoded and prepared data in {use.folder}{bound}"
 
 
 def _store(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
-from goodfit.service.errors import InputError, StudyHeld, TrackingError, UnknownStudy
+from goodfit.service.errors import HomeError, InputError, StudyHeld, TrackingError, UnknownStudy
 from goodfit.service.screen.words import size
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ def collected(
     if names and (held := [f"{use.study}: {use.why_not}" for use in uses if use.why_not]):
         raise InputError(f"nothing of these studies can go now: {'; '.join(held)}; stop a study that runs first")
     deleted, notes = _of_mlflow(settings, dry_run=True) if not names else ({"runs": 0, "bytes": 0}, [])
-    removable = sum(use.removable for use in uses) + deleted["bytes"]
+    cache = _of_cache(settings)
+    removable = sum(use.removable for use in uses) + deleted["bytes"] + (0 if names else cache["removable"])
     found: dict[str, Any] = {
         "home": str(settings.home),
         "studies": [use.to_dict() for use in uses],
         "mlflow_deleted": deleted,
+        "cache": cache,
         "total": sum(use.total for use in uses),
         "in_the_home": app.home_size(settings),
         "removable": removable,
@@ -51,7 +53,7 @@ def collected(
     }
     if dry_run or not (removable or deleted["runs"]):
         return found
-    if not sure(f"Remove {size(removable)} of checkpoints, models and deleted MLflow runs?"):
+    if not sure(f"Remove {size(removable)} of checkpoints, models, deleted MLflow runs and cached data?"):
         return {**found, "notes": [*notes, "nothing was removed"]}
     for use in uses:
         if use.goes:
@@ -63,7 +65,20 @@ def collected(
         gone, more = _of_mlflow(settings, dry_run=False)
         found["removed"] += gone["bytes"]
         notes += more
+        try:
+            found["removed"] += app.cache_of(settings).clear()
+        except OSError as error:
+            notes.append(f"the cache cannot be removed: {error}; it may belong to another user")
     return found
+
+
+def _of_cache(settings: Settings) -> dict[str, Any]:
+    """What is kept of decoded and prepared data; all that no worker uses can go, and is made again when needed."""
+    try:
+        use = app.cache_of(settings).use()
+    except OSError as error:
+        raise HomeError(f"cannot look at the cache: {error}; it may belong to another user") from error
+    return {"folder": str(use.folder), "entries": use.entries, "bytes": use.size, "removable": use.unused}
 
 
 def _of_mlflow(settings: Settings, *, dry_run: bool) -> tuple[dict[str, int], list[str]]:
@@ -105,6 +120,8 @@ def print_collected(found: dict[str, Any]) -> None:
     deleted = found["mlflow_deleted"]
     if deleted["runs"]:
         print(f"deleted runs in MLflow: {deleted['runs']}, {size(deleted['bytes'])}")
+    if (cache := found["cache"])["bytes"]:
+        print(f"decoded and prepared data in {cache['folder']}: {size(cache['bytes'])}")
     print(f"kept: {size(found['total'])}; can go: {size(found['removable'])}; removed: {size(found['removed'])}")
     print(f"in the whole home, with its databases: {size(found['in_the_home'])}")
     print(*found["notes"], sep="\n", end="\n" if found["notes"] else "")

@@ -15,6 +15,7 @@ from goodfit.service.cli.garbage import collected
 from goodfit.service.errors import HomeError, InputError, StudyHeld
 from goodfit.service.records import Failure, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings, owner
+from goodfit.trainers.node_cache import META, sealed
 from tests.serving import NOW, Place, place
 
 FILES = ("best.pt", "last.pt", "log.txt", "fold-1/best.pt")
@@ -113,6 +114,29 @@ def test_files_of_another_user_are_named(at: Place, monkeypatch: pytest.MonkeyPa
     assert at.store.holder(at.store.study("done").id) is None
 
 
+def test_the_cache_is_shown_and_goes_and_does_not_count_as_kept(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    def make(folder: Path) -> None:
+        (folder / "bytes").write_bytes(bytes(50_000))
+        (folder / META).write_text(sealed(None))
+
+    before = app.home_size(at.settings)
+    app.cache_of(at.settings).entry("a", 50_000, make)
+    assert app.home_size(at.settings) == before
+    home = ["--home", str(at.settings.home)]
+    assert cli.run([*home, "gc", "--yes", "--json", "done"]) == 0
+    assert app.cache_of(at.settings).use().entries == 1, "it is no study's"
+    capsys.readouterr()
+    assert cli.run([*home, "gc", "--dry-run"]) == 0
+    assert f"decoded and prepared data in {at.settings.cache_folder}: 50.0 kB" in " ".join(
+        capsys.readouterr().out.split("\n")
+    )
+    assert cli.run([*home, "gc", "--yes", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cache"]["entries"] == 1
+    assert found["removed"] > 50_000
+    assert app.cache_of(at.settings).use().size == 0
+
+
 def test_a_home_over_its_quota_loses_what_can_go_and_then_refuses(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     large = b"x" * 3_000_000
     (at.settings.home / "studies" / "done" / "trials" / "00000" / "last.pt").write_bytes(large)
@@ -135,4 +159,7 @@ def test_a_home_over_its_quota_loses_what_can_go_and_then_refuses(at: Place, mon
     with pytest.raises(InputError, match="GOODFIT_QUOTA=20 gigs: give a size"):
         Settings.from_environment(at.settings.home)
     sizes = {text: Settings.from_environment(at.settings.home, {"GOODFIT_QUOTA": text}).quota for text in SIZES}
+    caches = {text: Settings.from_environment(at.settings.home, {"GOODFIT_CACHE": text}).cache for text in SIZES}
+    assert caches == sizes
+    assert Settings.from_environment(at.settings.home, {"GOODFIT_CACHE": "0"}).cache == 0
     assert sizes == SIZES
