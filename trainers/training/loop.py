@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,6 +49,7 @@ from goodfit.trainers.training.rare_classes import (
     row_weighted_squared_error,
     weighted_cross_entropy,
 )
+from goodfit.trainers.training.resident import resident
 from goodfit.trainers.trial import Trial
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
@@ -71,11 +73,16 @@ class Tensors:
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> Tensors:
-        y = torch.from_numpy(split.y).to(device)
         if isinstance(split.x, Images):
-            return cls(ImageRows(split.x, device), y)
+            return cls(ImageRows(split.x, device), torch.from_numpy(split.y).to(device))
+        arrays = [one for one in (split.x, split.y, split.codes, split.groups) if one is not None]
+        return cls(*resident("split", arrays, device, lambda: cls._copied(split, device)))
+
+    @staticmethod
+    def _copied(split: Split, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        x = torch.from_numpy(joined(np.asarray(split.x), split.codes)).to(device)
         groups = None if split.groups is None else torch.from_numpy(split.groups).to(device)
-        return cls(torch.from_numpy(joined(split.x, split.codes)).to(device), y, groups)
+        return x, torch.from_numpy(split.y).to(device), groups
 
     def take(self, rows: Tensor) -> Tensors:
         """These rows alone."""

@@ -261,6 +261,8 @@ class Worker:
         left = self._isolation.run(attempt, assignment.trainer)
         if self._data is not None and _fingerprint(self._data.data) != self._data.fingerprint:
             self._data = None  # the trainer has changed it in place; the next trial loads it anew
+        if (resident := sys.modules.get("goodfit.trainers.training.resident")) is not None:
+            resident.forget_changed()
         if left:
             with contextlib.suppress(OSError):
                 log.append(f"--- attempt {assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n")

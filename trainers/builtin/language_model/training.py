@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from goodfit.trainers.seeding import mixed_seed
 from goodfit.trainers.training import devices
 from goodfit.trainers.training.language_metrics import language_metrics, token_loss, tokenizer_of
 from goodfit.trainers.training.loop import Tensors, Training
+from goodfit.trainers.training.resident import resident
 from goodfit.trainers.trial import Trial
 
 TOKENS_MEASURED = 65_536  # of a split, each epoch, at most: their loss is known to about 0.01 nats
@@ -37,7 +39,9 @@ def fit(trial: Trial) -> None:
     model = build(config, facts).to(device)
     if not isinstance(model, Decoder):
         raise BadTrainer(f"the language model is a {type(model).__name__} and no Decoder")
-    text = torch.from_numpy(stream(data.train))
+    whole = data.train
+    arrays = [np.asarray(whole.x), whole.y]
+    (text,) = resident("stream", arrays, device, lambda: (torch.from_numpy(stream(whole)).to(device),))
     seen, validation = (_measured(split, device) for split in (data.train, data.validation))
     training = Training(model, trial, facts, token_loss)
     samples = Samples(trial, model, tokenizer_of(facts), data.validation)
@@ -59,7 +63,7 @@ def epoch_windows(text: Tensor, length: int, most: int, seed: int, epoch: int) -
     random = torch.Generator().manual_seed(mixed_seed(seed, epoch))
     start = int(torch.randint(min(length, len(text) - length), (), generator=random))
     count = (len(text) - 1 - start) // length
-    rows = torch.randperm(count, generator=random)[:most]
+    rows = torch.randperm(count, generator=random)[:most].to(text.device)
     x, y = (text[start + on : start + on + count * length].view(count, length)[rows] for on in (0, 1))
     return x, y
 

@@ -21,6 +21,7 @@ from goodfit.trainers.nets.decoding import write
 from goodfit.trainers.training import devices
 from goodfit.trainers.training.augmentation import Blend
 from goodfit.trainers.training.loop import Tensors, Training, suitable
+from goodfit.trainers.training.resident import resident
 from goodfit.trainers.trial import Trial
 
 TRAIN_ROWS_MEASURED = 2_000  # by loss and token_accuracy: a fraction of an epoch's time
@@ -37,7 +38,10 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, split: Split, device: torch.device) -> Pairs:
-        return cls(torch.from_numpy(split.x).to(device), torch.from_numpy(split.y).to(device))
+        def copied() -> Pairs:
+            return cls(torch.from_numpy(split.x).to(device), torch.from_numpy(split.y).to(device))
+
+        return resident("pairs", [np.asarray(split.x), split.y], device, copied)
 
     def some(self, rows: int) -> Pairs:
         """So many rows at most, the same ones in every epoch and trial."""
