@@ -16,7 +16,7 @@ from goodfit.service.app.releasing import release_facts, verdicts_of
 from goodfit.service.app.reports import facts_of_study
 from goodfit.service.app.trail import chain_head
 from goodfit.service.json_values import iso
-from goodfit.service.records import run_of
+from goodfit.service.records import StudyState, run_of
 
 if TYPE_CHECKING:
     from goodfit.service.app.releasing import Verdicts
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from goodfit.service.spec import StudySpec
 
 README, CROISSANT = "README.md", "croissant.json"
+FOLDER = "card"  # of a study's run in MLflow
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "optuna", "ray", "mlflow")  # that a card names
 MOST_FILES = 10_000  # of a folder, that are looked at
 HASHED_BYTES = 4 * 2**30  # of all files together
@@ -70,6 +71,17 @@ def cards_of(settings: Settings, store: Store, study: Study) -> Cards:
         notes.append("the model was not confirmed, and the card says so: it has no score on a test split")
     notes.append("what the model is for, whom it may harm and its licence are for you to write: see the card's marks")
     return {"study": study.name, "trial": found.best.number, "files": files, "notes": notes}
+
+
+def card_files(settings: Settings, store: Store, study: Study) -> dict[str, str]:
+    """The cards of a study that is done by their paths in its run in MLflow; where there are none, a file says why."""
+    if study.state is not StudyState.DONE:
+        return {}
+    try:
+        found = cards_of(settings, store, study)["files"]
+    except errors.InputError as error:  # its trainer or its data cannot be found here any more
+        found = {"none.txt": f"{error}\n"}
+    return {f"{FOLDER}/{name}": text for name, text in found.items()}
 
 
 def released(store: Store, study: Study, told: ReportFacts) -> dict[str, Any]:

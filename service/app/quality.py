@@ -11,6 +11,7 @@ import math
 import pickle
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.messages import Assignment
 
 FOLDER, TABLE, FACTS, GROWTH = "quality", "labels.npz", "labels.json", "growth.json"  # beside the trials of a study
+CSV = "labels.csv"  # the table, as MLflow has it
 TREATED = "treated.json"  # of training rows that a study acts on; a worker writes it
 FORMAT = 1  # of the files of facts
 OnEpoch = Callable[[int, int], None]
@@ -49,6 +51,7 @@ class Configuration:
         seed: of the trial.
         trial: its number; None: the trainer's defaults.
         schedule: of a member of a population, what its model was trained with from which epoch on.
+        best_epoch: of the trial; None: not known, of defaults and of trials with folds.
     """
 
     spec: StudySpec
@@ -56,6 +59,7 @@ class Configuration:
     seed: int = 0
     trial: int | None = None
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    best_epoch: int | None = None
 
     @property
     def words(self) -> str:
@@ -128,7 +132,8 @@ def by_trial(spec: StudySpec, trial: Trial) -> Configuration:
 
     params = {**(trial.proposed or {}), **trial.params}
     schedule = () if trial.schedule is None else tuple((one.epoch, for_trainer(one.params)) for one in trial.stretches)
-    return Configuration(spec, params, trial.seed, trial.number, schedule)
+    best_epoch = None if spec.data is not None and spec.data.split.folds else trial.best_epoch
+    return Configuration(spec, params, trial.seed, trial.number, schedule, best_epoch)
 
 
 def check_labels(used: Configuration, on_epoch: OnEpoch = lambda _done, _of: None) -> LabelCheck:
@@ -145,7 +150,8 @@ def check_labels(used: Configuration, on_epoch: OnEpoch = lambda _done, _of: Non
     from goodfit.trainers.data.label_table import LabelTable
     from goodfit.trainers.worker.label_check import FOLDS
 
-    with _done(used, "labels", lambda done: on_epoch(done, FOLDS * used.spec.training.epochs)) as (folder, found):
+    most = FOLDS * used.best_epoch if used.best_epoch else (FOLDS + 2) * used.spec.training.epochs
+    with _done(used, "labels", lambda done: on_epoch(done, most)) as (folder, found):
         return LabelCheck(LabelTable.read(folder / TABLE), found["found"]["shown"], used.trial, found["data"])
 
 
@@ -168,6 +174,7 @@ def labels_of_study(
         return kept
     found = check_labels(used, on_epoch)
     keep_labels(place, found)
+    _warn(to_mlflow(settings, store, study))
     return found
 
 
@@ -201,7 +208,13 @@ def growth_of_study(settings: Settings, store: Store, study: Study, on_epoch: On
         return kept
     found = check_growth(used, on_epoch)
     keep_facts(place, GROWTH, found)
+    _warn(to_mlflow(settings, store, study))
     return found
+
+
+def _warn(notes: list[str]) -> None:
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def keep_facts(place: Place, name: str, facts: Mapping[str, Any]) -> None:
@@ -248,10 +261,33 @@ def kept_facts(place: Place, name: str) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else None
 
 
-def quality_files(place: Place) -> dict[str, str]:
-    """What is kept of a study's data, by file name, as MLflow gets it at the end of the study."""
+def quality_files(settings: Settings, study: Study) -> dict[str, str]:
+    """What is kept of a study's data, by file name, as its run in MLflow has it: the table of labels as CSV."""
+    place = settings.study_place(study) / FOLDER
     found = {name: place.read(name) for name in (FACTS, TREATED, GROWTH)}
-    return {name: content.decode("utf-8", "replace") for name, content in found.items() if content is not None}
+    files = {name: content.decode("utf-8", "replace") for name, content in found.items() if content is not None}
+    labels = kept_labels(place)
+    return files if labels is None else {**files, CSV: labels.table.frame().to_csv(index=False)}
+
+
+def to_mlflow(settings: Settings, store: Store, study: Study) -> list[str]:
+    """Bring what was found of a study's data to its run in MLflow; what is to be said of it.
+
+    A study that has not ended yet does so itself at its end.
+    """
+    from goodfit.service.app.reports import report_of
+    from goodfit.service.tracker import CONCLUDED, keep_files
+
+    if study.mlflow_run_id is None or study.state not in CONCLUDED:
+        return []
+    with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
+        for name, text in {**quality_files(settings, study), "report.html": report_of(settings, store, study)}.items():
+            Path(scratch, name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        try:
+            keep_files(settings.tracking_uri, study.mlflow_run_id, Path(scratch), None)
+        except errors.TrackingError as error:
+            return [f"MLflow does not have it: {error}"]
+    return []
 
 
 def _require_unchanged(study: Study, spec: StudySpec, used: Configuration, trial: Trial | None) -> str | None:
@@ -321,4 +357,5 @@ def _assignment(used: Configuration) -> Assignment:
         folder=Path("trained"),
         patience=spec.training.patience,
         schedule=used.schedule,
+        until=used.best_epoch,
     )

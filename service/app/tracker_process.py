@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goodfit.service.app.cards import card_files
 from goodfit.service.app.homes import spec_here
 from goodfit.service.app.models import export_model
-from goodfit.service.app.quality import FOLDER, quality_files
+from goodfit.service.app.quality import quality_files
 from goodfit.service.app.releasing import mirrored_release, settle
 from goodfit.service.app.reports import load_report_modules, report_of
 from goodfit.service.app.trail import chain_head
@@ -112,6 +113,11 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
         with without(os.environ, private):
             return export_model(settings, store, study, trial, folder)
 
+    def conclude(ended: Study) -> dict[str, str]:
+        with without(os.environ, private):
+            cards = card_files(settings, store, ended)
+        return {"report.html": report_of(settings, store, ended), **quality_files(settings, ended), **cards}
+
     fetched: list[tempfile.TemporaryDirectory[str]] = []  # of the trial that is being sent
 
     def artifacts(trial: Trial) -> Path | None:
@@ -139,10 +145,7 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
         describe=describe,
         release=mirrored_release(store),
         head=lambda ended: chain_head(store, ended.name),
-        conclude=lambda ended: {
-            "report.html": report_of(settings, store, ended),
-            **quality_files(settings.study_place(ended) / FOLDER),
-        },
+        conclude=conclude,
     )
 
 

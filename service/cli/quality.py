@@ -13,9 +13,10 @@ from goodfit.service.screen.live import say
 
 if TYPE_CHECKING:
     from goodfit.service.app.quality import Configuration, LabelCheck
+    from goodfit.service.ports import Store
+    from goodfit.service.records import Study
     from goodfit.service.settings import Settings
     from goodfit.service.spec import StudySpec
-    from goodfit.trainers.artifacts.places import Place
     from goodfit.trainers.data.label_table import LabelTable
 
 SAID_EVERY = 2.0  # seconds between two lines on how far it is
@@ -27,11 +28,12 @@ def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
     from goodfit.service.app import check, quality
 
     check(spec)
-    with _configuration(settings, spec) as (used, place):
+    with _configuration(settings, spec) as (used, there):
         say(f"the labels of {spec.name} are judged by {used.words}, trained on four fifths of the rows at a time")
         found = quality.check_labels(used, progress(spec.name))
-        if place is not None:
-            quality.keep_labels(place, found)
+        if there is not None:
+            quality.keep_labels(settings.study_place(there[1]) / quality.FOLDER, found)
+            _to_mlflow(settings, *there)
         return found
 
 
@@ -40,17 +42,25 @@ def check_growth(settings: Settings, spec: StudySpec) -> dict[str, Any]:
     from goodfit.service.app import check, quality
 
     check(spec)
-    with _configuration(settings, spec) as (used, place):
+    with _configuration(settings, spec) as (used, there):
         say(f"{used.words} is trained on an eighth, a quarter, half and all rows of {spec.name}, with several seeds")
         found = quality.check_growth(used, progress(spec.name))
-        if place is not None:
-            quality.keep_facts(place, quality.GROWTH, found)
+        if there is not None:
+            quality.keep_facts(settings.study_place(there[1]) / quality.FOLDER, quality.GROWTH, found)
+            _to_mlflow(settings, *there)
         return found
 
 
+def _to_mlflow(settings: Settings, store: Store, study: Study) -> None:
+    from goodfit.service.app import quality
+
+    for note in quality.to_mlflow(settings, store, study):
+        say(note)
+
+
 @contextlib.contextmanager
-def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Configuration, Place | None]]:
-    """What is to be trained on a study file's data, and where the result is kept: beside a study of the home."""
+def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Configuration, tuple[Store, Study] | None]]:
+    """What is to be trained on a study file's data, and the study of the home beside which the result is kept."""
     from goodfit.service import app
     from goodfit.service.app import quality
     from goodfit.service.errors import UnknownStudy
@@ -68,7 +78,7 @@ def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Config
             say(f"study {spec.name} in this home has another trainer or other data: its configurations are left aside")
             yield quality.by_defaults(spec), None
             return
-        yield quality.by_best(settings, store, study, spec), settings.study_place(study) / quality.FOLDER
+        yield quality.by_best(settings, store, study, spec), (store, study)
 
 
 def _is_of(spec: StudySpec, there: StudySpec) -> bool:

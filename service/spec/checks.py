@@ -249,7 +249,7 @@ def _check_data(draft: Draft, trainer: Trainer | None, say: Say) -> str | None:
             if trainer is not None and trainer.kinds == {"corpus"}:
                 say(("data", "source"), f"trainer {trainer.name} takes running text; give a .txt file")
                 return None
-            _check_file(Path(source), draft.target, say)
+            _check_file(Path(source), draft.target, say, labelled=_has_annotators(draft))
         else:
             say(
                 ("data", "source"),
@@ -300,7 +300,14 @@ def _check_running_text(path: Path, target: str | None, trainer: Trainer | None,
     return "language-modelling"
 
 
-def _check_file(path: Path, target: str | None, say: Say) -> None:
+def _has_annotators(draft: Draft) -> bool:
+    """Whether the consensus of annotators is the target where none is named."""
+    data = draft.values.get("data")
+    return isinstance(data, Mapping) and bool(data.get("annotators"))
+
+
+def _check_file(path: Path, target: str | None, say: Say, *, labelled: bool) -> None:
+    """Say what is wrong with a file as data; `labelled`: without a target, too."""
     from goodfit.trainers.data.reading.formats import LATER
 
     source = ("data", "source")
@@ -314,7 +321,7 @@ def _check_file(path: Path, target: str | None, say: Say) -> None:
         say(source, f"{path}: {later}s are not supported yet: give a .csv, .parquet, .jsonl or .npz file")
     elif not _check_exists(path, say):
         return
-    elif _is_table(path) and target is None:
+    elif _is_table(path) and target is None and not labelled:
         say(("data", "target"), "is missing; write the column to predict")
 
 

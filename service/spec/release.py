@@ -91,7 +91,8 @@ def _label_errors(value: Mapping[Any, Any]) -> Gate:
     except BadValue as error:
         raise BadValue(f"{key} {error}") from error
     if not 0 <= share < 1:
-        raise BadValue(f"{key} {out_of_bounds(limit, ge=0, lt=1)}")
+        bound = out_of_bounds(limit, ge=0) if share < 0 else out_of_bounds(limit, lt=1)
+        raise BadValue(f"{key} {bound}: it is a share of the rows, such as 0.02")
     return Gate(LABEL_ERRORS, limit=share)
 
 

@@ -11,12 +11,13 @@ from goodfit.service.tracker.annotation import keep_files, keep_note
 from goodfit.service.tracker.champion import ModelExport
 from goodfit.service.tracker.deleted import remove_deleted
 from goodfit.service.tracker.experiment import prepare, remove_study
-from goodfit.service.tracker.mirror import Mirror
+from goodfit.service.tracker.mirror import CONCLUDED, Mirror
 from goodfit.service.tracker.process import MlflowTracker, read_private, run_mirror
 from goodfit.service.tracker.ui import ui_command, ui_link
 from goodfit.service.tracker.view import keep_view
 
 __all__ = [
+    "CONCLUDED",
     "Mirror",
     "MlflowTracker",
     "ModelExport",

@@ -20,6 +20,7 @@ from goodfit.service.queries.source import Listed
 from goodfit.service.records import Decision, Report, StudyState, Trial, TrialState, Verdict, ranked
 from goodfit.service.report import comparison_html, report_html
 from goodfit.service.spec.sections import FurtherObjective
+from tests.judging import judged
 from tests.reporting import EVIL, METRIC, Simulated, gathered, simulate, spec_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,30 @@ FLAGS = [
 ]
 SECONDS = 30_000.0  # milliseconds
 COUNT = 120
+# Texts of some sections whose contrast with what is behind them is under 4.5 to 1 (WCAG 2, AA); in drawings, 3 to 1.
+FAINT = """() => {
+  const numbers = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (colour) => numbers(colour).slice(0, 3).map((part) => part / 255)
+    .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor, parts = numbers(colour);
+      if (parts.length === 3 || parts[3] === 1) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const faint = [];
+  for (const node of document.querySelectorAll("#labels *, #growth *, #explanation *, #fairness *, #release *")) {
+    const own = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
+    if (!own || !node.getClientRects().length) continue;
+    const drawn = node instanceof SVGElement, style = getComputedStyle(node);
+    const [above, below] = [light(drawn ? style.fill : style.color), light(behind(node))].sort((a, b) => b - a);
+    const contrast = (above + 0.05) / (below + 0.05);
+    if (contrast < (drawn ? 3 : 4.5)) faint.push(`${node.tagName} ${contrast.toFixed(1)}: ${node.textContent}`);
+  }
+  return [...new Set(faint)];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +91,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pair": _pair(),
         "evil": simulate(12, name=f"n{EVIL}", extra=[evil], failing=True),
     }
-    for name, made in studies.items():
-        (folder / f"{name}.html").write_text(report_html(made.facts), encoding="utf-8")
+    pages = {name: made.facts for name, made in studies.items()}
+    pages["judged"], pages["pictures"] = judged(pages["one"]), judged(pages["one"], pictures=True)
+    for name, facts in pages.items():
+        (folder / f"{name}.html").write_text(report_html(facts), encoding="utf-8")
     (folder / "comparison.html").write_text(comparison_html(_compared(studies["study"])), encoding="utf-8")
     return folder
 
@@ -127,11 +154,20 @@ class Opened:
         url = (self._folder / f"{name}.html").as_uri()
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", lambda told: self.problems.append(f"{told.type}: {told.text}"))
-        page.on("request", lambda asked: self.problems.append(asked.url) if asked.url not in (url, "data:,") else None)
+        page.on(
+            "request",
+            lambda asked: (
+                None if asked.url == url or asked.url.startswith("data:") else self.problems.append(asked.url)
+            ),
+        )
         page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
         page.goto(url)
         page.locator("html[data-ready]").wait_for(timeout=SECONDS)
         return page
+
+    def _asked(self, url: str, page: str) -> None:
+        if url != page and not url.startswith("data:"):
+            self.problems.append(url)
 
 
 @pytest.fixture
@@ -282,11 +318,38 @@ def test_the_loss_can_be_shown_in_place_of_the_objective(opened: Opened) -> None
     assert page.locator("#curves .line").first.get_attribute("d") != before
 
 
-@pytest.mark.parametrize("name", ["study", "none", "one", "failed", "comparison"])
+@pytest.mark.parametrize("name", ["study", "none", "one", "failed", "comparison", "judged", "pictures"])
 @pytest.mark.parametrize("width", [360, 768])
 def test_a_narrow_window_does_not_scroll_sideways(opened: Opened, name: str, width: int) -> None:
     page = opened(name, width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_data_groups_reasons_and_the_release_are_shown_and_can_be_read(
+    opened: Opened, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    page = opened("judged", width, scheme)
+    told = {name: page.locator(f"#{name} .body") for name in ("labels", "growth", "explanation", "fairness", "release")}
+    assert all(one.is_visible() for one in told.values())
+    assert told["labels"].locator("tbody tr").count() == 30 + 5, "rows to look at, and pairs of classes"
+    assert told["growth"].locator("svg .seed").count() == 12
+    assert told["explanation"].locator("li").first.inner_text().startswith("✓")
+    assert told["explanation"].locator("svg").count() >= 5, "sizes, dependence and rows"
+    assert told["fairness"].locator("tbody tr").count() == 7 + 2, "groups, and ways of mitigation"
+    assert told["fairness"].get_by_title("not defined in this group").count() == 2, "groups without positives"
+    assert "broken on the test split" in told["fairness"].inner_text()
+    assert told["release"].locator("tbody tr").count() == 3
+    told["release"].locator("summary").click()
+    assert "license: other" in told["release"].locator("pre").inner_text()
+    assert "undefined" not in page.locator("main").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.locator("img").count() == 0, "names are text"
+    assert page.evaluate(FAINT) == []
+    pictures = opened("pictures", width, scheme).locator("#labels .gallery img")
+    assert pictures.count() == 30
+    assert pictures.first.evaluate("image => image.complete && image.naturalWidth") == 96
 
 
 def test_studies_are_drawn_side_by_side(opened: Opened) -> None:

@@ -64,7 +64,8 @@ def mlflow(stack: RealStack, path: str, body: Mapping[str, Any] | None = None) -
 
 def test_a_study_is_submitted_and_its_best_comes_from_two_nodes_with_its_runs_in_mlflow() -> None:
     with real_stack() as stack:
-        overrides = (f"budget.trials={TRIALS}", f"training.epochs={EPOCHS}", "pruning={method: none}")
+        gates = "release={require: [approved]}"
+        overrides = (f"budget.trials={TRIALS}", f"training.epochs={EPOCHS}", "pruning={method: none}", gates)
         words = [word for one in overrides for word in ("--set", one)]
         submitted = goodfit(stack, "submit", str(Path("examples", "digits.yaml")), *words, "--wait")
 
@@ -84,6 +85,7 @@ def test_a_study_is_submitted_and_its_best_comes_from_two_nodes_with_its_runs_in
         assert best["best"][0]["value"] == max(one["value"] for one in best["best"]) > 0.8
         _assert_side_by_side(stack)
         _assert_in_mlflow(stack, best["best"][0]["trial"])
+        _assert_released_when_approved(stack, best["best"][0]["trial"])
         assert stack.runner_said("digits-cnn").count("runs as") == 1
         assert "Traceback" not in stack.runner_said("digits-cnn")
 
@@ -93,6 +95,22 @@ def _assert_side_by_side(stack: RealStack) -> None:
     times = sorted((trial.started or 0.0, trial.ended or 0.0) for trial in stack.studies["digits-cnn"].records())
     assert len(times) == TRIALS
     assert any(second[0] < first[1] for first, second in pairwise(times))
+
+
+def _assert_released_when_approved(stack: RealStack, winner: int) -> None:
+    """The alias `champion` moves, and the study's run has the cards, once somebody has approved by the API."""
+
+    def aliases() -> list[str]:
+        found = mlflow(stack, "registered-models/get?name=digits-cnn")["registered_model"]
+        return [one["alias"] for one in found.get("aliases", ())]
+
+    until(lambda: aliases() == ["candidate"], "the model to be registered as candidate")
+    told = said(goodfit(stack, "approve", "digits-cnn", "--note", "seen"))
+    assert f"trial {winner} is champion, approved by" in told
+    until(lambda: aliases() == ["champion"], "the alias champion to follow")
+    run = stack.studies["digits-cnn"].record.mlflow_run_id
+    files = mlflow(stack, f"artifacts/list?run_id={run}&path=card")["files"]
+    assert [one["path"] for one in files] == ["card/README.md", "card/croissant.json"]
 
 
 def _assert_in_mlflow(stack: RealStack, winner: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.service.app.cards import cards_of
+from goodfit.service.app.cards import card_files, cards_of
 from goodfit.service.cards import DataFacts, data_card, group_rows, model_card
 from goodfit.service.cards.facts import CardFacts, DataFile, Score
 from goodfit.service.errors import InputError
@@ -170,6 +170,7 @@ def at_a_file(folder: Path) -> tuple[Place, Study, Path]:
 def test_the_cards_of_a_study_of_a_file(tmp_path: Path) -> None:
     at, study, file = at_a_file(tmp_path)
     found = cards_of(at.settings, at.store, study)
+    assert card_files(at.settings, at.store, study) == {f"card/{name}": text for name, text in found["files"].items()}
     card = loaded(found["files"]["README.md"], tmp_path)
     assert [
         (one.metric_type, round(one.metric_value, 3)) for one in card.data.eval_results if one.dataset_split == "test"
@@ -215,6 +216,8 @@ def test_a_study_without_a_model_has_no_card(tmp_path: Path) -> None:
     study = at.write(at.study(), [], [], StudyState.DONE)
     with pytest.raises(InputError, match="study digits has no model to describe"):
         cards_of(at.settings, at.store, study)
+    assert card_files(at.settings, at.store, study)["card/none.txt"].startswith("study digits has no model")
+    assert card_files(at.settings, at.store, replace(study, state=StudyState.STOPPED)) == {}
 
 
 def test_a_card_that_somebody_has_written_in_is_not_replaced(tmp_path: Path) -> None:

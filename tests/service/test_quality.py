@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,25 @@ import pandas as pd
 import pytest
 
 from goodfit.service import app
-from goodfit.service.app.quality import FACTS, FOLDER, by_defaults, check_growth, check_labels, quality_files
+from goodfit.service.app.quality import (
+    CSV,
+    FACTS,
+    FOLDER,
+    by_defaults,
+    check_growth,
+    check_labels,
+    quality_files,
+    to_mlflow,
+)
 from goodfit.service.client import Studies
 from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
-from goodfit.trainers.artifacts.places import FolderPlace
+from goodfit.service.tracker.experiment import connect
 from goodfit.trainers.data import Facts
 from tests.shortened import no_mirror
+from tests.tracking import new_mlflow
 
 WRONG = (3, 40, 77)
 
@@ -80,7 +92,12 @@ def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) ->
     assert epochs[-1][0] <= epochs[-1][1] == 40
     (facts,) = (settings.home / "studies").rglob(FACTS)
     assert facts.parent.name == FOLDER
-    assert quality_files(FolderPlace(facts.parent))[FACTS] == facts.read_text()
+    files = quality_files(settings, study.record)
+    assert files[FACTS] == facts.read_text()
+    assert files[CSV].splitlines()[:2] == [
+        "row,is_label_issue,label_score,given_label,predicted_label",
+        ",".join(str(value) for value in found.iloc[0]),
+    ]
     again = study.label_issues(on_epoch=lambda *_: pytest.fail("it was kept"))
     pd.testing.assert_frame_equal(found, again)
     page = study.report_html()
@@ -94,6 +111,21 @@ def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) ->
         (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("yep", "yes"))
     with pytest.raises(InputError, match="has no trial 9"):
         study.label_issues(9)
+
+
+def test_what_was_found_after_the_end_of_a_study_goes_to_its_run(home: Any, tmp_path: Path) -> None:
+    _, settings, studies = home
+    studies["s"].label_issues()
+    uri = new_mlflow(tmp_path)
+    client = connect(uri)
+    experiment = client.create_experiment("s", artifact_location=(tmp_path / "artifacts").as_uri())
+    run = client.create_run(experiment).info.run_id
+    with contextlib.closing(app.open_home(settings)) as store:
+        study = replace(store.study("s"), mlflow_run_id=run)
+        assert to_mlflow(replace(settings, mlflow_uri=uri), store, study) == []
+        assert {"labels.csv", "labels.json", "report.html"} <= {item.path for item in client.list_artifacts(run)}
+        (said,) = to_mlflow(replace(settings, mlflow_uri=uri), store, replace(study, mlflow_run_id="0" * 32))
+    assert said.startswith("MLflow does not have it: ")
 
 
 def test_a_search_may_leave_suspect_training_rows_out_or_count_them_for_less(tmp_path: Path) -> None:
@@ -135,6 +167,16 @@ def test_what_labels_are_asked_of_has_to_suit_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"labels: drop. is for classes and numbers"):
         app.check(spec_of(tmp_path, trainer="rnn", data={"source": "load_curve", "labels": "drop"}))
     assert "labels" not in spec_of(tmp_path).to_dict()["data"]
+
+
+def test_without_a_target_the_consensus_of_annotators_is_it(tmp_path: Path) -> None:
+    table(tmp_path)
+    frame = pd.read_csv(tmp_path / "rows.csv")
+    frame.assign(ann=frame["y"], bo=frame["y"]).drop(columns="y").to_csv(tmp_path / "rows.csv", index=False)
+    data = {"source": "rows.csv", "annotators": ["ann", "bo"]}
+    assert app.check(spec_of(tmp_path, data=data)).task == "classification"
+    with pytest.raises(InputError, match=r"data\.annotators names one column"):
+        app.check(spec_of(tmp_path, data={**data, "annotators": ["ann"]}))
 
 
 def test_what_cannot_be_judged_is_said(home: Any, tmp_path: Path) -> None:

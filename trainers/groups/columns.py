@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,9 +146,13 @@ def _named(column: pd.Series) -> tuple[Callable[[object], str], list[str]]:
 
 
 def _text(value: object) -> str:
-    """A value as a group's name: 1.0 is 1."""
+    """A value as a group's name: 1.0 is 1; long ones are cut, and told apart by a digest."""
     whole = isinstance(value, float) and value.is_integer()
-    return one_line(str(int(value) if whole and isinstance(value, float) else value))[:LONGEST_LABEL] or "empty"
+    text = one_line(str(int(value) if whole and isinstance(value, float) else value)) or "empty"
+    if len(text) <= LONGEST_LABEL:
+        return text
+    digest = hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=3).hexdigest()
+    return f"{text[: LONGEST_LABEL - len(digest) - 1]}~{digest}"
 
 
 def _banded(column: pd.Series, bounds: tuple[float, ...], source: str) -> tuple[Callable[[object], str], list[str]]:

@@ -12,6 +12,7 @@ from goodfit.trainers.data.all_rows import PARTS, AllRows, all_rows
 from goodfit.trainers.data.label_table import LabelTable
 from goodfit.trainers.data.quality.folds import fold_of_rows, lone_classes
 from goodfit.trainers.data.row_numbers import source_frame
+from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 from goodfit.trainers.readable import readable
 from goodfit.trainers.worker.out_of_fold import Training, out_of_fold, require_build
@@ -45,11 +46,16 @@ def check_labels(training: Training, spec: DataSpec, seed: int = 0) -> tuple[Lab
 
 
 def judged_rows(training: Training, rows: AllRows, source: str, seed: int) -> LabelTable:
-    """As check_labels, of rows that were loaded."""
+    """As check_labels, of rows that were loaded; DataProblem where they all belong together."""
     y = rows.split.y
     classes = len(rows.facts.classes)
     together = [rows.keys] if rows.groups is None else [rows.keys, rows.groups]
     fold = fold_of_rows(together, y if classes else None, FOLDS, seed)
+    if not fold.any():
+        raise DataProblem(
+            f"{source}: all rows have the same inputs or are in one group of split.group, so no model can learn from "
+            "some of them to judge the labels of the others; give rows that differ, or leave split.group out"
+        )
     alone = lone_classes(y, fold, classes) if classes else np.zeros(len(rows), dtype=bool)
     return LabelTable.of(source, rows, out_of_fold(training, rows, fold), alone)
 

@@ -1,13 +1,15 @@
 """A trainer trained on some rows and asked for others: out-of-fold predictions, and scores by the number of rows.
 
-Each training is that of a trial, with the trial's configuration, seed and epochs, in a folder of its own; what is
-asked for is the model of its best epoch. No row is predicted by a model that was trained on it.
+Each training is that of a trial, with the trial's configuration, seed and epochs, in a folder of its own. No row is
+predicted by a model that was trained on it, nor by one that its label has chosen: an out-of-fold model is trained for
+as many epochs as the trial took to its best one, or as a training that holds out another fold takes.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +42,7 @@ class Training:
     Attributes:
         trainer: resolved.
         assignment: the configuration, the seed, the epochs and the objective; its data and folder do not count.
+            `until`: how many epochs out-of-fold models are trained; None: that is found by training.
         folder: for its files; what is left there is removed after each training.
         on_epoch: called after each epoch.
         stop_asked: whether to stop.
@@ -85,12 +88,15 @@ def out_of_fold(training: Training, rows: AllRows, fold: np.ndarray) -> np.ndarr
     """
     require_build(training.trainer)
     found: np.ndarray = np.empty(0)
+    until: int | None = None
     for number in range(int(fold.max()) + 1):
-        inside, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        data = rows.data(inside, held)
+        held = fold == number
+        if number < 2:  # what suits the others is found with the first fold held out, what suits that with another
+            until = training.assignment.until or _best_epoch(training, rows, fold, 1 - number)
+        data = rows.data(np.flatnonzero(~held), np.flatnonzero(held))
         part = replace(training, folder=training.folder / f"fold-{number + 1}")
         try:
-            best_metrics(part, data)
+            _curve(part, data, until)
             outputs = _predicted(part, data.validation, data)
         finally:
             shutil.rmtree(part.folder, ignore_errors=True)
@@ -100,18 +106,35 @@ def out_of_fold(training: Training, rows: AllRows, fold: np.ndarray) -> np.ndarr
     return found
 
 
+def _best_epoch(training: Training, rows: AllRows, fold: np.ndarray, number: int) -> int:
+    """The epoch that is best on a fold, trained on the others."""
+    held = fold == number
+    part = replace(training, folder=training.folder / "epochs")
+    try:
+        return _best(training, _curve(part, rows.data(np.flatnonzero(~held), np.flatnonzero(held)), None))
+    finally:
+        shutil.rmtree(part.folder, ignore_errors=True)
+
+
 def best_metrics(training: Training, data: Data) -> dict[str, float]:
-    """Train once, and the metrics of the epoch with the best objective; its model is kept in the folder.
+    """Train once, and the metrics of the epoch with the best objective.
 
     Raises:
         Stopped: it was asked to stop; whatever the trainer raises.
     """
+    curve = _curve(training, data, None)
+    return curve[_best(training, curve)]
+
+
+def _curve(training: Training, data: Data, until: int | None) -> dict[int, dict[str, float]]:
+    """Train so many epochs, None: as a trial is; the metrics by epoch. The model is kept in the folder."""
     channel: Channel = (counting := _Counting(training))
     source = training.assignment.data
     own_data = None if source is None else replace(source, folds=None, labels="keep")
     own = replace(
         training.assignment, folder=training.folder, root=None, place=None, data=own_data, reported=0, attempt=1,
-        began=1, pause_at=None, test=False, fork=None, snapshots=None,
+        began=1, pause_at=None, test=False, fork=None, snapshots=None, until=until,
+        patience=training.assignment.patience if until is None else None,
     )  # fmt: skip
 
     def load(spec: DataSpec, *, test: bool = False) -> Data:  # noqa: ARG001 - as Load has it
@@ -120,11 +143,17 @@ def best_metrics(training: Training, data: Data) -> dict[str, float]:
     attempt = Attempt(training.trainer, own, load, channel, _now, _now, _nothing, _nothing)
     if attempt.run().outcome is not Outcome.COMPLETE:
         raise Stopped
-    choose = max if own.direction == "maximize" else min
-    measured = {epoch: metrics for epoch, metrics in counting.curve.items() if own.metric in metrics}
-    if not measured:
-        raise BadTrainer(f"trainer {training.trainer.name} did not report {own.metric}")
-    return measured[choose(measured, key=lambda epoch: measured[epoch][own.metric])]
+    return counting.curve
+
+
+def _best(training: Training, curve: Mapping[int, Mapping[str, float]]) -> int:
+    """The epoch with the best objective; of equal ones the first, as a trial has it."""
+    metric = training.assignment.metric
+    measured = {epoch: metrics[metric] for epoch, metrics in curve.items() if metric in metrics}
+    numbers = {epoch: value for epoch, value in measured.items() if not math.isnan(value)}
+    if not numbers:
+        raise BadTrainer(f"trainer {training.trainer.name} did not report {metric} as a number")
+    return (max if training.assignment.direction == "maximize" else min)(numbers, key=numbers.__getitem__)
 
 
 def require_build(trainer: Trainer) -> None:
@@ -137,21 +166,21 @@ def require_build(trainer: Trainer) -> None:
 
 
 def _predicted(training: Training, split: Split, data: Data) -> np.ndarray:
-    """Probabilities, or numbers in the units of the data, by the model that was kept."""
+    """Probabilities, or numbers in the units of the data, by the model of the last epoch."""
     import torch
 
     from goodfit.trainers.training.group_outcomes import with_thresholds
     from goodfit.trainers.training.loop import Tensors, predict
 
     facts = data.facts
-    best = training.folder / "best.pt"
-    if training.trainer.build is None or not best.exists():
+    last = training.folder / "last.pt"
+    if training.trainer.build is None or not last.exists():
         raise BadTrainer(
             f"trainer {training.trainer.name} kept no checkpoint; register the model with trial.restore(model)"
         )
     module = training.trainer.build(training.trainer.configure(training.assignment.params), facts)
     with_thresholds(module, facts.groups)
-    module.load_state_dict(read_checkpoint(best)["model"])
+    module.load_state_dict(read_checkpoint(last)["objects"][0])  # the model comes first
     outputs = predict(module, Tensors.of(split, torch.device("cpu")).x, facts).double()
     if facts.task == "classification":
         return np.asarray(outputs.softmax(dim=1).numpy(), dtype=np.float32)

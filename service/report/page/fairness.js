@@ -27,7 +27,7 @@ function short(value) {
 function groupTable() {
   const names = ["group", "rows", ...RATES.map(([, name]) => name)];
   const head = el("tr", {}, names.map((name, index) => el("th", { scope: "col", class: index === 1 ? "n" : null }, name)));
-  const lines = FAIRNESS.groups.map((group) => el("tr", {}, el("td", {}, group.name.replaceAll("/", ", ")), el("td", { class: "n" }, String(group.count)), RATES.map(([rate]) => rateCell(group.rates[rate], rate))));
+  const lines = FAIRNESS.groups.map((group) => el("tr", {}, el("td", {}, group.name.replace(/\/(?=[^/:]+:)/g, ", ")), el("td", { class: "n" }, String(group.count)), RATES.map(([rate]) => rateCell(group.rates[rate], rate))));
   return el("table", {}, el("thead", {}, head), el("tbody", {}, lines));
 }
 

@@ -143,6 +143,17 @@ def test_a_trainer_that_does_not_report_by_group_is_refused(tmp_path: Path) -> N
         check(spec_of(tmp_path, trainer="own.py:train", constraints=None))
 
 
+def test_groups_and_annotators_of_built_in_data_are_refused_where_there_are_none(tmp_path: Path) -> None:
+    images = {"data": {"source": "digits"}, "constraints": None}
+    with pytest.raises(DataError, match=r"digits: fairness\.by names columns of tables, and these are image data"):
+        check(spec_of(tmp_path, **images))
+    annotated = {"data": {"source": "digits", "annotators": ["ann", "bo"]}, "constraints": None, "fairness": None}
+    with pytest.raises((DataError, StudyFileError), match="annotators"):
+        check(spec_of(tmp_path, **annotated))
+    with pytest.raises(DataError, match=r"iris has no column 'sex', which fairness\.by names"):
+        check(spec_of(tmp_path, data={"source": "iris"}, constraints=None))
+
+
 def test_a_column_that_is_not_there_is_refused_when_the_data_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no column 'gender', which fairness\.by names"):
         check(spec_of(tmp_path, fairness={"by": "gender"}, constraints=None))

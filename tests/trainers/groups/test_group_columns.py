@@ -68,6 +68,13 @@ def test_numbers_are_cut_where_the_study_says_and_groups_meet_in_intersections(t
     assert len(groups.names) == 6
 
 
+def test_values_that_are_alike_for_long_are_groups_of_their_own(tmp_path: Path) -> None:
+    groups = load(spec_of(tmp_path, people(sex=["x" * 300 + "1", "x" * 300 + "2"] * (ROWS // 2)), "sex")).facts.groups
+    assert groups is not None
+    assert len(set(groups.names)) == 2
+    assert all(len(name) == 64 for name in groups.names)
+
+
 def test_facts_with_groups_are_kept_and_read(tmp_path: Path) -> None:
     facts = load(spec_of(tmp_path, people(), "sex", "age", bins=(("age", (30.0,)),), thresholds="equalized_odds")).facts
     facts.write(tmp_path / "facts.json")
