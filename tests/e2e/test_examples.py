@@ -68,6 +68,11 @@ def test_credit_is_given_alike_and_what_that_costs_is_told(tmp_path: Path) -> No
     assert "What mitigation costs" in study.report_html()
     assert "sex:female" in study.report_html()
     assert study.predictions("test").shape == (1250, 2)
+    explained = study.explain(rows=range(40))
+    assert set(explained.values.columns) == {"age", "income", "debts", "part_time", "late_payments"}
+    assert explained.values["age"].abs().mean() < explained.values["debts"].abs().mean(), "age says nothing of itself"
+    assert all(check.passed for check in explained.checks)
+    assert "| sex:female |" in study.card(tmp_path / "card")["files"]["README.md"]
 
 
 def test_a_regression_explains_a_good_part_of_the_variance(tmp_path: Path) -> None:

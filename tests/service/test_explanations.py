@@ -152,8 +152,8 @@ def test_values_of_a_linear_model_are_its_weights_times_the_distance_by_raw_colu
         mine = [place for place, name in enumerate(names) if name.split()[0] == column]
         assert np.abs(found.values[column].to_numpy() - gains[:, mine].sum(axis=1)).max() < 1e-6
     whole = found.values.sum(axis=1) + found.base_values
-    assert np.abs(whole - found.predictions).max() < 1e-6
-    assert np.allclose(found.predictions, model.predict(frame.loc[[3, 10, 50]]), rtol=1e-5)
+    assert np.abs(whole - found.predictions).max() < 1e-12
+    assert np.allclose(found.predictions, model.predict(frame.loc[[3, 10, 50]]), rtol=1e-13)
     assert all(check.passed for check in found.checks)
 
 
@@ -183,7 +183,7 @@ def test_values_of_a_net_are_those_of_all_orders_of_its_columns(scene: Scene) ->
             for size in range(4)
             for some in itertools.combinations(others, size)
         )
-        assert abs(found.values.loc[70, column] - value) < 1e-6
+        assert abs(found.values.loc[70, column] - value) < 1e-12
     kernel = study.explain(rows=[0, 70, 140], output="virginica", method="kernel")
     assert np.abs(kernel.values - found.values).to_numpy().max() < 1e-9  # it takes all 16 coalitions
 
@@ -317,6 +317,19 @@ def test_the_command_prints_parts_rows_and_checks_and_the_page_on_it_names_every
         assert said in capsys.readouterr().err
     page = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text()
     assert {name for names in METHODS.values() for name in names} <= set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+
+
+def test_the_example_of_the_page_on_it_runs(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.setattr("goodfit.connect", lambda: {"churn": scene["linear"]})
+    names: dict[str, Any] = {}
+    exec(code, names)
+    found = names["found"]
+    assert np.abs(found.values.sum(axis=1) + found.base_values - found.predictions).max() < 1e-9
+    assert not found.importances.empty
+    assert found.dependences
+    assert all(check.passed and check.text for check in found.checks)
 
 
 def test_rows_of_ones_own_are_explained_by_their_index(scene: Scene) -> None:

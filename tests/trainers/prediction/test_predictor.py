@@ -56,6 +56,27 @@ def test_it_predicts_class_labels_from_raw_rows(cancer: Predictor, frame: pd.Dat
     assert (labels == truth.target_names[truth.target]).mean() > 0.9
 
 
+def test_a_row_of_a_table_is_predicted_alike_whichever_stand_beside_it(cancer: Predictor, frame: pd.DataFrame) -> None:
+    together = cancer.predict_proba(frame)
+    alone = np.concatenate([cancer.predict_proba(frame.iloc[[row]]) for row in range(20)])
+    assert np.abs(together[:20] - alone).max() < 1e-14
+    assert next(cancer.module.parameters()).dtype == torch.float32
+
+
+def test_a_module_of_single_precision_alone_predicts_in_it(cancer: Predictor, frame: pd.DataFrame) -> None:
+    class Single(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.float() @ torch.ones(30, 2)
+
+    class Uncopied(Single):
+        def __deepcopy__(self, memo: object) -> None:
+            raise TypeError("cannot be copied")
+
+    for module in (Single(), Uncopied()):
+        found = Predictor(module, cancer.facts, "own", {}).predict_proba(frame)
+        assert np.allclose(found, 0.5)
+
+
 def test_arrays_and_frames_in_any_order_with_more_columns_are_predicted_alike(
     cancer: Predictor, frame: pd.DataFrame
 ) -> None:
