@@ -54,7 +54,7 @@ def check(spec: StudySpec) -> Checked:
         if known is not None:
             check_kind(spec, trainer, variants, known.kind, known.task)
         in_full = known is None or any(needs_rows(variant.data.augment) for variant in variants)
-        in_full = in_full or data.fairness is not None or bool(data.annotators)  # whose columns may not be there
+        in_full = in_full or bool(data.fairness.by or data.annotators)  # whose columns may not be there
         loaded, notes = look_closely(data) if in_full else (None, [])
         found = known or loaded
         if found is not None:
