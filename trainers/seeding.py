@@ -28,6 +28,11 @@ def mixed_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}".encode(), digest_size=4).digest(), "big")
 
 
+def layer_seed(seed: int, epoch: int, layer: int) -> int:
+    """The seed of what one layer of a net draws in one epoch of one trial: 32 bits likewise."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{epoch}:{layer}".encode(), digest_size=4).digest(), "big")
+
+
 def variation_seed(seed: int, epoch: int) -> int:
     """The seed of what varies the training rows in one epoch: not that of their order or of the dropout."""
     return mixed_seed(-1 - seed, epoch)  # trials' seeds are not negative, so this is no other trial's

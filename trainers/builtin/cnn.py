@@ -51,7 +51,8 @@ def cnn(config: CNNConfig, facts: Facts) -> nn.Module:
     """
     from torch import nn
 
-    from goodfit.trainers.nets.layers import Residual, activation, normalization
+    from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
+    from goodfit.trainers.nets.layers import Layers, Residual, activation, normalization
 
     channels, *sides = facts.input_shape
     width, side = config.width, min(sides)
@@ -63,12 +64,12 @@ def cnn(config: CNNConfig, facts: Facts) -> nn.Module:
             nn.Conv2d(channels, width, config.kernel_size, padding=padding, bias=plain_bias),
             normalization(config.normalization, width, dimensions=2),
             activation(config.activation),
-            nn.Dropout2d(config.dropout / 2),  # fewer weights to regularize than in the head
+            ChannelDropout(config.dropout / 2),  # fewer weights to regularize than in the head
         )
         layers.append(Residual(body, channels, width) if config.residual else body)
         channels = width
         if side >= 4 and block + 1 < config.depth:
             layers.append(nn.MaxPool2d(2) if config.pooling == "max" else nn.AvgPool2d(2))
             side, width = side // 2, width * 2
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(channels, facts.outputs)]
-    return nn.Sequential(*layers, *head)
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), Dropout(config.dropout), nn.Linear(channels, facts.outputs)]
+    return Layers(*layers, *head, head=len(head))

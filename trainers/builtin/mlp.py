@@ -49,20 +49,22 @@ def mlp(config: MLPConfig, facts: Facts) -> nn.Module:
     """
     from torch import nn
 
+    from goodfit.trainers.nets.dropout import Dropout
     from goodfit.trainers.nets.embedding import Embedded, embedding_width
-    from goodfit.trainers.nets.layers import activation, normalization
+    from goodfit.trainers.nets.layers import CentredLinear, Layers, activation, normalization
 
     layers: list[nn.Module] = [nn.Flatten()]
     inputs = facts.inputs
     if facts.cardinalities:
         layers.append(Embedded(facts.inputs, facts.cardinalities))
         inputs += sum(embedding_width(codes) for codes in facts.cardinalities)
+    linear = CentredLinear if config.normalization == "batch" else nn.Linear
     for _ in range(config.depth):
         layers += [
-            nn.Linear(inputs, config.width),
+            linear(inputs, config.width),
             normalization(config.normalization, config.width, dimensions=1),
             activation(config.activation),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         ]
         inputs = config.width
-    return nn.Sequential(*layers, nn.Linear(inputs, facts.outputs))
+    return Layers(*layers, nn.Linear(inputs, facts.outputs), head=1)

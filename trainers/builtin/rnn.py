@@ -48,6 +48,7 @@ def rnn(config: RNNConfig, facts: Facts) -> nn.Module:
     """
     from torch import nn
 
+    from goodfit.trainers.nets.dropout import Dropout
     from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
 
     if config.base == "season" and facts.task == "forecasting" and facts.period is None:
@@ -66,5 +67,5 @@ def rnn(config: RNNConfig, facts: Facts) -> nn.Module:
         config.pooling,
         bidirectional=config.bidirectional,
     )
-    net = nn.Sequential(*layers, body, nn.Dropout(config.dropout), nn.Linear(body.size, facts.outputs))
+    net = nn.Sequential(*layers, body, Dropout(config.dropout), nn.Linear(body.size, facts.outputs))
     return Forecaster(net, config.base, facts) if facts.task == "forecasting" and config.base != "none" else net

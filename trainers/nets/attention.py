@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from goodfit.trainers.data.preparing.tokens import PADDING, UNKNOWN
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.nets.dropout import Dropout
 from goodfit.trainers.nets.layers import activation
 
 WIDER = 4  # the feed-forward net's inner width, as in the first transformer (Vaswani and others, 2017)
@@ -146,9 +147,9 @@ class Block(nn.Module):
             nn.Linear(width, WIDER * width),
             activation(config.activation),
             nn.Linear(WIDER * width, width),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x + self.dropout(self.attention(self.norm(x), mask))
@@ -175,7 +176,7 @@ class Encoder(nn.Module):
         learned = config.positions == "learned"
         self.place = nn.Parameter(torch.randn(places, config.width) * 0.02) if learned else None
         rotary = None if learned else Rotary(places, config.width // config.heads)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, rotary) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, outputs)

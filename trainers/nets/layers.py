@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "silu": nn.SiLU}
 GROUPS = 8  # of group normalization, at most; each has the same number of channels
@@ -22,6 +23,39 @@ def normalization(name: str, width: int, dimensions: int) -> nn.Module:
     if name == "group":
         return nn.GroupNorm(next(groups for groups in range(GROUPS, 0, -1) if width % groups == 0), width)
     return nn.Identity()
+
+
+class CentredLinear(nn.Linear):
+    """A linear layer in front of a batch norm, which subtracts whatever is the same in all rows of a batch.
+
+    So the gradient of the bias is zero, and so is that of the weights of an input that is constant in the batch.
+    Computed as usual it is a rounding error, of which Adam makes a step as large as any other, and two ways to compute
+    the same net would part. Here the bias is not trained, and the inputs are centred for the gradient.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        middle = x.detach().mean(0, keepdim=True)
+        shift = functional.linear(middle, self.weight.detach(), self.bias)
+        return functional.linear(x - middle, self.weight) + shift
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other, of which a deeper net has more.
+
+    Args:
+        layers: in their order.
+        head: how many of them, at the end, a net of any depth has.
+    """
+
+    def __init__(self, *layers: nn.Module, head: int) -> None:
+        super().__init__(*layers)
+        self.head = head
 
 
 class Residual(nn.Module):

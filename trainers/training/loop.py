@@ -26,6 +26,7 @@ from goodfit.trainers.data.facts import joined
 from goodfit.trainers.data.reading.images import Images
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.groups.adversary import Adversary
+from goodfit.trainers.nets.dropout import own_masks
 from goodfit.trainers.nets.forecasting import forecast_metrics
 from goodfit.trainers.seeding import mixed_seed
 from goodfit.trainers.training import devices
@@ -111,6 +112,7 @@ def fit(
     measured = _sample(train)
     model = build_model(trial.config, facts).to(device)
     training = Training(model, trial, facts, loss or default_loss(facts.task))
+    training.own_loss = loss is not None
     if given_keys(data.augment):
         training.augmentation = Augmentation(data.augment, facts, trial.seed, device)
     if facts.preparation.balance == "weights":
@@ -170,6 +172,7 @@ class Training:
 
     def __init__(self, model: nn.Module, trial: Trial, facts: Facts, loss: Loss) -> None:
         self.loss = loss
+        self.own_loss = False  # whether the trainer has a loss of its own
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
         self.row_weights: Tensor | None = None  # of the training rows, in the loss that the steps take
@@ -177,36 +180,35 @@ class Training:
         self.adversary: Adversary | None = None  # is misled about the `groups` of the training rows
         self.groups: Tensor | None = None
         self._rows = torch.empty(0, dtype=torch.int64)  # of the batch in work
-        self._facts = facts
+        self.facts = facts
         self.model = model
-        self._config = trial.config
-        self._seed = trial.seed
+        self.config = trial.config
+        self.seed = trial.seed
         self._waited, self._waiting = trial.waited, 0.0
-        self._epochs = trial.epochs_total
-        self._optimizer = make_optimizer(model, trial.config)
+        self.epochs = trial.epochs_total
+        self.optimizer = make_optimizer(model, trial.config)
         device = next(model.parameters()).device
-        self._half = devices.half_precision(device)
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._half is torch.float16)
+        self.half = devices.half_precision(device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
 
     @property
     def stateful(self) -> list[Any]:
         """What a checkpoint must hold. The schedule has no state: the rate follows from the epoch."""
-        scaler = [self._scaler] if self._scaler.is_enabled() else []
+        scaler = [self.scaler] if self.scaler.is_enabled() else []
         adversary = [self.adversary, self.adversary.optimizer] if self.adversary is not None else []
-        return [self.model, self._optimizer, *scaler, *adversary]
+        return [self.model, self.optimizer, *scaler, *adversary]
 
     def epoch(self, epoch: int, data: Tensors) -> None:
         """One pass over the data, in an order that depends on the trial's seed and the epoch alone."""
-        batches = batches_of(self._order(epoch, data.y), self._config.batch_size)
+        batches = self.batches(epoch, data.y)
         if self.augmentation is not None:
             self.augmentation.start(epoch)
         self.model.train()
         self._waiting = 0.0
-        with contextlib.closing(self._ready(batches, data)) as ready:
+        with self.masks(epoch, batches), contextlib.closing(self._ready(batches, data)) as ready:
             for index, (rows, batch) in enumerate(zip(batches, ready, strict=True)):
-                done = (epoch - 1 + index / len(batches)) / self._epochs
-                for group in self._optimizer.param_groups:
-                    group["lr"] = self._config.learning_rate * rate_factor(self._config.schedule, done)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.rate(epoch, index / len(batches))
                 self._rows = rows
                 self._step(*batch)
         self._waited(self._waiting, len(data))
@@ -232,17 +234,29 @@ class Training:
                 return
             yield item
 
+    def batches(self, epoch: int, y: Tensor) -> list[Tensor]:
+        """The rows of each step of an epoch."""
+        return batches_of(self._order(epoch, y), self.config.batch_size)
+
+    def rate(self, epoch: int, share: float) -> float:
+        """The learning rate where this share of the epoch is done."""
+        return float(self.config.learning_rate * rate_factor(self.config.schedule, (epoch - 1 + share) / self.epochs))
+
+    def masks(self, epoch: int, batches: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
+        """Within it the model's dropout draws the masks of this epoch."""
+        return own_masks(self.model, self.seed, epoch, max(len(rows) for rows in batches), len(batches))
+
     def _order(self, epoch: int, y: Tensor) -> Tensor:
         if self.parts is not None:
-            return drawn_order(self._seed, epoch, *self.parts).to(y.device)
-        if self._facts.preparation.balance == "sampling":
-            return balanced_order(self._seed, epoch, y.cpu(), self._facts.outputs).to(y.device)
-        return epoch_order(self._seed, epoch, len(y)).to(y.device)
+            return drawn_order(self.seed, epoch, *self.parts).to(y.device)
+        if self.facts.preparation.balance == "sampling":
+            return balanced_order(self.seed, epoch, y.cpu(), self.facts.outputs).to(y.device)
+        return epoch_order(self.seed, epoch, len(y)).to(y.device)
 
     def _step(self, x: Tensor, y: Tensor, blend: Blend | None) -> None:
-        with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
+        with torch.autocast(x.device.type, dtype=self.half, enabled=self.half is not None):
             outputs = self.model(x)
-        outputs = _shaped(outputs.float(), self._facts)
+        outputs = _shaped(outputs.float(), self.facts)
         loss = self._fitted(outputs, y, blend)
         if self.adversary is not None and self.groups is not None:
             loss = loss + self.adversary(outputs, y, self.groups[self._rows])
@@ -250,12 +264,12 @@ class Training:
 
     def _fitted(self, outputs: Tensor, y: Tensor, blend: Blend | None) -> Tensor:
         """The loss of a batch as the steps take it: with the rows' weights, and against both rows that it blends."""
-        smoothing = self._config.label_smoothing
+        smoothing = self.config.label_smoothing
         if self.row_weights is None:
             if blend is None:
                 return self.fitted_loss(outputs, y, smoothing)
             return blend.loss(lambda targets: self.fitted_loss(outputs, targets, smoothing), y)
-        weighted = row_weighted_cross_entropy if self._facts.task == "classification" else row_weighted_squared_error
+        weighted = row_weighted_cross_entropy if self.facts.task == "classification" else row_weighted_squared_error
         weights = self.row_weights[self._rows]
         loss = weighted(outputs, y, weights, smoothing)
         if blend is None:
@@ -265,16 +279,16 @@ class Training:
 
     def _descend(self, loss: Tensor) -> None:
         """One step of the optimizer down a batch's loss, with what the config does to it and to its gradient."""
-        optimizers = [self._optimizer, *([self.adversary.optimizer] if self.adversary is not None else [])]
+        optimizers = [self.optimizer, *([self.adversary.optimizer] if self.adversary is not None else [])]
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(self._scaler.scale(with_l1(loss, self.model, self._config.l1)))
-        if self._config.clip_norm:
-            self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self._config.clip_norm)
+        torch.autograd.backward(self.scaler.scale(with_l1(loss, self.model, self.config.l1)))
+        if self.config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         for optimizer in optimizers:
-            self._scaler.step(optimizer)
-        self._scaler.update()
+            self.scaler.step(optimizer)
+        self.scaler.update()
 
 
 def _as_it_is(x: Tensor, y: Tensor) -> Varied:

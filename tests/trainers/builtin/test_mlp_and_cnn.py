@@ -71,7 +71,8 @@ def test_the_mlp_is_built_as_named(normalization: Any, activation: Any) -> None:
     model = mlp(load(IRIS).facts, depth=3, width=5, normalization=normalization, activation=activation, dropout=0.25)
     kinds = [type(layer).__name__.lower() for layer in model]  # type: ignore[attr-defined]
     norm = {"none": "identity", "batch": "batchnorm1d", "layer": "layernorm"}[normalization]
-    assert kinds == ["flatten", *["linear", norm, activation, "dropout"] * 3, "linear"]
+    linear = "centredlinear" if normalization == "batch" else "linear"
+    assert kinds == ["flatten", *[linear, norm, activation, "dropout"] * 3, "linear"]
     assert [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)] == [0.25] * 3
     assert [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)] == [5, 5, 5, 3]
 

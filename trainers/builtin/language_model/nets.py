@@ -16,6 +16,7 @@ from torch.nn import functional
 from goodfit.trainers.data.preparing.tokens import SPECIAL, Tokenizer
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.nets.attention import Block, Rotary
+from goodfit.trainers.nets.dropout import Dropout
 
 if TYPE_CHECKING:
     from goodfit.trainers.builtin.language_model.config import LanguageModelConfig
@@ -41,7 +42,7 @@ class Decoder(nn.Module):
         learned = config.positions == "learned"
         self.place = nn.Parameter(torch.randn(length, config.width) * 0.02) if learned else None
         rotary = None if learned else Rotary(length, config.width // config.heads)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, rotary, causal=True) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.head = None if config.tied else nn.Linear(config.width, size, bias=False)

@@ -38,9 +38,12 @@ class EpochResult:
     validation: Mapping[str, float]
 
 
-def pack_key(work: EpochWork) -> Hashable | None:  # noqa: ARG001 - nothing trains together yet
+def pack_key(work: EpochWork) -> Hashable | None:
     """Works with equal keys can be trained together; None: this one trains alone."""
-    return None
+    from goodfit.trainers.training.packing.key import key_or_reason
+
+    key = key_or_reason(work)
+    return None if isinstance(key, str) else key
 
 
 def size_of(work: EpochWork) -> int:
@@ -70,4 +73,12 @@ def train_together(works: Sequence[EpochWork]) -> list[EpochResult | Exception]:
     Raises:
         torch.OutOfMemoryError: there is not enough memory for all of them; all are as they were before.
     """
-    return [train_alone(work) for work in works]
+    from goodfit.trainers.training.packing.epoch import measure, train_epoch
+    from goodfit.trainers.training.packing.layers import place_of
+
+    order = sorted(range(len(works)), key=lambda number: place_of(works[number].training.model))
+    members = [works[number] for number in order]
+    train_epoch([work.training for work in members], [work.epoch for work in members], works[0].train)
+    models = [work.training.model for work in works]
+    train, validation = (measure(models, data, works[0].facts) for data in (works[0].measured, works[0].validation))
+    return [EpochResult(*both) for both in zip(train, validation, strict=True)]

@@ -1,0 +1,128 @@
+"""A trial has the same curve in a pack as alone, whatever the others are and whenever they come and go."""
+
+from __future__ import annotations
+
+import copy
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from goodfit.trainers.data import Data
+from goodfit.trainers.training.packing.work import pack_key
+from tests.trainers.training.packing.works import EPOCHS, alone, furthest, random_params, rows_of, together, work_of
+
+TOLERANCE = 1e-4
+MLP = {
+    "width": range(1, 40),
+    "depth": [0, 1, 2, 3],
+    "activation": ["relu", "tanh", "gelu", "silu"],
+    "normalization": ["none", "batch", "layer"],
+}
+CNN = {
+    "width": range(1, 9),
+    "depth": [1, 2, 3],
+    "kernel_size": [1, 3],
+    "activation": ["relu", "tanh", "gelu", "silu"],
+    "normalization": ["none", "batch", "group", "layer"],
+    "pooling": ["max", "average"],
+}
+CASES = {  # trainer, data, training rows, trials, the choices of their hyperparameters
+    "classes": ("mlp", "iris", 75, 10, MLP),
+    "numbers": ("mlp", "diabetes", 70, 10, MLP),
+    "images": ("cnn", "digits", 40, 6, CNN | {"residual": [False]}),
+    "residual": ("cnn", "digits", 40, 6, CNN | {"residual": [True]}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_metric_of_random_trials_is_that_of_the_trial_alone(case: str) -> None:
+    trainer, source, rows, trials, ranges = CASES[case]
+    data = rows_of(source, rows)
+    drawn = random.Random(case)
+    params = [random_params(drawn, **ranges) for _ in range(trials)]
+    lone, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    assert len({pack_key(work) for work in packed}) == 1
+    ahead = [
+        2 * (number % 2) for number in range(trials)
+    ]  # some are trained alone first, and are in later epochs than the others
+    for work, epochs in zip(packed, ahead, strict=True):
+        for epoch in range(1, epochs + 1):
+            alone(work, epoch)
+    curves = [[alone(work, epoch) for epoch in range(1, EPOCHS + 1)] for work in lone]
+    for epoch in range(1, EPOCHS + 1):
+        going = [number for number in range(trials) if epoch + ahead[number] <= EPOCHS and (number != 3 or epoch < 4)]
+        results = together([packed[number] for number in going], [epoch + ahead[number] for number in going])
+        for number, result in zip(going, results, strict=True):
+            found = furthest(result, curves[number][epoch + ahead[number] - 1])
+            assert found < TOLERANCE, (params[number], epoch + ahead[number], found)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_a_trial_goes_on_alone_from_the_checkpoint_of_a_pack_and_the_other_way_round(optimizer: str) -> None:
+    data = rows_of("iris", 75)
+    params = [{"optimizer": optimizer, "width": width, "normalization": "batch"} for width in (5, 9)]
+    whole = work_of("mlp", data, params[0], 0)
+    curve = [alone(whole, epoch) for epoch in range(1, 7)]
+    works = [work_of("mlp", data, each, seed) for seed, each in enumerate(params)]
+    together(works, [1, 1])
+    assert furthest(alone(_gone_on(works[0].training, data, params[0]), 2), curve[1]) < TOLERANCE
+    for epoch in (2, 3):
+        alone(works[0], epoch), alone(works[1], epoch)
+    again = [
+        _gone_on(work.training, data, each, seed) for seed, (work, each) in enumerate(zip(works, params, strict=True))
+    ]
+    assert furthest(together(again, [4, 4])[0], curve[3]) < TOLERANCE
+
+
+def _gone_on(training: Any, data: Data, params: dict[str, Any], seed: int = 0) -> Any:
+    """The trial in a new process, from its checkpoint."""
+    work = work_of("mlp", data, params, seed)
+    for new, old in zip(work.training.stateful, training.stateful, strict=True):
+        new.load_state_dict(copy.deepcopy(old.state_dict()))
+    return work
+
+
+def test_a_trial_that_diverges_touches_no_other() -> None:
+    data = rows_of("iris", 75)
+    good = {"width": 8, "normalization": "batch", "optimizer": "adam", "clip_norm": 1.0}
+    bad = {"width": 12, "normalization": "batch", "optimizer": "sgd", "learning_rate": 1e38, "clip_norm": 1.0}
+    lone = work_of("mlp", data, good, 0)
+    packed = [work_of("mlp", data, good, 0), work_of("mlp", data, bad, 1)]
+    for epoch in range(1, 6):
+        kept, lost = together(packed, [epoch, epoch])
+        assert furthest(kept, alone(lone, epoch)) < TOLERANCE
+    assert not lost.train["loss"] < 1e6
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_classes_are_balanced_in_a_pack_as_alone(balance: str) -> None:
+    data = rows_of("iris", 75)
+    facts = replace(data.facts, preparation=replace(data.preparation, balance=balance))
+    data = replace(data, facts=facts)
+    params = [{"width": 8, "label_smoothing": 0.2}, {"width": 5, "dropout": 0.3}]
+    lone, packed = ([work_of("mlp", data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    for epoch in range(1, 4):
+        for work, result in zip(lone, together(packed, [epoch, epoch]), strict=True):
+            assert furthest(result, alone(work, epoch)) < TOLERANCE
+
+
+def test_running_out_of_memory_leaves_all_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = [work_of("mlp", rows_of("iris", 75), {"width": width}, width) for width in (4, 6)]
+    before = [copy.deepcopy([item.state_dict() for item in work.training.stateful]) for work in works]
+    calls = iter([torch.autograd.grad])
+
+    def grad(*given: Any) -> Any:
+        try:
+            return next(calls)(*given)
+        except StopIteration:
+            raise torch.OutOfMemoryError from None
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    with pytest.raises(torch.OutOfMemoryError):
+        together(works, [1, 1])
+    for work, (model, optimizer) in zip(works, before, strict=True):
+        assert all(torch.equal(value, model[name]) for name, value in work.training.model.state_dict().items())
+        assert work.training.optimizer.state_dict()["state"] == optimizer["state"] == {}

@@ -1,0 +1,123 @@
+"""Dropout whose masks are a trial's own: they come from its seed, the epoch and the layer, and from nothing else.
+
+So a trial drops the same numbers alone and in a pack with others; torch's own dropout draws from the process's
+generator. A mask compares 16 random bits a number with the rate: on a CPU that takes 1.2 ns a number, torch's draw 9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from goodfit.trainers.seeding import layer_seed
+
+NUMBERS_AT_ONCE = 2**16  # masks of several steps are drawn at once while they have no more numbers: they stay in cache
+PARTS = 2**16  # into which the rate is rounded
+
+
+class Dropout(nn.Dropout):
+    """torch's dropout, which within `own_masks` takes its masks from there."""
+
+    masks: Masks | None = None
+
+    def mask_shape(self, shape: torch.Size) -> tuple[int, ...]:
+        """Of the mask of one row."""
+        return tuple(shape[1:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        if self.masks is None:
+            return self.drawn_by_torch(x)
+        return x * self.masks.next(len(x), self.mask_shape(x.shape), x.dtype)
+
+    def drawn_by_torch(self, x: Tensor) -> Tensor:
+        return functional.dropout(x, self.p)
+
+
+class ChannelDropout(Dropout):
+    """Likewise of whole channels of images (rows, channels, height, width)."""
+
+    def mask_shape(self, shape: torch.Size) -> tuple[int, ...]:
+        return (shape[1], 1, 1)
+
+    def drawn_by_torch(self, x: Tensor) -> Tensor:
+        return functional.dropout2d(x, self.p)
+
+
+class Masks:
+    """The masks of one layer in one epoch, step after step.
+
+    Args:
+        p: the rate.
+        seed: of the layer in this epoch.
+        rows: of the largest batch; a smaller one takes the first rows of a mask.
+        steps: of the epoch.
+        device: of the masks. On a CPU a step's numbers do not depend on how many steps are drawn at once; on a GPU they
+            would, so that it draws one by one.
+    """
+
+    def __init__(self, p: float, seed: int, rows: int, steps: int, device: torch.device) -> None:
+        self._kept = min(max(round((1 - p) * PARTS), 1), PARTS - 1)
+        self._generator = torch.Generator(device).manual_seed(seed)
+        self._device, self.rows = device, rows
+        self.left = steps  # steps that have not been drawn
+        self._drawn = torch.empty(0)
+        self._at = 0
+
+    def next(self, rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """The mask of the next step: 0, or what the kept numbers are multiplied with; (rows, *shape)."""
+        if self._at == len(self._drawn):
+            numbers = self.rows * max(1, torch.Size(shape).numel())
+            steps = min(max(1, NUMBERS_AT_ONCE // numbers), max(1, self.left))
+            self._drawn = self.draw(steps, shape).to(dtype).mul_(self.scale)
+            self._at = 0
+        self._at += 1
+        return self._drawn[self._at - 1, :rows]
+
+    @property
+    def scale(self) -> float:
+        """What the kept numbers are multiplied with."""
+        return PARTS / self._kept
+
+    def draw(self, steps: int, shape: tuple[int, ...]) -> Tensor:
+        """Which numbers the next steps keep: (steps, rows, *shape)."""
+        if self._device.type != "cpu" and steps > 1:
+            return torch.cat([self.draw(1, shape) for _ in range(steps)])
+        self.left -= steps
+        numbers = self.rows * torch.Size(shape).numel()
+        bits = torch.empty(steps, -(-numbers // 4), dtype=torch.int64, device=self._device)
+        bits.random_(-(2**63), None, generator=self._generator)
+        parts = bits.view(torch.int16)[:, :numbers]
+        return (parts < self._kept - PARTS // 2).view(steps, self.rows, *shape)
+
+
+@contextlib.contextmanager
+def own_masks(model: nn.Module, seed: int, epoch: int, rows: int, steps: int) -> Iterator[None]:
+    """Have a model's dropout draw the masks of one epoch of one trial.
+
+    Args:
+        model: whose layers, in their order, have masks each of their own.
+        seed: of the trial.
+        epoch: from 1.
+        rows: of the largest batch.
+        steps: of the epoch.
+    """
+    layers = dropouts(model)
+    device = next(model.parameters()).device
+    for number, layer in enumerate(layers):
+        layer.masks = Masks(layer.p, layer_seed(seed, epoch, number), rows, steps, device)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.masks = None
+
+
+def dropouts(model: nn.Module) -> list[Dropout]:
+    """The layers of a model that drop, in their order."""
+    return [layer for layer in model.modules() if isinstance(layer, Dropout)]

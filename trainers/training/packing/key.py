@@ -1,0 +1,55 @@
+"""Which epochs can be trained together, and why others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from goodfit.trainers.nets.layers import Layers
+from goodfit.trainers.training.packing.layers import kinds_of
+
+if TYPE_CHECKING:
+    from goodfit.trainers.training.packing.work import EpochWork
+
+TASKS = ("classification", "regression")
+
+
+def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
+    """Works with equal keys can be trained together; a text says why this one trains alone."""
+    training, facts, data = work.training, work.facts, work.train
+    reasons = {
+        f"the task is {facts.task}": facts.task not in TASKS,
+        "the trainer has a loss of its own": training.own_loss,
+        "the training rows are varied by data.augment": training.augmentation is not None,
+        "the study compares groups": facts.groups is not None,
+        "the images are read from their files": not isinstance(data.x, Tensor),
+        "the model is trained in float16": training.scaler.is_enabled(),
+    }
+    if reason := next((reason for reason, holds in reasons.items() if holds), None):
+        return reason
+    try:
+        kinds_of(training.model)
+    except TypeError as error:
+        return f"the model has {error}"
+    model = training.model
+    return (
+        family_of(model),
+        training.config.batch_size,
+        training.row_weights is not None,
+        *((id_of(tensors.x), id_of(tensors.y)) for tensors in (work.train, work.validation)),
+    )
+
+
+def family_of(model: nn.Module) -> tuple[Hashable, ...]:
+    """Nets of one family can be stacked: those of one structure, and Layers that begin and end alike."""
+    if not isinstance(model, Layers):
+        return kinds_of(model)
+    first, *rest = model.children()
+    return type(first), *(type(layer) for layer in rest[-model.head :])
+
+
+def id_of(tensor: object) -> Hashable:
+    """Equal for tensors that are the same numbers in memory."""
+    return (tensor.data_ptr(), tuple(tensor.shape)) if isinstance(tensor, Tensor) else id(tensor)

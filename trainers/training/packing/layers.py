@@ -1,0 +1,247 @@
+"""Layers of several trials as one: what `stacked` makes of the same place in each member's net.
+
+Vectors are (members, rows, width), images (rows, members, channels, height, width): torch's grouped convolutions take
+those without a copy. Members are neighbours, in the order of the pack. Nets may differ in width and depth: they are
+padded with zeros, and what pads them stays zero, because every layer here makes zeros of zeros.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
+from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
+from goodfit.trainers.training.packing import norms
+from goodfit.trainers.training.packing.masks import dropped
+from goodfit.trainers.training.packing.stack import Forward, Stack, dimension, fitted, joined
+
+PLAIN = (nn.Identity, nn.ReLU, nn.GELU, nn.Tanh, nn.SiLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+
+
+def stacked(layers: Sequence[nn.Module], stack: Stack, first: int = 0) -> Forward:
+    """The same place of several members' nets as one function.
+
+    Args:
+        layers: of each member.
+        stack: gets their parameters.
+        first: the place in the pack of the first of these members.
+    """
+    runs: list[tuple[int, Forward]] = []
+    for kind, group in itertools.groupby(layers, kind_of):
+        alike = list(group)
+        start = first + sum(size for size, _ in runs)
+        runs.append((len(alike), MAKERS[kind[0]](alike, stack, start)))
+    return runs[0][1] if len(runs) == 1 else _side_by_side(runs)
+
+
+def kind_of(layer: nn.Module) -> tuple[Any, ...]:
+    """Layers of one kind are one function in a pack. The first of it is a key of MAKERS.
+
+    Raises:
+        TypeError: such a layer cannot be stacked; says which.
+    """
+    if isinstance(layer, PLAIN):
+        return nn.Identity, repr(layer)
+    if type(layer) not in MAKERS:
+        raise TypeError(f"{type(layer).__name__} layers")
+    if isinstance(layer, nn.Conv2d):
+        if layer.groups != 1 or layer.padding_mode != "zeros":
+            raise TypeError("convolutions in groups, or with a padding other than zeros")
+        return type(layer), layer.bias is not None, layer.kernel_size, layer.stride, layer.padding, layer.dilation
+    if isinstance(layer, nn.Linear):
+        return type(layer), layer.bias is not None and (layer.weight.requires_grad, layer.bias.requires_grad)
+    if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if layer.momentum is None or not layer.affine or not layer.track_running_stats:
+            raise TypeError("batch norms without a momentum, scale or running mean")
+        return type(layer), layer.momentum, layer.eps
+    if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
+        return type(layer), layer.eps
+    return (type(layer),)
+
+
+def kinds_of(model: nn.Module) -> tuple[Any, ...]:
+    """Of all its layers.
+
+    Raises:
+        TypeError: one of them cannot be stacked; says which.
+    """
+    return tuple(kind_of(layer) for layer in model.modules())
+
+
+def place_of(model: nn.Module) -> tuple[object, ...]:
+    """What the members of a pack are sorted by: the deepest first, and the same kinds of layers side by side."""
+    return -len(list(model.children())), repr(kinds_of(model))
+
+
+def _side_by_side(runs: Sequence[tuple[int, Forward]]) -> Forward:
+    sizes = [size for size, _ in runs]
+
+    def forward(x: Tensor) -> Tensor:
+        parts = [run(part) for part, (_, run) in zip(torch.split(x, sizes, dimension(x)), runs, strict=True)]
+        return joined(parts)
+
+    return forward
+
+
+def _chain(members: Sequence[nn.Sequential], stack: Stack, first: int) -> Forward:
+    places = [stacked(place, stack, first) for place in zip(*members, strict=True)]
+
+    def forward(x: Tensor) -> Tensor:
+        for place in places:
+            x = place(x)
+        return x
+
+    return forward
+
+
+def _tower(members: Sequence[Layers], stack: Stack, first: int) -> Forward:
+    """Members leave for the head where their layers end, the shallowest first: they stand last."""
+    depths = [len(member) - member.head for member in members]
+    body = []
+    for at in range(max(depths)):
+        going = sum(depth > at for depth in depths)
+        body.append((going, stacked([member[at] for member in members[:going]], stack, first)))
+    pools, vectors = _halves([list(member)[len(member) - member.head :] for member in members], stack, first)
+
+    def forward(x: Tensor) -> Tensor:
+        there = len(members)
+        left = []
+        for going, layer in body:
+            if going < there:
+                x, leaving = torch.split(x, [going, there - going], dimension(x))
+                left.append(pools(leaving))
+                there = going
+            x = layer(x)
+        return vectors(joined([pools(x), *reversed(left)]))
+
+    return forward
+
+
+def _halves(heads: Sequence[Sequence[nn.Module]], stack: Stack, first: int) -> tuple[Forward, Forward]:
+    """What a head does to whatever leaves the body, and what it does to the vectors of all members."""
+    places = list(zip(*heads, strict=True))
+    vectors = next(
+        (at for at, place in enumerate(places) if not isinstance(place[0], (*PLAIN, nn.Flatten))), len(places)
+    )
+    pools = [stacked(place, stack, first) for place in places[:vectors]]
+    rest = [stacked(place, stack, first) for place in places[vectors:]]
+    return _one_after_the_other(pools), _one_after_the_other(rest)
+
+
+def _one_after_the_other(places: Sequence[Forward]) -> Forward:
+    def forward(x: Tensor) -> Tensor:
+        for place in places:
+            x = place(x)
+        return x
+
+    return forward
+
+
+def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Forward:
+    """A layer without parameters that treats each row for itself: the rows of all members are its rows."""
+    layer = members[0]
+    if isinstance(layer, nn.Identity):
+        return _same
+
+    def forward(x: Tensor) -> Tensor:
+        out: Tensor = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return out
+
+    return forward
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _flatten(_members: Sequence[nn.Flatten], _stack: Stack, _first: int) -> Forward:
+    def forward(x: Tensor) -> Tensor:
+        return (x.transpose(0, 1) if x.ndim == 5 else x).flatten(2)
+
+    return forward
+
+
+def _linear(members: Sequence[nn.Linear], stack: Stack, first: int) -> Forward:
+    weight = stack.leaf(first, [member.weight for member in members], turned=True)
+    stack.widen(first, [member.out_features for member in members])
+    biases = [member.bias for member in members if member.bias is not None]
+    if not biases:
+        return lambda x: torch.bmm(fitted(x, weight.value.shape[1]), weight.value)
+    bias = stack.leaf(first, biases)
+
+    def forward(x: Tensor) -> Tensor:
+        return torch.baddbmm(bias.value.unsqueeze(1), fitted(x, weight.value.shape[1]), weight.value)
+
+    return forward
+
+
+def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Forward:
+    weight = stack.leaf(first, [member.weight for member in members], turned=True)
+    bias = stack.leaf(first, [member.bias for member in members])
+    stack.widen(first, [member.out_features for member in members])
+
+    def forward(x: Tensor) -> Tensor:
+        x = fitted(x, weight.value.shape[1])
+        middle = x.detach().mean(1, keepdim=True)
+        shift = torch.baddbmm(bias.value.unsqueeze(1), middle, weight.value.detach())
+        return torch.baddbmm(shift, x - middle, weight.value)
+
+    return forward
+
+
+def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forward:
+    """As many groups as members: measured here, 1.6 to 2.6 times as fast as one by one; unfolding and bmm never was."""
+    weight = stack.leaf(first, [member.weight for member in members])
+    biases = [member.bias for member in members if member.bias is not None]
+    bias = stack.leaf(first, biases) if biases else None
+    stack.widen(first, [member.out_channels for member in members])
+    alike = members[0]
+    how: dict[str, Any] = {"stride": alike.stride, "padding": alike.padding, "dilation": alike.dilation}
+    how["groups"] = len(members)
+
+    def forward(x: Tensor) -> Tensor:
+        kernels = weight.value.flatten(0, 1)
+        added = None if bias is None else bias.value.flatten()
+        x = fitted(x, weight.value.shape[2]).flatten(1, 2)
+        out: Tensor = functional.conv2d(x, kernels, added, **how)
+        return out.view(len(out), len(members), -1, *out.shape[2:])
+
+    return forward
+
+
+def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Forward:
+    before = list(stack.widths)
+    body = stacked([member.body for member in members], stack, first)
+    after, stack.widths = stack.widths, before
+    shortcut = stacked([member.shortcut for member in members], stack, first)
+    stack.widths = after
+
+    def forward(x: Tensor) -> Tensor:
+        out = body(x)
+        return out + fitted(shortcut(x), out.shape[2])
+
+    return forward
+
+
+MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Forward]] = {
+    nn.Identity: _plain,
+    nn.Flatten: _flatten,
+    nn.Linear: _linear,
+    CentredLinear: _centred,
+    nn.Conv2d: _convolution,
+    nn.BatchNorm1d: norms.batch,
+    nn.BatchNorm2d: norms.batch,
+    nn.LayerNorm: norms.layer,
+    nn.GroupNorm: norms.group,
+    Dropout: dropped,
+    ChannelDropout: dropped,
+    Residual: _residual,
+    nn.Sequential: _chain,
+    Layers: _tower,
+}

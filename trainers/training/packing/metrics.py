@@ -1,0 +1,57 @@
+"""The metrics of several models on the same rows, computed for all of them at once; equal to those of loop.evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from goodfit.trainers.data import Facts
+
+
+def metrics_of(outputs: Tensor, y: Tensor, facts: Facts) -> list[dict[str, float]]:
+    """The metrics of each member.
+
+    Args:
+        outputs: (members, rows, classes), or (members, rows) of a regression.
+        y: (rows,), the same rows of all members.
+        facts: of the data.
+    """
+    found = (
+        _of_classes(outputs.double(), y, facts.outputs)
+        if facts.task == "classification"
+        else _of_numbers(outputs.double(), y.double(), facts.preparation.target_std)
+    )
+    columns = torch.stack([values.double() for values in found.values()], dim=1)
+    return [dict(zip(found, row, strict=True)) for row in columns.tolist()]
+
+
+def _of_classes(outputs: Tensor, y: Tensor, classes: int) -> Mapping[str, Tensor]:
+    members = len(outputs)
+    losses = -outputs.log_softmax(2).gather(2, y.expand(members, -1).unsqueeze(2)).squeeze(2)
+    places = (torch.arange(members, device=y.device).unsqueeze(1) * classes + y) * classes + outputs.argmax(2)
+    pairs = torch.bincount(places.flatten(), minlength=members * classes * classes)
+    confusion = pairs.view(members, classes, classes).double()  # (true, predicted)
+    hits, true, predicted = confusion.diagonal(dim1=1, dim2=2), confusion.sum(2), confusion.sum(1)
+    there, either = true > 0, true + predicted > 0
+    recalls = torch.where(there, hits / true.clamp(min=1), 0.0)
+    f1 = torch.where(either, 2 * hits / (true + predicted).clamp(min=1), 0.0)
+    return {
+        "loss": losses.mean(1),
+        "accuracy": hits.sum(1) / true.sum(1),
+        "balanced_accuracy": recalls.sum(1) / there.sum(1),
+        "f1": f1.sum(1) / either.sum(1),
+    }
+
+
+def _of_numbers(outputs: Tensor, y: Tensor, unit: float) -> Mapping[str, Tensor]:
+    errors = outputs - y
+    squares, spread = errors.square(), float((y - y.mean()).square().sum())
+    loss = squares.mean(1)
+    return {
+        "loss": loss,
+        "rmse": loss.sqrt() * unit,
+        "mae": errors.abs().mean(1) * unit,
+        "r2": 1 - squares.sum(1) / spread if spread else torch.zeros_like(loss),
+    }
