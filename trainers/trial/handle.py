@@ -84,6 +84,7 @@ class Trial:
         notice: Callable[[str], None] = _nothing,
         sleep: Callable[[float], None] = time.sleep,
         ticks: Callable[[], float] | None = None,
+        elsewhere: Callable[[], float] = float,
         *,
         keeps_object: bool = False,
     ) -> None:
@@ -96,7 +97,8 @@ class Trial:
         self._assignment = assignment
         self._channel = channel
         self._clock = clock  # seconds since the epoch, which may be set back
-        self._ticks = ticks or clock  # seconds for periods
+        tick = ticks or clock
+        self._ticks = lambda: tick() - elsewhere()  # seconds for periods, without those that were spent on other trials
         self._objects: tuple[Stateful, ...] = ()
         self._built: list[Any] = []  # of each of them, the hyperparameters that it began with
         self._curve: list[tuple[int, dict[str, float], float]] = []
@@ -117,7 +119,7 @@ class Trial:
         self._facts_written = False
         self._saved_at = -math.inf
         self._save_cost = 0.0
-        self._meter = Meter()
+        self._meter = Meter(clock=lambda: time.perf_counter() - elsewhere())
         self._notes = dict(assignment.notes)
 
     if not TYPE_CHECKING:  # a checker would take any name for an attribute
@@ -365,6 +367,10 @@ class Trial:
             rows: that it has trained on meanwhile, for the rows a second; 0: not known.
         """
         self._meter.waited(seconds, rows)
+
+    def packed(self, members: int, saved: float) -> None:
+        """Say how many trials this epoch was trained with, this one among them, and the seconds that it saved."""
+        self._meter.packed(members, saved)
 
     def _made(self, folder: Path) -> Path:
         """A folder of the trial's that its trainer writes to. The study's is not made: its disk may be away."""

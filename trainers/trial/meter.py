@@ -20,6 +20,9 @@ from typing import Any, Protocol
 SAMPLE_SECONDS = 1.0
 # Of an epoch, the mean since the sample before.
 SECONDS, WAITING, ROWS = "epoch_seconds", "waiting_seconds", "rows_per_second"
+# Of a trial that shares its worker: with how many trials an epoch was trained together, the mean since the sample
+# before, and the seconds that were saved by it since then.
+PACK_SIZE, PACK_SAVED = "pack_size", "pack_saved_seconds"
 _MEGA = 1e6
 
 
@@ -42,7 +45,8 @@ class Meter:
         self._began: float | None = None
         self._sampled: float | None = None
         self._seconds = self._waiting = 0.0
-        self._epochs = self._rows = 0
+        self._epochs = self._rows = self._members = 0
+        self._saved = 0.0
 
     def begin(self) -> None:
         """An epoch begins."""
@@ -54,6 +58,11 @@ class Meter:
         """The epoch has waited so long for its data, which were so many rows to train on; 0: not known."""
         self._waiting += seconds
         self._rows += rows
+
+    def packed(self, members: int, saved: float) -> None:
+        """The epoch was trained together with those of other trials, which saved so many seconds."""
+        self._members += members
+        self._saved += saved
 
     def end(self, *, last: bool) -> dict[str, float] | None:
         """An epoch ends; a sample where one is due."""
@@ -67,7 +76,10 @@ class Meter:
         found = {SECONDS: self._seconds / self._epochs, WAITING: self._waiting / self._epochs}
         if self._rows and self._seconds > 0:
             found[ROWS] = self._rows / self._seconds
-        self._sampled, self._seconds, self._waiting, self._epochs, self._rows = now, 0.0, 0.0, 0, 0
+        if self._members > self._epochs:  # not alone throughout
+            found |= {PACK_SIZE: self._members / self._epochs, PACK_SAVED: self._saved}
+        self._sampled, self._seconds, self._waiting, self._saved = now, 0.0, 0.0, 0.0
+        self._epochs = self._rows = self._members = 0
         return {**found, **self._probe.used()}
 
 

@@ -164,6 +164,7 @@ class Attempt:
     channel: Channel
     clock: Callable[[], float]
     ticks: Callable[[], float]
+    elsewhere: Callable[[], float]  # seconds in which the worker trained others
     keep: Callable[[], None]  # called when files have changed that another attempt will need
     notice: Callable[[str], None]  # gets what the trial's user should know of it
 
@@ -224,7 +225,8 @@ class Attempt:
             self.keep()
 
         own = self.trainer.keeps_object
-        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, ticks=self.ticks, keeps_object=own)
+        clocks = {"ticks": self.ticks, "elsewhere": self.elsewhere}
+        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, **clocks, keeps_object=own)
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
         seed_generators(part.seed, 0)
         with noted(notes), timed(trial.waited):

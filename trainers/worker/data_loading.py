@@ -16,19 +16,19 @@ from typing import Any
 from goodfit.trainers.seeding import after_import
 
 MODULE = "torch.utils.data.dataloader"
-_current: list[tuple[int, Callable[[float], None]]] = []  # of the trial that trains: its thread, and who is told
+_current: tuple[tuple[int, Callable[[float], None]], ...] = ()  # of the trial that runs: its thread, and who is told
 
 
 @contextlib.contextmanager
 def timed(waited: Callable[[float], None]) -> Iterator[None]:
     """While a trial trains in this thread, say how long each batch was waited for."""
-    entry = (threading.get_ident(), waited)
-    _current.append(entry)
+    global _current
+    before, _current = _current, (*_current, (threading.get_ident(), waited))
     after_import(MODULE, _time)
     try:
         yield
     finally:
-        _current.remove(entry)
+        _current = before
 
 
 def _time(module: ModuleType) -> None:

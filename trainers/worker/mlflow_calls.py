@@ -21,18 +21,19 @@ MODULE = "mlflow.tracking._tracking_service.utils"  # has the stores by scheme, 
 SCHEME = "goodfit-trial"
 
 
-_current: list[Notes] = []
+_current: tuple[Notes, ...] = ()  # of the trial that runs
 
 
 @contextlib.contextmanager
 def noted(notes: Notes) -> Iterator[None]:
     """While a trial trains, note what it logs among its artifacts."""
-    _current.append(notes)
+    global _current
+    before, _current = _current, (*_current, notes)
     after_import(MODULE, _direct)
     try:
         yield
     finally:
-        _current.remove(notes)
+        _current = before
         notes.write()
 
 

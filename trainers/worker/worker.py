@@ -2,6 +2,7 @@
 
 A Host is a Worker in a thread of its own, so that reports travel while it trains. Every way in
 which a trainer can end becomes one Ended message; the traceback goes to the trial's log file.
+A worker may have several trials at once: they take turns in it, see training/packing/hub.py.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from goodfit.trainers.files import make_folder, until_there
 from goodfit.trainers.importing import leave_source_tree, use_packages_of
 from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from goodfit.trainers.registry import Trainer, resolve
+from goodfit.trainers.training.packing.hub import Hub
 from goodfit.trainers.trial import Channel
+from goodfit.trainers.worker import data_loading, mlflow_calls
 from goodfit.trainers.worker.attempt import Attempt, Trained
 from goodfit.trainers.worker.failures import describe, judge, outcome_of
-from goodfit.trainers.worker.isolation import Isolation, fingerprint
+from goodfit.trainers.worker.isolation import Isolation, fingerprint, start_thread
 from goodfit.trainers.worker.label_treatment import KEEP, Suspects, treated
 from goodfit.trainers.worker.out_of_fold import Stopped, Training
 from goodfit.trainers.worker.taking_over import take_over
@@ -72,11 +75,11 @@ class Host:
     """
 
     def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
-        self._work: queue.SimpleQueue[Pack] = queue.SimpleQueue()
+        self._arrived: list[Assignment] = []
         self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stops: set[int] = set()
         self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
-        self._word = threading.Condition()  # on both
+        self._word = threading.Condition()  # on all three
         self._setup = setup
         if capture:  # another process needs its own environment
             take(os.environ, setup.withheld)
@@ -85,16 +88,27 @@ class Host:
 
     def _serve(self) -> None:
         self._worker.warm_up(self._setup)
-        while True:
-            self._worker.run(self._work.get())
+        hub = self._worker.hub
+        while not hub.abandoned:
+            with self._word:
+                self._word.wait_for(lambda: self._arrived or hub.can_go_on)
+                arrived, self._arrived = self._arrived, []
+            for assignment in arrived:
+                self._worker.start(assignment)
+            hub.step()
 
     def launch(self, pack: Pack) -> None:
-        """Train a pack when the ones before it are done."""
+        """Train a pack, with the trials that are there."""
         with self._word:
             for assignment in pack.assignments:
                 self._stops.discard(assignment.trial)
                 self._aim(assignment.trial, assignment.pause_at)
-        self._work.put(pack)
+            self._arrived += pack.assignments
+            self._word.notify_all()
+
+    def abandon(self) -> None:
+        """Let none of its trials go on; one that runs, and cannot be ended, ends at its next epoch."""
+        self._worker.hub.abandoned = True
 
     def stop(self, trial: int) -> None:
         """Ask a trial to end at its next epoch."""
@@ -132,9 +146,8 @@ class Host:
         return trial in self._stops
 
     def may_go_on(self, trial: int, epoch: int) -> bool:
-        with self._word:
-            self._word.wait_for(lambda: trial in self._stops or self._targets.get(trial, math.inf) > epoch)
-            return trial not in self._stops
+        self._worker.hub.wait_until(lambda: trial in self._stops or self._targets.get(trial, math.inf) > epoch)
+        return trial not in self._stops
 
     def pid(self) -> int:
         """The process it lives in."""
@@ -172,10 +185,11 @@ class Worker:
         self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
         self._data: _Loaded | None = None
-        self._trained_on: dict[str, None] = {}  # digests of the data that the present trial got
         self._isolation = Isolation(own_process=own_process)
         self._suspects = Suspects()
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
+        streams = [(sys, "stdout"), (sys, "stderr")] if capture else []
+        self.hub = Hub(start_thread, [*streams, (mlflow_calls, "_current"), (data_loading, "_current")])
 
     def warm_up(self, setup: Setup) -> None:
         """Import and load what the first assignment will need.
@@ -220,9 +234,16 @@ class Worker:
         return replace(spec, source=self._here(spec.source), augment=augment)
 
     def run(self, pack: Pack) -> None:
-        """Train a pack, sending every report and one Ended for each assignment."""
+        """Train a pack to its end."""
         for assignment in pack.assignments:
-            self._channel.send(self._run(self.placed(assignment)))
+            self.start(assignment)
+        while not self.hub.is_idle:
+            self.hub.step()
+
+    def start(self, assignment: Assignment) -> None:
+        """Begin a trial; it trains in the steps of the hub, sending every report and one Ended."""
+        placed = self.placed(assignment)
+        self.hub.start(lambda: self._channel.send(self._run(placed)))
 
     def placed(self, assignment: Assignment) -> Assignment:
         """The assignment with what the study brought named where it lies here; after `warm_up`."""
@@ -246,7 +267,6 @@ class Worker:
 
     def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
         """Train one trial, and leave nothing of it to the next."""
-        self._trained_on.clear()
         ends: list[Ended] = []
         log = _LazyFile(assignment)
         with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
@@ -271,6 +291,7 @@ class Worker:
     def _attempt(self, assignment: Assignment, log: _LazyFile, keep: Callable[[], None]) -> Ended:
         notices: list[str] = []
         trained: Trained | None = None
+        trained_on: dict[str, None] = {}  # digests of its data
 
         def notice(text: str) -> None:
             notices.append(text)
@@ -282,8 +303,8 @@ class Worker:
                 keep()
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                clocks = self._clock, self._ticks
-                load = partial(self._load_treated, trainer, assignment)
+                clocks = self._clock, self._ticks, self.hub.elsewhere
+                load = partial(self._load_treated, trainer, assignment, trained_on)
                 trained = Attempt(trainer, assignment, load, self._channel, *clocks, keep, notice).run()
             for text in _of_cache():
                 notice(text)
@@ -298,13 +319,19 @@ class Worker:
                     log.append(f"--- attempt {assignment.attempt}, {stamp}\n{traceback.format_exc()}")
         done = trained or Trained(outcome)
         trial, attempt = assignment.trial, assignment.attempt
-        data = "+".join(self._trained_on) or None
+        data = "+".join(trained_on) or None
         measured = done.curve, done.test, done.baseline, done.size, data
         return Ended(trial, attempt, outcome, message, *measured, value=done.value)
 
-    def _load_treated(self, trainer: Trainer, assignment: Assignment, spec: DataSpec, *, test: bool = False) -> Data:
-        """The data, with what the study does about training rows whose labels are likely wrong."""
-        data = self._load(spec, test=test)
+    def _load_treated(
+        self, trainer: Trainer, assignment: Assignment, digests: dict[str, None], spec: DataSpec, *, test: bool = False
+    ) -> Data:
+        """The data, with what the study does about training rows whose labels are likely wrong.
+
+        Their digest is added to `digests`.
+        """
+        data, digest = self._load(spec, test=test)
+        digests[digest] = None
         if spec.labels == KEEP:
             return data
 
@@ -314,19 +341,17 @@ class Worker:
         judge = Training(trainer, assignment, assignment.folder / "judging", stop_asked=stop_asked)
         return treated(data, self._suspects.of(judge, spec, _digest(spec)), spec.labels)
 
-    def _load(self, spec: DataSpec, *, test: bool = False) -> Data:
+    def _load(self, spec: DataSpec, *, test: bool = False) -> tuple[Data, str]:
+        """The data, and their digest."""
         from goodfit.trainers.data import load, load_sealed
 
         if test:  # not kept: the rows are of no use but once
-            sealed = load_sealed(spec)
-            self._trained_on[_digest(spec)] = None
-            return sealed
+            return load_sealed(spec), _digest(spec)
         if self._data is None or self._data.spec != spec:
             self._data = None  # before the others are read: memory holds one of them at a time
             data = load(spec)
             self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
-        self._trained_on[self._data.digest] = None
-        return self._data.data
+        return self._data.data, self._data.digest
 
 
 def _of_cache() -> list[str]:

@@ -1,10 +1,226 @@
-"""Has the trials of a worker take turns, and decides which of their epochs are trained together."""
+"""Has the trials of a worker take turns, and trains their epochs together where that is faster.
+
+Each trial runs in a thread of its own, in code that knows nothing of the others, but one of them at a time: until it
+hands over an epoch, waits for word of the engine, or ends. When none can go on by itself, the epochs that were handed
+over are trained: those with the same pack key as one batched model. Then each trial gets what its epoch came to, and
+goes on. So trials join and leave at the ends of epochs.
+"""
 
 from __future__ import annotations
 
-from goodfit.trainers.training.packing.work import EpochResult, EpochWork, train_alone
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+from goodfit.trainers.seeding import seed_generators
+from goodfit.trainers.training.packing.pace import Pace
+from goodfit.trainers.training.packing.work import (
+    EpochResult,
+    EpochWork,
+    pack_key,
+    size_of,
+    train_alone,
+    train_together,
+)
+
+_hub: ContextVar[Hub | None] = ContextVar("hub", default=None)  # of the trial that runs in this context
 
 
 def run_epoch(work: EpochWork) -> EpochResult:
-    """Train an epoch of the trial that runs."""
-    return train_alone(work)
+    """Train an epoch of the trial that runs: alone, or with the epochs of others that share its worker."""
+    hub = _hub.get()
+    return train_alone(work) if hub is None else hub.run_epoch(work)
+
+
+class _Member:
+    """A trial of the worker.
+
+    Attributes:
+        handed_over: the epoch that it waits for.
+        ready: whether the word has come that it waits for; None: it waits for none.
+        key: what says which epochs can be trained together with it; None: none.
+        result: what its epoch came to; an exception is its own, None: it is to train it itself.
+        seconds: of the worker that were spent on it, and those before it came.
+        own: its values of what the process has one of.
+    """
+
+    def __init__(self, seconds: float, own: Sequence[Any]) -> None:
+        self.turn = threading.Semaphore(0)
+        self.handed_over: EpochWork | None = None
+        self.ready: Callable[[], bool] | None = None
+        self.key: Hashable | None = None
+        self.result: EpochResult | Exception | None = None
+        self.seconds, self.own = seconds, own
+
+    @property
+    def can_go_on(self) -> bool:
+        return self.handed_over is None and (self.ready is None or self.ready())
+
+
+class Hub:
+    """The trials of one worker. `start` and `step` are called by the worker's thread, the others by the trials.
+
+    Args:
+        start_thread: starts a thread that runs a function.
+        own: modules and names of theirs whose values are each trial's own, though the process has one of each.
+    """
+
+    def __init__(
+        self, start_thread: Callable[[Callable[[], None]], object], own: Sequence[tuple[ModuleType, str]] = ()
+    ) -> None:
+        self._start_thread, self._own = start_thread, own
+        self._members: list[_Member] = []
+        self._running: _Member | None = None
+        self._back = threading.Semaphore(0)  # the trial that ran waits, or has ended
+        self._seconds = 0.0  # that were spent on all trials
+        self._pace = Pace()
+        self._most: dict[Hashable, int] = {}  # trials that there is memory for together
+        self.abandoned = False  # no trial goes on, but for the one that runs: alone, to its end
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no trial."""
+        return not self._members
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a trial could go on now."""
+        return any(member.can_go_on or member.handed_over is not None for member in self._members)
+
+    def elsewhere(self) -> float:
+        """Seconds that were spent on others, of the trial that runs."""
+        return self._seconds - self._running.seconds if self._running is not None else 0.0
+
+    def start(self, run: Callable[[], None]) -> None:
+        """Add a trial; it begins with the next step."""
+        member = _Member(self._seconds, self._values())
+
+        def begin() -> None:
+            member.turn.acquire()
+            _hub.set(self)
+            try:
+                run()
+            finally:
+                self._members.remove(member)
+                self._back.release()
+
+        self._members.append(member)
+        self._start_thread(begin)
+
+    def step(self) -> None:
+        """Let each trial go on as far as it can alone, then train the epochs that have been handed over."""
+        for member in list(self._members):
+            if member.can_go_on and not self.abandoned:
+                self._resume(member)
+        works = [(member, member.handed_over) for member in self._members if member.handed_over is not None]
+        groups: dict[Hashable, list[tuple[_Member, EpochWork]]] = defaultdict(list)
+        for member, work in works:
+            member.handed_over = None
+            member.key = pack_key(work) if len(self._members) > 1 else None
+            if member.key is not None:
+                groups[member.key].append((member, work))
+        for key, group in groups.items():
+            self._train(key, sorted(group, key=lambda one: size_of(one[1])))
+
+    def run_epoch(self, work: EpochWork) -> EpochResult:
+        """Train an epoch of the trial that runs."""
+        member = self._running
+        if self.abandoned or member is None:
+            return train_alone(work)
+        member.handed_over = work
+        self._wait(member)
+        result, member.result = member.result, None
+        if isinstance(result, Exception):
+            raise result
+        if result is not None:
+            return result
+        seed_generators(work.seed, work.epoch)  # others have drawn from the generators since
+        began = perf_counter()
+        result = train_alone(work)
+        if member.key is not None:
+            self._pace.note_alone(member.key, size_of(work), perf_counter() - began)
+        return result
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Have the trial that runs wait; the others go on meanwhile."""
+        member = self._running
+        if member is not None and not self.abandoned and not ready():
+            member.ready = ready
+            self._wait(member)
+
+    def _resume(self, member: _Member) -> None:
+        """Let a trial run until it stops to; what it prints, for example, goes where it has had it go."""
+        before, began = self._values(), perf_counter()
+        self._put(member.own)
+        member.ready, self._running = None, member
+        member.turn.release()
+        self._back.acquire()
+        if self.abandoned:
+            return
+        self._running = None
+        member.own = self._values()
+        self._put(before)
+        self._count(perf_counter() - began, [member])
+
+    def _count(self, seconds: float, members: Sequence[_Member]) -> None:
+        """Count seconds that were spent on these trials alike."""
+        self._seconds += seconds
+        for member in members:
+            member.seconds += seconds / len(members)
+
+    def _values(self) -> list[Any]:
+        return [getattr(module, name) for module, name in self._own]
+
+    def _put(self, values: Sequence[Any]) -> None:
+        for (module, name), value in zip(self._own, values, strict=True):
+            setattr(module, name, value)
+
+    def _wait(self, member: _Member) -> None:
+        """In a trial's thread: stop until it is resumed."""
+        self._back.release()
+        member.turn.acquire()
+
+    def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
+        """Train epochs with the same key together; those that are left out are trained by their trials alone."""
+        if len(group) == 1:
+            return
+        measured = self._pace.to_measure(key, [size_of(work) for _, work in group])
+        together = [one for place, one in enumerate(group) if place not in measured]
+        if len(together) > 1 and self._pace.trains_together(key, [size_of(work) for _, work in together]):
+            most = self._most.get(key, len(together))
+            for first in range(0, len(together), most):
+                self._train_together(key, together[first : first + most])
+
+    def _train_together(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
+        """Train a group as one model; in halves where there is not memory enough for it."""
+        if len(group) == 1:
+            return
+        began = perf_counter()
+        try:
+            results = train_together([work for _, work in group])
+        except Exception as error:  # noqa: BLE001 - of the model: it is the trials' own, each says so
+            if _is_out_of_memory(error):
+                half = self._most[key] = (len(group) + 1) // 2
+                self._train_together(key, group[:half])
+                self._train_together(key, group[half:])
+                return
+            results = [error] * len(group)
+        seconds = perf_counter() - began
+        sizes = [size_of(work) for _, work in group]
+        self._pace.note_together(key, sizes, seconds)
+        self._count(seconds, [member for member, _ in group])
+        share = seconds / len(group)
+        for (member, _), size, result in zip(group, sizes, results, strict=True):
+            member.result = result
+            if isinstance(result, EpochResult):
+                alone = self._pace.alone(key, size)
+                member.result = replace(result, members=len(group), saved=alone - share if alone else 0.0)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -32,10 +32,17 @@ class EpochWork:
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """The metrics after an epoch, by plain names."""
+    """The metrics after an epoch, by plain names.
+
+    Attributes:
+        members: how many trials were trained together.
+        saved: the seconds by which that was faster for this one, as far as it is known.
+    """
 
     train: Mapping[str, float]
     validation: Mapping[str, float]
+    members: int = 1
+    saved: float = 0.0
 
 
 def pack_key(work: EpochWork) -> Hashable | None:

@@ -11,6 +11,6 @@ trials.py            all of it around one trial; and what nothing but a new proc
 """
 
 from goodfit.trainers.worker.isolation.fingerprint import fingerprint
-from goodfit.trainers.worker.isolation.trials import Isolation
+from goodfit.trainers.worker.isolation.trials import Isolation, start_thread
 
-__all__ = ["Isolation", "fingerprint"]
+__all__ = ["Isolation", "fingerprint", "start_thread"]

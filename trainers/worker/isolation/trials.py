@@ -1,7 +1,8 @@
-"""One trial at a time, in a thread of its own, and everything put back after it."""
+"""Each trial in a thread of its own, and everything put back after it, or after the last of those side by side."""
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import decimal
 import gc
@@ -21,7 +22,9 @@ LINGER_SECONDS = 0.2  # for what a trainer has started to end after it
 
 
 class Isolation:
-    """Runs the trials of a worker one after the other, so that none of them changes what the next comes to.
+    """Runs the trials of a worker so that none of them changes what the next comes to.
+
+    Trials that share the worker share its settings, too: they are put back when the last of them has ended.
 
     Args:
         own_process: whether the process is the worker's alone; in another its streams, loggers and paths are left.
@@ -31,9 +34,12 @@ class Isolation:
         self._own_process = own_process
         self._originals = Originals()
         self._modules = UsersModules(own_process=own_process)
+        self._trials = 0
+        self._session = contextlib.ExitStack()  # from the first of the trials side by side to the last
+        self._put_back: Callable[[], list[str]] = list
 
     def run(self, work: Callable[[], None], trainer: str) -> list[str]:
-        """Do a trial's work, and put back what it changes.
+        """Do a trial's work in this thread, and put back what it changes.
 
         Args:
             work: trains, and keeps how that ended to itself; its trainer has been imported.
@@ -42,6 +48,14 @@ class Isolation:
         Returns:
             What only a new process would take back; empty for nearly all trainers.
         """
+        if not self._trials:
+            self._begin(trainer)
+        self._trials += 1
+        work()
+        self._trials -= 1
+        return [] if self._trials else self._end(trainer)
+
+    def _begin(self, trainer: str) -> None:
         self._originals.note_new()
         self._modules.note_new(trainer)
         snapshot = Snapshot(own_process=self._own_process)
@@ -51,16 +65,19 @@ class Isolation:
             snapshot.note_new()
             self._originals.note_new()
 
-        with when_imported(note_new, LATE):
-            _in_thread(work)
+        self._session.enter_context(when_imported(note_new, LATE))
+        self._put_back = lambda: [*snapshot.restore(), *_left_running(before)]
+
+    def _end(self, trainer: str) -> list[str]:
+        self._session.close()
         _end_processes()
         self._originals.restore()
-        left = [*snapshot.restore(), *_left_running(before)]
+        left = self._put_back()
         once = self._modules.renew(trainer)
         return [*left, once] if once else left
 
 
-def _in_thread(work: Callable[[], None]) -> None:
+def start_thread(work: Callable[[], None]) -> None:
     """Do it in a thread of its own, with the contexts and torch's switches of this one; what it sets ends with it."""
     inherit = _torch_switches()
 
@@ -69,9 +86,8 @@ def _in_thread(work: Callable[[], None]) -> None:
         decimal.setcontext(decimal.getcontext().copy())  # a copied context has the same object
         work()
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="goodfit-trial", daemon=True)
-    thread.start()
-    thread.join()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="goodfit-trial", daemon=True).start()
 
 
 def _torch_switches() -> Callable[[], None]:
