@@ -1,4 +1,4 @@
-"""The executor inside this process: one trial at a time, no Ray.
+"""The executor inside this process: one trial at a time, or the few of a pack, no Ray.
 
 For tests, and for `goodfit run --executor local`, where a debugger and print() reach the trainer.
 There is nothing to share, and no more than this process to give to a trial that needs more.
@@ -17,20 +17,27 @@ from goodfit.trainers.worker.worker import Host, Setup
 
 
 class LocalExecutor:
-    """Runs packs one after the other in a thread of this process."""
+    """Runs packs in a thread of this process.
 
-    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        setup: what all trials share.
+        clock: seconds since the epoch.
+        pack: how many trials share the thread.
+    """
+
+    def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, pack: int = 1) -> None:
         self._setup = setup
         self._clock = clock
+        self._pack = pack
         self._host = self._new_host()
-        self._trials: set[int] = set()
+        self._trials: dict[int, int] = {}  # number -> attempt
 
     def _new_host(self) -> Host:
         return Host(self._setup, self._clock, capture=False)
 
     @property
     def slots(self) -> int:
-        return 1
+        return self._pack
 
     @property
     def pending(self) -> Set[int]:
@@ -44,7 +51,7 @@ class LocalExecutor:
             for assignment in pack.assignments:
                 self._host.send(Ended(assignment.trial, assignment.attempt, Outcome.OOM, "this process has no more"))
             return
-        self._trials = {assignment.trial for assignment in pack.assignments}
+        self._trials |= {assignment.trial: assignment.attempt for assignment in pack.assignments}
         self._host.launch(pack)
 
     def go_on(self, trial: int, until: int | None) -> None:
@@ -54,12 +61,23 @@ class LocalExecutor:
         self._host.stop(trial)
 
     def kill(self, trial: int) -> None:
-        if trial in self._trials:
-            self._host.stop(trial)
-            self._host = self._new_host()
+        """Abandon the trial with its thread; those that shared it go on in another."""
+        if trial not in self._trials:
+            return
+        self._host.stop(trial)
+        self._host.abandon()
+        self._host = self._new_host()
+        del self._trials[trial]
+        for other, attempt in self._trials.items():
+            text = f"its worker was ended because of trial {trial}"
+            self._host.send(Ended(other, attempt, Outcome.PREEMPTED, text))
 
     def wait(self, seconds: float) -> list[Message]:
-        return self._host.poll(seconds)
+        messages = self._host.poll(seconds)
+        for message in messages:
+            if isinstance(message, Ended):
+                self._trials.pop(message.trial, None)
+        return messages
 
     def close(self) -> None:
         for trial in self._trials:

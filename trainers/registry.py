@@ -64,6 +64,8 @@ class Trainer:
             "augment" (training rows varied in each epoch), "weights" (`data.train.weights`: what each row
             counts for), "groups" (metrics by group, and what training does about differences).
         api: whose trial it takes: ours, or that of another library whose code runs here as it is.
+        packs: whether its trials can share a worker and train together: it hands over its epochs, and changes no
+            settings of the process.
         module: where a study names it, which need not be where the function was written.
     """
 
@@ -76,6 +78,7 @@ class Trainer:
     build: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
     prepares: frozenset[str] = frozenset()
+    packs: bool = False
     api: Api = Api.GOODFIT
     module: str = ""
 
@@ -172,6 +175,7 @@ def register(
     build: Callable[..., Any] | None = None,
     needs: Sequence[str] = (),
     prepares: Sequence[str] = (),
+    packs: bool = False,
 ) -> Callable[[Train], Trainer]:
     """Declare a function as the trainer `name`; see Trainer for the arguments.
 
@@ -191,6 +195,7 @@ def register(
             build=build,
             needs=tuple(needs),
             prepares=frozenset(prepares),
+            packs=packs,
         )
         _registered[name] = trainer
         return trainer

@@ -10,7 +10,7 @@ child_process.py    the processes of both
 studies.py          made, stopped, removed | earlier.py  what a study takes over from earlier ones
 annotating.py       its note and tags
 releasing.py        which of its models is released | trail.py  all that was done to it | cards.py  its cards
-run.py              a run, from its adapters to its end
+run.py              a run, from its adapters to its end | packing.py  which of its trials share a worker
 tracker_process.py  the mirror beside it
 models.py           trained models | rows.py  the rows of its splits | explanations.py  why they predict what they do
 retention.py        which checkpoints are kept
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.logs import LogPiece, log_place, read_log
     from goodfit.service.app.models import load_model, model_folder, open_checkpoint
     from goodfit.service.app.notes import approximately, counted, expected_complete, hidden_modules, notes_of
+    from goodfit.service.app.packing import why_alone
     from goodfit.service.app.preflight import Checked, check
     from goodfit.service.app.quality import growth_of_study, labels_of_study
     from goodfit.service.app.releasing import ReleaseFacts, decide, note_figures, note_labels, release_facts
@@ -73,6 +74,7 @@ _PLACES = {
     "logs": ["LogPiece", "log_place", "read_log"],
     "models": ["load_model", "model_folder", "open_checkpoint"],
     "notes": ["approximately", "counted", "expected_complete", "hidden_modules", "notes_of"],
+    "packing": ["why_alone"],
     "homes": ["PATIENCE", "is_made", "open_home", "spec_here", "spec_of", "upgrade_home"],
     "resumption": ["Reopened", "Reopening", "edit", "edit_is_due", "reopen"],
     "quality": ["growth_of_study", "labels_of_study"],
@@ -166,6 +168,7 @@ __all__ = [
     "upgrade_home",
     "uses_of",
     "warm_started",
+    "why_alone",
     "why_of",
 ]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goodfit.service.app.packing import workers_of
 from goodfit.service.controller.queue import short_of
 from goodfit.service.errors import GoodfitError
 
@@ -105,8 +106,8 @@ def _lacking_here(spec: StudySpec, node: Amounts) -> Iterator[str]:
             f"no trial has room on this machine: each takes {' and '.join(lacking)}. "
             "Ask for less under `resources:`, or name a cluster with RAY_ADDRESS"
         )
-    elif share.parallel != "auto" and share.parallel * share.cpus > cpus:
+    elif (workers := workers_of(share)) is not None and workers * share.cpus > cpus:
         yield (
-            f"resources.parallel: {share.parallel} trials at once take {share.parallel * share.cpus:g} CPUs, and this "
+            f"resources.parallel: {share.parallel} trials at once take {workers * share.cpus:g} CPUs, and this "
             f"machine has {cpus:g}. Lower it, or name a cluster with RAY_ADDRESS"
         )

@@ -18,6 +18,7 @@ from goodfit.service.app.homes import spec_here
 from goodfit.service.app.inputs import inputs_of, settle_inputs
 from goodfit.service.app.liveness import how_it_failed
 from goodfit.service.app.logs import add_to_log
+from goodfit.service.app.packing import pack_of
 from goodfit.service.app.places import settle_place
 from goodfit.service.app.preflight import Checked
 from goodfit.service.app.provenance import note_run
@@ -368,12 +369,13 @@ def _executor(
         keys=_keys(settings),
         cache=CacheSpec(settings.cache_folder, settings.cache),
     )
+    pack = pack_of(spec, checked.trainer)
     with contextlib.ExitStack() as stack:
         executor: Executor
         if options.executor == "local":
             from goodfit.service.local_executor import LocalExecutor
 
-            executor = LocalExecutor(setup, options.clock)
+            executor = LocalExecutor(setup, options.clock, pack or 1)
         elif options.executor != "ray":
             executor = make(EXECUTORS, options.executor, setup, share)
         else:
@@ -386,7 +388,7 @@ def _executor(
             most = spec.planned_trials()
             # The service's runner has them already, and its workers with it; here they are checked to be installed.
             packages = spec.requirements if settings.ray_address is not None and not served else ()
-            share_of_one = WorkerResources(share.cpus, share.gpus, share.custom, parallel, most)
+            share_of_one = WorkerResources(share.cpus, share.gpus, share.custom, parallel, most, pack)
             sharing = options.sharing()
             executor = RayExecutor(cluster, setup, share_of_one, sharing, runtime_env=pip_environment(packages))
         stack.callback(executor.close)

@@ -59,6 +59,7 @@ def plan(
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
         "resources": spec.resources.model_dump(mode="json"),
+        "alone": app.why_alone(spec, checked.trainer),
         "fingerprint": spec.fingerprint(),
         "notes": app.notes_of(spec, room),
     }
@@ -96,6 +97,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     if planned["expected_complete"] is not None:
         lines.append(("", f"about {planned['expected_complete']} of them will train to the end, the others are pruned"))
     lines.append(("each trial", _per_trial(planned["resources"])))
+    lines.append(("packs", _packs(planned["resources"]["pack"], planned["alone"])))
     for label, text in lines:
         print(f"{label:<11}{text}")
     for note in planned["notes"]:
@@ -118,6 +120,14 @@ def _task(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     because = f": {data['reason']}" if data["reason"] else ""
     task = [("task", f"{data['task']}{because}")] if data["task"] else []
     return [*task, *(("note", note) for note in data["notes"])]
+
+
+def _packs(pack: int | str, alone: str | None) -> str:
+    """Whether trials share a worker and train together, and why they do not."""
+    if alone is not None:
+        return f"none: {alone}"
+    many = "as many trials as their number allows" if pack == "auto" else f"{pack} trials"
+    return f"{many} share a worker, and train together where that is faster"
 
 
 def _per_trial(resources: Mapping[str, Any]) -> str:

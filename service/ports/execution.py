@@ -56,12 +56,13 @@ ALONE = Sharing()
 class Executor(Protocol):
     """Runs packs on workers. Messages come out of `wait`; no call but `wait` and `close` blocks.
 
-    A worker that dies gives an Ended(LOST), or Ended(PREEMPTED), for each of its assignments and is replaced.
+    A worker that dies gives an Ended(LOST), or Ended(PREEMPTED), for each of its assignments and is replaced. Where it
+    had several trials it is PREEMPTED: whose fault it was is not known.
     """
 
     @property
     def slots(self) -> int:
-        """How many packs may run at once, those that run included. It changes in `wait` alone.
+        """How many trials may run at once, those that run included. It changes in `wait` alone.
 
         A pack with a greater share takes as many slots, rounded up.
         """
@@ -92,7 +93,10 @@ class Executor(Protocol):
         ...
 
     def kill(self, trial: int) -> None:
-        """End the trial now, whatever it is doing; nothing more comes from it."""
+        """End the trial now, whatever it is doing; nothing more comes from it.
+
+        Other trials of its worker end with it, as PREEMPTED.
+        """
         ...
 
     def wait(self, seconds: float) -> list[Message]:

@@ -12,6 +12,8 @@ from goodfit.service.ray_executor.fair_share import divided
 from goodfit.service.ray_executor.ray_words import Resources
 
 _SLACK = 1e-9  # ten tenths are one
+WIDEST = 16  # trials of a worker, where the study does not say how many
+PART = 8  # so many times the trials that train at once are those of the study, at least; docs/architecture.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class WorkerResources:
         custom: of the resources that the cluster's nodes name themselves.
         parallel: how many trials run at once; None: as many as fit.
         most: how many there are to run at all; None: no end of them.
+        pack: how many trials share a worker; None: as many as their number allows.
     """
 
     cpus: float = 1.0
@@ -31,6 +34,12 @@ class WorkerResources:
     custom: Mapping[str, float] = field(default_factory=dict)
     parallel: int | None = None
     most: int | None = None
+    pack: int | None = 1
+
+    @property
+    def workers(self) -> int | None:
+        """How many workers the study asks for; None: as many as fit."""
+        return None if self.parallel is None else math.ceil(self.parallel / (self.pack or 1))
 
     def times(self, factor: float) -> WorkerResources:
         """So many times the CPUs, which memory goes with, and the GPUs; a part of one grows to the whole of it."""
@@ -66,12 +75,24 @@ def seats_wanted(share: WorkerResources, nodes: Sequence[Resources], sharing: Sh
         sharing: the studies that share it, if any; then also an explicit `parallel` is cut to the study's part.
     """
     there = room(share, nodes)
-    wanted = there if share.parallel is None else share.parallel
+    wanted = there if share.workers is None else share.workers
     if share.most is not None:
         wanted = min(wanted, share.most)
     if there and len(sharing.claims) > 1:
         return min(wanted, divided(sharing.claims, nodes, sharing.turn)[sharing.study])
     return max(1, wanted)
+
+
+def places(share: WorkerResources, workers: int) -> int:
+    """How many trials share each of so many workers.
+
+    More trials at once make a search learn less from each, so there are no more than a part of all: see PART.
+    """
+    if share.pack is not None:
+        return share.pack
+    if share.most is None:
+        return WIDEST
+    return max(1, min(WIDEST, share.most // (PART * max(1, workers))))
 
 
 def require_room(share: WorkerResources, nodes: Sequence[Resources]) -> None:
@@ -84,9 +105,9 @@ def require_room(share: WorkerResources, nodes: Sequence[Resources]) -> None:
             f"a trial asks for {share}, the cluster has {has['cpus']:g} and {has['gpus']:g}{custom}: "
             "lower `resources: {cpus, gpus}`"
         )
-    if share.parallel is not None and share.parallel > fit:
+    if share.parallel is not None and share.workers is not None and share.workers > fit:
         raise InputError(
             f"resources.parallel: {share.parallel} trials at once do not fit on {has['cpus']:g} CPUs and "
-            f"{has['gpus']:g} GPUs, {fit:g} do; lower it, or give each trial less "
+            f"{has['gpus']:g} GPUs, {fit * (share.pack or 1):g} do; lower it, or give each trial less "
             f"(resources.cpus: {has['cpus'] / share.parallel:.2g})"
         )

@@ -1,15 +1,17 @@
-"""RayExecutor: a pool of warm actors, one for each trial that may run at once.
+"""RayExecutor: a pool of warm actors, each of which trains a trial at a time, or several of a pack.
 
 An actor keeps its trainer imported and its data loaded between trials. Each is asked for its
 messages by one call that waits in it (a long poll), so reports come in batches and training
 never waits for the engine. An actor that dies answers that call with an error: its trials are
-lost, and another takes its place. Every few seconds the pool fits itself to the cluster: actors
-that Ray has no room for stay pending, which is what its autoscaler sees.
+lost, and another takes its place. Where several were lost together it is not known whose fault that was: each goes
+on as one that was interrupted, and alone if it loses its worker in company again. Every few seconds the pool fits
+itself to the cluster: actors that Ray has no room for stay pending, which is what its autoscaler sees.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Set
@@ -18,7 +20,7 @@ from typing import Any
 
 from goodfit.service.errors import GoodfitError
 from goodfit.service.ports import ALONE, Sharing
-from goodfit.service.ray_executor.capacity import WorkerResources, require_room, room, seats_wanted
+from goodfit.service.ray_executor.capacity import WorkerResources, places, require_room, room, seats_wanted
 from goodfit.service.ray_executor.cluster import Cluster
 from goodfit.service.ray_executor.ray_words import Resources
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
@@ -29,6 +31,7 @@ CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop besid
 FIT_SECONDS = 3.0  # between looks at what the cluster has
 DOUBT_SECONDS = 20.0  # for Ray to find out whether a worker that does not answer is dead
 DOUBT_PAUSE = 0.1
+SUSPECT = 2  # deaths of its worker in company by which a trial may be their cause, and is trained alone
 FRUITLESS = 5  # looks in a row by which workers had died as they started and none had come up
 WIDEST = 300  # characters of what Ray says of a death
 
@@ -41,8 +44,10 @@ class _Seat:
         actor: itself.
         answer: to the call that it has: first whether it is there, then for its messages.
         requested: when Ray was asked for it.
-        size: how many slots it stands for.
+        size: how many usual workers it stands for.
+        lone: whether it is for the one trial that it was made for.
         there: whether it has started.
+        worn: whether it is to be replaced as soon as its trials have ended.
         doubted: since when it is out of reach, and Ray does not know yet whether it lives.
         trials: that it has: number -> attempt.
     """
@@ -51,9 +56,15 @@ class _Seat:
     answer: Any
     requested: float
     size: int = 1
+    lone: bool = False
     there: bool = False
+    worn: bool = False
     doubted: float | None = None
     trials: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def takes_trials(self) -> bool:
+        return not (self.lone or self.worn) and self.doubted is None
 
 
 class RayExecutor:
@@ -94,6 +105,10 @@ class RayExecutor:
         self._seats: list[_Seat] = []
         self._sharing = sharing
         self._wanted = 0
+        self._places = 1  # trials of a usual worker
+        self._most = sys.maxsize  # of them, as far as is known of their memory
+        self._deaths: dict[int, int] = {}  # of workers with several trials, by trial, without a report since
+        self._interrupted: list[Message] = []  # the ends of trials whose worker was ended on account of another
         self._death: Exception | None = None  # of a worker that never came up, since the last look
         self._fruitless = 0
         nodes = cluster.nodes()
@@ -103,7 +118,15 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        return sum(seat.size for seat in self._seats if seat.trials or (seat.there and seat.doubted is None))
+        count, starves = 0, self._starves()
+        for seat in self._seats:
+            if seat.lone:
+                count += seat.size
+            elif seat.there and seat.takes_trials and not starves:
+                count += max(self._places, len(seat.trials))
+            else:
+                count += len(seat.trials)
+        return count if self._share.parallel is None else min(count, self._share.parallel)
 
     @property
     def pending(self) -> Set[int]:
@@ -114,14 +137,15 @@ class RayExecutor:
             self._sharing, self._fit_at = sharing, -math.inf
 
     def launch(self, pack: Pack) -> None:
-        if pack.share > 1:
-            seat = self._new_seat(pack.share)
+        suspect = any(self._deaths.get(one.trial, 0) >= SUSPECT for one in pack.assignments)
+        if pack.share > 1 or suspect:
+            seat = self._new_seat(pack.share, lone=True)
         else:
-            idle = [seat for seat in self._seats if not seat.trials and seat.size == 1 and seat.doubted is None]
-            seat = next((seat for seat in idle if seat.there), None) or (idle[0] if idle else self._new_seat())
-        seat.trials = {assignment.trial: assignment.attempt for assignment in pack.assignments}
+            free = [seat for seat in self._seats if seat.takes_trials and len(seat.trials) < self._places]
+            seat = min(free, key=lambda seat: (not seat.there, len(seat.trials)), default=None) or self._new_seat()
+        seat.trials |= {assignment.trial: assignment.attempt for assignment in pack.assignments}
         seat.actor.launch.remote(pack)
-        if pack.share > 1:
+        if seat.lone:
             self._fit_at = -math.inf  # the next look says whether there can ever be room for it
             self._trim()
 
@@ -138,10 +162,16 @@ class RayExecutor:
     def kill(self, trial: int) -> None:
         for seat in list(self._seats):
             if trial in seat.trials:
+                del seat.trials[trial]
+                text = f"its worker was ended because of trial {trial}"
+                self._interrupted += [Ended(*one, Outcome.PREEMPTED, text) for one in seat.trials.items()]
                 self._dismiss(seat)
                 self._grow()
 
     def wait(self, seconds: float) -> list[Message]:
+        if self._interrupted:
+            interrupted, self._interrupted = self._interrupted, []
+            return interrupted
         if self._clock() >= self._fit_at:
             hopeless = self._fit(self._cluster.nodes())
             if hopeless:
@@ -177,12 +207,12 @@ class RayExecutor:
             seat.there, self._fruitless = True, 0
             return []
         messages: list[Message] = answer
-        worn = False
         for message in messages:
+            self._deaths.pop(message.trial, None)
             if isinstance(message, Ended):
                 seat.trials.pop(message.trial, None)
-                worn = worn or message.worn
-        if not seat.trials and (worn or seat.size > 1 or self._size() > self._wanted or self._starves()):
+                seat.worn |= message.worn
+        if not seat.trials and (seat.worn or seat.lone or self._size() > self._wanted or self._starves()):
             self._dismiss(seat)
             self._grow()
         return messages
@@ -200,7 +230,11 @@ class RayExecutor:
         return []
 
     def _bury(self, seat: _Seat, error: Exception) -> list[Message]:
-        lost: list[Message] = [Ended(trial, attempt, *_cause_of(error)) for trial, attempt in seat.trials.items()]
+        outcome, text = _cause_of(error)
+        if len(seat.trials) > 1 and outcome is not Outcome.PREEMPTED:
+            self._note_deaths(seat, outcome)
+            outcome = Outcome.PREEMPTED
+        lost: list[Message] = [Ended(trial, attempt, outcome, text) for trial, attempt in seat.trials.items()]
         self._dismiss(seat)
         if seat.there or lost:
             self._grow()
@@ -208,15 +242,24 @@ class RayExecutor:
             self._death = error  # the next look replaces it: not at once, or it would go round and round
         return lost
 
+    def _note_deaths(self, seat: _Seat, outcome: Outcome) -> None:
+        """Remember which trials have lost their worker together; fewer share one where they took too much memory."""
+        if outcome is Outcome.OOM:
+            self._most = self._places = min(self._places, max(1, len(seat.trials) // 2))
+            return
+        for trial in seat.trials:
+            self._deaths[trial] = self._deaths.get(trial, 0) + 1
+
     def _fit(self, nodes: list[Resources]) -> list[Message]:
         """Have as many workers as there should be; the ends of trials that there can never be room for."""
         self._fit_at = self._clock() + FIT_SECONDS
         self._note_fruitless()
         self._wanted = seats_wanted(self._share, nodes, self._sharing)
+        self._places = min(self._most, places(self._share, self._wanted))
         self._trim()
         self._grow()
         hopeless: list[Message] = []
-        for seat in [seat for seat in self._seats if seat.size > 1 and not seat.there]:
+        for seat in [seat for seat in self._seats if seat.lone and not seat.there]:
             greater = self._share.times(seat.size)
             if not room(greater, nodes):
                 text = f"no node of the cluster has room for {greater}"
@@ -250,7 +293,7 @@ class RayExecutor:
     def _starves(self) -> bool:
         """Whether a greater worker waits for room, which may be there but in pieces, on several nodes."""
         before = self._clock() - FIT_SECONDS
-        return any(seat.size > 1 and not seat.there and seat.requested < before for seat in self._seats)
+        return any(seat.lone and not seat.there and seat.requested < before for seat in self._seats)
 
     def _grow(self) -> None:
         if self._starves():
@@ -258,7 +301,7 @@ class RayExecutor:
         for _ in range(self._wanted - self._size()):
             self._new_seat()
 
-    def _new_seat(self, times: float = 1.0) -> _Seat:
+    def _new_seat(self, times: float = 1.0, *, lone: bool = False) -> _Seat:
         """Ask Ray for a worker, of so many times the usual share; it starts when there is room."""
         share, setup = self._share, self._setup
         if times > 1:
@@ -273,7 +316,7 @@ class RayExecutor:
             **self._runtime_env,
         )
         actor = host.remote(setup)
-        seat = _Seat(actor, actor.pid.remote(), self._clock(), math.ceil(times))
+        seat = _Seat(actor, actor.pid.remote(), self._clock(), math.ceil(times), lone)
         self._seats.append(seat)
         return seat
 

@@ -187,9 +187,12 @@ class Budget(Section):
     )
 
 
-def _lone(width: int) -> int:
-    if width > 1:
-        raise BadValue(f"is {shown(width)}; packs wider than 1 are not supported yet: write auto or 1")
+WIDEST_PACK = 1024
+
+
+def _not_too_wide(width: int) -> int:
+    if width > WIDEST_PACK:
+        raise BadValue(f"is {shown(width)}; no more than {WIDEST_PACK} trials share a worker")
     return width
 
 
@@ -229,7 +232,12 @@ _OWN_KEYS: dict[object, str] = {
 
 _Pack = Annotated[
     Annotated[Literal["auto"], Tag("auto")]
-    | Annotated[Natural, AfterValidator(_lone), WithJsonSchema({"const": 1}), Tag(NUMBER)],
+    | Annotated[
+        Natural,
+        AfterValidator(_not_too_wide),
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": WIDEST_PACK}),
+        Tag(NUMBER),
+    ],
     Discriminator(auto_tag),
     BeforeValidator(auto_or_whole),
 ]
@@ -245,7 +253,11 @@ class Resources(Section):
         description="Amounts of further resources of a trial, by the names that the cluster's nodes give them.",
     )
     parallel: AutoOr = Field("auto", description="Trials at once. auto: as many as fit.")
-    pack: _Pack = Field("auto", description="Trials trained as one batched model.")
+    pack: _Pack = Field(
+        "auto",
+        description="Trials that share a worker and train as one batched model, where that is faster. "
+        "auto: as many as the number of trials allows; 1: none do.",
+    )
 
     @property
     def amounts(self) -> dict[str, float]:

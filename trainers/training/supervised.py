@@ -62,6 +62,7 @@ def supervised(
     loss: Loss | None = None,
     tasks: Sequence[str] = ("classification", "regression"),
     embeds: bool = False,
+    packs: bool = False,
 ) -> Callable[[BuildModel], Trainer]:
     """Declare a `build_model(config, facts)` as the trainer `name`.
 
@@ -76,6 +77,8 @@ def supervised(
         tasks: what it can be trained for: "classification", "regression", "forecasting".
         embeds: its models take text columns as codes: one column for each of facts.cardinalities
             comes after the facts.inputs numbers of a row.
+        packs: whether its trials may share a worker and train as one batched model; `build_model` then changes no
+            settings of the process.
     """
 
     def declare(build_model: BuildModel) -> Trainer:
@@ -92,6 +95,7 @@ def supervised(
             kinds=kinds,
             metrics={task: METRICS[task] for task in tasks},
             build=build_model,
+            packs=packs,
             prepares=[
                 "balance",
                 "augment",

@@ -91,7 +91,7 @@ class Host:
         hub = self._worker.hub
         while not hub.abandoned:
             with self._word:
-                self._word.wait_for(lambda: self._arrived or hub.can_go_on)
+                self._word.wait_for(lambda: self._arrived or hub.can_go_on or hub.abandoned)
                 arrived, self._arrived = self._arrived, []
             for assignment in arrived:
                 self._worker.start(assignment)
@@ -108,7 +108,9 @@ class Host:
 
     def abandon(self) -> None:
         """Let none of its trials go on; one that runs, and cannot be ended, ends at its next epoch."""
-        self._worker.hub.abandoned = True
+        with self._word:
+            self._worker.hub.abandoned = True
+            self._word.notify_all()
 
     def stop(self, trial: int) -> None:
         """Ask a trial to end at its next epoch."""

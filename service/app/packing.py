@@ -1,0 +1,42 @@
+"""Whether trials of a study share a worker and train together, how many, and why they do not."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goodfit.service.spec import Resources, StudySpec
+    from goodfit.trainers.registry import Trainer
+
+
+def pack_of(spec: StudySpec, trainer: Trainer) -> int | None:
+    """How many trials share a worker; None: as many as their number allows."""
+    if why_alone(spec, trainer) is not None:
+        return 1
+    return None if spec.resources.pack == "auto" else spec.resources.pack
+
+
+def why_alone(spec: StudySpec, trainer: Trainer) -> str | None:
+    """Why each trial has a worker of its own; None: it has not."""
+    resources = spec.resources
+    if resources.pack == 1:
+        return "`resources.pack` is 1"
+    if not trainer.packs:
+        return f"trainer {trainer.name} trains each model alone"
+    if resources.pack != "auto":
+        return None
+    if resources.parallel != "auto":
+        return "`resources.parallel` says how many train at once; give `resources.pack` with it"
+    if spec.training.minutes is not None:
+        return (
+            "`training.minutes` limits the time of a trial, which sharing makes longer; give `resources.pack` with it"
+        )
+    return None
+
+
+def workers_of(resources: Resources) -> int | None:
+    """How many workers `resources.parallel` takes; None: as many as fit."""
+    if resources.parallel == "auto":
+        return None
+    return math.ceil(resources.parallel / (1 if resources.pack == "auto" else resources.pack))
