@@ -39,7 +39,7 @@ class Isolation:
         self._put_back: Callable[[], list[str]] = list
 
     def run(self, work: Callable[[], None], trainer: str) -> list[str]:
-        """Do a trial's work in this thread, and put back what it changes.
+        """Do a trial's work, and put back what it changes.
 
         Args:
             work: trains, and keeps how that ended to itself; its trainer has been imported.
@@ -51,7 +51,7 @@ class Isolation:
         if not self._trials:
             self._begin(trainer)
         self._trials += 1
-        work()
+        start_thread(work).join()  # not in this one: what is set for a thread alone would outlast it here
         self._trials -= 1
         return [] if self._trials else self._end(trainer)
 
@@ -77,7 +77,7 @@ class Isolation:
         return [*left, once] if once else left
 
 
-def start_thread(work: Callable[[], None]) -> None:
+def start_thread(work: Callable[[], None]) -> threading.Thread:
     """Do it in a thread of its own, with the contexts and torch's switches of this one; what it sets ends with it."""
     inherit = _torch_switches()
 
@@ -86,8 +86,9 @@ def start_thread(work: Callable[[], None]) -> None:
         decimal.setcontext(decimal.getcontext().copy())  # a copied context has the same object
         work()
 
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="goodfit-trial", daemon=True).start()
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="goodfit-trial", daemon=True)
+    thread.start()
+    return thread
 
 
 def _torch_switches() -> Callable[[], None]:
