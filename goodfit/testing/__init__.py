@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from goodfit.testing.data_kinds import DataKindCase as DataKindCase
     from goodfit.testing.data_kinds import DataKindContract as DataKindContract
     from goodfit.testing.executors import ExecutorContract as ExecutorContract
+    from goodfit.testing.executors import PackingExecutorContract as PackingExecutorContract
     from goodfit.testing.executors import ProcessExecutorContract as ProcessExecutorContract
     from goodfit.testing.samplers import SamplerContract as SamplerContract
     from goodfit.testing.samplers import SearchContract as SearchContract
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _LISTED = {
     "data_kinds": ("DataKindCase", "DataKindContract"),
-    "executors": ("ExecutorContract", "ProcessExecutorContract"),
+    "executors": ("ExecutorContract", "PackingExecutorContract", "ProcessExecutorContract"),
     "samplers": ("SamplerContract", "SearchContract"),
     "stores": ("AccessContract", "StoreContract"),
     "trackers": ("TrackerContract",),

@@ -246,3 +246,57 @@ class ProcessExecutorContract(ExecutorContract):
         executor.launch(Pack((work,)))
         until_ended(executor, 0)
         assert work.log.read_text() == "epoch 1\nand on stderr\nepoch 2\nand on stderr\n"
+
+
+class PackingExecutorContract:
+    """What an executor must do whose workers have several trials at once, with one worker of three."""
+
+    @pytest.fixture
+    def study_setup(self, tmp_path: Path) -> Setup:
+        """What all trials of the suite share; goes to the executor."""
+        return Setup(sample(tmp_path, "curve"), None)
+
+    @pytest.fixture
+    def executor(self, study_setup: Setup) -> Executor:
+        """The executor under test, with one worker of three trials; close it after the test."""
+        raise NotImplementedError("override the fixture `executor`: it yields your executor with one worker of three")
+
+    @pytest.fixture(autouse=True)
+    def _worker_has_started(self, executor: Executor) -> None:
+        until_there(executor, 3)
+
+    def test_trials_of_one_worker_train_side_by_side_and_one_that_waits_holds_up_none(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        executor.launch(Pack((assignment(tmp_path, "resumable", 0, pause_at=1),)))
+        until_epoch(executor, 1)
+        executor.launch(Pack((assignment(tmp_path, "curve", 1),)))
+        executor.launch(Pack((assignment(tmp_path, "raises", 2),)))
+        messages = until_ended(executor, 1)
+        ends = [message for message in messages if isinstance(message, Ended)]
+        if len(ends) < 2:
+            ends += [one for one in until_ended(executor, 2) if isinstance(one, Ended)]
+        assert {(end.trial, end.outcome) for end in ends} == {(1, Outcome.COMPLETE), (2, Outcome.ERROR)}
+        executor.go_on(0, None)
+        last = until_ended(executor, 0)
+        assert last[-1] == Ended(0, 1, Outcome.COMPLETE)
+        assert [report.epoch for report in reports(last)] == [2, 3, 4, 5]
+
+    def test_the_others_of_a_killed_trial_are_interrupted_and_go_on_from_their_checkpoints(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        executor.launch(Pack((assignment(tmp_path, "resumable", 1, pause_at=2, checkpoint_epochs=1),)))
+        curve = until_epoch(executor, 2)
+        executor.launch(Pack((assignment(tmp_path, "endless", 0),)))
+        until_reported(executor)
+        executor.kill(0)
+        ended = until_ended(executor, 1)[-1]
+        assert isinstance(ended, Ended)
+        assert ended.outcome is Outcome.PREEMPTED
+        assert "because of trial 0" in str(ended.message)
+        until_there(executor, 3)
+        executor.launch(Pack((assignment(tmp_path, "resumable", 1, attempt=2, reported=2),)))
+        messages = until_ended(executor, 1)
+        assert {message.trial for message in messages} == {1}
+        curve += reports(messages)
+        assert [(one.epoch, one.metrics["val/loss"]) for one in curve] == [(epoch, 1 / epoch) for epoch in range(1, 6)]

@@ -46,6 +46,8 @@ WATCHED = (
     "goodfit",
 )  # whose versions may change a curve
 RETURNED = "the returned value"
+PACK_SIZE = "pack_size"  # of the costs of a trial that was trained together with others: see trainers/trial/meter.py
+PACK_TOLERANCE = 1e-4  # relative: batched and single matrix products are not equal to the bit
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Rerun:
         largest: the metric that is farthest off.
         differing: in how many epochs something differs.
         failure: why the training ended early this time, where it did.
+        tolerance: by which metrics may differ, relative: above 0 of a trial that was trained together with others.
         notes: what is otherwise than when the trial was trained.
     """
 
@@ -85,6 +88,7 @@ class Rerun:
     epochs: int
     trained: int
     metrics: int
+    tolerance: float = 0.0
     first: Difference | None = None
     largest: Difference | None = None
     differing: int = 0
@@ -93,7 +97,7 @@ class Rerun:
 
     @property
     def same(self) -> bool:
-        """Whether the curve is the same to the bit."""
+        """Whether the curve is the same: to the bit, or to the tolerance."""
         return self.first is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,7 +125,9 @@ def rerun(
         InputError: it was never trained, or the data are not those that it was trained on.
         TrainerError: the training could not begin.
     """
-    recorded = {report.epoch: measured(report.metrics) for report in store.reports(study.id, trial.number)}
+    reports = store.reports(study.id, trial.number)
+    recorded = {report.epoch: measured(report.metrics) for report in reports}
+    tolerance = PACK_TOLERANCE if any(PACK_SIZE in (report.costs or {}) for report in reports) else 0.0
     if not recorded:
         why = f" ({trial.message})" if trial.message else ""
         raise errors.InputError(
@@ -137,7 +143,7 @@ def rerun(
         raise errors.DataError(_changed(study, trial, "what they hold differs"))
     if not said.curve and said.failure:
         raise errors.TrainerError(f"trial {trial.number} cannot be trained again: {said.failure}")
-    return _compared(study, trial, recorded, said, plan.notes)
+    return _compared(study, trial, recorded, said, plan.notes, tolerance)
 
 
 def measured(metrics: Metrics) -> dict[str, float]:
@@ -145,25 +151,27 @@ def measured(metrics: Metrics) -> dict[str, float]:
     return {name: float(number) for name, number in metrics.items() if name.rpartition("/")[2] not in COSTS}
 
 
-def differences(recorded: Curve, again: Curve, first: str) -> list[Difference]:
-    """Where two curves differ in any bit, epoch by epoch; in an epoch the metric `first` comes first."""
+def differences(recorded: Curve, again: Curve, first: str, tolerance: float = 0.0) -> list[Difference]:
+    """Where two curves differ, by more than a relative tolerance; in an epoch the metric `first` comes first."""
     found = []
     for epoch in sorted({*recorded, *again}):
         before, now = recorded.get(epoch, {}), again.get(epoch, {})
         names = sorted({*before, *now}, key=lambda name: (name != first, name))
         pairs = [(name, before.get(name), now.get(name)) for name in names]
-        found += [Difference(epoch, *pair) for pair in pairs if not _same(*pair[1:])]
+        found += [Difference(epoch, *pair) for pair in pairs if not _same(*pair[1:], tolerance)]
     return found
 
 
-def _same(one: float | None, other: float | None) -> bool:
+def _same(one: float | None, other: float | None, tolerance: float = 0.0) -> bool:
     if one is None or other is None:
         return one is other
-    return one == other or (math.isnan(one) and math.isnan(other))
+    return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance**2) or (math.isnan(one) and math.isnan(other))
 
 
-def _compared(study: Study, trial: Trial, recorded: Curve, said: _Said, notes: Sequence[str]) -> Rerun:
-    found = differences(recorded, said.curve, study.objective.metric)
+def _compared(
+    study: Study, trial: Trial, recorded: Curve, said: _Said, notes: Sequence[str], tolerance: float
+) -> Rerun:
+    found = differences(recorded, said.curve, study.objective.metric, tolerance)
     if said.value is not None and trial.last_value is not None and not _same(said.value, trial.last_value):
         found.append(Difference(max(recorded), RETURNED, trial.last_value, said.value))
     return Rerun(
@@ -172,6 +180,7 @@ def _compared(study: Study, trial: Trial, recorded: Curve, said: _Said, notes: S
         epochs=len(recorded),
         trained=len(said.curve),
         metrics=len({name for metrics in recorded.values() for name in metrics}),
+        tolerance=tolerance,
         first=found[0] if found else None,
         largest=max(found, key=lambda one: one.amount) if found else None,
         differing=len({one.epoch for one in found}),

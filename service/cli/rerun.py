@@ -45,7 +45,8 @@ def print_rerun(found: Rerun) -> None:
         print(f"note: {note}")
     if found.first is None or found.largest is None:
         epochs, metrics = app.counted(found.epochs, "epoch"), app.counted(found.metrics, "metric")
-        print(f"{which}: the same to the bit, {epochs} of {metrics}")
+        how = f"within {found.tolerance:g}, as it was trained together with others" if found.tolerance else "to the bit"
+        print(f"{which}: the same {how}, {epochs} of {metrics}")
         return
     if found.failure is not None:
         print(f"{which}: this time the training failed after epoch {found.trained}: {found.failure}")

@@ -13,7 +13,7 @@ from goodfit.service.local_executor import LocalExecutor
 from goodfit.service.ports import ALONE, Claim, Executor, Sharing
 from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 from goodfit.service.spec.sections import Resources
-from goodfit.testing import ExecutorContract, ProcessExecutorContract
+from goodfit.testing import ExecutorContract, PackingExecutorContract, ProcessExecutorContract
 from goodfit.testing.executors import assignment, until_ended, until_there
 from goodfit.trainers.messages import Ended, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup
@@ -36,6 +36,39 @@ class TestLocal(ExecutorContract):
         opened = LocalExecutor(study_setup)
         yield opened
         opened.close()
+
+
+class TestLocalPacks(PackingExecutorContract):
+    @pytest.fixture
+    def executor(self, study_setup: Setup) -> Iterator[Executor]:
+        opened = LocalExecutor(study_setup, pack=3)
+        yield opened
+        opened.close()
+
+
+class TestRayPacks(PackingExecutorContract):
+    @pytest.fixture
+    def executor(self, study_setup: Setup, cluster: Cluster) -> Iterator[Executor]:
+        opened = RayExecutor(cluster, study_setup, WorkerResources(cpus=1, parallel=3, pack=3))
+        yield opened
+        opened.close()
+
+    def test_whoever_kills_a_shared_worker_is_found_alone_and_the_others_end_well(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        found: list[tuple[int, Outcome]] = []
+        for attempt in (1, 2, 3):
+            waits = assignment(tmp_path, "resumable", 0, epochs=2, attempt=attempt, pause_at=1)
+            executor.launch(Pack((waits,)))
+            executor.launch(Pack((assignment(tmp_path, zoo.named("dies"), 1, attempt=attempt),)))
+            ends = [one for one in until_ended(executor, 1) if isinstance(one, Ended)]
+            if attempt < 3:
+                ends += [] if len(ends) == 2 else [one for one in until_ended(executor, 0) if isinstance(one, Ended)]
+                until_there(executor, 3)
+            found += [(end.trial, end.outcome) for end in sorted(ends, key=lambda end: end.trial)]
+        executor.go_on(0, None)
+        assert until_ended(executor, 0)[-1] == Ended(0, 3, Outcome.COMPLETE)
+        assert found == [(0, Outcome.PREEMPTED), (1, Outcome.PREEMPTED)] * 2 + [(1, Outcome.LOST)]
 
 
 class TestRay(ProcessExecutorContract):

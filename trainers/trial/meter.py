@@ -1,10 +1,11 @@
 """What training costs: time an epoch, waiting for data, CPU, memory, GPUs and energy, sampled now and then.
 
-A sample is taken with the first epoch, then with the first that ends SAMPLE_SECONDS after the one before, and with the
-last: so it costs a quick trial next to nothing. The names are those of MLflow's system metrics where it has one. What
-this machine does not tell is left out: Linux has /proc, GPUs need torch with CUDA and the package nvidia-ml-py, and the
-energy of processors (RAPL) is often for root alone. CPU, memory, GPUs and energy are the whole machine's, other trials
-included, but for those that begin with `process_`.
+A sample is taken with the first epoch, with the first that is trained together with other trials, then with the first
+that ends SAMPLE_SECONDS after the one before, and with the last: so it costs a quick trial next to nothing. The names
+are those of MLflow's system metrics where it has one. What this machine does not tell is left out: Linux has /proc,
+GPUs need torch with CUDA and the package nvidia-ml-py, and the energy of processors (RAPL) is often for root alone.
+CPU, memory, GPUs and energy are the whole machine's, other trials included, but for those that begin with `process_`;
+the seconds are the trial's own, also where it shares its worker with others.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Meter:
         self._seconds = self._waiting = 0.0
         self._epochs = self._rows = self._members = 0
         self._saved = 0.0
+        self._shared = False  # whether an epoch was trained together with others
 
     def begin(self) -> None:
         """An epoch begins."""
@@ -71,7 +73,9 @@ class Meter:
         now = self._clock()
         self._seconds += max(0.0, now - self._began)
         self._epochs += 1
-        if not last and self._sampled is not None and now - self._sampled < SAMPLE_SECONDS:
+        joined = self._members > self._epochs and not self._shared
+        self._shared |= joined
+        if not (last or joined) and self._sampled is not None and now - self._sampled < SAMPLE_SECONDS:
             return None
         found = {SECONDS: self._seconds / self._epochs, WAITING: self._waiting / self._epochs}
         if self._rows and self._seconds > 0:
