@@ -21,6 +21,7 @@ from goodfit.service import scheduler as sc
 from goodfit.service.allocation import Numbered, OneByOne
 from goodfit.service.diagnosis import Diagnosis, diagnose_trial
 from goodfit.service.json_values import Values
+from goodfit.service.packed import packed
 from goodfit.service.ports import ALONE, Allocator, Executor, Leases, Queue, Sampler, Sharing, Tracker, Trials
 from goodfit.service.progress import Progress, progress_of
 from goodfit.service.records import (
@@ -360,7 +361,7 @@ class Runner:
 
     def _judged(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Trial:
         found = self._diagnose(trial, curve, baselines)
-        held = {"baseline": baselines.get(self._plan.objective.metric), "baselines": dict(baselines)}
+        held = {"baseline": baselines.get(self._plan.objective.metric), "baselines": dict(baselines), **packed(curve)}
         return replace(trial, verdict=found.verdict, gap=found.gap, diagnosis=found.to_dict() | held)
 
     def _judge_again(self) -> None:

@@ -21,6 +21,10 @@ from goodfit.trainers.data_specs import TokenSpec as TokenSpec
 PARAMS_MILLIONS, EPOCH_SECONDS = "params_millions", "epoch_seconds"
 COSTS = (PARAMS_MILLIONS, EPOCH_SECONDS)
 
+# Of the costs of an epoch of a trial that shares its worker: with how many trials its epochs were trained together, the
+# mean since the sample before, and the seconds that were saved by it since then.
+PACK_SIZE, PACK_SAVED = "pack_size", "pack_saved_seconds"
+
 
 @dataclass(frozen=True, slots=True)
 class Fork:

@@ -37,11 +37,13 @@ class VirtualCluster:
     """An executor.
 
     Args:
-        workers: how many trials train at once.
+        workers: how many there are.
         curve: of a configuration.
         epochs: of a full training.
         end: when time is over: nothing that would come later does.
         resume_seconds: that it costs to take up a paused trial.
+        pack: how many trials each of them trains at once.
+        pack_speed: how many times as fast as one after the other.
     """
 
     def __init__(
@@ -52,8 +54,11 @@ class VirtualCluster:
         epochs: int,
         end: float = math.inf,
         resume_seconds: float = 0.0,
+        pack: int = 1,
+        pack_speed: float = 1.0,
     ) -> None:
-        self.slots = workers
+        self.slots = workers * pack
+        self._slowness = pack / pack_speed
         self.now = 0.0
         self.history: list[tuple[float, float]] = []  # when each value of the objective was reported
         self.launches = self.resumes = 0
@@ -83,7 +88,7 @@ class VirtualCluster:
 
     def _train(self, training: _Training, delay: float = 0.0) -> None:
         training.event = next(self._numbers)
-        seconds = max(SHORTEST_EPOCH, training.curve.seconds(training.epoch + 1))
+        seconds = max(SHORTEST_EPOCH, training.curve.seconds(training.epoch + 1) * self._slowness)
         heapq.heappush(self._events, (self.now + delay + seconds, training.event, training.assignment.trial))
 
     def go_on(self, trial: int, until: int | None) -> None:

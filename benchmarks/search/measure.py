@@ -38,6 +38,8 @@ class Settings:
         facts: more to be said of the source.
         jobs: how many studies run at once.
         points: shares of the budget at which regret is read, ascending.
+        pack: how many trials each worker trains at once.
+        pack_speed: how many times as fast as one after the other.
     """
 
     source: str
@@ -50,6 +52,8 @@ class Settings:
     facts: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
     points: Sequence[float] = POINTS
+    pack: int = 1
+    pack_speed: float = 1.0
 
     @classmethod
     def of(
@@ -62,11 +66,13 @@ class Settings:
     ) -> Settings:
         """By the options of a command line."""
         methods = known_methods(given.methods)
-        for option in ("workers", "budget", "seeds", "jobs"):
+        for option in ("workers", "budget", "seeds", "jobs", "pack", "pack_speed"):
             if not getattr(given, option) > 0:
                 raise InputError(f"--{option}: {getattr(given, option)} is not above 0")
         seeds = range(given.first_seed, given.first_seed + given.seeds)
-        return cls(source, make, tasks, methods, given.workers, given.budget, seeds, facts or {}, given.jobs)
+        facts = {**(facts or {}), **({"pack": given.pack, "its speed": given.pack_speed} if given.pack > 1 else {})}
+        packs = {"pack": given.pack, "pack_speed": given.pack_speed}
+        return cls(source, make, tasks, methods, given.workers, given.budget, seeds, facts, given.jobs, **packs)
 
     def describe(self) -> dict[str, Any]:
         """As it is kept beside the figures."""
@@ -179,6 +185,8 @@ def _run(settings: Settings, method: str, task: str, seed: int) -> Run:
         budget=settings.budget,
         seed=seed,
         points=settings.points,
+        pack=settings.pack,
+        pack_speed=settings.pack_speed,
     )
 
 
@@ -244,7 +252,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What all benchmarks of searches take."""
     listed = "; ".join(f"{name}: {method.text}" for name, method in METHODS.items())
     parser.add_argument("--methods", default=",".join(DEFAULT), metavar="M,N", help=listed.replace("%", "%%"))
-    parser.add_argument("--workers", type=int, default=8, help="trials that train at once (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=8, help="how many there are (default: %(default)s)")
+    parser.add_argument("--pack", type=int, default=1, help="trials that each of them trains at once")
+    parser.add_argument(
+        "--pack-speed", type=float, default=1.0, help="how many times as fast as one after the other; 1: for the search"
+    )
     parser.add_argument(
         "--budget", type=float, default=10.0, help="of a worker, in median full trainings (default: %(default)s)"
     )

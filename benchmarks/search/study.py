@@ -40,21 +40,37 @@ class Run:
 
 
 def run_study(
-    task: Task, method: Method, *, workers: int, budget: float, seed: int, points: Sequence[float] = POINTS
+    task: Task,
+    method: Method,
+    *,
+    workers: int,
+    budget: float,
+    seed: int,
+    points: Sequence[float] = POINTS,
+    pack: int = 1,
+    pack_speed: float = 1.0,
 ) -> Run:
     """Run a study in virtual time.
 
     Args:
         task: what is searched.
         method: how.
-        workers: how many trials train at once.
+        workers: how many there are.
         budget: the time of a worker, in median full trainings.
         seed: of the study.
         points: shares of the budget at which the regret is read, ascending.
+        pack: how many trials each worker trains at once.
+        pack_speed: how many times as fast as one after the other.
     """
     end = budget * task.reference.seconds
     cluster = VirtualCluster(
-        workers, task.curve, epochs=task.epochs, end=end, resume_seconds=RESUME_EPOCHS * task.epoch_seconds
+        workers,
+        task.curve,
+        epochs=task.epochs,
+        end=end,
+        resume_seconds=RESUME_EPOCHS * task.epoch_seconds,
+        pack=pack,
+        pack_speed=pack_speed,
     )
     runner = Runner(
         store=cast("RunnerStore", NoStore()),  # as much of one as a run without a resume needs

@@ -25,7 +25,7 @@ from goodfit.service.app.inputs import code_digest, difference_of
 from goodfit.service.app.provenance import packages
 from goodfit.service.app.run import assignment_of
 from goodfit.service.records import Study, StudyRun, Trial, TrialState, run_of
-from goodfit.trainers.messages import COSTS
+from goodfit.trainers.messages import COSTS, PACK_SIZE
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
@@ -46,7 +46,6 @@ WATCHED = (
     "goodfit",
 )  # whose versions may change a curve
 RETURNED = "the returned value"
-PACK_SIZE = "pack_size"  # of the costs of a trial that was trained together with others: see trainers/trial/meter.py
 PACK_TOLERANCE = 1e-4  # relative: batched and single matrix products are not equal to the bit
 
 

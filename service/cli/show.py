@@ -9,6 +9,7 @@ from goodfit.search_spaces.scalars import shortened
 from goodfit.service.app import edit_is_due, spec_of
 from goodfit.service.cli.tables import gap_note, schedule_lines, tag_text
 from goodfit.service.client import iso, trial_row
+from goodfit.service.packed import PACK, pack_sentence, packs_of
 from goodfit.service.queries.versions import version_rows
 from goodfit.service.records import StudyState, Version, judged_by
 from goodfit.service.screen.words import LONGEST_VALUE, cause, duration, number, verdict_counts, verdict_text
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 5
 TRIALS_SHOWN = 12
+PACKS_LOOKED_AT = 64  # trials
 FAILURES = 100  # as many are shown; `trials --state FAILED` has all
 
 
@@ -68,8 +70,16 @@ def study_facts(study: StudyHandle) -> dict[str, Any]:
         "spec": dict(record.spec),
         "versions": version_rows(versions),
         "outside": outside,
+        "packs": _packs(study),
         "inputs": dict(record.inputs or {}) or None,
     }
+
+
+def _packs(study: StudyHandle) -> Mapping[str, Any] | None:
+    """How trials were trained together; all are read only where one of the first was."""
+    if packs_of(list(study.pages(parts=(PACK,), most=PACKS_LOOKED_AT))) is None:
+        return None
+    return packs_of(list(study.pages(parts=(PACK,))))
 
 
 def _go_on(study: StudyHandle, listed: Listed, versions: Sequence[Version]) -> str | None:
@@ -105,7 +115,7 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     for part in ("code", "data"):
         if about := (facts["inputs"] or {}).get(part):
             line(part, _input_text(about, str((facts["spec"].get("data") or {}).get("source", "")) * (part == "data")))
-    line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
+    _print_time(facts)
     line("mlflow", f"{facts['mlflow_uri']}" + (f"  run {facts['mlflow_run_id']}" if facts["mlflow_run_id"] else ""))
     if facts["model_uri"]:
         line("model", facts["model_uri"])
@@ -116,6 +126,12 @@ def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
     failed = sum(count for label, count in facts["trials"].items() if label.startswith("FAILED"))
     if failed > 10:
         line("", f"and {failed - 10} more: goodfit trials {facts['study']} --state FAILED")
+
+
+def _print_time(facts: Mapping[str, Any]) -> None:
+    line("time", f"{duration(facts['seconds'])}, since {facts['started'] or facts['created']}")
+    if facts["packs"]:
+        line("packs", pack_sentence(facts["packs"]))
 
 
 def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:

@@ -18,12 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from goodfit.trainers.messages import PACK_SAVED, PACK_SIZE
+
 SAMPLE_SECONDS = 1.0
 # Of an epoch, the mean since the sample before.
 SECONDS, WAITING, ROWS = "epoch_seconds", "waiting_seconds", "rows_per_second"
-# Of a trial that shares its worker: with how many trials an epoch was trained together, the mean since the sample
-# before, and the seconds that were saved by it since then.
-PACK_SIZE, PACK_SAVED = "pack_size", "pack_saved_seconds"
 _MEGA = 1e6
 
 
