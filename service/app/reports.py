@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service.app.diagnoses import READ, curves_of, diagnosis_of
 from goodfit.service.app.homes import spec_of
 from goodfit.service.app.quality import FACTS, FOLDER, GROWTH, TREATED, kept_facts
+from goodfit.service.packed import PACK
 from goodfit.service.records import Report, Study
 from goodfit.service.release import RELEASE
 from goodfit.service.settings import Settings
@@ -49,7 +50,7 @@ def facts_of_study(settings: Settings, store: Records, study: Study) -> ReportFa
     from goodfit.service.diagnosis.fairness import compared, shown_audit
     from goodfit.service.report import DIAGNOSIS_KEYS, drawn_of, facts_of
 
-    trials = store.trials(study.id, parts=(*READ, *DIAGNOSIS_KEYS))
+    trials = store.trials(study.id, parts=(*READ, *DIAGNOSIS_KEYS, PACK))
     drawn, kept = drawn_of(trials, study.objective), list[Report]()
     spec, at_best = spec_of(study), dict[int, Mapping[str, float]]()
     wanted = compared(trials, spec)

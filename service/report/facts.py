@@ -17,6 +17,7 @@ from goodfit.service.diagnosis.confirmation import candidates_of
 from goodfit.service.diagnosis.front import front_of
 from goodfit.service.diagnosis.study import StudyDiagnosis
 from goodfit.service.objective import Objective
+from goodfit.service.packed import pack_sentence, packs_of
 from goodfit.service.reasons import by_trial, reasons_of
 from goodfit.service.records import Decision, Params, Report, Study, Trial, Version, ranked
 from goodfit.service.report.answer import answer_of, why_no_gap
@@ -96,7 +97,11 @@ def facts_of(
     metric = spec.objective.metric
     answer = answer_of(study, spec, trials, found)
     return ReportFacts(
-        study={**_study(study, spec), "versions": [_version(one) for one in versions if one.number > 1]},
+        study={
+            **_study(study, spec),
+            "versions": [_version(one) for one in versions if one.number > 1],
+            "packs": pack_sentence(packs) if (packs := packs_of(trials)) is not None else None,
+        },
         answer={**answer, "no_gap": _no_gap(metric, answer["trial"], searched, reports)},
         diagnosis=found,
         confirmation=_confirmation(trials, metric, found),

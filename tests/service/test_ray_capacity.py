@@ -6,7 +6,15 @@ import pytest
 
 from goodfit.service.errors import InputError
 from goodfit.service.ports import Claim, Sharing
-from goodfit.service.ray_executor.capacity import WorkerResources, require_room, room, seats_wanted
+from goodfit.service.ray_executor.capacity import (
+    PART,
+    WIDEST,
+    WorkerResources,
+    places,
+    require_room,
+    room,
+    seats_wanted,
+)
 from goodfit.service.settings import Settings
 
 TWO = [{"cpus": 1.5, "gpus": 1.0}, {"cpus": 1.5, "tpu": 2.0}]
@@ -77,3 +85,27 @@ def test_the_lease_time_comes_from_the_environment() -> None:
     for wrong in ("soon", "0", "-1", "inf", "nan"):
         with pytest.raises(InputError, match=f"GOODFIT_LEASE_SECONDS={wrong}: give a positive number"):
             Settings.from_environment(environ={"GOODFIT_LEASE_SECONDS": wrong})
+
+
+@pytest.mark.parametrize(
+    ("pack", "most", "workers", "expected"),
+    [
+        (1, 1000, 2, 1),
+        (12, 3, 2, 12),  # as the study says
+        (None, None, 2, WIDEST),  # no end of trials
+        (None, 1000, 2, WIDEST),
+        (None, 2 * PART * 5, 2, 5),
+        (None, PART - 1, 1, 1),
+    ],
+)
+def test_how_many_trials_share_a_worker(pack: int | None, most: int | None, workers: int, expected: int) -> None:
+    assert places(WorkerResources(most=most, pack=pack), workers) == expected
+
+
+def test_parallel_counts_trials_and_a_worker_has_a_pack_of_them() -> None:
+    share = WorkerResources(parallel=5, pack=4)
+    assert share.workers == 2
+    assert seats_wanted(share, TWO, Sharing()) == 2
+    require_room(share, TWO)
+    with pytest.raises(InputError, match="9 trials at once do not fit on 3 CPUs and 1 GPUs, 8 do"):
+        require_room(WorkerResources(parallel=9, pack=4), TWO)

@@ -6,6 +6,7 @@ function drawAbout() {
   const when = [STUDY.started && `started ${STUDY.started}`, STUDY.seconds ? `ran ${duration(STUDY.seconds)}` : null];
   document.getElementById("about").textContent = [...what, ...how, ...when].filter(Boolean).join(" · ");
   drawNote();
+  if (STUDY.packs) document.getElementById("about").after(el("p", { id: "packs" }, STUDY.packs));
   if (!STUDY.versions.length) return;
   const edits = STUDY.versions.map((text) => el("li", {}, text));
   document.getElementById("about").after(el("details", { id: "versions" }, el("summary", {}, `Edited ${counted(edits.length, "time")}`), el("ol", {}, edits)));

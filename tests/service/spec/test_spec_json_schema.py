@@ -85,7 +85,7 @@ def test_the_study_files_of_the_pages_are_right(page: str) -> None:
         {"pruning": "{method: patient, patience: 3, wrapped: {method: percentile, percentile: 25}}"},
         {"pruning": "{method: asha, min_resource: auto}"},
         {"training": "{epochs: 1e1, patience: null}"},
-        {"resources": "{cpus: 0.5, custom: {tpu: 1}, parallel: auto, pack: 1}"},
+        {"resources": "{cpus: 0.5, custom: {tpu: 1}, parallel: auto, pack: 8}"},
         {"requirements": "[einops>=0.8]"},
     ],
 )
@@ -123,7 +123,7 @@ def test_what_goodfit_takes_is_right(sections: dict[str, str | None]) -> None:
         ({"budget": "{trials: 2.5}"}, "budget.trials"),
         ({"resources": "{cpus: 0}"}, "resources.cpus"),
         ({"resources": "{parallel: all}"}, "resources.parallel"),
-        ({"resources": "{pack: 8}"}, "resources.pack"),
+        ({"resources": "{pack: 2000}"}, "resources.pack"),
         ({"resources": "{custom: {tpu: 0}}"}, "resources.custom.tpu"),
         ({"control": "1"}, "control"),
     ],
