@@ -84,7 +84,7 @@ class Trial:
         notice: Callable[[str], None] = _nothing,
         sleep: Callable[[float], None] = time.sleep,
         ticks: Callable[[], float] | None = None,
-        elsewhere: Callable[[], float] = float,
+        elsewhere: Callable[[], float] = lambda: 0.0,
         *,
         keeps_object: bool = False,
     ) -> None:
@@ -98,7 +98,8 @@ class Trial:
         self._channel = channel
         self._clock = clock  # seconds since the epoch, which may be set back
         tick = ticks or clock
-        self._ticks = lambda: tick() - elsewhere()  # seconds for periods, without those that were spent on other trials
+        # Seconds for periods, without those that were spent on other trials.
+        self._ticks: Callable[[], float] = lambda: tick() - elsewhere()
         self._objects: tuple[Stateful, ...] = ()
         self._built: list[Any] = []  # of each of them, the hyperparameters that it began with
         self._curve: list[tuple[int, dict[str, float], float]] = []

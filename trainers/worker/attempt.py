@@ -164,9 +164,9 @@ class Attempt:
     channel: Channel
     clock: Callable[[], float]
     ticks: Callable[[], float]
-    elsewhere: Callable[[], float]  # seconds in which the worker trained others
     keep: Callable[[], None]  # called when files have changed that another attempt will need
     notice: Callable[[str], None]  # gets what the trial's user should know of it
+    elsewhere: Callable[[], float] = lambda: 0.0  # seconds that the worker spent on other trials
 
     def run(self) -> Trained:
         """Train, all folds where there are folds, and score on the test split where that is asked for."""
@@ -225,8 +225,19 @@ class Attempt:
             self.keep()
 
         own = self.trainer.keeps_object
-        clocks = {"ticks": self.ticks, "elsewhere": self.elsewhere}
-        trial = Trial(part, config, data, channel, self.clock, keep, self.notice, **clocks, keeps_object=own)
+        ticks, elsewhere = self.ticks, self.elsewhere
+        trial = Trial(
+            part,
+            config,
+            data,
+            channel,
+            self.clock,
+            keep,
+            self.notice,
+            ticks=ticks,
+            elsewhere=elsewhere,
+            keeps_object=own,
+        )
         until_there(partial(notes.go_on, part.folder / ARTIFACTS / FILE))
         seed_generators(part.seed, 0)
         with noted(notes), timed(trial.waited):

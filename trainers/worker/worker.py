@@ -305,9 +305,10 @@ class Worker:
                 keep()
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                clocks = self._clock, self._ticks, self.hub.elsewhere
+                clocks = self._clock, self._ticks
                 load = partial(self._load_treated, trainer, assignment, trained_on)
-                trained = Attempt(trainer, assignment, load, self._channel, *clocks, keep, notice).run()
+                own = keep, notice, self.hub.elsewhere
+                trained = Attempt(trainer, assignment, load, self._channel, *clocks, *own).run()
             for text in _of_cache():
                 notice(text)
             outcome, message = trained.outcome, "; ".join(notices) or None
