@@ -187,11 +187,11 @@ class Worker:
         self._clock, self._ticks = clock, ticks or clock
         self._capture = capture
         self._data: _Loaded | None = None
-        self._isolation = Isolation(own_process=own_process)
         self._suspects = Suspects()
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
         streams = [(sys, "stdout"), (sys, "stderr")] if capture else []
         self.hub = Hub(start_thread, [*streams, (mlflow_calls, "_current"), (data_loading, "_current")])
+        self._isolation = Isolation(own_process=own_process, call=self.hub.call)
 
     def warm_up(self, setup: Setup) -> None:
         """Import and load what the first assignment will need.
@@ -245,7 +245,17 @@ class Worker:
     def start(self, assignment: Assignment) -> None:
         """Begin a trial; it trains in the steps of the hub, sending every report and one Ended."""
         placed = self.placed(assignment)
-        self.hub.start(lambda: self._channel.send(self._run(placed)))
+        with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
+            resolve(placed.trainer)
+
+        def run() -> None:
+            try:
+                ended = self._run(placed)
+            except Exception as error:  # noqa: BLE001 - of Goodfit or its installation; without an end the trial waits
+                ended = Ended(placed.trial, placed.attempt, Outcome.ERROR, describe(error), worn=True)
+            self._channel.send(ended)
+
+        self.hub.start(run)
 
     def placed(self, assignment: Assignment) -> Assignment:
         """The assignment with what the study brought named where it lies here; after `warm_up`."""
@@ -271,8 +281,6 @@ class Worker:
         """Train one trial, and leave nothing of it to the next."""
         ends: list[Ended] = []
         log = _LazyFile(assignment)
-        with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
-            resolve(assignment.trainer)
 
         def attempt() -> None:
             try:
@@ -305,10 +313,11 @@ class Worker:
                 keep()
             with _captured(log) if self._capture else contextlib.nullcontext():
                 trainer: Trainer = resolve(assignment.trainer)
-                clocks = self._clock, self._ticks
                 load = partial(self._load_treated, trainer, assignment, trained_on)
-                own = keep, notice, self.hub.elsewhere
-                trained = Attempt(trainer, assignment, load, self._channel, *clocks, *own).run()
+                clocks, elsewhere = (self._clock, self._ticks), self.hub.elsewhere
+                trained = Attempt(
+                    trainer, assignment, load, self._channel, *clocks, keep, notice, elsewhere=elsewhere
+                ).run()
             for text in _of_cache():
                 notice(text)
             outcome, message = trained.outcome, "; ".join(notices) or None

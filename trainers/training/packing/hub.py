@@ -11,11 +11,12 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import replace
 from time import perf_counter
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.training.packing.pace import Pace
@@ -28,6 +29,7 @@ from goodfit.trainers.training.packing.work import (
     train_together,
 )
 
+T = TypeVar("T")
 _hub: ContextVar[Hub | None] = ContextVar("hub", default=None)  # of the trial that runs in this context
 
 
@@ -43,6 +45,7 @@ class _Member:
     Attributes:
         handed_over: the epoch that it waits for.
         ready: whether the word has come that it waits for; None: it waits for none.
+        call: what the worker's thread is to do for it.
         key: what says which epochs can be trained together with it; None: none.
         result: what its epoch came to; an exception is its own, None: it is to train it itself.
         seconds: of the worker that were spent on it, and those before it came.
@@ -53,6 +56,7 @@ class _Member:
         self.turn = threading.Semaphore(0)
         self.handed_over: EpochWork | None = None
         self.ready: Callable[[], bool] | None = None
+        self.call: Callable[[], None] | None = None
         self.key: Hashable | None = None
         self.result: EpochResult | Exception | None = None
         self.seconds, self.own = seconds, own
@@ -153,7 +157,31 @@ class Hub:
             member.ready = ready
             self._wait(member)
 
+    def call(self, work: Callable[[], T]) -> T:
+        """Do something for the trial that runs in the worker's thread, whose contexts all its trials begin with."""
+        member, done = self._running, Future[T]()
+        if member is None or self.abandoned:
+            return work()
+
+        def call() -> None:
+            try:
+                done.set_result(work())
+            except Exception as error:  # noqa: BLE001 - it is raised where it was called
+                done.set_exception(error)
+
+        member.call = call
+        self._wait(member)
+        return done.result()
+
     def _resume(self, member: _Member) -> None:
+        """Let a trial run until it waits or ends."""
+        self._let_run(member)
+        while member.call is not None:
+            call, member.call = member.call, None
+            call()
+            self._let_run(member)
+
+    def _let_run(self, member: _Member) -> None:
         """Let a trial run until it stops to; what it prints, for example, goes where it has had it go."""
         before, began = self._values(), perf_counter()
         self._put(member.own)

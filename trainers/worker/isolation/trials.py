@@ -28,10 +28,13 @@ class Isolation:
 
     Args:
         own_process: whether the process is the worker's alone; in another its streams, loggers and paths are left.
+        call: does something in the worker's thread, whose contexts its trials begin with.
     """
 
-    def __init__(self, *, own_process: bool = True) -> None:
-        self._own_process = own_process
+    def __init__(
+        self, *, own_process: bool = True, call: Callable[[Callable[[], list[str]]], list[str]] = lambda work: work()
+    ) -> None:
+        self._own_process, self._call = own_process, call
         self._originals = Originals()
         self._modules = UsersModules(own_process=own_process)
         self._trials = 0
@@ -49,13 +52,13 @@ class Isolation:
             What only a new process would take back; empty for nearly all trainers.
         """
         if not self._trials:
-            self._begin(trainer)
+            self._call(lambda: self._begin(trainer))
         self._trials += 1
         start_thread(work).join()  # not in this one: what is set for a thread alone would outlast it here
         self._trials -= 1
-        return [] if self._trials else self._end(trainer)
+        return [] if self._trials else self._call(lambda: self._end(trainer))
 
-    def _begin(self, trainer: str) -> None:
+    def _begin(self, trainer: str) -> list[str]:
         self._originals.note_new()
         self._modules.note_new(trainer)
         snapshot = Snapshot(own_process=self._own_process)
@@ -67,6 +70,7 @@ class Isolation:
 
         self._session.enter_context(when_imported(note_new, LATE))
         self._put_back = lambda: [*snapshot.restore(), *_left_running(before)]
+        return []
 
     def _end(self, trainer: str) -> list[str]:
         self._session.close()
