@@ -40,8 +40,8 @@ def test_goodfit_lists_what_users_need() -> None:
 def test_the_contract_suites_are_listed_and_without_pytest_say_what_they_need() -> None:
     assert testing.__all__ == [
         "AccessContract", "DataKindCase", "DataKindContract", "ExecutorContract", "PackingExecutorContract",
-        "ProcessExecutorContract", "SamplerContract", "SearchContract", "StoreContract", "TrackerContract", "TrainerCase",
-        "TrainerContract",
+        "ProcessExecutorContract", "SamplerContract", "SearchContract", "StoreContract", "TrackerContract",
+        "TrainerCase", "TrainerContract",
     ]  # fmt: skip
     assert all(getattr(testing, name).__name__ == name for name in testing.__all__)
     code = (
