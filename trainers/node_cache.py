@@ -42,6 +42,9 @@ LOOK_SECONDS = 0.1  # between two looks whether it has been made
 LOOKS = 20  # at an entry that another process has locked for a moment
 
 
+Reserve = Callable[[int], None]  # gets the bytes that an entry will have; CacheProblem where there is no room
+
+
 class CacheProblem(Exception):
     """Something cannot be kept in the cache; training goes on without. The message says why, and what to do."""
 
@@ -128,13 +131,13 @@ class NodeCache:
         self.folder = folder
         self._most = most
 
-    def entry(self, key: str, size: int, make: Callable[[Path], None]) -> Entry:
+    def entry(self, key: str, make: Callable[[Path, Reserve], None]) -> Entry:
         """An entry, which is made where it is not there; where another process makes it, that is waited for.
 
         Args:
             key: names what the entry holds.
-            size: bytes that it will have.
-            make: writes the files of the entry, `meta` by `sealed` among them, into a folder.
+            make: writes the files of the entry, `meta` by `sealed` among them, into a folder; before the first of
+                them it says how many bytes they will have.
 
         Raises:
             CacheProblem: it cannot be kept.
@@ -146,7 +149,7 @@ class NodeCache:
             _make_own_folder(self.folder)
             with self._locked(self.folder / f"{key}.making", passing=True):
                 if (found := self._find(key)) is None:
-                    self._make(key, size, make)
+                    self._make(key, make)
                     found = self._find(key)
             if found is None:
                 raise CacheProblem(f"{self.folder / key} has gone again; is the disk full?")
@@ -224,16 +227,19 @@ class NodeCache:
                 time.sleep(LOOK_SECONDS)
         return None
 
-    def _make(self, key: str, size: int, make: Callable[[Path], None]) -> None:
+    def _make(self, key: str, make: Callable[[Path, Reserve], None]) -> None:
         part = self.folder / f"{key}.part"
-        try:
+
+        def reserve(size: int) -> None:
             with self._locked(self.folder / ".room"):
-                shutil.rmtree(part, ignore_errors=True)  # of a maker that was killed
                 self._make_room(size)
-                part.mkdir()
                 with (part / RESERVED).open("wb") as file:
                     file.truncate(size)
-            make(part)
+
+        shutil.rmtree(part, ignore_errors=True)  # of a maker that was killed
+        try:
+            part.mkdir()
+            make(part, reserve)
             (part / RESERVED).unlink()
             part.rename(self.folder / key)
         finally:

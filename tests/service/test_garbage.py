@@ -15,7 +15,7 @@ from goodfit.service.cli.garbage import collected
 from goodfit.service.errors import HomeError, InputError, StudyHeld
 from goodfit.service.records import Failure, Study, StudyState, Trial, TrialState
 from goodfit.service.settings import Settings, owner
-from goodfit.trainers.node_cache import META, sealed
+from goodfit.trainers.node_cache import META, Reserve, sealed
 from tests.serving import NOW, Place, place
 
 FILES = ("best.pt", "last.pt", "log.txt", "fold-1/best.pt")
@@ -115,12 +115,13 @@ def test_files_of_another_user_are_named(at: Place, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_cache_is_shown_and_goes_and_does_not_count_as_kept(at: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    def make(folder: Path) -> None:
+    def make(folder: Path, reserve: Reserve) -> None:
+        reserve(50_000)
         (folder / "bytes").write_bytes(bytes(50_000))
         (folder / META).write_text(sealed(None))
 
     before = app.home_size(at.settings)
-    app.cache_of(at.settings).entry("a", 50_000, make)
+    app.cache_of(at.settings).entry("a", make)
     assert app.home_size(at.settings) == before
     home = ["--home", str(at.settings.home)]
     assert cli.run([*home, "gc", "--yes", "--json", "done"]) == 0

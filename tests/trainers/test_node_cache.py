@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from goodfit.trainers import node_cache
-from goodfit.trainers.node_cache import META, CacheProblem, CacheSpec, Entry, NodeCache, sealed
+from goodfit.trainers.node_cache import META, CacheProblem, CacheSpec, Entry, NodeCache, Reserve, sealed
 
 BYTES = np.dtype(np.uint8)
+Make = Callable[[Path, Reserve], None]
 
 
 @pytest.fixture
@@ -25,17 +26,18 @@ def cache(tmp_path: Path) -> NodeCache:
     return NodeCache(tmp_path / "cache", 1000)
 
 
-def of(value: int, size: int = 300) -> Callable[[Path], None]:
+def of(value: int, size: int = 300) -> Make:
     """Makes an entry of so many equal bytes."""
 
-    def make(folder: Path) -> None:
+    def make(folder: Path, reserve: Reserve) -> None:
+        reserve(size)
         (folder / "bytes").write_bytes(bytes([value]) * size)
         (folder / META).write_text(sealed(value))
 
     return make
 
 
-def unmade(_: Path) -> None:
+def unmade(_: Path, __: Reserve) -> None:
     raise AssertionError("it is there already")
 
 
@@ -44,27 +46,27 @@ def mapped(entry: Entry, size: int = 300, *, own: bool = False) -> np.ndarray:
 
 
 def test_an_entry_is_made_once_and_found_by_its_key(cache: NodeCache) -> None:
-    first = cache.entry("a", 300, of(1))
-    again = NodeCache(cache.folder, 1000).entry("a", 300, unmade)
+    first = cache.entry("a", of(1))
+    again = NodeCache(cache.folder, 1000).entry("a", unmade)
     assert (first.meta(), again.meta()) == (1, 1)
     assert mapped(again).tolist() == [1] * 300
     assert sorted(path.name for path in cache.folder.iterdir()) == [".room", "a"]
 
 
 def test_an_array_of_ones_own_can_be_written_and_reaches_no_file(cache: NodeCache) -> None:
-    own, shared = mapped(cache.entry("a", 300, of(1)), own=True), mapped(cache.entry("a", 300, unmade))
+    own, shared = mapped(cache.entry("a", of(1)), own=True), mapped(cache.entry("a", unmade))
     own += 5
     assert (own[0], shared[0]) == (6, 1)
     assert not shared.flags.writeable
 
 
 def test_what_was_used_least_recently_goes_and_what_is_in_use_stays(cache: NodeCache) -> None:
-    kept = mapped(cache.entry("a", 300, of(1)))  # in use by what it has mapped
+    kept = mapped(cache.entry("a", of(1)))  # in use by what it has mapped
     for age, key in enumerate("bc"):
-        cache.entry(key, 300, of(2))
+        cache.entry(key, of(2))
         os.utime(cache.folder / key, (age, age))
     os.utime(cache.folder / "a", (0, 0))
-    cache.entry("d", 300, of(4))
+    cache.entry("d", of(4))
     assert sorted(path.name for path in cache.folder.iterdir()) == [".room", "a", "c", "d"]
     assert kept.tolist() == [1] * 300
     assert cache.use().unused < cache.use().size <= 1000
@@ -75,17 +77,17 @@ def test_what_was_used_least_recently_goes_and_what_is_in_use_stays(cache: NodeC
 
 def test_what_is_larger_than_the_bound_or_finds_no_room_beside_what_is_in_use_is_refused(cache: NodeCache) -> None:
     with pytest.raises(CacheProblem, match=r"more than the 0\.00 GB that .*cache may keep \(GOODFIT_CACHE\)"):
-        cache.entry("a", 1001, unmade)
-    used = cache.entry("a", 300, of(1)), cache.entry("b", 300, of(1)), cache.entry("c", 300, of(1))
+        cache.entry("a", of(0, 1001))
+    used = cache.entry("a", of(1)), cache.entry("b", of(1)), cache.entry("c", of(1))
     with pytest.raises(CacheProblem, match="beside what is in use"):
-        cache.entry("d", 300, unmade)
+        cache.entry("d", of(0))
     assert [one.meta() for one in used] == [1, 1, 1]
 
 
 def test_without_a_bound_half_of_what_is_free_is_used_and_some_left(
     cache: NodeCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.entry("a", 300, of(1))
+    cache.entry("a", of(1))
     kept, left = cache.use().size, node_cache.LEFT_FREE
     monkeypatch.setattr(node_cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * left - kept))
     assert NodeCache(cache.folder).use().most == 3 * left // 2
@@ -93,37 +95,37 @@ def test_without_a_bound_half_of_what_is_free_is_used_and_some_left(
 
 
 def test_a_maker_that_fails_leaves_nothing(cache: NodeCache) -> None:
-    def full(folder: Path) -> None:
+    def full(folder: Path, _: Reserve) -> None:
         (folder / "bytes").write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(folder / "bytes"))
 
     with pytest.raises(CacheProblem, match=r"a\.part/bytes: No space left on device"):
-        cache.entry("a", 300, full)
-    assert [path.name for path in cache.folder.iterdir()] == [".room"]
-    assert cache.entry("a", 300, of(2)).meta() == 2
+        cache.entry("a", full)
+    assert list(cache.folder.iterdir()) == []
+    assert cache.entry("a", of(2)).meta() == 2
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem_of_the_cache(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CacheProblem, match=r"Not a directory|File exists"):
-        NodeCache(tmp_path / "file").entry("a", 1, unmade)
+        NodeCache(tmp_path / "file").entry("a", unmade)
     with pytest.raises(CacheProblem, match="No such file"):
-        NodeCache(tmp_path / "gone" / "cache").entry("a", 1, unmade)
+        NodeCache(tmp_path / "gone" / "cache").entry("a", unmade)
 
 
 def test_two_that_need_the_same_make_it_once(cache: NodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_cache, "LOOK_SECONDS", 0.001)
     begun, go_on, found = threading.Event(), threading.Event(), []
 
-    def slow(folder: Path) -> None:
+    def slow(folder: Path, reserve: Reserve) -> None:
         begun.set()
         go_on.wait(10)
-        of(3)(folder)
+        of(3)(folder, reserve)
 
     def second() -> None:
-        found.append(NodeCache(cache.folder, 1000).entry("a", 300, unmade))
+        found.append(NodeCache(cache.folder, 1000).entry("a", unmade))
 
-    first = threading.Thread(target=lambda: found.append(cache.entry("a", 300, slow)))
+    first = threading.Thread(target=lambda: found.append(cache.entry("a", slow)))
     other = threading.Thread(target=second)
     first.start()
     begun.wait(10)
@@ -137,18 +139,18 @@ def test_two_that_need_the_same_make_it_once(cache: NodeCache, monkeypatch: pyte
 def test_a_killed_maker_holds_up_nobody_and_its_half_goes(cache: NodeCache) -> None:
     code = (
         "import os, sys; from pathlib import Path; from goodfit.trainers.node_cache import NodeCache\n"
-        "def make(folder):\n    (folder / 'bytes').write_bytes(b'half'); os.kill(os.getpid(), 9)\n"
-        "NodeCache(Path(sys.argv[1]), 1000).entry('a', 300, make)"
+        "def make(folder, _):\n    (folder / 'bytes').write_bytes(b'half'); os.kill(os.getpid(), 9)\n"
+        "NodeCache(Path(sys.argv[1]), 1000).entry('a', make)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(cache.folder)], check=False)
     assert killed.returncode == -9
     assert (cache.folder / "a.part" / "bytes").exists()
-    assert cache.entry("a", 300, of(2)).meta() == 2
+    assert cache.entry("a", of(2)).meta() == 2
     assert sorted(path.name for path in cache.folder.iterdir()) == [".room", "a"]
 
 
 def test_what_has_been_damaged_is_found_and_made_anew(cache: NodeCache) -> None:
-    entry = cache.entry("a", 300, of(1))
+    entry = cache.entry("a", of(1))
     (entry.folder / META).write_text("cut")
     with pytest.raises(ValueError, match="checksum"):
         entry.meta()
@@ -157,7 +159,7 @@ def test_what_has_been_damaged_is_found_and_made_anew(cache: NodeCache) -> None:
     with pytest.raises(ValueError, match="size"):
         mapped(entry)
     cache.drop("a")
-    assert cache.entry("a", 300, of(2)).meta() == 2, "though another process uses the damaged one"
+    assert cache.entry("a", of(2)).meta() == 2, "though another process uses the damaged one"
 
 
 def test_short_results_are_remembered_until_they_are_damaged(cache: NodeCache) -> None:

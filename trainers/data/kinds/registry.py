@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -14,6 +15,7 @@ from goodfit.trainers.data.kinds.corpus import Corpus
 from goodfit.trainers.data.kinds.image_folder import ImageFolder
 from goodfit.trainers.data.kinds.kind import Kind, Loaded, refuse
 from goodfit.trainers.data.kinds.pairs import Pairs
+from goodfit.trainers.data.kinds.prepared import prepared
 from goodfit.trainers.data.kinds.series import Series
 from goodfit.trainers.data.kinds.table import Table
 from goodfit.trainers.data.kinds.text import Text
@@ -52,7 +54,8 @@ def load_kind(spec: DataSpec) -> Loaded:
         refuse(spec, FOR_FILES, f": {{key}} is for files, and {spec.source} is built in; leave it out")
     refuse(spec, _others(kind), kind.refusal.replace("{kind}", kind.name), kind.refusals)
     with faults_as_problems(kind, f"{spec.source} cannot be loaded as {kind.name} data"):
-        return kind.load(kind.spec_type.of(spec))
+        whole = kind.spec_type.of(spec)
+        return kind.load(whole) if kind.name not in KINDS else prepared(spec, partial(kind.load, whole))
 
 
 def _others(kind: Kind[Any]) -> list[str]:

@@ -13,7 +13,7 @@ from goodfit.trainers.ahead import ahead, usable_cpus
 from goodfit.trainers.data.reading import node
 from goodfit.trainers.data.reading.pixels import Reading
 from goodfit.trainers.errors import DataProblem
-from goodfit.trainers.node_cache import META, CacheProblem, Entry, NodeCache, sealed
+from goodfit.trainers.node_cache import META, CacheProblem, Entry, NodeCache, Reserve, sealed
 
 PIXELS, SUMS = "pixels", "sums"
 SUM = np.dtype(np.uint32)  # of each image's pixels, CRC 32
@@ -98,9 +98,9 @@ def _opened(
 ) -> CachedPixels:
     """The entry of a key, made where it is not there or damaged."""
     each = int(np.prod(shape)) * dtype.itemsize
-    make = partial(_make, files, decode, max(1, BLOCK // max(1, each)))
+    make = partial(_make, files, decode, each)
     for _ in range(2):
-        entry = cache.entry(key, len(files) * (each + SUM.itemsize), make)
+        entry = cache.entry(key, make)
         try:
             return CachedPixels(cache, key, entry, dtype, shape, len(files))
         except (OSError, ValueError):
@@ -108,8 +108,10 @@ def _opened(
     raise CacheProblem(f"{cache.folder / key} is damaged as soon as it is written")
 
 
-def _make(files: Sequence[Path], decode: Decode, step: int, folder: Path) -> None:
-    """Decode all files; everybody who needs them waits, so all CPUs do."""
+def _make(files: Sequence[Path], decode: Decode, each: int, folder: Path, reserve: Reserve) -> None:
+    """Decode all files, to so many bytes each; everybody who needs them waits, so all CPUs do."""
+    reserve(len(files) * (each + SUM.itemsize))
+    step = max(1, BLOCK // max(1, each))
     sums = np.empty(len(files), SUM)
 
     def block(start: int) -> list[np.ndarray]:
