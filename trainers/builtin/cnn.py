@@ -41,6 +41,7 @@ class CNNConfig(SupervisedConfig):
     CNNConfig,
     shapes=["depth", "width", "kernel_size", "activation", "normalization", "pooling", "residual"],
     kinds=["image"],
+    packs=True,
 )
 def cnn(config: CNNConfig, facts: Facts) -> nn.Module:
     """A convolutional net for images, down to a few pixels a side.

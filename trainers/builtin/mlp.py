@@ -40,6 +40,7 @@ class MLPConfig(SupervisedConfig):
     shapes=["depth", "width", "activation", "normalization"],
     kinds=["table", "image"],
     embeds=True,
+    packs=True,
 )
 def mlp(config: MLPConfig, facts: Facts) -> nn.Module:
     """A multilayer perceptron for tables, classification and regression. Images are flattened.
