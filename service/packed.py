@@ -9,6 +9,7 @@ from goodfit.service.records import Report, Trial
 from goodfit.trainers.messages import EPOCH_SECONDS, PACK_SAVED, PACK_SIZE
 
 PACK = "pack"  # among a trial's diagnosis
+PART = 8  # a study has so many times the trials that train at once, or `pack: auto` has fewer share a worker
 
 
 def packed(curve: Iterable[Report]) -> dict[str, Any]:

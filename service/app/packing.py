@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from goodfit.service.packed import PART
+
 if TYPE_CHECKING:
     from goodfit.service.spec import Resources, StudySpec
     from goodfit.trainers.registry import Trainer
@@ -26,6 +28,9 @@ def why_alone(spec: StudySpec, trainer: Trainer) -> str | None:
         return f"trainer {trainer.name} trains each model alone"
     if resources.pack != "auto":
         return None
+    trials = spec.planned_trials()
+    if trials is not None and trials < 2 * PART:
+        return f"a search of {trials} trials learns too little from several at once; from {2 * PART} on they share one"
     if resources.parallel != "auto":
         return "`resources.parallel` says how many train at once; give `resources.pack` with it"
     if spec.training.minutes is not None:

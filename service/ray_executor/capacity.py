@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from goodfit.service.errors import InputError
+from goodfit.service.packed import PART
 from goodfit.service.ports import Sharing
 from goodfit.service.ray_executor.fair_share import divided
 from goodfit.service.ray_executor.ray_words import Resources
 
 _SLACK = 1e-9  # ten tenths are one
 WIDEST = 16  # trials of a worker, where the study does not say how many
-PART = 8  # so many times the trials that train at once are those of the study, at least; docs/architecture.md
 
 
 @dataclass(frozen=True, slots=True)

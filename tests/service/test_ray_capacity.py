@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from goodfit.service.errors import InputError
+from goodfit.service.packed import PART
 from goodfit.service.ports import Claim, Sharing
 from goodfit.service.ray_executor.capacity import (
-    PART,
     WIDEST,
     WorkerResources,
     places,
