@@ -1,6 +1,6 @@
 """`make bench`: every benchmark of the service, one after the other; its figures are kept in benchmarks/results/."""
 
-from benchmarks import api, commands, confirmation, diagnosis, engine, mirror, rebuild, startup
+from benchmarks import api, commands, confirmation, diagnosis, engine, mirror, packs, rebuild, startup
 from benchmarks.figures import Figures, differences, keep, kept_files, own_file, read
 
 RUN = {
@@ -12,6 +12,7 @@ RUN = {
     "mirror": mirror,
     "diagnosis": diagnosis,
     "confirmation": confirmation,
+    "packs": packs,
 }
 
 before = read(kept_files()[-1]) if kept_files() else None

@@ -21,7 +21,17 @@ from typing import Any
 SCHEMA = 1
 FOLDER = Path(__file__).with_name("results")
 BENCHMARKS = (
-    *("start-up", "rebuild", "engine", "service", "commands", "mirror", "diagnosis", "confirmation"),  # make bench
+    *(
+        "start-up",
+        "rebuild",
+        "engine",
+        "service",
+        "commands",
+        "mirror",
+        "diagnosis",
+        "confirmation",
+        "packs",
+    ),  # make bench
     *("constructed cases", "simulation", "examples", "language", "texts", "labels", "fairness", "explanations"),
 )
 

@@ -1,0 +1,100 @@
+"""How much faster epochs are trained together than one by one: side by side in one process, on one thread, by CPU time.
+
+An epoch is its training and its metrics; the reports and what a worker does beside them are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.figures import Figures, run
+from goodfit.testing.attempts import Line, assign, clock
+from goodfit.trainers.data import Data, load
+from goodfit.trainers.messages import DataSpec
+from goodfit.trainers.registry import resolve
+from goodfit.trainers.seeding import seed_generators
+from goodfit.trainers.training.loop import Tensors, Training, default_loss
+from goodfit.trainers.training.packing.work import EpochWork, train_alone, train_together
+from goodfit.trainers.trial import Trial
+
+RUNS, EPOCHS = 5, 20
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+ACTIVATIONS, OPTIMIZERS = ("relu", "gelu", "tanh", "silu"), ("sgd", "adam", "adamw")
+
+
+def _unequal(low: int, high: int) -> Callable[[random.Random], dict[str, Any]]:
+    """Widths evenly spread by their logarithm, and all else that may differ in a pack."""
+    return lambda drawn: {
+        "width": round(math.exp(drawn.uniform(math.log(low), math.log(high)))),
+        "depth": drawn.choice((1, 2)),
+        "activation": drawn.choice(ACTIVATIONS),
+        "optimizer": drawn.choice(OPTIMIZERS),
+        "dropout": drawn.uniform(0, 0.5),
+    }
+
+
+CASES: Mapping[str, tuple[str, Callable[[random.Random], dict[str, Any]]]] = {
+    "mlp, width 32, depth 2": ("mlp", lambda _: {"width": 32, "depth": 2}),
+    "mlp, widths 16 to 64, depths 1 to 2": ("mlp", _unequal(16, 64)),
+    "cnn, width 8, depth 2": ("cnn", lambda _: {"width": 8, "depth": 2}),
+    "cnn, widths 4 to 16, depths 1 to 2": ("cnn", _unequal(4, 16)),
+}
+
+
+def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int) -> EpochWork:
+    """The first epoch of a trial, on the CPU."""
+    found, device = resolve(trainer), torch.device("cpu")
+    assignment = assign(Path("nowhere"), seed=seed, epochs=EPOCHS)
+    trial = Trial(assignment, found.configure(dict(params)), data, Line(), clock())
+    seed_generators(seed, 0)
+    if found.build is None:
+        raise TypeError(f"trainer {trainer} builds no model")
+    training = Training(found.build(trial.config, data.facts), trial, data.facts, default_loss(data.task))
+    train, validation = Tensors.of(data.train, device), Tensors.of(data.validation, device)
+    return EpochWork(training, seed, 1, train, train, validation, data.facts)
+
+
+def ratios(trainer: str, draw: Callable[[random.Random], dict[str, Any]], size: int) -> list[float]:
+    """Of each run: the CPU time of one by one, by that of together; the first epoch warms both up."""
+    data, drawn = load(DataSpec("digits")), random.Random(size)
+    params = [draw(drawn) | {"learning_rate": 10 ** drawn.uniform(-4, -2)} for _ in range(size)]
+    lone, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    found = []
+    for epoch in range(1, RUNS + 2):
+        began = time.process_time()
+        for work in lone:
+            train_alone(dataclasses.replace(work, epoch=epoch))
+        between = time.process_time()
+        train_together([dataclasses.replace(work, epoch=epoch) for work in packed])
+        found.append((between - began) / (time.process_time() - between))
+    return found[1:]
+
+
+def main(figures: Figures, largest: int = SIZES[-1]) -> None:
+    torch.set_num_threads(1)
+    for case, (trainer, draw) in CASES.items():
+        for size in SIZES:
+            if size > largest:
+                continue
+            measured = ratios(trainer, draw, size)
+            figures.add(f"{case}: {size} together", measured, "")
+            spread = statistics.stdev(measured)
+            print(f"  {case:<36} {size:>3} together {statistics.median(measured):6.2f} x  +- {spread:.2f}", flush=True)
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="the most trials that are trained together")
+
+
+if __name__ == "__main__":
+    run("packs", main, _options)
