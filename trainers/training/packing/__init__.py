@@ -3,4 +3,12 @@
 work.py   an epoch of one trial: what it needs, and how it is trained alone and with others
 hub.py    has the trials of a worker take turns, and trains their epochs together where that is faster
 pace.py   how fast they train alone and together, measured
+
+An epoch that is trained together, from outside inwards:
+
+key.py         which epochs can be, and why others cannot
+epoch.py       the epoch: parameters laid into padded stacks, trained, and taken out again
+layers.py      the same place of several nets as one function; norms.py and masks.py likewise; stack.py and leaf.py hold the
+               parameters
+losses.py, optimizers.py, metrics.py   of all members at once, each member's own
 """
