@@ -75,9 +75,9 @@ class _Teaching(Training):
 
     def _step(self, x: Tensor, y: Tensor, blend: Blend | None = None) -> None:  # noqa: ARG002 - of images alone
         y = trimmed(y)
-        with torch.autocast(x.device.type, dtype=self._half, enabled=self._half is not None):
+        with torch.autocast(x.device.type, dtype=self.half, enabled=self.half is not None):
             logits = self._net(x, y)
-        self._descend(self.fitted_loss(logits.float(), y, self._config.label_smoothing))
+        self._descend(self.fitted_loss(logits.float(), y, self.config.label_smoothing))
 
 
 def token_loss(logits: Tensor, y: Tensor, smoothing: float) -> Tensor:

@@ -46,8 +46,8 @@ def train_epoch(trainings: Sequence[Training], epochs: Sequence[int], data: Tens
     with contextlib.ExitStack() as masks, torch.enable_grad():
         for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
             masks.enter_context(training.masks(epoch, batches))
-        for batches in zip(*orders, strict=True):
-            rows = torch.stack(batches)
+        for step in zip(*orders, strict=True):
+            rows = torch.stack(step)
             with torch.autocast(data.y.device.type, dtype=half, enabled=half is not None):
                 outputs = forward(_inputs(data.x, rows))
             loss = losses(outputs.float(), data.y[rows], rows)

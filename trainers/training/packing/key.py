@@ -47,7 +47,7 @@ def family_of(model: nn.Module) -> tuple[Hashable, ...]:
     if not isinstance(model, Layers):
         return kinds_of(model)
     first, *rest = model.children()
-    return type(first), *(type(layer) for layer in rest[-model.head :])
+    return type(first).__name__, *(type(layer).__name__ for layer in rest[-model.head :])
 
 
 def id_of(tensor: object) -> Hashable:

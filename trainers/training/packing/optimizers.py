@@ -103,10 +103,14 @@ class Optimizers:
         floors = torch.where(sgd > 0, 1.0, eps) / sizes
         take, drop = torch.where(sgd > 0, 1.0, 1 - beta), torch.where(sgd > 0, 1 - beta, 1.0)
         shrinks, pulls = 1 - rates * decay * (1 - coupled), decay * coupled
-        plain = (take, drop, beta2, 1 - beta2, roots, floors)
         return [
             Rule(
-                *(leaf.by_member(each) for each in plain),
+                take=leaf.by_member(take),
+                drop=leaf.by_member(drop),
+                keep=leaf.by_member(beta2),
+                rest=leaf.by_member(1 - beta2),
+                roots=leaf.by_member(roots),
+                floors=leaf.by_member(floors),
                 shrinks=leaf.by_member(shrinks) if leaf.decays and bool((shrinks != 1).any()) else None,
                 pulls=leaf.by_member(pulls) if leaf.decays and bool(pulls.any()) else None,
             )
