@@ -6,7 +6,7 @@ sorted_pruners.py  Optuna's pruners that compare trials, without reading every t
 history.py         records as Optuna trials; the export to a real optuna.Study
 making.py          the sampler of a study, as its file says
 auto/              the search that needs no choosing, and pauses trials
-methods.py         the search methods, each by one of Optuna's samplers
+methods.py         the search methods, each by one of Optuna's samplers | tpe_trials.py  the trials that TPE is shown
 observed.py        a study's trials ranked, as models see them | scores.py  ranks as normal scores
 guide.py           proposals near what earlier studies and priors hold for good
 optuna_storage.py  the trials of an Optuna storage, as an earlier study

@@ -9,7 +9,7 @@ from the records.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +71,21 @@ class Guide:
             name: value for name, value in center.items() if name in self._space and self._space[name].contains(value)
         }
 
-    def draw(self, seed: int, seen: Sequence[Scored]) -> tuple[str, dict[str, Any]] | None:
-        """Where a configuration comes from, and the configuration, whole or in part; None: it is not for a belief."""
+    def draw(
+        self, seed: int, seen: Callable[[], Sequence[Scored]], at_least: int = 0
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Where a configuration comes from, and the configuration, whole or in part; None: it is not for a belief.
+
+        Args:
+            seed: of this draw.
+            seen: gives the trials; what that costs grows with them, and is spared where beliefs have no chance.
+            at_least: so many trials are known.
+        """
         rng = np.random.default_rng(seed)
         chance = float(rng.random())
-        for (origin, centers), share in zip(self._beliefs, self.shares(seen), strict=True):
+        if not self._beliefs or chance >= _most(at_least):
+            return None
+        for (origin, centers), share in zip(self._beliefs, self.shares(seen()), strict=True):
             if chance < share:
                 return origin, self._near(rng, centers[min(int(rng.geometric(LIKELY)), len(centers)) - 1])
             chance -= share
@@ -83,7 +93,7 @@ class Guide:
 
     def shares(self, seen: Sequence[Scored]) -> list[float]:
         """Of the next trials, what each belief gets."""
-        most = MOST_GUIDED * HALF_AT / (HALF_AT + len(seen)) / max(1, len(self._beliefs))
+        most = _most(len(seen)) / max(1, len(self._beliefs))
         points = np.array([self._point(one) for one in seen]).reshape(len(seen), len(self._cube))
         scores = np.array([one.score for one in seen])
         return [most * _chance(STEEP * (self._held(centers, points, scores) - USEFUL)) for _, centers in self._beliefs]
@@ -114,6 +124,11 @@ class Guide:
         if one.number not in self._points:
             self._points[one.number] = self._cube.point(one.params)
         return self._points[one.number]
+
+
+def _most(known: int) -> float:
+    """The share of all beliefs together where all of them hold, once so many trials are known."""
+    return MOST_GUIDED * HALF_AT / (HALF_AT + known)
 
 
 def _chance(score: float) -> float:

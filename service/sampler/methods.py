@@ -157,6 +157,7 @@ class Method:
         sampler: makes the sampler of one draw.
         draws: how often it is asked, with other seeds, for a configuration that was not tried; after that chance is.
         whole: whether it models all parameters of a space at once, which has no conditions then.
+        part: whether it is TPE, which is shown a part of the trials where they are many.
         separate: whether it models each parameter by itself where there are several objectives: few trials are on a
             front, too few for a model of all parameters (measured: docs/architecture.md).
     """
@@ -164,11 +165,12 @@ class Method:
     sampler: Callable[[Draw], BaseSampler]
     draws: int
     whole: bool = True
+    part: bool = False
     separate: bool = False
 
 
 METHODS: Mapping[str, Method] = {
-    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False, separate=True),
+    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False, part=True, separate=True),
     "gp": Method(_Gaussian, draws=1),  # another seed finds the same maximum
     "cmaes": Method(_CmaEs, draws=4),
     "qmc": Method(_Sobol, draws=1),

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import datetime as dt
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
 from goodfit.search_spaces.shuffle import Shuffle
@@ -39,10 +39,20 @@ from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, alone, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
 from goodfit.service.sampler.front_pruning import FrontPruner
 from goodfit.service.sampler.guide import Guide, Scored
-from goodfit.service.sampler.history import Curve, broken, curves_of, new_study, quiet, state_of, values_of
+from goodfit.service.sampler.history import (
+    Curve,
+    KeptTrial,
+    broken,
+    curves_of,
+    new_study,
+    quiet,
+    state_of,
+    values_of,
+)
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
 from goodfit.service.sampler.observed import Observed, observed, standings
 from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
+from goodfit.service.sampler.tpe_trials import TpeStorage, TpeTrials
 from goodfit.service.spec.study import WARM_START
 
 SEARCH_METHODS = ("grid", "random", *METHODS)
@@ -50,6 +60,7 @@ SEARCH_METHODS = ("grid", "random", *METHODS)
 # How often a configuration that is there already is drawn anew: a few times with what was given of it, then
 # at random altogether, which does not prefer the places where the method has been.
 _OWN_DRAWS, _RANDOM_DRAWS = 4, 16
+_SHOWN = " shown"  # after the name of a study: one beside it
 _GUIDED = -2  # in the place of a draw: of what is drawn near a belief
 
 DEFAULTS, START_FROM = "defaults", "start_from"  # where the first configurations come from
@@ -169,10 +180,16 @@ class OptunaSampler:
         axis = self._axes[name]
         inner = axis.distribution.to_internal_repr(axis.to_optuna(value))
         self._storage.set_trial_param(self._id(number), name, inner, axis.distribution)
+        self._note(number)
 
     def _reset(self) -> None:
-        self._storage = InMemoryStorage()
+        self._storage = TpeStorage()
         self._study = new_study(self._name, self._objective, self._storage, self._pruner)
+        method = METHODS.get(self.method)
+        self._tpe = TpeTrials([one.sign for one in self._objective.all]) if method is not None and method.part else None
+        if self._tpe is not None:
+            new_study(self._name + _SHOWN, self._objective, self._storage, None)
+            self._storage.shown_study = self._storage.get_study_id_from_name(self._name + _SHOWN)
         with quiet():
             aside = self._storage.create_new_study([StudyDirection.NOT_SET])
         # TPE writes notes on the trial that it draws for; they must not reach the model of the next one.
@@ -189,6 +206,7 @@ class OptunaSampler:
         self._generations = Generations()
         self._guided: tuple[int, str] | None = None  # the trial last proposed, if it was drawn near a belief, and which
         self._any_nan = False
+        self._learned = 0  # complete trials
         self._complete = remember_complete(self._pruner)
         if self._pruner is not None:
             settle(self._pruner, self._study)
@@ -277,6 +295,7 @@ class OptunaSampler:
             self._study.tell(trial.number, state=State.FAIL)
         else:
             self._study.tell(trial.number, values if state is State.COMPLETE else None, state)
+        self._note(trial.number)
         self._running.pop(trial.number, None)
         if self._complete is not None and state is State.COMPLETE:
             self._complete.add(self._frozen(trial.number).intermediate_values)
@@ -325,16 +344,25 @@ class OptunaSampler:
         else:
             self._outside.add(self._asked)
             state, worth = (State.FAIL, None) if state.is_finished() else (state, worth)
-        trial = create_trial(
+        now = dt.datetime.now()  # noqa: DTZ005 - as Optuna's own
+        trial = KeptTrial(
+            number=-1,
+            trial_id=-1,
             state=state,
+            value=None,
             values=worth,
+            datetime_start=now,
+            datetime_complete=now if state.is_finished() else None,
             params=values,
             distributions=distributions,
-            intermediate_values=curve,
+            user_attrs={},
             system_attrs=dict(noted or {}),
-            constraints=constraints or None,
+            intermediate_values=dict(curve or {}),
         )
+        for constraint, by in (constraints or {}).items():
+            trial.set_constraint(constraint, by)
         self._study.add_trial(trial)
+        self._note(self._asked)
         self._seen.add(_key(params))
         self._proposed.append(dict(params))
         self._asked += 1
@@ -348,6 +376,13 @@ class OptunaSampler:
         if curve:
             self._judge(running)
         running.prune = running.prune or prune
+
+    def _note(self, number: int) -> None:
+        """Let what the study knows of a trial be learned from."""
+        trial = self._frozen(number)
+        self._learned += trial.state is State.COMPLETE
+        if self._tpe is not None:
+            self._tpe.note(trial)
 
     def _optuna_trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self._id(number))
@@ -427,17 +462,19 @@ class OptunaSampler:
         self._guided = None
         if self._guide is None:
             return {}
-        fair = standings(self._stops, self._objective.sign)
-        seen = [
-            Scored(one.number, self._proposed[one.number], fair.get(one.number, one.value or 0.0))
-            for one in self._observed().trials
-        ]
-        found = self._guide.draw(_seed(self._seed, number, _GUIDED), seen)
+        found = self._guide.draw(_seed(self._seed, number, _GUIDED), self._scored, at_least=self._learned)
         if found is None:
             return {}
         origin, params = found
         self._guided = number, origin
         return usable(self._axes, params)
+
+    def _scored(self) -> list[Scored]:
+        fair = standings(self._stops, self._objective.sign)
+        return [
+            Scored(one.number, self._proposed[one.number], fair.get(one.number, one.value or 0.0))
+            for one in self._observed().trials
+        ]
 
     def _draw(self, number: int, draw: int, preset: Mapping[str, Any]) -> dict[str, Any]:
         """One configuration, by a sampler made for this draw."""
@@ -453,12 +490,19 @@ class OptunaSampler:
             if axis.distribution.single():
                 return parameter.grid_value(0)
             if name not in drawn:
-                drawn.update(sampler.sample_relative(self._study, sketch, self._groups[name]))
+                drawn.update(sampler.sample_relative(self._known(self._groups[name]), sketch, self._groups[name]))
             if name not in drawn:  # too few trials for a model
-                drawn[name] = sampler.sample_independent(self._study, sketch, name, axis.distribution)
+                drawn[name] = sampler.sample_independent(self._known((name,)), sketch, name, axis.distribution)
             return axis.from_optuna(drawn[name])
 
         return self._space.walk(choose)
+
+    def _known(self, names: Collection[str]) -> optuna.Study:
+        """The study as the method sees it that draws these parameters."""
+        if self._tpe is None:
+            return self._study
+        self._storage.shown = [self._frozen(number) for number in self._tpe.shown(names)]
+        return optuna.Study(self._name + _SHOWN, self._storage)  # anew each time: Optuna keeps a study's trials in it
 
     def _for_whatever_is_asked(self, number: int) -> dict[str, Any]:
         """Values for all parameters that are known; those that the same trials have asked for are drawn jointly."""

@@ -71,7 +71,7 @@ def test_several_beliefs_share() -> None:
 
 
 def test_it_draws_near_the_best_and_only_what_is_believed() -> None:
-    drawn = [found for seed in range(200) if (found := guide(CENTER, {"x": 0.9}).draw(seed, [])) is not None]
+    drawn = [found for seed in range(200) if (found := guide(CENTER, {"x": 0.9}).draw(seed, list)) is not None]
     assert 60 < len(drawn) < 120
     whole = [params for _, params in drawn if len(params) == 3]
     assert len(whole) < len(drawn), "the second center says something of x alone"
@@ -81,7 +81,7 @@ def test_it_draws_near_the_best_and_only_what_is_believed() -> None:
 
 def test_what_is_not_in_the_space_is_left_out() -> None:
     assert Guide(SPACE, [Belief("warm_start", [{"x": 7.0}, {"gone": 1}])]).shares([]) == []
-    assert Guide(SPACE, [Belief("warm_start", [{"x": 7.0}])]).draw(0, []) is None
+    assert Guide(SPACE, [Belief("warm_start", [{"x": 7.0}])]).draw(0, list) is None
 
 
 def test_a_conditional_space_is_guided_too() -> None:
