@@ -55,9 +55,9 @@ def to_optuna_study(
 
 
 class KeptTrial(FrozenTrial):
-    """A trial that is copied without the distributions, which never change: 0.7 ms less a trial of 8 parameters.
+    """A trial that is copied without its distributions, which never change.
 
-    Optuna's storage in memory copies each trial as it takes it in and gives it back.
+    Optuna copies a trial as its storage takes it in and as it gives it back, and distributions are most of that work.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> KeptTrial:
