@@ -1,6 +1,6 @@
 """`make bench`: every benchmark of the service, one after the other; its figures are kept in benchmarks/results/."""
 
-from benchmarks import api, commands, confirmation, diagnosis, engine, mirror, packs, rebuild, startup
+from benchmarks import api, commands, confirmation, data_path, diagnosis, engine, mirror, packs, rebuild, startup
 from benchmarks.figures import Figures, differences, keep, kept_files, own_file, read
 
 RUN = {
@@ -13,6 +13,7 @@ RUN = {
     "diagnosis": diagnosis,
     "confirmation": confirmation,
     "packs": packs,
+    "data path": data_path,
 }
 
 before = read(kept_files()[-1]) if kept_files() else None

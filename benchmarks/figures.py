@@ -31,6 +31,7 @@ BENCHMARKS = (
         "diagnosis",
         "confirmation",
         "packs",
+        "data path",
     ),  # make bench
     *("constructed cases", "simulation", "examples", "language", "texts", "labels", "fairness", "explanations"),
 )
