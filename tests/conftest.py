@@ -101,6 +101,20 @@ def empty_databases_are_copies() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def processes_are_forks() -> None:
+    """What Goodfit starts beside itself needs seconds to import its libraries; here it is a fork that has them."""
+    from tests.e2e import forked
+
+    def prepare(home: Path) -> None:
+        from tests.tracking import new_mlflow
+
+        if not (home / "mlflow.db").exists():
+            new_mlflow(home)
+
+    forked.fork_processes(forked.server, prepare)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a running PostgreSQL; one server for all tests."""

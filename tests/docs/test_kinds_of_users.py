@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import goodfit
+from tests.e2e import forked
 from tests.tracking import new_mlflow
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,13 +36,7 @@ def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
     script = "\n".join([HERE, *blocks, f"assert {holds}, {holds!r}"])
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
     new_mlflow(tmp_path / ".goodfit")
-    done = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-    )
+    done = forked.script(Path("script.py"), {**os.environ, "CUDA_VISIBLE_DEVICES": ""}, tmp_path, timeout=170)
     assert done.returncode == 0, done.stderr
     for name in studies:
         study = goodfit.connect(tmp_path / ".goodfit")[name]

@@ -99,7 +99,7 @@ class Team:
         with (self._folder / "said").open("w+") as said, Path(os.devnull).open() as nothing:
             words = [*words, "--port", "0", "--no-controller"]
             self.server = forked.Forked(
-                forked._server(), forked.COMMAND, words, environment, self._folder, [nothing, said, said]
+                forked.server(), forked.COMMAND, words, environment, self._folder, [nothing, said, said]
             )
         found = until(lambda: re.search(r"at (http://\S+)", (self._folder / "said").read_text()), "the server")
         self.url = f"http://127.0.0.1:{found[1].rpartition(':')[2]}"

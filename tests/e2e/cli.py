@@ -19,6 +19,8 @@ from tests.tracking import new_mlflow
 
 PATIENCE = 120.0
 
+Command = subprocess.Popen[str] | forked.Started
+
 
 class Home:
     """A home folder and the commands run on it.
@@ -27,8 +29,8 @@ class Home:
         folder: where the commands run; the home is in it.
         environment: for them, beside the usual one.
         first_start: MLflow is to make its database itself, as on a new machine.
-        own_interpreters: each command starts an interpreter. Else only one that the test goes on beside does (`start`);
-            others, and what mirrors their studies, are forks of one that has imported what they need.
+        own_interpreters: each command starts an interpreter. Else it, and what mirrors its study, are forks of one that
+            has imported what they need.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Home:
     def json(self, *words: str) -> Any:
         return json.loads(self.ok(*words, "--json"))
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> Command:
         self._spare_mlflow_its_first_start(words)
+        if not self.own_interpreters:
+            return forked.Started(["--home", str(self.path), *words], self.env(), self.folder)
         return subprocess.Popen(
             self.command(*words),
             stdout=subprocess.PIPE,
@@ -130,7 +134,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that came from it, children before parents."""
+    """A process and all that came from it, children before parents; of a command that is a fork also its mirrors."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -139,13 +143,13 @@ def tree(pid: int) -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    found = [pid]
+    found = [pid, *forked.mirrors_of(pid)]
     for one in found:
         found += parents.get(one, [])
     return found[::-1]
 
 
-def kill_tree(process: subprocess.Popen[str]) -> None:
+def kill_tree(process: Command) -> None:
     """SIGKILL everything at once, as a power cut would."""
     for pid in tree(process.pid):
         try:

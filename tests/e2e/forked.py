@@ -1,8 +1,10 @@
-"""Commands and their mirrors as forks of processes that have their libraries: to import these is most of what many do.
+"""Commands, and what Goodfit starts beside itself, as forks of processes that have their libraries.
+
+To import these is most of what many of them do.
 
 `python -m tests.e2e.forked PLACE` imports what commands need, and waits at PLACE; a fork of it waits for mirrors, and
 imports MLflow for the first. Each connection brings a line of JSON and the standard streams; a fork, in a session of
-its own, becomes the process that is meant. It answers with the session's number and, in the end, with the exit code.
+its own, becomes the process that is meant, and answers with its number. The server answers with its exit code.
 All end with the process that started the first.
 """
 
@@ -15,6 +17,7 @@ import importlib
 import json
 import os
 import random
+import runpy
 import select
 import shutil
 import signal
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import threading
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -38,6 +41,7 @@ GOODFIT = (
     "service.queries.local", "service.app.run",
     "service.app.diagnoses", "service.local_executor", "service.runner", "service.diagnosis.ped_anova",
     "service.diagnosis.study", "service.report", "service.store", "service.store.migrations", "service.spec",
+    "service.app.quality_process", "service.app.rerun_process", "service.app.submission_process",
     "service.tracker", "trainers.worker.worker", "trainers.training.loop", "trainers.training.supervised",
     "trainers.data",
 )  # fmt: skip
@@ -46,25 +50,49 @@ LIBRARIES = (
     *("scipy.stats", "sklearn.datasets", "pandas", "psycopg", "torch._dynamo"),
 )
 MLFLOW = ("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store")
-COMMAND, MIRROR = "goodfit.service.cli", "goodfit.service.app.__main__"  # modules with a main()
+COMMAND, MIRROR, SCRIPT = "goodfit.service.cli", "goodfit.service.app.__main__", "a script"  # modules with a main()
+PROCESS = "_process"  # ends the names of modules whose main() takes a path
 NUMBER = struct.Struct("i")
 
 
 def run(
-    words: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float
+    words: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float, module: str = COMMAND
 ) -> subprocess.CompletedProcess[str]:
     """A `goodfit` command, as by subprocess.run with its output captured; TimeoutExpired after `timeout` seconds."""
+    return _run(server(), module, words, environment, folder, timeout)
+
+
+def script(
+    file: Path, environment: Mapping[str, str], folder: Path, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """A program in Python, likewise."""
+    return run([str(file)], environment, folder, timeout, SCRIPT)
+
+
+def _run(
+    place: str, module: str, words: Sequence[str], environment: Mapping[str, str], folder: Path, timeout: float
+) -> subprocess.CompletedProcess[str]:
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(tempfile.TemporaryDirectory(prefix="goodfit-forked-"))
         said = [stack.enter_context(Path(kept, name).open("w+", encoding="utf-8")) for name in ("out", "err")]
         nothing = stack.enter_context(Path(os.devnull).open())
-        process = Forked(_server(), COMMAND, words, environment, folder, [nothing, *said])
+        process = Forked(place, module, words, environment, folder, [nothing, *said])
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise subprocess.TimeoutExpired(["goodfit", *words], timeout, *map(_text, said)) from None
-        return subprocess.CompletedProcess(["goodfit", *words], code, *map(_text, said))
+            raise subprocess.TimeoutExpired(words, timeout, *map(_text, said)) from None
+        return subprocess.CompletedProcess(words, code, *map(_text, said))
+
+
+def mirrors_of(pid: int) -> list[int]:
+    """The mirrors that a command has started, by its number; no children of it, as they are forks of a server."""
+    started = _started(_mirrors(server()), pid) if server.cache_info().currsize else None
+    return [int(line) for line in started.read_text().split()] if started and started.exists() else []
+
+
+def _started(place: str, pid: int) -> Path:
+    return Path(f"{place}-of-{pid}")
 
 
 def _text(file: IO[str]) -> str:
@@ -84,8 +112,9 @@ class Forked:
         folder: Path,
         streams: Sequence[IO[Any]],
     ) -> None:
-        self.stdin: IO[bytes] | None = None
-        self.stdout: IO[bytes] | None = None
+        self.stdin: IO[Any] | None = None
+        self.stdout: IO[Any] | None = None
+        self.stderr: IO[Any] | None = None
         self.returncode: int | None = None
         self._lock = threading.Lock()
         self._connection = socket.socket(socket.AF_UNIX)
@@ -114,14 +143,59 @@ class Forked:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout):
+            if stream is not None:
+                stream.close()
+        self.wait()
+
     def _number(self) -> int:
-        """The server's next; that of a kill where it was killed before it could answer."""
+        """The next that is said; that of a kill where the server was killed before it could answer."""
         said = self._connection.recv(NUMBER.size, socket.MSG_WAITALL)
         return int(NUMBER.unpack(said)[0]) if said else -signal.SIGKILL
 
 
+class Started(Forked):
+    """A command that the test goes on beside, with pipes for what it says as text."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        (out, says), (err, complains) = os.pipe(), os.pipe()
+        with Path(os.devnull).open() as nothing, os.fdopen(says, "w") as told, os.fdopen(complains, "w") as complained:
+            super().__init__(server(), COMMAND, words, environment, folder, [nothing, told, complained])
+        self.stdout, self.stderr = os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it says until its end, and until all that it started have closed their ends of the pipes."""
+        texts: dict[str, str] = {}
+
+        def read(name: str, file: IO[str]) -> None:
+            with file:
+                texts[name] = file.read()
+
+        readers = [
+            threading.Thread(target=read, args=[name, file], daemon=True)
+            for name, file in (("out", self.stdout), ("err", self.stderr))
+            if file is not None and not file.closed
+        ]
+        for reader in readers:
+            reader.start()
+        self.wait(timeout)
+        for reader in readers:
+            reader.join(timeout)
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
+        return texts.get("out", ""), texts.get("err", "")
+
+
 @cache
-def _server() -> str:
+def server() -> str:
     """Where this process's own waits for commands."""
     folder = tempfile.mkdtemp(prefix="goodfit-forks-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -176,36 +250,46 @@ def _import(names: Sequence[str]) -> None:
 
 def _fork_for_each(listener: socket.socket, parent: int, libraries: Sequence[str]) -> tuple[dict[str, Any], list[int]]:
     """Imports what all need when the first comes."""
+    waiting = select.poll()
+    waiting.register(listener, select.POLLIN)
+    running: dict[int, tuple[int, socket.socket]] = {}  # the number of each fork and who waits for it, by its handle
     while os.getppid() == parent:
-        if select.select([listener], [], [], 1.0)[0]:
+        for found, _ in waiting.poll(1000):
+            if found in running:
+                waiting.unregister(found)
+                _answer(found, *running.pop(found))
+                continue
             _import(libraries)
             connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
+            fork = os.fork()
+            if fork == 0:
+                for place in (listener, *(other for _, other in running.values())):
+                    place.close()
+                for handle in running:
+                    os.close(handle)
                 return _begin(connection)
-            connection.close()
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            handle = os.pidfd_open(fork)
+            running[handle] = fork, connection
+            waiting.register(handle, select.POLLIN)
     sys.exit()
 
 
+def _answer(handle: int, fork: int, connection: socket.socket) -> None:
+    """Say how a fork has ended."""
+    code = os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+    os.close(handle)
+    with connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for it any more
+        connection.sendall(NUMBER.pack(code))
+
+
 def _begin(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Stay with the process until it ends; returns in the process."""
+    """In the fork: hear what it is to become."""
     os.setsid()
     with connection:
         line, streams, _, _ = socket.recv_fds(connection, 1 << 20, 3)
         while not line.endswith(b"\n"):
             line += connection.recv(1 << 20)
         connection.sendall(NUMBER.pack(os.getpid()))
-        process = os.fork()
-        if process:
-            for stream in streams:
-                os.close(stream)
-            code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-            with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
-                connection.sendall(NUMBER.pack(code))
-            os._exit(0)
     wanted: dict[str, Any] = json.loads(line)
     return wanted, streams
 
@@ -215,37 +299,81 @@ def _become(wanted: Mapping[str, Any], streams: Sequence[int], place: str) -> No
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # Those of the server take theirs for files, or for pipes.
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.chdir(wanted["folder"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
     installed = [found for found in sys.path if found.startswith((sys.prefix, sys.base_prefix))]
-    here = [wanted["folder"]] if wanted["module"] == COMMAND else []  # a mirror is started with -P
+    here = [wanted["folder"]] if wanted["module"] in (COMMAND, SCRIPT) else []  # others are started with -P
     sys.path[:] = [*here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)), *installed]
     importlib.invalidate_caches()
     sys.argv = ["goodfit", *wanted["words"]]
     random.seed()
     importlib.import_module("numpy").random.seed()
-    _fork_mirrors(_mirrors(place))
+    fork_processes(lambda: place)
     try:
-        importlib.import_module(wanted["module"]).main(wanted["words"])
+        _main(wanted["module"], wanted["words"])
     except SystemExit as ended:
-        _end(ended.code)
+        _end(ended.code or 0)
+    _end(0)
 
 
-def _fork_mirrors(place: str) -> None:
-    """Let the tracker of this process have forks of the server at the place."""
+def _main(module: str, words: list[str]) -> None:
+    if module == SCRIPT:
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
+    elif module.endswith(PROCESS):
+        importlib.import_module(module).main(Path(*words))
+    else:
+        importlib.import_module(module).main(words)
 
-    def popen(command: Sequence[str], *, stderr: IO[bytes], env: Mapping[str, str], **options: object) -> Forked:
-        assert command[:4] == [sys.executable, "-P", "-m", MIRROR.removesuffix(".__main__")]
-        assert options == {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
-        (reads, tells), (hears, says) = os.pipe(), os.pipe()
+
+def fork_processes(place: Callable[[], str], prepare: Callable[[Path], object] = lambda _: None) -> None:
+    """Let what this process starts beside itself be forks of a server.
+
+    Args:
+        place: of the server.
+        prepare: is done with the home of a study before its mirror starts.
+    """
+
+    def popen(command: Sequence[str], **options: Any) -> Any:
+        if (module := _module_of(command)) is None:
+            return subprocess.Popen(command, **options)
+        assert options.keys() <= {"stdin", "stdout", "stderr", "env", "start_new_session", "text"}
+        assert options["stdin"] == options["stdout"] == subprocess.PIPE
+        if module == MIRROR:
+            prepare(Path(command[command.index("--home") + 1]))
+        at, (reads, tells), (hears, says) = place(), os.pipe(), os.pipe()
+        at = _mirrors(at) if module == MIRROR else at
         with os.fdopen(reads) as stdin, os.fdopen(says, "w") as stdout:
-            process = Forked(place, MIRROR, command[4:], env, Path.cwd(), [stdin, stdout, stderr])
-        process.stdin, process.stdout = os.fdopen(tells, "wb"), os.fdopen(hears, "rb")
+            streams = [stdin, stdout, options["stderr"]]
+            process = Forked(at, module, command[4:], options["env"], Path.cwd(), streams)
+        text = options.get("text", False)
+        process.stdin, process.stdout = os.fdopen(tells, "w" if text else "wb"), os.fdopen(hears, "r" if text else "rb")
+        if module == MIRROR:
+            with _started(at, os.getpid()).open("a") as started:
+                started.write(f"{process.pid}\n")
         return process
 
-    tracker = importlib.import_module("goodfit.service.tracker.process")
-    tracker.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})  # type: ignore[attr-defined]
+    def run(command: Sequence[str], **options: Any) -> Any:
+        if (module := _module_of(command)) is None:
+            return subprocess.run(command, **options)
+        assert options.keys() == {"cwd", "env", "capture_output", "text", "timeout", "check"}
+        return _run(place(), module, command[4:], options["env"], options["cwd"], options["timeout"])
+
+    instead = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen, "run": run})
+    for name in ("tracker.process", "app.child_process", "app.submission"):
+        importlib.import_module(f"goodfit.service.{name}").subprocess = instead  # type: ignore[attr-defined]
+
+
+def _module_of(command: Sequence[str]) -> str | None:
+    """What of Goodfit a command starts; None of any other."""
+    name = command[3] if list(command[:3]) == [sys.executable, "-P", "-m"] else ""
+    if name == MIRROR.removesuffix(".__main__"):
+        return MIRROR
+    return name if name.startswith("goodfit.service.app.") and name.endswith(PROCESS) else None
 
 
 def _end(code: object) -> NoReturn:

@@ -57,7 +57,7 @@ def finished(
         name for name, (_, package) in LEARNS.items() if name in asked and (package is None or _installed(package))
     ]
     one_a_core = range(2)
-    homes = [Home(tmp_path_factory.mktemp("home"), environment, own_interpreters=True) for _ in one_a_core]
+    homes = [Home(tmp_path_factory.mktemp("home"), environment, own_interpreters=core == 1) for core in one_a_core]
 
     def run(home: Home, mine: list[str]) -> dict[str, Any]:
         return {name: home.run("run", str(EXAMPLES / name), *SHORT, "--json", timeout=250) for name in mine}
@@ -87,7 +87,7 @@ def test_an_example_of_a_users_own_trainer_learns(finished: dict[str, Any], name
 
 
 def test_an_installed_package_adds_its_trainer(tmp_path: Path, environment: dict[str, str]) -> None:
-    home = Home(tmp_path, environment, own_interpreters=True)
+    home = Home(tmp_path, environment)
     rows = {row["trainer"]: row for row in home.json("trainers")}
     assert "mlp" in rows
     assert rows["bilinear"]["about"] == "Products of two linear functions of the row, summed linearly."

@@ -11,12 +11,20 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.e2e import forked
 from tests.tracking import new_mlflow
 
 NOTEBOOKS = Path(__file__).parents[2] / "examples/notebooks"
 NEEDS = {"lightning": "lightning", "lora": "peft"}
 
-HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, executor='local')"
+HERE = """
+import functools, goodfit, sys
+goodfit.run = functools.partial(goodfit.run, executor='local')
+sys.path.append(TESTS)
+from tests.e2e import forked
+forked.fork_processes(lambda: PLACE)
+sys.path.remove(TESTS)
+"""
 
 
 @pytest.mark.timeout(240)
@@ -27,7 +35,8 @@ def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
     new_mlflow(tmp_path / ".goodfit")
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(HERE))
+    here = HERE.replace("TESTS", repr(str(forked.ROOT))).replace("PLACE", repr(forked.server()))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(here))
     NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in shown if output["output_type"] == "error"]

@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     source = shutil.copytree(EXAMPLE, folder / "source")  # a build leaves files beside its source
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=120)
-    return Home(folder, {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"}, own_interpreters=True)
+    return Home(folder, {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"})
 
 
 def test_a_study_is_searched_and_trained_by_an_installed_package(home: Home) -> None:

@@ -37,6 +37,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(tmp_path_factory.mktemp("digits"), first_start=True, own_interpreters=True)
     changes = ["--set", "budget.trials=4", "--set", "training.epochs=4"]
     home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=280)
+    home.own_interpreters = False
     return home
 
 

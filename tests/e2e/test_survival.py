@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.e2e.cli import Home, kill_tree, tree, until
+from tests.e2e.cli import Command, Home, kill_tree, tree, until
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +71,7 @@ def test_a_study_whose_whole_process_tree_is_killed_is_whole_after_resume(home: 
         assert [point["val/loss"] for point in curve] == [1 / epoch for epoch in range(1, 7)]
 
 
-def _await_reports(home: Home, process: subprocess.Popen[str], wanted: int) -> None:
+def _await_reports(home: Home, process: Command, wanted: int) -> None:
     until(lambda: home.reports() >= wanted or process.poll() is not None, "progress")
 
 
@@ -87,7 +86,7 @@ def test_a_worker_killed_with_sigkill_costs_its_trial_an_attempt(home: Home) -> 
     assert sorted(row["attempts"] for row in rows)[-1] == 2
 
 
-def _worker(process: subprocess.Popen[str]) -> int:
+def _worker(process: Command) -> int:
     """The process of a worker that trains."""
     for pid in tree(process.pid):
         if b"Host" in Path(f"/proc/{pid}/cmdline").read_bytes():

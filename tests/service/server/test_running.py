@@ -15,17 +15,17 @@ import httpx2
 from goodfit.service import app
 from goodfit.service.records import Study
 from goodfit.service.settings import Settings
-from tests.e2e.cli import Home
+from tests.e2e.cli import Command, Home
 from tests.serving import spec_of
 
 SECONDS = 60.0
 
 
-def served(folder: Path, *words: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def served(folder: Path, *words: str, environment: dict[str, str] | None = None) -> Command:
     return Home(folder, environment).start("serve", *words)
 
 
-def url_of(process: subprocess.Popen[str]) -> str:
+def url_of(process: Command) -> str:
     assert process.stdout is not None
     line = process.stdout.readline()
     found = re.search(r"at (http://\S+)", line)
