@@ -11,6 +11,7 @@ from typing import Any
 
 from goodfit.search_spaces.parameters import Float
 from goodfit.search_spaces.space import Space
+from goodfit.service.errors import UnknownStudy
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Allocator, Sampler, Sharing
 from goodfit.service.progress import Progress
@@ -209,7 +210,7 @@ class NoTracker:
 
 
 class Bench:
-    """A study in a store, and as many runs of it as a test wants."""
+    """A study in a store, which may be there already, and as many runs of it as a test wants."""
 
     def __init__(
         self,
@@ -223,7 +224,10 @@ class Bench:
         self.new_sampler: Callable[[], Sampler | Allocator] = self._bayesian
         self.store = open_store(f"sqlite:///{folder / 'goodfit.db'}")
         self.plan, self.limits = plan, limits or Limits()
-        self.study = self.store.add_study(Study("s", dict(spec or {}), "f", 0.0))
+        try:
+            self.study = self.store.study("s")
+        except UnknownStudy:
+            self.study = self.store.add_study(Study("s", dict(spec or {}), "f", 0.0))
         self.clock = Clock()
         self.seen: list[Progress] = []
 

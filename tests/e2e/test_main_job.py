@@ -7,8 +7,6 @@ import io
 import math
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pytest
 from goodfit import connect
 from goodfit.service.errors import InputError, UnknownStudy
 from tests import zoo
+from tests.e2e import forked
 from tests.e2e.cli import Home, kill_tree, until
 from tests.tracking import free_port
 
@@ -161,9 +160,8 @@ model = mlflow.pyfunc.load_model("models:/digits-cnn@champion")
 assert model.metadata.signature is not None
 print(model.predict(numpy.zeros((2, 1, 8, 8), dtype="float32")).shape)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, env=digits.env()
-    )
+    (digits.folder / "user.py").write_text(code)
+    done = forked.script(Path("user.py"), digits.env(), digits.folder, timeout=100)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(2,)"
 

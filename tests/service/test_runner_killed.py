@@ -13,7 +13,7 @@ from goodfit.service.records import StudyState, TrialState
 from goodfit.service.sampler import OptunaSampler
 from goodfit.service.sampler.guide import Belief, Guide
 from goodfit.service.scheduler import Plan
-from tests.killing import Killed, Mortal
+from tests.killing import Killed, Mortal, Witness
 from tests.running import CONFIRMED, PLAN, SPACE, Bench, Prunes, Puppet
 
 
@@ -23,26 +23,19 @@ def test_a_study_that_is_killed_at_any_write_ends_as_if_it_had_not_been(
     tmp_path: Path, plan: Plan, after: bool
 ) -> None:
     whole = Bench(tmp_path, plan)
-    whole.runner(Puppet(whole.clock)).run()
+    seen = Witness(whole.store, tmp_path, whole.clock, after=after)
+    whole.runner(Puppet(whole.clock), seen).run()
     expected = whole.outcome()
     assert any(label == "PRUNED" for _, _, label, *_ in expected) or plan is CONFIRMED
     opened = whole.store.study("s").test_opened
-    survived = False
-    write = 0
-    while not survived:
-        write += 1
-        folder = tmp_path / f"{write}"
-        folder.mkdir()
+    for write, (folder, now) in enumerate(seen.moments, 1):
         bench = Bench(folder, plan)
-        try:
-            bench.runner(Puppet(bench.clock), Mortal(bench.store, write, after=after)).run()
-            survived = True
-        except Killed:
-            if bench.store.study("s").state is not StudyState.DONE:
-                bench.runner(Puppet(bench.clock)).run()
+        bench.clock.now = now
+        if bench.store.study("s").state is not StudyState.DONE:
+            bench.runner(Puppet(bench.clock)).run()
         assert bench.outcome() == expected, f"killed at write {write}"
         assert (bench.store.study("s").test_opened is None) == (opened is None)
-    assert write > 30, "every write of the study was a moment to be killed at"
+    assert len(seen.moments) > 30, "every write of the study was a moment to be killed at"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
@@ -50,24 +43,23 @@ def test_a_trial_that_needed_more_memory_keeps_its_share_wherever_the_study_is_k
     tmp_path: Path, after: bool
 ) -> None:
     plan = replace(PLAN, trials=3)
+    (tmp_path / "plain").mkdir()
+    plain = Bench(tmp_path / "plain", plan)
+    plain.runner(Puppet(plain.clock)).run()
+    expected = plain.outcome()
     whole = Bench(tmp_path, plan)
-    whole.runner(Puppet(whole.clock)).run()
-    expected = whole.outcome()
-    write, survived = 0, False
-    while not survived:
-        write += 1
-        (tmp_path / f"{write}").mkdir()
-        bench = Bench(tmp_path / f"{write}", plan)
-        try:
-            bench.runner(Puppet(bench.clock, hungry=(1, 2)), Mortal(bench.store, write, after=after)).run()
-            survived = True
-        except Killed:
-            if bench.store.study("s").state is not StudyState.DONE:
-                bench.runner(Puppet(bench.clock, hungry=(1, 2))).run()
+    seen = Witness(whole.store, tmp_path, whole.clock, after=after)
+    whole.runner(Puppet(whole.clock, hungry=(1, 2)), seen).run()
+    assert whole.outcome() == expected
+    for write, (folder, now) in enumerate(seen.moments, 1):
+        bench = Bench(folder, plan)
+        bench.clock.now = now
+        if bench.store.study("s").state is not StudyState.DONE:
+            bench.runner(Puppet(bench.clock, hungry=(1, 2))).run()
         assert bench.outcome() == expected, f"killed at write {write}"
         assert [trial.share for trial in bench.trials()] == [1.0, 2.0, 1.0], f"killed at write {write}"
         assert bench.trials()[1].attempts in (2, 3)
-    assert write > 15
+    assert len(seen.moments) > 15
 
 
 def test_a_study_that_is_reopened_and_killed_at_any_write_ends_as_if_it_had_not_been(tmp_path: Path) -> None:

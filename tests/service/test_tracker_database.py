@@ -34,7 +34,7 @@ def test_a_kill_while_mlflow_makes_its_tables_costs_nothing(tmp_path: Path) -> N
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", FIRST_START, uri])
     while _tables(tmp_path) < 8:
         assert process.poll() is None
-        time.sleep(0.002)
+        time.sleep(0.01)
     process.kill()
     process.wait()
     client = connect(uri)

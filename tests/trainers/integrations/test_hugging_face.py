@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from goodfit.trainers.messages import Outcome
 from goodfit.trainers.trial import Trial
 from tests.training import DIGITS
 
-REASON = "transformers is not installed: pip install 'goodfit[hugging-face]'"
-transformers = pytest.importorskip("transformers", reason=REASON)
-pytest.importorskip("accelerate", reason=REASON)
+# It takes three seconds to import, in every process that collects tests.
+pytestmark = pytest.mark.skipif(
+    not (find_spec("transformers") and find_spec("accelerate")),
+    reason="transformers is not installed: pip install 'goodfit[hugging-face]'",
+)
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "bring_your_own" / "my_hugging_face.py"
 SETTINGS: dict[str, Any] = {
@@ -76,6 +79,8 @@ def test_a_paused_trial_goes_on_in_another_worker_with_the_same_curve(whole: tup
 
 def tiny(trial: Trial, *, model: Any = None, eval_dataset: Any = None, **settings: Any) -> Any:
     """A Hugging Face Trainer of a linear model on 40 rows."""
+    import transformers
+
     from goodfit.trainers.integrations.hugging_face import arguments
 
     class Linear(torch.nn.Module):
@@ -125,8 +130,8 @@ def test_what_cannot_report_or_resume_is_refused(tmp_path: Path, changes: dict[s
         fit(trial, tiny(trial, **changes))
 
 
-class Rates(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
-    """Notes the learning rate and the weight decay that the optimizer has as each step begins."""
+class Rates:
+    """A callback that notes the learning rate and the weight decay that the optimizer has as each step begins."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
@@ -140,12 +145,14 @@ class Rates(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
 
 def member(folder: Path, line: Line, *, batch: int = 20, assigned: dict[str, Any], **settings: Any) -> Rates:
     """A member of a population, compared after 2 of 4 epochs of two steps each."""
+    from transformers import TrainerCallback
+
     from goodfit.trainers.integrations.hugging_face import fit
 
     plain = {"metric": "val/loss", "direction": "minimize", "epochs": 4, "snapshots": 2, "checkpoint_epochs": 1}
     trial = handle(folder, line, **{**plain, **assigned})
     trainer = tiny(trial, per_device_train_batch_size=batch, max_grad_norm=0.0, **settings)
-    rates = Rates()
+    rates: Rates = type("Callback", (Rates, TrainerCallback), {})()
     trainer.add_callback(rates)
     fit(trial, trainer)
     return rates
