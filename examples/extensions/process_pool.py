@@ -17,7 +17,9 @@ from typing import Any
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.worker.worker import Host, Setup
 
-_START = multiprocessing.get_context("spawn")  # nothing of this process, and no lock of its threads, goes along
+# Each is a fork of a process that has imported what all need; no lock of a thread of this one goes along.
+_START = multiprocessing.get_context("forkserver")
+_START.set_forkserver_preload(["goodfit.trainers.worker.worker"])
 _LOOK = 0.05  # seconds between two looks at what a process was told and what its trial has sent
 
 
