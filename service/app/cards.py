@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused 
 
 from goodfit.service import errors
 from goodfit.service.app.homes import spec_here, spec_of
-from goodfit.service.app.releasing import release_facts, verdicts_of
+from goodfit.service.app.releasing import NO_MODEL, release_facts, verdicts_of
 from goodfit.service.app.reports import facts_of_study
 from goodfit.service.app.trail import chain_head
 from goodfit.service.json_values import iso
@@ -48,13 +48,13 @@ def cards_of(settings: Settings, store: Store, study: Study) -> Cards:
     """A study's model card (README.md), and its data card (croissant.json) where its data are those that it had.
 
     Raises:
-        InputError: no trial was trained to its end.
+        InputError: no trial was trained to its end within the constraints.
     """
     from goodfit.service.cards import data_card, model_card
 
     found = verdicts_of(store, study)
     if found.best is None:
-        raise errors.InputError(f"study {study.name} has no model to describe: no trial was trained to its end")
+        raise errors.InputError(f"study {study.name} has no model to describe: {NO_MODEL}")
     spec = spec_here(store, study)
     data = None if spec.data is None else data_facts(spec, study)
     told = facts_of_study(settings, store, study)

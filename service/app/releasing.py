@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from goodfit.service.ports import Store
     from goodfit.service.records import Study
 
+NO_MODEL = "no trial was trained to its end and keeps the study's constraints"
 NAME_LENGTH, NOTE_LENGTH = 200, 5000  # characters
 FIGURES = (LABEL_FIGURES,)  # the kinds of figures that others leave with a study
 
@@ -180,7 +181,7 @@ def decide(
     would = Ruling(now, by, action, -1, "")
     found = verdicts_of(store, study, would)
     if found.best is None:
-        raise errors.InputError(f"study {name} has no model to {action}: no trial was trained to its end")
+        raise errors.InputError(f"study {name} has no model to {action}: {NO_MODEL}")
     ruling = reviewed(action, found.best, found.gates, now, by, text)
     if ruling.override and not text:
         failed = "; ".join(one.reason for one in found.gates if not one.held)

@@ -19,7 +19,11 @@ SAID_EVERY = 5.0  # seconds between two lines on how far it is
 PARTS, ROWS, ROW_PARTS = 15, 5, 5  # that are printed
 LONGEST = 40  # letters of a part
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-MOST_ROWS = 100_000  # of a range, so that a slip does not fill the memory
+MOST_ROWS = 1000  # of a range, so that a slip does not fill the memory; an explanation takes no more
+
+
+def _counted(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'}"
 
 
 def rows_of(text: str | None) -> list[int] | None:
@@ -32,8 +36,10 @@ def rows_of(text: str | None) -> list[int] | None:
         if match is None:
             raise InputError(f"--rows {text}: {word.strip()!r} is no row; give numbers from 0 and ranges, 3,17-20")
         first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last - first >= MOST_ROWS:
+        if last < first:
             raise InputError(f"--rows {text}: {word.strip()} is no range of rows; give the smaller number first")
+        if last - first >= MOST_ROWS:
+            raise InputError(f"--rows {text}: {word.strip()} is too many; give {MOST_ROWS:,} rows at most")
         found += range(first, last + 1)
     return found
 
@@ -63,9 +69,8 @@ def explain_here(study: StudyHandle, trial: int | None, wanted: Wanted) -> Expla
 def print_explanation(found: Explanation) -> None:
     """The parts that count most, some rows, and the checks."""
     of = "the predicted class" if found.output == "predicted" else found.output
-    print(
-        f"trial {found.trial} of study {found.study}: {of}, in {found.unit}; {len(found.rows)} rows by {found.method}"
-    )
+    rows = _counted(len(found.rows))
+    print(f"trial {found.trial} of study {found.study}: {of}, in {found.unit}; {rows} by {found.method}")
     if found.parts:
         _print_parts(found)
     print()

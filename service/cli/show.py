@@ -150,10 +150,15 @@ def _print_best(study: StudyHandle, facts: Mapping[str, Any]) -> None:
         line("best", facts["no_best"])
 
 
+def _pairs(gate: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {limit:g}" for name, limit in gate.items())
+
+
 def print_release(release: Mapping[str, Any]) -> None:
     """Whether a study's best model is released, and each gate that does not hold."""
     if release["trial"] is None or release["status"] is None:
-        line("release", f"not decided; it requires {', '.join(map(str, release['require'])) or 'nothing'}")
+        gates = [one if isinstance(one, str) else _pairs(one) for one in release["require"]]
+        line("release", f"not decided; it requires {', '.join(gates) or 'nothing'}")
         return
     line("release", f"trial {release['trial']} is {release['status']}")
     if release["champion"] not in (None, release["trial"]):

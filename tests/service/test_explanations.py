@@ -312,7 +312,13 @@ def test_the_command_prints_parts_rows_and_checks_and_the_page_on_it_names_every
     assert "ok   additivity" in printed
     assert run(["explain", "net", "--rows", "4", "--json", *home]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["row"] == 4
-    for rows, said in (("x", "'x' is no row"), ("9-3", "give the smaller number first"), ("999", "has no row 999")):
+    refused = (
+        ("x", "'x' is no row"),
+        ("9-3", "give the smaller number first"),
+        ("0-99999999", "give 1,000 rows at most"),
+        ("999", "has no row 999"),
+    )
+    for rows, said in refused:
         assert run(["explain", "net", "--rows", rows, *home]) == 2
         assert said in capsys.readouterr().err
     page = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text()

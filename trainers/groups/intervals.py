@@ -1,7 +1,8 @@
 """How sure the rates of groups are, and the differences between them, from counts alone.
 
 A bootstrap that draws the rows of each group again draws, of a group's counts, multinomially: so counts are all that it
-needs, and a report can make it of metrics that were stored.
+needs, and a report can make it of metrics that were stored. It draws from counts with half a row more for each outcome
+(Jeffreys, 1946): a rate of 0 or 1 among few rows is not certain, though drawing these rows again never changes it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 Z = 1.959963984540054  # of 95%
 DRAWS = 1000
+MORE = 0.5  # rows, for each outcome
 Rates = Mapping[str, float]
 
 
@@ -53,12 +55,14 @@ def _drawn(rates: Rates, random: np.random.Generator) -> dict[str, np.ndarray]:
     rows = round(rates["count"])
     positives = rates["base_rate"]
     tp, fp = positives * rates.get("tpr", 0.0), (1 - positives) * rates.get("fpr", 0.0)
-    shares = np.clip([tp, positives - tp, fp, 1 - positives - fp], 0.0, 1.0)
-    hit, missed, false, other = random.multinomial(rows, shares / shares.sum(), DRAWS).T.astype(np.float64)
+    counts = rows * np.clip([tp, positives - tp, fp, 1 - positives - fp], 0.0, 1.0)
+    counts += MORE * np.repeat([positives > 0, positives < 1], 2)  # no class that the group has no row of
+    hit, missed, false, other = random.multinomial(rows, counts / counts.sum(), DRAWS).T.astype(np.float64)
+    right = (rows * min(1.0, rates["accuracy"]) + MORE) / (rows + 2 * MORE)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "selection_rate": (hit + false) / rows,
-            "accuracy": random.binomial(rows, min(1.0, rates["accuracy"]), DRAWS) / rows,
+            "accuracy": random.binomial(rows, right, DRAWS) / rows,
             "tpr": hit / (hit + missed),
             "fpr": false / (false + other),
         }

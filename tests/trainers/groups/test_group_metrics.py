@@ -133,3 +133,24 @@ def test_the_bootstrap_from_counts_is_that_of_the_rows() -> None:
     assert found == pytest.approx(tuple(np.quantile(drawn, (0.025, 0.975))), abs=0.04)
     assert bootstrapped(rates) == bootstrapped(rates)
     assert not any(math.isnan(end) for ends in bootstrapped(rates).values() for end in ends)
+
+
+def test_a_rate_of_0_or_1_among_few_rows_is_not_certain() -> None:
+    few: dict[str, float] = {
+        "count": 12,
+        "base_rate": 0.5,
+        "selection_rate": 0.5,
+        "accuracy": 1.0,
+        "tpr": 1.0,
+        "fpr": 0,
+    }
+    other = {**few, "accuracy": 0.0, "tpr": 0.0, "fpr": 1.0}
+    found = bootstrapped([few, other])
+    low, high = found["equalized_odds_difference"]
+    assert 0.5 < low < 0.9
+    assert high == 1.0
+    assert found["worst_group_accuracy"][0] == 0.0 < found["worst_group_accuracy"][1] < 0.4
+    without = {key: value for key, value in few.items() if key != "tpr"} | {"base_rate": 0.0}
+    assert bootstrapped([without, without])["equalized_odds_difference"][0] == 0.0  # of false positives alone
+    many = {**few, "count": 10_000}
+    assert bootstrapped([many, {**other, "count": 10_000}])["equalized_odds_difference"][0] > 0.998
