@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from goodfit.service.app.models import load_model, require_checkpoint
 from goodfit.service.app.reports import EXPLANATIONS, ROWS, WHOLE, report_of
 from goodfit.service.app.rows import trial_data
 from goodfit.service.records import FINISHED, Study, Trial
+from goodfit.trainers.readable import readable
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
@@ -68,19 +70,34 @@ class Wanted:
         from goodfit.trainers.explaining.explaining import Request
 
         problems = []
-        if not (math.isfinite(self.seconds) and self.seconds > 0):
-            problems.append(f"seconds {self.seconds:g}: give a positive number of seconds")
-        if not 16 <= self.coalitions <= 1_000_000:
+        if self.method is not None and not _is(self.method, str):
+            problems.append(f"method {self.method}: give its name, such as exact")
+        if not (_is(self.seconds, Real) and math.isfinite(self.seconds) and self.seconds > 0):
+            problems.append(f"seconds {self.seconds}: give a positive number of seconds")
+        if not (_is(self.coalitions, Integral) and 16 <= self.coalitions <= 1_000_000):
             problems.append(f"coalitions {self.coalitions}: give 16 to 1,000,000")
-        if self.seed < 0:
+        if not (_is(self.seed, Integral) and self.seed >= 0):
             problems.append(f"seed {self.seed}: give 0 or more")
         if self.rows is not None and self.data is not None:
             problems.append("rows and data exclude each other: name rows of the study, or give your own")
-        if self.rows is not None and not 0 < len(self.rows) <= MOST_ROWS:
-            problems.append(f"rows: {len(self.rows)} are named; give 1 to {MOST_ROWS:,}")
+        if self.rows is not None:
+            problems += _wrong_rows(self.rows)
         if problems:
             raise errors.InputError("; ".join(problems))
         return Request(self.method, self.output, self.coalitions, self.seed, self.seconds)
+
+
+def _is(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _wrong_rows(rows: object) -> list[str]:
+    """What is wrong with rows as they were named."""
+    if isinstance(rows, (str, bytes, Mapping)) or not (isinstance(rows, Iterable) and isinstance(rows, Sized)):
+        return [f"rows: {rows!r} is no list; give the numbers of rows, such as [17, 40]"]
+    if not 0 < len(rows) <= MOST_ROWS:
+        return [f"rows: {len(rows)} are named; give 1 to {MOST_ROWS:,}"]
+    return []
 
 
 def explain_trial(
@@ -155,6 +172,12 @@ def _problems(study: Study) -> Iterator[None]:
         raise errors.InputError(f"study {study.name}: {error}") from error
     except TrainersError as error:
         raise errors.TrainerError(f"study {study.name}: {error}") from error
+    except (errors.GoodfitError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a model of the user's raises
+        raise errors.TrainerError(
+            f"study {study.name}: the model fails on rows of the data: {type(error).__name__}: {readable(str(error))}"
+        ) from error
 
 
 def _model(settings: Settings, store: Store, study: Study, trial: Trial, given: Any) -> Explained:

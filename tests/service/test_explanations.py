@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from goodfit import connect
 from goodfit.service import app
@@ -233,6 +234,9 @@ def test_what_cannot_be_explained_is_said(scene: Scene) -> None:
     for words, said in (
         ({"rows": [999]}, "has no row 999 to explain; its rows are 0 to 149"),
         ({"rows": []}, "0 are named"),
+        ({"rows": 17}, "rows: 17 is no list; give the numbers of rows, such as"),
+        ({"rows": "17"}, "rows: '17' is no list"),
+        ({"seed": None, "coalitions": "many"}, "coalitions many: give 16 to 1,000,000; seed None: give 0 or more"),
         ({"rows": [1], "data": [[1, 2, 3, 4]]}, "exclude each other"),
         ({"output": "virginca"}, "did you mean virginica"),
         ({"method": "gradcam"}, "method gradcam does not go with table data; give one of exact"),
@@ -244,6 +248,11 @@ def test_what_cannot_be_explained_is_said(scene: Scene) -> None:
     ):
         with pytest.raises(InputError, match=said.replace("(", r"\(")):
             study.explain(**words)  # type: ignore[arg-type]
+    for model in (lambda x: "bad", torch.nn.Linear(9, 3)):
+        with pytest.raises(TrainerError, match=r"the model fails on rows of the data: (ValueError|RuntimeError): "):
+            study.explain(rows=[1], model=model)
+    with pytest.raises(InputError, match=r"method .*give its name"):
+        study.explain(method=["exact"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not one row was explained within"):
         study.explain(seconds=1e-9)
 
