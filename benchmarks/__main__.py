@@ -1,6 +1,18 @@
 """`make bench`: every benchmark of the service, one after the other; its figures are kept in benchmarks/results/."""
 
-from benchmarks import api, commands, confirmation, data_path, diagnosis, engine, mirror, packs, rebuild, startup
+from benchmarks import (
+    api,
+    commands,
+    confirmation,
+    data_path,
+    diagnosis,
+    engine,
+    growth,
+    mirror,
+    packs,
+    rebuild,
+    startup,
+)
 from benchmarks.figures import Figures, differences, keep, kept_files, own_file, read
 
 RUN = {
@@ -9,6 +21,7 @@ RUN = {
     "engine": engine,
     "service": api,
     "commands": commands,
+    "growth": growth,
     "mirror": mirror,
     "diagnosis": diagnosis,
     "confirmation": confirmation,

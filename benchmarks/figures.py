@@ -27,6 +27,7 @@ BENCHMARKS = (
         "engine",
         "service",
         "commands",
+        "growth",
         "mirror",
         "diagnosis",
         "confirmation",

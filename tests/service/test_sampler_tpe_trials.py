@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.samplers._tpe.sampler import _split_trials
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as State
 
@@ -50,7 +51,7 @@ def test_the_best_are_those_that_tpe_takes_for_good(direction: str, weights: tup
     draw = random.Random(0)
     states = draw.choices([State.COMPLETE, State.PRUNED, State.RUNNING], weights, k=2000)
     trials = [trial(number, draw, state, "x") for number, state in enumerate(states)]
-    study = optuna.create_study(direction=direction)
+    study = optuna.create_study(direction=StudyDirection[direction.upper()])
     best, _ = _split_trials(study, trials, BEST)
     shown = known(trials, 1.0 if direction == "minimize" else -1.0).shown(["x"])
     assert {one.number for one in best} <= set(shown)
