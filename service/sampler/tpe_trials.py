@@ -2,7 +2,7 @@
 
 TPE compares its best trials, at most 25, with all others, and its cost grows with the number of these. The best are all
 shown to it, and some of the others, evenly by age: their density stays what it is, and so do the weights by which TPE
-forgets old ones. docs/architecture.md has what that saves, and that it loses nothing.
+forgets old ones. docs/architecture.md has what that saves.
 """
 
 from __future__ import annotations
