@@ -193,5 +193,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--reads"]:
         read_all(Path(sys.argv[2]), Path(sys.argv[3]))
-    else:
-        run("data path", main, options)
+        sys.exit()
+    run("data path", main, options)

@@ -53,7 +53,7 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         "pruning: {method: medain}\n"
         "training: {epochs: 0}\n"
         "budget: {trials: 0}\n"
-        "resources: {pack: 8}\n"
+        "resources: {pack: 0}\n"
     )
     said = refused(home, "check", str(path))
     for line, words in [
@@ -66,7 +66,7 @@ def test_every_problem_of_a_study_file_is_told_at_once_with_its_line(home: Home)
         (9, "median"),
         (10, "epochs"),
         (11, "trials"),
-        (12, "not supported yet"),
+        (12, "at least 1"),
     ]:
         assert any(f"bad.yaml:{line}: " in one and words in one for one in said.splitlines()), f"line {line}: {said}"
 

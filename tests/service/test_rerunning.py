@@ -104,6 +104,7 @@ def test_a_trial_is_the_same_to_the_bit_and_the_study_stays_as_it_is(scene: Scen
         "largest": None,
         "differing": 0,
         "failure": None,
+        "tolerance": 0.0,
         "notes": [],
     }
     assert (scene.store.trials(scene.study.id), sorted(scene.settings.home.rglob("*"))) == before

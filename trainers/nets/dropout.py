@@ -71,7 +71,8 @@ class Masks:
 
     def next(self, rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """The mask of the next step: 0, or what the kept numbers are multiplied with; (rows, *shape)."""
-        if self._at == len(self._drawn):
+        if self._at == len(self._drawn) or self._drawn.shape[2:] != shape:  # texts are as long as the batch's longest
+            self.left += len(self._drawn) - self._at
             numbers = self.rows * max(1, torch.Size(shape).numel())
             steps = min(max(1, NUMBERS_AT_ONCE // numbers), max(1, self.left))
             self._drawn = self.draw(steps, shape).to(dtype).mul_(self.scale)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -56,6 +59,12 @@ class Layers(nn.Sequential):
     def __init__(self, *layers: nn.Module, head: int) -> None:
         super().__init__(*layers)
         self.head = head
+
+    def __getitem__(self, index: Any) -> Any:
+        """A layer, or some of them as a plain sequence."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self._modules.items())[index]))
+        return super().__getitem__(index)
 
 
 class Residual(nn.Module):

@@ -129,7 +129,7 @@ def fit(
             train = replace(train, x=torch.from_numpy(data.texts.ids(trial.seed, epoch)).to(device))
             trial.waited(perf_counter() - began)
         result = run_epoch(EpochWork(training, trial.seed, epoch, train, measured, validation, facts))
-        trial.packed(result.members, result.saved)
+        trial._packed(result.members, result.saved)  # noqa: SLF001 - not for trainers
         trial.report(train=result.train, val=result.validation)
 
 

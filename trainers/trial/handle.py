@@ -369,7 +369,7 @@ class Trial:
         """
         self._meter.waited(seconds, rows)
 
-    def packed(self, members: int, saved: float) -> None:
+    def _packed(self, members: int, saved: float) -> None:
         """Say how many trials this epoch was trained with, this one among them, and the seconds that it saved."""
         self._meter.packed(members, saved)
 

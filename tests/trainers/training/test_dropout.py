@@ -34,6 +34,14 @@ def test_a_smaller_batch_takes_the_first_rows_of_a_mask() -> None:
     assert torch.equal(whole[:5], part)
 
 
+def test_batches_may_differ_in_length() -> None:
+    shapes = [(16, 8), (16, 8), (16, 7), (9, 7), (16, 8)]
+    found, again = kept(with_weight(Dropout(0.25)), shapes), kept(with_weight(Dropout(0.25)), shapes)
+    assert [tuple(one.shape) for one in found] == shapes
+    assert all(torch.equal(one, other) for one, other in zip(found, again, strict=True))
+    assert not torch.equal(found[2][:9], found[3])
+
+
 def test_the_rate_is_kept_and_so_is_the_mean() -> None:
     for layer, shape in ((Dropout(0.3), (400, 500)), (ChannelDropout(0.3), (400, 500, 1, 1))):
         (out,) = kept(with_weight(layer), [shape])
