@@ -149,6 +149,8 @@ class NodeCache:
             _make_own_folder(self.folder)
             with self._locked(self.folder / f"{key}.making", passing=True):
                 if (found := self._find(key)) is None:
+                    if not (self.folder / key / META).exists():
+                        self.drop(key)  # a folder without it is none of an entry that was made to its end
                     self._make(key, make)
                     found = self._find(key)
             if found is None:
@@ -214,7 +216,6 @@ class NodeCache:
             try:
                 entry = Entry(folder, handle := os.open(folder / META, os.O_RDONLY))
             except (FileNotFoundError, NotADirectoryError):
-                self.drop(key)  # a folder without it is none of an entry that was made to its end
                 return None
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
