@@ -128,7 +128,7 @@ class Reported:
     Attributes:
         at: when it ended, in seconds since the epoch.
         final: the trainer ends here of its own accord.
-        seconds: that the epoch took, of a trial with a `pause_at`; NaN of any other.
+        seconds: that another epoch is likely to take, of a trial with a `pause_at`; NaN of any other.
         resumable: whether another attempt can go on from what is kept of this one.
         costs: what was measured of the training since the sample before; see trial/meter.py.
     """

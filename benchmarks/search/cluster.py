@@ -11,13 +11,14 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.search.task import Curve
 from goodfit.service.ports import Sharing
 from goodfit.service.records import Batch, Decision, Lease, Report, Trial
 from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.trial.meter import usual_seconds
 
 SHORTEST_EPOCH = 1e-6  # seconds: time never stands still
 
@@ -31,6 +32,7 @@ class _Training:
     epoch: int
     pause_at: int | None
     event: int = -1  # the one that ends the epoch that runs; -1: it waits at its gate
+    seconds: list[float] = field(default_factory=list)  # of its epochs
 
 
 class VirtualCluster:
@@ -127,11 +129,14 @@ class VirtualCluster:
     def _end_of_epoch(self, training: _Training) -> list[Message]:
         training.epoch += 1
         trial, attempt, epoch = training.assignment.trial, training.assignment.attempt, training.epoch
-        value, seconds = training.curve.value(epoch), training.curve.seconds(epoch)
+        value = training.curve.value(epoch)
+        training.seconds.append(training.curve.seconds(epoch))
         self.history.append((self.now, value))
         diverged, complete = math.isnan(value), epoch >= self._epochs
         metrics = {training.assignment.metric: value}
-        report = Reported(trial, attempt, epoch, metrics, self.now, diverged or complete, seconds)
+        report = Reported(
+            trial, attempt, epoch, metrics, self.now, diverged or complete, usual_seconds(training.seconds)
+        )
         if diverged or complete:
             del self._trainings[trial]
             return [report, Ended(trial, attempt, Outcome.NAN if diverged else Outcome.COMPLETE)]

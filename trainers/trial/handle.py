@@ -23,7 +23,7 @@ from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
 from goodfit.trainers.trial.hyperparameters import built_with, with_own
-from goodfit.trainers.trial.meter import Meter
+from goodfit.trainers.trial.meter import Meter, usual_seconds
 from goodfit.trainers.trial.metrics import must_be_finite, named, named_numbers
 from goodfit.trainers.trial.notes import as_json, checked_key, text_or_number
 from goodfit.trainers.trial.other_libraries import no_attribute, report_problem
@@ -114,8 +114,9 @@ class Trial:
         self._epoch = 0
         self._training = 0  # the epoch that epochs() has given out
         self._reported_alone = False  # whether its one report came without that loop
-        self._began_at = self._ticks() if EPOCH_SECONDS in assignment.wanted else 0.0  # when that was
-        self._epoch_seconds: list[float] = []  # of this attempt, where the study asks what epochs cost
+        self._timed = assignment.pause_at is not None or EPOCH_SECONDS in assignment.wanted
+        self._began_at = self._ticks() if self._timed else 0.0  # when that was
+        self._epoch_seconds: list[float] = []  # of this attempt, where somebody asks what epochs cost
         self._saved_epoch = 0
         self._facts_written = False
         self._saved_at = -math.inf
@@ -250,7 +251,7 @@ class Trial:
             epoch = self._epoch + 1
             seed_generators(self.seed, epoch)
             self._training = epoch
-            if self._assignment.pause_at is not None or EPOCH_SECONDS in self._assignment.wanted:
+            if self._timed:
                 self._began_at = self._ticks()
             self._meter.begin()
             yield epoch
@@ -308,6 +309,8 @@ class Trial:
                 "trial.restore(model, optimizer) before `for epoch in trial.epochs()`"
             )
         value = self._objective(metrics, names, complete)
+        if self._timed:
+            self._epoch_seconds.append(max(0.0, self._ticks() - self._began_at))
         metrics |= self._asked_costs()
         if value is not None:
             self._require_wanted(metrics)
@@ -323,7 +326,7 @@ class Trial:
         if not broken:
             self._checkpoint_if_due(self._ticks())
         timed = self._assignment.pause_at is not None and not self._reported_alone
-        seconds = max(0.0, self._ticks() - self._began_at) if timed else math.nan
+        seconds = usual_seconds(self._epoch_seconds) if timed else math.nan
         attempt, resumable = self._assignment.attempt, bool(self._objects) and self._holds_epoch
         self._channel.send(Reported(self.number, attempt, epoch, metrics, at, self._over, seconds, resumable, costs))
         if broken:
@@ -412,7 +415,6 @@ class Trial:
         if PARAMS_MILLIONS in self._assignment.wanted and self.size is not None:
             found[PARAMS_MILLIONS] = self.size / 1e6
         if EPOCH_SECONDS in self._assignment.wanted:
-            self._epoch_seconds.append(max(0.0, self._ticks() - self._began_at))
             found[EPOCH_SECONDS] = statistics.median(self._epoch_seconds)
         return found
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,19 @@ SAMPLE_SECONDS = 1.0
 # Of an epoch, the mean since the sample before.
 SECONDS, WAITING, ROWS = "epoch_seconds", "waiting_seconds", "rows_per_second"
 _MEGA = 1e6
+FACTOR = 2.0  # by which what one epoch took may lie beside the mean
+
+
+def usual_seconds(epochs: Sequence[float]) -> float:
+    """What another epoch takes: as the last one, for the first ones pay for what is made once.
+
+    No further than a factor of 2 from the mean: what a single epoch takes may say nothing.
+
+    Args:
+        epochs: the seconds that each took, at least one.
+    """
+    mean = statistics.fmean(epochs)
+    return min(max(epochs[-1], mean / FACTOR), mean * FACTOR)
 
 
 class Probe(Protocol):

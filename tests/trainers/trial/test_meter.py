@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goodfit.trainers.trial.meter import Gpus, Machine, Meter
+from goodfit.trainers.trial.meter import Gpus, Machine, Meter, usual_seconds
 
 
 class Clock:
@@ -141,3 +141,18 @@ def test_nvml_tells_the_use_and_the_energy_of_the_gpu_that_torch_uses(monkeypatc
     found = gpus.used()
     assert (found["gpu_0_utilization_percentage"], found["gpu_0_energy_joules"]) == (93.0, 5.0)
     assert "gpu_0_power_usage_watts" not in found
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        ([4.0], 4.0),
+        ([4.0, 1.0], 1.25),  # half of the mean
+        ([4.0, 2.0, 2.0], 2.0),  # the first one pays for what is made once
+        ([3.0, 0.0], 0.75),  # a clock that stood still says nothing
+        ([1.0, 1.0, 1.0, 9.0], 6.0),  # nor does a machine that was busy with something else
+        ([0.0], 0.0),
+    ],
+)
+def test_another_epoch_takes_as_long_as_the_last_about(epochs: list[float], expected: float) -> None:
+    assert usual_seconds(epochs) == expected
