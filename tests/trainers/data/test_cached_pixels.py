@@ -16,7 +16,6 @@ from goodfit.testing.attempts import attempt
 from goodfit.trainers.data import load
 from goodfit.trainers.data.kinds.image_folder import headers, image_files
 from goodfit.trainers.data.reading import images, node
-from goodfit.trainers.data.reading.pixels import Reading, read_pixels
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import AugmentSpec, DataSpec, Outcome
 from goodfit.trainers.node_cache import CacheSpec
@@ -32,27 +31,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The cache's folder; every folder of images is large enough for it, and no file was written just now."""
+def cache(node_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The cache's folder; every folder of images is large enough for it."""
     monkeypatch.setattr(images, "SMALL", 1)
-    monkeypatch.setattr(node, "JUST_WRITTEN", -1e9)
-    node.use(CacheSpec(tmp_path / "cache"))
-    yield tmp_path / "cache"
-    node.use(None)
+    yield node_cache
     forget()
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The files that were decoded."""
-    seen: list[Path] = []
-
-    def counting(path: Path, reading: Reading) -> np.ndarray:
-        seen.append(path)
-        return read_pixels(path, reading)
-
-    monkeypatch.setattr(images, "read_pixels", counting)
-    return seen
 
 
 def forget() -> None:

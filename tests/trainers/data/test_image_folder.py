@@ -14,7 +14,6 @@ from goodfit.trainers.data.kinds.image_folder import image_files
 from goodfit.trainers.data.reading import images
 from goodfit.trainers.data.reading.image_folders import list_folder
 from goodfit.trainers.data.reading.images import Images
-from goodfit.trainers.data.reading.pixels import Reading, read_pixels
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 from tests.trainers.pictures import CLASSES, folder_of, paths_of, pixels, saved
@@ -74,19 +73,6 @@ def test_rows_are_read_by_number_slice_and_mask(folder: Path) -> None:
     assert np.array_equal(x[2:4], everything[2:4])
     assert np.array_equal(x[np.arange(len(x)) > 20], everything[21:])
     assert np.array_equal(np.asarray(x.take([7, 2])), everything[[7, 2]])
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The files that were decoded, in their order."""
-    seen: list[Path] = []
-
-    def counting(path: Path, reading: Reading) -> np.ndarray:
-        seen.append(path)
-        return read_pixels(path, reading)
-
-    monkeypatch.setattr(images, "read_pixels", counting)
-    return seen
 
 
 def test_pixels_of_a_small_folder_are_decoded_once(folder: Path, decoded: list[Path]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -24,13 +23,10 @@ from tests.trainers.tables import customers, spec_of
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The cache's folder; every file is large enough for it, and none was written just now."""
+def cache(node_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache's folder; every file is large enough for it."""
     monkeypatch.setattr(prepared, "LARGE", 1)
-    monkeypatch.setattr(node, "JUST_WRITTEN", -1e9)
-    node.use(CacheSpec(tmp_path / "cache"))
-    yield tmp_path / "cache"
-    node.use(None)
+    return node_cache
 
 
 @pytest.fixture
