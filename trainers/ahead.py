@@ -12,9 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(
-    make: Callable[[T], R], items: Iterable[T], threads: int, most: int, begin: Callable[[], None] | None = None
-) -> Iterator[R]:
+def ahead(make: Callable[[T], R], items: Iterable[T], threads: int, most: int) -> Iterator[R]:
     """What `make` gives for each item, in their order; the next ones are made while one is used.
 
     Closed before its end, it waits for what is being made.
@@ -24,10 +22,9 @@ def ahead(
         items: in order.
         threads: how many.
         most: how many results there are at once, those in use and in the making together; at least 2.
-        begin: called in each thread before it makes anything.
     """
     coming: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(threads, "goodfit-ahead", begin or _nothing)
+    pool = ThreadPoolExecutor(threads, "goodfit-ahead")
     try:
         for item in items:
             coming.append(pool.submit(make, item))
@@ -42,7 +39,3 @@ def ahead(
 def usable_cpus() -> int:
     """How many CPUs this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _nothing() -> None:
-    """Does nothing."""

@@ -58,3 +58,8 @@ class Damaged(TrainersError):
 
 class Mismatch(Damaged):
     """A checkpoint does not fit what its trainer restores now: one of the two has changed."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, the machine's or a GPU's: torch's error by its name, for not all import torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage
@@ -65,6 +66,38 @@ class KeptTrial(FrozenTrial):
         found.params, found.distributions = dict(self.params), dict(self.distributions)
         found.user_attrs, found.system_attrs = copy.deepcopy(self.user_attrs, memo), dict(self.system_attrs)
         found.intermediate_values = dict(self.intermediate_values)
+        return found
+
+    @classmethod
+    def of(
+        cls,
+        state: State,
+        worth: Sequence[float] | None,
+        values: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        *,
+        curve: Curve | None = None,
+        noted: Mapping[str, Any] | None = None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> KeptTrial:
+        """As Optuna's `create_trial`: a study numbers it when it is added."""
+        now = dt.datetime.now()  # noqa: DTZ005 - as Optuna's own
+        found = cls(
+            number=-1,
+            trial_id=-1,
+            state=state,
+            value=None,
+            values=worth,
+            datetime_start=now,
+            datetime_complete=now if state.is_finished() else None,
+            params=dict(values),
+            distributions=dict(distributions),
+            user_attrs={},
+            system_attrs=dict(noted or {}),
+            intermediate_values=dict(curve or {}),
+        )
+        for constraint, by in (constraints or {}).items():
+            found.set_constraint(constraint, by)
         return found
 
 
@@ -200,6 +233,6 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     return {**notes, **found}
 
 
-def _local_time(seconds: float) -> datetime:
+def _local_time(seconds: float) -> dt.datetime:
     """Local time without a zone: what Optuna keeps, and compares with its own clock."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).astimezone().replace(tzinfo=None)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime as dt
 import hashlib
 import json
 import math
@@ -344,24 +343,9 @@ class OptunaSampler:
         else:
             self._outside.add(self._asked)
             state, worth = (State.FAIL, None) if state.is_finished() else (state, worth)
-        now = dt.datetime.now()  # noqa: DTZ005 - as Optuna's own
-        trial = KeptTrial(
-            number=-1,
-            trial_id=-1,
-            state=state,
-            value=None,
-            values=worth,
-            datetime_start=now,
-            datetime_complete=now if state.is_finished() else None,
-            params=values,
-            distributions=distributions,
-            user_attrs={},
-            system_attrs=dict(noted or {}),
-            intermediate_values=dict(curve or {}),
+        self._study.add_trial(
+            KeptTrial.of(state, worth, values, distributions, curve=curve, noted=noted, constraints=constraints)
         )
-        for constraint, by in (constraints or {}).items():
-            trial.set_constraint(constraint, by)
-        self._study.add_trial(trial)
         self._note(self._asked)
         self._seen.add(_key(params))
         self._proposed.append(dict(params))

@@ -16,6 +16,7 @@ from goodfit.trainers.errors import (
     TrainersError,
     UnknownPlace,
     UnknownTrainer,
+    is_out_of_memory,
 )
 from goodfit.trainers.files import FULL, os_error, probe, until_there
 from goodfit.trainers.importing import not_installed, not_sent
@@ -61,7 +62,7 @@ def outcome_of(error: BaseException) -> Outcome:
     fault = os_error(error)
     if isinstance(error, PlaceAway) or (fault is not None and fault.errno in FULL):
         return Outcome.NO_DISK
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return Outcome.OOM
     if isinstance(error, (MetricMissing, NotResumable, RangeChanged, DataProblem, UnknownTrainer, UnknownPlace)):
         return Outcome.UNUSABLE

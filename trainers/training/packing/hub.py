@@ -18,6 +18,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any, TypeVar
 
+from goodfit.trainers.errors import is_out_of_memory
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.training.packing.pace import Pace
 from goodfit.trainers.training.packing.work import (
@@ -232,7 +233,7 @@ class Hub:
         try:
             results = train_together([work for _, work in group])
         except Exception as error:  # noqa: BLE001 - of the model: it is the trials' own, each says so
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 half = self._most[key] = (len(group) + 1) // 2
                 self._train_together(key, group[:half])
                 self._train_together(key, group[half:])
@@ -248,7 +249,3 @@ class Hub:
             if isinstance(result, EpochResult):
                 alone = self._pace.alone(key, size)
                 member.result = replace(result, members=len(group), saved=alone - share if alone else 0.0)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
