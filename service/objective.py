@@ -15,7 +15,8 @@ AT_MOST, AT_LEAST = "<=", ">="
 INFEASIBLE = 1e100  # worse than any value that is measured, whatever the objective
 LARGEST_WHOLE = 1e15  # bounds beyond are written with an exponent
 _SIGNS = {MINIMIZE: 1.0, MAXIMIZE: -1.0}
-_RULE = re.compile(r"\s*(?P<metric>[^<>=]+?)\s*(?P<relation><=|>=)\s*(?P<bound>[^<>=]+?)\s*")
+# A group of people may be called <25: val/tpr/age:<25 >= 0.8.
+_RULE = re.compile(r"\s*(?P<metric>[^<>=]+?|.+?:.+?)\s*(?P<relation><=|>=)\s*(?P<bound>[^<>=]+?)\s*")
 
 
 def sign_of(direction: str) -> float:

@@ -34,6 +34,7 @@ from goodfit.trainers.readable import readable
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LONGEST_TEXT = 4096  # characters of a name or a path
 _SPLITS = ("val", "train")
+GROUP_MARK = ":"  # in the name of a group's metric: val/tpr/sex:female
 
 
 class Section(BaseModel):
@@ -204,9 +205,10 @@ def bound_of(value: str, named: Callable[[object], str], example: str) -> Constr
         example: what to write.
     """
     parts = re.split(r"([<>=!]+)", value)
-    if len(parts) != 3:
+    left = "".join(parts[:-2]).strip()
+    if len(parts) < 3 or (len(parts) > 3 and GROUP_MARK not in left):  # a group may be called <25
         raise BadValue(f"{value!r} is not one comparison; {example}")
-    left, relation, right = (part.strip() for part in parts)
+    relation, right = parts[-2], parts[-1].strip()
     if relation not in (AT_MOST, AT_LEAST):
         raise BadValue(f"{value!r} compares by {relation}; {example}")
     try:

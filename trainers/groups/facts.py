@@ -58,6 +58,7 @@ class Groups:
             )
         present = tuple(tuple(cell) for cell in cells.tolist())
         found = cls(spec, columns.labels, present, positive, len(classes), columns.examples)
+        found._check_names(source)
         return found, codes.reshape(-1).astype(np.int64)
 
     @classmethod
@@ -73,6 +74,16 @@ class Groups:
             values["classes"],
             tuple(values["examples"]),
         )
+
+    def _check_names(self, source: str) -> None:
+        """DataProblem where two groups would have one name, as by values such as "x/age:old"."""
+        alone = [name for column in range(len(self.spec.by)) for name in self.of_column(column)[0]]
+        every = alone if len(self.spec.by) == 1 else [*alone, *self.names]
+        if twice := next((name for name in every if every.count(name) > 1), None):
+            raise DataProblem(
+                f"{source}: fairness.by names {', '.join(self.spec.by)}, of which two groups would have the name "
+                f"{twice}; write their values without a slash and the name of another column"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,12 +108,11 @@ class Groups:
 
     def codes(self, rows: Sequence[Sequence[str]]) -> np.ndarray:
         """The group of each row whose labels are given by column; -1 where that combination is not known."""
-        known = {name: place for place, name in enumerate(self.names)}
-        labels = zip(*rows, strict=True)
-        named = (
-            "/".join(f"{column}:{label}" for column, label in zip(self.spec.by, row, strict=True)) for row in labels
-        )
-        return np.array([known.get(name, -1) for name in named], dtype=np.int64)
+        known = {
+            tuple(labels[place] for labels, place in zip(self.labels, cell, strict=True)): number
+            for number, cell in enumerate(self.cells)
+        }
+        return np.array([known.get(row, -1) for row in zip(*rows, strict=True)], dtype=np.int64)
 
 
 def _positive(spec: GroupSpec, task: str, classes: Sequence[str], source: str) -> int:

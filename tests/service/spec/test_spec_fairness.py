@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from goodfit.service.app.preflight import check
 from goodfit.service.app.repeating import study_file_of
 from goodfit.service.errors import DataError, StudyFileError
+from goodfit.service.objective import Constraint
 from goodfit.service.spec import StudySpec, for_trainer, from_mapping
 from goodfit.trainers.messages import GroupSpec
 
@@ -130,6 +132,29 @@ def test_groups_need_data_and_a_parameter_needs_groups(tmp_path: Path) -> None:
 def test_a_metric_that_no_group_has_is_refused(tmp_path: Path, metric: str, said: str) -> None:
     assert said in problems_of(tmp_path, constraints=[f"{metric} <= 0.1"])["constraints.0"]
     check(spec_of(tmp_path, constraints=["val/tpr/sex:f >= 0.5", "val/fpr/sex:m/age:50 or more <= 0.5"]))
+
+
+def test_a_bound_of_a_group_whose_name_has_a_comparison_is_read(tmp_path: Path) -> None:
+    bounds = ("val/tpr/sex:<25 >= 0.5", "val/fpr/sex:>=25 <= 0.25")
+    found = spec_of(tmp_path, constraints=list(bounds), release={"require": ["test/tpr/sex:<25>=0.5"]})
+    assert [one.metric for one in found.constraints] == ["val/tpr/sex:<25", "val/fpr/sex:>=25"]
+    assert tuple(map(str, found.constraints)) == bounds
+    assert [Constraint.of(str(one)) for one in found.constraints] == list(found.constraints)
+    assert found.release is not None
+    assert [gate.written() for gate in found.release.require] == ["test/tpr/sex:<25 >= 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ("val/tpr/sex:<25", "compares by <; write METRIC <= NUMBER"),
+        ("0 <= val/accuracy <= 1", "is not one comparison"),
+        ("val/accuracy <= 0.5 <= 1", "is not one comparison"),
+        ("val/tpr/sex:<25 < 0.5", "compares by <; write METRIC <= NUMBER"),
+    ],
+)
+def test_what_is_not_one_bound_is_refused(tmp_path: Path, bound: str, said: str) -> None:
+    assert re.search(said, problems_of(tmp_path, constraints=[bound])["constraints.0"])
 
 
 def test_a_metric_of_groups_without_groups_says_what_to_write(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.trainers.data import data_report, load
+from goodfit.trainers.data import data_report, load, look_closely
+from goodfit.trainers.data.reading.annotations import consensus_target, read_annotations
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 
@@ -54,6 +55,7 @@ def test_the_consensus_is_the_target_and_annotators_are_no_features(tmp_path: Pa
         ({"cy": np.tile(["1", "2"], 30)}, None, "annotator cy has the class 1 and 1 more classes"),
         ({"y": np.tile(["cat", "dog"], 30), "cy": lambda f: f["cy"].where(f["cy"] == "cat", "dgo")}, "y", "mean dog"),
         ({"cy": np.linspace(0, 1, 60)}, None, "annotators give classes"),
+        ({"cy": np.tile([0.0, np.inf], 30)}, None, "annotator cy has numbers such as inf"),
         ({"cy": None}, None, "annotator cy has given no label"),
         (dict.fromkeys(NAMES, lambda f: f["bo"].where(f.index != 9)), None, "no annotator has labelled row 9"),
     ],
@@ -80,3 +82,16 @@ def test_columns_that_are_not_there_or_are_one_alone_are_refused(tmp_path: Path)
         load(DataSpec(str(tmp_path / "a.npz"), annotators=NAMES))
     with pytest.raises(DataProblem, match="annotators is for files"):
         load(DataSpec("iris", annotators=NAMES))
+
+
+@pytest.mark.parametrize("odd", ["--5", "1" * 5000, str(2**63), str(2**70), "²", " 7"])
+def test_classes_that_look_like_numbers_stay_as_they_are_written(odd: str) -> None:
+    values = pd.Series([odd, "1"] * 20, dtype=object)
+    found = read_annotations({"ann": values.rename("ann"), "bo": values.rename("bo")}, None, "rows")
+    assert consensus_target(found).tolist() == [odd, "1"] * 20
+
+
+def test_classes_of_annotators_that_differ_by_case_alone_are_noted(tmp_path: Path) -> None:
+    same = np.tile(["cat", "Cat"], 30)
+    _, notes = look_closely(table(tmp_path, ann=same, bo=same, cy=same))
+    assert any(note.startswith("classes of the annotators that differ by case alone") for note in notes)

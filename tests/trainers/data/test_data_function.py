@@ -167,6 +167,10 @@ def test_a_file_or_function_that_is_not_there_is_named_with_the_nearest(source: 
         ("def load():\n    return [][0]\n", "failed: IndexError: list index out of range (my_data.py:6)"),
         ("import sys\ndef load():\n    sys.exit(3)\n", "failed: SystemExit: 3 (my_data.py:7)"),
         ("def load():\n    pass\n", "returned nothing; return a pandas DataFrame"),
+        (
+            "def load():\n    return pd.DataFrame({'a': ['\\udc80', 1, 'x'] * 20, 'y': [1, 2] * 30})\n",
+            r"returned text with \udc80, which is half a letter and no UTF-8",
+        ),
         ("def load():\n    return 3\n", "returned int; return a pandas DataFrame, a mapping of arrays"),
         ("def load():\n    return 1, 2, 3\n", "returned a tuple of 3; return a pandas DataFrame"),
         ("def load(path, year=3):\n    pass\n", "is called without arguments, and needs path; give them defaults"),

@@ -12,6 +12,7 @@ import pytest
 
 from goodfit.trainers.data import Facts, load, load_sealed, look_closely
 from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.groups.columns import read_groups
 from goodfit.trainers.messages import DataSpec, GroupSpec
 
 ROWS = 120
@@ -215,3 +216,52 @@ def test_columns_of_built_in_tables_can_be_cut() -> None:
     found = load(DataSpec("breast_cancer", fairness=groups)).facts.groups
     assert found is not None
     assert found.names == ("mean radius:under 13", "mean radius:13 or more")
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "said"),
+    [
+        (
+            ["x\n", "x\\n"],
+            {},
+            r"values 'x\\\\n' and 'x\\n' would both be the group|values 'x\\n' and 'x\\\\n' would both",
+        ),
+        (["missing", None], {"gaps": "group"}, "rows of the value missing and rows without a value"),
+        ([[1], [2]], {}, r"holds lists or the like, such as \[1\]"),
+        ([{"a": 1}, {"a": 2}], {}, "holds lists or the like"),
+        (list(pd.date_range("2020", periods=2)), {"bins": (("sex", (1.0,)),)}, "sex, which holds dates"),
+        (["10", "1e1x"], {"bins": (("sex", (1.0,)),)}, "holds '1e1x' and not numbers alone"),
+    ],
+)
+def test_values_that_are_no_groups_are_refused_in_memory_too(
+    values: list[Any], options: dict[str, Any], said: str
+) -> None:
+    column = pd.Series(values * 10, name="sex", dtype=object if not options.get("bins") else None)
+    with pytest.raises(DataProblem, match=said):
+        read_groups({"sex": column}, GroupSpec(by=("sex",), **options), "people")
+
+
+def test_true_and_one_are_two_groups_and_booleans_can_be_cut() -> None:
+    mixed = pd.Series([1, True, 1.0, "1"], dtype=object, name="sex")
+    found = read_groups({"sex": mixed}, GroupSpec(by=("sex",)), "people")
+    assert found.labels == (("1", "True"),)
+    assert found.codes[:, 0].tolist() == [0, 1, 0, 0]
+    cut = read_groups(
+        {"sex": pd.Series([True, False], name="sex")}, GroupSpec(by=("sex",), bins=(("sex", (0.5,)),)), "people"
+    )
+    assert cut.codes[:, 0].tolist() == [1, 0]
+
+
+def test_close_bounds_make_groups_of_their_own() -> None:
+    numbers = pd.Series([20260131.0, 20260201.0, 20260301.0, 20260401.0], name="day")
+    spec = GroupSpec(by=("day",), bins=(("day", (20260201.0, 20260301.0, 20260401.0)),))
+    found = read_groups({"day": numbers}, spec, "people")
+    assert found.labels == (("under 20260201", "20260201 to 20260301", "20260301 to 20260401", "20260401 or more"),)
+    assert found.codes[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_two_groups_of_one_name_are_refused(tmp_path: Path) -> None:
+    frame = people(sex=["x/age:old", "x"] * 60, age=["young", "old/age:young"] * 60)
+    assert "two groups would have the name sex:x" in refused(spec_of(tmp_path, frame, "sex", "age"))
+    frame = people(sex=["x/age:a", "x", "x", "x/age:a"] * 30, age=["a", "b", "a", "b"] * 30)
+    assert "two groups would have the name sex:x/age:a" in refused(spec_of(tmp_path, frame, "sex", "age"))

@@ -66,7 +66,7 @@ def dawid_skene(given: np.ndarray, classes: int) -> Consensus:
         logs = np.log(np.maximum(prior, 1e-300))[None, :] + np.zeros_like(believed)
         for annotator in range(given.shape[1]):
             there = given[:, annotator] >= 0
-            logs[there] += np.log(confusion[annotator][:, given[there, annotator]]).T
+            logs[there] += np.log(confusion[annotator])[given[there, annotator]]
         most = logs.max(axis=1, keepdims=True)
         likelihood = np.exp(logs - most)
         now = float(np.mean(most[:, 0] + np.log(likelihood.sum(axis=1))))
@@ -86,13 +86,16 @@ def _counts(given: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _confusions(given: np.ndarray, believed: np.ndarray, classes: int) -> np.ndarray:
-    """Of each annotator the probability of each label by the true class, (annotators, classes, classes)."""
+    """Of each annotator the probability of each label by the true class, (annotators, labels, classes)."""
     found = np.full((given.shape[1], classes, classes), SMOOTHING)
     for annotator in range(given.shape[1]):
-        there = given[:, annotator] >= 0
-        hot = np.eye(classes)[given[there, annotator]]
-        found[annotator] += believed[there].T @ hot
-    return np.asarray(found / found.sum(axis=2, keepdims=True))
+        order = np.argsort(given[:, annotator], kind="stable")
+        order = order[given[order, annotator] >= 0]
+        if not len(order):
+            continue
+        labels, starts = np.unique(given[order, annotator], return_index=True)
+        found[annotator, labels] += np.add.reduceat(believed[order], starts, axis=0)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def _accuracies(given: np.ndarray, believed: np.ndarray) -> np.ndarray:

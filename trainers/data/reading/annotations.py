@@ -5,6 +5,7 @@ What they agree on, and what they say together, is computed by quality/annotator
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CLASSES = 1000  # that annotators may choose from
+LONGEST_WHOLE = 20  # characters of a whole number
+_WHOLE = re.compile("0|-?[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,11 @@ def _written(column: pd.Series, source: str) -> list[str | None]:
 
     if pd.api.types.is_float_dtype(column):
         numbers = column.dropna()
-        if not (numbers == np.floor(numbers)).all():
-            odd = numbers[numbers != np.floor(numbers)].iloc[0]
+        whole = np.isfinite(numbers) & (numbers == np.floor(numbers))
+        if not whole.all():
             raise DataProblem(
-                f"{source}: annotator {one_line(str(column.name))} has numbers such as {odd:g}; annotators give classes"
+                f"{source}: annotator {one_line(str(column.name))} has numbers such as {numbers[~whole].iloc[0]:g}; "
+                "annotators give classes"
             )
     return [None if missing else _text(value) for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
@@ -105,7 +109,8 @@ def _text(value: object) -> str:
 
 
 def _whole(text: str) -> bool:
-    return text.lstrip("-").isdecimal() and str(int(text)) == text
+    """Whether a text is a whole number of 64 bits, as it is written."""
+    return len(text) <= LONGEST_WHOLE and bool(_WHOLE.fullmatch(text)) and abs(int(text)) < 2**63
 
 
 def _check_known(

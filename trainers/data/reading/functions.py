@@ -22,6 +22,7 @@ import numpy as np
 from goodfit.trainers.data.reading.digest import content_digest
 from goodfit.trainers.errors import DataProblem, TrainersError
 from goodfit.trainers.importing import import_function, not_sent
+from goodfit.trainers.readable import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,13 @@ def _call(source: str) -> Any:
         raise DataProblem(f"{source} failed: {_error_text(error, path)}") from error
     if found is None:
         raise DataProblem(f"{source} returned nothing; {_RETURNS}")
-    _digests[source] = content_digest(found)
+    try:
+        _digests[source] = content_digest(found)
+    except UnicodeEncodeError as error:
+        odd = one_line(str(error.object)[error.start : error.end])
+        raise DataProblem(
+            f"{source} returned text with {odd}, which is half a letter and no UTF-8; decode it with errors='replace'"
+        ) from error
     return found
 
 

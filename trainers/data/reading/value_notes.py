@@ -24,7 +24,8 @@ def value_notes(raw: Raw, spec: TableSpec) -> list[str]:
     """What to look at in the values of a table, each in a sentence."""
     notes = _alike_notes("columns", [*raw.features, *([spec.target] if spec.target else [])])
     if raw.y.dtype.kind in "OU":
-        notes += _alike_notes(f"classes of {spec.target}", {str(value) for value in raw.y[has_target(raw.y)]})
+        whose = "classes of the annotators" if spec.target is None else f"classes of {spec.target}"
+        notes += _alike_notes(whose, {str(value) for value in raw.y[has_target(raw.y)]})
     notes += _gap_notes(raw, spec)
     for name, values in _texts(raw):
         notes += _alike_notes(f"values of column {name}", values)
