@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import reprlib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO, cast
@@ -24,6 +25,14 @@ def readable(text: str) -> str:
 def one_line(text: str) -> str:
     r"""The same with line feeds and tabs written out, too: a value within a line."""
     return readable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def brief(value: object) -> str:
+    """A value of any kind in a message: in Python's words, cut where these are long."""
+    try:
+        return one_line(reprlib.repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:

@@ -21,7 +21,7 @@ from goodfit.service.app.models import load_model, require_checkpoint
 from goodfit.service.app.reports import EXPLANATIONS, ROWS, WHOLE, report_of
 from goodfit.service.app.rows import trial_data
 from goodfit.service.records import FINISHED, Study, Trial
-from goodfit.trainers.readable import readable
+from goodfit.trainers.readable import brief, readable
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 OnRow = Callable[[int, int], None]
 MOST_ROWS = 1000  # that are named at once
+LARGEST_ROW = 2**53
 # Trainers whose models make something instead of answering for a row.
 MAKERS = {
     "gan": "its generator makes images from noise",
@@ -97,7 +98,15 @@ def _wrong_rows(rows: object) -> list[str]:
         return [f"rows: {rows!r} is no list; give the numbers of rows, such as [17, 40]"]
     if not 0 < len(rows) <= MOST_ROWS:
         return [f"rows: {len(rows)} are named; give 1 to {MOST_ROWS:,}"]
+    if odd := [row for row in rows if not _is_row(row)]:
+        return [f"rows: {brief(odd[0])} is no row; give their numbers, such as [17, 40]"]
     return []
+
+
+def _is_row(row: object) -> bool:
+    """Whether it may be the number of a row; numpy's and pandas' whole ones may be floats."""
+    whole = _is(row, Integral) or (_is(row, Real) and float(row).is_integer())  # type: ignore[arg-type]
+    return whole and abs(row) < LARGEST_ROW  # type: ignore[arg-type]
 
 
 def explain_trial(
@@ -174,7 +183,7 @@ def _problems(study: Study) -> Iterator[None]:
         raise errors.TrainerError(f"study {study.name}: {error}") from error
     except (errors.GoodfitError, OSError, MemoryError):
         raise
-    except Exception as error:  # whatever a model of the user's raises
+    except (Exception, SystemExit) as error:  # whatever a model of the user's raises
         raise errors.TrainerError(
             f"study {study.name}: the model fails on rows of the data: {type(error).__name__}: {readable(str(error))}"
         ) from error

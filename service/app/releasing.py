@@ -169,8 +169,11 @@ def decide(
         InputError: the study runs, or has no model; a name or a note cannot be kept.
         IllegalChange: something else was decided at the same time.
     """
-    study, text = store.study(name), readable(note or "").strip()
-    by = one_line(by).strip()
+    study = store.study(name)
+    for word, what in ((by, "by"), (note, "note")):
+        if not (word is None or isinstance(word, str)):
+            raise errors.InputError(f"study {name}: {what} is {type(word).__name__}; give a text")
+    by, text = one_line(by.strip()), readable(note or "").strip()
     _check_words(name, by, text)
     state = live_state(store, study, now)
     if state is not StudyState.DONE:

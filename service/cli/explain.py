@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SAID_EVERY = 5.0  # seconds between two lines on how far it is
 PARTS, ROWS, ROW_PARTS = 15, 5, 5  # that are printed
 LONGEST = 40  # letters of a part
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"(\d{1,15})(?:-(\d{1,15}))?")
 MOST_ROWS = 1000  # of a range, so that a slip does not fill the memory; an explanation takes no more
 
 

@@ -172,5 +172,6 @@ def _write_texts(folder: Path, files: Mapping[str, str], *, force: bool) -> None
         for name, text in files.items():
             with replacing(folder / name) as part:
                 part.write(text.encode())
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}; name another folder") from error
+    except (OSError, ValueError) as error:  # a folder's name with NUL is no OSError
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write to {folder}: {why}; name another folder") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from goodfit.service.records import (
     Verdict,
     Version,
 )
+from goodfit.trainers.readable import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from goodfit.service.settings import Settings
     from goodfit.trainers.explaining.explanation import Explanation
 
+LARGEST_TRIAL = 2**31 - 1  # that databases hold
 LOOK_SECONDS = 0.5  # between two looks at a study that is watched
 
 ALL: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -138,11 +141,13 @@ class LocalSource:
         return self._trial(self.store.study(name), number)
 
     def _trial(self, study: Study, number: int) -> Trial:
-        found = self.store.trial(study.id, number)
+        # A data frame's number is numpy's; one that a database cannot hold is no trial's.
+        whole = operator.index(number) if hasattr(number, "__index__") and not isinstance(number, bool) else -1
+        found = self.store.trial(study.id, whole) if 0 <= whole <= LARGEST_TRIAL else None
         if found is None:
             count = sum(self.store.tally(study.id).states.values()) + len(self.confirmations(study.name))
             known = f"it has 0 to {count - 1}" if count else "it has none yet"
-            raise InputError(f"study {study.name} has no trial {number}; {known}")
+            raise InputError(f"study {study.name} has no trial {brief(number)}; {known}")
         return found
 
     def confirmations(self, name: str) -> list[Trial]:
@@ -267,7 +272,7 @@ class LocalSource:
         return app.release_facts(self.store, self.store.study(name))
 
     def decide(self, name: str, action: str, by: str | None, note: str | None) -> list[str]:
-        said = app.decide(self.store, name, action, by or BY_HERE, note, self._clock())
+        said = app.decide(self.store, name, action, BY_HERE if by is None else by, note, self._clock())
         return [*said, *self._follow(name)]
 
     def cards(self, name: str) -> Cards:

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 
 from goodfit import connect
 from goodfit.service import app
+from goodfit.service.cli.explain import rows_of
 from goodfit.service.client import StudyHandle
 from goodfit.service.errors import DataError, GoodfitError, InputError, TrainerError
 from goodfit.service.records import Study, Trial, TrialState
@@ -236,6 +238,11 @@ def test_what_cannot_be_explained_is_said(scene: Scene) -> None:
         ({"rows": []}, "0 are named"),
         ({"rows": 17}, "rows: 17 is no list; give the numbers of rows, such as"),
         ({"rows": "17"}, "rows: '17' is no list"),
+        ({"rows": [[1]]}, "rows: [1] is no row; give their numbers"),
+        ({"rows": np.array([[1]])}, "is no row; give their numbers"),
+        ({"rows": [True]}, "rows: True is no row"),
+        ({"rows": [1.5]}, "rows: 1.5 is no row"),
+        ({"rows": [10**5000]}, "is no row"),
         ({"seed": None, "coalitions": "many"}, "coalitions many: give 16 to 1,000,000; seed None: give 0 or more"),
         ({"rows": [1], "data": [[1, 2, 3, 4]]}, "exclude each other"),
         ({"output": "virginca"}, "did you mean virginica"),
@@ -246,11 +253,15 @@ def test_what_cannot_be_explained_is_said(scene: Scene) -> None:
         ({"trial": 4}, "has no trial 4"),
         ({"model": 3}, "a int is no model"),
     ):
-        with pytest.raises(InputError, match=said.replace("(", r"\(")):
+        with pytest.raises(InputError, match=re.escape(said)):
             study.explain(**words)  # type: ignore[arg-type]
     for model in (lambda x: "bad", torch.nn.Linear(9, 3)):
         with pytest.raises(TrainerError, match=r"the model fails on rows of the data: (ValueError|RuntimeError): "):
             study.explain(rows=[1], model=model)
+    with pytest.raises(TrainerError, match="the model fails on rows of the data: SystemExit: 3"):
+        study.explain(rows=[1], model=lambda x: sys.exit(3))
+    with pytest.raises(InputError, match="is no row; give numbers from 0"):
+        rows_of("9" * 5000)
     with pytest.raises(InputError, match=r"method .*give its name"):
         study.explain(method=["exact"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not one row was explained within"):

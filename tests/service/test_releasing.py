@@ -170,11 +170,34 @@ def test_two_decisions_at_once_do_not_overwrite_each_other(tmp_path: Path, monke
 
 @pytest.mark.parametrize(
     ("by", "note", "problem"),
-    [("", "n", "--by is empty"), ("x" * 201, "n", "--by has 201 characters"), ("a", "x" * 5001, "the note has 5001")],
-)
-def test_names_and_notes_have_bounds(by: str, note: str, problem: str, tmp_path: Path) -> None:
+    [("", "n", "--by is empty"), (" \t\n", "n", "--by is empty"), (b"ann", "n", "by is bytes; give a text"),
+     ("ann", 5, "note is int; give a text"),
+     ("x" * 201, "n", "--by has 201 characters"), ("a", "x" * 5001, "the note has 5001")],
+)  # fmt: skip
+def test_names_and_notes_have_bounds(by: Any, note: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=problem):
         decide(filled(tmp_path), "approve", by, note)
+
+
+def test_an_empty_name_is_nobodys(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--by is empty"):
+        filled(tmp_path).local()["digits"].approve("", "seen")
+
+
+@pytest.mark.parametrize("number", [2**31, 10**30, pytest.param(10**5000, id="long"), -1, 5.0, "5", True])
+def test_what_is_no_number_of_a_trial_is_refused(number: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"study digits has no trial .*; it has 0 to \d"):
+        filled(tmp_path).local()["digits"].one(number)
+
+
+def test_a_number_out_of_a_data_frame_is_a_trials(tmp_path: Path) -> None:
+    study = filled(tmp_path).local()["digits"]
+    assert study.one(study.trials()["trial"].iloc[-1]).number == study.records()[-1].number
+
+
+def test_a_card_goes_to_no_folder_whose_name_has_nul(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="embedded null byte; name another folder"):
+        filled(tmp_path).local()["digits"].card(f"{tmp_path}/a\0b")
 
 
 def test_odd_characters_are_kept_and_exported(tmp_path: Path) -> None:
