@@ -211,6 +211,12 @@ def load_commands() -> None:
         importlib.import_module(f"goodfit.service.cli.{module}")
 
 
+def refuse_both_forms(*, as_csv: bool) -> None:
+    """InputError where CSV and JSON are both wanted: each is all of standard output."""
+    if as_csv and given.as_json:
+        raise InputError("--csv and --json both write to standard output; leave one out")
+
+
 def tell(name: str, *lines: str) -> None:
     """What came of a command on a study."""
     if given.as_json:

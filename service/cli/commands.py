@@ -19,6 +19,7 @@ from goodfit.service.cli.base import (
     cli,
     given,
     print_json,
+    refuse_both_forms,
     room,
     server_url,
     settings_here,
@@ -183,6 +184,7 @@ def data(
 
     if as_csv and not labels:
         raise InputError("--csv is for the table of --labels; give both, or leave --csv out")
+    refuse_both_forms(as_csv=as_csv)
     if labels and more:
         raise InputError("--labels and --more are two jobs; give one of them")
     spec = read(file, overrides or ())

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from goodfit.service.cli.base import StudyName, cli, given, print_json, studies, tell
-from goodfit.service.errors import InputError
+from goodfit.service.cli.base import StudyName, cli, given, print_json, refuse_both_forms, studies, tell
 
 By = Annotated[
     str | None,
@@ -67,8 +66,7 @@ def audit(
     """Print all that was done to a study, by whom and when; ends with 1 where the log was changed afterwards."""
     from goodfit.service.cli.trail import print_trail, trail_csv
 
-    if as_csv and given.as_json:
-        raise InputError("--csv and --json both write to standard output; leave one out")
+    refuse_both_forms(as_csv=as_csv)
     found = studies().source.trail(name)
     if given.as_json:
         print_json(found)

@@ -15,6 +15,7 @@ from goodfit.service.cli.base import (
     cli,
     given,
     print_json,
+    refuse_both_forms,
     settings_of_home,
     studies,
     study_names,
@@ -235,6 +236,7 @@ def trials(
     from goodfit.service.client import trial_row
     from goodfit.service.exchange.tables import to_csv
 
+    refuse_both_forms(as_csv=as_csv)
     study = studies()[name]
     chosen = list(study.pages(state, verdict, parts=()))
     if given.as_json:

@@ -290,6 +290,12 @@ def test_ray_starts_while_the_study_is_checked(monkeypatch: pytest.MonkeyPatch, 
     assert order == ["a cluster for ray", "check"]
 
 
+@pytest.mark.parametrize("words", [["trials", "any"], ["audit", "any"], ["data", "any.yaml", "--labels"]])
+def test_csv_and_json_at_once_are_refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--home", str(tmp_path), "--json", *words, "--csv"]) == 2
+    assert "--csv and --json both write to standard output; leave one out" in capsys.readouterr().err
+
+
 def test_csv_has_lists_and_mappings_as_json() -> None:
     params = {"hidden": [256, True, None], "head": {"kind": "mlp", "rate": 0.1}, "name": "[x]"}
     [row] = csv.DictReader(io.StringIO(to_csv([Trial(0, params, 0, TrialState.COMPLETE)]), newline=""))

@@ -180,8 +180,8 @@ class LabelTable:
             chance = counts.max() / counts.sum()
             if agreement <= chance + 2 * np.sqrt(chance * (1 - chance) / counts.sum()):
                 notes.append(
-                    f"the models agree with {agreement:.1%} of the labels, and the largest class alone has {chance:.1%}, "
-                    "from which chance does not tell it: they have learned nothing, and the scores say nothing"
+                    f"the models agree with {agreement:.1%} of the labels, which is no clear gain over the share of the "
+                    f"largest class ({chance:.1%}): they have learned nothing, and the scores say nothing"
                 )
             alone = [self.classes[place] for place in np.unique(self.given[~self.judged.judged])]
             if alone:

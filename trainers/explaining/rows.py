@@ -113,7 +113,7 @@ def checks_of(
     """
     checks: list[Check | None] = []
     if method in ("exact", "kernel"):
-        scale = max(float(np.abs(one.prediction).max()) for one in found)
+        scale = max(float(np.abs([one.base, one.prediction]).max()) for one in found)
         checks += [additivity(method, [one.additivity for one in found], scale)]
         checks += [sampling_error(method, found)]
     elif method == "gradient":
@@ -130,7 +130,7 @@ def checks_of(
 def additivity(method: str, off: Sequence[float], scale: float) -> Check:
     """Whether base and values add up to the prediction, in every row."""
     worst = max(off, default=0.0)
-    limit = ADDS_UP * max(1.0, scale)
+    limit = ADDS_UP * scale
     rows = f"{len(off)} row{'' if len(off) == 1 else 's'}"
     text = (
         f"additivity of {method}: the base and the values of {rows} add up to the predictions within {worst:.1e} "

@@ -11,6 +11,7 @@ import pytest
 from goodfit.trainers.explaining import shapley
 from goodfit.trainers.explaining.games import ALWAYS, Game
 from goodfit.trainers.explaining.local import deletion, lime, occlusion
+from goodfit.trainers.explaining.rows import additivity
 
 
 def bent(x: np.ndarray) -> np.ndarray:
@@ -133,3 +134,9 @@ def test_deletion_falls_faster_by_the_values_than_at_random_and_not_by_their_rev
     good, bad = deletion(game, values, 0, 0), deletion(game, -values, 0, 0)
     assert good.guided < good.random
     assert bad.guided > bad.random
+
+
+def test_values_of_a_small_unit_have_to_add_up_within_a_millionth_of_it() -> None:
+    assert additivity("exact", [1e-12], 1e-5).passed
+    assert not additivity("exact", [1e-7], 1e-5).passed
+    assert additivity("exact", [0.0], 0.0).passed
