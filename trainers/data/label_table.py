@@ -180,7 +180,7 @@ class LabelTable:
             chance = counts.max() / counts.sum()
             if agreement <= chance + 2 * np.sqrt(chance * (1 - chance) / counts.sum()):
                 notes.append(
-                    f"the models agree with {agreement:.1%} of the labels, which is no clear gain over the share of the "
+                    f"the models agree with {agreement:.1%} of the labels, no clear gain over the share of the "
                     f"largest class ({chance:.1%}): they have learned nothing, and the scores say nothing"
                 )
             alone = [self.classes[place] for place in np.unique(self.given[~self.judged.judged])]
