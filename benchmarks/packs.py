@@ -60,6 +60,7 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int) -> E
     if found.build is None:
         raise TypeError(f"trainer {trainer} builds no model")
     training = Training(found.build(trial.config, data.facts), trial, data.facts, default_loss(data.task))
+    training.packs = found.packs
     train, validation = Tensors.of(data.train, device), Tensors.of(data.validation, device)
     return EpochWork(training, seed, 1, train, train, validation, data.facts)
 

@@ -101,6 +101,7 @@ def fit(
     kinds: Sequence[str],
     loss: Loss | None = None,
     embeds: bool = False,
+    packs: bool = False,
 ) -> None:
     """Train one trial to its end, reporting each epoch."""
     data = suitable(trial.data, name, kinds)
@@ -112,7 +113,7 @@ def fit(
     measured = _sample(train)
     model = build_model(trial.config, facts).to(device)
     training = Training(model, trial, facts, loss or default_loss(facts.task))
-    training.own_loss = loss is not None
+    training.own_loss, training.packs = loss is not None, packs
     if given_keys(data.augment):
         training.augmentation = Augmentation(data.augment, facts, trial.seed, device)
     if facts.preparation.balance == "weights":
@@ -174,6 +175,7 @@ class Training:
     def __init__(self, model: nn.Module, trial: Trial, facts: Facts, loss: Loss) -> None:
         self.loss = loss
         self.own_loss = False  # whether the trainer has a loss of its own
+        self.packs = False  # whether it may be trained with others as one model
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
         self.row_weights: Tensor | None = None  # of the training rows, in the loss that the steps take

@@ -86,7 +86,7 @@ def supervised(
         def train(trial: Trial) -> None:
             from goodfit.trainers.training.loop import fit
 
-            fit(trial, name, build_model, kinds, loss, embeds)
+            fit(trial, name, build_model, kinds, loss, embeds, packs)
 
         declared = register(
             name,

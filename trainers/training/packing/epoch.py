@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from goodfit.trainers.data import Facts
 from goodfit.trainers.training.packing.layers import stacked
 from goodfit.trainers.training.packing.losses import Losses
 from goodfit.trainers.training.packing.metrics import metrics_of
 from goodfit.trainers.training.packing.optimizers import Optimizers
-from goodfit.trainers.training.packing.stack import Stack
+from goodfit.trainers.training.packing.stack import Forward, Stack
 
 if TYPE_CHECKING:
     from goodfit.trainers.training.loop import Tensors, Training
 
+NUMBERS_AT_ONCE = 2**18  # of the rows of several steps: they stay in cache
+ROWS_AT_ONCE = 256  # when measuring; the same for any number of members, so that a product's rows are the same ones
 
-def train_epoch(trainings: Sequence[Training], epochs: Sequence[int], data: Tensors) -> None:
-    """Train an epoch of each member on the same data.
+
+def train_epoch(
+    trainings: Sequence[Training], epochs: Sequence[int], data: Tensors, measured: Sequence[Tensors]
+) -> list[list[dict[str, float]]]:
+    """Train an epoch of each member on the same data, and measure the models after it.
 
     Until its end the members are as they were before: what is trained are copies, laid into stacks and taken out again.
 
@@ -29,6 +33,10 @@ def train_epoch(trainings: Sequence[Training], epochs: Sequence[int], data: Tens
         trainings: of the members, side by side where their layers are of the same kinds.
         epochs: which epoch it is of each.
         data: the rows to train on.
+        measured: the splits whose metrics are wanted.
+
+    Returns:
+        Of each split, the metrics of each member.
     """
     if not isinstance(data.x, Tensor):
         raise TypeError("rows that are still in their files are not packed")
@@ -42,31 +50,61 @@ def train_epoch(trainings: Sequence[Training], epochs: Sequence[int], data: Tens
     ]
     optimizers = Optimizers(trainings, stack.leaves, torch.tensor(rates, dtype=torch.float64, device=data.y.device))
     losses, half = Losses(trainings, data.y), trainings[0].half
-    values = [leaf.value for leaf in stack.leaves]
+    values, answers = [leaf.value for leaf in stack.leaves], facts.outputs
     with contextlib.ExitStack() as masks, torch.enable_grad():
         for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
             masks.enter_context(training.masks(epoch, batches))
-        for step in zip(*orders, strict=True):
-            rows = torch.stack(step)
-            with torch.autocast(data.y.device.type, dtype=half, enabled=half is not None):
-                outputs = forward(_inputs(data.x, rows))
-            loss = losses(outputs.float(), data.y[rows], rows)
+        for x, y, rows in _batches(data.x, data.y, orders):
+            if half is None:
+                outputs = forward(x)
+            else:
+                with torch.autocast(x.device.type, dtype=half):
+                    outputs = forward(x).float()
+            loss = losses(outputs[..., :answers], y, rows)
             optimizers.step(torch.autograd.grad(loss, values))
-    for leaf in (*stack.leaves, *stack.buffers):
-        leaf.take(leaf.value, leaf.lone)
+    stack.training = False
+    with torch.inference_mode():
+        found = [
+            metrics_of(_outputs(forward, split.x, len(trainings))[..., :answers], split.y, facts) for split in measured
+        ]
+    for buffer in stack.buffers:
+        buffer.take(buffer.value, buffer.lone)
     optimizers.take_out()
     for training, last in zip(trainings, rates[-1], strict=True):
         for group in training.optimizer.param_groups:
             group["lr"] = last
+    return found
 
 
-def _inputs(x: Tensor, rows: Tensor) -> Tensor:
-    """The members' rows, as the layers take them: (members, rows, ...), or (rows, members, ...) of images."""
-    return x[rows.t()] if x.ndim == 4 else x[rows]
+def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """What the layers of each step take, its targets, and which of the training rows these are; several are read at once.
+
+    The inputs are (members, rows, ...), or (rows, members, ...) of images, the others (members, rows, ...).
+    """
+    sizes = [len(batch) for batch in orders[0]]
+    rows = torch.stack([torch.cat(list(batches)) for batches in orders])
+    axis = 1 - _members_axis(x)
+    numbers = len(orders) * max(sizes) * x[0].numel()
+    at_once = max(1, NUMBERS_AT_ONCE // numbers)
+    start = 0
+    for first in range(0, len(sizes), at_once):
+        steps = sizes[first : first + at_once]
+        these = rows[:, start : start + sum(steps)]
+        start += sum(steps)
+        inputs = x[these.t()] if axis == 0 else x[these]
+        yield from zip(inputs.split(steps, axis), y[these].split(steps, 1), these.split(steps, 1), strict=True)
 
 
-def measure(models: Sequence[torch.nn.Module], data: Tensors, facts: Facts) -> list[dict[str, float]]:
-    """The metrics of each model on the same rows."""
-    from goodfit.trainers.training.loop import predict
+def _members_axis(x: Tensor) -> int:
+    """Where the members come in what the layers take of such data."""
+    return 1 if x.ndim == 4 else 0
 
-    return metrics_of(torch.stack([predict(model, data.x, facts) for model in models]), data.y, facts)
+
+def _outputs(forward: Forward, x: Tensor, members: int) -> Tensor:
+    """Of all members on the same rows: (members, rows, outputs)."""
+    axis = _members_axis(x)
+    parts = [
+        forward(part.unsqueeze(axis).expand(*part.shape[:axis], members, *part.shape[axis:]))
+        for part in x.split(ROWS_AT_ONCE)
+    ]
+    return torch.cat(parts, 1)

@@ -230,6 +230,7 @@ class Hub:
         if len(group) == 1:
             return
         began = perf_counter()
+        results: Sequence[EpochResult | Exception]
         try:
             results = train_together([work for _, work in group])
         except Exception as error:  # noqa: BLE001 - of the model: it is the trials' own, each says so

@@ -20,6 +20,7 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     """Works with equal keys can be trained together; a text says why this one trains alone."""
     training, facts, data = work.training, work.facts, work.train
     reasons = {
+        "the trainer does not declare packs": not training.packs,
         f"the task is {facts.task}": facts.task not in TASKS,
         "the trainer has a loss of its own": training.own_loss,
         "the training rows are varied by data.augment": training.augmentation is not None,

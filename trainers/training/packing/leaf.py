@@ -2,67 +2,83 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+UNIT = 32  # into whole units of numbers a width is padded, alone and in a pack
+CHANNELS = 8  # likewise of images' channels
+WIDEST = 192  # numbers that a product adds up in one go; in a wider one padding moves the rounding errors
+
 
 class Leaf:
     """One parameter of neighbouring members of a pack.
 
-    What pads it is zero, and has a gradient of zero: no optimizer moves it.
+    What pads it is zero, and has a gradient of zero: no optimizer moves it. Its first two axes are padded to whole
+    units, of which one trial alone has no other kernels and no other order of its sums than many together.
 
     Args:
         first: the place in the pack of the first of these members.
         lone: each member's own tensor.
         turned: whether it is laid in with its two axes exchanged.
+        row: whether its value has an axis of one row in front of its own.
+        unit: to multiples of which the first two axes are padded.
+
+    Attributes:
+        members: their places in the pack.
+        lone: each member's own tensor.
+        decays: whether it is a weight, no bias or scale of a norm: those neither decay nor count in L1.
+        trained: whether it has a gradient.
+        shape: of one member, with its padding.
+        value: the stack, once it is laid out.
     """
 
-    def __init__(self, first: int, lone: Sequence[Tensor], *, turned: bool = False) -> None:
-        self.members = range(first, first + len(lone))  # their places in the pack
+    def __init__(
+        self, first: int, lone: Sequence[Tensor], *, turned: bool = False, row: bool = False, unit: int = UNIT
+    ) -> None:
+        self.members = range(first, first + len(lone))
         self.lone = list(lone)
-        self.decays = (
-            lone[0].ndim > 1
-        )  # it is a weight, no bias or scale of a norm: those neither decay nor count in L1
-        self._turned = turned
-        sizes = [self._oriented(tensor).shape for tensor in lone]
-        shape = [max(axis) for axis in zip(*sizes, strict=True)]
-        self.value = torch.zeros(len(lone), *shape, dtype=lone[0].dtype, device=lone[0].device)
-        self.lay(self.value, self.lone)
-        self.value.requires_grad_(lone[0].requires_grad)
+        self.decays = lone[0].ndim > 1
+        self.trained = lone[0].requires_grad
+        self._turned, self._row = turned, row
+        sizes = [tensor.shape[::-1] if turned else tensor.shape for tensor in lone]
+        longest = [max(axis) for axis in zip(*sizes, strict=True)]
+        self.shape = [-(-length // unit) * unit for length in longest[:2]] + longest[2:]
+        self.value = torch.empty(0)
 
-    def lay(self, stack: Tensor, own: Sequence[Tensor | None]) -> None:
-        """Copy what members have for this parameter into a stack of its shape; None: nothing."""
+    @property
+    def size(self) -> int:
+        """Numbers of one member, with their padding."""
+        return math.prod(self.shape)
+
+    def lay_out(self, numbers: Tensor) -> None:
+        """Have its value in these numbers: (members, size), zeros."""
+        self.value = numbers.detach().view(len(self.lone), *([1] if self._row else []), *self.shape)
+        self.lay(numbers, self.lone)
+        self.value.requires_grad_(self.trained)
+
+    def lay(self, numbers: Tensor, own: Sequence[Tensor | None]) -> None:
+        """Copy what members have for this parameter into numbers of its size; None: nothing."""
         with torch.no_grad():
-            for view, tensor in zip(self._views(stack), own, strict=True):
+            for view, tensor in zip(self._views(numbers), own, strict=True):
                 if tensor is not None:
                     view.copy_(tensor)
 
-    def take(self, stack: Tensor, own: Sequence[Tensor | None]) -> None:
+    def take(self, numbers: Tensor, own: Sequence[Tensor | None]) -> None:
         """Copy it back."""
         with torch.no_grad():
-            for view, tensor in zip(self._views(stack), own, strict=True):
+            for view, tensor in zip(self._views(numbers), own, strict=True):
                 if tensor is not None:
                     tensor.copy_(view)
 
-    def empty(self) -> Tensor:
-        """A stack of zeros of this shape."""
-        return torch.zeros_like(self.value, requires_grad=False)
-
-    def by_member(self, numbers: Tensor) -> Tensor:
-        """Numbers of all members of the pack, (..., members), as they multiply this stack."""
-        own = numbers[..., self.members.start : self.members.stop].to(self.value.dtype)
-        return own.reshape(*own.shape, *[1] * (self.value.ndim - 1))
-
-    def _views(self, stack: Tensor) -> list[Tensor]:
-        """Each member's part of a stack, with the axes of its own tensor."""
-        return [self._oriented(self._part(row, own)) for row, own in zip(stack.unbind(), self.lone, strict=True)]
-
-    def _part(self, row: Tensor, own: Tensor) -> Tensor:
-        for axis, length in enumerate(self._oriented(own).shape):
-            row = row.narrow(axis, 0, length)
-        return row
-
-    def _oriented(self, tensor: Tensor) -> Tensor:
-        return tensor.t() if self._turned else tensor
+    def _views(self, numbers: Tensor) -> list[Tensor]:
+        """Each member's part of such numbers, with the axes of its own tensor."""
+        strides = [math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))]
+        if self._turned:
+            strides.reverse()
+        start, apart = numbers.storage_offset(), numbers.stride(0)
+        return [
+            numbers.as_strided(tensor.shape, strides, start + place * apart) for place, tensor in enumerate(self.lone)
+        ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from goodfit.trainers.training.rare_classes import class_weights
 
@@ -43,21 +44,23 @@ class Losses:
         if not self._classes:
             errors = (outputs.squeeze(2) if y.ndim == 2 else outputs) - y
             squares = errors.square()
-            return self._mean(squares if squares.ndim == 2 else squares.mean(2), rows).sum()
+            return self._mean(squares if squares.ndim == 2 else squares.mean(2), rows)
+        if self._class_weights is None and self._smoothing is None and self._row_weights is None:
+            return functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
         logs = outputs.log_softmax(2)
         own = logs.gather(2, y.unsqueeze(2)).squeeze(2)
         if self._class_weights is not None:
             return -self._by_class(logs, own, y, self._class_weights).sum()
         if self._smoothing is None:
-            return -self._mean(own, rows).sum()
+            return -self._mean(own, rows)
         share = self._smoothing.unsqueeze(1)
-        return -self._mean((1 - share) * own + share * logs.mean(2), rows).sum()
+        return -self._mean((1 - share) * own + share * logs.mean(2), rows)
 
     def _mean(self, losses: Tensor, rows: Tensor) -> Tensor:
-        """Of each member, over its rows with their weights."""
+        """Of each member, over its rows with their weights; their sum."""
         if self._row_weights is not None:
             losses = losses * self._row_weights.gather(1, rows)
-        return losses.mean(1)
+        return losses.sum() / losses.shape[1]
 
     def _by_class(self, logs: Tensor, own: Tensor, y: Tensor, weights: Tensor) -> Tensor:
         """Likewise, with the classes' weights as torch's cross_entropy takes them: divided by those of the batch."""

@@ -21,10 +21,12 @@ def dropped(members: Sequence[Dropout], stack: Stack, first: int) -> Forward:
     drawn: list[Tensor] = []
 
     def forward(x: Tensor) -> Tensor:
+        if not stack.training:
+            return x
         if not drawn:
             drawn.extend(reversed(_draw(members, widths, x).unbind()))
-        at = 1 - dimension(x)
-        return x * drawn.pop().narrow(at, 0, x.shape[at])
+        mask, at = drawn.pop(), 1 - dimension(x)
+        return x * (mask if mask.shape[at] == x.shape[at] else mask.narrow(at, 0, x.shape[at]))
 
     return forward
 

@@ -14,14 +14,14 @@ def metrics_of(outputs: Tensor, y: Tensor, facts: Facts) -> list[dict[str, float
     """The metrics of each member.
 
     Args:
-        outputs: (members, rows, classes), or (members, rows) of a regression.
+        outputs: (members, rows, outputs).
         y: (rows,), the same rows of all members.
         facts: of the data.
     """
     found = (
         _of_classes(outputs.double(), y, facts.outputs)
         if facts.task == "classification"
-        else _of_numbers(outputs.double(), y.double(), facts.preparation.target_std)
+        else _of_numbers(outputs.double().squeeze(2), y.double(), facts.preparation.target_std)
     )
     columns = torch.stack([values.double() for values in found.values()], dim=1)
     return [dict(zip(found, row, strict=True)) for row in columns.tolist()]

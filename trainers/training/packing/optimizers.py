@@ -1,16 +1,17 @@
 """The optimizers of a pack: one rule for all members, whose coefficients make it SGD, Adam or AdamW of each.
 
     first += take * (gradient - drop * first)             SGD: take = 1, drop = 1 - momentum
-    second = keep * second + (1 - keep) * gradient^2      SGD: does not count
+    second = keep * second + (1 - keep) * gradient^2      SGD: keep = 1, it does not count
     weight -= first / (root * sqrt(second) + floor)       SGD: root = 0, floor = 1 / rate
 
-The coefficients of all steps of an epoch are computed at its start, so that no step waits for a number. A member's
+What pads `second` is 1: square roots of 0 take six times as long. The coefficients of all steps of an epoch are computed at its start, so that no step waits for a number. A member's
 state is laid in then, and taken out at the end as torch's own optimizer keeps it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,43 @@ STATES = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw
 STEP = "step"
 
 
+class Run:
+    """The parameters of neighbouring members as one tensor, (members, numbers), first those that decay.
+
+    Args:
+        leaves: all with the same members.
+        states: makes of a leaf and a place the states that its members have.
+    """
+
+    def __init__(self, leaves: Sequence[Leaf], states: Callable[[Leaf, int], Sequence[Tensor | None]]) -> None:
+        self.leaves = sorted(leaves, key=lambda leaf: not leaf.decays)
+        lone = self.leaves[0].lone[0]
+        self.members = slice(self.leaves[0].members.start, self.leaves[0].members.stop)
+        shape = len(self.leaves[0].members), sum(leaf.size for leaf in leaves)
+        self.weights, self.first, self.second = lone.new_zeros(shape), lone.new_zeros(shape), lone.new_ones(shape)
+        self.gradient, self.change = lone.new_empty(shape), lone.new_empty(shape)
+        self.decays = sum(leaf.size for leaf in leaves if leaf.decays)
+        for leaf, numbers, *both in zip(self.leaves, *map(self.parts, self.tensors), strict=True):
+            leaf.lay_out(numbers)
+            for place, into in enumerate(both):
+                leaf.lay(into, states(leaf, place))
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.weights, self.first, self.second
+
+    def parts(self, numbers: Tensor) -> Sequence[Tensor]:
+        """Each leaf's part of such numbers."""
+        return numbers.detach().split([leaf.size for leaf in self.leaves], 1)
+
+    def gathered(self, gradients: Mapping[Leaf, Tensor]) -> Tensor:
+        """The gradients of its leaves as one; the same numbers in memory each time."""
+        return torch.cat([gradients[leaf].flatten(1) for leaf in self.leaves], 1, out=self.gradient)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """The coefficients of the rule for one parameter, shaped so that they multiply its stack; `at` a step."""
+    """The coefficients of the rule for the members of a run, (members, 1) each; `at` a step."""
 
     take: Tensor
     drop: Tensor
@@ -39,14 +74,17 @@ class Rule:
     shrinks: Tensor | None  # of each step: AdamW's decay; None where no member has it
     pulls: Tensor | None  # of the weight, into the gradient: the decay of the others
 
-    def move(self, weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, at: int) -> None:
+    def move(self, run: Run, gradient: Tensor, at: int) -> None:
+        """Make the step; changes the gradient."""
+        decaying = run.weights[:, : run.decays]
         if self.pulls is not None:
-            gradient.addcmul_(weight, self.pulls)
+            gradient[:, : run.decays].addcmul_(decaying, self.pulls)
         if self.shrinks is not None:
-            weight.mul_(self.shrinks[at])
-        first.addcmul_(torch.addcmul(gradient, first, self.drop, value=-1), self.take)
-        second.mul_(self.keep).addcmul_(gradient.square_(), self.rest)
-        weight.addcdiv_(first, second.sqrt().mul_(self.roots[at]).add_(self.floors[at]), value=-1)
+            decaying.mul_(self.shrinks[at])
+        run.first.addcmul_(torch.addcmul(gradient, run.first, self.drop, value=-1, out=run.change), self.take)
+        run.second.mul_(self.keep).addcmul_(gradient.square_(), self.rest)
+        divisor = torch.sqrt(run.second, out=run.change).mul_(self.roots[at]).add_(self.floors[at])
+        run.weights.addcdiv_(run.first, divisor, value=-1)
 
 
 class Optimizers:
@@ -54,45 +92,51 @@ class Optimizers:
 
     Args:
         trainings: of the members, in their order.
-        leaves: their parameters.
+        leaves: their parameters; get their values here.
         rates: the learning rates, (steps, members), float64.
     """
 
     def __init__(self, trainings: Sequence[Training], leaves: Sequence[Leaf], rates: Tensor) -> None:
         self._members = [Member(training) for training in trainings]
-        self._leaves, self._steps, self._at = leaves, len(rates), 0
-        self._states = [(leaf.empty(), leaf.empty()) for leaf in leaves]
-        for leaf, states in zip(leaves, self._states, strict=True):
-            for place, stack in enumerate(states):
-                leaf.lay(stack, self._own(leaf, place))
+        self._leaves, self._at = leaves, 0
+        alike: dict[range, list[Leaf]] = defaultdict(list)
+        for leaf in leaves:
+            alike[leaf.members].append(leaf)
+        self._runs = [Run(group, self._own) for group in alike.values()]
         clips, l1 = ([float(getattr(one.config, name)) for one in trainings] for name in ("clip_norm", "l1"))
-        self._clips = _of(clips, rates.device) if any(clips) else None
-        self._l1 = _of(l1, rates.device) if any(l1) else None
+        self._clips = torch.tensor(clips, dtype=torch.float64, device=rates.device) if any(clips) else None
+        self._l1 = torch.tensor(l1, device=rates.device).unsqueeze(1) if any(l1) else None
         self._rules = self._made_rules(rates)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step of each member; changes the gradients."""
+        """One step of each member, down the gradients of the leaves."""
+        by_leaf = dict(zip(self._leaves, gradients, strict=True))
         with torch.no_grad():
+            gathered = [run.gathered(by_leaf) for run in self._runs]
             if self._l1 is not None:
-                self._add_l1(gradients, self._l1)
+                for run, gradient in zip(self._runs, gathered, strict=True):
+                    signs = run.weights[:, : run.decays].sign()
+                    gradient[:, : run.decays].addcmul_(signs, self._l1[run.members])
             if self._clips is not None:
-                self._clip(gradients, self._clips)
-            for leaf, gradient, states, rule in zip(self._leaves, gradients, self._states, self._rules, strict=True):
-                rule.move(leaf.value, gradient, *states, self._at)
+                self._clip(gathered, self._clips)
+            for run, gradient, rule in zip(self._runs, gathered, self._rules, strict=True):
+                rule.move(run, gradient, self._at)
         self._at += 1
 
     def take_out(self) -> None:
-        """Give each member's own optimizer the state that it has now."""
+        """Give each member's own model and optimizer what they have come to."""
         for member in self._members:
             member.done += self._at
-        for leaf, states in zip(self._leaves, self._states, strict=True):
-            for number, lone in zip(leaf.members, leaf.lone, strict=True):
-                self._members[number].ready(lone)
-            for place, stack in enumerate(states):
-                leaf.take(stack, self._own(leaf, place))
+        for run in self._runs:
+            for leaf, weights, *states in zip(run.leaves, *map(run.parts, run.tensors), strict=True):
+                leaf.take(weights, leaf.lone)
+                for number, lone in zip(leaf.members, leaf.lone, strict=True):
+                    self._members[number].ready(lone)
+                for place, numbers in enumerate(states):
+                    leaf.take(numbers, self._own(leaf, place))
 
     def _made_rules(self, rates: Tensor) -> list[Rule]:
-        """Of each parameter; computed in float64, as torch computes them."""
+        """Of each run; computed in float64, as torch computes them."""
         sgd, beta, beta2, eps, decay, coupled, before = (
             torch.tensor(column, dtype=torch.float64, device=rates.device)
             for column in zip(*(member.hyperparameters() for member in self._members), strict=True)
@@ -103,37 +147,36 @@ class Optimizers:
         floors = torch.where(sgd > 0, 1.0, eps) / sizes
         take, drop = torch.where(sgd > 0, 1.0, 1 - beta), torch.where(sgd > 0, 1 - beta, 1.0)
         shrinks, pulls = 1 - rates * decay * (1 - coupled), decay * coupled
+
+        def of(run: Run, numbers: Tensor) -> Tensor:
+            return numbers[..., run.members].to(run.weights.dtype).unsqueeze(-1)
+
         return [
             Rule(
-                take=leaf.by_member(take),
-                drop=leaf.by_member(drop),
-                keep=leaf.by_member(beta2),
-                rest=leaf.by_member(1 - beta2),
-                roots=leaf.by_member(roots),
-                floors=leaf.by_member(floors),
-                shrinks=leaf.by_member(shrinks) if leaf.decays and bool((shrinks != 1).any()) else None,
-                pulls=leaf.by_member(pulls) if leaf.decays and bool(pulls.any()) else None,
+                take=of(run, take),
+                drop=of(run, drop),
+                keep=of(run, beta2),
+                rest=of(run, 1 - beta2),
+                roots=of(run, roots),
+                floors=of(run, floors),
+                shrinks=of(run, shrinks) if bool((shrinks[:, run.members] != 1).any()) else None,
+                pulls=of(run, pulls) if bool(pulls[run.members].any()) else None,
             )
-            for leaf in self._leaves
+            for run in self._runs
         ]
 
     def _own(self, leaf: Leaf, place: int) -> list[Tensor | None]:
         """The state of each member for one of its parameters; None where it has none."""
         return [self._members[number].state(lone, place) for number, lone in zip(leaf.members, leaf.lone, strict=True)]
 
-    def _add_l1(self, gradients: Sequence[Tensor], l1: Tensor) -> None:
-        for leaf, gradient in zip(self._leaves, gradients, strict=True):
-            if leaf.decays:
-                gradient.addcmul_(leaf.value.sign(), leaf.by_member(l1))
-
-    def _clip(self, gradients: Sequence[Tensor], clips: Tensor) -> None:
-        """As torch's clip_grad_norm_, each member by its own norm."""
+    def _clip(self, gathered: Sequence[Tensor], clips: Tensor) -> None:
+        """As torch's clip_grad_norm_, each member by its own norm: in float64, as padding moves the rounding errors."""
         squares = torch.zeros_like(clips)
-        for leaf, gradient in zip(self._leaves, gradients, strict=True):
-            squares[leaf.members.start : leaf.members.stop] += gradient.flatten(1).square().sum(1)
-        shares = torch.where(clips > 0, (clips / (squares.sqrt() + 1e-6)).clamp(max=1.0), 1.0)
-        for leaf, gradient in zip(self._leaves, gradients, strict=True):
-            gradient.mul_(leaf.by_member(shares))
+        for run, gradient in zip(self._runs, gathered, strict=True):
+            squares[run.members] += gradient.double().square_().sum(1)
+        shares = torch.where(clips > 0, (clips / (squares.sqrt() + 1e-6)).clamp(max=1.0), 1.0).float().unsqueeze(1)
+        for run, gradient in zip(self._runs, gathered, strict=True):
+            gradient.mul_(shares[run.members])
 
 
 class Member:
@@ -150,16 +193,16 @@ class Member:
     def hyperparameters(self) -> tuple[float, ...]:
         """Whether it is SGD, its betas, epsilon and decay, whether that goes through the gradient, and its steps."""
         group = self._optimizer.param_groups[0]
-        beta, beta2 = (group["momentum"], 0.0) if self._kind == "sgd" else group["betas"]
+        beta, beta2 = (group["momentum"], 1.0) if self._kind == "sgd" else group["betas"]
         coupled = self._kind != "adamw"
         return self._kind == "sgd", beta, beta2, group.get("eps", 0.0), group["weight_decay"], coupled, self.done
 
     def state(self, lone: Tensor, place: int) -> Tensor | None:
-        """The first or second state of one of its parameters; None where its optimizer keeps none, or none yet."""
+        """The first or second state of one of its parameters; None where its optimizer keeps none."""
         if place >= len(self._names):
             return None
         found: Tensor | None = self._optimizer.state.get(lone, {}).get(self._names[place])
-        return found
+        return torch.zeros_like(lone) if found is None else found
 
     def ready(self, lone: Tensor) -> None:
         """Have its own optimizer keep the states of a parameter, at the steps that have been made."""
@@ -171,8 +214,3 @@ class Member:
         for name in self._names:
             if kept.get(name) is None:
                 kept[name] = torch.zeros_like(lone)
-
-
-def _of(numbers: Sequence[float], device: torch.device) -> Tensor:
-    """Of each member."""
-    return torch.tensor(numbers, device=device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goodfit.trainers.training.packing.leaf import Leaf
+from goodfit.trainers.training.packing.leaf import UNIT, Leaf
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -20,16 +20,25 @@ class Stack:
         widths: of each member, the numbers or channels at the place that is being stacked.
         leaves: the parameters that are trained.
         buffers: what is not trained, such as running means.
+        training: whether the layers train, or predict.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
         self.widths = list(widths)
         self.leaves: list[Leaf] = []
         self.buffers: list[Leaf] = []
+        self.training = True
 
-    def leaf(self, first: int, lone: Sequence[Tensor], *, turned: bool = False) -> Leaf:
-        leaf = Leaf(first, lone, turned=turned)
-        (self.leaves if leaf.value.requires_grad else self.buffers).append(leaf)
+    def leaf(
+        self, first: int, lone: Sequence[Tensor], *, turned: bool = False, row: bool = False, unit: int = UNIT
+    ) -> Leaf:
+        """One parameter of neighbouring members; its value is there once all of them are known."""
+        leaf = Leaf(first, lone, turned=turned, row=row, unit=unit)
+        if leaf.trained:
+            self.leaves.append(leaf)
+        else:
+            self.buffers.append(leaf)
+            leaf.lay_out(lone[0].new_zeros(len(lone), leaf.size))
         return leaf
 
     def widen(self, first: int, widths: Sequence[int]) -> None:

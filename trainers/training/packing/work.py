@@ -59,7 +59,15 @@ def size_of(work: EpochWork) -> int:
 
 
 def train_alone(work: EpochWork) -> EpochResult:
-    """Train the epoch, and measure the model after it."""
+    """Train the epoch, and measure the model after it: where it could be trained with others, with what trains those."""
+    if pack_key(work) is None:
+        return train_by_its_layers(work)
+    (result,) = train_together([work])
+    return result
+
+
+def train_by_its_layers(work: EpochWork) -> EpochResult:
+    """Train the epoch of any model: by the forward pass of its own layers, and torch's optimizer."""
     from goodfit.trainers.training.group_outcomes import fit_thresholds
     from goodfit.trainers.training.loop import evaluate, predict
 
@@ -74,18 +82,18 @@ def train_alone(work: EpochWork) -> EpochResult:
     )
 
 
-def train_together(works: Sequence[EpochWork]) -> list[EpochResult | Exception]:
-    """Train an epoch of each as one batched model; an exception is that of one trial.
+def train_together(works: Sequence[EpochWork]) -> list[EpochResult]:
+    """Train an epoch of each as one batched model. What each comes to does not depend on the others.
 
     Raises:
         torch.OutOfMemoryError: there is not enough memory for all of them; all are as they were before.
     """
-    from goodfit.trainers.training.packing.epoch import measure, train_epoch
+    from goodfit.trainers.training.packing.epoch import train_epoch
     from goodfit.trainers.training.packing.layers import place_of
 
     order = sorted(range(len(works)), key=lambda number: place_of(works[number].training.model))
     members = [works[number] for number in order]
-    train_epoch([work.training for work in members], [work.epoch for work in members], works[0].train)
-    models = [work.training.model for work in works]
-    train, validation = (measure(models, data, works[0].facts) for data in (works[0].measured, works[0].validation))
-    return [EpochResult(*both) for both in zip(train, validation, strict=True)]
+    trainings, epochs = [work.training for work in members], [work.epoch for work in members]
+    train, validation = train_epoch(trainings, epochs, works[0].train, [works[0].measured, works[0].validation])
+    found = dict(zip(order, map(EpochResult, train, validation), strict=True))
+    return [found[number] for number in range(len(works))]
