@@ -38,7 +38,8 @@ def train_epoch(
     Returns:
         Of each split, the metrics of each member.
     """
-    if not isinstance(data.x, Tensor):
+    inputs = [split.x for split in measured if isinstance(split.x, Tensor)]
+    if not isinstance(data.x, Tensor) or len(inputs) < len(measured):
         raise TypeError("rows that are still in their files are not packed")
     facts = trainings[0].facts
     stack = Stack([facts.input_shape[0] if facts.kind == "image" else facts.inputs] * len(trainings))
@@ -65,7 +66,8 @@ def train_epoch(
     stack.training = False
     with torch.inference_mode():
         found = [
-            metrics_of(_outputs(forward, split.x, len(trainings))[..., :answers], split.y, facts) for split in measured
+            metrics_of(_outputs(forward, x, len(trainings))[..., :answers], split.y, facts)
+            for x, split in zip(inputs, measured, strict=True)
         ]
     for buffer in stack.buffers:
         buffer.take(buffer.value, buffer.lone)
@@ -77,9 +79,10 @@ def train_epoch(
 
 
 def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """What the layers of each step take, its targets, and which of the training rows these are; several are read at once.
+    """What the layers of each step take, its targets, and which of the training rows these are.
 
-    The inputs are (members, rows, ...), or (rows, members, ...) of images, the others (members, rows, ...).
+    Those of several steps are read at once. The inputs are (members, rows, ...), or (rows, members, ...) of images, the
+    others (members, rows, ...).
     """
     sizes = [len(batch) for batch in orders[0]]
     rows = torch.stack([torch.cat(list(batches)) for batches in orders])
@@ -92,7 +95,9 @@ def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterat
         these = rows[:, start : start + sum(steps)]
         start += sum(steps)
         inputs = x[these.t()] if axis == 0 else x[these]
-        yield from zip(inputs.split(steps, axis), y[these].split(steps, 1), these.split(steps, 1), strict=True)
+        yield from zip(
+            torch.split(inputs, steps, axis), torch.split(y[these], steps, 1), torch.split(these, steps, 1), strict=True
+        )
 
 
 def _members_axis(x: Tensor) -> int:
@@ -105,6 +110,6 @@ def _outputs(forward: Forward, x: Tensor, members: int) -> Tensor:
     axis = _members_axis(x)
     parts = [
         forward(part.unsqueeze(axis).expand(*part.shape[:axis], members, *part.shape[axis:]))
-        for part in x.split(ROWS_AT_ONCE)
+        for part in torch.split(x, ROWS_AT_ONCE)
     ]
     return torch.cat(parts, 1)

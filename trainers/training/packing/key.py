@@ -9,10 +9,14 @@ from torch import Tensor, nn
 
 from goodfit.trainers.nets.layers import Layers
 from goodfit.trainers.training.packing.layers import kinds_of
+from goodfit.trainers.training.packing.leaf import UNIT, WIDEST, padded
 
 if TYPE_CHECKING:
     from goodfit.trainers.training.packing.work import EpochWork
 
+# Of mlp on a CPU 16 together took 0.4 of the time with 26,000 weights, 8 took 0.84 with 85,000, 4 1.1 with 177,000.
+# On a GPU it has not been measured.
+MOST_WEIGHTS, MOST_ON_GPU = {"cpu": 2**17}, 2**22
 TASKS = ("classification", "regression")
 
 
@@ -30,13 +34,17 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     }
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         return reason
+    model, device = training.model, data.y.device.type
     try:
-        kinds_of(training.model)
+        kinds_of(model)
     except TypeError as error:
         return f"the model has {error}"
-    model = training.model
+    weights, most = sum(weight.numel() for weight in model.parameters()), MOST_WEIGHTS.get(device, MOST_ON_GPU)
+    if weights > most:
+        return f"the model has {weights:,} weights: above {most:,} one at a time is as fast"
     return (
         family_of(model),
+        widest(model) if device == "cpu" else 0,
         training.config.batch_size,
         training.row_weights is not None,
         *((id_of(tensors.x), id_of(tensors.y)) for tensors in (work.train, work.validation)),
@@ -49,6 +57,13 @@ def family_of(model: nn.Module) -> tuple[Hashable, ...]:
         return kinds_of(model)
     first, *rest = model.children()
     return type(first).__name__, *(type(layer).__name__ for layer in rest[-model.head :])
+
+
+def widest(model: nn.Module) -> int:
+    """The width of its widest layer where that is more than a product adds up in one go; 0 elsewhere."""
+    widths = [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)]
+    width = padded(max(widths, default=0), UNIT)
+    return width if width > WIDEST else 0
 
 
 def id_of(tensor: object) -> Hashable:

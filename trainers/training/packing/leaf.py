@@ -13,6 +13,11 @@ CHANNELS = 8  # likewise of images' channels
 WIDEST = 192  # numbers that a product adds up in one go; in a wider one padding moves the rounding errors
 
 
+def padded(width: int, unit: int) -> int:
+    """The least multiple of a unit that is no less."""
+    return -(-width // unit) * unit
+
+
 class Leaf:
     """One parameter of neighbouring members of a pack.
 
@@ -45,7 +50,7 @@ class Leaf:
         self._turned, self._row = turned, row
         sizes = [tensor.shape[::-1] if turned else tensor.shape for tensor in lone]
         longest = [max(axis) for axis in zip(*sizes, strict=True)]
-        self.shape = [-(-length // unit) * unit for length in longest[:2]] + longest[2:]
+        self.shape = [padded(length, unit) for length in longest[:2]] + longest[2:]
         self.value = torch.empty(0)
 
     @property

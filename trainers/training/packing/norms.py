@@ -24,7 +24,7 @@ def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, firs
     def forward(x: Tensor) -> Tensor:
         x = fitted(x, weight.shape[0])
         vectors = x.ndim == 3
-        flat = (x.transpose(0, 1) if vectors else x).flatten(1, 2)
+        flat = (x.transpose(0, 1) if vectors else x).flatten(1, 2).contiguous()  # as alone: others take other kernels
         if stack.training:
             count.value.add_(1)
         out = functional.batch_norm(

@@ -4,8 +4,9 @@
     second = keep * second + (1 - keep) * gradient^2      SGD: keep = 1, it does not count
     weight -= first / (root * sqrt(second) + floor)       SGD: root = 0, floor = 1 / rate
 
-What pads `second` is 1: square roots of 0 take six times as long. The coefficients of all steps of an epoch are computed at its start, so that no step waits for a number. A member's
-state is laid in then, and taken out at the end as torch's own optimizer keeps it.
+What pads `second` is 1: square roots of 0 take six times as long. The coefficients of all steps of an epoch are
+computed at its start, so that no step waits for a number. A member's state is laid in then, and taken out at the end as
+torch's own optimizer keeps it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Run:
 
     def parts(self, numbers: Tensor) -> Sequence[Tensor]:
         """Each leaf's part of such numbers."""
-        return numbers.detach().split([leaf.size for leaf in self.leaves], 1)
+        return torch.split(numbers.detach(), [leaf.size for leaf in self.leaves], 1)
 
     def gathered(self, gradients: Mapping[Leaf, Tensor]) -> Tensor:
         """The gradients of its leaves as one; the same numbers in memory each time."""

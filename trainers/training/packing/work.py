@@ -59,7 +59,7 @@ def size_of(work: EpochWork) -> int:
 
 
 def train_alone(work: EpochWork) -> EpochResult:
-    """Train the epoch, and measure the model after it: where it could be trained with others, with what trains those."""
+    """Train the epoch, and measure the model after it; as a pack of one where it could be trained with others."""
     if pack_key(work) is None:
         return train_by_its_layers(work)
     (result,) = train_together([work])

@@ -38,3 +38,17 @@ def test_a_loss_of_the_trainers_own_is_taken_alone() -> None:
     work.training.own_loss = True
     assert key_or_reason(work) == "the trainer has a loss of its own"
     assert key_or_reason(replace(work, facts=replace(work.facts, task="forecasting"))) == "the task is forecasting"
+
+
+def test_a_large_net_trains_alone_and_a_wide_one_with_those_of_its_width() -> None:
+    data = rows_of("digits", 40)
+    keys = [key_or_reason(work_of("mlp", data, {"width": width, "depth": 1}, 0)) for width in (4, 192, 193, 222, 225)]
+    assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
+    large = key_or_reason(work_of("mlp", data, {"width": 400}, 0))
+    assert large == "the model has 190,410 weights: above 131,072 one at a time is as fast"
+
+
+def test_a_trainer_that_does_not_declare_packs_trains_alone() -> None:
+    work = work_of("mlp", rows_of("iris", 75), {}, 0)
+    work.training.packs = False
+    assert key_or_reason(work) == "the trainer does not declare packs"
