@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from goodfit.service.app.studies import forget_blank, new_study, queue_study, remove_study, resume_study, stop_study
     from goodfit.service.app.submission import FILES, SPEC_CHARACTERS, Rules, Submission, admit_edit, admitted
     from goodfit.service.app.tokens import make_token, token_digest
-    from goodfit.service.app.tracker_process import catch_up
+    from goodfit.service.app.tracker_process import catch_up, follow
     from goodfit.service.app.trail import Trail, trail_of
     from goodfit.service.app.watch import Watcher
 
@@ -86,7 +86,7 @@ _PLACES = {
     "studies": ["forget_blank", "new_study", "queue_study", "remove_study", "resume_study", "stop_study"],
     "submission": ["FILES", "SPEC_CHARACTERS", "Rules", "Submission", "admit_edit", "admitted"],
     "tokens": ["make_token", "token_digest"],
-    "tracker_process": ["catch_up"],
+    "tracker_process": ["catch_up", "follow"],
     "trail": ["Trail", "trail_of"],
     "watch": ["Watcher"],
 }
@@ -129,6 +129,7 @@ __all__ = [
     "edit_is_due",
     "expected_complete",
     "explain_trial",
+    "follow",
     "forget_blank",
     "growth_of_study",
     "hidden_modules",

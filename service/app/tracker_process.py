@@ -90,6 +90,21 @@ def catch_up(
             pass
 
 
+def follow(settings: Settings, store: Store, name: str) -> list[str]:
+    """Let MLflow's registry follow what was decided of a study that is done; says what keeps it from that.
+
+    What others decide while it does so, who leave it to the one that is at it, is followed, too.
+    """
+    study, troubles = store.study(name), list[str]()
+    while study.state is StudyState.DONE and study.registered < study.decided and not troubles:
+        before = study.registered
+        catch_up(settings, store, study, lambda _: None, troubles.append)
+        study = store.study(name)
+        if study.registered <= before:
+            break
+    return [f"MLflow's registry does not follow yet: {one}" for one in troubles]
+
+
 def mirror_of(settings: Settings, store: Store, study: Study, private: Collection[str] = ()) -> Mirror:
     """What pushes a study to MLflow.
 

@@ -25,7 +25,8 @@ MOST_ROWS = 20  # that are printed; --csv has all
 
 def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
     """Judge the labels of a study file's data; kept beside the study, where the home has one with these data."""
-    from goodfit.service.app import check, quality
+    from goodfit.service.app import check, follow, note_labels, quality
+    from goodfit.service.app.studies import BY_HERE
 
     check(spec)
     with _configuration(settings, spec) as (used, there):
@@ -33,7 +34,10 @@ def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
         found = quality.check_labels(used, progress(spec.name))
         if there is not None:
             quality.keep_labels(settings.study_place(there[1]) / quality.FOLDER, found)
+            note_labels(*there, found, BY_HERE, time.time())
             _to_mlflow(settings, *there)
+            for trouble in follow(settings, there[0], spec.name):
+                say(trouble)
         return found
 
 

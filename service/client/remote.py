@@ -352,7 +352,7 @@ class RemoteSource:
         again, pauses = method == "GET", islice(backoff(PAUSE), TRIES - 1)
 
         def attempt() -> httpx2.Response:
-            answer = self._client.request(method, path, params=query, json=body)
+            answer = self._client.request(method, path, params=query, json=_sendable(body))
             away = answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE and again
             if away or answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:
                 raise _Busy(answer)
@@ -391,6 +391,15 @@ class RemoteSource:
         if not isinstance(found, dict) or "error" not in found:
             raise errors.ServerError(f"{self.place} answers {answer.status_code} and is no Goodfit server, it seems")
         raise errors.from_dict(found)
+
+
+def _sendable(value: Any) -> Any:
+    """JSON values whose texts UTF-8 can hold: bytes of a command line that are no letters are written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_sendable(key): _sendable(item) for key, item in value.items()}
+    return [_sendable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _path(name: str, *parts: str | int) -> str:

@@ -214,11 +214,8 @@ class LocalSource:
 
     def _follow(self, name: str) -> list[str]:
         """Let MLflow's registry follow what was decided of a study that is done; says what keeps it from that."""
-        study, troubles = self.store.study(name), list[str]()
-        if study.state is StudyState.DONE and study.registered < study.decided:
-            app.catch_up(self.settings, self.store, study, lambda _: None, troubles.append)
         then = f"{self.hint(f'resume {name}')} takes it up once that is mended"
-        return [f"MLflow's registry does not follow yet: {one}; {then}" for one in troubles]
+        return [f"{one}; {then}" for one in app.follow(self.settings, self.store, name)]
 
     def growth(self, name: str, on_epoch: Callable[[int, int], None]) -> dict[str, Any]:
         return app.growth_of_study(self.settings, self.store, self.store.study(name), on_epoch)

@@ -133,7 +133,7 @@ def test_a_note_and_tags_are_kept_and_what_cannot_be_is_named(studies: Studies) 
 
 def test_the_best_model_is_approved_and_rejected(studies: Studies, at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     caught_up: list[str] = []
-    monkeypatch.setattr(app, "catch_up", lambda settings, store, study, *_: caught_up.append(study.name), raising=False)
+    monkeypatch.setattr(app, "follow", lambda settings, store, name: caught_up.append(name) or [], raising=False)
     study, remote = studies["digits"], isinstance(studies.source, RemoteSource)
     assert study.release["status"] is None
     said = study.approve("carla", "seen")
@@ -147,6 +147,7 @@ def test_the_best_model_is_approved_and_rejected(studies: Studies, at: Place, mo
     assert trail["chain"]["intact"]
     assert entries["approve"]["after"]["trial"] == 5
     assert entries["approve"]["after"].get("stated_by") == ("carla" if remote else None)
+    assert study.approve("bo", "caf\udce9")[0].endswith("(caf\\udce9)")
     with pytest.raises(InputError, match="the note has 5001 characters"):
         study.approve("x", "x" * 5001)
     assert study.card()["trial"] == 5

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from goodfit.service import app
+from goodfit.service.app import quality, tracker_process
 from goodfit.service.app.quality import (
     CSV,
     FACTS,
@@ -20,12 +21,15 @@ from goodfit.service.app.quality import (
     by_defaults,
     check_growth,
     check_labels,
+    kept_labels,
     quality_files,
     to_mlflow,
 )
+from goodfit.service.cli.quality import check_labels as check_labels_of_file
 from goodfit.service.client import Studies
 from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
+from goodfit.service.release import LABEL_FIGURES
 from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
 from goodfit.service.tracker.experiment import connect
@@ -111,6 +115,21 @@ def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) ->
         (folder / "rows.csv").write_text((folder / "rows.csv").read_text().replace("yep", "yes"))
     with pytest.raises(InputError, match="has no trial 9"):
         study.label_issues(9)
+
+
+def test_the_command_leaves_the_gates_what_it_has_found(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, settings, studies = home
+    study = studies["s"]
+    study.label_issues()
+    kept = kept_labels(settings.study_place(study.record) / FOLDER)
+    assert kept is not None
+    studies.source.store.note_figures(study.record.id, {LABEL_FIGURES: {"share": 1.0}}, "an earlier look")
+    monkeypatch.setattr(quality, "check_labels", lambda *_: kept)
+    monkeypatch.setattr(tracker_process, "catch_up", lambda *_: None)
+    assert check_labels_of_file(settings, spec_of(folder)) is kept
+    figures = study.record.figures
+    assert figures is not None
+    assert (figures[LABEL_FIGURES]["share"], figures[LABEL_FIGURES]["data"]) == (kept.table.share(), kept.data)
 
 
 def test_what_was_found_after_the_end_of_a_study_goes_to_its_run(home: Any, tmp_path: Path) -> None:

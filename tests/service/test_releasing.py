@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from goodfit.service import app
+from goodfit.service.app import tracker_process
 from goodfit.service.app.releasing import settle
 from goodfit.service.app.trail import trail_of
 from goodfit.service.errors import IllegalChange, InputError, UnknownStudy
-from goodfit.service.records import StudyState
+from goodfit.service.ports import Store
+from goodfit.service.records import Study, StudyState
 from goodfit.service.release import Ruling, standing
+from goodfit.service.settings import Settings
 from goodfit.service.spec.release import Release
 from tests.serving import NOW, Place, filled
 
@@ -177,6 +180,45 @@ def test_two_decisions_at_once_do_not_overwrite_each_other(tmp_path: Path, monke
 def test_names_and_notes_have_bounds(by: Any, note: Any, problem: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=problem):
         decide(filled(tmp_path), "approve", by, note)
+
+
+def test_what_is_decided_while_mlflow_follows_is_followed_by_the_same_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = filled(tmp_path)
+    decide(at, "approve")
+    sent: list[int] = []
+
+    def send(settings: Settings, store: Store, study: Study, *_: object) -> None:
+        sent.append(study.decided)
+        if len(sent) == 1:
+            decide(at, "reject", "bea")
+        store.note_study_mirrored(study.id, champion=5, registered=study.decided)
+
+    monkeypatch.setattr(tracker_process, "catch_up", send)
+    assert app.follow(at.settings, at.store, "digits") == []
+    assert sent == [2, 3]
+    assert app.follow(at.settings, at.store, "digits") == []
+    assert len(sent) == 2
+
+
+@pytest.mark.parametrize("trouble", ["MLflow is away", None])
+def test_mlflow_that_does_not_follow_is_asked_once(
+    trouble: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = filled(tmp_path)
+    decide(at, "approve")
+    asked: list[str] = []
+
+    def fail(settings: Settings, store: Store, study: Study, on_catch_up: object, on_trouble: Any) -> None:
+        asked.append(study.name)
+        if trouble is not None:
+            on_trouble(trouble)
+
+    monkeypatch.setattr(tracker_process, "catch_up", fail)
+    said = [] if trouble is None else [f"MLflow's registry does not follow yet: {trouble}"]
+    assert app.follow(at.settings, at.store, "digits") == said
+    assert asked == ["digits"]
 
 
 def test_an_empty_name_is_nobodys(tmp_path: Path) -> None:
