@@ -279,20 +279,21 @@ def _explained(
 
 def _kept(settings: Settings, store: Store, study: Study, trial: Trial, found: Explanation, whole: bool) -> list[str]:
     """Keep an explanation with the study's files and its trial's run in MLflow; says what could not be."""
+    from goodfit.trainers.errors import PlaceAway
     from goodfit.trainers.explaining.files import write
     from goodfit.trainers.files import write_json
 
     place = settings.study_place(study) / EXPLANATIONS / f"{trial.number:05d}"
-    with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
-        folder = Path(scratch)
-        write_json(folder / (WHOLE if whole else ROWS), found.to_dict())
-        write(found, folder, "all" if whole else "rows")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
+            folder = Path(scratch)
+            write_json(folder / (WHOLE if whole else ROWS), found.to_dict())
+            write(found, folder, "all" if whole else "rows")
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 place.put(file, file.relative_to(folder).as_posix())
-        except OSError as error:
-            return [f"it is not kept: {error}"]
-        return _mirrored(settings, store, study, trial, folder)
+            return _mirrored(settings, store, study, trial, folder)
+    except (OSError, PlaceAway) as error:
+        return [f"it is not kept: {error}"]
 
 
 def _mirrored(settings: Settings, store: Store, study: Study, trial: Trial, folder: Path) -> list[str]:

@@ -173,8 +173,7 @@ def labels_of_study(
     if kept is not None and (kept.trial, kept.data) == (used.trial, digest):
         return kept
     found = check_labels(used, on_epoch)
-    keep_labels(place, found)
-    _warn(to_mlflow(settings, store, study))
+    _warn([*keep_labels(place, found), *to_mlflow(settings, store, study)])
     return found
 
 
@@ -207,8 +206,7 @@ def growth_of_study(settings: Settings, store: Store, study: Study, on_epoch: On
     if kept is not None and (kept["trial"], kept["data"]) == (used.trial, digest):
         return kept
     found = check_growth(used, on_epoch)
-    keep_facts(place, GROWTH, found)
-    _warn(to_mlflow(settings, store, study))
+    _warn([*keep_facts(place, GROWTH, found), *to_mlflow(settings, store, study)])
     return found
 
 
@@ -217,21 +215,29 @@ def _warn(notes: list[str]) -> None:
         warnings.warn(note, stacklevel=3)
 
 
-def keep_facts(place: Place, name: str, facts: Mapping[str, Any]) -> None:
-    """Keep plain JSON values where they are found again."""
-    with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
-        file = Path(scratch, name)
-        file.write_text(json.dumps(facts), encoding="utf-8")
-        place.put(file, name)
+def keep_facts(place: Place, name: str, facts: Mapping[str, Any]) -> list[str]:
+    """Keep plain JSON values where they are found again; says what kept it from that."""
+    return _keep(place, {name: lambda file: file.write_text(json.dumps(facts), encoding="utf-8")})
 
 
-def keep_labels(place: Place, found: LabelCheck) -> None:
-    """Keep what was found where it is found again."""
-    with tempfile.TemporaryDirectory(prefix="goodfit-labels-") as scratch:
-        table = Path(scratch, TABLE)
-        found.table.write(table)
-        place.put(table, TABLE)
-    keep_facts(place, FACTS, found.to_dict())
+def keep_labels(place: Place, found: LabelCheck) -> list[str]:
+    """Keep what was found where it is found again; likewise."""
+    facts = json.dumps(found.to_dict())
+    return _keep(place, {TABLE: found.table.write, FACTS: lambda file: file.write_text(facts, encoding="utf-8")})
+
+
+def _keep(place: Place, writers: Mapping[str, Callable[[Path], object]]) -> list[str]:
+    """Keep files by their names; what training took minutes to find is not lost where they cannot be kept."""
+    from goodfit.trainers.errors import PlaceAway
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
+            for name, write in writers.items():
+                write(Path(scratch, name))
+                place.put(Path(scratch, name), name)
+    except (OSError, PlaceAway) as error:
+        return [f"it is not kept with the study: {error}"]
+    return []
 
 
 def kept_labels(place: Place) -> LabelCheck | None:
@@ -280,13 +286,14 @@ def to_mlflow(settings: Settings, store: Store, study: Study) -> list[str]:
 
     if study.mlflow_run_id is None or study.state not in CONCLUDED:
         return []
-    with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
-        for name, text in {**quality_files(settings, study), "report.html": report_of(settings, store, study)}.items():
-            Path(scratch, name).write_text(text, encoding="utf-8", errors="backslashreplace")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
+            files = {**quality_files(settings, study), "report.html": report_of(settings, store, study)}
+            for name, text in files.items():
+                Path(scratch, name).write_text(text, encoding="utf-8", errors="backslashreplace")
             keep_files(settings.tracking_uri, study.mlflow_run_id, Path(scratch), None)
-        except errors.TrackingError as error:
-            return [f"MLflow does not have it: {error}"]
+    except (OSError, errors.TrackingError) as error:
+        return [f"MLflow does not have it: {error}"]
     return []
 
 

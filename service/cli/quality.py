@@ -33,7 +33,8 @@ def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
         say(f"the labels of {spec.name} are judged by {used.words}, trained on four fifths of the rows at a time")
         found = quality.check_labels(used, progress(spec.name))
         if there is not None:
-            quality.keep_labels(settings.study_place(there[1]) / quality.FOLDER, found)
+            for note in quality.keep_labels(settings.study_place(there[1]) / quality.FOLDER, found):
+                say(note)
             note_labels(*there, found, BY_HERE, time.time())
             _to_mlflow(settings, *there)
             for trouble in follow(settings, there[0], spec.name):
@@ -50,7 +51,8 @@ def check_growth(settings: Settings, spec: StudySpec) -> dict[str, Any]:
         say(f"{used.words} is trained on an eighth, a quarter, half and all rows of {spec.name}, with several seeds")
         found = quality.check_growth(used, progress(spec.name))
         if there is not None:
-            quality.keep_facts(settings.study_place(there[1]) / quality.FOLDER, quality.GROWTH, found)
+            for note in quality.keep_facts(settings.study_place(there[1]) / quality.FOLDER, quality.GROWTH, found):
+                say(note)
             _to_mlflow(settings, *there)
         return found
 

@@ -24,6 +24,8 @@ from goodfit.service.errors import DataError, GoodfitError, InputError, TrainerE
 from goodfit.service.records import Study, Trial, TrialState
 from goodfit.service.settings import Settings
 from goodfit.service.spec import from_mapping
+from goodfit.trainers.artifacts.places import FolderPlace
+from goodfit.trainers.errors import PlaceAway
 from tests.serving import NOW, Place, place, spec_of
 from tests.shortened import no_mirror
 
@@ -266,6 +268,19 @@ def test_what_cannot_be_explained_is_said(scene: Scene) -> None:
         study.explain(method=["exact"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not one row was explained within"):
         study.explain(seconds=1e-9)
+
+
+def test_an_explanation_that_cannot_be_kept_is_given_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (OSError(28, "No space left on device"), PlaceAway("the bucket does not answer")):
+
+        def full(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(FolderPlace, "put", full)
+        found = scene["net"].explain(rows=[1])
+        assert any(note.startswith("it is not kept: ") and str(error) in note for note in found.notes)
 
 
 def test_an_estimator_is_explained_without_gradients(scene: Scene) -> None:

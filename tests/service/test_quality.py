@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from goodfit.service.settings import Settings
 from goodfit.service.spec import StudySpec, from_mapping
 from goodfit.service.tracker.experiment import connect
 from goodfit.trainers.data import Facts
+from goodfit.trainers.errors import PlaceAway
 from tests.shortened import no_mirror
 from tests.tracking import new_mlflow
 
@@ -130,6 +132,30 @@ def test_the_command_leaves_the_gates_what_it_has_found(home: Any, monkeypatch: 
     figures = study.record.figures
     assert figures is not None
     assert (figures[LABEL_FIGURES]["share"], figures[LABEL_FIGURES]["data"]) == (kept.table.share(), kept.data)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PlaceAway("the bucket does not answer")])
+def test_what_cannot_be_kept_is_not_lost(home: Any, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, settings, studies = home
+    study = studies["s"]
+    study.label_issues()
+    place = settings.study_place(study.record) / FOLDER
+    kept = kept_labels(place)
+    assert kept is not None
+
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(place), "put", full)
+    monkeypatch.setattr(quality, "kept_labels", lambda _: None)
+    monkeypatch.setattr(quality, "check_labels", lambda *_: kept)
+    monkeypatch.setattr(tracker_process, "catch_up", lambda *_: None)
+    with pytest.warns(UserWarning, match=f"it is not kept with the study: .*{re.escape(str(error.args[-1]))}"):
+        found = study.label_issues()
+    assert len(found) == 120
+    monkeypatch.setattr(quality, "check_growth", lambda *_: {"rows": 1})
+    with pytest.warns(UserWarning, match="it is not kept with the study"):
+        assert study.more_rows() == {"rows": 1}
 
 
 def test_what_was_found_after_the_end_of_a_study_goes_to_its_run(home: Any, tmp_path: Path) -> None:
