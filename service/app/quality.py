@@ -304,6 +304,8 @@ def _require_unchanged(study: Study, spec: StudySpec, used: Configuration, trial
     data = spec.data_spec(used.params)
     found = None if data is None else fingerprint(data)
     kept = trial.data if trial is not None else ((study.inputs or {}).get("data") or {}).get("digest")
+    if data is not None and kept is not None and found is None:
+        raise errors.DataError(f"the data of study {study.name} are not here any more: {data.source}; put them back")
     now = None if found is None else found.digest
     if kept is not None and kept.rpartition("+")[2] != now:
         raise errors.DataError(

@@ -82,7 +82,9 @@ def _require_unchanged(study: Study, data: DataSpec, trial: Trial | None) -> Non
 
     kept = ((study.inputs or {}).get("data") or {}).get("digest") if trial is None else trial.data
     found = fingerprint(data)
-    if kept is not None and kept != (found.digest if found else "gone"):
+    if kept is not None and found is None:
+        raise errors.DataError(f"the data of study {study.name} are not here any more: {data.source}; put them back")
+    if kept is not None and found is not None and kept != found.digest:
         raise errors.DataError(
             f"the data of study {study.name} have changed since its trials were trained: which rows were in which "
             "split is not known any more; put the data back as they were"

@@ -227,7 +227,12 @@ def _differences(metrics: Metrics, groups: Sequence[Group]) -> dict[str, Estimat
     whole = [one for one in groups if one.of is None] or groups
     rates = [{"count": one.count, **{rate: found.value for rate, found in one.rates.items()}} for one in whole]
     drawn = bootstrapped([one for one in rates if one["count"]])
-    return {name: Estimate(metrics[name], *drawn.get(name, (None, None))) for name in SUMMARY if name in metrics}
+    return {name: _around(metrics[name], drawn.get(name)) for name in SUMMARY if name in metrics}
+
+
+def _around(value: float, interval: tuple[float, float] | None) -> Estimate:
+    """A value with its interval, which reaches to it: among few rows what is drawn anew always differs by more."""
+    return Estimate(value) if interval is None else Estimate(value, min(value, interval[0]), max(value, interval[1]))
 
 
 def _costs(spec: StudySpec, trials: Sequence[Trial], at_best: Mapping[int, Metrics]) -> tuple[list[Cost], str]:

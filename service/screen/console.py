@@ -25,6 +25,7 @@ class SafeConsole(Console):
         stream = sys.stderr if stderr else sys.stdout
         while isinstance(stream, ReadableStream):
             stream = stream.stream
+        options.setdefault("emoji", False)  # a group a:b:u is not a, a letter in a box, u
         super().__init__(file=stream, stderr=stderr, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:

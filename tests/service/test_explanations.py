@@ -419,6 +419,11 @@ def test_data_that_have_changed_are_refused_and_a_model_that_was_removed(scene: 
     try:
         with pytest.raises(DataError, match="have changed"):
             scene["linear"].explain()
+        file.unlink()
+        with pytest.raises(DataError, match=r"are not here any more: .*t\.csv; put them back"):
+            scene["linear"].explain()
+        with pytest.raises(DataError, match=r"are not here any more: .*t\.csv; put them back"):
+            scene["linear"].label_issues()
     finally:
         file.write_text(before)
     study = scene.run("gone", "mlp", {"source": "iris"})

@@ -38,6 +38,15 @@ def test_a_table_writes_them_out_and_keeps_its_columns(capsys: pytest.CaptureFix
     assert len({len(row.rstrip()) for row in said.splitlines() if row.rstrip().endswith("|")}) == 1
 
 
+def test_a_table_makes_no_pictures_of_the_names_of_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    out = table("val/tpr/a:b:u")
+    out.add_row("sex:man:x")
+    show(out)
+    said = capsys.readouterr().out
+    assert "val/tpr/a:b:u" in said
+    assert "sex:man:x" in said
+
+
 def test_a_page_and_a_report_on_data_write_them_out(capsys: pytest.CaptureFixture[str]) -> None:
     with readable_streams():
         for text in EVIL:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goodfit.service.diagnosis.confirmation import winner_of
-from goodfit.service.diagnosis.fairness import audit_of, compared, groups_of, nearest
+from goodfit.service.diagnosis.fairness import _differences, audit_of, compared, groups_of, nearest
 from goodfit.service.records import Trial, TrialState
 from goodfit.service.scheduler.ending import confirmations_due
 from goodfit.service.scheduler.events import Plan
@@ -150,6 +150,17 @@ def test_intervals_are_wider_for_fewer_rows() -> None:
     widths = [one.rates["tpr"].high - one.rates["tpr"].low for one in (few, many)]  # type: ignore[operator]
     assert widths[0] > 1.3 * widths[1]
     assert few.rates["calibration_error"].low is None
+
+
+def test_an_interval_of_a_difference_holds_what_was_measured() -> None:
+    """Eight groups of five rows that are treated alike: whenever rows are drawn anew, some differ."""
+    rates = {"count": 5.0, "base_rate": 0.4, "selection_rate": 1.0, "accuracy": 0.4, "tpr": 1.0, "fpr": 1.0}
+    alike = {f"{rate}/who:{group}": value for group in range(8) for rate, value in rates.items()}
+    measured = {"equalized_odds_difference": 0.0, "demographic_parity_ratio": 1.0, "worst_group_accuracy": 0.4}
+    found = _differences(measured, groups_of(alike, ["who"]))
+    odds, ratio = found["equalized_odds_difference"], found["demographic_parity_ratio"]
+    assert odds.low == 0.0 < (odds.high or 0.0)
+    assert (ratio.low or 1.0) < ratio.high == 1.0
 
 
 def test_intersections_come_after_the_groups_of_each_column() -> None:
