@@ -96,9 +96,14 @@ class StudyHandle(StudyModels):
         Raises:
             InputError: it has no model, or a file is there and says something else.
         """
+        from goodfit.service.app.cards import CROISSANT
+
         found = self._source.cards(self.name)
         if folder is not None:
             _write_texts(Path(folder), found["files"], force=force)
+            left = Path(folder) / CROISSANT
+            if CROISSANT not in found["files"] and left.exists():
+                found["notes"] = [*found["notes"], f"{left} is of an earlier card, and not of these data: take it away"]
         return found
 
     def resume(

@@ -197,6 +197,11 @@ def test_data_that_have_changed_or_gone_have_no_card(tmp_path: Path) -> None:
     file.unlink()
     found = cards_of(at.settings, at.store, study)
     assert found["notes"][0] == "the data of the study are not here any more: people.csv; no data card is written"
+    folder = tmp_path / "card"
+    folder.mkdir()
+    (folder / "croissant.json").write_text("{}")
+    said = at.local()["digits"].card(folder)["notes"][-1]
+    assert said == f"{folder / 'croissant.json'} is of an earlier card, and not of these data: take it away"
 
 
 def test_a_study_that_was_not_confirmed_has_a_card_that_says_so(tmp_path: Path) -> None:
