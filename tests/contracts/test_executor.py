@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from goodfit.service.errors import InputError
@@ -26,6 +27,13 @@ def cluster() -> Iterator[Cluster]:
     cluster.ready()
     yield cluster
     cluster.close()
+
+
+def test_a_cluster_of_our_own_has_no_process_that_trials_do_not_need(cluster: Cluster) -> None:
+    assert cluster.own
+    scripts = {Path(word).name for process in psutil.Process().children(recursive=True) for word in process.cmdline()}
+    assert {"gcs_server", "raylet"} <= scripts
+    assert not scripts & {"dashboard.py", "monitor.py", "log_monitor.py"}
 
 
 class TestLocal(ExecutorContract):

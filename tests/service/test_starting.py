@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -9,12 +10,17 @@ from typing import Any
 
 import pytest
 import ray
+from ray._private import worker
+from ray._private.node import Node
+from ray.util import serialization_addons
 
 from goodfit.service.app import Options
 from goodfit.service.app.run import FIRST_EPOCH, WORKERS, _watching
 from goodfit.service.progress import Progress, TrialProgress
 from goodfit.service.ray_executor import Cluster
 from goodfit.service.records import TrialState
+
+DASHBOARD = "ray.dashboard.optional_deps"
 
 
 @dataclass
@@ -63,6 +69,36 @@ def test_a_study_that_ends_without_an_epoch_is_waited_for_no_more() -> None:
     workers: Any = Workers()
     _watching(Options(on_phase=phases.append), lambda _: None, workers)(progress(settled=1))
     assert phases == [None]
+
+
+def test_ray_starts_without_parts_that_trials_do_not_need_and_has_them_again_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+    for owner, name in ((Node, "start_api_server"), (Node, "start_monitor"), (serialization_addons, "apply")):
+        monkeypatch.setattr(owner, name, lambda *_, name=name: called.append(name))
+    monkeypatch.delitem(sys.modules, DASHBOARD, raising=False)
+    found: list[object] = []
+
+    def start(**_: object) -> None:
+        Node.start_api_server(None)
+        Node.start_monitor(None)
+        found.append(sys.modules.get(DASHBOARD, "not looked for"))
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(
+        worker.global_worker, "get_serialization_context", lambda: serialization_addons.apply("a context")
+    )
+    cluster = Cluster()
+    cluster.ready()
+    cluster.close()
+    assert (called, found) == ([], [None])
+    Node.start_api_server(None)
+    serialization_addons.apply("another context")
+    assert called == ["start_api_server", "apply"]
+    assert DASHBOARD not in sys.modules
 
 
 def test_a_cluster_that_is_closed_before_ray_was_started_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
