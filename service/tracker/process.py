@@ -29,6 +29,7 @@ RESTART_SECONDS = 30.0  # between starts of a mirror that dies
 TICK = 0.2
 LEAVE_SECONDS = 5.0  # for the mirror to finish the call it is in
 NICENESS = 10
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 class Pushes(Protocol):
@@ -212,7 +213,7 @@ def run_mirror(
         only: as in mirror_until_closed: the mirror of a killed run ends before the next begins.
         superseded: likewise.
     """
-    os.nice(NICENESS)
+    _be_nice()
     sys.stdout.flush()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print goes to the log
@@ -225,6 +226,17 @@ def run_mirror(
     mirror_until_closed(mirror, inbox, say, only, superseded)
     sys.stderr.flush()
     os._exit(0)  # all is committed; taking an interpreter with MLflow in it apart would cost the run half a second
+
+
+def _be_nice() -> None:
+    """Leave the processors to the training.
+
+    Where Linux divides their time among sessions first, which this process has one of its own of, a process's niceness
+    counts within its session alone, and the session has one, too: sched(7), "the autogroup feature".
+    """
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # not of every kernel
+        AUTOGROUP.write_text(str(NICENESS))
 
 
 class MlflowTracker:

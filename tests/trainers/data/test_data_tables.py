@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from goodfit.trainers.data import Facts, load, load_test
+from goodfit.trainers.data.datasets.tables import read_builtin
+from goodfit.trainers.data.reading.raw import has_target
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.messages import DataSpec
 from tests.trainers.tables import customers, spec_of
@@ -266,3 +268,20 @@ def test_facts_of_an_earlier_version_are_still_read() -> None:
     for name in ("categories", "encode", "indicators", "balance"):
         del facts["preparation"][name]
     assert Facts.from_dict(facts).preparation.categories == {}
+
+
+def test_the_digits_are_those_that_scikit_learn_loads() -> None:
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    raw = read_builtin("digits")
+    assert np.array_equal(raw.x.reshape(len(labels), -1), images)
+    assert np.array_equal(raw.y, labels)
+    assert raw.y.dtype == labels.dtype
+
+
+def test_no_whole_number_is_a_gap_and_every_other_missing_value_is() -> None:
+    assert has_target(np.array([0, -1, 2])).tolist() == [True, True, True]
+    assert has_target(np.array([True, False])).tolist() == [True, True]
+    assert has_target(np.array([0.0, np.nan])).tolist() == [True, False]
+    assert has_target(np.array(["a", None, float("nan")], dtype=object)).tolist() == [True, False, False]

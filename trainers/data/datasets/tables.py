@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +96,20 @@ def read_builtin(name: str) -> Raw:
     """A built-in data set by its name; DataProblem suggests the nearest."""
     if name not in DATASETS:
         raise DataProblem(f"no data set {name!r}; {nearest(name, DATASETS)}, or give the path of a file")
+    if name == "digits":
+        return _digits(name)
     from sklearn import datasets
 
-    if name == "digits":
-        digits = datasets.load_digits()
-        return Raw(name, name, "image", as_images(digits.images, name), digits.target)
     table = getattr(datasets, f"load_{name}")()
     features = tuple(str(feature) for feature in table.feature_names)
     classes = tuple(str(label) for label in table.get("target_names", ()))
     return Raw(name, name, "table", np.asarray(table.data, dtype=np.float64), table.target, features, classes)
+
+
+def _digits(name: str) -> Raw:
+    """The digits from scikit-learn's file: to import it for them takes longer than their first epoch."""
+    found = find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise DataProblem(f"the data set {name} comes with scikit-learn, which is not installed")
+    rows = np.loadtxt(Path(found.origin).with_name("datasets") / "data" / "digits.csv.gz", delimiter=",")
+    return Raw(name, name, "image", as_images(rows[:, :-1].reshape(-1, 8, 8), name), rows[:, -1].astype(int))

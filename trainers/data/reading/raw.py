@@ -178,6 +178,8 @@ def _check_target(raw: Raw) -> None:
 
 def has_target(y: np.ndarray) -> np.ndarray:
     """Which targets are there."""
+    if y.dtype.kind in "biu":  # whole numbers have no gaps, and need no pandas
+        return np.ones(y.shape, dtype=bool)
     import pandas as pd
 
     return np.asarray(~pd.isna(y), dtype=bool)
