@@ -167,7 +167,7 @@ def _essentials() -> Iterator[None]:
             stack.callback(sys.modules.pop, _DASHBOARD, None)
             sys.modules[_DASHBOARD] = None  # type: ignore[assignment]  # as if it were not installed
         yield
-        worker.global_worker.get_serialization_context()  # made now, it knows of no more than is sent
+        worker.global_worker.get_serialization_context()  # type: ignore[no-untyped-call] # made now, without these
 
 
 def _nothing(*_: object, **__: object) -> None:
