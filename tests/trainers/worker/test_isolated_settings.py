@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -189,6 +190,38 @@ def test_in_a_process_of_others_their_loggers_and_streams_are_left(monkeypatch: 
     assert handler in logging.root.handlers
     logging.root.removeHandler(handler)
     assert "MINE" not in os.environ
+
+
+def test_settings_are_read_once_and_again_after_an_import_which_may_have_set_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[str] = []
+    values = {"own": "as it was"}
+
+    def read() -> str:
+        reads.append(values["own"])
+        return values["own"]
+
+    setting = Setting("a setting", read, lambda value: values.update(own=value))
+    monkeypatch.setattr("goodfit.trainers.worker.isolation.settings.PYTHON", [setting])
+    isolation = Isolation()
+    for _ in range(3):
+        isolation.run(lambda: values.update(own="a trial's"), "mlp")
+        assert values["own"] == "as it was"
+    assert reads.count("as it was") == 1
+    monkeypatch.setitem(sys.modules, "imported_between_trials", ModuleType("imported_between_trials"))
+    values["own"] = "the module's"
+    isolation.run(lambda: values.update(own="a trial's"), "mlp")
+    assert values["own"] == "the module's"
+
+
+def test_in_a_process_of_others_what_they_set_between_trials_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEIRS", "1")
+    isolation = Isolation(own_process=False)
+    isolation.run(lambda: None, "mlp")
+    monkeypatch.setenv("THEIRS", "2")
+    isolation.run(lambda: os.environ.update(THEIRS="3"), "mlp")
+    assert os.environ["THEIRS"] == "2"
 
 
 LATE = """

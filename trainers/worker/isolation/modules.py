@@ -37,6 +37,7 @@ class UsersModules:
         self._known: set[str] = set()  # modules of all kinds that were looked at
         self._count = 0
         self._prints: dict[str, int] = {}
+        self.renewals = 0  # how often modules were imported anew
         self._trainers: dict[str, str] = {}  # trainer, as studies name it -> the package that it lies in
 
     def note_new(self, trainer: str) -> None:
@@ -83,6 +84,7 @@ class UsersModules:
         changed = [name for name, was in self._prints.items() if self._print(sys.modules.get(name)) != was]
         if not late and not changed:
             return None
+        self.renewals += 1
         forgotten = [*self._prints, *late] if changed else late
         by_name = [name for name in forgotten if not importing.is_of_file(name)]
         for name in forgotten:
