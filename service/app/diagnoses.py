@@ -45,7 +45,7 @@ def diagnosis_of(
         everything: its trials with at least READ of their diagnoses, confirmations among them.
         reports: their curves, passed through once.
     """
-    from goodfit.service.diagnosis.confirmation import candidates_of, seed_noise, winner_of
+    from goodfit.service.diagnosis.confirmation import candidates_of, contenders_of, seed_noise
     from goodfit.service.diagnosis.health.inputs import mixed_inputs
     from goodfit.service.diagnosis.health.test_reuse import searched_after_test
     from goodfit.service.diagnosis.ped_anova import importances
@@ -55,12 +55,13 @@ def diagnosis_of(
     objective = study.objective
     searched = [trial for trial in everything if trial.confirms is None]
     space = widened(spec.space, (trial.params for trial in searched))
-    confirmed = candidates_of(everything, objective.metric) if winner_of(everything, objective) else []
+    confirmed = contenders_of(everything, objective)
+    again = candidates_of(everything, objective.metric) if confirmed else []
     found = diagnose_study(
         searched,
         reports,
         space,
-        _facts(settings, study, spec, searched, seed_noise(confirmed)),
+        _facts(settings, study, spec, searched, seed_noise(again)),
         importances={
             "value": importances(searched, space, objective),
             "gap": importances(searched, space, objective, "gap"),

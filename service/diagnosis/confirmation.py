@@ -74,16 +74,23 @@ def seed_noise(candidates: Iterable[Candidate]) -> float | None:
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def winner_of(trials: Sequence[Trial], objective: Objective) -> Choice | None:
-    """The winner of a confirmation; None before its end, and where there was none or every seed failed."""
+def contenders_of(trials: Sequence[Trial], objective: Objective) -> list[Candidate]:
+    """The candidates of which one wins a confirmation: those that keep the constraints.
+
+    Others were trained again to be compared alone. None before its end, and where there was none or every seed failed.
+    """
     again = [trial for trial in trials if trial.confirms is not None]
     if not again or any(trial.state not in FINISHED for trial in again):
-        return None
+        return []
     able = {trial.number for trial in trials if is_candidate(trial)}
-    candidates = [one for one in candidates_of(trials, objective.metric) if one.trial in able]
-    if not any(math.isfinite(score) for candidate in candidates for score in candidate.judged):
-        return None
-    return choose(candidates, objective)
+    found = [one for one in candidates_of(trials, objective.metric) if one.trial in able]
+    return found if any(math.isfinite(score) for one in found for score in one.judged) else []
+
+
+def winner_of(trials: Sequence[Trial], objective: Objective) -> Choice | None:
+    """The winner of a confirmation; None before its end, and where there was none or every seed failed."""
+    contenders = contenders_of(trials, objective)
+    return choose(contenders, objective) if contenders else None
 
 
 def best_first(trials: Sequence[Trial], objective: Objective) -> list[Trial]:

@@ -9,10 +9,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from goodfit.service import app
 from goodfit.service.app.best import enough_for_best
 from goodfit.service.diagnosis.confirmation import best_first
 from goodfit.service.objective import Objective
-from goodfit.service.records import Failure, Trial, TrialState, ranked
+from goodfit.service.records import Failure, StudyState, Trial, TrialState, ranked
+from tests.serving import place, some_trials
 
 METRIC = "val/accuracy"
 VALUES = st.sampled_from([0.1, 0.5, 0.5, 0.7, 0.9, float("inf"), -1.0, None])
@@ -72,3 +74,19 @@ def test_the_store_gives_what_that_needs(tmp_path: Path) -> None:
         assert [one.number for one in best_first(some, Objective(METRIC, "maximize"))[:k]] == [
             one.number for one in best_first(everything, Objective(METRIC, "maximize"))[:k]
         ]
+
+
+def test_the_diagnosis_and_the_report_name_the_winner_that_keeps_the_constraints(tmp_path: Path) -> None:
+    """Trials that break them are trained again where ways of mitigation are compared, and may score higher."""
+    at = place(tmp_path)
+    study = at.study(constraints=["val/loss <= 1"])
+    searched, curves = some_trials()
+    trials = [replace(trial, violation=2.0 if trial.number == 5 else 0.0) for trial in searched]
+    at.write(study, trials, curves, StudyState.DONE)
+    found = at.store.study("digits")
+    diagnosis = app.diagnose_of(at.settings, at.store, found)
+    assert diagnosis.winner is not None
+    assert [standing.trial for standing in diagnosis.winner.standings] == [1]
+    (best,) = app.best_of(at.settings, at.store, found, 1)
+    assert best.trial == diagnosis.winner.trial == 1
+    assert "Trial 1 is the best configuration" in app.report_of(at.settings, at.store, found)

@@ -57,7 +57,7 @@ def no_better_than_chance(table: Table) -> Iterator[Finding]:
     A score is the best of its trial's epochs, and the best trial the best of all trials, so luck had as many
     goes as there were epochs in all.
     """
-    baseline, scored = table.facts.baseline, table.scored
+    baseline, scored = table.facts.baseline, table.contending
     if baseline is None or not math.isfinite(baseline) or not np.any(scored):
         return
     best = float(np.min(table.loss[scored]))
@@ -83,11 +83,11 @@ def no_better_than_chance(table: Table) -> Iterator[Finding]:
 def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Finding]:
     """A finding if the best score leads that of the trainer's defaults by no more than luck would give."""
     facts, trials = table.facts, table.trials
-    scored = table.scored
+    scored = table.contending
     at = next((index for index, trial in enumerate(trials) if trial.number == facts.default_trial), None)
     if not facts.tried_defaults or at is None or not scored[at]:
         return
-    count, complete = int(np.sum(scored)), int(np.sum(table.complete))
+    count, complete = int(np.sum(scored)), int(np.sum(table.complete & scored))
     if count < FEWEST or complete < FEWEST_COMPLETE or trials[at].state is not TrialState.COMPLETE:
         return
     best, default = float(np.min(table.loss[scored])), float(table.loss[at])
@@ -108,7 +108,8 @@ def no_better_than_defaults(table: Table, noise: Noise | None) -> Iterator[Findi
     else:
         early, were = count - complete, "was" if count - complete == 1 else "were"
         aside = f", {early} of which {were} not trained to the end," if early else ""
-        text += f"and none of the other {count - 1} trials with a score{aside} did better. "
+        which = "with a score" if np.all(scored == table.scored) else "that keep the constraints"
+        text += f"and none of the other {count - 1} trials {which}{aside} did better. "
         text += "Keep them, or search where more can be gained."
     edit = facts.confirm_more if gain > 0 else None
     numbers = {"default": table.sign * default, "best": table.sign * best, "gain": gain, "luck": luck}

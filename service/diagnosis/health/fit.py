@@ -25,7 +25,9 @@ def overfit_trials(table: Table) -> Iterator[Finding]:
     judged = [index for index, trial in enumerate(table.trials) if trial.verdict is not None]
     if len(judged) < FEWEST:
         return
-    best = [index for index in table.ranked(table.complete) if table.trials[index].verdict is not None]
+    best = [
+        index for index in table.ranked(table.complete & table.contending) if table.trials[index].verdict is not None
+    ]
     best = best[: top_count(len(judged))]
     counts = tuple(_count(table, group, Verdict.OVERFIT) for group in (judged, best))
     in_all = _beyond(counts[0], len(judged), HALF)
@@ -48,7 +50,9 @@ def overfit_trials(table: Table) -> Iterator[Finding]:
 
 def cut_short(table: Table) -> Iterator[Finding]:
     """A finding if most of the best trials were still improving at their last epoch."""
-    best = [index for index in table.ranked(table.complete) if table.trials[index].verdict is not None]
+    best = [
+        index for index in table.ranked(table.complete & table.contending) if table.trials[index].verdict is not None
+    ]
     best = best[: top_count(len(table.trials))]
     if int(np.sum(table.scored)) < FEWEST or len(best) < 5 or table.facts.folds:
         return

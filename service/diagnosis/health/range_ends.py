@@ -37,7 +37,7 @@ def at_the_edge(table: Table) -> Iterator[Finding]:
     judged = table.judged
     if int(np.sum(table.scored)) < FEWEST:
         return
-    best = table.ranked(table.scored)[: top_count(int(np.sum(judged)))]
+    best = table.ranked(table.contending)[: top_count(int(np.sum(judged)))]
     order = np.arange(int(np.sum(judged))).astype(float)
     surface = Surface(table.columns, judged, table.normal_scores(judged), extra=order)
     if not surface.usable:

@@ -164,6 +164,12 @@ class Table:
         return np.array([trial.feasible for trial in self.trials], dtype=bool)
 
     @property
+    def contending(self) -> Flags:
+        """Scored trials that keep the constraints, of which one is the best; all scored ones where none does."""
+        able = np.logical_and(self.scored, self.feasible)
+        return able if np.any(able) else self.scored
+
+    @property
     def judged(self) -> Flags:
         """Scored trials, and those whose configuration made training diverge: no score is worse."""
         lost: Flags = np.array([trial.failure is Failure.NAN for trial in self.trials], dtype=bool)

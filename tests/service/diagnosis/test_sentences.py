@@ -85,6 +85,17 @@ def by_defaults(default: float, pruned: int = 0, sigma: float = 0.0, others: int
     return no_better_than_defaults(of(trials, tried_defaults=True), noise)
 
 
+def by_infeasible(default: float = 0.0, others: float | None = None) -> Iterator[Finding]:
+    """Defaults of 0.4, and trials of 0.5 to 0.6 of which the last is 0.3, with how far each is beyond a bound."""
+    values = [0.4, *(0.5 + 0.01 * number for number in range(10)), 0.3]
+    beyond = [default, *[0.0] * 10, others]
+    trials = [
+        Trial(n, {}, 0, TrialState.COMPLETE, value=value, violation=violation)
+        for n, (value, violation) in enumerate(zip(values, beyond, strict=True))
+    ]
+    return no_better_than_defaults(of(trials, tried_defaults=True), None)
+
+
 def by_rank(*scores: tuple[int, float], pruned_from: int | None, method: str = "median") -> Iterator[Finding]:
     """Kendall's tau by epoch, each known to 0.05."""
     told = tuple(EarlyScore(epoch, tau, tau - 0.05, tau + 0.05) for epoch, tau in scores)
@@ -210,10 +221,12 @@ CASES: list[tuple[str, str | None, Iterator[Finding]]] = [
     ("no_better_than_chance", None, by_chance(math.nan)),
     ("no_better_than_chance", None, by_chance(0.66, 0.69, LOSS)),
     ("no_better_than_defaults", "none of the other 11 trials with a score did better", by_defaults(0.5)),
+    ("no_better_than_defaults", "none of the other 10 trials that keep the constraints did better", by_infeasible(0.0, 1.0)),
     ("no_better_than_defaults", "score, 1 of which was not trained to the end, did", by_defaults(0.4, pruned=1)),
     ("no_better_than_defaults", "score, 3 of which were not trained to the", by_defaults(0.4, pruned=3)),
     ("no_better_than_defaults", "the best of 12 trials 0.5, and with a noise of 0.1", by_defaults(0.55, sigma=0.1)),
     ("no_better_than_defaults", None, by_defaults(0.501)),
+    ("no_better_than_defaults", None, by_infeasible(1.0, 1.0)),
     ("no_better_than_defaults", None, by_defaults(0.4, pruned=8)),
     ("no_better_than_defaults", None, by_defaults(0.4, others=8)),
     ("no_better_than_defaults", "Tuning gained nothing: the defaults (trial 0) are", by_seeds((0.1, 0.12), (0.3, 0.32))),
