@@ -297,22 +297,35 @@ def to_mlflow(settings: Settings, store: Store, study: Study) -> list[str]:
     return []
 
 
+def is_unchanged(study: Study, spec: StudySpec, trial: Trial | None) -> bool:
+    """Whether the data are those that a trial of a study was trained on, or of none those that the study began with."""
+    return _digests(study, spec, {} if trial is None else trial.params, trial)[0]
+
+
 def _require_unchanged(study: Study, spec: StudySpec, used: Configuration, trial: Trial | None) -> str | None:
     """The digest of the data; DataError where they are not those that the trial was trained on."""
-    from goodfit.trainers.data.fingerprint import fingerprint
-
-    data = spec.data_spec(used.params)
-    found = None if data is None else fingerprint(data)
-    kept = trial.data if trial is not None else ((study.inputs or {}).get("data") or {}).get("digest")
-    if data is not None and kept is not None and found is None:
-        raise errors.DataError(f"the data of study {study.name} are not here any more: {data.source}; put them back")
-    now = None if found is None else found.digest
-    if kept is not None and kept.rpartition("+")[2] != now:
+    unchanged, now = _digests(study, spec, used.params, trial)
+    if not unchanged and now is None and spec.data is not None:
+        raise errors.DataError(
+            f"the data of study {study.name} are not here any more: {spec.data.source}; put them back"
+        )
+    if not unchanged:
         raise errors.DataError(
             f"the data of study {study.name} have changed since its trials were trained, so that its rows are not "
             "known any more; judge the data as they are now with `goodfit data FILE --labels` (or --more)"
         )
     return now
+
+
+def _digests(study: Study, spec: StudySpec, params: Mapping[str, Any], trial: Trial | None) -> tuple[bool, str | None]:
+    """Whether the digest of the data is that which the trial or the study has, and what it is now."""
+    from goodfit.trainers.data.fingerprint import fingerprint
+
+    data = spec.data_spec(params)
+    found = None if data is None else fingerprint(data)
+    kept = trial.data if trial is not None else ((study.inputs or {}).get("data") or {}).get("digest")
+    now = None if found is None else found.digest
+    return kept is None or kept.rpartition("+")[2] == now, now
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,7 @@ from goodfit.service.screen.live import say
 
 if TYPE_CHECKING:
     from goodfit.service.app.quality import Configuration, LabelCheck
-    from goodfit.service.ports import Store
-    from goodfit.service.records import Study
+    from goodfit.service.queries.local import LocalSource
     from goodfit.service.settings import Settings
     from goodfit.service.spec import StudySpec
     from goodfit.trainers.data.label_table import LabelTable
@@ -24,22 +24,16 @@ MOST_ROWS = 20  # that are printed; --csv has all
 
 
 def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
-    """Judge the labels of a study file's data; kept beside the study, where the home has one with these data."""
-    from goodfit.service.app import check, follow, note_labels, quality
-    from goodfit.service.app.studies import BY_HERE
+    """Judge the labels of a study file's data; kept with the study of the home that has these data, for its gates."""
+    from goodfit.service.app import check, quality
 
     check(spec)
     with _configuration(settings, spec) as (used, there):
         say(f"the labels of {spec.name} are judged by {used.words}, trained on four fifths of the rows at a time")
-        found = quality.check_labels(used, progress(spec.name))
-        if there is not None:
-            for note in quality.keep_labels(settings.study_place(there[1]) / quality.FOLDER, found):
-                say(note)
-            note_labels(*there, found, BY_HERE, time.time())
-            _to_mlflow(settings, *there)
-            for trouble in follow(settings, there[0], spec.name):
-                say(trouble)
-        return found
+        if there is None:
+            return quality.check_labels(used, progress(spec.name))
+        with _warnings_said():
+            return there.check_labels(spec.name, None, progress(spec.name))
 
 
 def check_growth(settings: Settings, spec: StudySpec) -> dict[str, Any]:
@@ -48,28 +42,30 @@ def check_growth(settings: Settings, spec: StudySpec) -> dict[str, Any]:
 
     check(spec)
     with _configuration(settings, spec) as (used, there):
-        say(f"{used.words} is trained on an eighth, a quarter, half and all rows of {spec.name}, with several seeds")
-        found = quality.check_growth(used, progress(spec.name))
-        if there is not None:
-            for note in quality.keep_facts(settings.study_place(there[1]) / quality.FOLDER, quality.GROWTH, found):
-                say(note)
-            _to_mlflow(settings, *there)
-        return found
-
-
-def _to_mlflow(settings: Settings, store: Store, study: Study) -> None:
-    from goodfit.service.app import quality
-
-    for note in quality.to_mlflow(settings, store, study):
-        say(note)
+        say(f"training {used.words} on an eighth, a quarter, half and all rows of {spec.name}, with several seeds each")
+        if there is None:
+            return quality.check_growth(used, progress(spec.name))
+        with _warnings_said():
+            return there.growth(spec.name, progress(spec.name))
 
 
 @contextlib.contextmanager
-def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Configuration, tuple[Store, Study] | None]]:
-    """What is to be trained on a study file's data, and the study of the home beside which the result is kept."""
+def _warnings_said() -> Iterator[None]:
+    """Says what is warned of, such as that MLflow does not have it, in a line of its own."""
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for one in noted:
+        say(str(one.message))
+
+
+@contextlib.contextmanager
+def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Configuration, LocalSource | None]]:
+    """What is to be trained on a study file's data, and where the study of that name is, if it has these data."""
     from goodfit.service import app
     from goodfit.service.app import quality
     from goodfit.service.errors import UnknownStudy
+    from goodfit.service.queries.local import LocalSource
 
     if not app.is_made(settings):
         yield quality.by_defaults(spec), None
@@ -80,11 +76,17 @@ def _configuration(settings: Settings, spec: StudySpec) -> Iterator[tuple[Config
         except UnknownStudy:
             yield quality.by_defaults(spec), None
             return
-        if not _is_of(spec, app.spec_of(study)):
+        kept = app.spec_of(study)
+        if not _is_of(spec, kept):
             say(f"study {spec.name} in this home has another trainer or other data: its configurations are left aside")
             yield quality.by_defaults(spec), None
             return
-        yield quality.by_best(settings, store, study, spec), (store, study)
+        used = quality.by_best(settings, store, study, spec)
+        trial = None if used.trial is None else store.trial(study.id, used.trial)
+        same = spec.data == kept.data and quality.is_unchanged(study, spec, trial)
+        if not same:
+            say(f"the data are not those that study {spec.name} has: what is found is not kept with it")
+        yield used, LocalSource(settings, store) if same else None
 
 
 def _is_of(spec: StudySpec, there: StudySpec) -> bool:

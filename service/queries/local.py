@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from goodfit.service.app.cards import Cards
     from goodfit.service.app.explanations import OnRow, Wanted
+    from goodfit.service.app.quality import LabelCheck
     from goodfit.service.app.releasing import ReleaseFacts
     from goodfit.service.app.resumption import Reopening
     from goodfit.service.app.submission import Submission
@@ -204,13 +206,18 @@ class LocalSource:
         return app.rows_of(self.settings, self.store, study, part, found, fold)
 
     def label_issues(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> pd.DataFrame:
+        return self.check_labels(name, trial, on_epoch).table.frame()
+
+    def check_labels(self, name: str, trial: int | None, on_epoch: Callable[[int, int], None]) -> LabelCheck:
+        """As label_issues, with the rows to look at; the gates of the study go by what its best configuration finds."""
         study = self.store.study(name)
         found = None if trial is None else self._trial(study, trial)
         check = app.labels_of_study(self.settings, self.store, study, found, on_epoch)
         if trial is None:
             app.note_labels(self.store, study, check, BY_HERE, self._clock())
-            self._follow(name)
-        return check.table.frame()
+            for trouble in self._follow(name):
+                warnings.warn(trouble, stacklevel=2)
+        return check
 
     def _follow(self, name: str) -> list[str]:
         """Let MLflow's registry follow what was decided of a study that is done; says what keeps it from that."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from goodfit.service.app.quality import (
     quality_files,
     to_mlflow,
 )
-from goodfit.service.cli.quality import check_labels as check_labels_of_file
+from goodfit.service.cli import quality as cli_quality
 from goodfit.service.client import Studies
 from goodfit.service.errors import DataError, InputError, TrainerError
 from goodfit.service.queries.local import LocalSource
@@ -68,19 +70,26 @@ def spec_of(folder: Path, **changes: Any) -> StudySpec:
     return from_mapping({**values, **changes}, folder)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("home")
+@contextlib.contextmanager
+def ran(folder: Path, **changes: Any) -> Iterator[tuple[Settings, Studies]]:
+    """The home of a study that has been run, and its studies."""
     table(folder)
     settings = Settings(folder / "home")
     store = app.open_home(settings, create=True)
-    spec = spec_of(folder)
+    spec = spec_of(folder, **changes)
     study = app.new_study(settings, spec, store, time.time())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("goodfit.service.app.run.tracking", no_mirror)
         app.run_study(settings, app.check(spec), store, study, app.Options(executor="local"))
-    yield folder, settings, Studies(LocalSource(settings, store))
+    yield settings, Studies(LocalSource(settings, store))
     store.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("home")
+    with ran(folder) as (settings, studies):
+        yield folder, settings, studies
 
 
 def test_a_study_ranks_its_labels_keeps_what_it_found_and_shows_it(home: Any) -> None:
@@ -128,7 +137,7 @@ def test_the_command_leaves_the_gates_what_it_has_found(home: Any, monkeypatch: 
     studies.source.store.note_figures(study.record.id, {LABEL_FIGURES: {"share": 1.0}}, "an earlier look")
     monkeypatch.setattr(quality, "check_labels", lambda *_: kept)
     monkeypatch.setattr(tracker_process, "catch_up", lambda *_: None)
-    assert check_labels_of_file(settings, spec_of(folder)) is kept
+    assert cli_quality.check_labels(settings, spec_of(folder)).to_dict() == kept.to_dict()
     figures = study.record.figures
     assert figures is not None
     assert (figures[LABEL_FIGURES]["share"], figures[LABEL_FIGURES]["data"]) == (kept.table.share(), kept.data)
@@ -156,6 +165,24 @@ def test_what_cannot_be_kept_is_not_lost(home: Any, error: Exception, monkeypatc
     monkeypatch.setattr(quality, "check_growth", lambda *_: {"rows": 1})
     with pytest.warns(UserWarning, match="it is not kept with the study"):
         assert study.more_rows() == {"rows": 1}
+
+
+def test_what_the_command_finds_is_kept_with_the_study_that_has_the_data_and_its_gates_go_by_it(tmp_path: Path) -> None:
+    with ran(tmp_path, release={"require": [{"no_label_errors_above": 0.01}]}) as (settings, studies):
+        study, spec = studies["s"], spec_of(tmp_path)
+        (before,) = study.release["gates"]
+        assert "have not been looked for; `goodfit data FILE --labels`" in before["reason"]
+        found = cli_quality.check_labels(settings, spec)
+        (gate,) = study.release["gates"]
+        assert gate["reason"] == f"{found.table.share():.2%} of the rows may be labelled wrong, more than 1.00%"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("goodfit.service.app.quality.check_labels", lambda *_: pytest.fail("it was kept"))
+            assert cli_quality.check_labels(settings, spec).to_dict() == found.to_dict()
+        (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("yes", "yep"))
+        other = cli_quality.check_labels(settings, spec)
+        assert set(other.table.frame()["given_label"]) == {"yep", "no"}
+        (facts,) = (settings.home / "studies").rglob(FACTS)
+        assert json.loads(facts.read_text()) == found.to_dict()
 
 
 def test_what_was_found_after_the_end_of_a_study_goes_to_its_run(home: Any, tmp_path: Path) -> None:
