@@ -65,6 +65,25 @@ FAINT = """() => {
 }"""
 
 
+# Pairs of words in one drawing of which the boxes overlap; those of parallel coordinates lie among their lines.
+CROWDED = """() => {
+  const boxes = (drawing) => [...drawing.querySelectorAll("text")].filter((text) => text.textContent)
+    .map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4; // a box has room above and below its letters
+  const pairs = (found) => found.flatMap(([some, a], index) =>
+    found.slice(index + 1).filter(([, b]) => over(a, b)).map(([other]) => [some, other]));
+  return ["history", "curves", "map", "confirmation"]
+    .flatMap((section) => [...document.querySelectorAll(`#${section} svg`)])
+    .flatMap((drawing) => pairs(boxes(drawing)));
+}"""
+CUT_OFF = """() => ["history", "curves", "map", "parallel"].flatMap((section) =>
+  [...document.querySelectorAll(`#${section} text`)].filter((text) => {
+    const [own, drawing] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
+    return own.left < drawing.left - 1 || own.right > drawing.right + 1;
+  }).map((text) => `${section}: ${text.textContent}`))"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -89,6 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "failed": simulate(12, failing=True, state=StudyState.FAILED),
         "lone": _lone(),
         "pair": _pair(),
+        "top": _top(),
         "evil": simulate(12, name=f"n{EVIL}", extra=[evil], failing=True),
     }
     pages = {name: made.facts for name, made in studies.items()}
@@ -138,6 +158,13 @@ def _pair() -> Simulated:
         for trial in made.trials
     ]
     return gathered(spec, trials, made.reports)
+
+
+def _top() -> Simulated:
+    """A winner that does better on the test split than any trial on validation, and choices with long names."""
+    made = simulate(20, extra=[Choice("fairness.thresholds", ("equalized_odds", "demographic_parity", "none"))])
+    trials = [replace(one, test={"accuracy": 0.999}) if one.confirms is not None else one for one in made.trials]
+    return gathered(made.spec, trials, made.reports)
 
 
 class Opened:
@@ -206,6 +233,16 @@ def test_every_plot_is_drawn(opened: Opened) -> None:
     assert rows(page).count() == COUNT
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_words_of_a_plot_lie_on_others_or_are_cut_off(opened: Opened, width: int) -> None:
+    page = opened("top", width)
+    page.locator("#map select").nth(1).select_option(label="fairness.thresholds")
+    assert "winner on" in page.locator("#history").inner_text()
+    assert page.evaluate(CROWDED) == []
+    assert "equalized_odds" in page.locator("#map svg text").all_text_contents() or width < 800
+    assert page.evaluate(CUT_OFF) == []
+
+
 def test_a_verdict_filters_all_plots_and_a_second_click_takes_it_back(opened: Opened) -> None:
     page = opened("study")
     chip = page.locator("[data-filter=overfit]")
@@ -231,7 +268,7 @@ def test_states_words_and_comparisons_filter_together(opened: Opened) -> None:
     page.get_by_role("searchbox").fill("sgd learning_rate<0.001")
     fewer, _ = shown(page)
     assert 0 < fewer < count
-    cells = page.locator("#trials tbody tr").all_inner_texts()
+    cells = page.locator("#trials tbody tr").all_text_contents()
     assert all("sgd" in text and "PRUNED" in text for text in cells)
     page.get_by_role("button", name="Show all").click()
     assert shown(page) == (COUNT, COUNT)
@@ -274,7 +311,7 @@ def test_a_selected_trial_says_why_it_is_as_it_is(opened: Opened) -> None:
     page = opened("lone")
     page.locator("#history .mark.best").click(force=True)
     page.locator("#details summary").click()
-    reasons = page.locator("#details ol li").all_inner_texts()
+    reasons = page.locator("#details ol li").all_text_contents()
     assert reasons[0].startswith("Its configuration was drawn at random")
     assert reasons[-1].startswith("It was trained to its end, epoch 1.")
 
@@ -291,7 +328,9 @@ def test_the_keyboard_walks_the_trials_of_a_plot_and_sorts_the_table(opened: Ope
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     values = [
-        float(text) for text in page.locator("#trials tbody tr td:nth-child(4)").all_inner_texts() if text[0].isdigit()
+        float(text)
+        for text in page.locator("#trials tbody tr td:nth-child(4)").all_text_contents()
+        if text[0].isdigit()
     ]
     assert values == sorted(values, reverse=True)
     assert page.locator("#trials th[aria-sort=descending]").inner_text() == "val/accuracy"
@@ -397,7 +436,7 @@ def test_studies_with_little_in_them_say_so(opened: Opened, name: str, headline:
 def test_the_sentences_that_the_page_makes_are_true_of_counts_of_one(opened: Opened) -> None:
     page = opened("lone")
     assert "1 trial of 1 epoch · " in page.locator("#about").inner_text()
-    tiles = page.locator("#answer .tile").all_inner_texts()
+    tiles = page.locator("#answer .tile").all_text_contents()
     assert tiles[0].split("\n")[-1].endswith("0.4 1 seed")
     assert tiles[1].endswith("epoch 1 of 1")
     assert tiles[-1].endswith(" no gap: the trainer does not report train/accuracy")

@@ -85,7 +85,7 @@ function drawConfirmation() {
     const picture = el("div", { class: "plot" });
     host.append(el("div", { class: "scroll" }, standings()), picture);
     plot(picture, seeds);
-  } else host.append(empty("Nothing was confirmed: no configuration was trained again on fresh seeds."));
+  } else host.append(empty(`Nothing was confirmed: no configuration${STUDY.constraints ? " that keeps the constraints" : ""} was trained again on fresh seeds.`));
   if (optimism) host.append(el("h3", {}, "Optimism of the best by validation"), optimismFacts(optimism));
 }
 

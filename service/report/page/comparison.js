@@ -91,7 +91,7 @@ function bestSoFar(studies, by, width) {
   const y = valueAxis(studies.flatMap((study) => study.curve.map((point) => point.value)), FIRST.direction);
   const name = by === "seconds" ? { 1: "seconds", 60: "minutes", 3600: "hours" }[unit] : HORIZONTAL[by];
   const yName = `${FIRST.metric}${y.log ? ", log" : ""}${y.beyond ? `; ${y.beyond} far worse at the border` : ""}`;
-  const { root, px, py } = frame({ width, height: 300, x, y, xName: name, yName, label: `Best ${FIRST.metric} so far by ${HORIZONTAL[by]}`, top: 22 });
+  const { root, px, py } = frame({ width, height: 300, x, y, xName: name, yName, label: `Best ${FIRST.metric} so far by ${HORIZONTAL[by]}` });
   for (const study of studies) {
     const points = study.curve.map((point) => [px(x.at(point[by] / unit)).toFixed(1), py(y.at(point.value)).toFixed(1)]);
     const steps = points.slice(1).map(([left, top]) => `H${left}V${top}`).join("");

@@ -24,8 +24,10 @@ function glyph(verdict) {
   return svg("svg", { class: `glyph v-${verdict}`, viewBox: "0 0 14 14", "aria-hidden": "true" }, path);
 }
 
+const LETTER = 7.2; // pixels of one at a tick, about
+
 /** An empty plot with its axes. Returns the drawing and where a t of 0 to 1 lies on it. */
-function frame({ width, height, x, y, xName, yName, label, left = 58, right = 14, top = 14, bottom = 40 }) {
+function frame({ width, height, x, y, xName, yName, label, left = 58, right = 14, top = 24, bottom = 40 }) {
   const px = (t) => left + t * (width - left - right);
   const py = (t) => height - bottom - t * (height - top - bottom);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label, tabindex: "0" });
@@ -39,8 +41,14 @@ function frame({ width, height, x, y, xName, yName, label, left = 58, right = 14
 function yTicks(axis, py, left, right) {
   return axis.ticks.flatMap((tick) => [
     svg("path", { class: "grid", d: `M${left} ${py(tick.t).toFixed(1)}H${right}` }),
-    svg("text", { x: left - 7, y: py(tick.t) + 4, "text-anchor": "end" }, cut(tick.text, 9)),
+    svg("text", { x: left - 7, y: py(tick.t) + 4, "text-anchor": "end" }, cut(tick.text, Math.max(9, Math.floor((left - 10) / LETTER)))),
   ]);
+}
+
+/** Pixels that the words at the ticks of an axis need beside it, within bounds. */
+function beside(axis, least, most) {
+  const longest = Math.max(0, ...axis.ticks.map((tick) => tick.text.length));
+  return Math.min(Math.max(least, most), Math.max(least, Math.ceil(longest * LETTER) + 14));
 }
 
 function xTicks(axis, px, y, room) {

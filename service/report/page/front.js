@@ -67,7 +67,7 @@ function volumes(width) {
   const x = numberAxis(TRIALS[0].number - 0.5, TRIALS.at(-1).number + 0.5, false, true);
   const y = numberAxis(0, Math.max(1, front.hypervolume), false);
   const label = `Hypervolume after each of ${front.volumes.length} trials`;
-  const area = frame({ width, height: 220, x, y, xName: "trial", yName: "hypervolume", label, top: 22 });
+  const area = frame({ width, height: 220, x, y, xName: "trial", yName: "hypervolume", label });
   const at = ([number, volume]) => [area.px(x.at(number)).toFixed(1), area.py(y.at(volume)).toFixed(1)];
   const steps = front.volumes.slice(1).map(at).map(([left, top]) => `H${left}V${top}`);
   area.root.append(svg("path", { class: "incumbent", d: `M${at(front.volumes[0]).join(" ")}${steps.join("")}H${area.right}` }));

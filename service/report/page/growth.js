@@ -25,7 +25,7 @@ function growthPlot(width) {
   const room = (Math.max(...values) - Math.min(...values)) * 0.05;
   const y = numberAxis(Math.min(...values) - room, Math.max(...values) + room, false);
   const label = `${growth.metric} by training rows; ${growth.sentence}`;
-  const { root, px, py } = frame({ width, height: 280, x, y, xName: "training rows, log", yName: growth.metric, label, top: 22 });
+  const { root, px, py } = frame({ width, height: 280, x, y, xName: "training rows, log", yName: growth.metric, label });
   const at = (rows, value) => `${px(x.at(rows)).toFixed(1)} ${py(y.at(value)).toFixed(1)}`;
   const steps = Array.from({ length: 40 }, (_, index) => growth.sizes[0].rows * (2 * last / growth.sizes[0].rows) ** (index / 39));
   root.append(svg("path", { class: "incumbent", d: `M${steps.map((rows) => at(rows, fitted(rows))).join("L")}` }));

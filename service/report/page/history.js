@@ -18,7 +18,7 @@ function history(width) {
   const x = numberAxis(TRIALS[0].number - 0.5, TRIALS.at(-1).number + 0.5, false, true);
   const height = width < 560 ? 300 : 380;
   const yName = `${STUDY.metric} (${STUDY.direction})${y.log ? ", log" : ""}${beyondText(y)}`;
-  const area = frame({ width, height, x, y, xName: "trial", yName, label: `${STUDY.metric} of ${TRIALS.length} trials`, top: 22, bottom: 52 });
+  const area = frame({ width, height, x, y, xName: "trial", yName, label: `${STUDY.metric} of ${TRIALS.length} trials`, top: 40, bottom: 52 });
   const points = TRIALS.map((trial) => {
     const t = y.at(trial.value);
     return { trial, x: area.px(x.at(trial.number)), y: t === null ? area.bottom + 26 : area.py(t) };

@@ -22,7 +22,7 @@ function drawMap() {
 function verdictMap(width, { x, y }) {
   const label = `Verdicts of ${TRIALS.length} trials over ${x.name} and ${y.name}`;
   const name = (axis) => `${axis.name}${axis.log ? ", log" : ""}`;
-  const area = frame({ width, height: width < 560 ? 340 : 460, x, y, xName: name(x), yName: name(y), label, left: 74, top: 24 });
+  const area = frame({ width, height: width < 560 ? 340 : 460, x, y, xName: name(x), yName: name(y), label, left: beside(y, 74, width / 4), top: 24 });
   const placed = (axis, trial, salt) => {
     const t = axis.at(axis.of(trial));
     return t !== null && axis.bins ? t + (jitter(trial.number, salt) * 0.7) / axis.bins : t;

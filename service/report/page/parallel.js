@@ -2,6 +2,7 @@
 
 const NARROWEST = 84; // pixels between axes
 const MOST_AXES = 14;
+const BOLD = 7.4; // pixels of a letter of an axis's name, about
 let coloured = "value";
 
 function drawParallel() {
@@ -23,7 +24,7 @@ const VALUE_AXIS = { ...valueAxis(TRIALS.map((trial) => trial.value), STUDY.dire
 const PARALLEL = [...MATTERS.slice(0, MOST_AXES), VALUE_AXIS];
 
 function parallel(width) {
-  const [top, bottom, left, right] = [46, 300, 56, 64];
+  const [top, bottom, left, right] = [46, 300, beside(PARALLEL[0], 56, width / 8), 64];
   const between = Math.max(NARROWEST, (width - left - right) / (PARALLEL.length - 1));
   const wide = left + right + between * (PARALLEL.length - 1);
   const label = `Parallel coordinates of ${TRIALS.length} trials over ${PARALLEL.length} axes`;
@@ -34,7 +35,7 @@ function parallel(width) {
   root.append(...threads.map((one) => one.node));
   const top_ = svg("g", {});
   root.append(top_, svg("text", { x: left - 8, y: bottom + 30, "text-anchor": "end" }, "none"));
-  const brushes = PARALLEL.map((axis, index) => axisGroup(root, axis, index, px(index), py, between));
+  const brushes = PARALLEL.map((axis, index) => axisGroup(root, axis, index, { x: px(index), py, between, wide }));
   const raise = (trial) => top_.replaceChildren(...[trial, chosen].filter(Boolean).map((one) => raised(threads.find((item) => item.trial === one))));
   interactive(root, (x, y) => nearestThread(threads, x, y, left, between), () => TRIALS, raise);
   const filter = () => {
@@ -90,12 +91,16 @@ function nearestThread(threads, x, y, left, between) {
 }
 
 /** One axis with its ticks, its name and its brush. Returns what brings the brush up to date. */
-function axisGroup(root, axis, index, x, py, between) {
+function axisGroup(root, axis, index, { x, py, between, wide }) {
   const tight = between < 125; // then every other name is a line higher
-  const name = svg("text", { class: "strong", x, y: index % 2 && tight ? 12 : 28, "text-anchor": "middle" }, cut(axis.name, Math.floor(between / (tight ? 4.5 : 7))));
+  const words = cut(axis.name, Math.floor(between / (tight ? 4.5 : 7)));
+  const half = (words.length * BOLD) / 2;
+  const [at, anchor] = x < half ? [2, "start"] : wide - x < half ? [wide - 2, "end"] : [x, "middle"];
+  const name = svg("text", { class: "strong", x: at, y: index % 2 && tight ? 12 : 28, "text-anchor": anchor }, words);
   name.append(svg("title", {}, axis.name));
   const line = svg("path", { class: "axis", d: `M${x} ${py(0)}V${py(1)}` });
-  const ticks = axis.ticks.map((tick) => svg("text", { x: x - 5, y: py(tick.t) + 4, "text-anchor": "end" }, cut(tick.text, 9)));
+  const most = Math.max(9, Math.floor(((index ? between - 24 : x) - 8) / LETTER));
+  const ticks = axis.ticks.map((tick) => svg("text", { x: x - 5, y: py(tick.t) + 4, "text-anchor": "end" }, cut(tick.text, most)));
   const brush = svg("rect", { class: "brush", x: x - 7, width: 14, visibility: "hidden" });
   const grip = svg("rect", { class: "grip", x: x - 14, width: 28, y: py(1) - 6, height: py(0) - py(1) + 12 });
   root.append(name, line, ...ticks, brush, grip);
