@@ -7,6 +7,7 @@ studies.py  Studies, over a Source            handles.py  StudyHandle, one of th
 remote.py   the source on a server, over HTTP upload.py   what is sent of a study file
 models.py   a model that a server sent        run.py      `goodfit.run`: functions.py, given.py: what it is given
 running.py  a study that runs in this process
+arguments.py  what is wrong with an argument of another kind
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 from pathlib import Path
 
 from goodfit.service.app.best import Best
+from goodfit.service.client.arguments import path_of
 from goodfit.service.client.handles import StudyHandle
 from goodfit.service.client.studies import Studies
 from goodfit.service.json_values import iso, moment
@@ -46,5 +48,5 @@ def connect(place: str | Path | None = None, token: str | None = None) -> Studie
     from goodfit.service.queries.local import LocalSource
     from goodfit.service.settings import Settings
 
-    settings = Settings.from_environment(Path(place) if place else None)
+    settings = Settings.from_environment(path_of("place", place, ".goodfit") if place else None)
     return Studies(LocalSource(settings, app.open_home(settings) if app.is_made(settings) else None))

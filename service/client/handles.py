@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
+from goodfit.service.client.arguments import mapping_of, path_of, text_of, texts_of, whole_number_of
 from goodfit.service.client.study_models import StudyModels
 from goodfit.service.errors import InputError
 from goodfit.service.progress import Progress
@@ -36,7 +37,7 @@ class StudyHandle(StudyModels):
         Raises:
             InputError: what is to change is wrong, or may not be changed in a study that has begun.
         """
-        return self._source.edit(self.name, overrides)
+        return self._source.edit(self.name, texts_of("overrides", overrides, "budget.trials=40"))
 
     def note(self, text: str | None = None, *, tags: Mapping[str, Any] | None = None) -> str:
         """Keep a text and tags with the study; MLflow shows them, too.
@@ -51,7 +52,10 @@ class StudyHandle(StudyModels):
         Raises:
             InputError: the note or a tag is too long, or the key of a tag is not a plain name.
         """
-        given = {str(key): "" if value is None else str(value) for key, value in (tags or {}).items()}
+        if text is not None:
+            text_of("text", text, "for the report")
+        wanted = {} if tags is None else mapping_of("tags", tags, '{"release": "2026.11"}')
+        given = {str(key): "" if value is None else str(value) for key, value in wanted.items()}
         if text is not None or given:
             self.annotate(text, given)
         return self.record.note or ""
@@ -72,7 +76,7 @@ class StudyHandle(StudyModels):
         Raises:
             InputError: it is not done, or has no model.
         """
-        return self._source.decide(self.name, "approve", by, note)
+        return self._decide("approve", by, note)
 
     def reject(self, by: str | None = None, note: str | None = None) -> list[str]:
         """Keep its best model from being released; where it is, the one released before gets the alias again.
@@ -81,7 +85,13 @@ class StudyHandle(StudyModels):
             by: as of approve.
             note: why.
         """
-        return self._source.decide(self.name, "reject", by, note)
+        return self._decide("reject", by, note)
+
+    def _decide(self, action: str, by: str | None, note: str | None) -> list[str]:
+        for name, value, example in (("by", by, "ann"), ("note", note, "checked with the credit team")):
+            if value is not None:
+                text_of(name, value, example)
+        return self._source.decide(self.name, action, by, note)
 
     def card(self, folder: str | Path | None = None, *, force: bool = False) -> Cards:
         """Its model card (README.md, as on the Hugging Face hub) and its data card (croissant.json).
@@ -98,10 +108,11 @@ class StudyHandle(StudyModels):
         """
         from goodfit.service.app.cards import CROISSANT
 
+        place = None if folder is None else path_of("folder", folder, "cards/churn")
         found = self._source.cards(self.name)
-        if folder is not None:
-            _write_texts(Path(folder), found["files"], force=force)
-            left = Path(folder) / CROISSANT
+        if place is not None:
+            _write_texts(place, found["files"], force=force)
+            left = place / CROISSANT
             if CROISSANT not in found["files"] and left.exists():
                 found["notes"] = [*found["notes"], f"{left} is of an earlier card, and not of these data: take it away"]
         return found
@@ -128,7 +139,9 @@ class StudyHandle(StudyModels):
             InputError: what is to change is wrong, or may not be changed.
             StudyHeld: it runs; stop it first.
         """
-        wanted = app.Reopening(tuple(overrides), retry_failed, priority, changed)
+        changes = tuple(texts_of("overrides", overrides, "budget.trials=40"))
+        queue = None if priority is None else whole_number_of("priority", priority)
+        wanted = app.Reopening(changes, retry_failed, queue, changed)
         from goodfit.service.queries.local import LocalSource
 
         if not isinstance(self._source, LocalSource) or self.record.queued is not None:

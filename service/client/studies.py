@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from goodfit.service.client.arguments import text_of
 from goodfit.service.client.handles import StudyHandle
 from goodfit.service.client.study_records import PAGE
 from goodfit.service.errors import UnknownStudy
@@ -22,7 +23,7 @@ class Studies(Mapping[str, StudyHandle]):
         self.source = source
 
     def __getitem__(self, name: str) -> StudyHandle:
-        self.source.study(name)
+        self.source.study(text_of("the name of a study", name, "digits-cnn"))
         return StudyHandle(self.source, name)
 
     def __iter__(self) -> Iterator[str]:

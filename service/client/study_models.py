@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service import app
+from goodfit.service.client.arguments import path_of
 from goodfit.service.client.study_records import StudyRecords
 from goodfit.service.errors import InputError, TrainerError
 
@@ -208,7 +209,8 @@ class StudyModels(StudyRecords):
         """
         from goodfit.trainers.files import replacing
 
-        number, file = self.best().trial if trial is None else trial, Path(path)
+        file = path_of("path", path, "best.pt")
+        number = self.best().trial if trial is None else trial
         try:
             with replacing(file) as part:
                 self._source.checkpoint(self.name, number, part)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from goodfit.service import app
 from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
+from goodfit.service.client.arguments import path_of, text_of, whole_number_of
 from goodfit.service.errors import GoodfitError, InputError
 from goodfit.service.queries.rows import TRIAL_KEYS, labels_of, spread_columns, trial_row, verdict_of
 from goodfit.service.queries.source import Listed, Source
@@ -86,8 +87,8 @@ class StudyRecords:
         parts: Collection[str] | None = None,
     ) -> Iterator[Trial]:
         """As records, as they come, `most` of them; `parts`: with these parts of their diagnoses, or all."""
-        labels = labels_of(state) if state is not None else ()
-        wanted = verdict_of(verdict) if verdict is not None else None
+        labels = () if state is None else labels_of(text_of("state", state, "FAILED"))
+        wanted = None if verdict is None else verdict_of(text_of("verdict", verdict, "overfit"))
         after, left = -1, most
         while left is None or left > 0:
             limit = PAGE if left is None else min(PAGE, left)
@@ -128,6 +129,7 @@ class StudyRecords:
             GoodfitError: without `k`, while no trial is complete, or none keeps the constraints.
             InputError: the Pareto front of one objective.
         """
+        k = None if k is None else whole_number_of("k", k)
         if pareto and (k is None or k > 0):
             return self._source.best(self.name, MOST_BEST if k is None else k, pareto=True)
         if k is not None:
@@ -168,7 +170,7 @@ class StudyRecords:
 
     def read_log(self, trial: int, offset: int = 0) -> LogPiece:
         """A piece of what the trial's trainer printed, and where to go on reading."""
-        return self._source.log(self.name, trial, offset)
+        return self._source.log(self.name, trial, whole_number_of("offset", offset))
 
     def trials(self) -> pd.DataFrame:
         """All trials, one a row: the keys of `goodfit trials --json` as columns, then those of `trials --csv`.
@@ -223,7 +225,7 @@ class StudyRecords:
         from goodfit.service.exchange.exporting import export_to
 
         trials = sorted([*self.records(), *self.confirmations()], key=lambda trial: trial.number)
-        return export_to(to, self.record, trials, self.to_optuna, force=force)
+        return export_to(text_of("to", to, "trials.csv"), self.record, trials, self.to_optuna, force=force)
 
     def _all_reports(self, last: int) -> Iterator[Report]:
         for after in range(-1, last, PAGE):
@@ -317,7 +319,7 @@ class StudyRecords:
         Raises:
             InputError: the file cannot be written there.
         """
-        file = Path(f"{self.name}.html" if path is None else path)
+        file = Path(f"{self.name}.html") if path is None else path_of("path", path, "churn.html")
         page = self.report_html()
         try:
             file.write_text(page, encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.service.app.submission import FILES, FILES_CHARACTERS, Submission
+from goodfit.service.client.arguments import path_of, texts_of, whole_number_of
 from goodfit.service.errors import InputError, Problem, StudyFileError
 from goodfit.service.queries.reading import document_of, values_of
 from goodfit.trainers.code import code_file, find_code
@@ -28,6 +29,8 @@ def submission_of(
     Raises:
         StudyFileError: the file cannot be read.
     """
+    overrides = texts_of("overrides", overrides, "budget.trials=40")
+    priority = whole_number_of("priority", priority)
     if isinstance(file, Mapping):
         try:
             text = json.dumps(file)
@@ -35,7 +38,7 @@ def submission_of(
             raise InputError(f"a study is given as plain values: {error}") from error
         return Submission(text, tuple(overrides), priority=priority, fresh=fresh)
     try:
-        text = Path(file).read_text(encoding="utf-8-sig")
+        text = path_of("the study", file, "churn.yaml").read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise StudyFileError(str(file), [Problem(0, "", "there is no such file")]) from error
     except UnicodeDecodeError as error:
