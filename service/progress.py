@@ -23,6 +23,7 @@ class TrialProgress:
     best_epoch: int | None = None
     verdict: str | None = None  # of a running trial, as its curve is now
     message: str | None = None
+    feasible: bool = True  # whether it keeps the study's constraints
 
     @classmethod
     def of(cls, trial: Trial, verdict: Verdict | None = None) -> TrialProgress:
@@ -39,6 +40,7 @@ class TrialProgress:
             best_epoch=trial.best_epoch,
             verdict=str(found) if found else None,
             message=trial.message,
+            feasible=trial.feasible,
         )
 
 

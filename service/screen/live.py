@@ -206,6 +206,8 @@ def trial_line(trial: TrialProgress, scale: Scale, log: Callable[[TrialProgress]
         text += f" {scale.metric} {number(trial.value)} at {scale.unit} {trial.best_epoch} of {trial.epochs}"
     if trial.verdict and trial.state is not TrialState.FAILED:
         text += f"  {trial.verdict}"
+    if not trial.feasible and trial.state is TrialState.COMPLETE:
+        text += "  breaks the constraints"
     if trial.state is TrialState.FAILED:
         text += f"  {cause(trial.message, log(trial))}"
     elif trial.message:

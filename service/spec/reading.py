@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -80,6 +81,7 @@ _REQUIRED = {
     "training": "write {epochs: ...}",
 }
 _NO_SPACE = "is missing; write a space's name, its file, or the parameters themselves"
+_DATA = frozenset({".csv", ".tsv", ".parquet", ".jsonl", ".npy", ".npz", ".xlsx"})  # of files that init takes
 _PRUNING: TypeAdapter[Any] = TypeAdapter(Pruning)
 
 
@@ -97,6 +99,9 @@ def read(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     Raises:
         StudyFileError: with every problem, its line and key.
     """
+    if path.suffix.lower() in _DATA and path.is_file():
+        wrong = "is a file of data; a study file names it as data.source: `goodfit init {} --target COLUMN` writes one"
+        raise StudyFileError(str(path), [Problem(0, "", wrong.format(shlex.quote(str(path))))])
     return _begun(lambda: read_file(path), str(path), path.resolve().parent, overrides).spec()
 
 

@@ -264,6 +264,12 @@ def test_paused_trials_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> 
     assert "[1 of 4, 2 paused]" in capsys.readouterr().err
 
 
+def test_a_trial_that_cannot_be_the_best_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    of_record = TrialProgress.of(Trial(0, {}, 0, TrialState.COMPLETE, value=0.5, epochs=3, best_epoch=3, violation=1.0))
+    Plain(Scale("val/loss", 3), lambda _: None, Console(stderr=True))(Progress("digits", 4, settled=[of_record]))
+    assert "val/loss 0.5 at epoch 3 of 3  breaks the constraints  [0 of 4]" in capsys.readouterr().err
+
+
 def test_studies_have_a_column_for_paused_trials_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
     known = {"study": "digits", "state": "RUNNING", "budget": 8, "created": "2026", "seconds": 1.0}
     row: dict[str, Any] = {**known, "submitter": None, "priority": 0, "waits_for": None, "tags": {}}

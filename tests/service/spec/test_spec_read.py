@@ -188,3 +188,10 @@ def test_reading_specs_imports_no_heavy_library():
     code = "import sys, goodfit.service.spec; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "optuna", "ray", "mlflow", "pandas", "numpy"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.PARQUET", "x.npz"])
+def test_a_file_of_data_is_told_from_a_study_file(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(StudyFileError, match=r"is a file of data; .* `goodfit init .* --target COLUMN` writes one"):
+        read(tmp_path / name)
