@@ -5,6 +5,7 @@ All of it follows from the store alone, times included, so that pushing it twice
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -92,6 +93,7 @@ def milliseconds(seconds: float) -> int:
     return max(0, int(seconds * 1000))
 
 
+@functools.lru_cache(maxsize=10_000)
 def safe_name(name: str) -> str:
     """A name that MLflow takes for a metric or a param, the same for the same name, different for different ones.
 
@@ -265,6 +267,7 @@ def _gaps(metrics: Mapping[str, float], objective: Objective) -> dict[str, float
     return gaps
 
 
+@functools.lru_cache(maxsize=10_000)
 def more_is_better(name: str, objective: Objective) -> bool:
     """Whether more of a metric is better: as the study says of its objective, else by the metric's name.
 

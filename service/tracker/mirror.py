@@ -320,11 +320,14 @@ class Mirror:
         reports = self._store.reports(study.id, trial.number)
         tags = content.trial_tags(study, trial) | trial_origin(study, trial, session.runs)
         run = self._run(session, study, trial, tags)
-        run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags, history)
         ended = trial.state in FINISHED
+        status = content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None
+        if history is not None:  # one transaction, in which MLflow reads all metrics of a run whose status it sets
+            run.set_status(*status)
+        run.log(content.trial_points(trial, reports, objective), content.params(trial.params), tags, history)
         if session.described:
             run.log_inputs(datasets_of(study, trial, session.data))
-        run.set_status(content.trial_status(trial), content.milliseconds(content.ended(trial)) if ended else None)
+        run.set_status(*status)
         session.run_ids[trial.number] = run.id
         if ended:
             session.open_runs.pop(trial.number, None)

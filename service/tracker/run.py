@@ -74,16 +74,17 @@ class MirroredRun:
         tags: Mapping[str, str],
         history: History | None = None,
     ) -> None:
-        """Send what is missing, in as few calls as MLflow's limits allow; `history`: what writes earlier points."""
+        """Send what is missing, in as few calls as MLflow's limits allow; `history`: what writes points as rows."""
         from mlflow.entities import Metric, Param, RunTag
 
         missing = list({point.place: point for point in points if point.place not in self._places}.values())
         new_points = missing
         if history is not None:
             last = {point.key: point for point in sorted(missing, key=lambda point: point.step)}
-            new_points = list(last.values())
-            if earlier := [point for point in missing if last[point.key] is not point]:
-                history(self.id, earlier)
+            known = {key for key, _ in self._places}
+            new_points = [point for point in last.values() if point.key in known]  # MLflow compares them with the last
+            if rows := [point for point in missing if point.key not in known or last[point.key] is not point]:
+                history(self.id, rows, [point for point in last.values() if point.key not in known])
         new_params = [(key, value) for key, value in params.items() if key not in self._params]
         new_tags = {key: value for key, value in tags.items() if self._tags.get(key, "") != value}
         metrics = [Metric(point.key, float(point.value), point.at, point.step) for point in new_points]

@@ -3,7 +3,8 @@
 Each call of MLflow's client opens up to four sessions, each with a transaction and settings of its own: of a small
 trial that is most of what it costs. Here the store gets one session for the calls of some trials. Of a long trial most
 is what each metric costs: an object of SQLAlchemy, two checks and two comparisons with the latest value. So the points
-that are not the last of their metric are written as rows, with one statement.
+of metrics that a run does not have yet, and those that are not the last of their metric, are written as rows, with one
+statement for each table.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.tracker.content import Point
 
-History = Callable[[str, Sequence[Point]], None]  # writes points of a run that are not the last of their metric
+# Writes points of a run: any but the last of a metric that it has already, and which are the last of their metric.
+History = Callable[[str, Sequence[Point], Sequence[Point]], None]
 
 
 def is_server(tracking_uri: str) -> bool:
@@ -58,19 +60,28 @@ def one_transaction(tracking_uri: str) -> Iterator[History | None]:
 
 
 def _history(store: Any, session: Any) -> History:
-    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
 
-    insert = SqlMetric.__table__.insert()
+    def row(run_id: str, point: Point) -> dict[str, Any]:
+        is_nan, value = store.sanitize_metric_value(float(point.value))
+        place = {"run_uuid": run_id, "key": point.key, "step": point.step, "timestamp": point.at}
+        return {**place, "value": value, "is_nan": is_nan}
 
-    def write(run_id: str, points: Sequence[Point]) -> None:
-        rows = []
-        for point in points:
-            is_nan, value = store.sanitize_metric_value(float(point.value))
-            place = {"run_uuid": run_id, "key": point.key, "step": point.step, "timestamp": point.at}
-            rows.append({**place, "value": value, "is_nan": is_nan})
-        session.execute(insert, rows)
+    def write(run_id: str, points: Sequence[Point], latest: Sequence[Point]) -> None:
+        for table, some in ((SqlMetric.__table__, points), (SqlLatestMetric.__table__, latest)):
+            if some:
+                _insert(session, table, [row(run_id, point) for point in some])
 
     return write
+
+
+def _insert(session: Any, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Hand rows to the driver as they are: for each of them SQLAlchemy takes as long again as the database."""
+    connection = session.connection()
+    statement = table.insert().compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    order = statement.positiontup
+    given = rows if order is None else [tuple(map(row.__getitem__, order)) for row in rows]
+    connection.exec_driver_sql(str(statement), list(given))
 
 
 def _store(tracking_uri: str) -> Any:
