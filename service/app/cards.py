@@ -20,7 +20,7 @@ from goodfit.service.records import StudyState, run_of
 
 if TYPE_CHECKING:
     from goodfit.service.app.releasing import Verdicts
-    from goodfit.service.cards import CardFacts, DataFacts, DataFile
+    from goodfit.service.cards import CardFacts, DataFacts
     from goodfit.service.ports import Store
     from goodfit.service.records import Report, Study, StudyRun, Trial
     from goodfit.service.report import ReportFacts
@@ -56,7 +56,7 @@ def cards_of(settings: Settings, store: Store, study: Study) -> Cards:
     if found.best is None:
         raise errors.InputError(f"study {study.name} has no model to describe: {NO_MODEL}")
     spec = spec_here(store, study)
-    data = None if spec.data is None else data_facts(spec, study)
+    data = None if spec.data is None else data_facts(settings, spec, study)
     told = facts_of_study(settings, store, study)
     facts = _facts(store, study, spec, found, found.best, data, told)
     files, notes = {README: model_card(facts)}, []
@@ -189,11 +189,10 @@ def _origin(run: StudyRun | None) -> dict[str, Any]:
     return {**facts, "packages": {name: packages[name] for name in PACKAGES if name in packages}}
 
 
-def data_facts(spec: StudySpec, study: Study) -> DataFacts:
+def data_facts(settings: Settings, spec: StudySpec, study: Study) -> DataFacts:
     """What is known of a study's data; where they are no longer those that it had, only what the study has kept."""
-    from goodfit.service.cards import DataFacts
-    from goodfit.trainers.data import data_report
-    from goodfit.trainers.data.fingerprint import fingerprint
+    from goodfit.service.app.kept_data import KeptData
+    from goodfit.service.cards import DataFacts, DataFile
     from goodfit.trainers.errors import DataProblem
 
     data, asked = spec.data, spec.data_spec()
@@ -202,17 +201,18 @@ def data_facts(spec: StudySpec, study: Study) -> DataFacts:
     kept = (study.inputs or {}).get("data") or {}
     known = _known(spec, study)
     built_in, place = known["built_in"], Path(data.source)
-    now = fingerprint(asked)
+    found = KeptData(settings, study, asked)
+    now = found.digest()
     if now is None:
         return DataFacts(**known, problem=f"the data of the study are not here any more: {known['name']}")
-    if kept.get("digest") is not None and now.digest != kept["digest"]:
-        why = f"the data have changed since the study: their digest was {kept['digest']}, and is {now.digest} now"
+    if kept.get("digest") is not None and now != kept["digest"]:
+        why = f"the data have changed since the study: their digest was {kept['digest']}, and is {now} now"
         return DataFacts(**known, problem=why)
     try:
-        report = data_report(asked)
+        report = found.report()
     except DataProblem as error:
         return DataFacts(**known, problem=f"the data cannot be read: {_without_place(str(error), place)}")
-    files = [] if built_in else _files(place)
+    files = [] if built_in else [DataFile(*one) for one in found.files(lambda: _files(place))]
     readable = len(files) == 1 and _has_columns(place, report)
     report = {**report, "notes": [_without_place(str(note), place) for note in report.get("notes", ())]}
     return DataFacts(**known, files=files, report=report, columns_readable=readable)
@@ -240,10 +240,8 @@ def _without_place(text: str, place: Path) -> str:
     return text.replace(str(place), place.name)
 
 
-def _files(place: Path) -> list[DataFile]:
-    """The files of the data; of more than HASHED_BYTES none are read."""
-    from goodfit.service.cards import DataFile
-
+def _files(place: Path) -> list[tuple[str, str, int]]:
+    """Names, SHA-256 and bytes of the files of the data; of more than HASHED_BYTES none are read."""
     below = () if place.is_file() else place.rglob("*")
     paths = sorted(path for path in below if path.is_file())[:MOST_FILES] or [place]
     try:
@@ -251,7 +249,7 @@ def _files(place: Path) -> list[DataFile]:
         if sum(sizes) > HASHED_BYTES:
             return []
         names = [path.name if path is place else path.relative_to(place).as_posix() for path in paths]
-        return [DataFile(*one) for one in zip(names, map(_sha256, paths), sizes, strict=True)]
+        return list(zip(names, map(_sha256, paths), sizes, strict=True))
     except OSError:  # one that went away meanwhile
         return []
 

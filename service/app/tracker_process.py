@@ -122,7 +122,7 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
     def describe() -> dict[str, Any] | None:
         load_report_modules()
         with without(os.environ, private):
-            return _data_facts(store, study)
+            return _data_facts(settings, store, study)
 
     def export(trial: Trial, folder: Path) -> ModelExport | Path | None:
         with without(os.environ, private):
@@ -164,16 +164,16 @@ def mirror_of(settings: Settings, store: Store, study: Study, private: Collectio
     )
 
 
-def _data_facts(store: Store, study: Study) -> dict[str, Any] | None:
+def _data_facts(settings: Settings, store: Store, study: Study) -> dict[str, Any] | None:
     """The report on a study's data; None where its trainer brings its own."""
-    from goodfit.trainers.data import data_report
+    from goodfit.service.app.kept_data import KeptData
     from goodfit.trainers.errors import DataProblem
 
     data = spec_here(store, study).data_spec()
     if data is None:
         return None
     try:
-        report = data_report(data)
+        report = KeptData(settings, study, data).report()
     except DataProblem as error:  # a file that is gone by now, say; the study itself has read it
         return {"source": data.source, "problem": str(error)}
     with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,20 @@ def test_the_cards_of_a_study_of_a_file(tmp_path: Path) -> None:
     assert rows[1] == {"age": 21.0, "sex": b"f", "city": b"W", "bought": b"n"}
     assert len(rows) == 60
     assert dataset.metadata.distribution[0].sha256 == __import__("hashlib").sha256(file.read_bytes()).hexdigest()
+
+
+def test_a_card_reads_data_again_only_when_their_files_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, study, file = at_a_file(tmp_path)
+    first = cards_of(at.settings, at.store, study)
+    with monkeypatch.context() as patch:
+        for name in ("data_report", "fingerprint.fingerprint"):
+            patch.setattr(f"goodfit.trainers.data.{name}", lambda *_: pytest.fail("the data are read again"))
+        patch.setattr("goodfit.service.app.cards._sha256", lambda _: pytest.fail("the data are hashed again"))
+        assert cards_of(at.settings, at.store, study) == first
+    os.utime(file, (0, 0))  # as it was, written anew
+    assert cards_of(at.settings, at.store, study) == first
 
 
 def test_data_that_have_changed_or_gone_have_no_card(tmp_path: Path) -> None:

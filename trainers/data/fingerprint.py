@@ -26,6 +26,9 @@ OPENED = 20_000
 NAMED = 200  # files of which each has a digest of its own in a fingerprint
 
 
+_Stated = tuple[str, Path, int, int, int]  # name, path, size, when it was written, its number on the disk
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What data are.
@@ -49,16 +52,32 @@ def fingerprint(spec: DataSpec) -> Fingerprint | None:
         return Fingerprint(_hashed(f"{spec.kind}: {spec.source}".encode()))
     if spec.source in DATASETS and not spec.is_added:
         return Fingerprint(_hashed(f"built in: {spec.source} {BUILTIN_VERSION}".encode()))
-    places = [Path(spec.source), *([Path(spec.augment.synonyms)] if spec.augment.synonyms else [])]
     try:
-        suffixes = ("",) if spec.is_added else SUFFIXES  # what an added kind reads is not known here
-        found = tuple(one for place in places for one in _stated(place, suffixes))
-        return _fingerprint(found)
+        return _fingerprint(_all_stated(spec))
     except OSError:
         return None
 
 
-_Stated = tuple[str, Path, int, int, int]  # name, path, size, when it was written, its number on the disk
+def stated(spec: DataSpec) -> str | None:
+    """Another text wherever data may be others, by the sizes and times of their files, of which none is read.
+
+    None of data of which only a look inside can say it: those of a function, and those that are not there.
+    """
+    if is_function(spec.source) or (spec.is_added and not Path(spec.source).exists()):
+        return None
+    if spec.source in DATASETS and not spec.is_added:
+        return f"built in: {BUILTIN_VERSION}, {spec}"
+    try:
+        files = hashlib.blake2b(repr(_all_stated(spec)).encode(), digest_size=16).hexdigest()
+        return f"{files}, {spec}"
+    except OSError:
+        return None
+
+
+def _all_stated(spec: DataSpec) -> tuple[_Stated, ...]:
+    places = [Path(spec.source), *([Path(spec.augment.synonyms)] if spec.augment.synonyms else [])]
+    suffixes = ("",) if spec.is_added else SUFFIXES  # what an added kind reads is not known here
+    return tuple(one for place in places for one in _stated(place, suffixes))
 
 
 def _stated(place: Path, suffixes: tuple[str, ...]) -> list[_Stated]:
