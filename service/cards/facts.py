@@ -10,9 +10,13 @@ from typing import Any
 
 from goodfit.service.diagnosis.statistics import student_ppf
 from goodfit.service.records import Trial
+from goodfit.trainers.groups.names import SUMMARY
 
 LEVEL = 0.95  # of an interval
 GROUP_MARK = ":"  # in the name of a group's metric: tpr/sex:female
+# Metrics within 0 and 1, where their values are, and those that are not negative.
+SHARES = frozenset({"accuracy", "balanced_accuracy", "f1", *SUMMARY}) - {"calibration_gap"}
+SIZES = frozenset({"calibration_gap", "rmse", "mae"})
 Json = Mapping[str, Any]
 
 
@@ -157,7 +161,16 @@ def _mean(name: str, values: Sequence[float]) -> Score:
     if seeds < 2:
         return Score(name, "test", mean, seeds=seeds)
     half = student_ppf((1 + LEVEL) / 2, seeds - 1) * statistics.stdev(values) / math.sqrt(seeds)
-    return Score(name, "test", mean, mean - half, mean + half, seeds)
+    lowest, highest = _bounds(name, values)
+    return Score(name, "test", mean, max(lowest, mean - half), min(highest, mean + half), seeds)
+
+
+def _bounds(name: str, values: Sequence[float]) -> tuple[float, float]:
+    """What a metric cannot be beyond, as far as its name and values say: few seeds give intervals that are wider."""
+    own = name.partition("/")[0]
+    if own in SHARES and all(0 <= value <= 1 for value in values):
+        return 0.0, 1.0
+    return (0.0 if own in SIZES else -math.inf), math.inf
 
 
 def group_rows(metrics: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ import pytest
 
 from goodfit.service.app.cards import card_files, cards_of
 from goodfit.service.cards import DataFacts, data_card, group_rows, model_card
-from goodfit.service.cards.facts import CardFacts, DataFile, Score
+from goodfit.service.cards.facts import CardFacts, DataFile, Score, scores_of
 from goodfit.service.errors import InputError
-from goodfit.service.records import Batch, Study, StudyRun, StudyState
+from goodfit.service.records import Batch, Study, StudyRun, StudyState, Trial, TrialState
 from tests.serving import NOW, Place, filled, place, some_trials
 
 ROWS = "age,sex,city,bought\n" + "".join(
@@ -85,6 +85,28 @@ def test_the_hub_reads_metrics_with_their_intervals(tmp_path: Path) -> None:
     )
     assert "2 Wh" in card.text
     assert card.text.count("To be written by the owner") == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "low", "high"),
+    [
+        ("accuracy", (0.99, 0.8), 0.0, 1.0),
+        ("equalized_odds_difference/sex", (0.01, 0.4), 0.0, 1.0),
+        ("calibration_gap", (0.01, 0.4), 0.0, None),
+        ("accuracy", (99.0, 80.0), None, None),  # percent
+        ("log_likelihood", (-0.1, 0.4), None, None),
+    ],
+)
+def test_an_interval_of_few_seeds_says_nothing_impossible(
+    name: str, values: tuple[float, float], low: float | None, high: float | None
+) -> None:
+    again = [Trial(1 + n, {}, n, TrialState.COMPLETE, confirms=0, test={name: value}) for n, value in enumerate(values)]
+    (score,) = scores_of(Trial(0, {}, 0, TrialState.COMPLETE), again, {})
+    assert score.low is not None
+    assert score.high is not None
+    half = 12.7062 * abs(values[0] - values[1]) / 2  # Student's t of one degree of freedom
+    assert score.low == pytest.approx(score.value - half if low is None else low, rel=1e-4)
+    assert score.high == pytest.approx(score.value + half if high is None else high, rel=1e-4)
 
 
 @pytest.mark.parametrize(
