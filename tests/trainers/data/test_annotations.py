@@ -51,8 +51,8 @@ def test_the_consensus_is_the_target_and_annotators_are_no_features(tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "target", "said"),
     [
-        ({"cy": lambda f: f["cy"].str.title()}, None, r"annotator cy has the class Cat and 1 more classes \(row \d+\)"),
-        ({"cy": np.tile(["1", "2"], 30)}, None, "annotator cy has the class 1 and 1 more classes"),
+        ({"cy": lambda f: f["cy"].str.title()}, None, r"annotator cy has the class Cat and 1 more class \(row \d+\)"),
+        ({"cy": np.tile(["1", "2"], 30)}, None, "annotator cy has the class 1 and 1 more class "),
         ({"y": np.tile(["cat", "dog"], 30), "cy": lambda f: f["cy"].where(f["cy"] == "cat", "dgo")}, "y", "mean dog"),
         ({"cy": np.linspace(0, 1, 60)}, None, "annotators give classes"),
         ({"cy": np.tile([0.0, np.inf], 30)}, None, "annotator cy has numbers such as inf"),

@@ -128,7 +128,7 @@ def _check_known(
     row = written.index(first)
     near = alike or close(first, sorted(others))
     hint = f"; did you mean {one_line(near)}?" if near else ""
-    more = f" and {len(strange) - 1} more classes" if len(strange) > 1 else ""
+    more = f" and {len(strange) - 1} more {'class' if len(strange) == 2 else 'classes'}" if len(strange) > 1 else ""
     raise DataProblem(
         f"{source}: annotator {one_line(name)} has the class {one_line(first)}{more} (row {row}), which {whose} has not"
         f"{hint}; write the classes alike, or leave the column out of data.annotators"
