@@ -2,6 +2,7 @@
 
 from benchmarks import (
     api,
+    asha,
     commands,
     confirmation,
     data_path,
@@ -27,6 +28,7 @@ RUN = {
     "confirmation": confirmation,
     "packs": packs,
     "data path": data_path,
+    "asha": asha,
 }
 
 before = read(kept_files()[-1]) if kept_files() else None

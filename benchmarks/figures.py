@@ -33,6 +33,7 @@ BENCHMARKS = (
         "confirmation",
         "packs",
         "data path",
+        "asha",
     ),  # make bench
     *("constructed cases", "simulation", "examples", "language", "texts", "labels", "fairness", "explanations"),
 )

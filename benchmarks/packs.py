@@ -51,10 +51,10 @@ CASES: Mapping[str, tuple[str, Callable[[random.Random], dict[str, Any]]]] = {
 }
 
 
-def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int) -> EpochWork:
+def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epochs: int = EPOCHS) -> EpochWork:
     """The first epoch of a trial, on the CPU."""
     found, device = resolve(trainer), torch.device("cpu")
-    assignment = assign(Path("nowhere"), seed=seed, epochs=EPOCHS)
+    assignment = assign(Path("nowhere"), seed=seed, epochs=epochs)
     trial = Trial(assignment, found.configure(dict(params)), data, Line(), clock())
     seed_generators(seed, 0)
     if found.build is None:

@@ -53,7 +53,6 @@ PACKED: dict[str, Any] = {
         "optimizer": ["sgd", "adam"],
     },
     "search": {"method": "random", "seed": 3, "try_defaults": False},
-    "pruning": {"method": "none"},
     "training": {"epochs": 300, "checkpoint_epochs": 10},
     "resources": {"pack": 4},
     "budget": {"trials": 12},
