@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from goodfit.service.errors import TrainerError as TrainerError
     from goodfit.service.errors import UnknownStudy as UnknownStudy
     from goodfit.service.errors import Unreachable as Unreachable
+    from goodfit.trainers.nets.dropout import Dropout as Dropout
     from goodfit.trainers.registry import register as register
     from goodfit.trainers.training.config import number as number
     from goodfit.trainers.training.supervised import SupervisedConfig as SupervisedConfig
@@ -53,6 +54,7 @@ _LISTED = {
         *("ServerError", "StudyFailed", "StudyFileError", "StudyHeld", "TooMany", "TrainerError"),
         *("UnknownStudy", "Unreachable"),
     ),
+    "trainers.nets.dropout": ("Dropout",),
     "trainers.training.config": ("number",),
     "trainers.registry": ("register",),
     "trainers.training.supervised": ("SupervisedConfig", "supervised"),

@@ -26,9 +26,10 @@ def test_every_room_imports_only_what_it_may() -> None:
 
 def test_goodfit_lists_what_users_need() -> None:
     assert goodfit.__all__ == [
-        "DataError", "GoodfitError", "HomeError", "InputError", "NameTaken", "NotAllowed", "NotSignedIn", "ServerError",
-        "StudyFailed", "StudyFileError", "StudyHeld", "SupervisedConfig", "TooMany", "TrainerError", "Trial",
-        "UnknownStudy", "Unreachable", "choice", "connect", "diagnose", "number", "register", "run", "supervised",
+        "DataError", "Dropout", "GoodfitError", "HomeError", "InputError", "NameTaken", "NotAllowed", "NotSignedIn",
+        "ServerError", "StudyFailed", "StudyFileError", "StudyHeld", "SupervisedConfig", "TooMany", "TrainerError",
+        "Trial", "UnknownStudy", "Unreachable", "choice", "connect", "diagnose", "number", "register", "run",
+        "supervised",
     ]  # fmt: skip
     for name in goodfit.__all__:
         assert getattr(goodfit, name).__module__.startswith("goodfit.")

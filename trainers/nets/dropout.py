@@ -64,7 +64,7 @@ class Masks:
     def __init__(self, p: float, seed: int, rows: int, steps: int, device: torch.device) -> None:
         self._kept = min(max(round((1 - p) * PARTS), 1), PARTS - 1)
         self._generator = torch.Generator(device).manual_seed(seed)
-        self._device, self.rows = device, rows
+        self.device, self.rows = device, rows
         self.left = steps  # steps that have not been drawn
         self._drawn = torch.empty(0)
         self._at = 0
@@ -87,11 +87,11 @@ class Masks:
 
     def draw(self, steps: int, shape: tuple[int, ...]) -> Tensor:
         """Which numbers the next steps keep: (steps, rows, *shape)."""
-        if self._device.type != "cpu" and steps > 1:
+        if self.device.type != "cpu" and steps > 1:
             return torch.cat([self.draw(1, shape) for _ in range(steps)])
         self.left -= steps
         numbers = self.rows * torch.Size(shape).numel()
-        bits = torch.empty(steps, -(-numbers // 4), dtype=torch.int64, device=self._device)
+        bits = torch.empty(steps, -(-numbers // 4), dtype=torch.int64, device=self.device)
         bits.random_(-(2**63), None, generator=self._generator)
         parts = bits.view(torch.int16)[:, :numbers]
         return (parts < self._kept - PARTS // 2).view(steps, self.rows, *shape)

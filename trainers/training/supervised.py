@@ -78,7 +78,8 @@ def supervised(
         embeds: its models take text columns as codes: one column for each of facts.cardinalities
             comes after the facts.inputs numbers of a row.
         packs: whether its trials may share a worker and train as one batched model; `build_model` then changes no
-            settings of the process.
+            settings of the process, and the model drops by `goodfit.Dropout`. Models with layers of their own train
+            together where they have equal shapes.
     """
 
     def declare(build_model: BuildModel) -> Trainer:

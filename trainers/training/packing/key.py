@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from goodfit.trainers.nets.layers import Layers
 from goodfit.trainers.training.packing.layers import kinds_of
 from goodfit.trainers.training.packing.leaf import UNIT, WIDEST, padded
+from goodfit.trainers.training.packing.probe import why_alone
 
 if TYPE_CHECKING:
     from goodfit.trainers.training.packing.work import EpochWork
@@ -35,13 +36,11 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     if reason := next((reason for reason, holds in reasons.items() if holds), None):
         return reason
     model, device = training.model, data.y.device.type
-    try:
-        kinds_of(model)
-    except TypeError as error:
-        return f"the model has {error}"
     weights, most = sum(weight.numel() for weight in model.parameters()), MOST_WEIGHTS.get(device, MOST_ON_GPU)
     if weights > most:
         return f"the model has {weights:,} weights: above {most:,} one at a time is as fast"
+    if isinstance(data.x, Tensor) and (reason := why_alone(model, data.x, facts, training.config.optimizer)):
+        return reason
     return (
         family_of(model),
         widest(model) if device == "cpu" else 0,

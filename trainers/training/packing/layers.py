@@ -18,6 +18,7 @@ from torch.nn import functional
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.training.packing import norms
+from goodfit.trainers.training.packing.functional import mapped, traits
 from goodfit.trainers.training.packing.leaf import CHANNELS
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack, dimension, fitted, joined
@@ -48,32 +49,40 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: such a layer cannot be stacked; says which.
     """
+    if not all(_is_known(each) for each in layer.modules()):
+        return nn.Module, traits(layer)
     if isinstance(layer, PLAIN):
         return nn.Identity, repr(layer)
-    if type(layer) not in MAKERS:
-        raise TypeError(f"{type(layer).__name__} layers")
     if isinstance(layer, nn.Conv2d):
-        if layer.groups != 1 or layer.padding_mode != "zeros":
-            raise TypeError("convolutions in groups, or with a padding other than zeros")
         return type(layer), layer.bias is not None, layer.kernel_size, layer.stride, layer.padding, layer.dilation
     if isinstance(layer, nn.Linear):
         return type(layer), layer.bias is not None and (layer.weight.requires_grad, layer.bias.requires_grad)
     if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
-        if layer.momentum is None or not layer.affine or not layer.track_running_stats:
-            raise TypeError("batch norms without a momentum, scale or running mean")
         return type(layer), layer.momentum, layer.eps
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return type(layer), layer.eps
     return (type(layer),)
 
 
+def _is_known(layer: nn.Module) -> bool:
+    """Whether there is a function of MAKERS for it that pads."""
+    if isinstance(layer, nn.Conv2d):
+        return type(layer) in MAKERS and layer.groups == 1 and layer.padding_mode == "zeros"
+    if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        return layer.momentum is not None and layer.affine and layer.track_running_stats
+    if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
+        return layer.bias is not None
+    return isinstance(layer, PLAIN) or type(layer) in MAKERS
+
+
 def kinds_of(model: nn.Module) -> tuple[Any, ...]:
-    """Of all its layers.
+    """Of all its layers; of a model with a layer that only its own code knows, one kind.
 
     Raises:
         TypeError: one of them cannot be stacked; says which.
     """
-    return tuple(kind_of(layer) for layer in model.modules())
+    kind = kind_of(model)
+    return (kind,) if kind[0] is nn.Module else tuple(kind_of(layer) for layer in model.modules())
 
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
@@ -250,4 +259,5 @@ MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Forward]] = {
     Residual: _residual,
     nn.Sequential: _chain,
     Layers: _tower,
+    nn.Module: mapped,  # any other, as a whole
 }

@@ -59,7 +59,7 @@ class Run:
 
     def gathered(self, gradients: Mapping[Leaf, Tensor]) -> Tensor:
         """The gradients of its leaves as one; the same numbers in memory each time."""
-        return torch.cat([gradients[leaf].flatten(1) for leaf in self.leaves], 1, out=self.gradient)
+        return torch.cat([gradients[leaf].reshape(len(leaf.lone), -1) for leaf in self.leaves], 1, out=self.gradient)
 
 
 @dataclass(frozen=True)

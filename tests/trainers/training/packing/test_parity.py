@@ -16,6 +16,7 @@ from goodfit.trainers.training.packing.work import pack_key, train_by_its_layers
 from tests.trainers.training.packing.works import EPOCHS, alone, at, furthest, random_params, rows_of, together, work_of
 
 TOLERANCE = 1e-4
+OWN = "tests.trainers.training.packing.own_models"
 MLP = {
     "width": range(1, 40),
     "depth": [0, 1, 2, 3],
@@ -34,6 +35,8 @@ CASES = {  # trainer, data, training rows, trials, the choices of their hyperpar
     "classes": ("mlp", "iris", 75, 10, MLP),
     "numbers": ("mlp", "diabetes", 70, 10, MLP),
     "images": ("cnn", "digits", 40, 6, CNN | {"residual": [False]}),
+    "own layers": (f"{OWN}:gated", "iris", 75, 6, {}),
+    "attention": (f"{OWN}:attending", "digits", 40, 4, {}),
     "residual": ("cnn", "digits", 40, 6, CNN | {"residual": [True]}),
 }
 

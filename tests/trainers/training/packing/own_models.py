@@ -1,0 +1,81 @@
+"""Trainers as users write them: nets with layers of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from goodfit import Dropout, SupervisedConfig, supervised
+from goodfit.trainers.data import Facts
+
+
+@dataclass(frozen=True)
+class GatedConfig(SupervisedConfig):
+    width: int = 8
+    gate: str = "sigmoid"
+
+
+class Centre(nn.Module):
+    """Subtracts a mean of what it has seen."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.get_buffer("mean")
+        if self.training:
+            mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
+        return x - mean
+
+
+class Gated(nn.Module):
+    def __init__(self, config: GatedConfig, facts: Facts) -> None:
+        super().__init__()
+        self.gate = config.gate
+        self.values = nn.Linear(facts.inputs, config.width, bias=False)
+        self.gates = nn.Linear(facts.inputs, config.width)
+        self.norm = nn.BatchNorm1d(config.width)
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.head = nn.Sequential(
+            Dropout(config.dropout),
+            Centre(config.width),
+            nn.Linear(config.width, config.width),
+            nn.ReLU(),
+            Dropout(config.dropout),
+            nn.Linear(config.width, facts.outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.gates(x)
+        gates = gates.sigmoid() if self.gate == "sigmoid" else gates.tanh()
+        out: Tensor = self.head(self.scale * self.norm(self.values(x)) * gates)
+        return out
+
+
+@supervised("gated", GatedConfig, shapes=["width", "gate"], kinds=["table"], packs=True)
+def gated(config: GatedConfig, facts: Facts) -> nn.Module:
+    """Gates, and a batch norm without a bias in front of it."""
+    return Gated(config, facts)
+
+
+class Attending(nn.Module):
+    def __init__(self, config: GatedConfig, facts: Facts) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, config.width, 2, 2, groups=1)
+        self.attention = nn.MultiheadAttention(config.width, 2, batch_first=True)
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Sequential(Dropout(config.dropout), nn.Linear(config.width, facts.outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        out: Tensor = self.head((x + self.attention(self.norm(x), x, x, need_weights=False)[0]).mean(1))
+        return out
+
+
+@supervised("attending", GatedConfig, kinds=["image"], packs=True)
+def attending(config: GatedConfig, facts: Facts) -> nn.Module:
+    """Attention to patches of an image, by torch's own layers."""
+    return Attending(config, facts)
