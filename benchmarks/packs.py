@@ -35,7 +35,7 @@ ACTIVATIONS, OPTIMIZERS = ("relu", "gelu", "tanh", "silu"), ("sgd", "adam", "ada
 def _unequal(low: int, high: int) -> Callable[[random.Random], dict[str, Any]]:
     """Widths evenly spread by their logarithm, and all else that may differ in a pack."""
     return lambda drawn: {
-        "width": round(math.exp(drawn.uniform(math.log(low), math.log(high)))),
+        "width": _evenly(drawn, low, high),
         "depth": drawn.choice((1, 2)),
         "activation": drawn.choice(ACTIVATIONS),
         "optimizer": drawn.choice(OPTIMIZERS),
@@ -43,11 +43,18 @@ def _unequal(low: int, high: int) -> Callable[[random.Random], dict[str, Any]]:
     }
 
 
+def _evenly(drawn: random.Random, low: int, high: int) -> int:
+    return round(math.exp(drawn.uniform(math.log(low), math.log(high))))
+
+
 CASES: Mapping[str, tuple[str, Callable[[random.Random], dict[str, Any]]]] = {
     "mlp, width 32, depth 2": ("mlp", lambda _: {"width": 32, "depth": 2}),
     "mlp, widths 16 to 64, depths 1 to 2": ("mlp", _unequal(16, 64)),
     "cnn, width 8, depth 2": ("cnn", lambda _: {"width": 8, "depth": 2}),
     "cnn, widths 4 to 16, depths 1 to 2": ("cnn", _unequal(4, 16)),
+    "rnn, gru, width 32": ("rnn", lambda _: {"width": 32}),
+    "rnn, lstm, width 32": ("rnn", lambda _: {"width": 32, "cell": "lstm"}),
+    "rnn, gru, widths 16 to 64": ("rnn", lambda drawn: {"width": _evenly(drawn, 16, 64)}),
 }
 
 

@@ -38,6 +38,7 @@ class RNNConfig(SupervisedConfig):
     shapes=["cell", "depth", "width", "bidirectional", "pooling", "base"],
     kinds=["series", "image"],
     tasks=["classification", "regression", "forecasting"],
+    packs=True,
 )
 def rnn(config: RNNConfig, facts: Facts) -> nn.Module:
     """A recurrent net for time series: forecasting, classification, regression. Images are read row by row.

@@ -16,6 +16,7 @@ from goodfit.trainers.builtin.rnn import RNNConfig
 from goodfit.trainers.data import Facts, load, load_test
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.messages import DataSpec, Outcome
+from goodfit.trainers.nets.dropout import Dropout, dropouts
 from goodfit.trainers.nets.forecasting import forecast_metrics, naive, past, seasonal_naive
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 from goodfit.trainers.prediction.predictor import Predictor
@@ -88,12 +89,22 @@ def test_every_step_counts_whatever_the_pooling(pooling: Any, bidirectional: boo
 
 
 def test_dropout_is_between_layers_and_before_the_head() -> None:
-    model = rnn(load(DIGITS).facts, depth=2, dropout=0.25)
-    (stack,) = [layer for layer in model.modules() if isinstance(layer, nn.GRU)]
-    assert stack.dropout == 0.25
-    assert [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)] == [0.25]
-    (single,) = [layer for layer in rnn(load(DIGITS).facts, dropout=0.25).modules() if isinstance(layer, nn.GRU)]
-    assert single.dropout == 0.0
+    facts = load(DIGITS).facts
+    assert [layer.p for layer in dropouts(rnn(facts, depth=2, dropout=0.25))] == [0.25, 0.25]
+    assert [layer.p for layer in dropouts(rnn(facts, dropout=0.25))] == [0.0, 0.25]
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_layers_that_drop_between_them_compute_the_same(
+    cell: str, bidirectional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Dropout, "drawn_by_torch", lambda _, x: x)
+    data = load(DIGITS)
+    model = rnn(data.facts, cell=cell, depth=3, dropout=0.25, width=5, bidirectional=bidirectional)
+    rows = torch.from_numpy(data.train.x[:6])
+    training = model.train()(rows)
+    torch.testing.assert_close(training, model.eval()(rows))
 
 
 def test_the_defaults_read_digits_row_by_row(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def train_epoch(
     stack.training = False
     with torch.inference_mode():
         found = [
-            metrics_of(_outputs(forward, x, len(trainings))[..., :answers], split.y, facts)
+            metrics_of(_outputs(forward, x, len(trainings))[..., :answers], x, split.y, facts)
             for x, split in zip(inputs, measured, strict=True)
         ]
     for buffer in stack.buffers:

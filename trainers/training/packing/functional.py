@@ -25,6 +25,7 @@ from goodfit.trainers.training.supervised import SupervisedConfig
 OF_MODULES = frozenset(vars(nn.Module()))  # attributes that any module has
 BY_THE_BASE = {field.name for field in dataclasses.fields(SupervisedConfig)} - {"dropout"}  # no model computes with it
 DROPS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+NO_TRAITS = {Dropout: {"p", "masks"}, nn.RNNBase: {"_flat_weights", "_flat_weight_refs"}}  # of their attributes
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 Masked = list[list[Tensor]]  # of each layer that drops, the mask of each of its calls
 
@@ -38,18 +39,27 @@ def traits(module: nn.Module) -> Hashable:
     return tuple((name, *_traits(one)) for name, one in module.named_modules())
 
 
-def _traits(module: nn.Module) -> tuple[Hashable, ...]:
-    kind = type(module)
-    if isinstance(module, nn.RNNBase):
-        raise TypeError(f"{kind.__name__} layers")
-    if isinstance(module, DROPS) and not isinstance(module, Dropout):
-        raise TypeError(f"{kind.__name__} layers, whose masks no trial has of its own; take goodfit.Dropout")
-    if any(vars(module)[hooks] for hooks in HOOKS):
-        raise TypeError(f"hooks in {kind.__name__}")
-    own = OF_MODULES | ({"p", "masks"} if isinstance(module, Dropout) else set())
+def refuse(module: nn.Module) -> None:
+    """TypeError where a module has what cannot be mapped; says what."""
+    for one in module.modules():
+        kind = type(one).__name__
+        if isinstance(one, nn.RNNBase):
+            raise TypeError(f"{kind} layers")
+        if isinstance(one, DROPS) and not isinstance(one, Dropout):
+            raise TypeError(f"{kind} layers, whose masks no trial has of its own; take goodfit.Dropout")
+        if any(vars(one)[hooks] for hooks in HOOKS):
+            raise TypeError(f"hooks in {kind}")
+
+
+def _traits(module: nn.Module) -> tuple[object, ...]:
+    own = OF_MODULES | next((names for kind, names in NO_TRAITS.items() if isinstance(module, kind)), set())
     attributes = tuple((name, _same(value)) for name, value in sorted(vars(module).items()) if name not in own)
     tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
-    return kind, attributes, tuple((name, one.shape, one.dtype, one.requires_grad) for name, one in tensors)
+    return (
+        type(module),
+        attributes,
+        tuple((name, tuple(one.shape), one.dtype, one.requires_grad) for name, one in tensors),
+    )
 
 
 def _same(value: object) -> Hashable:
@@ -79,8 +89,7 @@ def mapped(members: Sequence[nn.Module], stack: Stack, first: int) -> Forward:
         layer.p = max(each.p for each in place)
     dropping = [place for place in places if any(each.p for each in place)]
     names = [name for name, _ in (*template.named_parameters(), *template.named_buffers())]
-    leaves = {name: stack.leaf(first, [_tensor(member, name) for member in members]) for name in names}
-    shapes = {name: leaf.lone[0].shape for name, leaf in leaves.items()}
+    leaves = {name: stack.leaf(first, [_tensor(member, name) for member in members], unit=1) for name in names}
     plans: list[_Plan] = []
 
     def forward(x: Tensor) -> Tensor:
@@ -94,9 +103,11 @@ def mapped(members: Sequence[nn.Module], stack: Stack, first: int) -> Forward:
                 out: Tensor = functional_call(template, dict(tensors), (rows,))
             return out
 
-        tensors = {name: _part(leaf.value, shapes[name]) for name, leaf in leaves.items()}
+        template.train(stack.training)
+        tensors = {name: leaf.value for name, leaf in leaves.items()}
+        masks = plan.masks(x.shape[1 - axis], dropping) if stack.training else []
         with sdpa_kernel(SDPBackend.MATH):  # torch maps the parts of attention, and not its fast kernel
-            out: Tensor = vmap(one, (0, axis, 0), plan.axis)(tensors, x, plan.masks(x.shape[1 - axis], dropping))
+            out: Tensor = vmap(one, (0, axis, 0), plan.axis)(tensors, x, masks)
         return out
 
     return forward
@@ -152,7 +163,7 @@ class _Given(Masks):
 def _masked(template: nn.Module, masks: Sequence[Masks]) -> Iterator[None]:
     """Have the layers that drop take these masks."""
     layers = [layer for layer in dropouts(template) if layer.p]
-    for layer, own in zip(layers, masks, strict=True):
+    for layer, own in zip(layers, masks, strict=bool(masks)):
         layer.masks = own
     try:
         yield
@@ -175,10 +186,3 @@ def _tensor(module: nn.Module, name: str) -> Tensor:
     found: Tensor = getattr(module.get_submodule(path), last)
     return found
 
-
-def _part(stack: Tensor, shape: torch.Size) -> Tensor:
-    """A stack without what pads it."""
-    for axis, length in enumerate(shape, start=1):
-        if stack.shape[axis] != length:
-            stack = stack.narrow(axis, 0, length)
-    return stack

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Of mlp on a CPU 16 together took 0.4 of the time with 26,000 weights, 8 took 0.84 with 85,000, 4 1.1 with 177,000.
 # On a GPU it has not been measured.
 MOST_WEIGHTS, MOST_ON_GPU = {"cpu": 2**17}, 2**22
-TASKS = ("classification", "regression")
+TASKS = ("classification", "regression", "forecasting")
 
 
 def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:

@@ -8,7 +8,7 @@ padded with zeros, and what pads them stays zero, because every layer here makes
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
-from goodfit.trainers.training.packing import norms
-from goodfit.trainers.training.packing.functional import mapped, traits
+from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
+from goodfit.trainers.training.packing import norms, recurrent
+from goodfit.trainers.training.packing.functional import mapped, refuse, traits
 from goodfit.trainers.training.packing.leaf import CHANNELS
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack, dimension, fitted, joined
@@ -49,7 +50,8 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: such a layer cannot be stacked; says which.
     """
-    if not all(_is_known(each) for each in layer.modules()):
+    if not all(_is_known(each) for each in _all_of(layer)):
+        refuse(layer)
         return nn.Module, traits(layer)
     if isinstance(layer, PLAIN):
         return nn.Identity, repr(layer)
@@ -61,7 +63,9 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
         return type(layer), layer.momentum, layer.eps
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return type(layer), layer.eps
-    return (type(layer),)
+    if isinstance(layer, Recurrent):
+        return recurrent.kind(layer)
+    return (type(layer), layer.base) if isinstance(layer, Forecaster) else (type(layer),)
 
 
 def _is_known(layer: nn.Module) -> bool:
@@ -82,7 +86,15 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
         TypeError: one of them cannot be stacked; says which.
     """
     kind = kind_of(model)
-    return (kind,) if kind[0] is nn.Module else tuple(kind_of(layer) for layer in model.modules())
+    return (kind,) if kind[0] is nn.Module else tuple(kind_of(layer) for layer in _all_of(model))
+
+
+def _all_of(model: nn.Module) -> Iterator[nn.Module]:
+    """A model and its layers, but for the parts of those that are stacked as a whole."""
+    yield model
+    if not isinstance(model, Recurrent):
+        for layer in model.children():
+            yield from _all_of(layer)
 
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
@@ -259,5 +271,8 @@ MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Forward]] = {
     Residual: _residual,
     nn.Sequential: _chain,
     Layers: _tower,
+    ImageRows: recurrent.image_rows,
+    Recurrent: recurrent.recurrent,
+    Forecaster: recurrent.forecaster(stacked),
     nn.Module: mapped,  # any other, as a whole
 }

@@ -30,6 +30,7 @@ class Leaf:
         turned: whether it is laid in with its two axes exchanged.
         row: whether its value has an axis of one row in front of its own.
         unit: to multiples of which the first two axes are padded.
+        parts: into how many its first axis is cut, each of which is padded for itself; the stack has an axis for them.
 
     Attributes:
         members: their places in the pack.
@@ -41,14 +42,21 @@ class Leaf:
     """
 
     def __init__(
-        self, first: int, lone: Sequence[Tensor], *, turned: bool = False, row: bool = False, unit: int = UNIT
+        self,
+        first: int,
+        lone: Sequence[Tensor],
+        *,
+        turned: bool = False,
+        row: bool = False,
+        unit: int = UNIT,
+        parts: int = 0,
     ) -> None:
         self.members = range(first, first + len(lone))
         self.lone = list(lone)
         self.decays = lone[0].ndim > 1
         self.trained = lone[0].requires_grad
-        self._turned, self._row = turned, row
-        sizes = [tensor.shape[::-1] if turned else tensor.shape for tensor in lone]
+        self._turned, self._row, self._parts = turned, row, parts
+        sizes = [tensor.shape[::-1] if turned else self._cut(tensor).shape for tensor in lone]
         longest = [max(axis) for axis in zip(*sizes, strict=True)]
         self.shape = [padded(length, unit) for length in longest[:2]] + longest[2:]
         self.value = torch.empty(0)
@@ -69,14 +77,17 @@ class Leaf:
         with torch.no_grad():
             for view, tensor in zip(self._views(numbers), own, strict=True):
                 if tensor is not None:
-                    view.copy_(tensor)
+                    view.copy_(self._cut(tensor))
 
     def take(self, numbers: Tensor, own: Sequence[Tensor | None]) -> None:
         """Copy it back."""
         with torch.no_grad():
             for view, tensor in zip(self._views(numbers), own, strict=True):
                 if tensor is not None:
-                    tensor.copy_(view)
+                    self._cut(tensor).copy_(view)
+
+    def _cut(self, tensor: Tensor) -> Tensor:
+        return tensor.view(self._parts, -1, *tensor.shape[1:]) if self._parts else tensor
 
     def _views(self, numbers: Tensor) -> list[Tensor]:
         """Each member's part of such numbers, with the axes of its own tensor."""
@@ -85,5 +96,5 @@ class Leaf:
             strides.reverse()
         start, apart = numbers.storage_offset(), numbers.stride(0)
         return [
-            numbers.as_strided(tensor.shape, strides, start + place * apart) for place, tensor in enumerate(self.lone)
+            numbers.as_strided(self._cut(tensor).shape, strides, start + place * apart) for place, tensor in enumerate(self.lone)
         ]

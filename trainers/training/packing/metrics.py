@@ -8,20 +8,27 @@ import torch
 from torch import Tensor
 
 from goodfit.trainers.data import Facts
+from goodfit.trainers.nets.forecasting import forecast_metrics
 
 
-def metrics_of(outputs: Tensor, y: Tensor, facts: Facts) -> list[dict[str, float]]:
+def metrics_of(outputs: Tensor, x: Tensor, y: Tensor, facts: Facts) -> list[dict[str, float]]:
     """The metrics of each member.
 
     Args:
         outputs: (members, rows, outputs).
-        y: (rows,), the same rows of all members.
+        x: (rows, ...), the same rows of all members.
+        y: (rows, ...) likewise.
         facts: of the data.
     """
+    outputs = outputs.double()
+    if facts.task == "forecasting":
+        squares = [float((each - y.double()).square().mean()) for each in outputs]
+        named = (forecast_metrics(each, x, y.double(), facts) for each in outputs)
+        return [{"loss": loss, **scores} for loss, scores in zip(squares, named, strict=True)]
     found = (
-        _of_classes(outputs.double(), y, facts.outputs)
+        _of_classes(outputs, y, facts.outputs)
         if facts.task == "classification"
-        else _of_numbers(outputs.double().squeeze(2), y.double(), facts.preparation.target_std)
+        else _of_numbers(outputs.squeeze(2), y.double(), facts.preparation.target_std)
     )
     columns = torch.stack([values.double() for values in found.values()], dim=1)
     return [dict(zip(found, row, strict=True)) for row in columns.tolist()]

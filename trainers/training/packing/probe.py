@@ -63,7 +63,7 @@ def why_alone(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str 
 
 
 def _tried(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str | None:
-    rows = x[torch.arange(2 * ROWS, device=x.device) % len(x)].unflatten(0, (2, ROWS))
+    rows = x[torch.arange(2 * ROWS, device=x.device) % len(x)].view(2, ROWS, *x.shape[1:])
     own = [copy.deepcopy(model).train() for _ in range(2)]
     with torch.no_grad():
         for weight in own[1].parameters():
@@ -110,11 +110,13 @@ def _together(models: Sequence[nn.Module], rows: Tensor, facts: Facts) -> tuple[
     """Likewise, with the models stacked."""
     stack = Stack([facts.input_shape[0] if facts.kind == "image" else facts.inputs] * len(models))
     forward = stacked(models, stack)
+    for leaf in stack.leaves:
+        leaf.lay_out(leaf.lone[0].new_zeros(len(models), leaf.size))
     with contextlib.ExitStack() as masks:
         for seed, model in enumerate(models):
             masks.enter_context(own_masks(model, seed, 1, rows.shape[1], 1))
         outputs = forward(rows.transpose(0, 1) if rows.ndim == 5 else rows)
-    outputs = outputs.transpose(0, 1) if outputs.ndim == 5 else outputs
+    outputs = (outputs.transpose(0, 1) if outputs.ndim == 5 else outputs)[..., : facts.outputs]
     values = [leaf.value for leaf in stack.leaves]
     gradients = torch.autograd.grad(torch.stack([_weighted(each) for each in outputs]).sum(), values)
     norms = {

@@ -30,10 +30,17 @@ class Stack:
         self.training = True
 
     def leaf(
-        self, first: int, lone: Sequence[Tensor], *, turned: bool = False, row: bool = False, unit: int = UNIT
+        self,
+        first: int,
+        lone: Sequence[Tensor],
+        *,
+        turned: bool = False,
+        row: bool = False,
+        unit: int = UNIT,
+        parts: int = 0,
     ) -> Leaf:
         """One parameter of neighbouring members; its value is there once all of them are known."""
-        leaf = Leaf(first, lone, turned=turned, row=row, unit=unit)
+        leaf = Leaf(first, lone, turned=turned, row=row, unit=unit, parts=parts)
         if leaf.trained:
             self.leaves.append(leaf)
         else:

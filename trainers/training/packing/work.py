@@ -59,8 +59,10 @@ def size_of(work: EpochWork) -> int:
 
 
 def train_alone(work: EpochWork) -> EpochResult:
-    """Train the epoch, and measure the model after it; as a pack of one where it could be trained with others."""
-    if pack_key(work) is None:
+    """Train the epoch, and measure the model after it; Layers as a pack of one where they can be."""
+    from goodfit.trainers.nets.layers import Layers
+
+    if pack_key(work) is None or not isinstance(work.training.model, Layers):
         return train_by_its_layers(work)
     (result,) = train_together([work])
     return result

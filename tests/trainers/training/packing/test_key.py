@@ -102,7 +102,7 @@ def test_a_loss_of_the_trainers_own_is_taken_alone() -> None:
     work = work_of("mlp", rows_of("iris", 75), {}, 0)
     work.training.own_loss = True
     assert key_or_reason(work) == "the trainer has a loss of its own"
-    assert key_or_reason(replace(work, facts=replace(work.facts, task="forecasting"))) == "the task is forecasting"
+    assert key_or_reason(replace(work, facts=replace(work.facts, task="seq2seq"))) == "the task is seq2seq"
 
 
 def test_a_large_net_trains_alone_and_a_wide_one_with_those_of_its_width() -> None:

@@ -31,10 +31,21 @@ CNN = {
     "normalization": ["none", "batch", "group", "layer"],
     "pooling": ["max", "average"],
 }
+RNN = {"width": range(1, 20), "depth": [1]}
 CASES = {  # trainer, data, training rows, trials, the choices of their hyperparameters
     "classes": ("mlp", "iris", 75, 10, MLP),
     "numbers": ("mlp", "diabetes", 70, 10, MLP),
     "images": ("cnn", "digits", 40, 6, CNN | {"residual": [False]}),
+    "gru": ("rnn", "digits", 40, 6, RNN | {"depth": [2]}),
+    "lstm": ("rnn", "load_curve", 40, 4, RNN | {"cell": ["lstm"]}),
+    "attention over steps": ("rnn", "digits", 40, 4, RNN | {"cell": ["rnn"], "pooling": ["attention"]}),
+    "both ways": (
+        "rnn",
+        "eeg",
+        40,
+        4,
+        RNN | {"width": [7], "bidirectional": [True], "pooling": ["mean"], "base": ["none"]},
+    ),
     "own layers": (f"{OWN}:gated", "iris", 75, 6, {}),
     "attention": (f"{OWN}:attending", "digits", 40, 4, {}),
     "residual": ("cnn", "digits", 40, 6, CNN | {"residual": [True]}),
