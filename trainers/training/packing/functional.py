@@ -185,4 +185,3 @@ def _tensor(module: nn.Module, name: str) -> Tensor:
     path, _, last = name.rpartition(".")
     found: Tensor = getattr(module.get_submodule(path), last)
     return found
-

@@ -96,5 +96,6 @@ class Leaf:
             strides.reverse()
         start, apart = numbers.storage_offset(), numbers.stride(0)
         return [
-            numbers.as_strided(self._cut(tensor).shape, strides, start + place * apart) for place, tensor in enumerate(self.lone)
+            numbers.as_strided(self._cut(tensor).shape, strides, start + place * apart)
+            for place, tensor in enumerate(self.lone)
         ]

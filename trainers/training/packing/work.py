@@ -62,7 +62,7 @@ def train_alone(work: EpochWork) -> EpochResult:
     """Train the epoch, and measure the model after it; Layers as a pack of one where they can be."""
     from goodfit.trainers.nets.layers import Layers
 
-    if pack_key(work) is None or not isinstance(work.training.model, Layers):
+    if not isinstance(work.training.model, Layers) or pack_key(work) is None:
         return train_by_its_layers(work)
     (result,) = train_together([work])
     return result
