@@ -20,7 +20,10 @@ PARTS = 2**16  # into which the rate is rounded
 
 
 class Dropout(nn.Dropout):
-    """torch's dropout, which within `own_masks` takes its masks from there."""
+    """torch's `nn.Dropout`, whose masks are the trial's own where the shared base trains it.
+
+    They come from the trial's seed, the epoch and the layer: the same alone and together with other trials.
+    """
 
     masks: Masks | None = None
 
