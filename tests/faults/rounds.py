@@ -52,6 +52,7 @@ PACKED: dict[str, Any] = {
         "depth": [1, 2],
         "optimizer": ["sgd", "adam"],
     },
+    "objective": {"metric": "val/loss", "direction": "minimize"},
     "search": {"method": "random", "seed": 3, "try_defaults": False},
     "training": {"epochs": 300, "checkpoint_epochs": 10},
     "resources": {"pack": 4},
