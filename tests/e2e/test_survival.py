@@ -105,6 +105,7 @@ def test_trials_that_train_together_go_on_from_the_death_of_their_worker_as_if_n
             "depth": [1, 2],
         },
         "search": {"method": "random", "seed": 1, "try_defaults": False},
+        "pruning": {"method": "none"},
         "training": {"epochs": 24, "checkpoint_epochs": 4},
         "budget": {"trials": 6},
     }

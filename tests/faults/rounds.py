@@ -54,6 +54,7 @@ PACKED: dict[str, Any] = {
     },
     "objective": {"metric": "val/loss", "direction": "minimize"},
     "search": {"method": "random", "seed": 3, "try_defaults": False},
+    "pruning": {"method": "none"},
     "training": {"epochs": 300, "checkpoint_epochs": 10},
     "resources": {"pack": 4},
     "budget": {"trials": 12},

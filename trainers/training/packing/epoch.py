@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.training.loop import Tensors, Training
 
 NUMBERS_AT_ONCE = 2**18  # of the rows of several steps: they stay in cache
-ROWS_AT_ONCE = 256  # when measuring; the same for any number of members, so that a product's rows are the same ones
+ROWS_AT_ONCE = 64  # when measuring; the same for any number of members: a product of other rows may round otherwise
 
 
 def train_epoch(
