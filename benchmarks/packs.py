@@ -1,6 +1,7 @@
 """How much faster epochs are trained together than one by one: side by side in one process, on one thread, by CPU time.
 
-An epoch is its training and its metrics; the reports and what a worker does beside them are left out.
+An epoch is its training and its metrics; the reports and what a worker does beside them are left out. One by one is as
+a worker trains a trial that is alone; beside it, in brackets, by the model's own layers and torch's fused optimizer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from goodfit.trainers.messages import DataSpec
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.training.loop import Tensors, Training, default_loss
-from goodfit.trainers.training.packing.work import EpochWork, train_alone, train_together
+from goodfit.trainers.training.packing.work import EpochWork, train_alone, train_by_its_layers, train_together
 from goodfit.trainers.trial import Trial
 
 RUNS, EPOCHS = 5, 20
@@ -72,36 +73,47 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epoc
     return EpochWork(training, seed, 1, train, train, validation, data.facts)
 
 
-def ratios(trainer: str, draw: Callable[[random.Random], dict[str, Any]], size: int) -> list[float]:
-    """Of each run: the CPU time of one by one, by that of together; the first epoch warms both up."""
+def ratios(trainer: str, draw: Callable[[random.Random], dict[str, Any]], size: int) -> tuple[list[float], list[float]]:
+    """Of each run: the CPU time of one by one, and of that by the models' own layers, by the time of together.
+
+    The first epoch warms all of them up.
+    """
     data, drawn = load(DataSpec("digits")), random.Random(size)
     params = [draw(drawn) | {"learning_rate": 10 ** drawn.uniform(-4, -2)} for _ in range(size)]
-    lone, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    lone, own, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(3))
     found = []
     for epoch in range(1, RUNS + 2):
-        began = time.process_time()
-        for work in lone:
-            train_alone(dataclasses.replace(work, epoch=epoch))
-        between = time.process_time()
+        times = [time.process_time()]
+        for works, train in ((lone, train_alone), (own, train_by_its_layers)):
+            for work in works:
+                train(dataclasses.replace(work, epoch=epoch))
+            times.append(time.process_time())
         train_together([dataclasses.replace(work, epoch=epoch) for work in packed])
-        found.append((between - began) / (time.process_time() - between))
-    return found[1:]
+        seconds = time.process_time() - times[2]
+        found.append(((times[1] - times[0]) / seconds, (times[2] - times[1]) / seconds))
+    alone, by_layers = zip(*found[1:], strict=True)
+    return list(alone), list(by_layers)
 
 
-def main(figures: Figures, largest: int = SIZES[-1]) -> None:
+def main(figures: Figures, largest: int = SIZES[-1], cases: str = "") -> None:
     torch.set_num_threads(1)
     for case, (trainer, draw) in CASES.items():
         for size in SIZES:
-            if size > largest:
+            if size > largest or (cases and trainer not in cases.split(",")):
                 continue
-            measured = ratios(trainer, draw, size)
-            figures.add(f"{case}: {size} together", measured, "")
-            spread = statistics.stdev(measured)
-            print(f"  {case:<36} {size:>3} together {statistics.median(measured):6.2f} x  +- {spread:.2f}", flush=True)
+            alone, by_layers = ratios(trainer, draw, size)
+            figures.add(f"{case}: {size} together", alone, "")
+            figures.add(f"{case}: {size} together, beside their own layers", by_layers, "")
+            print(
+                f"  {case:<36} {size:>3} together {statistics.median(alone):6.2f} x  +- {statistics.stdev(alone):.2f}"
+                f"  (their own layers {statistics.median(by_layers):.2f} +- {statistics.stdev(by_layers):.2f})",
+                flush=True,
+            )
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="the most trials that are trained together")
+    parser.add_argument("--cases", default="", help="of these trainers alone, with commas")
 
 
 if __name__ == "__main__":
