@@ -85,7 +85,7 @@ def train_by_its_layers(work: EpochWork) -> EpochResult:
 
 
 def train_together(works: Sequence[EpochWork]) -> list[EpochResult]:
-    """Train an epoch of each as one batched model. What each comes to does not depend on the others.
+    """Train an epoch of each as one batched model. The others move what one comes to by rounding errors at most.
 
     Raises:
         torch.OutOfMemoryError: there is not enough memory for all of them; all are as they were before.
