@@ -171,7 +171,7 @@ def decide(
     """
     study = store.study(name)
     for word, what in ((by, "by"), (note, "note")):
-        if not (word is None or isinstance(word, str)):
+        if not (isinstance(word, str) or (word is None and what == "note")):
             raise errors.InputError(f"study {name}: {what} is {type(word).__name__}; give a text")
     by, text = one_line(by.strip()), readable(note or "").strip()
     _check_words(name, by, text)
