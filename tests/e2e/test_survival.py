@@ -13,6 +13,7 @@ import pytest
 
 from tests import zoo
 from tests.e2e.cli import Command, Home, kill_tree, tree, until
+from tests.nets import NETS
 
 pytestmark = pytest.mark.e2e
 
@@ -96,19 +97,7 @@ def _worker(process: Command) -> int:
 
 def test_trials_that_train_together_go_on_from_the_death_of_their_worker_as_if_nothing_had_been(home: Home) -> None:
     """Each has to the last digit the curve that it has alone."""
-    nets: dict[str, Any] = {
-        "trainer": "mlp",
-        "data": {"source": "digits"},
-        "space": {
-            "learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True},
-            "width": {"type": "int", "low": 8, "high": 64},
-            "depth": [1, 2],
-        },
-        "search": {"method": "random", "seed": 1, "try_defaults": False},
-        "pruning": {"method": "none"},
-        "training": {"epochs": 24, "checkpoint_epochs": 4},
-        "budget": {"trials": 6},
-    }
+    nets = {**NETS, "training": {"epochs": 24, "checkpoint_epochs": 4}, "budget": {"trials": 6}}
     home.ok("run", str(home.study("alone", **nets, resources={"pack": 1})), "--executor", "local")
     process = home.start("run", str(home.study("together", **nets, resources={"pack": 4, "parallel": 4})))
     until(lambda: home.reports() >= 6 * 24 + 40, "reports of trials that train together")

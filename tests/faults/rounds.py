@@ -29,6 +29,7 @@ from goodfit.service.records import FINISHED, Batch, Lease, Report, StudyState, 
 from tests import zoo
 from tests.e2e.cli import Home, until
 from tests.faults.machine import Clock, Disk
+from tests.nets import NETS, SPACE
 from tests.real_stack import LEASE, NODES, RUNNER, TRIAL_WORKER, RealStack
 
 SECONDS = 0.4  # an epoch takes: the studies have to last for all faults on an idle machine
@@ -44,17 +45,9 @@ STUDY: dict[str, Any] = {
 GRID = {**STUDY, "search": {"method": "grid", "try_defaults": False}}
 POINTS = 16
 PACKED: dict[str, Any] = {
-    "trainer": "mlp",
-    "data": {"source": "digits"},
-    "space": {
-        "learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True},
-        "width": {"type": "int", "low": 8, "high": 64},
-        "depth": [1, 2],
-        "optimizer": ["sgd", "adam"],
-    },
+    **NETS,
+    "space": {**SPACE, "optimizer": ["sgd", "adam"]},
     "objective": {"metric": "val/loss", "direction": "minimize"},
-    "search": {"method": "random", "seed": 3, "try_defaults": False},
-    "pruning": {"method": "none"},
     "training": {"epochs": 300, "checkpoint_epochs": 10},
     "resources": {"pack": 4},
     "budget": {"trials": 12},
