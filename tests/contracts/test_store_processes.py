@@ -60,7 +60,7 @@ def test_several_processes_may_be_the_first_to_open(database_url: str) -> None:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    errors = [process.communicate(timeout=60)[1] for process in processes]
+    errors = [process.communicate(timeout=300)[1] for process in processes]
     assert errors == [""] * len(names)
     with closing(open_store(database_url)) as store:
         assert sorted(study.name for study in store.studies()) == names
@@ -71,7 +71,7 @@ def test_a_process_killed_inside_a_batch_leaves_the_batch_before(database_url: s
         [sys.executable, "-c", DIE_INSIDE_A_BATCH, database_url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert victim.returncode == -signal.SIGKILL, victim.stderr

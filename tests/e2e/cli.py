@@ -17,7 +17,7 @@ from tests import zoo
 from tests.e2e import forked
 from tests.tracking import new_mlflow
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 Command = subprocess.Popen[str] | forked.Started
 
@@ -156,4 +156,4 @@ def kill_tree(process: Command) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)

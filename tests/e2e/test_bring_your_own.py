@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.e2e.cli import Home
+from tests.e2e.cli import PATIENCE, Home
 
 pytestmark = pytest.mark.e2e
 EXAMPLES = Path(zoo.__file__).parents[1] / "examples" / "bring_your_own"
@@ -42,7 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("package")
     source = shutil.copytree(EXAMPLES / "package", folder / "source")  # a build leaves files beside its source
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=120)
+    subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=PATIENCE)
     root = Path(zoo.__file__).parents[1]
     return {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{root}:{folder / 'site'}"}
 

@@ -23,7 +23,7 @@ from goodfit.service.settings import Settings, is_dead
 from goodfit.service.spec import read
 from goodfit.service.store import SqlStore, open_store
 from tests import ray_cluster, zoo
-from tests.e2e.cli import until
+from tests.e2e.cli import PATIENCE, until
 from tests.tracking import empty_mlflow
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]  # each starts clusters: `make test` has test_service.py
@@ -63,7 +63,7 @@ class Service:
         for process in self.controllers:
             process.send_signal(with_signal)
         for process in self.controllers:
-            process.communicate(timeout=30)
+            process.communicate(timeout=PATIENCE)
         codes = {process.returncode for process in self.controllers}
         self.controllers.clear()
         assert codes <= {0 if with_signal is signal.SIGTERM else -with_signal}
@@ -96,7 +96,7 @@ class Service:
 
     def await_owner_after(self, lease: Lease, study: Study) -> float:
         """When, by the monotonic clock, the study went to another."""
-        until(lambda: (self.store.holder(study.id) or lease).fence > lease.fence, f"another owner of {study.name}", 60)
+        until(lambda: (self.store.holder(study.id) or lease).fence > lease.fence, f"another owner of {study.name}")
         return time.monotonic()
 
     def await_done(self, study: Study) -> None:
@@ -205,7 +205,7 @@ def test_controllers_that_are_killed_and_started_again_disturb_no_study(service:
     another = service.submit("another", {own.name: own.read_text()}, trainer=f"{own.name}:resumable")
     own.unlink()
     second = service.await_reports(another, 2)
-    gentle.communicate(timeout=30)
+    gentle.communicate(timeout=PATIENCE)
     assert gentle.returncode == 0
     service.controllers.remove(gentle)
     service.end_controllers(signal.SIGTERM)
@@ -240,7 +240,7 @@ def test_a_controller_without_ray_says_so_in_one_line(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, **ray_cluster.ENVIRONMENT, "RAY_ADDRESS": f"127.0.0.1:{ray_cluster.free_port()}"},
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -254,8 +254,8 @@ def test_without_a_cluster_the_controller_has_its_own_and_both_end_with_the_pare
         study = service.submit("own", training={"epochs": 1000})
         process = service.start_controller()
         lease = service.await_reports(study, 2)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
-        until(lambda: gone(pid_of(lease)), "the end of the runner", 30)
+        until(lambda: gone(pid_of(lease)), "the end of the runner")
         assert is_dead(lease.owner)  # so that the next controller goes on with it at once
         assert service.state(study) is StudyState.RUNNING

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import zoo
-from tests.e2e.cli import Home
+from tests.e2e.cli import PATIENCE, Home
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(zoo.__file__).parents[1]
@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     folder = tmp_path_factory.mktemp("extensions")
     source = shutil.copytree(EXAMPLE, folder / "source")  # a build leaves files beside its source
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=120)
+    subprocess.run([*command, "--target", str(folder / "site"), str(source)], check=True, timeout=PATIENCE)
     return Home(folder, {"PYTHONPATH": f"{ROOT}:{folder / 'site'}"})
 
 
@@ -84,7 +84,7 @@ def test_what_a_package_adds_is_held_to_its_contract_as_the_page_shows(home: Hom
         "--rootdir",
         ".",
     ]
-    done = subprocess.run(command, cwd=folder, env=home.env(), capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=folder, env=home.env(), capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout
     tested = re.search(r"(\d+) passed", done.stdout)
     assert tested, done.stdout

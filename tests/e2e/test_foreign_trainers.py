@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli import Home, kill_tree
+from tests.e2e.cli import PATIENCE, Home, kill_tree
 
 pytestmark = pytest.mark.e2e
 
@@ -79,7 +79,7 @@ train = tune.with_resources(tune.with_parameters(given_data, data=np.ones(1000))
 def test_a_killed_study_goes_on_from_the_checkpoints_that_its_function_reported(home: Home):
     file = written(home, SLOW, "loss", "pruning: {method: none}\n")
     process = home.start("run", file)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + PATIENCE
     while epochs(home) < 10 and time.monotonic() < deadline:
         time.sleep(0.1)
     kill_tree(process)

@@ -19,7 +19,7 @@ from goodfit import connect
 from goodfit.service.errors import InputError, UnknownStudy
 from tests import zoo
 from tests.e2e import forked
-from tests.e2e.cli import Home, kill_tree, until
+from tests.e2e.cli import PATIENCE, Home, kill_tree, until
 from tests.tracking import free_port
 
 pytestmark = pytest.mark.e2e
@@ -35,7 +35,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which a short run of the digits example is done."""
     home = Home(tmp_path_factory.mktemp("digits"), first_start=True, own_interpreters=True)
     changes = ["--set", "budget.trials=4", "--set", "training.epochs=4"]
-    home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=280)
+    home.ok("run", str(ROOT / "examples" / "digits.yaml"), *changes, timeout=PATIENCE)
     home.own_interpreters = False
     return home
 
@@ -161,7 +161,7 @@ assert model.metadata.signature is not None
 print(model.predict(numpy.zeros((2, 1, 8, 8), dtype="float32")).shape)
 """
     (digits.folder / "user.py").write_text(code)
-    done = forked.script(Path("user.py"), digits.env(), digits.folder, timeout=100)
+    done = forked.script(Path("user.py"), digits.env(), digits.folder, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(2,)"
 
@@ -194,7 +194,7 @@ def test_ui_serves_mlflow_on_this_home_and_ends_with_ctrl_c(digits: Home) -> Non
         with urllib.request.urlopen(f"{found[1]}/health", timeout=10) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     finally:
         kill_tree(process)

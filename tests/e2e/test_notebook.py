@@ -16,7 +16,7 @@ import goodfit
 from goodfit.service.errors import GoodfitError
 from tests.tracking import new_mlflow
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
 DEFINED = """
 import time
@@ -63,7 +63,7 @@ class Cells:
     def begin(self, code: str) -> None:
         self.client.execute(code)
 
-    def end(self, seconds: float = 120.0) -> None:
+    def end(self, seconds: float = 300.0) -> None:
         """Take in what the cell shows until it is over; an error in it fails the test."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
@@ -82,7 +82,7 @@ class Cells:
 
 @contextmanager
 def kernel(folder: Path) -> Iterator[Cells]:
-    manager, client = start_new_kernel(startup_timeout=60, cwd=str(folder))
+    manager, client = start_new_kernel(startup_timeout=300, cwd=str(folder))
     try:
         yield Cells(manager, client)
     finally:
@@ -99,7 +99,7 @@ def finished(home: Path) -> int:
 
 
 def wait_for(home: Path, trials: int) -> None:
-    limit = time.monotonic() + 90
+    limit = time.monotonic() + 300
     while finished(home) < trials:
         assert time.monotonic() < limit, "no trial ends"
         time.sleep(0.1)

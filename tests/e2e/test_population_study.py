@@ -11,7 +11,7 @@ import pytest
 from goodfit.service.client import connect
 from goodfit.service.records import Trial, TrialState
 from tests import zoo
-from tests.e2e.cli import Home, kill_tree, until
+from tests.e2e.cli import PATIENCE, Home, kill_tree, until
 
 pytestmark = pytest.mark.e2e
 
@@ -96,7 +96,7 @@ def test_a_population_that_is_killed_again_and_again_ends_as_one_that_was_not(tm
         until(lambda: home.reports() - before >= reports or process.poll() is not None, "progress")  # noqa: B023
         kill_tree(process)
         process = home.start("resume", "killed")
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert outcome(home, "killed") == outcome(home, "whole")
     study = connect(home.path)["killed"]

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from deploy import plan
-from tests.e2e.cli import until
+from tests.e2e.cli import PATIENCE, until
 from tests.real_stack import NODES, TRIAL_WORKER, RealStack, real_stack
 
 pytestmark = pytest.mark.e2e
@@ -47,7 +47,7 @@ def goodfit(stack: RealStack, *words: str) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, f"exit {process.returncode}\n{out}\n{err}"
     return out
 

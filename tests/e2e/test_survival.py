@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import zoo
-from tests.e2e.cli import Command, Home, kill_tree, tree, until
+from tests.e2e.cli import PATIENCE, Command, Home, kill_tree, tree, until
 from tests.nets import NETS
 
 pytestmark = pytest.mark.e2e
@@ -63,7 +63,7 @@ def test_a_study_whose_whole_process_tree_is_killed_is_whole_after_resume(home: 
         kill_tree(process)
         assert home.json("ls")[0]["state"] in ("INTERRUPTED", "DONE"), f"after kill {kill}"
         process = home.start("resume", "grid")
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     rows = assert_whole(home, "grid", trials=10, epochs=6)
     assert any(row["attempts"] > 1 for row in rows)
@@ -81,7 +81,7 @@ def test_a_worker_killed_with_sigkill_costs_its_trial_an_attempt(home: Home) -> 
     process = home.start("run", str(file))
     until(lambda: home.reports() >= 4, "progress")
     os.kill(_worker(process), signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     rows = assert_whole(home, "grid", trials=10, epochs=6)
     assert sorted(row["attempts"] for row in rows)[-1] == 2
@@ -102,7 +102,7 @@ def test_trials_that_train_together_go_on_from_the_death_of_their_worker_as_if_n
     process = home.start("run", str(home.study("together", **nets, resources={"pack": 4, "parallel": 4})))
     until(lambda: home.reports() >= 6 * 24 + 40, "reports of trials that train together")
     os.kill(_worker(process), signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     alone, together = (
         [home.json("show", name, str(trial))["curve"] for trial in range(6)] for name in ("alone", "together")
@@ -116,7 +116,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(home: Home) -> None:
     process = home.start("run", str(file))
     until(lambda: home.reports() >= 4, "progress")
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "goodfit resume grid" in err
     assert "Traceback" not in err
@@ -132,7 +132,7 @@ def test_stop_from_another_terminal_saves_and_resume_goes_on(home: Home) -> None
     process = home.start("run", str(file), "--executor", "local")
     until(lambda: home.reports() >= 4, "progress")
     assert "asked study grid" in home.ok("stop", "grid")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert home.json("show", "grid")["state"] == "STOPPED"
     assert "goodfit resume grid" in err
@@ -150,7 +150,7 @@ def test_a_study_is_run_by_one_process_at_a_time(home: Home) -> None:
     assert second.returncode == 1
     assert "is run by" in second.stderr
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def test_mlflow_away_does_not_stop_a_study_and_is_caught_up_later(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ class MirrorContract(Opened):
                 store.apply(lease, Batch(found, [Report(n, epoch, {"m": 1.0}, 0.0) for n in trials]))
         finally:
             done.set()
-            tracker.join(timeout=60)
+            tracker.join(timeout=300)
         assert not errors
         assert not tracker.is_alive()
         assert len(store.reports(lease.study_id)) == epochs * len(trials)

@@ -14,7 +14,7 @@ from goodfit.service.server import supervisor
 from goodfit.service.server.supervisor import Supervisor
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
