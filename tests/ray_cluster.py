@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.e2e.cli import tree
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 300.0
+PATIENCE = 600.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",  # a token left by another cluster of this user would make it ask for one

@@ -15,7 +15,7 @@ from goodfit.testing import sample_trainers
 from goodfit.trainers.messages import Assignment, Ended, Message, Outcome, Pack, Reported
 from goodfit.trainers.worker.worker import Setup
 
-PATIENCE = 300.0  # seconds that a worker may take for what is done in one
+PATIENCE = 600.0  # seconds that a worker may take for what is done in one
 
 
 def sample(folder: Path, name: str) -> str:

@@ -17,7 +17,7 @@ from tests import zoo
 
 pytestmark = pytest.mark.soak  # a cluster of several nodes: `make test` has that of tests/e2e/test_service.py
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ HERE = "import functools, goodfit\ngoodfit.run = functools.partial(goodfit.run, 
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("page", PAGES)
 def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
     needs, studies, holds = PAGES[page]
@@ -36,7 +36,7 @@ def test_the_script_of_the_page_runs(tmp_path: Path, page: str) -> None:
     script = "\n".join([HERE, *blocks, f"assert {holds}, {holds!r}"])
     (tmp_path / "script.py").write_text(script, encoding="utf-8")
     new_mlflow(tmp_path / ".goodfit")
-    done = forked.script(Path("script.py"), {**os.environ, "CUDA_VISIBLE_DEVICES": ""}, tmp_path, timeout=500)
+    done = forked.script(Path("script.py"), {**os.environ, "CUDA_VISIBLE_DEVICES": ""}, tmp_path, timeout=1500)
     assert done.returncode == 0, done.stderr
     for name in studies:
         study = goodfit.connect(tmp_path / ".goodfit")[name]

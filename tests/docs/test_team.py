@@ -32,7 +32,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 COMPOSE = "docker compose exec goodfit goodfit "
 TRAINED = ("goodfit watch", "goodfit ls")  # before these the service has trained what waits
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 class Team:

@@ -17,7 +17,7 @@ from tests import zoo
 from tests.e2e import forked
 from tests.tracking import new_mlflow
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 
 Command = subprocess.Popen[str] | forked.Started
 

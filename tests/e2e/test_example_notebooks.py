@@ -27,7 +27,7 @@ sys.path.remove(TESTS)
 """
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", sorted(file.stem for file in NOTEBOOKS.glob("*.ipynb")))
 def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
     if name in NEEDS:
@@ -37,7 +37,7 @@ def test_it_runs_to_its_end(name: str, tmp_path: Path) -> None:
     new_mlflow(tmp_path / ".goodfit")
     here = HERE.replace("TESTS", repr(str(forked.ROOT))).replace("PLACE", repr(forked.server()))
     notebook.cells.insert(0, nbformat.v4.new_code_cell(here))
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=1500, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert not [output for output in shown if output["output_type"] == "error"]
     pages = [output["data"].get("text/html", "") for output in shown if "data" in output]

@@ -16,7 +16,7 @@ import goodfit
 from goodfit.service.errors import GoodfitError
 from tests.tracking import new_mlflow
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 DEFINED = """
 import time

@@ -33,7 +33,7 @@ from tests.nets import NETS, SPACE
 from tests.real_stack import LEASE, NODES, RUNNER, TRIAL_WORKER, RealStack
 
 SECONDS = 0.4  # an epoch takes: the studies have to last for all faults on an idle machine
-PATIENCE = 300.0
+PATIENCE = 600.0
 AWAY_SECONDS = 10.0
 CLAIM_SECONDS = 10.0  # beyond the lease: the controller itself may have been killed a moment ago
 METRICS = ("gap/loss", "train/loss", "val/loss")
