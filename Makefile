@@ -58,7 +58,7 @@ soak: $(READY)  ## The long tests; among them every part of the service is kille
 bench: $(READY)  ## Measure against the peers; takes some minutes; keeps the figures in benchmarks/results/
 	$(BIN)/python -m benchmarks
 
-bench-search: $(READY)  ## Measure searches in virtual time and write docs/benchmarks.md; LCBENCH=folder of the surrogate, SEARCH=options
+bench-search: $(READY)  ## Measure searches in virtual time and write docs/searches.md; LCBENCH=folder of the surrogate, SEARCH=options
 	$(BIN)/python -m benchmarks.search $(if $(LCBENCH),--data $(LCBENCH)) $(SEARCH)
 
 bench-diff: $(READY)  ## The figures of the two newest versions side by side

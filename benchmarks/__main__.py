@@ -1,4 +1,7 @@
-"""`make bench`: every benchmark of the service, one after the other; its figures are kept in benchmarks/results/."""
+"""`make bench`: every benchmark of the service, one after the other.
+
+Its figures are kept in benchmarks/results/, and docs/benchmarks.md is written of them.
+"""
 
 from benchmarks import (
     api,
@@ -11,6 +14,7 @@ from benchmarks import (
     growth,
     mirror,
     packs,
+    page,
     rebuild,
     startup,
 )
@@ -37,6 +41,7 @@ for name, benchmark in RUN.items():
     figures = Figures()
     benchmark.main(figures)
     keep(own_file(), name, figures)
+    page.write(read(own_file()), page.PAGE)
 if before is not None:
     print(f"\nbeside the figures of {before['version']} ({before['date']}):")
     print("\n".join(differences(before, read(own_file()))))

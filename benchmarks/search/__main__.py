@@ -1,4 +1,4 @@
-"""`make bench-search`: measures searches, section by section, keeps the figures, and writes docs/benchmarks.md.
+"""`make bench-search`: measures searches, section by section, keeps the figures, and writes docs/searches.md.
 
 python -m benchmarks.search --data DIR                      everything; takes hours
 python -m benchmarks.search --seeds 1 --tasks 2             a short version without LCBench
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="studies run at once, in processes")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "goodfit-lcbench", metavar="DIR")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results/search", metavar="DIR")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks.md", metavar="FILE", help="the page")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/searches.md", metavar="FILE", help="the page")
     parser.add_argument("--page", action="store_true", help="measure nothing; write the page of what was kept")
     return parser
 

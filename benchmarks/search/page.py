@@ -1,16 +1,21 @@
-"""docs/benchmarks.md, of the figures that were kept: tables, what leads where, and a plot for each section."""
+"""docs/searches.md, of the figures that were kept: tables, what leads where, and a plot for each section."""
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.page import draw
 from benchmarks.search.measure import BASE, counted, with_error
 from benchmarks.search.methods import METHODS
 from benchmarks.search.sections import SECTIONS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PLOTTED = 7  # methods in a plot: BASE and those that end best
 INTRODUCTION = """\
@@ -44,10 +49,9 @@ def write(results: Path, page: Path) -> None:
     kept = {name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()}
     lines = [INTRODUCTION]
     for name, found in kept.items():
-        plot = page.parent / "benchmarks" / f"{name}.svg"
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        _draw(found, plot)
-        lines += _section(SECTIONS[name].title, found, f"benchmarks/{name}.svg")
+        plot = page.with_suffix("") / f"{name}.svg"
+        draw(plot, functools.partial(_plot, found))
+        lines += _section(SECTIONS[name].title, found, str(plot.relative_to(page.parent)))
     lines += ["## Methods", "", "| method | what it is |", "|---|---|"]
     used = [method for method in METHODS if any(method in found["methods"] for found in kept.values())]
     lines += [f"| {method} | {METHODS[method].text} |" for method in used]
@@ -123,29 +127,20 @@ def _mean(by_task: Mapping[str, Sequence[float]], tasks: Sequence[str], place: i
     return statistics.fmean(by_task[task][place] for task in tasks)
 
 
-def _draw(found: Mapping[str, Any], file: Path) -> None:
+def _plot(found: Mapping[str, Any], axes: Axes) -> None:
     """Regret along the budget, with a band of one standard error around BASE."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with rc_context({"svg.hashsalt": "goodfit", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(7, 3.6), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.subplots()
-        points = found["settings"]["points"]
-        order = sorted(found["methods"], key=lambda method: (method != BASE, found["methods"][method][-1]))
-        for method in order[:PLOTTED]:
-            values = found["methods"][method]
-            axes.plot(points, values, marker="o", label=method, linewidth=2.5 if method == BASE else 1.2)
-            if method == BASE:
-                errors = [error or 0.0 for error in found["errors"][method]]
-                low = [value - error for value, error in zip(values, errors, strict=True)]
-                high = [value + error for value, error in zip(values, errors, strict=True)]
-                axes.fill_between(points, low, high, alpha=0.2)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(points, [f"{point:g}" for point in points])
-        axes.set_xlabel("share of the budget")
-        axes.set_ylabel("mean normalized regret")
-        axes.legend(fontsize=8)
-        figure.savefig(file, metadata={"Date": None})
+    points = found["settings"]["points"]
+    order = sorted(found["methods"], key=lambda method: (method != BASE, found["methods"][method][-1]))
+    for method in order[:PLOTTED]:
+        values = found["methods"][method]
+        axes.plot(points, values, marker="o", label=method, linewidth=2.5 if method == BASE else 1.2)
+        if method == BASE:
+            errors = [error or 0.0 for error in found["errors"][method]]
+            low = [value - error for value, error in zip(values, errors, strict=True)]
+            high = [value + error for value, error in zip(values, errors, strict=True)]
+            axes.fill_between(points, low, high, alpha=0.2)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(points, [f"{point:g}" for point in points])
+    axes.set_xlabel("share of the budget")
+    axes.set_ylabel("mean normalized regret")
+    axes.legend(fontsize=8)

@@ -207,11 +207,11 @@ def test_the_page_has_what_was_kept_and_names_what_was_not_measured(tmp_path: Pa
     settings = Settings("Families", families.load, ["power5/0", "power5/1"], ["auto", "random"], 8, 10.0, [0])
     kept = {"date": "2026-01-01", **document(settings, results)}
     (tmp_path / "families-5.json").write_text(json.dumps(kept))
-    page.write(tmp_path, tmp_path / "benchmarks.md")
-    text = (tmp_path / "benchmarks.md").read_text()
+    page.write(tmp_path, tmp_path / "searches.md")
+    text = (tmp_path / "searches.md").read_text()
     assert "2 tasks, 1 seed, 8 workers, 10 median full trainings a worker; measured 2026-01-01." in text
     assert "0.125: -0.300 ± 0.000 (random)" in text
     assert "| power5 | 0.100 (0.400, random) |" in text
     assert "- LCBench, accuracy, 8 workers" in text
     assert "- Families of made-up curves, 5 epochs" not in text
-    assert (tmp_path / "benchmarks/families-5.svg").is_file()
+    assert (tmp_path / "searches/families-5.svg").is_file()
