@@ -146,6 +146,7 @@ class Runner:
         self._baselines: Mapping[str, float] = next((one for one in held if one), {})  # of the last trial that told
         self._paused = {trial.number for trial in trials if trial.state is TrialState.PAUSED}
         self._best: Trial | None = None
+        self._held_against_best: set[int] = set()  # trials whose diagnosis the best trial was there for
         for trial in searched:
             self._note_best(trial)
 
@@ -336,6 +337,7 @@ class Runner:
         if ended is not None and ended.baseline:
             self._baselines = ended.baseline
         trial = self._judged(trial, curve, self._baselines)
+        self._held_against_best.add(trial.number)
         self._batch.trials[trial.number] = trial
         self._scheduler.trials[trial.number] = trial
         self._settled.append(trial)
@@ -371,12 +373,13 @@ class Runner:
         """
         if self._plan.folds or self._best is None:
             return
+        ended = [trial for trial in self._store.trials(self._study.id) if self._may_change(trial)]
+        if not ended:
+            return
         curves: dict[int, list[Report]] = {}
         for report in self._store.reports(self._study.id):
             curves.setdefault(report.trial, []).append(report)
-        for trial in self._store.trials(self._study.id):
-            if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
-                continue
+        for trial in ended:
             held = (trial.diagnosis or {}).get("baselines") or self._baselines
             again = self._judged(trial, curves.get(trial.number, []), held)
             if again.diagnosis != trial.diagnosis:
@@ -386,12 +389,20 @@ class Runner:
                     self._verdicts[str(again.verdict)] += 1
         self._verdicts = +self._verdicts
 
+    def _may_change(self, trial: Trial) -> bool:
+        """Whether the best trial or the baselines were not known yet when it was diagnosed."""
+        if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
+            return False
+        told = bool((trial.diagnosis or {}).get("baselines")) or not self._baselines
+        return not (told and trial.number in self._held_against_best)
+
     def _note_best(self, trial: Trial) -> None:
         if not is_candidate(trial) or trial.value is None:
             return
         best = self._best
         if best is None or best.value is None or self._plan.objective.better(trial.value, best.value):
             self._best = trial
+            self._held_against_best.clear()
 
     def _best_so_far(self) -> Best | None:
         best = self._best

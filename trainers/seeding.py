@@ -17,9 +17,24 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+
+def _seed_torch(torch: Any, seed: int) -> None:
+    """As torch.manual_seed does it, but for kinds of devices that this machine does not have.
+
+    For each of those it keeps the seed with the stack of its caller, as text: up to 1 ms an epoch (torch 2.13).
+    """
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+        torch.default_generator.manual_seed(seed)
+    elif torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 _SEEDERS: Mapping[str, Callable[[Any, int], object]] = {
     "numpy": lambda numpy, seed: numpy.random.seed(seed),
-    "torch": lambda torch, seed: torch.manual_seed(seed),
+    "torch": _seed_torch,
 }
 
 

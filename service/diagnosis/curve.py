@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ SPIKE = 4.0  # times the median bend: not noise but a spike, and left out of the
 MEDIAN_ERROR = 1.2533  # a median's standard error over a mean's, for a normal sample
 SHORTEST = 5  # points that can be smoothed; with less each stands for itself
 WIDEST = 25  # epochs in the widest running median; wider smooths no better and costs time
+FEW = 50  # numbers that Python sorts as fast as numpy
 SURE_CLIMB = 4.0  # standard errors of a trend since the best epoch; one more than usual, since that epoch was chosen
 FOR_A_LINE = 5  # points or fewer lie too close to a line by chance
 SWING = 0.4  # of a rise
@@ -38,6 +40,7 @@ class Curve:
         noise: standard deviation from epoch to epoch in the later half, around the trend.
         tail: how many points the end is judged by.
         end: the median of those points.
+        distance: epochs between the middles of the halves of the window that the slope is measured on.
         slope: change an epoch at the end, between the medians of the window's two halves; positive is worse.
     """
 
@@ -49,6 +52,7 @@ class Curve:
     noise: float = field(init=False)
     tail: int = field(init=False)
     end: float = field(init=False)
+    distance: float = field(init=False)
     slope: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +64,7 @@ class Curve:
         object.__setattr__(self, "noise", late_noise(self.values))
         object.__setattr__(self, "tail", 1 if count < SHORTEST else max(3, count // 10))
         object.__setattr__(self, "end", _median(self.values[-self.tail :]) if count else math.nan)
+        object.__setattr__(self, "distance", self._distance())
         object.__setattr__(self, "slope", self._slope())
 
     @classmethod
@@ -119,7 +124,7 @@ class Curve:
         begin = self.best_at + _width(len(self)) // 2 + 1
         if len(self) - begin < SHORTEST - 1:
             return 0.0
-        centred = self.epochs[begin:] - np.mean(self.epochs[begin:])
+        centred = self.epochs[begin:] - _mean(self.epochs[begin:])
         return ratio(float(centred @ self.values[begin:]) / math.sqrt(float(centred @ centred)), self.noise)
 
     @property
@@ -177,20 +182,17 @@ class Curve:
         if half == 0:
             return 0.0
         first, last = self.values[-self.window :][:half], self.values[-half:]
-        return (_median(last) - _median(first)) / self._distance
+        return (_median(last) - _median(first)) / self.distance
 
     @property
     def slope_error(self) -> float:
         """Standard error of `slope`."""
         half = self.window // 2
-        return self.noise * MEDIAN_ERROR * math.sqrt(2 / half) / self._distance if half else 0.0
+        return self.noise * MEDIAN_ERROR * math.sqrt(2 / half) / self.distance if half else 0.0
 
-    @property
     def _distance(self) -> float:
-        """Epochs between the middles of the window's halves."""
         half = self.window // 2
-        epochs = self.epochs[-self.window :]
-        return float(np.mean(epochs[-half:]) - np.mean(epochs[:half]))
+        return _mean(self.epochs[-half:]) - _mean(self.epochs[-self.window :][:half]) if half else math.nan
 
     @property
     def gain(self) -> float:
@@ -230,9 +232,13 @@ def _running_median(values: Floats, width: int) -> Floats:
     if width == 1:
         return values
     half = width // 2
-    windows = np.lib.stride_tricks.sliding_window_view(values, width)
     level = values.copy()
-    level[half:-half] = np.partition(windows, half, axis=1)[:, half]
+    if len(values) > FEW:
+        windows = np.lib.stride_tricks.sliding_window_view(values, width)
+        level[half:-half] = np.partition(windows, half, axis=1)[:, half]
+    else:
+        numbers = values.tolist()
+        level[half:-half] = [sorted(numbers[at : at + width])[half] for at in range(len(numbers) - width + 1)]
     for index in (*range(half), *range(len(values) - half, len(values))):
         level[index] = _median(values[max(0, index - half) : index + half + 1])
     return level
@@ -240,8 +246,13 @@ def _running_median(values: Floats, width: int) -> Floats:
 
 def _median(values: Floats) -> float:
     """As numpy's, without its checks: those cost more than the sorting of few values."""
-    ordered, half = np.sort(values), len(values) // 2
+    ordered, half = sorted(values.tolist()) if len(values) < FEW else np.sort(values), len(values) // 2
     return float(ordered[half]) if len(values) % 2 else float(ordered[half - 1] + ordered[half]) / 2
+
+
+def _mean(values: NDArray[Any]) -> float:
+    """Likewise."""
+    return float(values.sum()) / len(values)
 
 
 def late_noise(values: Floats) -> float:
@@ -258,13 +269,13 @@ def late_noise(values: Floats) -> float:
     bends = np.abs(np.diff(late, n=2)) / math.sqrt(6.0)  # the second difference of white noise has variance 6
     typical = _median(bends)
     kept = bends[bends <= SPIKE * typical] if typical > 0 else bends
-    jagged = MEAN_ABS_TO_SIGMA * float(np.mean(kept))
+    jagged = MEAN_ABS_TO_SIGMA * _mean(kept)
     return size * (min(jagged, _around_line(late)) if len(late) > FOR_A_LINE else jagged)
 
 
 def _around_line(values: Floats) -> float:
     """Standard deviation around the straight line of least squares."""
     steps = np.arange(len(values)) - (len(values) - 1) / 2
-    centred = values - np.mean(values)
+    centred = values - _mean(values)
     left = centred - steps * (float(steps @ centred) / float(steps @ steps))
     return math.sqrt(float(left @ left) / (len(values) - 2))

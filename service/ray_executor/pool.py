@@ -2,10 +2,11 @@
 
 An actor keeps its trainer imported and its data loaded between trials. Each is asked for its
 messages by one call that waits in it (a long poll), so reports come in batches and training
-never waits for the engine. An actor that dies answers that call with an error: its trials are
-lost, and another takes its place. Where several were lost together it is not known whose fault that was: each goes
-on as one that was interrupted, and alone if it loses its worker in company again. Every few seconds the pool fits
-itself to the cluster: actors that Ray has no room for stay pending, which is what its autoscaler sees.
+never waits for the engine. The next such call tells it what came of them: a short trial takes one call. An actor that
+dies answers its call with an error: its trials are lost, and another takes its place. Where several were lost together
+it is not known whose fault that was: each goes on as one that was interrupted, and alone if it loses its worker in
+company again. Every few seconds the pool fits itself to the cluster: actors that Ray has no room for stay pending,
+which is what its autoscaler sees.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from goodfit.service.ray_executor.capacity import WorkerResources, places, requi
 from goodfit.service.ray_executor.cluster import Cluster
 from goodfit.service.ray_executor.ray_words import Resources
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
-from goodfit.trainers.worker.worker import Host, Setup
+from goodfit.trainers.worker.worker import Host, Setup, Word
 
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
 CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it
@@ -42,7 +43,9 @@ class _Seat:
 
     Attributes:
         actor: itself.
-        answer: to the call that it has: first whether it is there, then for its messages.
+        answer: to the call that it has: first whether it is there, then for its messages; None: it gets one at the next
+            wait.
+        words: that go with that call.
         requested: when Ray was asked for it.
         size: how many usual workers it stands for.
         lone: whether it is for the one trial that it was made for.
@@ -61,6 +64,20 @@ class _Seat:
     worn: bool = False
     doubted: float | None = None
     trials: dict[int, int] = field(default_factory=dict)
+    words: list[Word] = field(default_factory=list)
+
+    def tell(self, name: str, *arguments: Any) -> None:
+        """Have it call a method of its host: with the next call for its messages, or beside the one that it has."""
+        if self.answer is None:
+            self.words.append((name, arguments))
+        else:
+            getattr(self.actor, name).remote(*arguments)
+
+    def ask(self) -> None:
+        """See to it that it has a call."""
+        if self.answer is None:
+            words, self.words = self.words, []
+            self.answer = self.actor.poll.remote(POLL_SECONDS, words)
 
     @property
     def takes_trials(self) -> bool:
@@ -144,7 +161,7 @@ class RayExecutor:
             free = [seat for seat in self._seats if seat.takes_trials and len(seat.trials) < self._places]
             seat = min(free, key=lambda seat: (not seat.there, len(seat.trials)), default=None) or self._new_seat()
         seat.trials |= {assignment.trial: assignment.attempt for assignment in pack.assignments}
-        seat.actor.launch.remote(pack)
+        seat.tell("launch", pack)
         if seat.lone:
             self._fit_at = -math.inf  # the next look says whether there can ever be room for it
             self._trim()
@@ -152,12 +169,12 @@ class RayExecutor:
     def go_on(self, trial: int, until: int | None) -> None:
         for seat in self._seats:
             if trial in seat.trials:
-                seat.actor.go_on.remote(trial, until)
+                seat.tell("go_on", trial, until)
 
     def stop(self, trial: int) -> None:
         for seat in self._seats:
             if trial in seat.trials:
-                seat.actor.stop.remote(trial)
+                seat.tell("stop", trial)
 
     def kill(self, trial: int) -> None:
         for seat in list(self._seats):
@@ -169,6 +186,8 @@ class RayExecutor:
                 self._grow()
 
     def wait(self, seconds: float) -> list[Message]:
+        for seat in self._seats:
+            seat.ask()
         if self._interrupted:
             interrupted, self._interrupted = self._interrupted, []
             return interrupted
@@ -202,7 +221,7 @@ class RayExecutor:
             return self._bury(seat, error)
         if seat.doubted is not None:
             return self._bury(seat, GoodfitError("its worker was out of reach, and what it said then is lost"))
-        seat.answer = seat.actor.poll.remote(POLL_SECONDS)
+        seat.answer = None
         if not seat.there:
             seat.there, self._fruitless = True, 0
             return []

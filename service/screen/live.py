@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from goodfit.service.records import TrialState
 from goodfit.service.screen.words import cause, duration, number, verdict_text
-from goodfit.trainers.readable import readable_stream
+from goodfit.trainers.readable import readable, readable_stream
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -55,7 +55,7 @@ class Plain:
             self._print(f"{text} ...")
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.out(readable(line), highlight=False)
 
     def close(self) -> None:
         """Nothing is left on the screen that must be taken away."""

@@ -15,7 +15,7 @@ from goodfit.service.ports import ALONE, Claim, Executor, Sharing
 from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 from goodfit.service.spec.sections import Resources
 from goodfit.testing import ExecutorContract, PackingExecutorContract, ProcessExecutorContract
-from goodfit.testing.executors import assignment, until_ended, until_there
+from goodfit.testing.executors import assignment, sample, until_ended, until_there
 from goodfit.trainers.messages import Ended, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup
 from tests import zoo
@@ -27,6 +27,15 @@ def cluster() -> Iterator[Cluster]:
     cluster.ready()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="class")
+def ray_with_one_worker(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """For all tests of a class: to start a worker takes seconds."""
+    setup = Setup(sample(tmp_path_factory.mktemp("samples"), "curve"), None)
+    opened = RayExecutor(cluster, setup, WorkerResources(cpus=1, parallel=1))
+    yield opened
+    opened.close()
 
 
 def test_a_cluster_of_our_own_has_no_process_that_trials_do_not_need(cluster: Cluster) -> None:
@@ -83,10 +92,10 @@ class TestRay(ProcessExecutorContract):
     no_room = "no node of the cluster has room"
 
     @pytest.fixture
-    def executor(self, study_setup: Setup, cluster: Cluster) -> Iterator[Executor]:
-        opened = RayExecutor(cluster, study_setup, WorkerResources(cpus=1, parallel=1))
-        yield opened
-        opened.close()
+    def executor(self, ray_with_one_worker: Executor) -> Iterator[Executor]:
+        yield ray_with_one_worker
+        for trial in range(3):  # the numbers that the tests give
+            ray_with_one_worker.kill(trial)
 
     def test_ray_says_nothing_of_a_dead_worker_on_standard_output(
         self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]

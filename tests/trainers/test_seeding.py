@@ -48,3 +48,20 @@ def test_each_epoch_draws_numbers_of_its_own_whatever_came_before() -> None:
     seed_generators(3, 2)
     assert not torch.equal(torch.rand(2), first)
     assert mixed_seed(3, 1) != mixed_seed(1, 3)
+
+
+@pytest.mark.parametrize("has_accelerator", [False, True])
+def test_torch_draws_what_it_draws_after_its_own_seed(has_accelerator: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: has_accelerator)
+    torch.manual_seed(mixed_seed(3, 1))
+    expected = torch.rand(3)
+    seed_generators(3, 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_device_that_is_in_use_is_seeded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    seed_generators(3, 1)
+    assert seeded == [mixed_seed(3, 1)]

@@ -18,12 +18,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodfit.trainers.artifacts.places import place_of
 from goodfit.trainers.artifacts.sync import Keeper
@@ -32,7 +32,7 @@ from goodfit.trainers.environment import PRIVATE, take
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.files import make_folder, until_there
 from goodfit.trainers.importing import leave_source_tree, use_packages_of
-from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack, Reported
 from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.training.packing.hub import Hub
 from goodfit.trainers.trial import Channel
@@ -47,6 +47,9 @@ from goodfit.trainers.worker.taking_over import take_over
 if TYPE_CHECKING:
     from goodfit.trainers.data import Data
     from goodfit.trainers.node_cache import CacheSpec
+
+Word = tuple[str, tuple[Any, ...]]  # what a host is told: one of its methods, and its arguments
+LINGER = 0.01  # seconds in which further reports join the first of a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +133,32 @@ class Host:
         else:
             self._targets[trial] = until
 
-    def poll(self, seconds: float) -> list[Message]:
-        """All that has been sent, as soon as there is something, or nothing after `seconds`."""
-        try:
-            messages = [self._box.get(timeout=seconds)]
-        except queue.Empty:
-            return []
+    def poll(self, seconds: float, words: Sequence[Word] = ()) -> list[Message]:
+        """Do what it is told, and wait for what is sent.
+
+        Reports to which nobody here waits for an answer come together, with what follows within LINGER.
+
+        Args:
+            seconds: nothing is said after these.
+            words: what it is told.
+        """
+        for name, arguments in words:
+            getattr(self, name)(*arguments)
+        messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
+            messages.append(self._box.get(timeout=seconds))
+            until = time.monotonic() + LINGER
+            while not self._waits(messages[-1]) and (left := until - time.monotonic()) > 0:
+                messages.append(self._box.get(timeout=left))
             while True:
                 messages.append(self._box.get_nowait())
         return messages
+
+    def _waits(self, message: Message) -> bool:
+        """Whether nothing goes on here until the message is answered."""
+        if isinstance(message, Reported):
+            return self._targets.get(message.trial, math.inf) <= message.epoch
+        return isinstance(message, Ended)
 
     def send(self, message: Message) -> None:
         self._box.put(message)

@@ -1,0 +1,63 @@
+"""A worker in a thread of its own: what it is told, and when it says what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goodfit.testing.executors import assignment
+from goodfit.trainers.messages import Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.worker import worker
+from goodfit.trainers.worker.worker import Host, Setup
+
+LONG = 600.0  # seconds that no test waits
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """One that waits for as long as it is let for more to say."""
+    monkeypatch.setattr(worker, "LINGER", LONG)
+    made = Host(Setup(assignment(tmp_path, "curve").trainer, None), capture=False)
+    yield made
+    made.abandon()
+
+
+def launch(folder: Path, trainer: str, number: int = 0, **changes: Any) -> tuple[str, tuple[Any, ...]]:
+    return "launch", (Pack((assignment(folder, trainer, number, **changes),)),)
+
+
+def epochs(messages: list[Message]) -> list[int]:
+    return [message.epoch for message in messages if isinstance(message, Reported)]
+
+
+def test_a_trial_that_is_told_with_the_question_is_answered_whole(host: Host, tmp_path: Path) -> None:
+    messages = host.poll(LONG, [launch(tmp_path, "curve")])
+    assert epochs(messages) == [1, 2, 3, 4, 5]
+    assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
+
+
+def test_where_a_trial_waits_for_an_answer_it_is_said_at_once(host: Host, tmp_path: Path) -> None:
+    assert epochs(host.poll(LONG, [launch(tmp_path, "curve", pause_at=2)])) == [1, 2]
+    assert epochs(host.poll(LONG, [("go_on", (0, 3))])) == [3]
+    messages = host.poll(LONG, [("go_on", (0, None))])
+    assert epochs(messages) == [4, 5]
+    assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
+
+
+def test_words_are_heard_in_their_order(host: Host, tmp_path: Path) -> None:
+    words = [launch(tmp_path, "slow", epochs=1000), ("stop", (0,))]
+    assert host.poll(LONG, words)[-1] == Ended(0, 1, Outcome.STOPPED)
+
+
+def test_a_report_is_not_kept_back_for_longer_than_the_next_may_take(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LINGER", 0.01)
+    assert epochs(host.poll(LONG, [launch(tmp_path, "endless")])), "this one never ends"
+
+
+def test_nothing_is_said_where_nothing_was_sent(host: Host) -> None:
+    assert host.poll(0.0) == []
