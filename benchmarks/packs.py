@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,25 +75,26 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epoc
 
 
 def ratios(trainer: str, draw: Callable[[random.Random], dict[str, Any]], size: int) -> tuple[list[float], list[float]]:
-    """Of each run: the CPU time of one by one, and of that by the models' own layers, by the time of together.
-
-    The first epoch warms all of them up.
-    """
+    """Of each epoch: the CPU time of one by one, and of that by the models' own layers, by the time of together."""
     data, drawn = load(DataSpec("digits")), random.Random(size)
     params = [draw(drawn) | {"learning_rate": 10 ** drawn.uniform(-4, -2)} for _ in range(size)]
     lone, own, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(3))
-    found = []
+    together = _seconds(train_together, packed)
+    alone = [_seconds(lambda works: train_alone(works[0]), [work]) for work in lone]
+    by_layers = [_seconds(lambda works: train_by_its_layers(works[0]), [work]) for work in own]
+    by_alone, by_own = (
+        [sum(times) / seconds for *times, seconds in zip(*each, together, strict=True)] for each in (alone, by_layers)
+    )
+    return by_alone, by_own
+
+
+def _seconds(train: Callable[[list[EpochWork]], object], works: Sequence[EpochWork]) -> list[float]:
+    """CPU time of each epoch but the first, which warms up: one after the other, as a worker trains them."""
+    times = [time.process_time()]
     for epoch in range(1, RUNS + 2):
-        times = [time.process_time()]
-        for works, train in ((lone, train_alone), (own, train_by_its_layers)):
-            for work in works:
-                train(dataclasses.replace(work, epoch=epoch))
-            times.append(time.process_time())
-        train_together([dataclasses.replace(work, epoch=epoch) for work in packed])
-        seconds = time.process_time() - times[2]
-        found.append(((times[1] - times[0]) / seconds, (times[2] - times[1]) / seconds))
-    alone, by_layers = zip(*found[1:], strict=True)
-    return list(alone), list(by_layers)
+        train([dataclasses.replace(work, epoch=epoch) for work in works])
+        times.append(time.process_time())
+    return [after - before for before, after in itertools.pairwise(times)][1:]
 
 
 def main(figures: Figures, largest: int = SIZES[-1], cases: str = "") -> None:

@@ -247,7 +247,7 @@ class Training:
 
     def masks(self, epoch: int, batches: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
         """Within it the model's dropout draws the masks of this epoch."""
-        return own_masks(self.model, self.seed, epoch, max(len(rows) for rows in batches), len(batches))
+        return own_masks(self.model, self.seed, epoch, max(len(batches[0]), len(batches[-1])), len(batches))
 
     def _order(self, epoch: int, y: Tensor) -> Tensor:
         if self.parts is not None:

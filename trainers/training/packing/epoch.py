@@ -3,79 +3,142 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from goodfit.trainers.training.packing.layers import stacked
+from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.losses import Losses
 from goodfit.trainers.training.packing.metrics import metrics_of
 from goodfit.trainers.training.packing.optimizers import Optimizers
 from goodfit.trainers.training.packing.stack import Forward, Stack
+from goodfit.trainers.training.packing.work import EpochResult, EpochWork
 
 if TYPE_CHECKING:
     from goodfit.trainers.training.loop import Tensors, Training
 
 NUMBERS_AT_ONCE = 2**18  # of the rows of several steps: they stay in cache
+KEPT = 4  # batched models that are kept for their members' next epoch
 ROWS_AT_ONCE = 64  # when measuring; the same for any number of members: a product of other rows may round otherwise
 
+_kept: list[BatchedModel] = []  # the last that was used is the last
 
-def train_epoch(
-    trainings: Sequence[Training], epochs: Sequence[int], data: Tensors, measured: Sequence[Tensors]
-) -> list[list[dict[str, float]]]:
-    """Train an epoch of each member on the same data, and measure the models after it.
 
-    Until its end the members are as they were before: what is trained are copies, laid into stacks and taken out again.
+def train_batched(works: Sequence[EpochWork]) -> list[EpochResult]:
+    """Train an epoch of each as one model; in their order."""
+    trainings = [work.training for work in works]
+    model = next((one for one in _kept if one.serves(trainings)), None)
+    if model is None:
+        model = BatchedModel(trainings)
+    elif model in _kept:
+        _kept.remove(model)  # an epoch that fails leaves it unfit
+    results = model.train(works)
+    _kept[:] = [*_kept[1 - KEPT :], model]
+    return results
+
+
+class BatchedModel:
+    """Several trials' models as one, from epoch to epoch.
+
+    What is trained are copies, laid into stacks and taken out again at the end of each epoch: until then the trials'
+    own models and optimizers are as they were before. It serves the next epoch where nothing else has written to those.
 
     Args:
-        trainings: of the members, side by side where their layers are of the same kinds.
-        epochs: which epoch it is of each.
-        data: the rows to train on.
-        measured: the splits whose metrics are wanted.
-
-    Returns:
-        Of each split, the metrics of each member.
+        trainings: of the members, which it does not keep alive.
     """
-    inputs = [split.x for split in measured if isinstance(split.x, Tensor)]
-    if not isinstance(data.x, Tensor) or len(inputs) < len(measured):
-        raise TypeError("rows that are still in their files are not packed")
-    facts = trainings[0].facts
-    stack = Stack([facts.input_shape[0] if facts.kind == "image" else facts.inputs] * len(trainings))
-    forward = stacked([training.model for training in trainings], stack)
-    orders = [training.batches(epoch, data.y) for training, epoch in zip(trainings, epochs, strict=True)]
-    steps = len(orders[0])
-    rates = [
-        [one.rate(epoch, index / steps) for one, epoch in zip(trainings, epochs, strict=True)] for index in range(steps)
-    ]
-    optimizers = Optimizers(trainings, stack.leaves, torch.tensor(rates, dtype=torch.float64, device=data.y.device))
-    losses, half = Losses(trainings, data.y), trainings[0].half
-    values, answers = [leaf.value for leaf in stack.leaves], facts.outputs
-    with contextlib.ExitStack() as masks, torch.enable_grad():
-        for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
-            masks.enter_context(training.masks(epoch, batches))
-        for x, y, rows in _batches(data.x, data.y, orders):
-            if half is None:
-                outputs = forward(x)
-            else:
-                with torch.autocast(x.device.type, dtype=half):
-                    outputs = forward(x).float()
-            loss = losses(outputs[..., :answers], y, rows)
-            optimizers.step(torch.autograd.grad(loss, values))
-    stack.training = False
-    with torch.inference_mode():
-        found = [
-            metrics_of(_outputs(forward, x, len(trainings))[..., :answers], x, split.y, facts)
-            for x, split in zip(inputs, measured, strict=True)
+
+    def __init__(self, trainings: Sequence[Training]) -> None:
+        trainings = sorted(trainings, key=lambda training: place_of(training.model))
+        self._members = [weakref.ref(training, self._forget) for training in trainings]
+        facts = trainings[0].facts
+        self._stack = Stack([facts.input_shape[0] if facts.kind == "image" else facts.inputs] * len(trainings))
+        self._forward = stacked([training.model for training in trainings], self._stack)
+        self._optimizers = Optimizers(trainings, self._stack.leaves)
+        self._left: list[tuple[Tensor, int, bool]] = []
+
+    def _forget(self, _: object) -> None:
+        with contextlib.suppress(ValueError):
+            _kept.remove(self)
+
+    def serves(self, trainings: Sequence[Training]) -> bool:
+        """Whether these are its members, in any order, and are as it left them."""
+        members = [member() for member in self._members]
+        there = [member for member in members if member is not None]
+        if {*map(id, there)} != {*map(id, trainings)}:
+            return False
+        now, left = self._seen(there), self._left
+        return len(now) == len(left) and all(
+            one is before and how == how_before for (one, *how), (before, *how_before) in zip(now, left, strict=True)
+        )
+
+    def _seen(self, trainings: Sequence[Training]) -> list[tuple[Tensor, int, bool]]:
+        """The tensors of the members' models and optimizers, how often each was written to, and if it is trained."""
+        states = (state.values() for training in trainings for state in training.optimizer.state.values())
+        leaves = (leaf.lone for leaf in (*self._stack.leaves, *self._stack.buffers))
+        return [
+            (tensor, tensor._version, tensor.requires_grad)  # noqa: SLF001 - torch has no public name for it
+            for tensors in itertools.chain(leaves, states)
+            for tensor in tensors
+            if isinstance(tensor, Tensor)
         ]
-    for buffer in stack.buffers:
-        buffer.take(buffer.value, buffer.lone)
-    optimizers.take_out()
-    for training, last in zip(trainings, rates[-1], strict=True):
-        for group in training.optimizer.param_groups:
-            group["lr"] = last
-    return found
+
+    def train(self, works: Sequence[EpochWork]) -> list[EpochResult]:
+        """Train an epoch of each of its members, and measure the models after it."""
+        places = {id(work.training): place for place, work in enumerate(works)}
+        order = [places[id(member())] for member in self._members]
+        first, epochs = works[0], [works[place].epoch for place in order]
+        trainings = [works[place].training for place in order]
+        train, validation = self._train_epoch(trainings, epochs, first.train, [first.measured, first.validation])
+        found = dict(zip(order, map(EpochResult, train, validation), strict=True))
+        return [found[place] for place in range(len(works))]
+
+    def _train_epoch(
+        self, trainings: Sequence[Training], epochs: Sequence[int], data: Tensors, measured: Sequence[Tensors]
+    ) -> list[list[dict[str, float]]]:
+        """Of each of the splits that are measured, the metrics of each member; members and epochs in its own order."""
+        inputs = [split.x for split in measured if isinstance(split.x, Tensor)]
+        if not isinstance(data.x, Tensor) or len(inputs) < len(measured):
+            raise TypeError("rows that are still in their files are not packed")
+        facts, stack, forward = trainings[0].facts, self._stack, self._forward
+        orders = [training.batches(epoch, data.y) for training, epoch in zip(trainings, epochs, strict=True)]
+        steps = len(orders[0])
+        rates = [
+            [one.rate(epoch, index / steps) for one, epoch in zip(trainings, epochs, strict=True)]
+            for index in range(steps)
+        ]
+        self._optimizers.begin(trainings, torch.tensor(rates, dtype=torch.float64, device=data.y.device))
+        losses, half = Losses(trainings, data.y), trainings[0].half
+        values, answers = [leaf.value for leaf in stack.leaves], facts.outputs
+        stack.training = True
+        with contextlib.ExitStack() as masks, torch.enable_grad():
+            for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
+                masks.enter_context(training.masks(epoch, batches))
+            for x, y, rows in _batches(data.x, data.y, orders):
+                if half is None:
+                    outputs = forward(x)
+                else:
+                    with torch.autocast(x.device.type, dtype=half):
+                        outputs = forward(x).float()
+                loss = losses(outputs[..., :answers], y, rows)
+                self._optimizers.step(torch.autograd.grad(loss, values))
+        stack.training = False
+        with torch.inference_mode():
+            found = [
+                metrics_of(_outputs(forward, x, len(trainings))[..., :answers], x, split.y, facts)
+                for x, split in zip(inputs, measured, strict=True)
+            ]
+        for buffer in stack.buffers:
+            buffer.take(buffer.value, buffer.lone)
+        self._optimizers.take_out()
+        for training, last in zip(trainings, rates[-1], strict=True):
+            for group in training.optimizer.param_groups:
+                group["lr"] = last
+        self._left = self._seen(trainings)
+        return found
 
 
 def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -75,16 +75,20 @@ class Leaf:
     def lay(self, numbers: Tensor, own: Sequence[Tensor | None]) -> None:
         """Copy what members have for this parameter into numbers of its size; None: nothing."""
         with torch.no_grad():
-            for view, tensor in zip(self._views(numbers), own, strict=True):
-                if tensor is not None:
-                    view.copy_(self._cut(tensor))
+            for tensor, view in self.pairs(numbers, own):
+                view.copy_(tensor)
 
     def take(self, numbers: Tensor, own: Sequence[Tensor | None]) -> None:
         """Copy it back."""
         with torch.no_grad():
-            for view, tensor in zip(self._views(numbers), own, strict=True):
-                if tensor is not None:
-                    self._cut(tensor).copy_(view)
+            for tensor, view in self.pairs(numbers, own):
+                tensor.copy_(view)
+
+    def pairs(self, numbers: Tensor, own: Sequence[Tensor | None]) -> Iterator[tuple[Tensor, Tensor]]:
+        """What members have for this parameter, and where each is in numbers of its size; None: nothing."""
+        for view, tensor in zip(self._views(numbers), own, strict=True):
+            if tensor is not None:
+                yield self._cut(tensor.detach()), view
 
     def _cut(self, tensor: Tensor) -> Tensor:
         return tensor.view(self._parts, -1, *tensor.shape[1:]) if self._parts else tensor

@@ -94,16 +94,29 @@ class Optimizers:
     Args:
         trainings: of the members, in their order.
         leaves: their parameters; get their values here.
-        rates: the learning rates, (steps, members), float64.
     """
 
-    def __init__(self, trainings: Sequence[Training], leaves: Sequence[Leaf], rates: Tensor) -> None:
+    def __init__(self, trainings: Sequence[Training], leaves: Sequence[Leaf]) -> None:
         self._members = [Member(training) for training in trainings]
         self._leaves, self._at = leaves, 0
         alike: dict[range, list[Leaf]] = defaultdict(list)
         for leaf in leaves:
             alike[leaf.members].append(leaf)
         self._runs = [Run(group, self._own) for group in alike.values()]
+        self._rules: list[Rule] = []
+        self._own_tensors: list[Tensor] = []  # of the members, from the end of the first epoch on
+        self._stacked: list[Tensor] = []  # what each is copied from
+        self._clips: Tensor | None = None
+        self._l1: Tensor | None = None
+
+    def begin(self, trainings: Sequence[Training], rates: Tensor) -> None:
+        """Make ready for an epoch.
+
+        Args:
+            trainings: of the members.
+            rates: the learning rates, (steps, members), float64.
+        """
+        self._at = 0
         clips, l1 = ([float(getattr(one.config, name)) for one in trainings] for name in ("clip_norm", "l1"))
         self._clips = torch.tensor(clips, dtype=torch.float64, device=rates.device) if any(clips) else None
         self._l1 = torch.tensor(l1, device=rates.device).unsqueeze(1) if any(l1) else None
@@ -128,13 +141,24 @@ class Optimizers:
         """Give each member's own model and optimizer what they have come to."""
         for member in self._members:
             member.done += self._at
+        if not self._own_tensors:
+            self._pair_up()
+        with torch.no_grad():
+            torch._foreach_copy_(self._own_tensors, self._stacked)
+            for member in self._members:
+                member.count()
+
+    def _pair_up(self) -> None:
+        """Find each tensor of a member's own, and the part of a stack that it is copied from."""
         for run in self._runs:
             for leaf, weights, *states in zip(run.leaves, *map(run.parts, run.tensors), strict=True):
-                leaf.take(weights, leaf.lone)
                 for number, lone in zip(leaf.members, leaf.lone, strict=True):
                     self._members[number].ready(lone)
-                for place, numbers in enumerate(states):
-                    leaf.take(numbers, self._own(leaf, place))
+                pairs = [(weights, leaf.lone), *((part, self._own(leaf, place)) for place, part in enumerate(states))]
+                for numbers, own in pairs:
+                    for tensor, view in leaf.pairs(numbers, own):
+                        self._own_tensors.append(tensor)
+                        self._stacked.append(view)
 
     def _made_rules(self, rates: Tensor) -> list[Rule]:
         """Of each run; computed in float64, as torch computes them."""
@@ -189,7 +213,13 @@ class Member:
         self._names = (
             STATES[self._kind] if self._kind != "sgd" or training.optimizer.param_groups[0]["momentum"] else ()
         )
+        self._steps: list[Tensor] = []  # as the optimizer counts them, for each parameter
         self.done = max((int(state.get(STEP, 0)) for state in self._optimizer.state.values()), default=0)  # steps
+
+    def count(self) -> None:
+        """Have its own optimizer know of the steps that have been made."""
+        for step in self._steps:
+            step.fill_(float(self.done))
 
     def hyperparameters(self) -> tuple[float, ...]:
         """Whether it is SGD, its betas, epsilon and decay, whether that goes through the gradient, and its steps."""
@@ -206,12 +236,13 @@ class Member:
         return torch.zeros_like(lone) if found is None else found
 
     def ready(self, lone: Tensor) -> None:
-        """Have its own optimizer keep the states of a parameter, at the steps that have been made."""
+        """Have its own optimizer keep the states of a parameter."""
         if not self._names:
             return
         kept = self._optimizer.state[lone]
         if self._kind != "sgd":
-            kept[STEP] = torch.tensor(float(self.done), device=lone.device)
+            kept[STEP] = torch.tensor(0.0, device=lone.device)
+            self._steps.append(kept[STEP])
         for name in self._names:
             if kept.get(name) is None:
                 kept[name] = torch.zeros_like(lone)

@@ -90,12 +90,6 @@ def train_together(works: Sequence[EpochWork]) -> list[EpochResult]:
     Raises:
         torch.OutOfMemoryError: there is not enough memory for all of them; all are as they were before.
     """
-    from goodfit.trainers.training.packing.epoch import train_epoch
-    from goodfit.trainers.training.packing.layers import place_of
+    from goodfit.trainers.training.packing.epoch import train_batched
 
-    order = sorted(range(len(works)), key=lambda number: place_of(works[number].training.model))
-    members = [works[number] for number in order]
-    trainings, epochs = [work.training for work in members], [work.epoch for work in members]
-    train, validation = train_epoch(trainings, epochs, works[0].train, [works[0].measured, works[0].validation])
-    found = dict(zip(order, map(EpochResult, train, validation), strict=True))
-    return [found[number] for number in range(len(works))]
+    return train_batched(works)
