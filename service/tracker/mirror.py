@@ -95,6 +95,7 @@ class _Session:
     data: Mapping[str, Any] | None = None  # the report on the study's data, once it is described
     concluded: tuple[float | None, int] | None = None  # the end, and the decisions, that the last conclusion tells of
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
+    datasets: set[tuple[str, str]] = field(default_factory=set)  # that the experiment has
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +300,28 @@ class Mirror:
     def _pushed(self, session: _Session, study: Study, trials: Sequence[Trial]) -> list[_Pushed]:
         """Bring some trials' runs up to date: in one transaction of a database, side by side on a server."""
         if is_server(self._uri):
+
+            def push(trial: Trial) -> _Pushed:
+                return self._attach(study, self._push(session, study, trial))
+
+            # Two runs that bring the same new dataset at once are a duplicate key to MLflow's database.
+            alone = {trial.number for trial in trials if self._brings_data(session, study, trial)}
+            first = [push(trial) for trial in trials if trial.number in alone]
+            rest = [trial for trial in trials if trial.number not in alone]
             with ThreadPoolExecutor(AT_ONCE) as threads:  # which ends when all have, whichever of them failed
-                return list(threads.map(lambda trial: self._attach(study, self._push(session, study, trial)), trials))
+                return [*first, *threads.map(push, rest)]
         with one_transaction(self._uri) as history:
             pushed = [self._push(session, study, trial, history) for trial in trials]
         return [self._attach(study, one) for one in pushed]
+
+    def _brings_data(self, session: _Session, study: Study, trial: Trial) -> bool:
+        """Whether its run is the first of the experiment with its datasets; they are known from here on."""
+        if not session.described:
+            return False
+        places = {dataset.place for dataset in datasets_of(study, trial, session.data)}
+        new = not places <= session.datasets
+        session.datasets |= places
+        return new
 
     def _push(self, session: _Session, study: Study, trial: Trial, history: History | None = None) -> _Pushed:
         """Bring one trial's run up to date, but for its files."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import requests
 
 from goodfit.service.errors import TrackingError
 from goodfit.service.tracker import remove_study
+from goodfit.service.tracker.datasets import Dataset
 from goodfit.service.tracker.experiment import ENVIRONMENT, connect
+from goodfit.service.tracker.run import MirroredRun
 from tests.tracking import Lab, Server, doubles, free_port, mirror_of, new_mlflow, seen
 
 pytestmark = pytest.mark.e2e
@@ -83,6 +86,30 @@ def test_a_finished_trial_takes_five_requests(
     assert all(found[f"trial {number}"]["status"] == "FINISHED" for number in range(12))
     assert all(len(found[f"trial {number}"]["artifacts"]) == 2 for number in range(12))
     assert doubles(database) == {}
+    lab.store.close()
+
+
+def test_a_dataset_is_new_to_the_server_once(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs that bring it at once are a duplicate key to MLflow, which fails the request."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    brought: list[tuple[str, bool]] = []
+    log_inputs = MirroredRun.log_inputs
+
+    def noting(run: MirroredRun, datasets: Sequence[Dataset]) -> None:
+        beside = threading.current_thread() is not threading.main_thread()
+        brought.extend((dataset.digest, beside) for dataset in datasets)
+        log_inputs(run, datasets)
+
+    monkeypatch.setattr(MirroredRun, "log_inputs", noting)
+    lab = Lab(tmp_path, "data")
+    digests = ["a"] * 3 + ["b"] * 3
+    for number, digest in enumerate(digests):
+        lab.finish(number, data=digest)
+    assert mirror_of(lab, server.url, None).sync() == 0
+    by_digest = {digest: [beside for found, beside in brought if found == digest] for digest in "ab"}
+    assert all(len(found) == 3 * 2 for found in by_digest.values()), "of training and validation, by each trial"
+    assert all(found == [False] * 2 + [True] * 4 for found in by_digest.values())
     lab.store.close()
 
 
