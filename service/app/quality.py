@@ -227,10 +227,15 @@ def keep_labels(place: Place, found: LabelCheck) -> list[str]:
 
 
 def _keep(place: Place, writers: Mapping[str, Callable[[Path], object]]) -> list[str]:
-    """Keep files by their names; what training took minutes to find is not lost where they cannot be kept."""
+    """Keep files by their names; what training took minutes to find is not lost where they cannot be kept.
+
+    The folder of the study is never made here: where that is gone, its disk is.
+    """
     from goodfit.trainers.errors import PlaceAway
 
     try:
+        if place.folder is not None:
+            place.folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="goodfit-quality-") as scratch:
             for name, write in writers.items():
                 write(Path(scratch, name))

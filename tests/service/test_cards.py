@@ -215,6 +215,11 @@ def test_a_card_reads_data_again_only_when_their_files_were_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, study, file = at_a_file(tmp_path)
+    folder = at.settings.study_place(study).folder
+    assert folder is not None
+    cards_of(at.settings, at.store, study)
+    assert not folder.exists(), "a study's folder is its runner's to make: where it is gone, its disk is"
+    folder.mkdir(parents=True)
     first = cards_of(at.settings, at.store, study)
     with monkeypatch.context() as patch:
         for name in ("data_report", "fingerprint.fingerprint"):
