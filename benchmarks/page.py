@@ -68,9 +68,9 @@ def _bars(axes: Axes, rows: Mapping[str, Mapping[str, Any]], label: str) -> None
 
 
 def _overheads(axes: Axes, kept: Kept) -> None:
-    _bars(axes, {name.removesuffix(": a trial"): one for name, one in kept.items() if name.endswith(": a trial")}, "")
+    rows = {name.removesuffix(": a trial"): one for name, one in kept.items() if name.endswith(": a trial")}
+    _bars(axes, rows, "milliseconds a trial")
     axes.set_xscale("log")
-    axes.set_xlabel("milliseconds a trial")
 
 
 def _searches(axes: Axes, kept: Kept) -> None:

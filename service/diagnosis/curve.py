@@ -246,7 +246,8 @@ def _running_median(values: Floats, width: int) -> Floats:
 
 def _median(values: Floats) -> float:
     """As numpy's, without its checks: those cost more than the sorting of few values."""
-    ordered, half = sorted(values.tolist()) if len(values) < FEW else np.sort(values), len(values) // 2
+    ordered = sorted(values.tolist()) if len(values) <= FEW else np.sort(values)
+    half = len(values) // 2
     return float(ordered[half]) if len(values) % 2 else float(ordered[half - 1] + ordered[half]) / 2
 
 

@@ -34,8 +34,8 @@ def train_batched(works: Sequence[EpochWork]) -> list[EpochResult]:
     model = next((one for one in _kept if one.serves(trainings)), None)
     if model is None:
         model = BatchedModel(trainings)
-    elif model in _kept:
-        _kept.remove(model)  # an epoch that fails leaves it unfit
+    else:
+        model.forget()  # an epoch that fails leaves it unfit
     results = model.train(works)
     _kept[:] = [*_kept[1 - KEPT :], model]
     return results
@@ -53,14 +53,15 @@ class BatchedModel:
 
     def __init__(self, trainings: Sequence[Training]) -> None:
         trainings = sorted(trainings, key=lambda training: place_of(training.model))
-        self._members = [weakref.ref(training, self._forget) for training in trainings]
+        self._members = [weakref.ref(training, self.forget) for training in trainings]
         facts = trainings[0].facts
         self._stack = Stack([facts.input_shape[0] if facts.kind == "image" else facts.inputs] * len(trainings))
         self._forward = stacked([training.model for training in trainings], self._stack)
         self._optimizers = Optimizers(trainings, self._stack.leaves)
         self._left: list[tuple[Tensor, int, bool]] = []
 
-    def _forget(self, _: object) -> None:
+    def forget(self, _: object = None) -> None:
+        """Keep it no longer."""
         with contextlib.suppress(ValueError):
             _kept.remove(self)
 
