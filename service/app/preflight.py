@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
@@ -24,6 +24,7 @@ class Checked:
     task: str | None = None  # of the data
     reason: str = ""  # why it is this task, and how to have another
     notes: tuple[str, ...] = ()  # on how the data were read
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> its groups, where they are compared
 
 
 def check(spec: StudySpec) -> Checked:
@@ -56,10 +57,10 @@ def check(spec: StudySpec) -> Checked:
         in_full = known is None or any(needs_rows(variant.data.augment) for variant in variants)
         in_full = in_full or bool(data.fairness.by or data.annotators)  # whose columns may not be there
         loaded, notes = look_closely(data) if in_full else (None, [])
+        groups = loaded.facts.groups if loaded is not None else None
         found = known or loaded
         if found is not None:
             _suits(trainer, data.source, found.kind, found.task)
-            groups = loaded.facts.groups if loaded is not None else None
             check_metric(spec, trainer, found.task, groups.everyone if groups is not None else ())
         if loaded is not None:
             _has_test_rows(spec, data.source, loaded.facts.rows)
@@ -72,7 +73,8 @@ def check(spec: StudySpec) -> Checked:
     task = None if found is None else found.task
     if loaded is None:
         return Checked(spec, trainer, task=task)
-    return Checked(spec, trainer, loaded.facts.rows, task, loaded.facts.reason, tuple(notes))
+    columns = {} if groups is None else dict(zip(groups.spec.by, groups.labels, strict=True))
+    return Checked(spec, trainer, loaded.facts.rows, task, loaded.facts.reason, tuple(notes), columns)
 
 
 def _has_test_rows(spec: StudySpec, source: str, rows: Mapping[str, int]) -> None:

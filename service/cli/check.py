@@ -42,6 +42,7 @@ def plan(
         "objective": spec.goal.to_dict(),
         **({"objectives": [one.to_dict() for one in spec.goal.all]} if spec.more_objectives else {}),
         **({"constraints": [str(one) for one in spec.constraints]} if spec.constraints else {}),
+        "groups": {column: list(groups) for column, groups in checked.groups.items()},
         "space": [parameter.describe() for parameter in space.parameters],
         "configurations": None if spec.open_space else space.cardinality(),
         "open_space": spec.open_space,
@@ -58,6 +59,8 @@ def plan(
         "epochs_in_all": spec.budget.epochs,
         "minutes": spec.budget.minutes,
         "target": spec.budget.target,
+        "confirm": None if spec.confirm is None else spec.confirm.model_dump(mode="json"),
+        "release": [] if spec.release is None else [gate.written() for gate in spec.release.require],
         "resources": spec.resources.model_dump(mode="json"),
         "alone": app.why_alone(spec, checked.trainer),
         "fingerprint": spec.fingerprint(),
@@ -75,6 +78,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
         split = f"  ({', '.join(f'{count} {name}' for name, count in rows.items())})" if rows else ""
         lines.append(("data", f"{planned['data']['source']}{split}"))
         lines += _task(planned["data"])
+    lines += [("groups", shortened(f"{by}: {', '.join(groups)}")) for by, groups in planned["groups"].items()]
     goals = planned.get("objectives", [planned["objective"]])
     lines.append(("objective", ", ".join(f"{one['direction']} {one['metric']}" for one in goals)))
     lines += [("", f"with {constraint}") for constraint in planned.get("constraints", ())]
@@ -96,6 +100,7 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     lines.append(("", f"{trials} of {length}{''.join(f', {limit}' for limit in limits)}"))
     if planned["expected_complete"] is not None:
         lines.append(("", f"about {planned['expected_complete']} of them will train to the end, the others are pruned"))
+    lines += _afterwards(planned)
     lines.append(("each trial", _per_trial(planned["resources"])))
     lines.append(("packs", _packs(planned["resources"]["pack"], planned["alone"])))
     for label, text in lines:
@@ -103,6 +108,20 @@ def print_plan(file: Path, planned: Mapping[str, Any]) -> None:
     for note in planned["notes"]:
         print(f"{'note':<11}{note}.")
     print(f"{file} is valid; run it with: goodfit run {file}")
+
+
+def _afterwards(planned: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What becomes of the best when the search has ended: its confirmation, and what its release needs."""
+    lines = []
+    if confirm := planned["confirm"]:
+        best = "the best configuration" if confirm["top"] == 1 else f"the best {confirm['top']} configurations"
+        lines.append(("confirm", f"{best}, on {app.counted(confirm['seeds'], 'fresh seed')}, on the test split"))
+    gates = [f"needs {_gate(gate)}" for gate in planned["release"]]
+    return [*lines, *(("release" if gate is gates[0] else "", gate) for gate in gates)]
+
+
+def _gate(gate: str | Mapping[str, float]) -> str:
+    return gate if isinstance(gate, str) else ", ".join(f"{name}: {limit:g}" for name, limit in gate.items())
 
 
 def _brings(start: Mapping[str, Any], open_space: bool) -> str:

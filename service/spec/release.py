@@ -75,6 +75,8 @@ def _measured(value: object) -> str:
     split, _, name = metric.partition("/")
     if metric in (*WORDS, LABEL_ERRORS):
         raise BadValue(f"{metric} is no metric; {_EXAMPLE}")
+    if split == "test" and not name:
+        raise BadValue("test/ names no metric; write one of the test split, such as test/accuracy >= 0.9")
     if metric in COSTS:
         raise BadValue(f"{metric} is a cost, which `constraints:` bound")
     return metric if split == "test" and name else metric_name(value)

@@ -296,6 +296,7 @@ def test_standing_follows_from_the_decisions_alone() -> None:
         (["test/accuracy > 0.9"], "compares by >"),
         (["params_millions <= 2"], "is a cost, which `constraints:` bound"),
         (["confirmed >= 1"], "is no metric"),
+        (["test/ <= 1"], "test/ names no metric; write one of the test split"),
         (["no_label_errors_above"], "needs a share"),
         ([{"no_label_errors_above": 2}], "no_label_errors_above is 2; it must be less than 1: it is a share"),
         ([{"no_label_errors_above": -0.1}], "no_label_errors_above is -0.1; it must be at least 0"),

@@ -89,10 +89,11 @@ def data_report(spec: DataSpec) -> dict[str, Any]:
         source, kind, task, reason (why it is this task), rows; columns (name, type, missing, distinct,
         and min, mean, max or the most frequent values; of texts the same of their characters); splits
         (rows by split; of a series windows); target (name, and classes by split, or min, mean, max);
-        duplicates (rows of validation or test that training has as well); giveaways (columns that alone
-        give the target away); problem: what keeps the data from being trained on, or None; notes: what
-        to look at, in sentences. Of a folder of images also images: how many have which size and mode,
-        which are broken, and what is left out. Of data that can be trained on also drift (how far validation and
+        duplicates (rows of validation or test that training has as well); conflicts (how many rows
+        share their inputs with a row of another class); giveaways (columns that alone give the target
+        away); problem: what keeps the data from being trained on, or None; notes: what to look at, in
+        sentences. Of a folder of images also images: how many have which size and mode, which are
+        broken, and what is left out. Of data that can be trained on also drift (how far validation and
         test rows can be told from training rows) and outliers (of the training rows). Plain JSON values.
 
     Raises:

@@ -11,6 +11,7 @@ import pytest
 
 from goodfit.service.app.preflight import check
 from goodfit.service.app.repeating import study_file_of
+from goodfit.service.cli.check import plan, print_plan
 from goodfit.service.errors import DataError, StudyFileError
 from goodfit.service.objective import Constraint
 from goodfit.service.spec import StudySpec, for_trainer, from_mapping
@@ -182,3 +183,28 @@ def test_groups_and_annotators_of_built_in_data_are_refused_where_there_are_none
 def test_a_column_that_is_not_there_is_refused_when_the_data_are_looked_at(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has no column 'gender', which fairness\.by names"):
         check(spec_of(tmp_path, fairness={"by": "gender"}, constraints=None))
+
+
+def test_check_shows_the_groups_the_confirmation_and_the_gates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gates = ["confirmed", "test/accuracy >= 0.9", {"no_label_errors_above": 0.02}]
+    spec = spec_of(tmp_path, confirm={"top": 1, "seeds": 2}, release={"require": gates})
+    planned = plan(spec)
+    assert planned["groups"] == {"sex": ["f", "m"], "age": ["under 30", "30 to 50", "50 or more"]}
+    assert planned["confirm"] == {"top": 1, "seeds": 2}
+    assert planned["release"] == gates
+    print_plan(tmp_path / "people.yaml", planned)
+    shown = capsys.readouterr().out.splitlines()
+    assert "groups     sex: f, m" in shown
+    assert "confirm    the best configuration, on 2 fresh seeds, on the test split" in shown
+    first = shown.index("release    needs confirmed")
+    assert shown[first + 1 : first + 3] == [
+        "           needs test/accuracy >= 0.9",
+        "           needs no_label_errors_above: 0.02",
+    ]
+
+
+def test_check_shows_nothing_of_what_a_study_leaves_out(tmp_path: Path) -> None:
+    planned = plan(spec_of(tmp_path, fairness=None, constraints=None))
+    assert (planned["groups"], planned["confirm"], planned["release"]) == ({}, None, [])

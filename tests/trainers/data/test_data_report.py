@@ -76,6 +76,23 @@ def test_copies_of_training_rows_are_counted_in_each_split(tmp_path: Path) -> No
     )
 
 
+def test_equal_rows_of_different_classes_are_counted(tmp_path: Path) -> None:
+    frame = customers(60).dropna().head(40)
+    target = frame.columns[-1]
+    others = frame.head(3).assign(**{target: ["yes" if label == "no" else "no" for label in frame[target].head(3)]})
+    report = data_report(spec_of(tmp_path, pd.concat([frame, frame.tail(5), others])))
+    assert report["conflicts"] == 6
+    said = "6 of 48 rows have the same inputs as rows of another class"
+    assert any(note.startswith(said) for note in report["notes"])
+    assert data_report(spec_of(tmp_path, frame))["conflicts"] == 0
+
+
+def test_numbers_to_predict_are_in_no_conflict(tmp_path: Path) -> None:
+    frame = customers(40, price=np.linspace(1, 9, 40)).dropna()
+    twice = pd.concat([frame, frame.assign(price=frame["price"] + 1)])
+    assert data_report(spec_of(tmp_path, twice, "price"))["conflicts"] == 0
+
+
 def test_a_rare_class_a_constant_and_gaps_are_pointed_out(tmp_path: Path) -> None:
     notes = " ".join(data_report(spec_of(tmp_path, customers(unit="EUR")))["notes"])
     assert "class yes is 15.0% of the rows: search for val/balanced_accuracy" in notes

@@ -29,7 +29,7 @@ from goodfit.trainers.data.reading.pixels import Header, Reading, read_header
 from goodfit.trainers.data.reading.raw import Raw, Target, as_images, check_values, encode_target, one_of
 from goodfit.trainers.data.reading.split_columns import SPLITS
 from goodfit.trainers.data.reporting.images import image_notes, look_through
-from goodfit.trainers.data.reporting.parts import duplicates_of, notes_of, target_summary
+from goodfit.trainers.data.reporting.parts import conflicts_of, duplicates_of, notes_of, target_summary
 from goodfit.trainers.data.split import Rows, split_given, split_rows
 from goodfit.trainers.data_specs import DataSpec, ImageSpec
 from goodfit.trainers.errors import DataProblem
@@ -111,6 +111,7 @@ class ImageFolder(Kind[ImageSpec]):
             "splits": {} if rows is None else {name: len(part) for name, part in rows._asdict().items()},
             "target": target_summary(None, values, target.classes, rows),
             "duplicates": {} if rows is None else duplicates_of(looked.keys, rows),
+            "conflicts": conflicts_of(looked.keys, values, target.classes),
             "giveaways": [],
             "problem": looked.broken[0] if looked.broken else problem,
         }

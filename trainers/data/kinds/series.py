@@ -33,6 +33,7 @@ from goodfit.trainers.data.reading.functions import is_function, returns_arrays
 from goodfit.trainers.data.reading.raw import Raw, Target, check_values, encode_target, table_values
 from goodfit.trainers.data.reading.times import times_notes
 from goodfit.trainers.data.reporting.parts import (
+    conflicts_of,
     duplicates_of,
     notes_of,
     part_splits,
@@ -146,6 +147,7 @@ def _report(spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
         "splits": {},
         "target": {"name": name, **(range_of(raw.y[np.isfinite(raw.y)]) if forecast else {})},
         "duplicates": {},
+        "conflicts": 0,
         "giveaways": [],
         "problem": str(loaded) if isinstance(loaded, DataProblem) else None,
     }
@@ -161,7 +163,10 @@ def _report(spec: SeriesSpec, loaded: Loaded | DataProblem) -> dict[str, Any]:
     values, keys, rows = together(parts)
     report |= {"splits": {part: len(split) for part, split in parts.items()}, "duplicates": duplicates_of(keys, rows)}
     if not forecast:
-        report["target"] = target_summary(name, values, data.classes, rows)
+        report |= {
+            "target": target_summary(name, values, data.classes, rows),
+            "conflicts": conflicts_of(keys, values, data.classes),
+        }
     cut = [] if raw.x.ndim > 2 else [f"the splits count windows of {data.facts.input_shape[0]} rows each"]
     return {**report, "notes": [*uneven, *notes_of(report), *cut]}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from goodfit.trainers.data.facts import Data, Split, test_rows
+from goodfit.trainers.data.quality.conflicts import conflicting
 from goodfit.trainers.data.reading.hints import data_key
 from goodfit.trainers.data.reading.raw import Raw
 from goodfit.trainers.data.reading.texts import is_blank
@@ -110,6 +111,11 @@ def duplicates_of(keys: np.ndarray, rows: Rows) -> dict[str, int]:
     }
 
 
+def conflicts_of(keys: np.ndarray, values: np.ndarray, classes: tuple[str, ...]) -> int:
+    """How many rows share their inputs with a row of another class."""
+    return sum(map(len, conflicting(keys, values))) if classes else 0
+
+
 def notes_of(report: Mapping[str, Any]) -> list[str]:
     """What to look at, each in a sentence."""
     notes = [
@@ -125,6 +131,11 @@ def notes_of(report: Mapping[str, Any]) -> list[str]:
                 f"{count} of {splits[one]} {one} rows have the same inputs as rows of {other}; if they come from one "
                 "source, keep it together with `split: {group: COLUMN}`, or take the copies out"
             )
+    if conflicts := report["conflicts"]:
+        notes.append(
+            f"{conflicts} of {report['rows']} rows have the same inputs as rows of another class: labels are wrong, or "
+            "an input is missing; `goodfit data FILE --labels` lists them"
+        )
     missing = {column["name"]: column["missing"] for column in report["columns"] if column["missing"]}
     if missing:
         worst = max(missing, key=lambda name: missing[name])
@@ -188,6 +199,7 @@ def split_parts(spec: SourceSpec, data: Data, parts: Mapping[str, Split]) -> dic
         "splits": {name: len(part) for name, part in parts.items()},
         "target": target_summary(spec.target if isinstance(spec, ColumnSpec) else None, values, data.classes, rows),
         "duplicates": duplicates_of(keys, rows),
+        "conflicts": conflicts_of(keys, values, data.classes),
         "giveaways": [],
         "problem": None,
     }
