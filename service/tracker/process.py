@@ -27,7 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # after a failure; doubled with each
 CLOSING_PAUSE = 1.0  # the longest while somebody waits for the end
 RESTART_SECONDS = 30.0  # between starts of a mirror that dies
 TICK = 0.2
-LEAVE_SECONDS = 5.0  # for the mirror to finish the call it is in
+LEAVE_SECONDS = 5.0  # for the mirror to finish the call it is in, when its parent leaves or is gone
 NICENESS = 10
 AUTOGROUP = Path("/proc/self/autogroup")
 
@@ -178,6 +178,12 @@ class PipeInbox:
                 self._changed.wait(timeout=PERIOD)
             self._news = False
 
+    def await_end(self) -> None:
+        """Wait until the parent is gone."""
+        with self._changed:
+            while not self.gone:
+                self._changed.wait(timeout=PERIOD)
+
     def _read(self, pipe: int) -> None:
         # os.read and not sys.stdin: its lock, held by this thread, would be fatal when the process ends
         line = b""
@@ -225,9 +231,17 @@ def run_mirror(
             answers.write(f"{line}\n")
 
     inbox = PipeInbox(sys.stdin.fileno())
+    threading.Thread(target=_end_after_parent, args=(inbox,), name="end", daemon=True).start()
     mirror_until_closed(mirror, inbox, say, only, superseded)
     sys.stderr.flush()
     os._exit(0)  # all is committed; taking an interpreter with MLflow in it apart would cost the run half a second
+
+
+def _end_after_parent(inbox: PipeInbox) -> None:
+    """End the process soon after its parent, whatever call it is in: the study's next mirror waits for that."""
+    inbox.await_end()
+    time.sleep(LEAVE_SECONDS)
+    os._exit(1)
 
 
 def _be_nice() -> None:

@@ -343,6 +343,36 @@ def test_a_mirror_is_nice_and_waits_for_the_one_before_it_to_end(tmp_path: Path)
             second.close(0.0)
 
 
+STUCK = """
+import sys, threading
+from goodfit.service.tracker import process
+
+class Mirror:
+    refused = {}
+    def sync(self):
+        print("in a call that does not end", file=sys.stderr, flush=True)
+        threading.Event().wait()
+
+process.LEAVE_SECONDS = 0.0
+process.run_mirror(Mirror())
+"""
+
+
+def test_a_mirror_ends_after_its_parent_whatever_call_it_is_in() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as mirror:
+        assert mirror.stdin is not None
+        assert mirror.stderr is not None
+        assert mirror.stderr.readline() == "in a call that does not end\n"
+        mirror.stdin.close()  # as the system does for a parent that is killed
+        assert mirror.wait() == 1
+
+
 def test_a_mirror_for_whose_end_somebody_waits_is_nice_among_sessions_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

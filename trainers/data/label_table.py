@@ -163,8 +163,8 @@ class LabelTable:
             return [f"none of {rows} {what}s looks wrong"]
         splits = ", ".join(f"{found} in {name}" for name, found in self.summary_by_split() if found)
         said = [f"{count} of {rows} {what}s ({self.share():.1%}) are likely wrong: {splits}"]
-        if pairs := self.pairs():
-            first = pairs[0]
+        first = next(iter(self.pairs()), None)
+        if first is not None and first["rows"] > 1:
             said.append(
                 f"most often {first['given']} is given where {first['predicted']} is predicted: {first['rows']} rows"
             )
