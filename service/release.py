@@ -17,7 +17,9 @@ from goodfit.service.errors import did_you_mean
 from goodfit.service.objective import Constraint
 from goodfit.service.records import FINISHED, AuditEntry, Report, Study, Trial, TrialState, Verdict
 from goodfit.service.spec import StudySpec
+from goodfit.service.spec.checks import unscored
 from goodfit.service.spec.release import APPROVED, CONFIRMED, GOOD_FIT, Gate
+from goodfit.trainers.readable import one_line
 
 CHAMPION, CANDIDATE, REJECTED = "champion", "candidate", "rejected"
 RELEASE, APPROVE, REJECT = "release", "approve", "reject"  # the actions of decisions
@@ -88,16 +90,17 @@ class Ruling:
 
     @property
     def text(self) -> str:
-        """It in one sentence."""
+        """It in one sentence, and one line."""
+        note = one_line(self.note)
         if self.status == REJECTED:
-            return f"trial {self.trial} is rejected" + (f": {self.note}" if self.note else "")
+            return f"trial {self.trial} is rejected" + (f": {note}" if note else "")
         failed = [one.reason for one in self.gates if not one.held]
         if self.action == RELEASE:
             return f"trial {self.trial} is {self.status}" + (f": {'; '.join(failed)}" if failed else "")
         said = f"trial {self.trial} is {self.status}, approved by {self.by}"
         if self.override:
             said += f" over {len(self.override)} failed {_gates(self.override)}: {', '.join(self.override)}"
-        return said + (f" ({self.note})" if self.note else "")
+        return said + (f" ({note})" if note else "")
 
 
 def _gates(items: Sequence[object]) -> str:
@@ -238,11 +241,11 @@ def _judged(
     review: Ruling | None,
 ) -> Held:
     if gate.bound is not None:
-        held, reason = _bounded(gate.bound, metrics, confirmed=spec.confirm is not None)
+        held, reason = _bounded(gate.bound, metrics, _unconfirmed(spec, study))
     elif gate.limit is not None:
         held, reason = _labels(gate.limit, study, best)
     elif gate.name == CONFIRMED:
-        held, reason = _confirmed(spec, trials, best)
+        held, reason = _confirmed(spec, trials, best, _unconfirmed(spec, study))
     elif gate.name == GOOD_FIT:
         held, reason = (
             best.verdict is Verdict.GOOD_FIT,
@@ -255,12 +258,11 @@ def _judged(
     return Held(str(gate), held, reason)
 
 
-def _bounded(bound: Constraint, metrics: Mapping[str, float], *, confirmed: bool) -> tuple[bool, str]:
+def _bounded(bound: Constraint, metrics: Mapping[str, float], unconfirmed: str) -> tuple[bool, str]:
     value = metrics.get(bound.metric)
     if value is None:
         if bound.metric.startswith("test/") and not any(name.startswith("test/") for name in metrics):
-            how = "it was not confirmed" if confirmed else "the study has no `confirm:`"
-            return False, f"{bound.metric} was not measured: {how}"
+            return False, f"{bound.metric} was not measured: {unconfirmed}"
         near = f"; {did_you_mean(bound.metric, metrics)}" if metrics else ""
         return False, f"{bound.metric} was not measured{near}"
     if not math.isfinite(value):
@@ -286,17 +288,26 @@ def _labels(limit: float, study: Study, best: Trial) -> tuple[bool, str]:
     )
 
 
-def _confirmed(spec: StudySpec, trials: Sequence[Trial], best: Trial) -> tuple[bool, str]:
+def _confirmed(spec: StudySpec, trials: Sequence[Trial], best: Trial, unconfirmed: str) -> tuple[bool, str]:
     again = [trial for trial in trials if trial.confirms is not None]
     choice = winner_of(trials, spec.goal)
     if choice is not None and choice.trial == best.number:
         seeds = sum(trial.confirms == best.number and trial.state is TrialState.COMPLETE for trial in again)
         return True, f"trial {best.number} was confirmed on {seeds} {'seed' if seeds == 1 else 'seeds'}"
     if not again:
-        return False, "it was not confirmed" if spec.confirm is not None else "the study has no `confirm:`"
+        return False, unconfirmed
     if any(trial.state not in FINISHED for trial in again):
         return False, "its confirmation has not ended"
     return False, "its confirmation came to no result" if choice is None else f"trial {choice.trial} was confirmed"
+
+
+def _unconfirmed(spec: StudySpec, study: Study) -> str:
+    """Why no trial was trained again, and what to do."""
+    if spec.confirm is not None:
+        return "it was not confirmed"
+    if why := unscored(spec.data):
+        return f"the study has no `confirm:`, which {why}"
+    return f"the study has no `confirm:`; `goodfit confirm {study.name} --top 3 --seeds 3` confirms its best"
 
 
 def _approved(review: Ruling | None, best: Trial) -> tuple[bool, str]:

@@ -99,7 +99,7 @@ class Place:
         return Studies(LocalSource(self.settings, self.store, self.clock, self._pause))
 
     def study(self, name: str = "digits", **fields: Any) -> Study:
-        sections = ("search", "pruning", "release", "fairness", "constraints")
+        sections = ("data", "search", "pruning", "release", "fairness", "constraints")
         spec = spec_of(name, **{key: fields.pop(key) for key in sections if key in fields})
         made = Study(name, spec.to_dict(), spec.fingerprint(), self.clock(), **fields)
         return self.store.add_study(made)

@@ -166,7 +166,8 @@ def decide(
         stated: for whom, where a token decides and somebody else was named.
 
     Raises:
-        InputError: the study runs, or has no model; a name or a note cannot be kept.
+        InputError: the study runs, or has no model; a name or a note cannot be kept; the model is rejected already,
+            and the note says nothing new.
         IllegalChange: something else was decided at the same time.
     """
     study = store.study(name)
@@ -185,6 +186,13 @@ def decide(
     found = verdicts_of(store, study, would)
     if found.best is None:
         raise errors.InputError(f"study {name} has no model to {action}: {NO_MODEL}")
+    last = found.stands.last.get(found.best.number)
+    if action == REJECT and last is not None and last.action == REJECT and text in ("", last.note):
+        why = f" ({one_line(last.note)})" if last.note else ""
+        raise errors.InputError(
+            f"study {name}: trial {last.trial} is rejected already, by {last.by}{why}; to add to the record, say "
+            "something new by --note"
+        )
     ruling = reviewed(action, found.best, found.gates, now, by, text)
     if ruling.override and not text:
         failed = "; ".join(one.reason for one in found.gates if not one.held)

@@ -19,7 +19,7 @@ from goodfit.service.records import Study, StudyState
 from goodfit.service.release import Ruling, standing
 from goodfit.service.settings import Settings
 from goodfit.service.spec.release import Release
-from tests.serving import NOW, Place, filled
+from tests.serving import NOW, Place, filled, place, some_trials
 
 LABELS = {"no_label_errors_above": 0.02}
 
@@ -106,6 +106,57 @@ def test_a_rejection_withdraws_the_model_and_stands_until_it_is_approved(tmp_pat
     decide(at, "approve", "ann")
     assert settled(at) == (5, None)
     assert [one["action"] for one in released(at)["decisions"]] == ["release", "reject", "approve"]
+
+
+def test_a_second_rejection_needs_a_note_that_says_something_new(tmp_path: Path) -> None:
+    at = filled(tmp_path)
+    decide(at, "reject", "bea", "biased")
+    for note in (None, "biased"):
+        with pytest.raises(InputError, match=r"trial 5 is rejected already, by bea \(biased\); to add"):
+            decide(at, "reject", "carl", note)
+    decide(at, "reject", "carl", "leaks, too")
+    decide(at, "approve")
+    decide(at, "reject", "bea", "leaks, too")
+    assert [one["action"] for one in released(at)["decisions"]] == ["release", "reject", "reject", "approve", "reject"]
+
+
+def test_a_note_of_two_lines_is_shown_in_one_and_kept_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from goodfit.service.cli.show import print_release
+    from goodfit.service.tracker.content import release_tags
+
+    at = filled(tmp_path, ["confirmed"])
+    said = decide(at, "reject", note="line1\nline2")
+    assert said[0] == "study digits: trial 5 is rejected: line1\\nline2"
+    print_release(released(at))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    entry = at.store.access.audit(subject="digits")[0]
+    assert entry.after is not None
+    assert (entry.after["note"], entry.detail) == ("line1\nline2", "trial 5 is rejected: line1\\nline2")
+    stands = settle(at.store, at.store.study("digits"), NOW)
+    assert release_tags(stands, 5)["goodfit.release_reason"] == entry.detail
+    assert decide(at, "approve", note="a\nb")[0].endswith("approved by ann (a\\nb)")
+
+
+@pytest.mark.parametrize(
+    ("test_share", "said"),
+    [
+        (0.2, "the study has no `confirm:`; `goodfit confirm digits --top 3 --seeds 3` confirms its best"),
+        (0.0, "the study has no `confirm:`, which is scored on the test split, and data.split.test is 0; give it rows"),
+    ],
+)
+def test_a_gate_that_needs_a_confirmation_says_how_to_have_one(test_share: float, said: str, tmp_path: Path) -> None:
+    at = place(tmp_path)
+    trials, reports = some_trials()
+    searched = [one for one in trials if one.confirms is None]
+    data = {"source": "digits", "split": {"validation": 0.2, "test": test_share}}
+    made = at.study(release={"require": ["confirmed", "test/accuracy >= 0.9"]}, data=data)
+    at.write(made, searched, [one for one in reports if one.trial < 6], StudyState.DONE)
+    settled(at)
+    assert said in released(at)["reason"]
+    for gate in released(at)["gates"]:
+        assert said in gate["reason"], gate
 
 
 def test_a_champion_stays_where_a_new_best_does_not_pass(tmp_path: Path) -> None:
