@@ -59,16 +59,18 @@ def print_serious(facts: Mapping[str, Any]) -> bool:
 
 def answer(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Which configuration wins, and how sure that is."""
+    from goodfit.service.diagnosis.confirmation import on_test
+
     winner, optimism = facts["winner"], facts["optimism"]
     metric = facts["metric"]
     if any(finding["severity"] == "serious" for finding in facts["findings"]):
         yield "caution", "do not rely on it: see what is serious below"
     if winner is not None:
         error = f" ± {number(winner['error'])}" if winner["error"] is not None else ""
-        split = "the test split" if winner["tested"] else "fresh seeds"
+        named, split = (on_test(metric), "the test split") if winner["tested"] else (metric, "fresh seeds")
         yield (
             "winner",
-            f"trial {winner['trial']}, confirmed: {metric} {number(winner['mean'])}{error} on {split}",
+            f"trial {winner['trial']}, confirmed: {named} {number(winner['mean'])}{error} on {split}",
         )
         yield "", f"{winner['reason']}"
     elif facts["best"] is not None and optimism is not None:

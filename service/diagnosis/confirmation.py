@@ -103,9 +103,13 @@ def best_first(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
     return sorted(order, key=lambda trial: places.get(trial.number, math.inf))
 
 
+def on_test(metric: str) -> str:
+    """The objective's name where it is of the test split: test/accuracy of val/accuracy."""
+    return f"test/{metric.removeprefix('val/')}"
+
+
 def _test(trial: Trial, metric: str) -> float:
-    name = metric.removeprefix("val/")
-    return _number((trial.test or {}).get(name))
+    return _number((trial.test or {}).get(on_test(metric).removeprefix("test/")))
 
 
 def _number(value: float | None) -> float:

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from goodfit.service.diagnosis.confirmation import on_test
 from goodfit.service.diagnosis.feasibility import why_none_feasible
 from goodfit.service.objective import Objective
 from goodfit.service.records import Study, StudyState, Trial, TrialState, pareto_front
 from goodfit.service.spec import StudySpec
 from goodfit.service.spec.checks import unscored
 
+TEST_SPLIT = "the test split"
 CONFIRM = "confirm={top: 3, seeds: 3}"
 _ENDED_EARLY = {
     StudyState.INTERRUPTED: "was interrupted",
@@ -68,7 +70,7 @@ def why_no_gap(metric: str, reported: Collection[str]) -> str:
 
 def judged_on(trials: Sequence[Trial]) -> str:
     """What confirmations were scored on."""
-    return "the test split" if any(trial.test for trial in trials) else "fresh seeds"
+    return TEST_SPLIT if any(trial.test for trial in trials) else "fresh seeds"
 
 
 def _headline(study: Study, trials: Sequence[Trial], chosen: Trial | None, objective: Objective) -> str:
@@ -104,7 +106,8 @@ def _sure(found: Mapping[str, Any], split: str) -> Iterator[str]:
     winner, optimism, noise = found["winner"], found["optimism"], found["noise"]
     if winner is not None:
         error = f" ± {_number(winner['error'])} (standard error)" if winner["error"] is not None else ""
-        yield f"Confirmed: {found['metric']} {_number(winner['mean'])}{error} on {split}."
+        metric = on_test(found["metric"]) if split == TEST_SPLIT else found["metric"]
+        yield f"Confirmed: {metric} {_number(winner['mean'])}{error} on {split}."
         yield f"Why this one: {winner['reason']}."
     elif optimism is not None:
         yield f"Not confirmed: {_of(optimism['trials'])}, measured on the same validation data that chose it."

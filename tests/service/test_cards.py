@@ -246,6 +246,12 @@ def test_data_that_have_changed_or_gone_have_no_card(tmp_path: Path) -> None:
     assert said == f"{folder / 'croissant.json'} is of an earlier card, and not of these data: take it away"
 
 
+def test_a_score_of_the_test_split_is_named_so(tmp_path: Path) -> None:
+    at = filled(tmp_path)
+    card = cards_of(at.settings, at.store, at.store.study("digits"))["files"]["README.md"]
+    assert "Confirmed: test/accuracy 0.905 ± 0.005 (standard error) on the test split." in card
+
+
 def test_a_study_that_was_not_confirmed_has_a_card_that_says_so(tmp_path: Path) -> None:
     at = place(tmp_path)
     trials, reports = some_trials()

@@ -160,7 +160,7 @@ def test_the_answer_is_the_confirmed_winner_and_says_how_sure_it_is() -> None:
     assert facts.answer["trial"] == winner["trial"]
     assert facts.answer["headline"] == f"Trial {winner['trial']} is the best configuration"
     assert any(
-        text.startswith("Confirmed: val/accuracy") and "on the test split" in text for text in facts.answer["sure"]
+        text.startswith("Confirmed: test/accuracy") and "on the test split" in text for text in facts.answer["sure"]
     )
     assert [row["winner"] for row in facts.confirmation] == [True, False, False]
     assert all(len(row["scores"]) == 3 for row in facts.confirmation)

@@ -139,8 +139,13 @@ def test_nothing_amiss_is_said_only_of_enough_trials(count: int, said: str, caps
     assert said in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("tested", "where"), [(True, "on the test split"), (False, "on fresh seeds")])
-def test_a_winner_is_confirmed_where_it_was_scored(tested: bool, where: str) -> None:
+@pytest.mark.parametrize(
+    ("tested", "said"), [(True, "test/loss 0.5 on the test split"), (False, "val/loss 0.5 on fresh seeds")]
+)
+def test_a_winner_is_confirmed_where_it_was_scored(tested: bool, said: str) -> None:
     winner = {"trial": 1, "mean": 0.5, "error": None, "reason": "it is", "standings": [], "tested": tested}
     told = [text for label, text in answer({**found_of(complete(0.5, 0.4)), "winner": winner}) if label == "winner"]
-    assert told == [f"trial 1, confirmed: val/loss 0.5 {where}"]
+    assert told == [f"trial 1, confirmed: {said}"]
+    again = replace(complete(0.5)[0], number=2, confirms=1, test={"loss": 0.5} if tested else None)
+    facts = {**found_of(complete(0.5, 0.4)), "winner": winner}
+    assert f"Confirmed: {said}." in answer_of(STUDY, SPEC, [*complete(0.5, 0.4), again], facts)["sure"]
