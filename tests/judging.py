@@ -79,6 +79,7 @@ def growth() -> dict[str, Any]:
         "sizes": [{"rows": rows, "scores": one} for rows, one in zip(sizes, scores, strict=True)],
         **asdict(found),
         "clear": found.clear,
+        "enough": False,
         "sentence": "twice the rows would gain 2.1 ± 0.9 points of val/accuracy",
     }
 

@@ -38,6 +38,7 @@ FOLDER, TABLE, FACTS, GROWTH = "quality", "labels.npz", "labels.json", "growth.j
 CSV = "labels.csv"  # the table, as MLflow has it
 TREATED = "treated.json"  # of training rows that a study acts on; a worker writes it
 FORMAT = 1  # of the files of facts
+FORMATS = {GROWTH: 2}  # of those with another: before, exponents were those of a coarse grid
 OnEpoch = Callable[[int, int], None]
 
 
@@ -187,7 +188,7 @@ def check_growth(used: Configuration, on_epoch: OnEpoch = lambda _done, _of: Non
 
     most = sum(PARTS) * SEEDS * used.spec.training.epochs
     with _done(used, "growth", lambda done: on_epoch(done, most)) as (_, found):
-        return {"format": FORMAT, "trial": used.trial, "data": found["data"], **found["found"]}
+        return {"format": FORMATS[GROWTH], "trial": used.trial, "data": found["data"], **found["found"]}
 
 
 def growth_of_study(settings: Settings, store: Store, study: Study, on_epoch: OnEpoch) -> dict[str, Any]:
@@ -269,7 +270,7 @@ def kept_facts(place: Place, name: str) -> dict[str, Any] | None:
         facts = json.loads(kept)
     except ValueError:  # cut off by a full disk: it is made again
         return None
-    return facts if isinstance(facts, dict) and facts.get("format") == FORMAT else None
+    return facts if isinstance(facts, dict) and facts.get("format") == FORMATS.get(name, FORMAT) else None
 
 
 def quality_files(settings: Settings, study: Study) -> dict[str, str]:

@@ -25,6 +25,7 @@ PARTS = (8, 4, 2, 1)  # an eighth, a quarter, half and all of the rows
 SEEDS = 3
 LEAST_ROWS = 64  # that train: of fewer an eighth is too little to learn from
 SHARES = ("accuracy", "balanced_accuracy", "f1", "r2")  # metrics of which a hundredth is a point
+NARROW = 0.01  # of the score: a gain that is smaller for certain is as good as none. Of a share it is a point
 TRAININGS = len(PARTS) * SEEDS
 
 
@@ -33,7 +34,8 @@ def check_growth(training: Training, spec: DataSpec) -> dict[str, Any]:
 
     Returns:
         metric, direction; sizes: for each size its rows and scores; now, gain, low, high, limit, exponent of the power
-        law; clear: whether the gain is told from none; sentence.
+        law; clear: whether the gain is told from none; enough: whether it is told that there is as good as none;
+        sentence.
 
     Raises:
         DataProblem: the data cannot be loaded, or have too few rows.
@@ -53,6 +55,7 @@ def check_growth(training: Training, spec: DataSpec) -> dict[str, Any]:
         "direction": direction,
         "sizes": [{"rows": size, "scores": one} for size, one in zip(sizes, scores, strict=True)],
         **{name: getattr(found, name) for name in ("now", "gain", "low", "high", "limit", "exponent", "clear")},
+        "enough": is_enough(found, metric),
         "sentence": sentence(found, metric),
     }
 
@@ -91,13 +94,49 @@ def part_of(data: Data, part: int, seed: int) -> np.ndarray:
     return np.sort(np.array(chosen))
 
 
+def is_enough(found: Growth, metric: str) -> bool:
+    """Whether more rows would bring as good as nothing: the whole interval is near 0, or the score only falls."""
+    if found.clear or found.equal == found.sizes:
+        return False
+    near = NARROW * (1.0 if _is_share(metric) else abs(found.now))
+    return found.high < 0 or (found.low >= -near and found.high <= near)
+
+
+def _is_share(metric: str) -> bool:
+    return metric.rpartition("/")[2] in SHARES
+
+
 def sentence(found: Growth, metric: str) -> str:
-    """What twice the rows would bring, with its interval of 90%."""
-    points = metric.rpartition("/")[2] in SHARES
-    unit, name = (100.0, f"points of {metric}") if points else (1.0, f"of {metric}")
+    """What twice the rows would bring, with its interval of 90%; or that it cannot be told, and what would tell."""
+    unit, name = (100.0, f"points of {metric}") if _is_share(metric) else (1.0, f"of {metric}")
     gain, half = found.gain * unit, (found.high - found.low) / 2 * unit
+    if found.equal == found.sizes:
+        return (
+            f"how sure it is cannot be told, because at each size all seeds gave the same score: by the power law "
+            f"through them twice the rows would gain {gain:.3g} {name}"
+        )
     decimals = max(0, -math.floor(math.log10(half))) if half > 0 else 3
     said = f"{gain:.{decimals}f} ± {half:.{decimals}f} {name}"
+    return _answer(found, metric, said) + _equal_seeds(found)
+
+
+def _answer(found: Growth, metric: str, said: str) -> str:
     if found.clear:
         return f"twice the rows would gain {said}"
+    if not is_enough(found, metric):
+        return (
+            f"it cannot be told from these seeds and rows whether more rows would help: twice as many would gain "
+            f"{said}; more seeds, or more rows, would tell"
+        )
+    if found.high < 0:
+        return f"no longer the rows: with twice as many the score would be worse by {said.removeprefix('-')}"
     return f"no longer the rows: twice as many would gain {said}, which may be nothing"
+
+
+def _equal_seeds(found: Growth) -> str:
+    """What seeds that give the same score at some of the sizes mean for the interval."""
+    if not found.equal:
+        return ""
+    rows = " and ".join(f"{size:,}" for size in found.equal)
+    meant = "which rows are drawn, not noise of training" if found.sizes[-1] in found.equal else "the other sizes alone"
+    return f". With {rows} rows all seeds gave the same score, so the interval is that of {meant}"

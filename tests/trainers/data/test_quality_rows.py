@@ -26,6 +26,41 @@ def test_a_power_law_says_what_twice_the_rows_would_gain() -> None:
     assert found.limit == pytest.approx(0.95, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("limit", "slope", "power"),
+    [(0.1, 2, 0.333), (0.1, 2, 0.02), (0, 1, 0.01), (0.1, 2, 3.0), (0.1, 2, 0.5), (0, 5, 1.0), (0.1, -1, 0.5)],
+)
+def test_a_power_law_without_noise_is_found_whatever_its_exponent(limit: float, slope: float, power: float) -> None:
+    found = growth_of(SIZES, [[limit + slope * n**-power] * 3 for n in SIZES], larger_is_better=False, seed=0)
+    assert found.gain == pytest.approx(slope * (800**-power - 1600**-power), rel=1e-6)
+    assert found.exponent == pytest.approx(power, rel=1e-6)
+    assert found.limit == pytest.approx(limit, abs=1e-6)
+    assert found.equal == found.sizes == tuple(SIZES)
+    assert not found.clear  # without noise nothing says how sure it is
+
+
+@pytest.mark.parametrize("noise", [1e-4, 3e-3])
+def test_nine_of_ten_intervals_hold_the_true_gain(noise: float) -> None:
+    true = 2.0 * (800**-0.333 - 1600**-0.333)
+    holds = [
+        found.low < true < found.high
+        for seed in range(60)
+        for found in [growth_of(SIZES, scores(2.0, 0.333, noise, seed), larger_is_better=True, seed=seed)]
+    ]
+    assert 48 <= sum(holds) <= 59  # of 60 nine tenths are 54, and 2.3 is their standard deviation
+
+
+def test_seeds_without_a_difference_count_as_one_score() -> None:
+    drawn = scores(2.0, 0.333, 0.003)
+    mean = float(np.mean(drawn[-1]))
+    widths = []
+    for last in ([mean - 0.003, mean, mean + 0.003], [mean] * 3):
+        found = growth_of(SIZES, [*drawn[:-1], last], larger_is_better=True, seed=0)
+        widths.append(found.high - found.low)
+        assert found.equal == ((800,) if last[0] == last[1] else ())
+    assert widths[1] > 1.2 * widths[0]
+
+
 def test_scores_that_do_not_rise_gain_nothing_clear() -> None:
     flat = growth_of(SIZES, scores(0.0, 0.5, 0.01), larger_is_better=True, seed=0)
     assert not flat.clear

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from goodfit.trainers.data.quality.growth import Growth
-from goodfit.trainers.worker.growth_check import part_of, sentence
+from goodfit.trainers.worker.growth_check import is_enough, part_of, sentence
 
 
 class Rows(list[int]):
@@ -32,15 +32,64 @@ def test_a_part_has_each_class_and_the_same_rows_for_the_same_seed() -> None:
     assert len(part_of(numbers, 4, seed=0)) == 25
 
 
+def grown(gain: float, low: float, high: float, *, now: float = 0.9, equal: tuple[int, ...] = ()) -> Growth:
+    return Growth((100, 200, 400, 800), now, gain, low, high, 0.95, 0.5, equal)
+
+
+OPEN = "it cannot be told from these seeds and rows whether more rows would help: twice as many would gain "
+
+
 @pytest.mark.parametrize(
-    ("gain", "low", "high", "metric", "said"),
+    ("found", "metric", "said"),
     [
-        (0.008, 0.005, 0.011, "val/accuracy", "twice the rows would gain 0.8 ± 0.3 points of val/accuracy"),
-        (0.02, 0.01, 0.03, "val/loss", "twice the rows would gain 0.02 ± 0.01 of val/loss"),
-        (0.001, -0.002, 0.004, "val/f1", "no longer the rows: twice as many would gain 0.1 ± 0.3 points of val/f1, "),
+        (grown(0.008, 0.005, 0.011), "val/accuracy", "twice the rows would gain 0.8 ± 0.3 points of val/accuracy"),
+        (grown(0.02, 0.01, 0.03), "val/loss", "twice the rows would gain 0.02 ± 0.01 of val/loss"),
+        (
+            grown(0.001, -0.002, 0.004),
+            "val/f1",
+            "no longer the rows: twice as many would gain 0.1 ± 0.3 points of val/f1, which may be nothing",
+        ),
+        (
+            grown(-0.1, -0.15, -0.05),
+            "val/loss",
+            "no longer the rows: with twice as many the score would be worse by 0.10 ± 0.05 of val/loss",
+        ),
+        (
+            grown(0.4, -0.02, 0.78, now=1.033),
+            "val/loss",
+            f"{OPEN}0.4 ± 0.4 of val/loss; more seeds, or more rows, would tell",
+        ),
+        (
+            grown(0.001, -0.02, 0.02),
+            "val/accuracy",
+            f"{OPEN}0 ± 2 points of val/accuracy; more seeds, or more rows, would tell",
+        ),
+        (
+            grown(0.0001, -0.002, 0.002, now=0.05),
+            "val/loss",
+            f"{OPEN}0.000 ± 0.002 of val/loss; more seeds, or more rows, would tell",
+        ),
     ],
 )
-def test_the_sentence_says_the_gain_with_its_interval(
-    gain: float, low: float, high: float, metric: str, said: str
-) -> None:
-    assert sentence(Growth(800, 0.9, gain, low, high, 0.95, 0.5), metric).startswith(said)
+def test_the_sentence_says_the_gain_with_its_interval(found: Growth, metric: str, said: str) -> None:
+    assert sentence(found, metric) == said
+    assert is_enough(found, metric) == said.startswith("no longer the rows")
+
+
+def test_seeds_that_all_give_the_same_score_are_named() -> None:
+    drawn_rows = sentence(grown(0.02, 0.01, 0.03, equal=(800,)), "val/loss")
+    assert drawn_rows == (
+        "twice the rows would gain 0.02 ± 0.01 of val/loss. With 800 rows all seeds gave the same score, so the "
+        "interval is that of which rows are drawn, not noise of training"
+    )
+    few = sentence(grown(0.02, 0.01, 0.03, equal=(100, 200)), "val/loss")
+    assert few.endswith(
+        "With 100 and 200 rows all seeds gave the same score, so the interval is that of the other sizes alone"
+    )
+    none = grown(0.02, 0.02, 0.02, equal=(100, 200, 400, 800))
+    assert sentence(none, "val/accuracy") == (
+        "how sure it is cannot be told, because at each size all seeds gave the same score: by the power law through "
+        "them twice the rows would gain 2 points of val/accuracy"
+    )
+    assert not none.clear
+    assert not is_enough(grown(0.0, 0.0, 0.0, equal=(100, 200, 400, 800)), "val/accuracy")
