@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypedDict  # typing's, on Python 3.11, is refused by pydantic
 
 from goodfit.service.audit_chain import check_chain
-from goodfit.service.errors import UnknownStudy
+from goodfit.service.errors import TrackingError, UnknownStudy
 from goodfit.service.json_values import Values, iso, plain
 
 if TYPE_CHECKING:
     from goodfit.service.ports import Store
     from goodfit.service.records import AuditEntry, Study, StudyRun
+    from goodfit.service.settings import Settings
 
 EVERYTHING = 2**31 - 1  # entries
 LOG, RUNS, CONFIRMATION = "log", "runs", "confirmation"
@@ -40,13 +41,18 @@ class TrailEntry(TypedDict):
 
 
 class Chain(TypedDict):
-    """What a look at the hashes has found: see audit_chain.py."""
+    """What a look at the hashes has found: see audit_chain.py.
+
+    `intact` is null where no entry has a hash: nothing tells. `vouched` is the entry whose hash MLflow keeps; null:
+    none, or it could not be compared, as `text` says.
+    """
 
     entries: int
     unhashed: int
     broken: int | None
-    intact: bool
+    intact: bool | None
     head: str | None
+    vouched: int | None
     text: str
 
 
@@ -59,19 +65,26 @@ class Trail(TypedDict):
     entries: list[TrailEntry]
 
 
-def trail_of(store: Store, name: str) -> Trail:
-    """The trail of a study, or of one that was removed; UnknownStudy where none of that name ever was."""
-    entries = store.access.audit(subject=name, limit=EVERYTHING)[::-1]
+def trail_of(settings: Settings, store: Store, name: str) -> Trail:
+    """The trail of a study, or of one that was removed; UnknownStudy where none of that name ever was.
+
+    Args:
+        settings: the home, for MLflow, which keeps the last hash.
+        store: where.
+        name: of the study.
+    """
     study: Study | None = None
     try:
         study = store.study(name)
     except UnknownStudy:
-        if not entries:
+        if not store.access.audit(subject=name, limit=1):
             raise
+    kept, uncompared = _kept_head(settings, study)  # read before the entries: they must not be older
+    entries = store.access.audit(subject=name, limit=EVERYTHING)[::-1]
     rows = [_logged(number, one) for number, one in enumerate(entries, start=1)]
     if study is not None:
         rows = _merged(rows, list(_known(study, store.runs(study.id))))
-    checked = check_chain(entries)
+    checked = check_chain(entries, kept)
     return {
         "study": name,
         "id": None if study is None else study.id,
@@ -81,10 +94,25 @@ def trail_of(store: Store, name: str) -> Trail:
             "broken": checked.broken,
             "intact": checked.intact,
             "head": checked.head,
-            "text": str(checked),
+            "vouched": checked.vouched,
+            "text": f"{checked}{uncompared}",
         },
         "entries": rows,
     }
+
+
+def _kept_head(settings: Settings, study: Study | None) -> tuple[str | None, str]:
+    """The last hash of a study's log that MLflow keeps; where there is none, what is to be said of that."""
+    from goodfit.service.tracker import audit_head
+
+    if study is None or study.mlflow_run_id is None:
+        why = "was removed" if study is None else "has no run there yet"
+        return None, f"; not compared with MLflow: the study {why}"
+    try:
+        kept = audit_head(settings.tracking_uri, study.mlflow_run_id)
+    except TrackingError as error:
+        return None, f"; not compared with MLflow: {error}"
+    return kept, "" if kept else "; not compared with MLflow, which has no hash of the log yet"
 
 
 def _logged(number: int, entry: AuditEntry) -> TrailEntry:

@@ -63,7 +63,7 @@ def audit(
         bool, typer.Option("--csv", help="Print CSV; a text that a spreadsheet would run begins with '.")
     ] = False,
 ) -> None:
-    """Print all that was done to a study, by whom and when; ends with 1 where the log was changed afterwards."""
+    """Print all that was done to a study, by whom and when; ends with 1 where the log was changed or cut."""
     from goodfit.service.cli.trail import print_trail, trail_csv
 
     refuse_both_forms(as_csv=as_csv)
@@ -74,6 +74,6 @@ def audit(
         sys.stdout.write(trail_csv(found))
     else:
         print_trail(found)
-    if not found["chain"]["intact"]:
+    if found["chain"]["intact"] is False:
         print(f"error: study {name}: {found['chain']['text']}", file=sys.stderr)
         raise typer.Exit(1)

@@ -283,7 +283,7 @@ class LocalSource:
         return app.cards_of(self.settings, self.store, self.store.study(name))
 
     def trail(self, name: str) -> Trail:
-        return app.trail_of(self.store, name)
+        return app.trail_of(self.settings, self.store, name)
 
     def resume(self, name: str, wanted: Reopening) -> str:
         self._await_release(name)

@@ -65,5 +65,5 @@ async def card(shared: Shared, token: Viewer, name: str) -> Response:
 
 @router.get("/{name}/audit", response_model=Trail, summary="All that was done to a study")
 async def trail(shared: Shared, token: Viewer, name: str) -> Response:
-    """Who did what to it and when, also to one that was removed, and whether the log was changed afterwards."""
+    """Who did what to it and when, also to one that was removed, and whether the log was changed or cut."""
     return await shared.heavy.run(token.id, lambda: reply(Trail, shared.source.trail(name)))

@@ -4,10 +4,10 @@ mirror.py pushes, champion.py registers the best model, content.py says what is 
 origin.py where it comes from, datasets.py what it was trained on, experiment.py finds a study's experiment,
 database.py makes MLflow's file, process.py runs the mirror beside the training, ui.py opens MLflow's pages,
 view.py says what they show of a study at first, annotation.py brings notes and tags
-there, deleted.py collects what was deleted.
+there and reads the audit log's hash back, deleted.py collects what was deleted.
 """
 
-from goodfit.service.tracker.annotation import keep_files, keep_note
+from goodfit.service.tracker.annotation import audit_head, keep_files, keep_note
 from goodfit.service.tracker.champion import ModelExport
 from goodfit.service.tracker.deleted import remove_deleted
 from goodfit.service.tracker.experiment import prepare, remove_study
@@ -21,6 +21,7 @@ __all__ = [
     "Mirror",
     "MlflowTracker",
     "ModelExport",
+    "audit_head",
     "keep_files",
     "keep_note",
     "keep_view",

@@ -44,6 +44,7 @@ _MORE_IS_BETTER = frozenset({
 TRIAL, CONFIRMATION = "goodfit.trial", "goodfit.confirmation"  # the tag with the number of a trial's run
 BEGAN = "goodfit.began"  # the tag with the attempt with which a run's curve begins, where that is not the first
 ORIGIN = "goodfit.origin"  # the tag with the trial whose model it took over, and after which epoch
+AUDIT = "goodfit.audit"  # the tag of a study's run with the last hash of its audit log, as it was then
 NOTES = "notes."  # how the tags of a trainer's notes begin
 # Metrics of a trial that has ended, at its best epoch, and the first of a study, by trials. Their names have no slash:
 # on a run's own page MLflow has a section for such metrics first, which would be empty.
@@ -181,10 +182,9 @@ def study_tags(study: Study, best: Trial | None, front: Front | None = None) -> 
     return annotation(study) | told
 
 
-def release_tags(stands: Standing, trial: int, head: str | None = None) -> dict[str, str]:
-    """What was decided of a trial's model; with `head`, the last hash of the study's audit log."""
+def release_tags(stands: Standing, trial: int) -> dict[str, str]:
+    """What was decided of a trial's model."""
     told = {"goodfit.release": stands.status(trial) or "", "goodfit.release_reason": stands.reason(trial)}
-    told |= {"goodfit.audit": head} if head is not None else {}
     return {key: cut(value, TAG_LENGTH) for key, value in told.items()}
 
 

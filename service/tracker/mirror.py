@@ -208,6 +208,8 @@ class Mirror:
             if any(trial.number not in self.refused for trial in self._ahead(session, study)):
                 return  # the last trials ended after the last sync: the next one comes before the winner is known
             stands = self._release(study) if study.state is StudyState.DONE else None
+            if (head := self._head(study)) is not None:
+                session.study_run.log([], {}, {content.AUDIT: head})
             end = (study.ended, 0 if stands is None else stands.number)
             if study.state in CONCLUDED and end != session.concluded:
                 if files := self._conclude(study):
@@ -233,7 +235,7 @@ class Mirror:
             if number in session.finished
         }
         assign(session.client, study, session.experiment, stands, versions)
-        session.study_run.log([], {}, content.release_tags(stands, newest, self._head(study)))
+        session.study_run.log([], {}, content.release_tags(stands, newest))
         uri = uri_of(versions.get(newest))
         self._store.note_study_mirrored(study.id, model_uri=uri, champion=newest, registered=stands.number)
 

@@ -298,7 +298,7 @@ def test_odd_characters_are_kept_and_exported(tmp_path: Path) -> None:
 
     at = filled(tmp_path)
     decide(at, "approve", "Ünal\n<b>\x00\udcff", "=1+1\n\u202eright")
-    trail = trail_of(at.store, "digits")
+    trail = trail_of(at.settings, at.store, "digits")
     json.dumps(trail, allow_nan=False)
     assert trail["chain"]["intact"]
     assert "'=1+1" not in trail_csv(trail).splitlines()[0]
@@ -310,16 +310,16 @@ def test_the_trail_joins_what_the_store_knows_and_finds_a_changed_row(tmp_path: 
 
     at = filled(tmp_path)
     settled(at)
-    trail = trail_of(at.store, "digits")
+    trail = trail_of(at.settings, at.store, "digits")
     actions = [one["action"] for one in trail["entries"]]
     assert actions == ["submit", "state", "release"]
     with sqlite3.connect(at.settings.home / "goodfit.db") as connection:
         connection.execute("UPDATE audit SET who = 'eve' WHERE action = 'state'")
     connection.close()
-    chain = trail_of(at.store, "digits")["chain"]
+    chain = trail_of(at.settings, at.store, "digits")["chain"]
     assert (chain["intact"], chain["broken"]) == (False, 2)
     with pytest.raises(UnknownStudy):
-        trail_of(at.store, "nothing")
+        trail_of(at.settings, at.store, "nothing")
 
 
 def test_standing_follows_from_the_decisions_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from goodfit.service.errors import TrackingError
 from goodfit.service.records import Study
-from goodfit.service.tracker import content, keep_note
+from goodfit.service.tracker import audit_head, content, keep_note
 
 STUDY = Study("digits", {}, "f", 1.0, mlflow_run_id="run", note="for the paper", tags={"paper": "v2", "odd@": "1"})
 
@@ -54,3 +55,12 @@ def test_a_study_without_a_run_is_left_to_its_mirror_and_an_mlflow_that_is_away_
         keep_note("http://mlflow", STUDY, [], away)
     told = content.study_tags(replace(STUDY, spec={"objective": {"metric": "val/loss", "direction": "minimize"}}), None)
     assert (told["paper"], told["mlflow.note.content"]) == ("v2", "for the paper")
+
+
+def test_the_hash_of_the_audit_log_is_read_back_and_no_database_is_made_for_it(tmp_path: Path) -> None:
+    heads: list[Any] = [Client({"goodfit.audit": "abc"}), Client({})]
+    assert [audit_head("http://mlflow", "run", lambda _, one=one: one) for one in heads] == ["abc", None]
+    gone = tmp_path / "mlflow.db"
+    with pytest.raises(TrackingError, match="is not there"):
+        audit_head(f"sqlite:///{gone}", "run")
+    assert not gone.exists()

@@ -9,6 +9,7 @@ import pytest
 
 from goodfit.service.errors import TrackingError
 from goodfit.service.release import APPROVE, CANDIDATE, CHAMPION, REJECT, REJECTED, RELEASE, Held, Ruling, standing
+from goodfit.service.tracker.content import AUDIT
 from goodfit.service.tracker.experiment import connect
 from tests.tracking import Fuse, Lab, mirror_of, new_mlflow
 
@@ -61,6 +62,13 @@ def test_the_aliases_follow_the_decisions(lab: Lab, tmp_path: Path) -> None:
     assert aliases(uri) == {}
     assert client.get_model_version("digits", "1").tags["goodfit.release"] == "rejected"
     assert lab.study.registered == 3
+
+
+def test_each_close_keeps_the_last_hash_of_the_audit_log_whatever_is_decided(lab: Lab, tmp_path: Path) -> None:
+    uri = new_mlflow(tmp_path / "mlflow")
+    for head, rulings in (("one", []), ("two", []), ("three", [WAITS]), ("four", [WAITS])):
+        close(lab, uri, tmp_path, *rulings, head=lambda _, head=head: head)
+        assert connect(uri).get_run(lab.study.mlflow_run_id or "").data.tags[AUDIT] == head
 
 
 def test_a_champion_stays_beside_a_new_candidate(lab: Lab, tmp_path: Path) -> None:
