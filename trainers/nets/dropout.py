@@ -7,7 +7,7 @@ generator. A mask compares 16 random bits a number with the rate: on a CPU that 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +62,17 @@ class Masks:
         steps: of the epoch.
         device: of the masks. On a CPU a step's numbers do not depend on how many steps are drawn at once; on a GPU they
             would, so that it draws one by one.
+
+    Attributes:
+        kept: of PARTS, the share of the numbers that are kept.
+        left: steps that have not been drawn.
     """
 
     def __init__(self, p: float, seed: int, rows: int, steps: int, device: torch.device) -> None:
-        self._kept = min(max(round((1 - p) * PARTS), 1), PARTS - 1)
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self.kept = min(max(round((1 - p) * PARTS), 1), PARTS - 1)
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.device, self.rows = device, rows
-        self.left = steps  # steps that have not been drawn
+        self.left = steps
         self._drawn = torch.empty(0)
         self._at = 0
 
@@ -78,7 +82,7 @@ class Masks:
             self.left += len(self._drawn) - self._at
             numbers = self.rows * max(1, torch.Size(shape).numel())
             steps = min(max(1, NUMBERS_AT_ONCE // numbers), max(1, self.left))
-            self._drawn = self.draw(steps, shape).to(dtype).mul_(self.scale)
+            self._drawn = Masks.draw([self], steps, shape)[0].to(dtype).mul_(self.scale)
             self._at = 0
         self._at += 1
         return self._drawn[self._at - 1, :rows]
@@ -86,18 +90,22 @@ class Masks:
     @property
     def scale(self) -> float:
         """What the kept numbers are multiplied with."""
-        return PARTS / self._kept
+        return PARTS / self.kept
 
-    def draw(self, steps: int, shape: tuple[int, ...]) -> Tensor:
-        """Which numbers the next steps keep: (steps, rows, *shape)."""
-        if self.device.type != "cpu" and steps > 1:
-            return torch.cat([self.draw(1, shape) for _ in range(steps)])
-        self.left -= steps
-        numbers = self.rows * torch.Size(shape).numel()
-        bits = torch.empty(steps, -(-numbers // 4), dtype=torch.int64, device=self.device)
-        bits.random_(-(2**63), None, generator=self._generator)
-        parts = bits.view(torch.int16)[:, :numbers]
-        return (parts < self._kept - PARTS // 2).view(steps, self.rows, *shape)
+    @staticmethod
+    def draw(masks: Sequence[Masks], steps: int, shape: tuple[int, ...]) -> Tensor:
+        """Which numbers the next steps of layers with as many rows keep: (layers, steps, rows, *shape)."""
+        device, rows = masks[0].device, masks[0].rows
+        if device.type != "cpu" and steps > 1:
+            return torch.cat([Masks.draw(masks, 1, shape) for _ in range(steps)], 1)
+        numbers = rows * torch.Size(shape).numel()
+        bits = torch.empty(len(masks), steps, -(-numbers // 4), dtype=torch.int64, device=device)
+        for mask, own in zip(masks, bits, strict=True):
+            own.random_(-(2**63), None, generator=mask.generator)
+            mask.left -= steps
+        kept = torch.tensor([mask.kept - PARTS // 2 for mask in masks], dtype=torch.int16, device=device)
+        parts = bits.view(torch.int16)[:, :, :numbers]
+        return (parts < kept.view(-1, 1, 1)).view(len(masks), steps, rows, *shape)
 
 
 @contextlib.contextmanager

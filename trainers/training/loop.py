@@ -209,9 +209,9 @@ class Training:
         self.model.train()
         self._waiting = 0.0
         with self.masks(epoch, batches), contextlib.closing(self._ready(batches, data)) as ready:
-            for index, (rows, batch) in enumerate(zip(batches, ready, strict=True)):
+            for rate, rows, batch in zip(self.rates(epoch, len(batches)), batches, ready, strict=True):
                 for group in self.optimizer.param_groups:
-                    group["lr"] = self.rate(epoch, index / len(batches))
+                    group["lr"] = rate
                 self._rows = rows
                 self._step(*batch)
         self._waited(self._waiting, len(data))
@@ -241,9 +241,12 @@ class Training:
         """The rows of each step of an epoch."""
         return batches_of(self._order(epoch, y), self.config.batch_size)
 
-    def rate(self, epoch: int, share: float) -> float:
-        """The learning rate where this share of the epoch is done."""
-        return float(self.config.learning_rate * rate_factor(self.config.schedule, (epoch - 1 + share) / self.epochs))
+    def rates(self, epoch: int, steps: int) -> list[float]:
+        """The learning rate of each step of an epoch."""
+        most, schedule = float(self.config.learning_rate), self.config.schedule
+        if schedule == "constant":
+            return [most] * steps
+        return [most * rate_factor(schedule, (epoch - 1 + step / steps) / self.epochs) for step in range(steps)]
 
     def masks(self, epoch: int, batches: Sequence[Tensor]) -> contextlib.AbstractContextManager[None]:
         """Within it the model's dropout draws the masks of this epoch."""

@@ -172,7 +172,7 @@ def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Forward:
     if isinstance(layer, nn.Identity):
         return _same
     if isinstance(layer, ACTIVATIONS):
-        return layer
+        return layer.forward
 
     def forward(x: Tensor) -> Tensor:
         out: Tensor = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
+from goodfit.trainers.nets.dropout import ChannelDropout, Dropout, Masks
 from goodfit.trainers.training.packing.stack import Forward, Stack, dimension
 
 NUMBERS_AT_ONCE = 2**20  # of the masks of several steps: 4 MB
@@ -34,13 +36,21 @@ def dropped(members: Sequence[Dropout], stack: Stack, first: int) -> Forward:
 def _draw(members: Sequence[Dropout], widths: Sequence[int], x: Tensor) -> Tensor:
     """The masks of the next steps: (steps, *those of x), of channels (steps, rows, members, channels, 1, 1)."""
     masks = [member.masks for member in members if member.masks is not None]
-    axis, rows = dimension(x), masks[0].rows
+    axis, rows, left = 1 + dimension(x), masks[0].rows, max(1, masks[0].left)
     width = x.shape[2:] if not isinstance(members[0], ChannelDropout) else (x.shape[2], 1, 1)
-    numbers = rows * len(members) * torch.Size(width).numel()
-    steps = min(max(1, NUMBERS_AT_ONCE // numbers), max(1, masks[0].left))
-    size = (rows, len(members)) if axis else (len(members), rows)
-    drawn = torch.ones(steps, *size, *width, dtype=x.dtype, device=x.device)
-    for mask, member, own, into in zip(masks, members, widths, drawn.unbind(1 + axis), strict=True):
-        if member.p:
-            torch.mul(mask.draw(steps, (own, *width[1:])), mask.scale, out=into[:, :, :own])
+    most = max(1, NUMBERS_AT_ONCE // (rows * len(members) * torch.Size(width).numel()))
+    steps = -(-left // -(-left // most))  # as many each time
+    size = (rows, len(members)) if axis > 1 else (len(members), rows)
+    drawn = torch.empty(steps, *size, *width, dtype=x.dtype, device=x.device)
+    kinds = [(own if member.p else 0, mask) for own, member, mask in zip(widths, members, masks, strict=True)]
+    first = 0
+    for own, group in itertools.groupby(kinds, operator.itemgetter(0)):
+        alike = [mask for _, mask in group]
+        into = drawn.narrow(axis, first, len(alike))
+        into.narrow(3, own, width[0] - own).fill_(1.0)
+        if own:
+            kept = Masks.draw(alike, steps, (own, *width[1:])).movedim(0, axis)
+            scales = torch.tensor([mask.scale for mask in alike], dtype=x.dtype, device=x.device)
+            torch.mul(kept, scales.view(-1, *[1] * (kept.ndim - 1 - axis)), out=into.narrow(3, 0, own))
+        first += len(alike)
     return drawn

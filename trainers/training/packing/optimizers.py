@@ -1,7 +1,7 @@
 """The optimizers of a pack: one rule for all members, whose coefficients make it SGD, Adam or AdamW of each.
 
     first += take * (gradient - drop * first)             SGD: take = 1, drop = 1 - momentum
-    second = keep * second + (1 - keep) * gradient^2      SGD: keep = 1, it does not count
+    second += rest * (gradient^2 - second)                SGD: rest = 0, it does not count
     weight -= first / (root * sqrt(second) + floor)       SGD: root = 0, floor = 1 / rate
 
 What pads `second` is 1: square roots of 0 take six times as long. The coefficients of all steps of an epoch are
@@ -68,8 +68,7 @@ class Rule:
 
     take: Tensor
     drop: Tensor
-    keep: Tensor
-    rest: Tensor  # 1 - keep
+    rest: Tensor
     roots: Tensor  # of each step
     floors: Tensor  # of each step
     shrinks: Tensor | None  # of each step: AdamW's decay; None where no member has it
@@ -83,8 +82,9 @@ class Rule:
         if self.shrinks is not None:
             decaying.mul_(self.shrinks[at])
         run.first.addcmul_(torch.addcmul(gradient, run.first, self.drop, value=-1, out=run.change), self.take)
-        run.second.mul_(self.keep).addcmul_(gradient.square_(), self.rest)
-        divisor = torch.sqrt(run.second, out=run.change).mul_(self.roots[at]).add_(self.floors[at])
+        run.second.lerp_(gradient.square_(), self.rest)
+        root = torch.sqrt(run.second, out=run.change)
+        divisor = torch.addcmul(self.floors[at], root, self.roots[at], out=run.change)
         run.weights.addcdiv_(run.first, divisor, value=-1)
 
 
@@ -106,6 +106,7 @@ class Optimizers:
         self._rules: list[Rule] = []
         self._own_tensors: list[Tensor] = []  # of the members, from the end of the first epoch on
         self._stacked: list[Tensor] = []  # what each is copied from
+        self._counts: list[Tensor] = []  # of the steps that the members' own optimizers have made
         self._clips: Tensor | None = None
         self._l1: Tensor | None = None
 
@@ -139,14 +140,15 @@ class Optimizers:
 
     def take_out(self) -> None:
         """Give each member's own model and optimizer what they have come to."""
-        for member in self._members:
-            member.done += self._at
         if not self._own_tensors:
             self._pair_up()
+            self._counts = [count for member in self._members for count in member.counts]
+        for member in self._members:
+            member.done += self._at
         with torch.no_grad():
             torch._foreach_copy_(self._own_tensors, self._stacked)
-            for member in self._members:
-                member.count()
+            if self._counts:
+                torch._foreach_add_(self._counts, float(self._at))
 
     def _pair_up(self) -> None:
         """Find each tensor of a member's own, and the part of a stack that it is copied from."""
@@ -180,7 +182,6 @@ class Optimizers:
             Rule(
                 take=of(run, take),
                 drop=of(run, drop),
-                keep=of(run, beta2),
                 rest=of(run, 1 - beta2),
                 roots=of(run, roots),
                 floors=of(run, floors),
@@ -213,13 +214,8 @@ class Member:
         self._names = (
             STATES[self._kind] if self._kind != "sgd" or training.optimizer.param_groups[0]["momentum"] else ()
         )
-        self._steps: list[Tensor] = []  # as the optimizer counts them, for each parameter
+        self.counts: list[Tensor] = []  # of the steps, as the optimizer keeps them, for each parameter
         self.done = max((int(state.get(STEP, 0)) for state in self._optimizer.state.values()), default=0)  # steps
-
-    def count(self) -> None:
-        """Have its own optimizer know of the steps that have been made."""
-        for step in self._steps:
-            step.fill_(float(self.done))
 
     def hyperparameters(self) -> tuple[float, ...]:
         """Whether it is SGD, its betas, epsilon and decay, whether that goes through the gradient, and its steps."""
@@ -241,8 +237,8 @@ class Member:
             return
         kept = self._optimizer.state[lone]
         if self._kind != "sgd":
-            kept[STEP] = torch.tensor(0.0, device=lone.device)
-            self._steps.append(kept[STEP])
+            kept[STEP] = torch.tensor(float(self.done), device=lone.device)
+            self.counts.append(kept[STEP])
         for name in self._names:
             if kept.get(name) is None:
                 kept[name] = torch.zeros_like(lone)
