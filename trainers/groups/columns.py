@@ -30,7 +30,7 @@ class GroupColumns:
     Attributes:
         labels: the groups of each column.
         codes: int64 (rows, columns), the place of each row's label.
-        examples: a value of each column, as the data have it.
+        examples: a value of each column, as the data have it, of one row where one has all.
     """
 
     labels: tuple[tuple[str, ...], ...]
@@ -63,7 +63,11 @@ def read_groups(columns: Mapping[str, pd.Series], spec: GroupSpec, source: str) 
                 f"{source}: fairness.by names {name}, which has one value, {labels[0]}: there is no other group to "
                 "compare it with; leave it out"
             )
-    examples = tuple(_plain(columns[name].dropna().iloc[0]) for name in spec.by)
+    whole = ~np.any([columns[name].isna() for name in spec.by], axis=0)
+    first = int(whole.argmax()) if whole.any() else None
+    examples = tuple(
+        _plain(columns[name].dropna().iloc[0] if first is None else columns[name].iloc[first]) for name in spec.by
+    )
     return GroupColumns(tuple(labels for labels, _ in found), np.stack([codes for _, codes in found], axis=1), examples)
 
 

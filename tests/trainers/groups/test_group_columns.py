@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from goodfit.trainers.data import Facts, load, load_sealed, look_closely
+from goodfit.trainers.data.kinds.table_rows import group_codes, table_example
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.groups.columns import read_groups
 from goodfit.trainers.messages import DataSpec, GroupSpec
@@ -74,6 +75,18 @@ def test_values_that_are_alike_for_long_are_groups_of_their_own(tmp_path: Path) 
     assert groups is not None
     assert len(set(groups.names)) == 2
     assert all(len(name) == 64 for name in groups.names)
+
+
+def test_the_example_of_a_model_is_of_a_group_that_there_is(tmp_path: Path) -> None:
+    frame = people(sex=[1, 2] * (ROWS // 2), town=["a", "b"] * (ROWS // 2))
+    frame.loc[0, "town"] = None  # a row of its own group, sex:1/town:missing
+    spec = spec_of(tmp_path, frame, "sex", "town", ignore=["town"], gaps="group", thresholds="equalized_odds")
+    facts = load(spec).facts
+    example = table_example(facts, 2)
+    assert (group_codes(example, facts) >= 0).all()
+    assert example["sex"].tolist() == [2, 2]
+    with pytest.warns(UserWarning, match=r"1 of 2 are of groups .* 0\.5: sex:9/town:b$"):
+        assert group_codes(example.assign(sex=[2, 9]), facts).tolist()[1] == -1
 
 
 def test_facts_with_groups_are_kept_and_read(tmp_path: Path) -> None:

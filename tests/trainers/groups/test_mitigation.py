@@ -172,4 +172,11 @@ def test_a_model_with_thresholds_predicts_by_the_group_of_each_row(tmp_path: Pat
     assert set(model.example().columns) == {"merit", "height", "sex"}
     assert len(model.predict(model.example())) == 1
     unknown = frame.head(3).assign(sex="x")
-    assert (model.predict(unknown) == np.where(model.predict_proba(unknown)[:, 1] >= 0.5, "yes", "no")).all()
+    with pytest.warns(UserWarning, match="groups that the data had not") as warned:
+        found = model.predict(unknown)
+    assert (found == np.where(model.predict_proba(unknown)[:, 1] >= 0.5, "yes", "no")).all()
+    assert [str(one.message) for one in warned] == [
+        "the rows to predict: 3 of 3 are of groups that the data had not in training, and are predicted by the usual "
+        "threshold of 0.5: sex:x"
+    ]
+    assert warned[0].filename == __file__

@@ -6,6 +6,7 @@ A DataFrame, an array, a list of dicts, one dict or one Series; columns in any o
 from __future__ import annotations
 
 import reprlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ from goodfit.trainers.data.reading.cells import as_numbers, categories_of
 from goodfit.trainers.data.reading.raw import nearest, quoted
 from goodfit.trainers.errors import DataProblem
 from goodfit.trainers.groups.columns import row_labels
+from goodfit.trainers.groups.thresholds import USUAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _WHAT = "the rows to predict"
-_SHOWN = 10  # columns that a message names
+_SHOWN = 10  # columns or groups that a message names
 
 
 def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
@@ -53,7 +55,7 @@ def table_rows(x: Any, facts: Facts) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def group_codes(x: Any, facts: Facts) -> np.ndarray:
-    """The group of each row, where the model has a threshold for each; -1 for a combination that the data had not.
+    """The group of each row, where the model has a threshold for each; -1, with a warning, where the data had it not.
 
     Raises:
         DataProblem: a column is missing, or a row's value.
@@ -62,7 +64,24 @@ def group_codes(x: Any, facts: Facts) -> np.ndarray:
         raise ValueError("the model knows no groups")
     frame = _frame(x, _wanted(facts))
     spec = facts.groups.spec
-    return facts.groups.codes(row_labels([frame[name] for name in spec.by], spec, _WHAT))
+    labels = row_labels([frame[name] for name in spec.by], spec, _WHAT)
+    codes = facts.groups.codes(labels)
+    if (unknown := codes < 0).any():
+        warnings.warn(_unknown_groups(labels, spec.by, unknown), stacklevel=4)  # where a model's predict is called
+    return codes
+
+
+def _unknown_groups(labels: Sequence[Sequence[str]], by: Sequence[str], unknown: np.ndarray) -> str:
+    """That rows are of groups which have no threshold of their own."""
+    rows = [row for row, new in zip(zip(*labels, strict=True), unknown, strict=True) if new]
+    names = [
+        "/".join(f"{column}:{label}" for column, label in zip(by, row, strict=True)) for row in dict.fromkeys(rows)
+    ]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (
+        f"{_WHAT}: {len(rows)} of {len(unknown)} are of groups that the data had not in training, and are predicted "
+        f"by the usual threshold of {USUAL}: {', '.join(names[:_SHOWN])}{more}"
+    )
 
 
 def _wanted(facts: Facts) -> list[str]:
@@ -81,9 +100,9 @@ def table_example(facts: Facts, rows: int) -> Any:
     numbers = [name for name in facts.features if name not in categories]
     shift = np.asarray(facts.preparation.shift)
     row = {**dict(zip(numbers, shift, strict=True)), **{name: words[0] for name, words in categories.items()}}
+    if facts.groups is not None:  # of a group that there is
+        row |= dict(zip(facts.groups.spec.by, facts.groups.examples, strict=True))
     row |= {date.name: date.example for date in facts.cells.dates}
-    if facts.groups is not None:
-        row = {**dict(zip(facts.groups.spec.by, facts.groups.examples, strict=True)), **row}
     return pd.DataFrame([{name: row[name] for name in _wanted(facts)}] * rows)
 
 
