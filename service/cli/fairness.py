@@ -14,7 +14,9 @@ RATES = ("base_rate", "selection_rate", "accuracy", "tpr", "fpr", "calibration_e
 
 
 def print_audit(found: Audit) -> None:
-    """The differences, the groups, and what each way of mitigation costs; intervals are of 95%."""
+    """The differences, the groups, and what each way of mitigation changes; intervals are of 95%."""
+    if found.infeasible:
+        print(found.infeasible)
     print(f"trial {found.trial} on {found.measured_on}")
     for name, estimate in found.differences.items():
         print(f"  {name.replace('_', ' ')}: {_text(estimate)}")
@@ -26,10 +28,15 @@ def print_audit(found: Audit) -> None:
     show(out)
     if found.costs:
         print(f"mitigation on {found.costs_on}: the best trial of each way")
-        out = table("training", "thresholds", "trial", "accuracy", "costs", "equalized odds difference", "lowers it by")
+        difference = "equalized odds difference"
+        out = table("training", "thresholds", "trial", "accuracy", "accuracy change", difference, "difference change")
         for cost in found.costs:
             out.add_row(*_cells(cost))
         show(out)
+        if any(cost.cost is not None for cost in found.costs):
+            print(
+                "changes are from training without mitigation: of accuracy + is better, of the difference - is fairer"
+            )
 
 
 def _cells(cost: Cost) -> Iterator[str]:
@@ -37,8 +44,18 @@ def _cells(cost: Cost) -> Iterator[str]:
     yield cost.thresholds.replace("_", " ")
     yield str(cost.trial)
     odds = cost.metrics.get("equalized_odds_difference")
-    for estimate in (cost.metrics["accuracy"], cost.cost, odds, cost.gain):
-        yield _text(estimate)
+    yield _text(cost.metrics["accuracy"])
+    yield _change(cost.cost)
+    yield _text(odds)
+    yield _change(cost.gain)
+
+
+def _change(less: Estimate | None) -> str:
+    """By how much a metric is more than without mitigation, of by how much it is less."""
+    if less is None or less.low is None or less.high is None:
+        return "-"
+    value, low, high = (0.0 - one for one in (less.value, less.high, less.low))
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _text(estimate: Estimate | None) -> str:

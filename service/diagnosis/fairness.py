@@ -1,7 +1,7 @@
 """What a study's models do to groups: rates with their intervals, the differences, and what mitigation costs.
 
 All of it follows from metrics by group that trials have reported, or that a confirmation has on the test split.
-Intervals are 95% ones: of the rate of a group Wilson's, of differences between groups a bootstrap's.
+Intervals are 95% ones: of the rate of a group Wilson's, of differences between groups those of all pairs together.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from goodfit.service.diagnosis.feasibility import why_none_feasible
 from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial, best_with_each, ranked
 from goodfit.trainers.groups.names import BY_GROUP, SUMMARY
@@ -88,6 +89,8 @@ class Audit:
         costs: one for each way of mitigation that was tried; empty where none was searched.
         costs_on: where they were measured.
         broken: bounds of the study that the trial keeps on validation and breaks on the test split, in sentences.
+        infeasible: which constraints the trial breaks where it was chosen, and whether any trial keeps them, in a
+            sentence; empty where it keeps them.
     """
 
     trial: int
@@ -97,6 +100,7 @@ class Audit:
     costs: Sequence[Cost] = ()
     costs_on: str = ""
     broken: Sequence[str] = ()
+    infeasible: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; an estimate is [value, low, high]."""
@@ -164,7 +168,8 @@ def audit_of(spec: StudySpec, trials: Sequence[Trial], number: int, at_best: Map
     if spec.fairness is None:
         return None
     tests = tests_of(trials, number)
-    metrics = _mean(tests) if tests else _validation(at_best.get(number, {}))
+    samples = tests or [_validation(at_best.get(number, {}))]
+    metrics = _mean(samples)
     groups = groups_of(metrics, spec.fairness.by)
     if not groups:
         return None
@@ -172,7 +177,22 @@ def audit_of(spec: StudySpec, trials: Sequence[Trial], number: int, at_best: Map
     where = f"the test split, {_seeds(len(tests))}" if tests else f"validation, {_unit(spec)} {epoch}"
     costs, costs_on = _costs(spec, trials, at_best)
     broken = _broken(spec, metrics, _validation(at_best.get(number, {}))) if tests else ()
-    return Audit(number, where, groups, _differences(metrics, groups), costs, costs_on, tuple(broken))
+    differences = _differences(samples, groups)
+    return Audit(
+        number, where, groups, differences, costs, costs_on, tuple(broken), _infeasible(trials, number, spec.goal)
+    )
+
+
+def _infeasible(trials: Sequence[Trial], number: int, objective: Objective) -> str:
+    """That a trial breaks a constraint, by which the study has another best or none; empty where it keeps them."""
+    shown = next((trial for trial in trials if trial.number == number), None)
+    if shown is None or shown.feasible:
+        return ""
+    if none := why_none_feasible(trials, objective):
+        return f"trial {number} breaks the constraints, and the study has no best trial: {none}"
+    value = math.nan if shown.value is None else shown.value
+    broken = objective.broken_by({**(shown.measured or {}), objective.metric: value})
+    return f"trial {number} breaks the constraints, so it cannot be the best: {broken}"
 
 
 def _broken(spec: StudySpec, test: Metrics, validation: Metrics) -> Iterator[str]:
@@ -220,19 +240,35 @@ def _group(name: str, by: Sequence[str], metrics: Metrics) -> Group:
     return Group(name, column, count, rates)
 
 
-def _differences(metrics: Metrics, groups: Sequence[Group]) -> dict[str, Estimate]:
-    """The differences between the groups of all columns, with the bootstrap's intervals."""
-    from goodfit.trainers.groups.intervals import bootstrapped
+def _differences(samples: Sequence[Metrics], groups: Sequence[Group]) -> dict[str, Estimate]:
+    """The differences between the groups of all columns, as means over seeds; groups are of the means."""
+    from goodfit.trainers.groups.intervals import of_differences
 
     whole = [one for one in groups if one.of is None] or groups
     rates = [{"count": one.count, **{rate: found.value for rate, found in one.rates.items()}} for one in whole]
-    drawn = bootstrapped([one for one in rates if one["count"]])
-    return {name: _around(metrics[name], drawn.get(name)) for name in SUMMARY if name in metrics}
+    drawn, metrics = of_differences(rates), _mean(samples)
+    return {
+        name: _with_seeds(metrics[name], drawn.get(name), [sample[name] for sample in samples])
+        for name in SUMMARY
+        if name in metrics
+    }
 
 
-def _around(value: float, interval: tuple[float, float] | None) -> Estimate:
-    """A value with its interval, which reaches to it: among few rows what is drawn anew always differs by more."""
-    return Estimate(value) if interval is None else Estimate(value, min(value, interval[0]), max(value, interval[1]))
+def _with_seeds(value: float, rows: tuple[float, float] | None, seeds: Sequence[float]) -> Estimate:
+    """A mean over seeds with its interval: that of the rows, and of the seeds where there are several.
+
+    It reaches to the value: the mean over seeds of a difference is not the difference of their mean rates.
+    """
+    if rows is None:
+        return Estimate(value)
+    low, high = rows
+    spread = _WIDTH / 2 * _error_of_mean(seeds)
+    below, above = (math.hypot(max(0.0, side), spread) for side in (value - low, high - value))
+    return Estimate(value, max(0.0, value - below), min(1.0, value + above))
+
+
+def _error_of_mean(seeds: Sequence[float]) -> float:
+    return statistics.stdev(seeds) / math.sqrt(len(seeds)) if len(seeds) > 1 else 0.0
 
 
 def _costs(spec: StudySpec, trials: Sequence[Trial], at_best: Mapping[int, Metrics]) -> tuple[list[Cost], str]:
@@ -260,22 +296,18 @@ def _way(spec: StudySpec, trial: Trial, samples: Sequence[Metrics], seeds: int) 
     adversarial = said["mitigation"] == "adversarial"
     mean = _mean(samples)
     groups = groups_of(mean, fairness.by)
-    drawn = _differences(mean, groups)
     rows = sum(one.count for one in groups if one.of == fairness.by[0])
-    accuracy = mean["accuracy"]
-    errors = {name: found.error for name, found in drawn.items()}
-    errors["accuracy"] = math.sqrt(accuracy * (1 - accuracy) / rows) if rows else 0.0
-    metrics = {
-        name: _interval(mean[name], error, [sample[name] for sample in samples]) for name, error in errors.items()
-    }
+    accuracies = [sample["accuracy"] for sample in samples]
+    metrics = {**_differences(samples, groups), "accuracy": _accuracy(mean["accuracy"], rows, accuracies)}
     return Cost(trial.number, said["mitigation"], strength if adversarial else None, said["thresholds"], seeds, metrics)
 
 
-def _interval(value: float, rows_error: float, seeds: Sequence[float]) -> Estimate:
-    """The mean over seeds; its error is that of the rows, and of the seeds where there are several."""
-    spread = statistics.variance(seeds) / len(seeds) if len(seeds) > 1 else 0.0
-    half = _WIDTH / 2 * math.sqrt(rows_error**2 + spread)
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half)) if half else Estimate(value)
+def _accuracy(value: float, rows: int, seeds: Sequence[float]) -> Estimate:
+    """A mean over seeds with its interval."""
+    if not rows:
+        return Estimate(value)
+    half = _WIDTH / 2 * math.hypot(math.sqrt(value * (1 - value) / rows), _error_of_mean(seeds))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
 def _beside(one: Cost, plain: Cost) -> Cost:

@@ -11,8 +11,9 @@ function drawFairness() {
   const host = body("fairness");
   const about = `Trial ${FAIRNESS.trial} on ${FAIRNESS.measured_on}. The differences are between ${FAIRNESS.groups.some((one) => one.of === null) ? "the intersections of all columns" : "these groups"}; intervals are of 95%, and wide where a group has few rows.`;
   const tiles = Object.entries(FAIRNESS.differences).map(([name, found]) => tile(WORDS[name], fmt(found[0]), span(found)));
-  const broken = FAIRNESS.broken.map((text) => el("div", { class: "finding warning" }, el("span", { class: "tag" }, "warning"), el("p", {}, text)));
-  host.append(el("p", { class: "note" }, about), el("dl", { class: "tiles" }, tiles), ...broken, el("div", { class: "scroll" }, groupTable()));
+  const breaks = FAIRNESS.infeasible ? [FAIRNESS.infeasible, ...FAIRNESS.broken] : FAIRNESS.broken;
+  const broken = breaks.map((text) => el("div", { class: "finding warning" }, el("span", { class: "tag" }, "warning"), el("p", {}, text)));
+  host.append(...broken, el("p", { class: "note" }, about), el("dl", { class: "tiles" }, tiles), el("div", { class: "scroll" }, groupTable()));
   if (FAIRNESS.costs.length) host.append(el("h3", {}, `What mitigation costs, on ${FAIRNESS.costs_on}`), el("div", { class: "scroll" }, costTable()), el("p", { class: "note" }, costNote()));
 }
 
@@ -46,18 +47,35 @@ function interval([value, low, high]) {
 }
 
 function costTable() {
-  const names = ["training", "thresholds", "trial", "seeds", "accuracy", "costs accuracy", "equalized odds difference", "lowers it by", "demographic parity difference", "worst group accuracy"];
+  const names = ["training", "thresholds", "trial", "seeds", "accuracy", "accuracy change", "equalized odds difference", "difference change", "demographic parity difference", "worst group accuracy"];
   const head = el("tr", {}, names.map((name) => el("th", { scope: "col" }, name)));
   const lines = FAIRNESS.costs.map((way) => {
     const training = way.strength === null ? way.mitigation : `${way.mitigation}, strength ${fmt(way.strength)}`;
-    const estimates = [way.metrics.accuracy, way.cost, way.metrics.equalized_odds_difference, way.gain, way.metrics.demographic_parity_difference, way.metrics.worst_group_accuracy];
+    const before = [metricCell(way.metrics.accuracy), changeCell(way.cost), metricCell(way.metrics.equalized_odds_difference), changeCell(way.gain)];
+    const after = [way.metrics.demographic_parity_difference, way.metrics.worst_group_accuracy].map(metricCell);
     const cells = [training, way.thresholds.replaceAll("_", " "), trialButton(way.trial), way.seeds || "–"].map((text) => el("td", {}, typeof text === "number" ? String(text) : text));
-    return el("tr", {}, cells, estimates.map((found) => el("td", {}, found ? [short(found[0]), el("small", { class: "span" }, ` ${span(found)}`)] : "–")));
+    return el("tr", {}, cells, before, after);
   });
   return el("table", {}, el("thead", {}, head), el("tbody", {}, lines));
 }
 
+function metricCell(found) {
+  return el("td", {}, found ? [short(found[0]), el("small", { class: "span" }, ` ${span(found)}`)] : "–");
+}
+
+/** By how much a metric is more than without mitigation, of by how much it is less. */
+function changeCell(less) {
+  if (!less) return el("td", {}, "–");
+  const [value, high, low] = less.map((end) => signed(-end));
+  return el("td", {}, value, el("small", { class: "span" }, ` ${low} to ${high}`));
+}
+
+function signed(value) {
+  const text = short(value);
+  return Number(value.toFixed(3)) > 0 ? `+${text}` : text;
+}
+
 function costNote() {
   const where = FAIRNESS.costs_on === "validation" ? "Nothing was confirmed, so these are the figures that trials were chosen by, and too good; give confirm. " : "";
-  return `${where}Each line is the best trial that was trained so. Costs and gains are beside the line without mitigation; their intervals take the models' errors to be independent, though all see the same rows, so they are rather too wide.`;
+  return `${where}Each line is the best trial that was trained so. Changes are from the line without mitigation: of accuracy + is better, of the difference − is fairer. Their intervals take the models' errors to be independent, though all see the same rows, so they are rather too wide.`;
 }

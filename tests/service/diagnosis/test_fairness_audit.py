@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from goodfit.service.cli.fairness import print_audit
 from goodfit.service.diagnosis.confirmation import winner_of
 from goodfit.service.diagnosis.fairness import _differences, audit_of, compared, groups_of, nearest
 from goodfit.service.records import Trial, TrialState
@@ -110,6 +112,46 @@ def test_costs_are_measured_on_the_test_split_beside_no_mitigation(spec: StudySp
     assert 0.06 < high - low < 0.09  # type: ignore[operator]  # of 300 rows, and of seeds that differ by 0.01
 
 
+def test_the_same_number_has_the_same_interval_in_the_head_and_beside_other_ways(spec: StudySpec) -> None:
+    unlike = [replace(one, test=metrics(0.87, 0.06 + 0.02 * turn)) for turn, one in enumerate(confirmed()[2:4])]
+    audit = audit_of(spec, [*SEARCHED, *confirmed()[:2], *unlike, *confirmed()[4:]], 1, {})
+    assert audit is not None
+    (shown,) = (one for one in audit.costs if one.trial == 1)
+    odds = audit.differences["equalized_odds_difference"]
+    assert shown.metrics["equalized_odds_difference"] == odds
+    assert odds.value == pytest.approx(0.07)
+    assert odds.low == 0.0 < odds.value < 0.15 < odds.high  # type: ignore[operator]
+    assert audit.infeasible == ""
+
+
+def test_a_trial_that_breaks_the_constraints_is_said_to_and_that_none_keeps_them(spec: StudySpec) -> None:
+    name = "val/equalized_odds_difference"
+    broken = [replace(SEARCHED[0], measured={name: 0.3}), replace(SEARCHED[3], measured={name: 0.2})]
+    at_best = {number: metrics(0.9, 0.2, "val/") for number in (0, 1, 3)}
+    none = audit_of(spec, broken, 3, at_best)
+    assert none is not None
+    assert none.infeasible == (
+        "trial 3 breaks the constraints, and the study has no best trial: all 2 complete trials break the constraints; "
+        f"the nearest is trial 3: {name} is 0.2, not <= 0.1. Loosen a bound, widen the space, or raise the budget"
+    )
+    other = audit_of(spec, [*broken, SEARCHED[1]], 0, at_best)
+    assert other is not None
+    assert other.infeasible == f"trial 0 breaks the constraints, so it cannot be the best: {name} is 0.3, not <= 0.1"
+
+
+def test_a_change_has_the_sign_of_what_it_is_a_change_of(spec: StudySpec, capsys: pytest.CaptureFixture[str]) -> None:
+    audit = audit_of(spec, [*SEARCHED, *confirmed()], 1, {})
+    assert audit is not None
+    print_audit(replace(audit, infeasible="it breaks a bound"))
+    shown = capsys.readouterr().out
+    assert shown.startswith("it breaks a bound\ntrial 1 on the test split, 2 seeds\n")
+    words = shown.split()
+    plain, worse = words.index("reweighing"), words.index("-0.020")
+    assert plain < worse  # 0.87 of 0.89 is right
+    assert "-0.240" in words  # the difference is 0.06 and not 0.3
+    assert "changes are from training without mitigation: of accuracy + is better" in shown
+
+
 def test_without_a_confirmation_it_is_validation_at_the_best_epoch(spec: StudySpec) -> None:
     at_best = {number: metrics(0.9, 0.1 * number, "val/") for number in (0, 1, 3)}
     audit = audit_of(spec, SEARCHED, 1, at_best)
@@ -153,11 +195,11 @@ def test_intervals_are_wider_for_fewer_rows() -> None:
 
 
 def test_an_interval_of_a_difference_holds_what_was_measured() -> None:
-    """Eight groups of five rows that are treated alike: whenever rows are drawn anew, some differ."""
+    """Eight groups of five rows that are treated alike."""
     rates = {"count": 5.0, "base_rate": 0.4, "selection_rate": 1.0, "accuracy": 0.4, "tpr": 1.0, "fpr": 1.0}
     alike = {f"{rate}/who:{group}": value for group in range(8) for rate, value in rates.items()}
     measured = {"equalized_odds_difference": 0.0, "demographic_parity_ratio": 1.0, "worst_group_accuracy": 0.4}
-    found = _differences(measured, groups_of(alike, ["who"]))
+    found = _differences([measured], groups_of(alike, ["who"]))
     odds, ratio = found["equalized_odds_difference"], found["demographic_parity_ratio"]
     assert odds.low == 0.0 < (odds.high or 0.0)
     assert (ratio.low or 1.0) < ratio.high == 1.0

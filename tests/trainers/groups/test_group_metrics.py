@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.metrics import accuracy_score
 from goodfit.trainers.data_specs import GroupSpec
 from goodfit.trainers.groups.columns import read_groups
 from goodfit.trainers.groups.facts import Groups
-from goodfit.trainers.groups.intervals import bootstrapped, wilson
+from goodfit.trainers.groups.intervals import of_differences, wilson
 from goodfit.trainers.groups.metrics import group_metrics, group_notes
 
 CLOSE = {"rel": 0, "abs": 1e-12}
@@ -112,27 +111,55 @@ def test_wilsons_interval_is_wide_for_few_rows_and_within_0_and_1() -> None:
     assert wilson(0.3, 30)[1] - wilson(0.3, 30)[0] < 0.32
 
 
-def test_the_bootstrap_from_counts_is_that_of_the_rows() -> None:
-    random = np.random.default_rng(0)
-    codes = np.repeat([0, 1], [300, 60])
-    y = random.integers(0, 2, 360)
-    predicted = np.where(random.random(360) < 0.75, y, 1 - y)
-    groups, _ = groups_of(pd.DataFrame({"sex": np.where(codes, "m", "f")}))
-
-    def odds(rows: np.ndarray) -> float:
-        return group_metrics(predicted[rows], y[rows], np.zeros(len(rows)), codes[rows], groups, by_group=False)[
-            "equalized_odds_difference"
-        ]
-
-    whole = group_metrics(predicted, y, np.zeros(360), codes, groups, by_group=True)
-    rates = [
-        {name.partition("/")[0]: value for name, value in whole.items() if name.endswith(f":{label}")} for label in "fm"
+def rates_of(hits: np.ndarray, rows: int) -> list[dict[str, float]]:
+    """Groups of which `hits` of so many positive, and as many of so many negative rows are predicted positive."""
+    return [
+        {
+            "count": 2.0 * rows,
+            "base_rate": 0.5,
+            "tpr": tp / rows,
+            "fpr": fp / rows,
+            "selection_rate": (tp + fp) / (2 * rows),
+            "accuracy": (tp + rows - fp) / (2 * rows),
+        }
+        for tp, fp in hits
     ]
-    found = bootstrapped(rates)["equalized_odds_difference"]
-    drawn = [odds(np.concatenate([random.integers(0, 300, 300), random.integers(300, 360, 60)])) for _ in range(600)]
-    assert found == pytest.approx(tuple(np.quantile(drawn, (0.025, 0.975))), abs=0.04)
-    assert bootstrapped(rates) == bootstrapped(rates)
-    assert not any(math.isnan(end) for ends in bootstrapped(rates).values() for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("truth", "rows"),
+    [([[0.8, 0.2]] * 4, 100), ([[0.8, 0.7]] * 6, 8), ([[0.8, 0.2], [0.7, 0.2]], 50), ([[0.8, 0.2], [0.4, 0.3]], 50)],
+)
+def test_intervals_hold_the_true_differences_also_of_groups_that_are_treated_alike(
+    truth: list[list[float]], rows: int
+) -> None:
+    random, rates = np.random.default_rng(0), np.array(truth)
+    selected, right = rates.mean(axis=1), (rates[:, 0] + 1 - rates[:, 1]) / 2
+    true = {
+        "demographic_parity_difference": np.ptp(selected),
+        "demographic_parity_ratio": selected.min() / selected.max(),
+        "equalized_odds_difference": np.ptp(rates, axis=0).max(),
+        "worst_group_accuracy": right.min(),
+    }
+    held = dict.fromkeys(true, 0)
+    for seed in range(100):
+        found = of_differences(rates_of(random.binomial(rows, rates), rows), seed)
+        for name, value in true.items():
+            held[name] += found[name][0] - 1e-12 <= value <= found[name][1] + 1e-12
+    assert min(held.values()) >= 88, held  # of 100 at 95% the standard deviation is 2.2
+
+
+def test_intervals_are_nearer_with_more_rows_and_the_same_each_time() -> None:
+    hits = np.array([[40, 10], [30, 10]])
+    few, many = of_differences(rates_of(hits, 50)), of_differences(rates_of(hits * 100, 5000))
+    assert few == of_differences(rates_of(hits, 50))
+    for name, (low, high) in few.items():
+        assert high - low > 5 * (many[name][1] - many[name][0])
+    assert few["equalized_odds_difference"][0] < 0.05
+    assert 0.15 < many["equalized_odds_difference"][0] < 0.2 < many["equalized_odds_difference"][1] < 0.25
+    tiny = [*rates_of(hits * 10, 500), *rates_of(np.array([[1, 1]]), 2)]
+    assert 0.1 < of_differences(tiny)["equalized_odds_difference"][0] < 0.2, "a tiny group does not blur the others"
+    assert of_differences(rates_of(hits[:1], 50)) == {}
 
 
 def test_a_rate_of_0_or_1_among_few_rows_is_not_certain() -> None:
@@ -145,12 +172,12 @@ def test_a_rate_of_0_or_1_among_few_rows_is_not_certain() -> None:
         "fpr": 0,
     }
     other = {**few, "accuracy": 0.0, "tpr": 0.0, "fpr": 1.0}
-    found = bootstrapped([few, other])
+    found = of_differences([few, other])
     low, high = found["equalized_odds_difference"]
     assert 0.5 < low < 0.9
     assert high == 1.0
     assert found["worst_group_accuracy"][0] == 0.0 < found["worst_group_accuracy"][1] < 0.4
     without = {key: value for key, value in few.items() if key != "tpr"} | {"base_rate": 0.0}
-    assert bootstrapped([without, without])["equalized_odds_difference"][0] == 0.0  # of false positives alone
+    assert of_differences([without, without])["equalized_odds_difference"][0] == 0.0  # of false positives alone
     many = {**few, "count": 10_000}
-    assert bootstrapped([many, {**other, "count": 10_000}])["equalized_odds_difference"][0] > 0.998
+    assert of_differences([many, {**other, "count": 10_000}])["equalized_odds_difference"][0] > 0.998
