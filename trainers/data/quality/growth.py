@@ -175,4 +175,5 @@ def _searched(low: np.ndarray, high: np.ndarray, logs: np.ndarray, moved: np.nda
         of_inner = left(inner)
         first, second = np.where(below, inner, second), np.where(below, first, inner)
         of_first, of_second = np.where(below, of_inner, of_second), np.where(below, of_first, of_inner)
-    return (low + high) / 2
+    found: np.ndarray = (low + high) / 2
+    return found
