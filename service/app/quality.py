@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.artifacts.places import Place
     from goodfit.trainers.data.label_table import LabelTable
     from goodfit.trainers.messages import Assignment
+    from goodfit.trainers.registry import Trainer
 
 FOLDER, TABLE, FACTS, GROWTH = "quality", "labels.npz", "labels.json", "growth.json"  # beside the trials of a study
 CSV = "labels.csv"  # the table, as MLflow has it
@@ -135,6 +136,17 @@ def by_trial(spec: StudySpec, trial: Trial) -> Configuration:
     schedule = () if trial.schedule is None else tuple((one.epoch, for_trainer(one.params)) for one in trial.stretches)
     best_epoch = None if spec.data is not None and spec.data.split.folds else trial.best_epoch
     return Configuration(spec, params, trial.seed, trial.number, schedule, best_epoch)
+
+
+def require_nets(trainer: Trainer) -> None:
+    """TrainerError where a trainer does not say how its nets are built, which are to judge labels."""
+    from goodfit.trainers.errors import BadTrainer
+    from goodfit.trainers.worker.out_of_fold import require_build
+
+    try:
+        require_build(trainer)
+    except BadTrainer as error:
+        raise errors.TrainerError(str(error)) from error
 
 
 def check_labels(used: Configuration, on_epoch: OnEpoch = lambda _done, _of: None) -> LabelCheck:

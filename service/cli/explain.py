@@ -101,7 +101,7 @@ def _print_parts(found: Explanation) -> None:
 
 
 def _row(found: Explanation, row: RowExplained) -> str:
-    head = f"row {row.row}: {row.output} at {row.prediction:.4g}, base {row.base:.4g}"
+    head = f"row {row.row}: {found.said_of(row)}"
     if found.family == "image" or not len(row.values):
         return head
     names = row.shown if found.family == "text" else found.parts

@@ -27,7 +27,7 @@ def check_labels(settings: Settings, spec: StudySpec) -> LabelCheck:
     """Judge the labels of a study file's data; kept with the study of the home that has these data, for its gates."""
     from goodfit.service.app import check, quality
 
-    check(spec)
+    quality.require_nets(check(spec).trainer)
     with _configuration(settings, spec) as (used, there):
         say(f"the labels of {spec.name} are judged by {used.words}, trained on four fifths of the rows at a time")
         if there is None:

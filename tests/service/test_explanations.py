@@ -343,7 +343,7 @@ def test_the_command_prints_parts_rows_and_checks_and_the_page_on_it_names_every
     assert run(["explain", "net", "--rows", "0,70-71", "--output", "setosa", *home]) == 0
     printed = capsys.readouterr().out
     assert "trial 0 of study net: setosa, in probability; 3 rows by exact" in printed
-    assert "row 71: setosa" in printed
+    assert "row 71: P(setosa) = " in printed
     assert "ok   additivity" in printed
     assert run(["explain", "net", "--rows", "4", "--json", *home]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["row"] == 4

@@ -254,7 +254,7 @@ def test_without_a_target_the_consensus_of_annotators_is_it(tmp_path: Path) -> N
 def test_what_cannot_be_judged_is_said(home: Any, tmp_path: Path) -> None:
     table(tmp_path)
     (tmp_path / "own.py").write_text("def train(trial):\n    trial.report(train={'loss': 1}, val={'loss': 1})\n")
-    with pytest.raises(TrainerError, match="declares no build="):
+    with pytest.raises(TrainerError, match="declares no build=, by which one is made"):
         check_labels(by_defaults(spec_of(tmp_path, trainer="own.py:train")))
     rows = (tmp_path / "rows.csv").read_text().splitlines()
     (tmp_path / "rows.csv").write_text("\n".join([rows[0], *rows[1::2]]).replace("yes", "no") + "\n")

@@ -158,6 +158,12 @@ class Explanation:
         index = pd.Index([row.row for row in self.rows], name="row")
         return pd.DataFrame([row.values for row in self.rows], index=index, columns=list(self.parts))
 
+    def said_of(self, row: RowExplained) -> str:
+        """What the model gives for a row, and with all parts absent: "P(yes) = 0.28, base 0.58"."""
+        output = f"P({row.output})" if self.unit == "probability" else row.output
+        unit = "" if self.unit == "probability" else f" ({self.unit})"
+        return f"{output} = {row.prediction:.4g}, base {row.base:.4g}{unit}"
+
     @property
     def base_values(self) -> pd.Series:
         """What the model gives with all parts absent, by row: with the values it adds up to the prediction."""

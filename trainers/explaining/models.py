@@ -114,7 +114,7 @@ class TorchModel:
             found = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
             raise BadTrainer(
                 f"the model gives {found} for {len(x)} rows; {self.facts.task} on {self.facts.name} needs "
-                f"{self.facts.outputs} numbers a row"
+                f"{self.facts.outputs} numbers a row{one_output_hint(self.facts, outputs)}"
             )
         return _in_unit(outputs, self.facts)
 
@@ -143,6 +143,14 @@ def _width(facts: Facts) -> tuple[int, ...]:
     if not facts.cardinalities:
         return facts.input_shape
     return (facts.input_shape[0] + len(facts.cardinalities),)
+
+
+def one_output_hint(facts: Facts, outputs: object) -> str:
+    """What to do about a net for two classes that has one output."""
+    shape = tuple(getattr(outputs, "shape", ()))[1:]
+    if facts.task == "classification" and facts.outputs == 2 and shape in ((), (1,)):
+        return ": one logit for each class, trained by cross_entropy, in the place of one output for both"
+    return ""
 
 
 def _in_unit(outputs: Tensor, facts: Facts) -> Tensor:

@@ -162,8 +162,7 @@ def _end(value: object) -> str:
 
 def row_svg(explanation: Explanation, row: RowExplained) -> str:
     """One row: what its parts add to the output; of an image, a series or a text where in it."""
-    what = f"{row.output} at {row.prediction:.4g}, base {row.base:.4g} ({explanation.unit})"
-    title = f"{_whose(explanation)}row {row.row}: {what}"
+    title = f"{_whose(explanation)}row {row.row}: {explanation.said_of(row)}"
     if explanation.family == "text":
         return _tokens(title, row)
     if row.maps:

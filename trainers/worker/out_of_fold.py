@@ -157,11 +157,11 @@ def _best(training: Training, curve: Mapping[int, Mapping[str, float]]) -> int:
 
 
 def require_build(trainer: Trainer) -> None:
-    """BadTrainer where the models of a trainer cannot be asked."""
+    """BadTrainer where a trainer does not say how its models are built."""
     if trainer.build is None:
         raise BadTrainer(
-            f"trainer {trainer.name} declares no build=, so its models cannot be asked for their predictions; "
-            "declare register(..., build=build_model)"
+            "labels are judged by nets that predict rows they were not trained on, and trainer "
+            f"{trainer.name} declares no build=, by which one is made; declare register(..., build=build_model)"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from goodfit.trainers.data import Facts, Preparation
 from goodfit.trainers.data.preparing.tokens import Tokenizer
-from goodfit.trainers.errors import DataProblem
+from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.explaining.explaining import Request, explain
 from goodfit.trainers.explaining.given import of_given
 from goodfit.trainers.explaining.gradients import grad_cam, integrated, integrated_tokens
@@ -53,6 +53,14 @@ def net() -> nn.Module:
 
 def images(count: int = 8, channels: int = 1) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(count, channels, 8, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("end", [nn.Identity(), nn.Flatten(0)])
+def test_a_net_with_one_output_for_two_classes_is_told_what_is_needed(end: nn.Module) -> None:
+    facts = replace(facts_of("table", (3,), "classification"), classes=("no", "yes"))
+    module = nn.Sequential(nn.Linear(3, 1), nn.Sigmoid(), end).eval()
+    with pytest.raises(BadTrainer, match="needs 2 numbers a row: one logit for each class, trained by cross_entropy"):
+        explain(of_given(module, facts), material(np.zeros((8, 3), dtype=np.float32)), Request())
 
 
 def test_images_are_explained_by_three_methods_that_are_those_of_captum() -> None:
