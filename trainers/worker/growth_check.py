@@ -126,7 +126,7 @@ def _answer(found: Growth, metric: str, said: str) -> str:
     if not is_enough(found, metric):
         return (
             f"it cannot be told from these seeds and rows whether more rows would help: twice as many would gain "
-            f"{said}; more seeds, or more rows, would tell"
+            f"{said}; more rows would tell"
         )
     if found.high < 0:
         return f"no longer the rows: with twice as many the score would be worse by {said.removeprefix('-')}"

@@ -57,17 +57,17 @@ OPEN = "it cannot be told from these seeds and rows whether more rows would help
         (
             grown(0.4, -0.02, 0.78, now=1.033),
             "val/loss",
-            f"{OPEN}0.4 ± 0.4 of val/loss; more seeds, or more rows, would tell",
+            f"{OPEN}0.4 ± 0.4 of val/loss; more rows would tell",
         ),
         (
             grown(0.001, -0.02, 0.02),
             "val/accuracy",
-            f"{OPEN}0 ± 2 points of val/accuracy; more seeds, or more rows, would tell",
+            f"{OPEN}0 ± 2 points of val/accuracy; more rows would tell",
         ),
         (
             grown(0.0001, -0.002, 0.002, now=0.05),
             "val/loss",
-            f"{OPEN}0.000 ± 0.002 of val/loss; more seeds, or more rows, would tell",
+            f"{OPEN}0.000 ± 0.002 of val/loss; more rows would tell",
         ),
     ],
 )
