@@ -25,7 +25,7 @@ PARTS = (8, 4, 2, 1)  # an eighth, a quarter, half and all of the rows
 SEEDS = 3
 LEAST_ROWS = 64  # that train: of fewer an eighth is too little to learn from
 SHARES = ("accuracy", "balanced_accuracy", "f1", "r2")  # metrics of which a hundredth is a point
-NARROW = 0.01  # of the score: a gain that is smaller for certain is as good as none. Of a share it is a point
+SMALL, MOST = 0.01, 0.03  # of the score: a gain that is small and less than that at most is as good as none
 TRAININGS = len(PARTS) * SEEDS
 
 
@@ -95,11 +95,13 @@ def part_of(data: Data, part: int, seed: int) -> np.ndarray:
 
 
 def is_enough(found: Growth, metric: str) -> bool:
-    """Whether more rows would bring as good as nothing: the whole interval is near 0, or the score only falls."""
-    if found.clear or found.equal == found.sizes:
+    """Whether more rows would bring as good as nothing: the gain and its interval are near 0, or the score falls."""
+    if found.clear:
         return False
-    near = NARROW * (1.0 if _is_share(metric) else abs(found.now))
-    return found.high < 0 or (found.low >= -near and found.high <= near)
+    scale = 1.0 if _is_share(metric) else abs(found.now)
+    return found.high < 0 or (
+        abs(found.gain) <= SMALL * scale and -MOST * scale <= found.low and found.high <= MOST * scale
+    )
 
 
 def _is_share(metric: str) -> bool:
@@ -111,10 +113,11 @@ def sentence(found: Growth, metric: str) -> str:
     unit, name = (100.0, f"points of {metric}") if _is_share(metric) else (1.0, f"of {metric}")
     gain, half = found.gain * unit, (found.high - found.low) / 2 * unit
     if found.equal == found.sizes:
-        return (
-            f"how sure it is cannot be told, because at each size all seeds gave the same score: by the power law "
-            f"through them twice the rows would gain {gain:.3g} {name}"
-        )
+        by_law = f"by the power law through them twice the rows would gain {gain:.3g} {name}"
+        equal = "at each size all seeds gave the same score"
+        if is_enough(found, metric):
+            return f"no longer the rows: {equal}, and {by_law}"
+        return f"how sure it is cannot be told, because {equal}: {by_law}"
     decimals = max(0, -math.floor(math.log10(half))) if half > 0 else 3
     said = f"{gain:.{decimals}f} ± {half:.{decimals}f} {name}"
     return _answer(found, metric, said) + _equal_seeds(found)

@@ -62,7 +62,17 @@ OPEN = "it cannot be told from these seeds and rows whether more rows would help
         (
             grown(0.001, -0.02, 0.02),
             "val/accuracy",
-            f"{OPEN}0 ± 2 points of val/accuracy; more rows would tell",
+            "no longer the rows: twice as many would gain 0 ± 2 points of val/accuracy, which may be nothing",
+        ),
+        (
+            grown(0.001, -0.04, 0.04),
+            "val/accuracy",
+            f"{OPEN}0 ± 4 points of val/accuracy; more rows would tell",
+        ),
+        (
+            grown(0.015, -0.005, 0.025),
+            "val/accuracy",
+            f"{OPEN}2 ± 2 points of val/accuracy; more rows would tell",
         ),
         (
             grown(0.0001, -0.002, 0.002, now=0.05),
@@ -92,4 +102,9 @@ def test_seeds_that_all_give_the_same_score_are_named() -> None:
         "them twice the rows would gain 2 points of val/accuracy"
     )
     assert not none.clear
-    assert not is_enough(grown(0.0, 0.0, 0.0, equal=(100, 200, 400, 800)), "val/accuracy")
+    nothing = grown(0.0, 0.0, 0.0, now=1.0, equal=(100, 200, 400, 800))
+    assert is_enough(nothing, "val/accuracy")
+    assert sentence(nothing, "val/accuracy") == (
+        "no longer the rows: at each size all seeds gave the same score, and by the power law through them twice the "
+        "rows would gain 0 points of val/accuracy"
+    )
