@@ -131,10 +131,10 @@ class Round:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        mark = f"{self.seed}-{time.time_ns() % 10**9}"
+        self.mark = f"{self.seed}-{time.time_ns() % 10**9}"
         pruning = sorted(PRUNINGS)[self.seed % len(PRUNINGS)]
         self.specs = {"grid": GRID, pruning: PRUNED[pruning], "auto": AUTO, "packed": PACKED}
-        self.names = {kind: f"{kind}-{mark}" for kind in self.specs}
+        self.names = {kind: f"{kind}-{self.mark}" for kind in self.specs}
         self.ids: dict[str, int] = {}
 
     def run(self, faults: Mapping[str, Callable[[Round], None]]) -> None:
@@ -147,7 +147,7 @@ class Round:
         for kind in self.specs:
             self.await_begin(kind)
         for name in order:
-            self.renew_packed()
+            self.renew()
             assert self.state("grid") is StudyState.RUNNING, f"the study was over before {name}: {self.state('grid')}"
             began = time.monotonic()
             print(f"  {name}: {self.reports()} reports ...", flush=True)
@@ -168,15 +168,15 @@ class Round:
         study = self.ids[kind]
         until(lambda: self.stack.store.reports(study), f"the first reports of {kind}\n{self.told()}", PATIENCE)
 
-    def renew_packed(self) -> None:
-        """Each fault finds nets that train together: their study is the shortest, so another takes its place."""
-        if self.state("packed") is not StudyState.DONE:
-            return
-        before = f"packed {len(self.names)}"
-        self.names[before], self.ids[before] = self.names["packed"], self.ids["packed"]
-        self.names["packed"] = f"{self.names['grid'].replace('grid', 'packed')}-{len(self.names)}"
-        self.submit("packed")
-        self.await_begin("packed")
+    def renew(self) -> None:
+        """Each fault finds trials of the grid, and nets that train together: where a study is over, another begins."""
+        for kind in ("grid", "packed"):
+            if self.state(kind) is StudyState.DONE:
+                before = f"{kind} {len(self.names)}"
+                self.names[before], self.ids[before] = self.names[kind], self.ids[kind]
+                self.names[kind] = f"{kind}-{self.mark}-{len(self.names)}"
+                self.submit(kind)
+                self.await_begin(kind)
 
     # What is to be seen of the studies.
 
