@@ -79,7 +79,7 @@ def _measured(value: object) -> str:
         raise BadValue("test/ names no metric; write one of the test split, such as test/accuracy >= 0.9")
     if metric in COSTS:
         raise BadValue(f"{metric} is a cost, which `constraints:` bound")
-    return metric if split == "test" and name else metric_name(value)
+    return metric if split == "test" else metric_name(value)
 
 
 def _label_errors(value: Mapping[Any, Any]) -> Gate:

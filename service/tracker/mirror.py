@@ -94,6 +94,7 @@ class _Session:
     described: bool = False
     data: Mapping[str, Any] | None = None  # the report on the study's data, once it is described
     concluded: tuple[float | None, int] | None = None  # the end, and the decisions, that the last conclusion tells of
+    head: str | None = None  # the last hash of the audit log that the study's run has been given
     open_runs: dict[int, MirroredRun] = field(default_factory=dict)  # of trials that will have more
     datasets: set[tuple[str, str]] = field(default_factory=set)  # that the experiment has
 
@@ -208,8 +209,9 @@ class Mirror:
             if any(trial.number not in self.refused for trial in self._ahead(session, study)):
                 return  # the last trials ended after the last sync: the next one comes before the winner is known
             stands = self._release(study) if study.state is StudyState.DONE else None
-            if (head := self._head(study)) is not None:
+            if study.state.at_rest and (head := self._head(study)) not in (None, session.head):
                 session.study_run.log([], {}, {content.AUDIT: head})
+                session.head = head
             end = (study.ended, 0 if stands is None else stands.number)
             if study.state in CONCLUDED and end != session.concluded:
                 if files := self._conclude(study):
