@@ -109,7 +109,7 @@ def on_test(metric: str) -> str:
 
 
 def _test(trial: Trial, metric: str) -> float:
-    return _number((trial.test or {}).get(on_test(metric).removeprefix("test/")))
+    return _number((trial.test or {}).get(metric.removeprefix("val/")))
 
 
 def _number(value: float | None) -> float:
