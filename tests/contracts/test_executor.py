@@ -151,7 +151,7 @@ def test_a_part_among_studies_is_taken_and_never_from_a_running_trial(cluster: C
     executor = RayExecutor(cluster, Setup(zoo.named("curve"), None), WorkerResources(cpus=0.5))
     until_there(executor, 2 * room)
     for trial in range(2 * room):
-        executor.launch(Pack((assignment(tmp_path, "slow", trial, epochs=30),)))
+        executor.launch(Pack((assignment(tmp_path, "slow", trial, epochs=100_000),)))
     mine, other = (Claim(study, {"cpus": 0.5}) for study in (1, 2))
     executor.share_among(Sharing(1, (mine, other)))
     executor.wait(0.1)
