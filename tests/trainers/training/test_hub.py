@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +30,7 @@ class Lab:
         self.failing: int | None = None
         monkeypatch.setattr(hubs, "pack_key", lambda work: self.keys.get(work.seed, "key"))
         monkeypatch.setattr(hubs, "size_of", lambda work: 100)
+        monkeypatch.setattr(hubs, "clock_of", lambda work: perf_counter)
         monkeypatch.setattr(hubs, "train_alone", self.alone)
         monkeypatch.setattr(hubs, "train_together", self.together)
         self.hub = self.new_hub()

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from time import perf_counter, thread_time
+from typing import Any
+
+import pytest
+import torch
+
+from goodfit.trainers.training.loop import Tensors
 from goodfit.trainers.training.packing.pace import AGAIN, TIMES, Pace
+from goodfit.trainers.training.packing.work import EpochWork, clock_of
 
 SIZES = [1000] * 8
 
@@ -47,3 +56,21 @@ def test_one_slow_epoch_is_no_reason_to_split() -> None:
     pace = measured(alone=1.0, together=9.0)
     pace.note_together("key", SIZES, 4.0)
     assert pace.trains_together("key", SIZES)
+
+
+@pytest.fixture
+def torch_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("torch_threads")
+@pytest.mark.parametrize(
+    ("device", "threads", "clock"), [("cpu", 1, thread_time), ("cpu", 2, perf_counter), ("meta", 1, perf_counter)]
+)
+def test_an_epoch_of_one_thread_is_timed_by_its_cpu_time(device: str, threads: int, clock: object) -> None:
+    torch.set_num_threads(threads)
+    rows = Tensors(torch.empty(2, 3, device=device), torch.empty(2, device=device))
+    none: Any = None
+    assert clock_of(EpochWork(none, 0, 1, rows, rows, rows, none)) is clock

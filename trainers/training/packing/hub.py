@@ -24,6 +24,7 @@ from goodfit.trainers.training.packing.pace import Pace
 from goodfit.trainers.training.packing.work import (
     EpochResult,
     EpochWork,
+    clock_of,
     pack_key,
     size_of,
     train_alone,
@@ -145,10 +146,11 @@ class Hub:
         if result is not None:
             return result
         seed_generators(work.seed, work.epoch)  # others have drawn from the generators since
-        began = perf_counter()
+        clock = clock_of(work)
+        began = clock()
         result = train_alone(work)
         if member.key is not None:
-            self._pace.note_alone(member.key, size_of(work), perf_counter() - began)
+            self._pace.note_alone(member.key, size_of(work), clock() - began)
         return result
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
@@ -229,7 +231,8 @@ class Hub:
         """Train a group as one model; in halves where there is not memory enough for it."""
         if len(group) == 1:
             return
-        began = perf_counter()
+        clock = clock_of(group[0][1])
+        began, measured = perf_counter(), clock()
         results: Sequence[EpochResult | Exception]
         try:
             results = train_together([work for _, work in group])
@@ -240,11 +243,11 @@ class Hub:
                 self._train_together(key, group[half:])
                 return
             results = [error] * len(group)
-        seconds = perf_counter() - began
+        seconds, measured = perf_counter() - began, clock() - measured
         sizes = [size_of(work) for _, work in group]
-        self._pace.note_together(key, sizes, seconds)
+        self._pace.note_together(key, sizes, measured)
         self._count(seconds, [member for member, _ in group])
-        share = seconds / len(group)
+        share = measured / len(group)
         for (member, _), size, result in zip(group, sizes, results, strict=True):
             member.result = result
             if isinstance(result, EpochResult):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def pack_key(work: EpochWork) -> Hashable | None:
 def size_of(work: EpochWork) -> int:
     """How many parameters its model has."""
     return sum(weight.numel() for weight in work.training.model.parameters())
+
+
+def clock_of(work: EpochWork) -> Callable[[], float]:
+    """What the epoch is timed by, in seconds: CPU time where one thread does all of it, whatever else is running."""
+    import torch
+
+    on_one_thread = work.train.y.device.type == "cpu" and torch.get_num_threads() == 1
+    return thread_time if on_one_thread else perf_counter
 
 
 def train_alone(work: EpochWork) -> EpochResult:
