@@ -37,7 +37,7 @@ class EpochResult:
 
     Attributes:
         members: how many trials were trained together.
-        saved: the seconds by which that was faster for this one, as far as it is known.
+        saved: the seconds, by `clock_of`, by which that was faster for this one, as far as it is known.
     """
 
     train: Mapping[str, float]
