@@ -36,6 +36,7 @@ AGAIN = "the trial is trained again from its start"
 LOOP = "`for epoch in trial.epochs()`"
 ONCE = "a trainer that trains in epochs calls it in that loop, once an epoch; one without the loop calls it once"
 CHECKPOINT_SHARE = 0.05  # of the training time that checkpoints may cost
+FIRST_COST = 0.005  # seconds that the first is taken to cost
 
 
 class Stateful(Protocol):
@@ -119,8 +120,7 @@ class Trial:
         self._epoch_seconds: list[float] = []  # of this attempt, where somebody asks what epochs cost
         self._saved_epoch = 0
         self._facts_written = False
-        self._saved_at = -math.inf
-        self._save_cost = 0.0
+        self._saved_at, self._save_cost = -math.inf, FIRST_COST
         self._meter = Meter(clock=lambda: time.perf_counter() - elsewhere())
         self._notes = dict(assignment.notes)
 
@@ -194,7 +194,7 @@ class Trial:
         Raises:
             Mismatch: the checkpoint does not fit these objects; the trial is trained again from its start.
         """
-        self._objects = objects
+        self._objects, self._saved_at = objects, self._ticks()
         self._built = [built_with(item) for item in objects]
         saved = self._saved() if objects and not self._assignment.fresh else None
         if saved is None:

@@ -36,7 +36,7 @@ from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outc
 from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.training.packing.hub import Hub
 from goodfit.trainers.trial import Channel
-from goodfit.trainers.worker import data_loading, mlflow_calls
+from goodfit.trainers.worker import data_loading, late_compiler, memory, mlflow_calls
 from goodfit.trainers.worker.attempt import Attempt, Trained
 from goodfit.trainers.worker.failures import describe, judge, outcome_of
 from goodfit.trainers.worker.isolation import Isolation, fingerprint, start_thread
@@ -204,7 +204,7 @@ class Worker:
     ) -> None:
         self._channel = channel
         self._clock, self._ticks = clock, ticks or clock
-        self._capture = capture
+        self._capture, self._own_process = capture, own_process
         self._data: _Loaded | None = None
         self._suspects = Suspects()
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
@@ -222,6 +222,9 @@ class Worker:
 
             use_keys(setup.keys)
         limit(setup.threads, setup.gpus)
+        if self._own_process:
+            late_compiler.put_off()
+            memory.keep()
         if setup.cache is not None:
             from goodfit.trainers.data.reading import node
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from goodfit.trainers.nets.layers import Layers
 from goodfit.trainers.training.packing.layers import place_of, stacked
+from goodfit.trainers.training.packing.layout import channels_last
 from goodfit.trainers.training.packing.losses import Losses
 from goodfit.trainers.training.packing.metrics import metrics_of
 from goodfit.trainers.training.packing.optimizers import STATES, Optimizers
@@ -127,7 +128,7 @@ class BatchedModel:
                 else:
                     with torch.autocast(x.device.type, dtype=half):
                         outputs = forward(x).float()
-                loss = losses(outputs[..., :answers], y, rows)
+                loss = losses(outputs, y, rows)
                 self._optimizers.step(torch.autograd.grad(loss, values))
         stack.training = False
         with torch.inference_mode():
@@ -165,7 +166,7 @@ def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterat
         steps = sizes[first : first + at_once]
         these = rows[:, start : start + sum(steps)]
         start += sum(steps)
-        inputs, targets = _read(x, these if axis else these.t()), _read(y, these)
+        inputs, targets = _read(x, these) if axis else channels_last(_read(x, these.t())), _read(y, these)
         yield from zip(
             torch.split(inputs, steps, axis), torch.split(targets, steps, 1), torch.split(these, steps, 1), strict=True
         )

@@ -19,7 +19,8 @@ from torch.func import functional_call, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from goodfit.trainers.nets.dropout import Dropout, Masks, dropouts
-from goodfit.trainers.training.packing.stack import Forward, Stack, dimension
+from goodfit.trainers.training.packing.layout import dimension
+from goodfit.trainers.training.packing.stack import Forward, Stack
 from goodfit.trainers.training.supervised import SupervisedConfig
 
 OF_MODULES = frozenset(vars(nn.Module()))  # attributes that any module has

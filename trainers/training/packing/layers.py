@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
@@ -20,9 +21,10 @@ from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
 from goodfit.trainers.training.packing import norms, recurrent
 from goodfit.trainers.training.packing.functional import mapped, refuse, traits
+from goodfit.trainers.training.packing.layout import apart, as_channels, fitted, joined, laid
 from goodfit.trainers.training.packing.leaf import CHANNELS
 from goodfit.trainers.training.packing.masks import dropped
-from goodfit.trainers.training.packing.stack import Forward, Stack, dimension, fitted, joined
+from goodfit.trainers.training.packing.stack import Forward, Stack
 
 ACTIVATIONS = (nn.ReLU, nn.GELU, nn.Tanh, nn.SiLU)
 PLAIN = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
@@ -106,7 +108,7 @@ def _side_by_side(runs: Sequence[tuple[int, Forward]]) -> Forward:
     sizes = [size for size, _ in runs]
 
     def forward(x: Tensor) -> Tensor:
-        parts = [run(part) for part, (_, run) in zip(torch.split(x, sizes, dimension(x)), runs, strict=True)]
+        parts = [run(part) for part, (_, run) in zip(apart(x, sizes), runs, strict=True)]
         return joined(parts)
 
     return forward
@@ -137,7 +139,7 @@ def _tower(members: Sequence[Layers], stack: Stack, first: int) -> Forward:
         left = []
         for going, layer in body:
             if going < there:
-                x, leaving = torch.split(x, [going, there - going], dimension(x))
+                x, leaving = apart(x, [going, there - going])
                 left.append(pools(leaving))
                 there = going
             x = layer(x)
@@ -167,18 +169,42 @@ def _one_after_the_other(places: Sequence[Forward]) -> Forward:
 
 
 def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Forward:
-    """A layer without parameters that treats each row for itself: the rows of all members are its rows."""
+    """A layer without parameters that treats each number or channel for itself."""
     layer = members[0]
     if isinstance(layer, nn.Identity):
         return _same
+    if isinstance(layer, nn.Tanh):
+        return _tanh
     if isinstance(layer, ACTIVATIONS):
         return layer.forward
 
     def forward(x: Tensor) -> Tensor:
-        out: Tensor = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        out: Tensor = layer(as_channels(laid(x))).unflatten(1, x.shape[1:3])
         return out
 
     return forward
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """Of images by the logistic function: on a CPU in a third of the time, 1e-7 apart at most."""
+    if x.ndim < 5 or x.device.type != "cpu":
+        return torch.tanh(x)
+    out: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        out = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (out,) = ctx.saved_tensors
+        found: Tensor = torch.ops.aten.tanh_backward(gradient, out)
+        return found
 
 
 def _same(x: Tensor) -> Tensor:
@@ -224,7 +250,7 @@ def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Forw
 
 def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forward:
     """As many groups as members: measured here, 1.6 to 2.6 times as fast as one by one; unfolding and bmm never was."""
-    weight = stack.leaf(first, [member.weight for member in members], unit=CHANNELS)
+    weight = stack.leaf(first, [member.weight for member in members], unit=CHANNELS, given=stack.given)
     biases = [member.bias for member in members if member.bias is not None]
     bias = stack.leaf(first, biases, unit=CHANNELS) if biases else None
     stack.widen(first, [member.out_channels for member in members])
@@ -235,7 +261,7 @@ def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forw
     def forward(x: Tensor) -> Tensor:
         kernels = weight.value.flatten(0, 1)
         added = None if bias is None else bias.value.flatten()
-        x = fitted(x, weight.shape[1]).flatten(1, 2)
+        x = as_channels(fitted(x, weight.shape[1]))
         out: Tensor = functional.conv2d(x, kernels, added, **how)
         return out.view(len(out), len(members), -1, *out.shape[2:])
 
@@ -243,11 +269,12 @@ def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forw
 
 
 def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Forward:
-    before = list(stack.widths)
+    before = list(stack.widths), stack.given
     body = stacked([member.body for member in members], stack, first)
-    after, stack.widths = stack.widths, before
+    after = stack.widths, stack.given
+    stack.widths, stack.given = before
     shortcut = stacked([member.shortcut for member in members], stack, first)
-    stack.widths = after
+    stack.widths, stack.given = after
 
     def forward(x: Tensor) -> Tensor:
         out = body(x)

@@ -30,6 +30,7 @@ class Leaf:
         turned: whether it is laid in with its two axes exchanged.
         row: whether its value has an axis of one row in front of its own.
         unit: to multiples of which the first two axes are padded.
+        given: whether the second is the data's, which is the same in any pack, and not padded.
         parts: into how many its first axis is cut, each of which is padded for itself; the stack has an axis for them.
 
     Attributes:
@@ -50,6 +51,7 @@ class Leaf:
         row: bool = False,
         unit: int = UNIT,
         parts: int = 0,
+        given: bool = False,
     ) -> None:
         self.members = range(first, first + len(lone))
         self.lone = list(lone)
@@ -58,7 +60,7 @@ class Leaf:
         self._turned, self._row, self._parts = turned, row, parts
         sizes = [tensor.shape[::-1] if turned else self._cut(tensor).shape for tensor in lone]
         longest = [max(axis) for axis in zip(*sizes, strict=True)]
-        self.shape = [padded(length, unit) for length in longest[:2]] + longest[2:]
+        self.shape = [padded(length, unit) for length in longest[: 1 if given else 2]] + longest[1 if given else 2 :]
         self.value = torch.empty(0)
 
     @property

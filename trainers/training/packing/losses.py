@@ -25,7 +25,9 @@ class Losses:
 
     def __init__(self, trainings: Sequence[Training], y: Tensor) -> None:
         facts, first = trainings[0].facts, trainings[0]
+        self._outputs = facts.outputs
         self._classes = facts.outputs if facts.task == "classification" else 0
+        self._no_classes = torch.empty(0)  # added to the outputs: what pads them is no class
         smoothing = torch.tensor([float(training.config.label_smoothing) for training in trainings], device=y.device)
         self._smoothing = smoothing if self._classes and bool(smoothing.any()) else None
         weights = [training.row_weights for training in trainings if training.row_weights is not None]
@@ -37,17 +39,22 @@ class Losses:
         """The sum of the members' losses.
 
         Args:
-            outputs: (members, rows, outputs).
+            outputs: (members, rows, outputs and padding).
             y: (members, rows, ...).
             rows: which of the training rows these are, (members, rows).
         """
         if not self._classes:
+            outputs = outputs[..., : self._outputs]
             errors = (outputs.squeeze(2) if y.ndim == 2 else outputs) - y
             squares = errors.square()
             return self._mean(squares if squares.ndim == 2 else squares.mean(2), rows)
+        if len(self._no_classes) != outputs.shape[2]:
+            self._no_classes = outputs.new_zeros(outputs.shape[2])
+            self._no_classes[self._classes :] = -torch.inf
+        outputs = outputs + self._no_classes  # with the padding: of 10 numbers a row softmax takes six times as long
         if self._class_weights is None and self._smoothing is None and self._row_weights is None:
             return functional.cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[1]
-        logs = outputs.log_softmax(2)
+        logs = outputs.log_softmax(2)[..., : self._classes]
         own = logs.gather(2, y.unsqueeze(2)).squeeze(2)
         if self._class_weights is not None:
             return -self._by_class(logs, own, y, self._class_weights).sum()

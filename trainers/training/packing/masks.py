@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout, Masks
-from goodfit.trainers.training.packing.stack import Forward, Stack, dimension
+from goodfit.trainers.training.packing.layout import dimension
+from goodfit.trainers.training.packing.stack import Forward, Stack
 
 NUMBERS_AT_ONCE = 2**20  # of the masks of several steps: 4 MB
 

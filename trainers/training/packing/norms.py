@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goodfit.trainers.training.packing.layout import as_channels, fitted
 from goodfit.trainers.training.packing.leaf import CHANNELS, UNIT
-from goodfit.trainers.training.packing.stack import Forward, Stack, fitted
+from goodfit.trainers.training.packing.stack import Forward, Stack
 
 
 def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int) -> Forward:
@@ -24,7 +25,7 @@ def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, firs
     def forward(x: Tensor) -> Tensor:
         x = fitted(x, weight.shape[0])
         vectors = x.ndim == 3
-        flat = (x.transpose(0, 1) if vectors else x).flatten(1, 2).contiguous()  # as alone: others take other kernels
+        flat = x.transpose(0, 1).flatten(1, 2).contiguous() if vectors else as_channels(x)  # others take other kernels
         if stack.training:
             count.value.add_(1)
         out = functional.batch_norm(

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from goodfit.trainers.nets.dropout import Dropout
 from goodfit.trainers.nets.recurrent import CELLS, Forecaster, ImageRows, Recurrent
+from goodfit.trainers.training.packing.layout import fitted
 from goodfit.trainers.training.packing.leaf import Leaf
-from goodfit.trainers.training.packing.stack import Forward, Stack, fitted
+from goodfit.trainers.training.packing.stack import Forward, Stack
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 

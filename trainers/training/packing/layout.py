@@ -1,0 +1,86 @@
+"""The numbers that go through the layers of a pack: (members, rows, width), or images.
+
+Images are (rows, members, channels, height, width). On a CPU the channels of a pixel lie side by side in memory: torch
+pools 10 to 30 times as fast then, and normalizes 2.6 times. Gradients have to lie as what they are of, or the functions
+of torch that take both are slow: cutting, joining and padding are done in the order of the memory for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+
+def dimension(x: Tensor) -> int:
+    """The axis of the members."""
+    return 1 if x.ndim == 5 else 0
+
+
+def fitted(x: Tensor, width: int) -> Tensor:
+    """With so many numbers or channels: what is cut off or added is padding."""
+    if x.shape[2] == width:
+        return x
+    if x.ndim == 5:
+        return _widened(_as_in_memory(x), 4, width).permute(0, 3, 4, 1, 2)
+    return _widened(x, 2, width)
+
+
+def _widened(x: Tensor, axis: int, width: int) -> Tensor:
+    if x.shape[axis] > width:
+        return x.narrow(axis, 0, width)
+    return functional.pad(x, (0, 0) * (x.ndim - 1 - axis) + (0, width - x.shape[axis]))
+
+
+def apart(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+    """So many members each."""
+    if x.ndim < 5:
+        return list(torch.split(x, list(sizes), 0))
+    return [part.permute(0, 3, 4, 1, 2) for part in torch.split(_as_in_memory(x), list(sizes), 3)]
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """The members of all parts side by side, padded to the widest."""
+    if len(parts) == 1:
+        return parts[0]
+    widest = max(part.shape[2] for part in parts)
+    wide = [fitted(part, widest) for part in parts]
+    if wide[0].ndim < 5:
+        return torch.cat(wide, 0)
+    return torch.cat([_as_in_memory(part) for part in wide], 3).permute(0, 3, 4, 1, 2)
+
+
+def _as_in_memory(x: Tensor) -> Tensor:
+    """Images as (rows, height, width, members, channels)."""
+    return x.permute(0, 3, 4, 1, 2)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images, laid in memory so; on a GPU as they come."""
+    if x.device.type != "cpu":
+        return x
+    return _as_in_memory(x).contiguous().permute(0, 3, 4, 1, 2)
+
+
+def as_channels(x: Tensor) -> Tensor:
+    """Images of all members as one of many channels: (rows, members * channels, height, width)."""
+    return channels_last(x).flatten(1, 2)
+
+
+class _Laid(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x
+
+    @staticmethod
+    def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        return channels_last(gradient)
+
+
+def laid(x: Tensor) -> Tensor:
+    """Images whose gradient is laid in memory, too: that of a mean over an image is not, where it is one number."""
+    out: Tensor = _Laid.apply(x)  # type: ignore[no-untyped-call]
+    return out
