@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 NUMBERS_AT_ONCE = 2**18  # of the rows of several steps: they stay in cache
 KEPT = 4  # batched models that are kept for their members' next epoch
-ROWS_AT_ONCE = 64  # when measuring; the same for any number of members: a product of other rows may round otherwise
+ROWS_AT_ONCE = 64  # of all members when measuring, so that they stay in cache; of few members MOST_AT_ONCE in all
+MOST_AT_ONCE = 512
 
 _kept: list[BatchedModel] = []  # the last that was used is the last
 
@@ -177,6 +178,17 @@ def _read(tensor: Tensor, rows: Tensor) -> Tensor:
     return tensor.index_select(0, rows.flatten()).view(*rows.shape, *tensor.shape[1:])
 
 
+def _measured_at_once(x: Tensor, members: int) -> list[Tensor]:
+    """The rows in parts of whole ROWS_AT_ONCE, and what is left: a product of one to three rows rounds otherwise.
+
+    So what is left is the same for any number of members.
+    """
+    at_once = ROWS_AT_ONCE * max(1, MOST_AT_ONCE // ROWS_AT_ONCE // members)
+    whole = len(x) - len(x) % ROWS_AT_ONCE
+    parts = [*torch.split(x[:whole], at_once), x[whole:]]
+    return [part for part in parts if len(part)]
+
+
 def _members_axis(x: Tensor) -> int:
     """Where the members come in what the layers take of such data."""
     return 1 if x.ndim == 4 else 0
@@ -187,6 +199,6 @@ def _outputs(forward: Forward, x: Tensor, members: int) -> Tensor:
     axis = _members_axis(x)
     parts = [
         forward(part.unsqueeze(axis).expand(*part.shape[:axis], members, *part.shape[axis:]))
-        for part in torch.split(x, ROWS_AT_ONCE)
+        for part in _measured_at_once(x, members)
     ]
     return torch.cat(parts, 1)

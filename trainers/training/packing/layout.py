@@ -36,10 +36,11 @@ def _widened(x: Tensor, axis: int, width: int) -> Tensor:
 
 
 def apart(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """So many members each."""
+    """So many members each; of images as copies: of a few channels out of many gelu takes nine times as long."""
     if x.ndim < 5:
         return list(torch.split(x, list(sizes), 0))
-    return [part.permute(0, 3, 4, 1, 2) for part in torch.split(_as_in_memory(x), list(sizes), 3)]
+    parts = torch.split(_as_in_memory(x), list(sizes), 3)
+    return [channels_last(part.permute(0, 3, 4, 1, 2)) for part in parts]
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
@@ -50,7 +51,7 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
     wide = [fitted(part, widest) for part in parts]
     if wide[0].ndim < 5:
         return torch.cat(wide, 0)
-    return torch.cat([_as_in_memory(part) for part in wide], 3).permute(0, 3, 4, 1, 2)
+    return torch.cat([_as_in_memory(laid(part)) for part in wide], 3).permute(0, 3, 4, 1, 2)
 
 
 def _as_in_memory(x: Tensor) -> Tensor:
@@ -81,6 +82,8 @@ class _Laid(torch.autograd.Function):
 
 
 def laid(x: Tensor) -> Tensor:
-    """Images whose gradient is laid in memory, too: that of a mean over an image is not, where it is one number."""
+    """Images whose gradient is laid in memory, too: that of a mean, or of a part of other images, is not by itself."""
+    if not x.requires_grad:
+        return x
     out: Tensor = _Laid.apply(x)  # type: ignore[no-untyped-call]
     return out
