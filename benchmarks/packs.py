@@ -28,6 +28,7 @@ from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.training.loop import Tensors, Training, default_loss
 from goodfit.trainers.training.packing.work import EpochWork, train_alone, train_by_its_layers, train_together
 from goodfit.trainers.trial import Trial
+from goodfit.trainers.worker import memory
 
 RUNS, EPOCHS = 5, 20
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -99,6 +100,7 @@ def _seconds(train: Callable[[list[EpochWork]], object], works: Sequence[EpochWo
 
 def main(figures: Figures, largest: int = SIZES[-1], cases: str = "") -> None:
     torch.set_num_threads(1)
+    memory.keep()  # as in a worker
     for case, (trainer, draw) in CASES.items():
         for size in SIZES:
             if size > largest or (cases and trainer not in cases.split(",")):

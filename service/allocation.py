@@ -31,6 +31,9 @@ class OneByOne:
     def should_prune(self, number: int) -> bool:
         return self._sampler.should_prune(number)
 
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        return self._sampler.judged_after(number, epoch)
+
     def reached(self, number: int, epoch: int, seconds: float) -> None:
         """No trial has a target."""
 
@@ -93,6 +96,9 @@ class Numbered:
 
     def should_prune(self, number: int) -> bool:
         return self._allocator.should_prune(self._places[number])
+
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        return self._allocator.judged_after(self._places[number], epoch)
 
     def reached(self, number: int, epoch: int, seconds: float) -> None:
         self._allocator.reached(self._places[number], epoch, seconds)

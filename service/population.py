@@ -371,6 +371,9 @@ class PopulationAllocator:
     def should_prune(self, number: int) -> bool:  # noqa: ARG002
         return False
 
+    def judged_after(self, number: int, epoch: int) -> int | None:  # noqa: ARG002
+        return None
+
     def reached(self, number: int, epoch: int, seconds: float) -> None:  # noqa: ARG002
         member = self._members[number]
         member.epoch, member.waits = epoch, True

@@ -124,6 +124,8 @@ class Runner:
         self._stop_asked = False
         self._told_to_stop: dict[int, float] = {}  # trial -> since when
         self._launched: dict[int, float] = {}
+        self._rungs: dict[int, int] = {}  # trial -> the epoch after which it waits to be judged
+        self._judged_now: list[Report] = []  # after which a trial waits
         self._closed: sc.Close | None = None
         self._settled: list[Trial] = []
         self._outward: list[sc.Launch | sc.GoOn | sc.Stop | sc.Kill] = []
@@ -244,6 +246,8 @@ class Runner:
             case sc.Keep(report, value):
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
+                if report.epoch >= self._rungs.get(report.trial, math.inf):
+                    self._judged_now.append(report)
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
                     self._allocator.report(report.trial, report.epoch, value, report.metrics)
             case sc.Reach() | sc.Record() | sc.TakeOver() | sc.OpenTest():
@@ -347,8 +351,8 @@ class Runner:
             self._states[trial.label] += 1
             self._verdicts[str(trial.verdict)] += 1
             self._note_best(trial)
-        self._launched.pop(trial.number, None)
-        self._told_to_stop.pop(trial.number, None)
+        for kept in (self._launched, self._told_to_stop, self._rungs):
+            kept.pop(trial.number, None)
 
     def _diagnose(self, trial: Trial, curve: Sequence[Report], baselines: Mapping[str, float]) -> Diagnosis:
         """What a curve says, held against the best trial so far and a trivial model."""
@@ -424,6 +428,8 @@ class Runner:
                     self._launched[trial.number] = now
                     self._told_to_stop.pop(trial.number, None)
                     assignment = replace(self._assign(trial), best=self._best_so_far())
+                    if (rung := self._next_rung(trial, trial.epochs)) is not None:
+                        assignment = replace(assignment, pause_at=rung)
                     self._executor.launch(Pack((assignment,), trial.share))
                 case sc.GoOn(trial, until):
                     self._executor.go_on(trial, until)
@@ -432,6 +438,23 @@ class Runner:
                     self._executor.stop(trial)
                 case sc.Kill(trial):
                     self._executor.kill(trial)
+
+        judged, self._judged_now = self._judged_now, []
+        for report in judged:
+            if report.trial not in self._told_to_stop:
+                trial = self._scheduler.trials[report.trial]
+                self._executor.go_on(report.trial, self._next_rung(trial, report.epoch))
+
+    def _next_rung(self, trial: Trial, epoch: int) -> int | None:
+        """The epoch after which a trial waits to be judged, so that one to be pruned trains no further; None: none."""
+        self._rungs.pop(trial.number, None)
+        if not self._plan.prune or trial.confirms is not None or trial.until is not None:
+            return None
+        rung = self._allocator.judged_after(trial.number, epoch)
+        if rung is None or rung >= self._plan.epochs:
+            return None
+        self._rungs[trial.number] = rung
+        return rung
 
     def _renew(self, now: float) -> bool:
         """Keep the lease, and look at what comes with it; whether that was due."""

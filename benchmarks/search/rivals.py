@@ -139,6 +139,9 @@ class Promotion:
     def should_prune(self, number: int) -> bool:  # noqa: ARG002 - the port's
         return False
 
+    def judged_after(self, number: int, epoch: int) -> int | None:  # noqa: ARG002 - the port's
+        return None
+
     def reached(self, number: int, epoch: int, seconds: float) -> None:  # noqa: ARG002 - the port's
         self.rungs[epoch].add(number, self.curves[number][epoch])
         self.noted(number, epoch)

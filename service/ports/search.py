@@ -31,6 +31,10 @@ class Sampler(Protocol):
         """Whether the trial should end, on all reports so far."""
         ...
 
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        """The first epoch after this one by which the trial may be pruned; None where any may be it, or none is."""
+        ...
+
     def tell(self, trial: Trial) -> None:
         """The trial is in a finished state."""
         ...
@@ -153,6 +157,10 @@ class Allocator(Protocol):
 
     def should_prune(self, number: int) -> bool:
         """Whether the trial should end, on all reports so far."""
+        ...
+
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        """The first epoch after this one by which the trial may be pruned; None where any may be it, or none is."""
         ...
 
     def reached(self, number: int, epoch: int, seconds: float) -> None:

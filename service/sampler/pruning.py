@@ -121,13 +121,24 @@ def settle(pruner: BasePruner, study: optuna.Study) -> None:
     pruner.prune(study, create_trial(state=TrialState.RUNNING))
 
 
+def next_rung(pruner: BasePruner | None, study: optuna.Study, number: int, epoch: int) -> int | None:
+    """The first epoch after this one at which asha or hyperband decides on a trial; None of other pruners."""
+    halving = _halving(pruner, study, number)
+    if halving is None:
+        return None
+    rung: int = halving._min_resource * halving._reduction_factor**halving._min_early_stopping_rate  # noqa: SLF001
+    while rung <= epoch:
+        rung *= halving._reduction_factor  # noqa: SLF001
+    return rung
+
+
 def rungs(pruner: BasePruner | None, study: optuna.Study, number: int, curve: Mapping[int, float]) -> dict[str, float]:
     """What asha and hyperband note on a trial as its curve is judged epoch by epoch: its value at each rung.
 
     The curve has its epochs in ascending order.
     """
-    halving = _bracket(pruner, study, number) if isinstance(pruner, HyperbandPruner) else pruner
-    if not isinstance(halving, SuccessiveHalvingPruner) or halving._min_resource is None:  # noqa: SLF001
+    halving = _halving(pruner, study, number)
+    if halving is None:
         return {}
     first, factor = halving._min_early_stopping_rate, halving._reduction_factor  # noqa: SLF001
     noted: dict[str, float] = {}
@@ -135,6 +146,12 @@ def rungs(pruner: BasePruner | None, study: optuna.Study, number: int, curve: Ma
         while epoch >= halving._min_resource * factor ** (first + len(noted)) and not math.isnan(value):  # noqa: SLF001
             noted[rung_key(len(noted))] = value
     return noted
+
+
+def _halving(pruner: BasePruner | None, study: optuna.Study, number: int) -> Any:
+    """The asha that judges a trial; None where none does."""
+    halving = _bracket(pruner, study, number) if isinstance(pruner, HyperbandPruner) else pruner
+    return halving if isinstance(halving, SuccessiveHalvingPruner) and halving._min_resource else None  # noqa: SLF001
 
 
 def _bracket(pruner: HyperbandPruner, study: optuna.Study, number: int) -> BasePruner | None:

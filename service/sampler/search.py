@@ -50,7 +50,15 @@ from goodfit.service.sampler.history import (
 )
 from goodfit.service.sampler.methods import METHODS, Draw, Generations, experimental
 from goodfit.service.sampler.observed import Observed, observed, standings
-from goodfit.service.sampler.pruning import Pruning, make_pruner, nan_tolerated, remember_complete, rungs, settle
+from goodfit.service.sampler.pruning import (
+    Pruning,
+    make_pruner,
+    nan_tolerated,
+    next_rung,
+    remember_complete,
+    rungs,
+    settle,
+)
 from goodfit.service.sampler.tpe_trials import TpeStorage, TpeTrials
 from goodfit.service.spec.study import WARM_START
 
@@ -279,6 +287,12 @@ class OptunaSampler:
         if self._front is not None:
             return self._front.should_prune(number)
         return self._pruner is not None and self._running[number].prune
+
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        """Of asha and hyperband the trial's next rung."""
+        if self._front is not None or is_control(number, self._control):
+            return None
+        return next_rung(self._pruner, self._study, number, epoch)
 
     def paused(self, number: int, epoch: int, value: float) -> None:
         """The trial waits at an epoch: models learn from that until it has come to its end."""

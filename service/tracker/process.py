@@ -28,7 +28,7 @@ CLOSING_PAUSE = 1.0  # the longest while somebody waits for the end
 RESTART_SECONDS = 30.0  # between starts of a mirror that dies
 TICK = 0.2
 LEAVE_SECONDS = 5.0  # for the mirror to finish the call it is in, when its parent leaves or is gone
-NICENESS = 10
+NICENESS = 19
 AUTOGROUP = Path("/proc/self/autogroup")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from goodfit.service.records import StudyState, Trial, TrialState
 from goodfit.service.runner import Limits, Runner
 from goodfit.service.scheduler import Plan
 from goodfit.trainers.messages import Assignment, Ended, Message, Outcome
-from tests.running import CONFIRMED, PLAN, Bench, NoTracker, Prunes, Puppet
+from tests.running import CONFIRMED, PLAN, Bench, Crew, NoTracker, Prunes, Puppet
 
 
 @pytest.fixture
@@ -57,6 +58,31 @@ def test_pruning_by_every_method_keeps_the_budget(tmp_path: Path, method: str, o
     assert [trial.number for trial in trials] == list(range(12))
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert all(trial.epochs == (trial.prune_at or 9) for trial in trials)
+
+
+@pytest.mark.parametrize("method", ["asha", "hyperband"])
+def test_a_trial_that_is_pruned_at_a_rung_trains_no_epoch_after_it(tmp_path: Path, method: str) -> None:
+    options = {"min_resource": 2, "reduction_factor": 2}
+    bench = Bench(tmp_path, replace(PLAN, trials=20, epochs=9), pruning=Prunes(method, options))
+    crew = Crew(bench.clock, 3, random.Random(0))
+    bench.runner(crew).run()
+    trials = bench.trials()
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert sorted(crew.trained) == [(trial.number, epoch + 1) for trial in trials for epoch in range(trial.epochs)]
+
+
+def test_a_trial_that_waits_at_a_rung_goes_on_where_the_study_prunes_no_more(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, replace(PLAN, trials=4, epochs=9), pruning=Prunes("asha", {"min_resource": 2}))
+    puppet = Puppet(bench.clock)
+    runner = bench.runner(puppet)
+    runner._turn(runner._scheduler.start(0.0), runner._room())
+    assert puppet.work is not None
+    assert puppet.work.pause_at == 2
+    runner._plan = replace(runner._plan, prune=False)  # as an edit of the study does
+    runner._scheduler.revise(runner._plan, 0.0)
+    for _ in range(2):
+        runner._turn([], puppet.wait(0.0))
+    assert puppet.work.pause_at is None
 
 
 def test_gap_is_in_the_objectives_unit_at_the_best_epoch(bench: Bench) -> None:

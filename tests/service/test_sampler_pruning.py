@@ -103,6 +103,8 @@ class Both:
             expected = trial.should_prune()
         assert self.ours.should_prune(number) is bool(expected)
         self.pruned += expected
+        told = self.ours.judged_after(number, len(curve) - 1)
+        assert told is None or not expected or told == len(curve)
         if value != value:
             self.end(number, TrialState.FAILED)
         elif expected:
@@ -256,3 +258,24 @@ def test_an_unknown_search_method_is_refused_with_the_nearest() -> None:
             objective=Objective("val/loss", "minimize"),
             epochs=3,
         )
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "rungs"),
+    [
+        ("asha", {"min_resource": 2, "reduction_factor": 3}, [2, 6, 18]),
+        ("asha", {"min_resource": 2, "reduction_factor": 3, "min_early_stopping_rate": 1}, [6, 18]),
+        ("median", {}, []),
+        ("none", {}, []),
+    ],
+)
+def test_the_epochs_at_which_a_trial_is_judged_are_known_before(
+    method: str, options: dict[str, Any], rungs: list[int]
+) -> None:
+    sampler = a_sampler(pruning=method, options=options)
+    sampler.ask(0)
+    found, epoch = [], sampler.judged_after(0, 0)
+    while epoch is not None and epoch < 20:
+        found.append(epoch)
+        epoch = sampler.judged_after(0, epoch)
+    assert found == rungs

@@ -135,6 +135,9 @@ class AutoAllocator:
     def should_prune(self, number: int) -> bool:
         return self._sampler.should_prune(number)
 
+    def judged_after(self, number: int, epoch: int) -> int | None:
+        return self._sampler.judged_after(number, epoch)
+
     def reached(self, number: int, epoch: int, seconds: float) -> None:
         self._observe(Seen(number, epoch, None if math.isnan(seconds) else seconds, TARGET))
 
