@@ -16,7 +16,7 @@ class Stack:
 
     Attributes:
         widths: of each member, the numbers or channels at the place that is being stacked.
-        given: whether those are still the data's, which are the same in any pack.
+        given: of each, whether that is still the data's, which is the same in any pack.
         leaves: the parameters that are trained.
         buffers: what is not trained, such as running means.
         training: whether the layers train, or predict.
@@ -24,7 +24,7 @@ class Stack:
 
     def __init__(self, widths: Sequence[int]) -> None:
         self.widths = list(widths)
-        self.given = True
+        self.given = [True] * len(widths)
         self.leaves: list[Leaf] = []
         self.buffers: list[Leaf] = []
         self.training = True
@@ -51,4 +51,4 @@ class Stack:
 
     def widen(self, first: int, widths: Sequence[int]) -> None:
         self.widths[first : first + len(widths)] = widths
-        self.given = False
+        self.given[first : first + len(widths)] = [False] * len(widths)

@@ -82,3 +82,14 @@ def net(width: int, deep: bool) -> Layers:
     body = [block(1, width), *([nn.MaxPool2d(2), block(width, 2 * width)] if deep else [])]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear((2 if deep else 1) * width, 3)]
     return Layers(*body, *head, head=3)
+
+
+def test_the_datas_own_channels_are_not_padded_whatever_kernels_others_have() -> None:
+    def net(kernel: int) -> Layers:
+        body = [nn.Conv2d(1, 4, kernel, padding=kernel // 2), nn.Conv2d(4, 4, kernel, padding=kernel // 2)]
+        return Layers(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3), head=3)
+
+    stack = Stack([1, 1, 1])
+    stacked([net(3), net(3), net(5)], stack)
+    kernels = [leaf.shape for leaf in stack.leaves if len(leaf.shape) == 4]
+    assert kernels == [[8, 1, 3, 3], [8, 1, 5, 5], [8, 8, 3, 3], [8, 8, 5, 5]]
