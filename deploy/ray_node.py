@@ -7,6 +7,7 @@ pauses, until the head is back; the command runs on meanwhile. The end of the co
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from types import FrameType
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
 STEADY_SECONDS = 60.0  # a node that lived this long ended for a new reason: the pauses begin anew
 LEAVE_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 OBJECT_STORE_BYTES = 78_643_200  # the least that Ray takes
 
 
@@ -80,10 +82,17 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, hand_on)
-    code = command.wait()
+    code = _ended(command)
     if keeper is not None:
         keeper.leave()
     return code if code >= 0 else 128 - code
+
+
+def _ended(command: subprocess.Popen[bytes]) -> int:
+    """Its exit code. It is looked for again and again: a signal may come to the keeper's thread, which ends no wait."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return command.wait(LOOK_SECONDS)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,22 @@ def test_a_node_that_ends_is_started_again_while_the_command_goes_on(tmp_path: P
     assert process.wait(timeout=300) == 128 + signal.SIGTERM
 
 
+def test_a_signal_that_comes_to_another_thread_is_handed_on() -> None:
+    code = """
+import signal, sys, threading, time
+from deploy import ray_node
+
+def send():
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=send, daemon=True).start()
+sys.exit(ray_node.main(["/bin/sh", "-c", "sleep 600"], {}))
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], env={"PYTHONPATH": str(plan.ROOT)})
+    assert process.wait(timeout=300) == 128 + signal.SIGTERM
+
+
 def test_a_command_gets_its_databases_password_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("sesame\n")
