@@ -24,7 +24,7 @@ def fitted(x: Tensor, width: int) -> Tensor:
     """With so many numbers or channels: what is cut off or added is padding."""
     if x.shape[2] == width:
         return x
-    if x.ndim == 5:
+    if _is_laid_out(x):
         return _widened(_as_in_memory(x), 4, width).permute(0, 3, 4, 1, 2)
     return _widened(x, 2, width)
 
@@ -37,8 +37,8 @@ def _widened(x: Tensor, axis: int, width: int) -> Tensor:
 
 def apart(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """So many members each; of images as copies: of a few channels out of many gelu takes nine times as long."""
-    if x.ndim < 5:
-        return list(torch.split(x, list(sizes), 0))
+    if not _is_laid_out(x):
+        return list(torch.split(x, list(sizes), dimension(x)))
     parts = torch.split(_as_in_memory(x), list(sizes), 3)
     return [channels_last(part.permute(0, 3, 4, 1, 2)) for part in parts]
 
@@ -49,9 +49,14 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
         return parts[0]
     widest = max(part.shape[2] for part in parts)
     wide = [fitted(part, widest) for part in parts]
-    if wide[0].ndim < 5:
-        return torch.cat(wide, 0)
+    if not _is_laid_out(wide[0]):
+        return torch.cat(wide, dimension(wide[0]))
     return torch.cat([_as_in_memory(laid(part)) for part in wide], 3).permute(0, 3, 4, 1, 2)
+
+
+def _is_laid_out(x: Tensor) -> bool:
+    """Whether these are images on a CPU."""
+    return x.ndim == 5 and x.device.type == "cpu"
 
 
 def _as_in_memory(x: Tensor) -> Tensor:
@@ -61,7 +66,7 @@ def _as_in_memory(x: Tensor) -> Tensor:
 
 def channels_last(x: Tensor) -> Tensor:
     """Images, laid in memory so; on a GPU as they come."""
-    if x.device.type != "cpu":
+    if not _is_laid_out(x):
         return x
     return _as_in_memory(x).contiguous().permute(0, 3, 4, 1, 2)
 
@@ -83,7 +88,7 @@ class _Laid(torch.autograd.Function):
 
 def laid(x: Tensor) -> Tensor:
     """Images whose gradient is laid in memory, too: that of a mean, or of a part of other images, is not by itself."""
-    if not x.requires_grad:
+    if not (x.requires_grad and _is_laid_out(x)):
         return x
     out: Tensor = _Laid.apply(x)  # type: ignore[no-untyped-call]
     return out

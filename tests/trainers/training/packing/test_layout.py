@@ -93,3 +93,11 @@ def test_the_datas_own_channels_are_not_padded_whatever_kernels_others_have() ->
     stacked([net(3), net(3), net(5)], stack)
     kernels = [leaf.shape for leaf in stack.leaves if len(leaf.shape) == 4]
     assert kernels == [[8, 1, 3, 3], [8, 1, 5, 5], [8, 8, 3, 3], [8, 8, 5, 5]]
+
+
+def test_images_that_are_not_on_a_cpu_stay_as_they_come() -> None:
+    x = torch.empty(ROWS, MEMBERS, CHANNELS, SIDE, SIDE, device="meta", requires_grad=True)
+    for out in (*apart(x, [1, 3]), joined([x, x]), fitted(x, CHANNELS + 8), fitted(x, 2), channels_last(x), laid(x)):
+        assert out.stride()[2:] == (SIDE * SIDE, SIDE, 1)
+    assert joined([x, x]).is_contiguous()
+    assert as_channels(x).is_contiguous()
