@@ -125,7 +125,6 @@ class Runner:
         self._told_to_stop: dict[int, float] = {}  # trial -> since when
         self._launched: dict[int, float] = {}
         self._rungs: dict[int, int] = {}  # trial -> the epoch after which it waits to be judged
-        self._judged_now: list[Report] = []  # after which a trial waits
         self._closed: sc.Close | None = None
         self._settled: list[Trial] = []
         self._outward: list[sc.Launch | sc.GoOn | sc.Stop | sc.Kill] = []
@@ -247,7 +246,8 @@ class Runner:
                 self._batch.reports.append(report)
                 self._curves.setdefault(report.trial, []).append(report)
                 if report.epoch >= self._rungs.get(report.trial, math.inf):
-                    self._judged_now.append(report)
+                    trial = self._scheduler.trials[report.trial]
+                    self._outward.append(sc.GoOn(report.trial, self._next_rung(trial, report.epoch)))
                 if value is not None and self._scheduler.trials[report.trial].confirms is None:
                     self._allocator.report(report.trial, report.epoch, value, report.metrics)
             case sc.Reach() | sc.Record() | sc.TakeOver() | sc.OpenTest():
@@ -422,6 +422,9 @@ class Runner:
 
     def _send_out(self, now: float) -> None:
         outward, self._outward = self._outward, []
+        stopped = {
+            action.trial for action in outward if isinstance(action, sc.Stop)
+        }  # by what judged them in this turn
         for action in outward:
             match action:
                 case sc.Launch(trial):
@@ -432,18 +435,13 @@ class Runner:
                         assignment = replace(assignment, pause_at=rung)
                     self._executor.launch(Pack((assignment,), trial.share))
                 case sc.GoOn(trial, until):
-                    self._executor.go_on(trial, until)
+                    if trial not in stopped and self._scheduler.trials[trial].state is TrialState.RUNNING:
+                        self._executor.go_on(trial, until)
                 case sc.Stop(trial):
                     self._told_to_stop.setdefault(trial, now)
                     self._executor.stop(trial)
                 case sc.Kill(trial):
                     self._executor.kill(trial)
-
-        judged, self._judged_now = self._judged_now, []
-        for report in judged:
-            if report.trial not in self._told_to_stop:
-                trial = self._scheduler.trials[report.trial]
-                self._executor.go_on(report.trial, self._next_rung(trial, report.epoch))
 
     def _next_rung(self, trial: Trial, epoch: int) -> int | None:
         """The epoch after which a trial waits to be judged, so that one to be pruned trains no further; None: none."""
