@@ -1,8 +1,8 @@
-"""Torch's compiler is imported where something is compiled, and not as soon as a trainer makes an optimizer.
+"""Torch's compiler is not imported as soon as a trainer makes an optimizer.
 
 Some methods of torch's optimizers are not to be compiled, and import the compiler to tell it so when they are first
 called: 1.4 s of CPU time in every worker (torch 2.13). Until it is there, nothing can compile them; from then on all is
-as torch has it.
+as torch has it. An optimizer's own step imports it too; trials that can train together make none of those.
 """
 
 from __future__ import annotations
