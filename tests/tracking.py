@@ -18,8 +18,7 @@ from typing import Any
 from goodfit.service.objective import Objective
 from goodfit.service.records import Report, Trial
 from goodfit.service.tracker import Mirror, ModelExport
-from goodfit.service.tracker.database import make_sqlite
-from goodfit.service.tracker.experiment import connect
+from goodfit.service.tracker.experiment import connect, prepare
 from goodfit.testing.lab import Lab
 from tests import SHARED
 
@@ -27,7 +26,7 @@ from tests import SHARED
 def empty_mlflow() -> Path:
     """An MLflow database without anything in it, to be copied; making one takes seconds, so it is made once a run."""
     file = Path(os.environ[SHARED], "mlflow.db")
-    make_sqlite(file)
+    prepare(f"sqlite:///{file}")
     return file
 
 

@@ -7,24 +7,12 @@ them is refused by MLflow for good. So the tables are made beside the file's pla
 from __future__ import annotations
 
 import fcntl
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from goodfit.service.errors import TrackingError
 
-FULL = "database or disk is full"  # what SQLite says
-NO_ROOM = "no room is left on its disk; what is missing is sent once there is room again"
 _SQLITE = "sqlite:///"
-# In a process of its own: MLflow keeps connections to a file that it failed to fill, and there may be another try.
-MAKE_TABLES = (sys.executable, "-P", "-W", "ignore", "-m", "goodfit.service.tracker")
-
-
-def _why(done: subprocess.CompletedProcess[str]) -> str:
-    """What the command said last."""
-    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    return NO_ROOM if FULL in last else last
 
 
 def sqlite_file(tracking_uri: str) -> Path | None:
@@ -43,12 +31,13 @@ def _lock(file: Path) -> Path:
     return file.with_name(f"{file.name}.lock")
 
 
-def make_sqlite(file: Path, make_tables: Sequence[str] = MAKE_TABLES) -> None:
+def make_sqlite(file: Path, make_tables: Callable[[str], None]) -> None:
     """Make MLflow's database where there is none; does nothing where there is one.
 
     Args:
         file: its place.
-        make_tables: a command that makes MLflow's tables in the database of the tracking URI that follows.
+        make_tables: makes MLflow's tables in the database of a tracking URI, and leaves nothing of it open; raises
+            TrackingError where it cannot.
 
     Raises:
         TrackingError: it could not be made; nothing of it is left.
@@ -64,16 +53,10 @@ def make_sqlite(file: Path, make_tables: Sequence[str] = MAKE_TABLES) -> None:
         try:
             for left in parts:
                 left.unlink(missing_ok=True)
-            done = subprocess.run(  # noqa: S603 - our own command; it has the lock as long as it lives
-                [*make_tables, f"{_SQLITE}{part}"],
-                check=False,
-                capture_output=True,
-                text=True,
-                pass_fds=(lock.fileno(),),
-            )
-            if done.returncode != 0:
-                raise TrackingError(f"the database {file} cannot be made: {_why(done)}")
+            make_tables(f"{_SQLITE}{part}")
             part.replace(file)
+        except TrackingError as error:
+            raise TrackingError(f"the database {file} cannot be made: {error}") from error
         finally:
             for left in parts:
                 left.unlink(missing_ok=True)

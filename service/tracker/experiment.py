@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from goodfit.service.errors import GoodfitError, TrackingError
 from goodfit.service.records import Study
 from goodfit.service.tracker.content import identity
-from goodfit.service.tracker.database import FULL, NO_ROOM, is_unmade, make_sqlite, sqlite_file
+from goodfit.service.tracker.database import is_unmade, make_sqlite, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_UV_AUTO_DETECT": "false",  # it would look for a project in the current folder
 }
+FULL = "database or disk is full"  # what SQLite says
+NO_ROOM = "no room is left on its disk; what is missing is sent once there is room again"
 _STUDY_TAG = "goodfit.study"
 _IDENTITY_TAG = "goodfit.study_id"
 
@@ -53,18 +55,40 @@ def prepare(tracking_uri: str) -> None:
     """Make MLflow's database, where it is a SQLite file that is not there yet."""
     file = sqlite_file(tracking_uri)
     if file is not None:
-        make_sqlite(file)
+        make_sqlite(file, _make_tables)
+
+
+def _make_tables(tracking_uri: str) -> None:
+    """By MLflow's own store, whose connections end here: the file is moved then, or thrown away."""
+    _quiet_mlflow()
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    try:
+        SqlAlchemyStore(tracking_uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise TrackingError(one_line(error)) from error
+    finally:
+        engine = SqlAlchemyStore._engine_map.pop(tracking_uri, None)  # noqa: SLF001 - it says nowhere else what it keeps
+        if engine is not None:
+            engine.dispose()
 
 
 def client_of(tracking_uri: str) -> MlflowClient:
     """MLflow's client of a database that is there, or of a server."""
+    _quiet_mlflow()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def _quiet_mlflow() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
+    import mlflow  # noqa: F401 - it sets its loggers' levels
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 
 def error_code(error: Exception) -> str:

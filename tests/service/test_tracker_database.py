@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from goodfit.service.errors import TrackingError
 from goodfit.service.tracker.database import make_sqlite, sqlite_file
-from goodfit.service.tracker.experiment import connect
+from goodfit.service.tracker.experiment import connect, prepare
 
 FIRST_START = (
     "import sys; from goodfit.service.tracker.experiment import connect; connect(sys.argv[1]).search_experiments()"
@@ -46,25 +48,44 @@ def test_a_kill_while_mlflow_makes_its_tables_costs_nothing(tmp_path: Path) -> N
 def test_a_database_that_is_there_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     file.write_text("theirs")
-    make_sqlite(file, ["false"])
+    make_sqlite(file, pytest.fail)
     assert file.read_text() == "theirs"
 
 
 def test_one_that_cannot_be_made_leaves_nothing_and_is_made_at_the_next_try(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
-    half = f"import pathlib, sys; pathlib.Path('{file}.part').write_text('half'); sys.exit('first\\nno room')"
+
+    def half(uri: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_text("half")
+        raise TrackingError("no room")
+
     with pytest.raises(TrackingError, match=f"{file} cannot be made: no room"):
-        make_sqlite(file, [sys.executable, "-c", half])
+        make_sqlite(file, half)
     assert [left.name for left in tmp_path.iterdir()] == ["mlflow.db.lock"]
-    whole = "import pathlib, sys; pathlib.Path(sys.argv[1].removeprefix('sqlite:///')).write_text('whole')"
-    make_sqlite(file, [sys.executable, "-c", whole])
+
+    def whole(uri: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_text("whole")
+
+    make_sqlite(file, whole)
     assert file.read_text() == "whole"
 
 
-def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
-    text = "sqlite3.OperationalError: (sqlite3.OperationalError) database or disk is full"
-    with pytest.raises(TrackingError, match=f"{tmp_path / 'm.db'} cannot be made: no room is left on its disk"):
-        make_sqlite(tmp_path / "m.db", [sys.executable, "-c", f"import sys; sys.exit('{text}')"])
+def _small(connection: sqlite3.Connection, _record: object) -> None:
+    """Let SQLite find its disk full after a few tables."""
+    connection.execute("PRAGMA max_page_count = 20")
+
+
+def test_a_full_disk_is_called_one_and_keeps_nobody_from_the_next_try(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    event.listen(Engine, "connect", _small)
+    try:
+        with pytest.raises(TrackingError, match=r"mlflow\.db cannot be made: no room is left on its disk"):
+            prepare(uri)
+    finally:
+        event.remove(Engine, "connect", _small)
+    assert not list(tmp_path.glob("*.part*"))
+    prepare(uri)
+    assert [found.name for found in connect(uri).search_experiments()] == ["Default"]
 
 
 @pytest.mark.parametrize("uri", ["http://localhost:5000", "postgresql://u@h/d", "sqlite:///a.db?timeout=9"])
