@@ -11,7 +11,6 @@ import contextlib
 import errno
 import math
 import os
-import queue
 import shutil
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from goodfit.trainers.environment import PRIVATE, take
 from goodfit.trainers.errors import TrainersError
 from goodfit.trainers.files import make_folder, until_there
 from goodfit.trainers.importing import leave_source_tree, use_packages_of
-from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.training.packing.hub import Hub
 from goodfit.trainers.trial import Channel
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from goodfit.trainers.node_cache import CacheSpec
 
 Word = tuple[str, tuple[Any, ...]]  # what a host is told: one of its methods, and its arguments
-LINGER = 0.01  # seconds in which further reports join the first of a message
+LINGER = 0.05  # seconds after which what was sent is handed out, though trials are still at their turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,9 @@ class Host:
 
     def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
         self._arrived: list[Assignment] = []
-        self._box: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._sent: list[Message] = []
+        self._complete = False  # whether nothing more is sent before the trials are answered, or train
+        self._out = threading.Condition()  # on both
         self._stops: set[int] = set()
         self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
         self._word = threading.Condition()  # on all three
@@ -98,7 +99,11 @@ class Host:
                 arrived, self._arrived = self._arrived, []
             for assignment in arrived:
                 self._worker.start(assignment)
-            hub.step()
+            hub.take_turns()
+            with self._out:
+                self._complete = True
+                self._out.notify_all()
+            hub.train()
 
     def launch(self, pack: Pack) -> None:
         """Train a pack, with the trials that are there."""
@@ -134,9 +139,7 @@ class Host:
             self._targets[trial] = until
 
     def poll(self, seconds: float, words: Sequence[Word] = ()) -> list[Message]:
-        """Do what it is told, and wait for what is sent.
-
-        Reports to which nobody here waits for an answer come together, with what follows within LINGER.
+        """Do what it is told, and wait for what is sent: all of one turn of the trials, or of LINGER, comes together.
 
         Args:
             seconds: nothing is said after these.
@@ -144,24 +147,18 @@ class Host:
         """
         for name, arguments in words:
             getattr(self, name)(*arguments)
-        messages: list[Message] = []
-        with contextlib.suppress(queue.Empty):
-            messages.append(self._box.get(timeout=seconds))
-            until = time.monotonic() + LINGER
-            while not self._waits(messages[-1]) and (left := until - time.monotonic()) > 0:
-                messages.append(self._box.get(timeout=left))
-            while True:
-                messages.append(self._box.get_nowait())
-        return messages
-
-    def _waits(self, message: Message) -> bool:
-        """Whether nothing goes on here until the message is answered."""
-        if isinstance(message, Reported):
-            return self._targets.get(message.trial, math.inf) <= message.epoch
-        return isinstance(message, Ended)
+        with self._out:
+            if self._out.wait_for(lambda: self._sent, seconds):
+                self._out.wait_for(lambda: self._complete, LINGER)
+            messages, self._sent = self._sent, []
+            return messages
 
     def send(self, message: Message) -> None:
-        self._box.put(message)
+        with self._out:
+            if not self._sent:
+                self._complete = False
+                self._out.notify_all()
+            self._sent.append(message)
 
     def stop_asked(self, trial: int) -> bool:
         return trial in self._stops
@@ -262,7 +259,8 @@ class Worker:
         for assignment in pack.assignments:
             self.start(assignment)
         while not self.hub.is_idle:
-            self.hub.step()
+            self.hub.take_turns()
+            self.hub.train()
 
     def start(self, assignment: Assignment) -> None:
         """Begin a trial; it trains in the steps of the hub, sending every report and one Ended."""

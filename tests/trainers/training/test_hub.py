@@ -57,7 +57,11 @@ class Lab:
         for trial in trials:
             self.hub.start(trial)
         while not self.hub.is_idle:
-            self.hub.step()
+            self.step()
+
+    def step(self) -> None:
+        self.hub.take_turns()
+        self.hub.train()
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_a_trial_that_ends_leaves_the_others_together_and_the_last_one_alone(lab
 
 def test_a_trial_that_comes_later_joins_at_the_next_epoch(lab: Lab) -> None:
     lab.hub.start(trains(0, 3))
-    lab.hub.step()
+    lab.step()
     lab.hub.start(trains(1, 2))
     lab.run()
     assert [sorted(group) for group in lab.groups] == [[0], [0, 1], [0, 1]]
@@ -145,11 +149,11 @@ def test_a_hub_whose_trials_all_wait_can_not_go_on(lab: Lab) -> None:
     word: list[int] = []
     lab.hub.start(lambda: lab.hub.wait_until(lambda: bool(word)))
     assert lab.hub.can_go_on
-    lab.hub.step()
+    lab.step()
     assert not lab.hub.can_go_on
     word.append(1)
     assert lab.hub.can_go_on
-    lab.hub.step()
+    lab.step()
     assert lab.hub.is_idle
 
 
@@ -195,7 +199,7 @@ def test_an_abandoned_hub_lets_the_trial_that_runs_go_to_its_end_alone(lab: Lab)
 
     lab.hub.start(hung)
     lab.hub.start(trains(1, 1))
-    stepping = threading.Thread(target=lab.hub.step, daemon=True)
+    stepping = threading.Thread(target=lab.step, daemon=True)
     stepping.start()
     lab.hub.abandoned = True
     hangs.set()

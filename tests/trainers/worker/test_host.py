@@ -18,7 +18,7 @@ LONG = 600.0  # seconds that no test waits
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """One that waits for as long as it is let for more to say."""
+    """One that says nothing before a turn of its trials is over, however long that takes."""
     monkeypatch.setattr(worker, "LINGER", LONG)
     made = Host(Setup(assignment(tmp_path, "curve").trainer, None), capture=False)
     yield made
@@ -47,12 +47,21 @@ def test_where_a_trial_waits_for_an_answer_it_is_said_at_once(host: Host, tmp_pa
     assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
 
 
+def test_what_all_trials_come_to_in_a_turn_is_said_at_once(host: Host, tmp_path: Path) -> None:
+    numbers = range(4)
+    packs = [launch(tmp_path, "curve", number, pause_at=2) for number in numbers]
+    assert epochs(host.poll(LONG, packs)) == [1, 2] * 4
+    messages = host.poll(LONG, [("go_on", (number, None)) for number in numbers])
+    assert [message.trial for message in messages if isinstance(message, Ended)] == [*numbers]
+    assert len(messages) == 4 * (3 + 1)
+
+
 def test_words_are_heard_in_their_order(host: Host, tmp_path: Path) -> None:
     words = [launch(tmp_path, "slow", epochs=1000), ("stop", (0,))]
     assert host.poll(LONG, words)[-1] == Ended(0, 1, Outcome.STOPPED)
 
 
-def test_a_report_is_not_kept_back_for_longer_than_the_next_may_take(
+def test_a_report_is_not_kept_back_for_long_while_a_turn_lasts(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "LINGER", 0.01)

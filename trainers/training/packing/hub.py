@@ -69,7 +69,7 @@ class _Member:
 
 
 class Hub:
-    """The trials of one worker. `start` and `step` are called by the worker's thread, the others by the trials.
+    """The trials of one worker. Its thread calls `start`, `take_turns` and `train`, the trials the others.
 
     Args:
         start_thread: starts a thread that runs a function.
@@ -103,7 +103,7 @@ class Hub:
         return self._seconds - self._running.seconds if self._running is not None else 0.0
 
     def start(self, run: Callable[[], None]) -> None:
-        """Add a trial; it begins with the next step."""
+        """Add a trial; it begins with the next turns."""
         member = _Member(self._seconds, self._values())
 
         def begin() -> None:
@@ -118,11 +118,14 @@ class Hub:
         self._members.append(member)
         self._start_thread(begin)
 
-    def step(self) -> None:
-        """Let each trial go on as far as it can alone, then train the epochs that have been handed over."""
+    def take_turns(self) -> None:
+        """Let each trial go on as far as it can alone."""
         for member in list(self._members):
             if member.can_go_on and not self.abandoned:
                 self._resume(member)
+
+    def train(self) -> None:
+        """Train the epochs that have been handed over."""
         works = [(member, member.handed_over) for member in self._members if member.handed_over is not None]
         groups: dict[Hashable, list[tuple[_Member, EpochWork]]] = defaultdict(list)
         for member, work in works:
