@@ -42,6 +42,7 @@ from goodfit.trainers.messages import Assignment, Best, Ended, Pack
 TICK = 0.5  # seconds between looks at the timers
 RENEWALS = 6  # in one lease time
 LOOK_SECONDS = 0.25  # between two looks at what the running trials' curves say, for who watches
+LOOK_SHARE = 0.02  # of the time that these looks take at most, however many trials run
 GRACE_SECONDS = 10.0  # for a trial that was told to stop, before its worker is ended
 
 
@@ -132,7 +133,7 @@ class Runner:
         self._renewed = -math.inf
         self._slots = 0
         self._waits: str | None = study.waits_for
-        self._looked = -math.inf
+        self._look_at = -math.inf
         self._seen: dict[int, Verdict] = {}  # running trial -> what its curve said at the last look
         self._space = from_list(study.spec.get("space") or []) if plan.open_space else Space(())
         trials = store.trials(study.id)
@@ -504,9 +505,9 @@ class Runner:
 
     def _progress(self, now: float) -> Progress:
         running = self._scheduler.running
-        if now - self._looked >= LOOK_SECONDS:  # a look at a curve costs more than a report
-            self._looked = now
+        if now >= self._look_at:  # a look at a curve costs more than a report
             self._seen = {trial.number: self._look(trial.number).verdict for trial in running if trial.epochs}
+            self._look_at = now + max(LOOK_SECONDS, (self._ticks() - now) / LOOK_SHARE)
         return progress_of(
             self._study,
             budget=self._plan.trials,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 from collections import deque
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from goodfit.service.diagnosis import Diagnosis
 from goodfit.service.errors import Fenced
 from goodfit.service.objective import Objective
 from goodfit.service.ports import Claim, Sharing
 from goodfit.service.records import StudyState, Trial, TrialState
-from goodfit.service.runner import Limits, Runner
+from goodfit.service.runner import LOOK_SHARE, Limits, Runner
 from goodfit.service.scheduler import Plan
 from goodfit.trainers.messages import Assignment, Ended, Message, Outcome
 from tests.running import CONFIRMED, PLAN, Bench, Crew, NoTracker, Prunes, Puppet
@@ -283,6 +285,20 @@ def test_curves_of_running_trials_are_not_looked_at_where_nobody_watches(
     monkeypatch.setattr(Runner, "_look", lambda self, number: looked.append(number))
     bench.runner(Puppet(bench.clock), watch=None).run()
     assert looked == []
+
+
+def test_looks_at_running_trials_take_a_small_share_of_the_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, diagnose = [], Runner._look
+
+    def look(runner: Runner, number: int) -> Diagnosis:
+        looked.append(bench.clock.now)
+        bench.clock.now += 0.1
+        return diagnose(runner, number)
+
+    monkeypatch.setattr(Runner, "_look", look)
+    bench.runner(Puppet(bench.clock)).run()
+    assert len(looked) > 2
+    assert all(after - before >= 0.1 / LOOK_SHARE for before, after in pairwise(looked))
 
 
 def test_the_best_are_trained_again_on_fresh_seeds_and_scored_on_the_test_split_once(tmp_path: Path) -> None:
