@@ -1,12 +1,15 @@
-"""The optimizers of a pack: one rule for all members, whose coefficients make it SGD, Adam or AdamW of each.
+"""The optimizers of a pack: on a CPU torch's own kernels, a call for each member, elsewhere one rule for all.
+
+The rule's coefficients make it SGD, Adam or AdamW of each member:
 
     first += take * (gradient - drop * first)             SGD: take = 1, drop = 1 - momentum
     second += rest * (gradient^2 - second)                SGD: rest = 0, it does not count
     weight -= first / (root * sqrt(second) + floor)       SGD: root = 0, floor = 1 / rate
 
-What pads `second` is 1: square roots of 0 take six times as long. The coefficients of all steps of an epoch are
-computed at its start, so that no step waits for a number. A member's state is laid in then, and taken out at the end as
-torch's own optimizer keeps it.
+On a CPU each of its operations is a pass through the memory, which takes two to three times as long as the calls; a GPU
+would begin each call by itself. What pads `second` is 1: square roots of 0 take six times as long. What is the same in
+all steps of an epoch is computed at its start, so that no step waits for a number. A member's state is laid in then,
+and taken out at the end as torch's own optimizer keeps it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 STATES = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq"), "adamw": ("exp_avg", "exp_avg_sq")}  # torch's
 STEP = "step"
+CALLED = ("cpu",)  # devices on which a call for each member is faster than operations on all of them
 
 
 class Run:
@@ -62,30 +67,71 @@ class Run:
         return torch.cat([gradients[leaf].reshape(len(leaf.lone), -1) for leaf in self.leaves], 1, out=self.gradient)
 
 
+class Moves(Protocol):
+    """Makes the steps of the members of a run."""
+
+    def move(self, run: Run, gradient: Tensor, at: int) -> None:
+        """Make step `at` of the epoch; changes the gradient."""
+        ...
+
+
+class Kernels:
+    """torch's own, as its fused optimizers call them.
+
+    Args:
+        run: whose numbers they change.
+        members: of the run, in its order.
+        done: steps that each has made, with the one that is being made: (members,).
+        rates: of each step, of each member.
+    """
+
+    def __init__(self, run: Run, members: Sequence[Member], done: Tensor, rates: Sequence[Sequence[float]]) -> None:
+        self._rates = rates
+        numbers = zip(run.weights, run.gradient, run.first, run.second, done, strict=True)
+        self._calls = [member.kernel(*own) for member, own in zip(members, numbers, strict=True)]
+
+    def move(self, _run: Run, _gradient: Tensor, at: int) -> None:
+        for call, rate in zip(self._calls, self._rates[at], strict=True):
+            call(lr=rate)
+
+
 @dataclass(frozen=True)
 class Rule:
-    """The coefficients of the rule for the members of a run, (members, 1) each; `at` a step."""
+    """The coefficients of the rule for the members of a run, (members, 1) each."""
 
     take: Tensor
     drop: Tensor
     rest: Tensor
     roots: Tensor  # of each step
     floors: Tensor  # of each step
-    shrinks: Tensor | None  # of each step: AdamW's decay; None where no member has it
-    pulls: Tensor | None  # of the weight, into the gradient: the decay of the others
 
     def move(self, run: Run, gradient: Tensor, at: int) -> None:
-        """Make the step; changes the gradient."""
-        decaying = run.weights[:, : run.decays]
-        if self.pulls is not None:
-            gradient[:, : run.decays].addcmul_(decaying, self.pulls)
-        if self.shrinks is not None:
-            decaying.mul_(self.shrinks[at])
         run.first.addcmul_(torch.addcmul(gradient, run.first, self.drop, value=-1, out=run.change), self.take)
         run.second.lerp_(gradient.square_(), self.rest)
         root = torch.sqrt(run.second, out=run.change)
         divisor = torch.addcmul(self.floors[at], root, self.roots[at], out=run.change)
         run.weights.addcdiv_(run.first, divisor, value=-1)
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The decay of the members of a run, (members, 1) each.
+
+    Attributes:
+        shrinks: of each step, AdamW's factor; None where no member has it.
+        pulls: how much of a weight the others add to its gradient; None likewise.
+    """
+
+    shrinks: Tensor | None
+    pulls: Tensor | None
+
+    def act(self, run: Run, gradient: Tensor, at: int) -> None:
+        """Before step `at` of the epoch; changes the gradient."""
+        decaying = run.weights[:, : run.decays]
+        if self.pulls is not None:
+            gradient[:, : run.decays].addcmul_(decaying, self.pulls)
+        if self.shrinks is not None:
+            decaying.mul_(self.shrinks[at])
 
 
 class Optimizers:
@@ -103,7 +149,9 @@ class Optimizers:
         for leaf in leaves:
             alike[leaf.members].append(leaf)
         self._runs = [Run(group, self._own) for group in alike.values()]
-        self._rules: list[Rule] = []
+        self._decays: list[Decay] = []
+        self._moves: Sequence[Moves] = []
+        self._done = torch.empty(0)  # steps of each member, with the one that is being made
         self._own_tensors: list[Tensor] = []  # of the members, from the end of the first epoch on
         self._stacked: list[Tensor] = []  # what each is copied from
         self._counts: list[Tensor] = []  # of the steps that the members' own optimizers have made
@@ -121,7 +169,9 @@ class Optimizers:
         clips, l1 = ([float(getattr(one.config, name)) for one in trainings] for name in ("clip_norm", "l1"))
         self._clips = torch.tensor(clips, dtype=torch.float64, device=rates.device) if any(clips) else None
         self._l1 = torch.tensor(l1, device=rates.device).unsqueeze(1) if any(l1) else None
-        self._rules = self._made_rules(rates)
+        self._decays = self._made_decays(rates)
+        self._done = torch.tensor([float(member.done) for member in self._members], device=rates.device)
+        self._moves = self._kernels(rates.tolist()) if rates.device.type in CALLED else self._rules(rates)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step of each member, down the gradients of the leaves."""
@@ -134,8 +184,10 @@ class Optimizers:
                     gradient[:, : run.decays].addcmul_(signs, self._l1[run.members])
             if self._clips is not None:
                 self._clip(gathered, self._clips)
-            for run, gradient, rule in zip(self._runs, gathered, self._rules, strict=True):
-                rule.move(run, gradient, self._at)
+            self._done += 1
+            for run, gradient, decay, moves in zip(self._runs, gathered, self._decays, self._moves, strict=True):
+                decay.act(run, gradient, self._at)
+                moves.move(run, gradient, self._at)
         self._at += 1
 
     def take_out(self) -> None:
@@ -162,33 +214,42 @@ class Optimizers:
                         self._own_tensors.append(tensor)
                         self._stacked.append(view)
 
-    def _made_rules(self, rates: Tensor) -> list[Rule]:
+    def _kernels(self, rates: Sequence[Sequence[float]]) -> list[Kernels]:
+        return [
+            Kernels(run, self._members[run.members], self._done[run.members], [each[run.members] for each in rates])
+            for run in self._runs
+        ]
+
+    def _rules(self, rates: Tensor) -> list[Rule]:
         """Of each run; computed in float64, as torch computes them."""
-        sgd, beta, beta2, eps, decay, coupled, before = (
-            torch.tensor(column, dtype=torch.float64, device=rates.device)
-            for column in zip(*(member.hyperparameters() for member in self._members), strict=True)
-        )
+        sgd, beta, beta2, eps = self._columns(rates, "sgd", "beta", "beta2", "eps")
+        before = self._done.double()
         done = before + torch.arange(1, len(rates) + 1, device=rates.device).unsqueeze(1)  # (steps, members)
         sizes = rates / torch.where(sgd > 0, 1.0, 1 - beta**done)
         roots = torch.where(sgd > 0, 0.0, 1 / (1 - beta2**done).sqrt()) / sizes
         floors = torch.where(sgd > 0, 1.0, eps) / sizes
         take, drop = torch.where(sgd > 0, 1.0, 1 - beta), torch.where(sgd > 0, 1 - beta, 1.0)
+        return [Rule(*(_of(run, numbers) for numbers in (take, drop, 1 - beta2, roots, floors))) for run in self._runs]
+
+    def _made_decays(self, rates: Tensor) -> list[Decay]:
+        """Of each run; likewise."""
+        decay, coupled = self._columns(rates, "decay", "coupled")
         shrinks, pulls = 1 - rates * decay * (1 - coupled), decay * coupled
-
-        def of(run: Run, numbers: Tensor) -> Tensor:
-            return numbers[..., run.members].to(run.weights.dtype).unsqueeze(-1)
-
         return [
-            Rule(
-                take=of(run, take),
-                drop=of(run, drop),
-                rest=of(run, 1 - beta2),
-                roots=of(run, roots),
-                floors=of(run, floors),
-                shrinks=of(run, shrinks) if bool((shrinks[:, run.members] != 1).any()) else None,
-                pulls=of(run, pulls) if bool(pulls[run.members].any()) else None,
+            Decay(
+                shrinks=_of(run, shrinks) if bool((shrinks[:, run.members] != 1).any()) else None,
+                pulls=_of(run, pulls) if bool(pulls[run.members].any()) else None,
             )
             for run in self._runs
+        ]
+
+    def _columns(self, rates: Tensor, *names: str) -> list[Tensor]:
+        """Hyperparameters of all members, (members,), by their names in Member."""
+        return [
+            torch.tensor(
+                [float(getattr(member, name)) for member in self._members], dtype=rates.dtype, device=rates.device
+            )
+            for name in names
         ]
 
     def _own(self, leaf: Leaf, place: int) -> list[Tensor | None]:
@@ -205,24 +266,41 @@ class Optimizers:
             gradient.mul_(shares[run.members])
 
 
+def _of(run: Run, numbers: Tensor) -> Tensor:
+    """Of its members, (..., 1)."""
+    return numbers[..., run.members].to(run.weights.dtype).unsqueeze(-1)
+
+
 class Member:
-    """The optimizer of one member, as it was alone. Its groups are those of `make_optimizer`: first what decays."""
+    """The optimizer of one member, as it was alone. Its groups are those of `make_optimizer`: first what decays.
+
+    Attributes:
+        sgd: whether it is SGD.
+        beta: Adam's first, or SGD's momentum.
+        decay: of its weights.
+        coupled: whether that goes through the gradient.
+        counts: of the steps, as the optimizer keeps them, for each parameter.
+        done: steps that it has made.
+    """
 
     def __init__(self, training: Training) -> None:
-        self._kind = training.config.optimizer
-        self._optimizer = training.optimizer
-        self._names = (
-            STATES[self._kind] if self._kind != "sgd" or training.optimizer.param_groups[0]["momentum"] else ()
-        )
-        self.counts: list[Tensor] = []  # of the steps, as the optimizer keeps them, for each parameter
-        self.done = max((int(state.get(STEP, 0)) for state in self._optimizer.state.values()), default=0)  # steps
+        kind, self._optimizer = training.config.optimizer, training.optimizer
+        group: dict[str, Any] = self._optimizer.param_groups[0]
+        self.sgd, self.coupled = kind == "sgd", kind != "adamw"
+        self.beta, self.beta2 = (group["momentum"], 1.0) if self.sgd else group["betas"]
+        self.eps, self.decay = group.get("eps", 0.0), group["weight_decay"]
+        self._names = () if self.sgd and not self.beta else STATES[kind]
+        self.counts: list[Tensor] = []
+        self.done = max((int(state.get(STEP, 0)) for state in self._optimizer.state.values()), default=0)
 
-    def hyperparameters(self) -> tuple[float, ...]:
-        """Whether it is SGD, its betas, epsilon and decay, whether that goes through the gradient, and its steps."""
-        group = self._optimizer.param_groups[0]
-        beta, beta2 = (group["momentum"], 1.0) if self._kind == "sgd" else group["betas"]
-        coupled = self._kind != "adamw"
-        return self._kind == "sgd", beta, beta2, group.get("eps", 0.0), group["weight_decay"], coupled, self.done
+    def kernel(self, weight: Tensor, gradient: Tensor, first: Tensor, second: Tensor, done: Tensor) -> partial[None]:
+        """What makes a step of its numbers at `lr`, without decay, as torch's own fused optimizers do."""
+        alike: dict[str, Any] = {"weight_decay": 0.0, "maximize": False}
+        if self.sgd:
+            alike |= {"momentum": self.beta, "dampening": 0.0, "nesterov": False, "is_first_step": False}
+            return partial(torch._fused_sgd_, [weight], [gradient], [first] if self.beta else [], **alike)
+        alike |= {"beta1": self.beta, "beta2": self.beta2, "eps": self.eps, "amsgrad": False}
+        return partial(torch._fused_adam_, [weight], [gradient], [first], [second], [], [done], **alike)
 
     def state(self, lone: Tensor, place: int) -> Tensor | None:
         """The first or second state of one of its parameters; None where its optimizer keeps none."""
@@ -236,7 +314,7 @@ class Member:
         if not self._names:
             return
         kept = self._optimizer.state[lone]
-        if self._kind != "sgd":
+        if not self.sgd:
             kept[STEP] = torch.tensor(float(self.done), device=lone.device)
             self.counts.append(kept[STEP])
         for name in self._names:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from goodfit.trainers.data import Data
+from goodfit.trainers.training.packing import optimizers
 from goodfit.trainers.training.packing.work import pack_key, train_by_its_layers
 from tests.trainers.training.packing.works import EPOCHS, alone, at, furthest, random_params, rows_of, together, work_of
 
@@ -85,8 +86,13 @@ def test_every_metric_of_random_trials_is_that_of_the_trial_alone(case: str) -> 
             assert found <= (0 if trainer == "mlp" else TOLERANCE), (params[number], epoch + ahead[number], found)
 
 
+@pytest.mark.parametrize("called", [("cpu",), ()], ids=["kernels", "rule"])
 @pytest.mark.parametrize("case", CASES)
-def test_every_metric_is_that_of_the_models_own_layers_and_of_torchs_optimizer(case: str) -> None:
+def test_every_metric_is_that_of_the_models_own_layers_and_of_torchs_optimizer(
+    case: str, called: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By kernels and by the rule, though only one of them is for this device."""
+    monkeypatch.setattr(optimizers, "CALLED", called)
     trainer, source, rows, trials, ranges = CASES[case]
     data, drawn = rows_of(source, rows), random.Random(case)
     params = [random_params(drawn, **ranges) for _ in range(trials)]
