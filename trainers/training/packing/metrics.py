@@ -20,15 +20,15 @@ def metrics_of(outputs: Tensor, x: Tensor, y: Tensor, facts: Facts) -> list[dict
         y: (rows, ...) likewise.
         facts: of the data.
     """
-    outputs = outputs.double()
     if facts.task == "forecasting":
+        outputs = outputs.double()
         squares = [float((each - y.double()).square().mean()) for each in outputs]
         named = (forecast_metrics(each, x, y.double(), facts) for each in outputs)
         return [{"loss": loss, **scores} for loss, scores in zip(squares, named, strict=True)]
     found = (
         _of_classes(outputs, y, facts.outputs)
         if facts.task == "classification"
-        else _of_numbers(outputs.squeeze(2), y.double(), facts.preparation.target_std)
+        else _of_numbers(outputs.squeeze(2).double(), y.double(), facts.preparation.target_std)
     )
     columns = torch.stack([values.double() for values in found.values()], dim=1)
     return [dict(zip(found, row, strict=True)) for row in columns.tolist()]
@@ -36,8 +36,10 @@ def metrics_of(outputs: Tensor, x: Tensor, y: Tensor, facts: Facts) -> list[dict
 
 def _of_classes(outputs: Tensor, y: Tensor, classes: int) -> Mapping[str, Tensor]:
     members = len(outputs)
-    losses = -outputs.log_softmax(2).gather(2, y.expand(members, -1).unsqueeze(2)).squeeze(2)
-    places = (torch.arange(members, device=y.device).unsqueeze(1) * classes + y) * classes + outputs.argmax(2)
+    # Classes first: over neighbouring numbers softmax takes seven times as long.
+    outputs = outputs.movedim(2, 0).to(torch.float64, memory_format=torch.contiguous_format)
+    losses = -outputs.log_softmax(0).gather(0, y.expand(1, members, -1)).squeeze(0)
+    places = (torch.arange(members, device=y.device).unsqueeze(1) * classes + y) * classes + outputs.max(0).indices
     pairs = torch.bincount(places.flatten(), minlength=members * classes * classes)
     confusion = pairs.view(members, classes, classes).double()  # (true, predicted)
     hits, true, predicted = confusion.diagonal(dim1=1, dim2=2), confusion.sum(2), confusion.sum(1)

@@ -287,7 +287,8 @@ class Member:
         kind, self._optimizer = training.config.optimizer, training.optimizer
         group: dict[str, Any] = self._optimizer.param_groups[0]
         self.sgd, self.coupled = kind == "sgd", kind != "adamw"
-        self.beta, self.beta2 = (group["momentum"], 1.0) if self.sgd else group["betas"]
+        betas: tuple[float, float] = (group["momentum"], 1.0) if self.sgd else group["betas"]
+        self.beta, self.beta2 = betas
         self.eps, self.decay = group.get("eps", 0.0), group["weight_decay"]
         self._names = () if self.sgd and not self.beta else STATES[kind]
         self.counts: list[Tensor] = []
