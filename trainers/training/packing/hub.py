@@ -14,13 +14,14 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, thread_time
 from types import ModuleType
 from typing import Any, TypeVar
 
 from goodfit.trainers.errors import is_out_of_memory
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.training.packing.pace import Pace
+from goodfit.trainers.training.packing.processor import Processor
 from goodfit.trainers.training.packing.work import (
     EpochResult,
     EpochWork,
@@ -85,6 +86,7 @@ class Hub:
         self._back = threading.Semaphore(0)  # the trial that ran waits, or has ended
         self._seconds = 0.0  # that were spent on all trials
         self._pace = Pace()
+        self._processor = Processor()
         self._most: dict[Hashable, int] = {}  # trials that there is memory for together
         self.abandoned = False  # no trial goes on, but for the one that runs: alone, to its end
 
@@ -107,6 +109,7 @@ class Hub:
         member = _Member(self._seconds, self._values())
 
         def begin() -> None:
+            self._processor.let_run_anywhere()
             member.turn.acquire()
             _hub.set(self)
             try:
@@ -184,6 +187,7 @@ class Hub:
         self._let_run(member)
         while member.call is not None:
             call, member.call = member.call, None
+            self._processor.let_go()
             call()
             self._let_run(member)
 
@@ -250,6 +254,8 @@ class Hub:
         sizes = [size_of(work) for _, work in group]
         self._pace.note_together(key, sizes, measured)
         self._count(seconds, [member for member, _ in group])
+        if clock is thread_time:
+            self._processor.note(measured, seconds)
         share = measured / len(group)
         for (member, _), size, result in zip(group, sizes, results, strict=True):
             member.result = result
