@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 30.0  # a runner that has not been heard of for so long is replaced
 LOG = "log.txt"  # of a trial: what its trainer printed, and the traceback it ended with
+BY_HERE = "local"  # who does what is done on this machine
 ARTIFACTS = "artifacts"  # of a trial: files that its trainer left for people
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from goodfit.service import errors
-from goodfit.service.app.studies import BY_HERE
+from goodfit.service.settings import BY_HERE
 from goodfit.trainers.readable import one_line, readable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from goodfit.service.app.places import remove_files
 from goodfit.service.app.resumption import Reopening, reopen
 from goodfit.service.app.room import lacks_room, nodes_of
 from goodfit.service.records import Batch, Study, StudyState
-from goodfit.service.settings import Settings, is_dead, owner
+from goodfit.service.settings import BY_HERE, Settings, is_dead, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from goodfit.service.ports import Store
     from goodfit.service.spec import StudySpec
 
-BY_HERE = "local"  # who does what is done on this machine
 STOPPING_SECONDS = 30.0  # for what is done here under a study's lease
 REMOVING_SECONDS = 600.0
 

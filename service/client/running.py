@@ -12,12 +12,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from goodfit.service import app
-from goodfit.service.app.studies import BY_HERE
 from goodfit.service.errors import InputError, Interrupted, StudyFailed
 from goodfit.service.records import Study, StudyState
 from goodfit.service.screen.interrupted import NOT_BEGUN, explained
 from goodfit.service.screen.live import CatchingUp, Scale
 from goodfit.service.screen.words import trainer_text
+from goodfit.service.settings import BY_HERE
 from goodfit.service.signals import heeding
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from goodfit.service.records import Lease, Study
-from goodfit.trainers.messages import Message, Pack
+if TYPE_CHECKING:
+    from goodfit.service.records import Lease, Study
+    from goodfit.trainers.messages import Message, Pack
 
 
 @dataclass(frozen=True, slots=True)

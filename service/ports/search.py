@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from goodfit.search_spaces.space import Space
 from goodfit.service.records import Decision, Params, Report, Trial
+
+if TYPE_CHECKING:
+    from goodfit.search_spaces.space import Space
 
 NO_METRICS: Mapping[str, float] = {}
 

@@ -15,7 +15,6 @@ from goodfit.service.app import catalog
 from goodfit.service.app.best import Best
 from goodfit.service.app.explaining import Why
 from goodfit.service.app.logs import LogPiece
-from goodfit.service.app.studies import BY_HERE
 from goodfit.service.errors import InputError, UnknownStudy
 from goodfit.service.ports import Store, Tally
 from goodfit.service.progress import Progress
@@ -32,6 +31,7 @@ from goodfit.service.records import (
     Verdict,
     Version,
 )
+from goodfit.service.settings import BY_HERE
 from goodfit.trainers.readable import brief
 
 if TYPE_CHECKING:

@@ -70,6 +70,17 @@ def test_the_entry_point_imports_little_before_it_can_catch_a_ctrl_c() -> None:
     assert done.stdout == "\n"
 
 
+def test_a_listing_imports_nothing_of_what_searches_or_trains(tmp_path: Path) -> None:
+    app.open_home(Settings(tmp_path), create=True)
+    script = (
+        "import sys; from goodfit.service import cli; cli.run(['--home', sys.argv[1], 'ls']); "
+        "print(*{'numpy', 'optuna', 'torch', 'ray', 'mlflow', 'goodfit.service.spec', 'goodfit.service.diagnosis', "
+        "'goodfit.trainers.messages', 'goodfit.service.app.studies'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
 def test_an_error_of_ours_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _raising(monkeypatch, GoodfitError("no"))
     assert cli.run(["--home", str(tmp_path), "best", "any"]) == 1
