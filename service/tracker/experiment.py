@@ -69,7 +69,7 @@ def _make_tables(tracking_uri: str) -> None:
     except Exception as error:
         raise TrackingError(one_line(error)) from error
     finally:
-        engine = SqlAlchemyStore._engine_map.pop(tracking_uri, None)  # noqa: SLF001 - it says nowhere else what it keeps
+        engine = getattr(SqlAlchemyStore, "_engine_map", {}).pop(tracking_uri, None)
         if engine is not None:
             engine.dispose()
 

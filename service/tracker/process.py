@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -151,12 +152,15 @@ def _one_line(text: object) -> str:
 
 
 class PipeInbox:
-    """The parent's lines, read by a thread so that the parent never waits."""
+    """The parent's lines, read by a thread so that the parent never waits; what was said before is known at once."""
 
     def __init__(self, pipe: int) -> None:
         self._parent = os.getppid()
         self._changed = threading.Condition()
         self._news = self._closing = self._gone = False
+        self._line = b""  # of which the end is still to come
+        while not self._gone and select.select([pipe], [], [], 0)[0]:
+            self._hear(os.read(pipe, 4096))
         threading.Thread(target=self._read, args=(pipe,), name="inbox", daemon=True).start()
 
     @property
@@ -186,17 +190,17 @@ class PipeInbox:
 
     def _read(self, pipe: int) -> None:
         # os.read and not sys.stdin: its lock, held by this thread, would be fatal when the process ends
-        line = b""
-        while text := os.read(pipe, 4096):
-            *lines, line = (line + text).split(b"\n")
-            with self._changed:
-                self._news = True
-                if b"close" in lines:
-                    self._closing = True
-                    _be_nice_among_sessions(0)  # somebody waits for the end from here on
-                self._changed.notify_all()
+        while not self._gone:
+            self._hear(os.read(pipe, 4096))
+
+    def _hear(self, text: bytes) -> None:
+        """Take up what came; nothing: the pipe has ended."""
+        *lines, self._line = (self._line + text).split(b"\n")
         with self._changed:
-            self._gone = True
+            self._news, self._gone = True, not text
+            if b"close" in lines:
+                self._closing = True
+                _be_nice_among_sessions(0)  # somebody waits for the end from here on
             self._changed.notify_all()
 
 

@@ -170,6 +170,15 @@ def pipe() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
+def test_the_inbox_knows_at_once_what_was_said_before_it_was_there(pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], b"wake\nclo")
+    os.write(pipe[1], b"se\n")
+    inbox = PipeInbox(pipe[0])
+    assert (inbox.closing, inbox.gone) == (True, False)
+    os.close(pipe[1])
+    assert PipeInbox(pipe[0]).gone
+
+
 def test_the_inbox_hears_news_and_the_end(pipe: tuple[int, int]) -> None:
     inbox = PipeInbox(pipe[0])
     os.write(pipe[1], b"wa")

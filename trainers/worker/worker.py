@@ -79,7 +79,7 @@ class Host:
     def __init__(self, setup: Setup, clock: Callable[[], float] = time.time, *, capture: bool = True) -> None:
         self._arrived: list[Assignment] = []
         self._sent: list[Message] = []
-        self._complete = False  # whether nothing more is sent before the trials are answered, or train
+        self._complete = False  # whether the turn in which it was sent is over
         self._out = threading.Condition()  # on both
         self._stops: set[int] = set()
         self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
@@ -139,7 +139,9 @@ class Host:
             self._targets[trial] = until
 
     def poll(self, seconds: float, words: Sequence[Word] = ()) -> list[Message]:
-        """Do what it is told, and wait for what is sent: all of one turn of the trials, or of LINGER, comes together.
+        """Do what it is told, and wait for what is sent; what comes of one turn of the trials comes together.
+
+        So does what comes within LINGER of a turn that lasts.
 
         Args:
             seconds: nothing is said after these.
