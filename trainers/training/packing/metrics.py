@@ -36,10 +36,11 @@ def metrics_of(outputs: Tensor, x: Tensor, y: Tensor, facts: Facts) -> list[dict
 
 def _of_classes(outputs: Tensor, y: Tensor, classes: int) -> Mapping[str, Tensor]:
     members = len(outputs)
-    # Classes first: over neighbouring numbers softmax takes seven times as long.
-    outputs = outputs.movedim(2, 0).to(torch.float64, memory_format=torch.contiguous_format)
-    losses = -outputs.log_softmax(0).gather(0, y.expand(1, members, -1)).squeeze(0)
-    places = (torch.arange(members, device=y.device).unsqueeze(1) * classes + y) * classes + outputs.max(0).indices
+    # Rows last: over neighbouring numbers softmax takes seven times as long. Each member's are computed for themselves:
+    # over the rows of all a row's last bit would depend on where it stands.
+    outputs = outputs.transpose(1, 2).to(torch.float64, memory_format=torch.contiguous_format)
+    losses = -outputs.log_softmax(1).gather(1, y.expand(members, 1, -1)).squeeze(1)
+    places = (torch.arange(members, device=y.device).unsqueeze(1) * classes + y) * classes + outputs.max(1).indices
     pairs = torch.bincount(places.flatten(), minlength=members * classes * classes)
     confusion = pairs.view(members, classes, classes).double()  # (true, predicted)
     hits, true, predicted = confusion.diagonal(dim1=1, dim2=2), confusion.sum(2), confusion.sum(1)
