@@ -8,13 +8,13 @@ import torch
 from goodfit.trainers.training.packing.metrics import _of_classes
 
 
-@pytest.mark.parametrize("rows", [75, 101, 359, 1079])
+@pytest.mark.parametrize("rows", [3, 9, 21, 359])
 @pytest.mark.parametrize("members", [3, 13])
 def test_the_last_bit_does_not_depend_on_the_others(members: int, rows: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(rows)
-    for _ in range(20):
+    for _ in range(50):
         outputs = 3 * torch.randn(members, rows, 10, generator=generator)
         y = torch.randint(10, (rows,), generator=generator)
         together = _of_classes(outputs, y, 10)
