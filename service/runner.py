@@ -423,9 +423,7 @@ class Runner:
 
     def _send_out(self, now: float) -> None:
         outward, self._outward = self._outward, []
-        stopped = {
-            action.trial for action in outward if isinstance(action, sc.Stop)
-        }  # by what judged them in this turn
+        stopped = {action.trial for action in outward if isinstance(action, sc.Stop)}  # judged in this turn, say
         for action in outward:
             match action:
                 case sc.Launch(trial):

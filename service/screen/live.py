@@ -55,7 +55,7 @@ class Plain:
             self._print(f"{text} ...")
 
     def _print(self, line: str) -> None:
-        print(readable(line), file=self._console.file, flush=True)
+        self._console.out(readable(line), highlight=False)
 
     def close(self) -> None:
         """Nothing is left on the screen that must be taken away."""

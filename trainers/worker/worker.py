@@ -265,7 +265,7 @@ class Worker:
             self.hub.train()
 
     def start(self, assignment: Assignment) -> None:
-        """Begin a trial; it trains in the steps of the hub, sending every report and one Ended."""
+        """Begin a trial; it trains in the turns of the hub, sending every report and one Ended."""
         placed = self.placed(assignment)
         with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
             resolve(placed.trainer)

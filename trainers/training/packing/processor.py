@@ -20,7 +20,7 @@ class Processor:
     """That of the one thread that calls `note` and `let_go`. Does nothing where there is no choice."""
 
     def __init__(self) -> None:
-        self._all = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+        self._all = os.sched_getaffinity(0) if STAT.exists() else set[int]()
         self._own, self._busy, self._seconds = False, 0.0, 0.0
 
     def note(self, busy: float, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ class System:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.allowed, self.last, self.obeys = ALL, 5, True
+        monkeypatch.setattr(processor, "STAT", Path(__file__))
         monkeypatch.setattr(processor.os, "sched_getaffinity", lambda _: self.allowed, raising=False)
         monkeypatch.setattr(processor.os, "sched_setaffinity", self._allow, raising=False)
         monkeypatch.setattr(processor, "_last_processor", lambda: self.last)
@@ -85,6 +87,16 @@ def test_where_there_is_no_choice_nothing_is_done(there: set[int], system: Syste
     kept.let_go()
     kept.let_run_anywhere()
     assert system.allowed == there
+
+
+def test_a_system_that_does_not_say_where_a_thread_runs_is_let_alone(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "STAT", Path("/nowhere"))
+    kept, system.obeys = Processor(), False
+    kept.note(1.0, 1.0)
+    kept.let_run_anywhere()
+    assert system.allowed == ALL
 
 
 @pytest.mark.skipif(not processor.STAT.exists(), reason="Linux says there where a thread runs")
