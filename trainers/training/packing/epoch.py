@@ -117,20 +117,20 @@ class BatchedModel:
         orders = [training.batches(epoch, data.y) for training, epoch in zip(trainings, epochs, strict=True)]
         rates = [one.rates(epoch, len(orders[0])) for one, epoch in zip(trainings, epochs, strict=True)]
         self._optimizers.begin(trainings, torch.tensor(rates, dtype=torch.float64, device=data.y.device).t())
-        losses, half = Losses(trainings, data.y), trainings[0].half
-        values, answers = [leaf.value for leaf in stack.leaves], facts.outputs
+        losses, answers = Losses(trainings, data.y), facts.outputs
+        half = trainings[0].half
         stack.training = True
-        with contextlib.ExitStack() as masks, torch.enable_grad():
+        with contextlib.ExitStack() as masks, torch.no_grad():
             for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
                 masks.enter_context(training.masks(epoch, batches))
             for x, y, rows in _batches(taken, data.y, orders):
-                if half is None:
-                    outputs = forward(x)
+                if forward.known and half is None:
+                    outputs, back = forward.trace(x)
+                    back(losses.gradient(outputs, y, rows))
                 else:
-                    with torch.autocast(x.device.type, dtype=half):
-                        outputs = forward(x).float()
-                loss = losses(outputs, y, rows)
-                self._optimizers.step(torch.autograd.grad(loss, values))
+                    outputs = self._by_autograd(x, half)
+                    self._keep_gradients(outputs, losses.gradient(outputs, y, rows))
+                self._optimizers.step()
         stack.training = False
         with torch.inference_mode():
             found = [
@@ -145,6 +145,21 @@ class BatchedModel:
                 group["lr"] = steps[-1]
         self._left = self._seen(trainings)
         return found
+
+    def _by_autograd(self, x: Tensor, half: torch.dtype | None) -> Tensor:
+        """The outputs."""
+        with torch.enable_grad():
+            if half is None:
+                return self._forward(x)
+            with torch.autocast(x.device.type, dtype=half):
+                return self._forward(x).float()
+
+    def _keep_gradients(self, outputs: Tensor, gradient: Tensor) -> None:
+        """Have the leaves keep theirs, given that of the outputs."""
+        leaves = self._stack.leaves
+        found = torch.autograd.grad(outputs, [leaf.value for leaf in leaves], gradient)
+        for leaf, own in zip(leaves, found, strict=True):
+            leaf.gradient = own
 
     def _taken(self, x: Tensor) -> Tensor:
         """Rows as the layers take them: flat, where that is the first thing that they do."""
@@ -169,7 +184,7 @@ def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterat
         start += sum(steps)
         inputs, targets = _read(x, these) if axis else channels_last(_read(x, these.t())), _read(y, these)
         yield from zip(
-            torch.split(inputs, steps, axis), torch.split(targets, steps, 1), torch.split(these, steps, 1), strict=True
+            *(one.split_with_sizes(steps, dim) for one, dim in ((inputs, axis), (targets, 1), (these, 1))), strict=True
         )
 
 

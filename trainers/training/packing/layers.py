@@ -13,37 +13,41 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
 from goodfit.trainers.training.packing import norms, recurrent
+from goodfit.trainers.training.packing.activations import ACTIVATIONS, Activations, activation
+from goodfit.trainers.training.packing.composed import Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
 from goodfit.trainers.training.packing.functional import mapped, refuse, traits
-from goodfit.trainers.training.packing.layout import apart, as_channels, fitted, joined, laid
-from goodfit.trainers.training.packing.leaf import CHANNELS
+from goodfit.trainers.training.packing.layout import as_channels, fitted, laid
+from goodfit.trainers.training.packing.leaf import CHANNELS, Leaf
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack
 
-ACTIVATIONS = (nn.ReLU, nn.GELU, nn.Tanh, nn.SiLU)
-PLAIN = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+PLAIN: tuple[type[nn.Module], ...] = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
-def stacked(layers: Sequence[nn.Module], stack: Stack, first: int = 0) -> Forward:
-    """The same place of several members' nets as one function.
+def stacked(layers: Sequence[nn.Module], stack: Stack, first: int = 0) -> Layer:
+    """The same place of several members' nets as one layer.
 
     Args:
         layers: of each member.
         stack: gets their parameters.
         first: the place in the pack of the first of these members.
     """
-    runs: list[tuple[int, Forward]] = []
+    runs: list[tuple[int, Layer]] = []
     for kind, group in itertools.groupby(layers, kind_of):
         alike = list(group)
         start = first + sum(size for size, _ in runs)
-        runs.append((len(alike), MAKERS[kind[0]](alike, stack, start)))
-    return runs[0][1] if len(runs) == 1 else _side_by_side(runs)
+        made = MAKERS[kind[0]](alike, stack, start)
+        runs.append((len(alike), made if isinstance(made, Layer) else ByAutograd(made)))
+    if len(runs) == 1:
+        return runs[0][1]
+    activations = [run for _, layer in runs if isinstance(layer, Activations) for run in layer.runs]
+    return Activations(activations) if len(activations) == len(runs) else SideBySide(runs)
 
 
 def kind_of(layer: nn.Module) -> tuple[Any, ...]:
@@ -104,51 +108,23 @@ def place_of(model: nn.Module) -> tuple[object, ...]:
     return -len(list(model.children())), repr(kinds_of(model))
 
 
-def _side_by_side(runs: Sequence[tuple[int, Forward]]) -> Forward:
-    sizes = [size for size, _ in runs]
-
-    def forward(x: Tensor) -> Tensor:
-        parts = [run(part) for part, (_, run) in zip(apart(x, sizes), runs, strict=True)]
-        return joined(parts)
-
-    return forward
+def _chain(members: Sequence[nn.Sequential], stack: Stack, first: int) -> Layer:
+    return Chain([stacked(place, stack, first) for place in zip(*members, strict=True)])
 
 
-def _chain(members: Sequence[nn.Sequential], stack: Stack, first: int) -> Forward:
-    places = [stacked(place, stack, first) for place in zip(*members, strict=True)]
-
-    def forward(x: Tensor) -> Tensor:
-        for place in places:
-            x = place(x)
-        return x
-
-    return forward
-
-
-def _tower(members: Sequence[Layers], stack: Stack, first: int) -> Forward:
-    """Members leave for the head where their layers end, the shallowest first: they stand last."""
+def _tower(members: Sequence[Layers], stack: Stack, first: int) -> Layer:
     depths = [len(member) - member.head for member in members]
     body = []
     for at in range(max(depths)):
         going = sum(depth > at for depth in depths)
         body.append((going, stacked([member[at] for member in members[:going]], stack, first)))
     pools, vectors = _halves([list(member)[len(member) - member.head :] for member in members], stack, first)
-
-    def forward(x: Tensor) -> Tensor:
-        there = len(members)
-        left = []
-        for going, layer in body:
-            if going < there:
-                x, leaving = apart(x, [going, there - going])
-                left.append(pools(leaving))
-                there = going
-            x = layer(x)
-        return vectors(joined([pools(x), *reversed(left)]))
-
-    return forward
+    if min(depths) == max(depths):
+        return Chain([*(layer for _, layer in body), pools, vectors])
+    return Tower(len(members), body, pools, vectors)
 
 
-def _halves(heads: Sequence[Sequence[nn.Module]], stack: Stack, first: int) -> tuple[Forward, Forward]:
+def _halves(heads: Sequence[Sequence[nn.Module]], stack: Stack, first: int) -> tuple[Layer, Layer]:
     """What a head does to whatever leaves the body, and what it does to the vectors of all members."""
     places = list(zip(*heads, strict=True))
     vectors = next(
@@ -156,27 +132,16 @@ def _halves(heads: Sequence[Sequence[nn.Module]], stack: Stack, first: int) -> t
     )
     pools = [stacked(place, stack, first) for place in places[:vectors]]
     rest = [stacked(place, stack, first) for place in places[vectors:]]
-    return _one_after_the_other(pools), _one_after_the_other(rest)
+    return Chain(pools), Chain(rest)
 
 
-def _one_after_the_other(places: Sequence[Forward]) -> Forward:
-    def forward(x: Tensor) -> Tensor:
-        for place in places:
-            x = place(x)
-        return x
-
-    return forward
-
-
-def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Forward:
+def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Layer | Forward:
     """A layer without parameters that treats each number or channel for itself."""
     layer = members[0]
     if isinstance(layer, nn.Identity):
-        return _same
-    if isinstance(layer, nn.Tanh):
-        return _tanh
+        return Same()
     if isinstance(layer, ACTIVATIONS):
-        return layer.forward
+        return Activations([(len(members), activation(layer))])
 
     def forward(x: Tensor) -> Tensor:
         out: Tensor = layer(as_channels(laid(x))).unflatten(1, x.shape[1:3])
@@ -185,51 +150,49 @@ def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Forward:
     return forward
 
 
-def _tanh(x: Tensor) -> Tensor:
-    """Of images by the logistic function: on a CPU in a third of the time, 1e-7 apart at most."""
-    if x.ndim < 5 or x.device.type != "cpu":
-        return torch.tanh(x)
-    out: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
-    return out
+class _Flatten(Layer):
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        if x.ndim < 5:
+            return x.flatten(2), lambda gradient: gradient.view(x.shape)
+        return x.transpose(0, 1).flatten(2), lambda gradient: gradient.view(x.transpose(0, 1).shape).transpose(0, 1)
 
 
-class _Tanh(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        out = torch.sigmoid(2 * x).mul_(2).sub_(1)
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (out,) = ctx.saved_tensors
-        found: Tensor = torch.ops.aten.tanh_backward(gradient, out)
-        return found
+def _flatten(_members: Sequence[nn.Flatten], _stack: Stack, _first: int) -> Layer:
+    return _Flatten()
 
 
-def _same(x: Tensor) -> Tensor:
-    return x
+class _Linear(Layer):
+    """A linear layer.
+
+    Args:
+        given: whether it takes the data: those need no gradient.
+    """
+
+    def __init__(self, weight: Leaf, bias: Leaf | None, *, given: bool) -> None:
+        self._weight, self._bias, self._given = weight, bias, given
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        weight, bias, given = self._weight, self._bias, x
+        taken = fitted(x, weight.shape[0])
+        out = torch.bmm(taken, weight.value) if bias is None else torch.baddbmm(bias.value, taken, weight.value)
+
+        def through(gradient: Tensor) -> Tensor | None:
+            weight.gradient = torch.bmm(taken.transpose(1, 2), gradient)
+            if bias is not None:
+                bias.gradient = gradient.sum(1, keepdim=True)
+            if self._given:
+                return None
+            return fitted(torch.bmm(gradient, weight.value.transpose(1, 2)), given.shape[2])
+
+        return out, through
 
 
-def _flatten(_members: Sequence[nn.Flatten], _stack: Stack, _first: int) -> Forward:
-    def forward(x: Tensor) -> Tensor:
-        return (x.transpose(0, 1) if x.ndim == 5 else x).flatten(2)
-
-    return forward
-
-
-def _linear(members: Sequence[nn.Linear], stack: Stack, first: int) -> Forward:
+def _linear(members: Sequence[nn.Linear], stack: Stack, first: int) -> Layer:
+    given = all(stack.given[first : first + len(members)])
     weight = stack.leaf(first, [member.weight for member in members], turned=True)
     stack.widen(first, [member.out_features for member in members])
     biases = [member.bias for member in members if member.bias is not None]
-    if not biases:
-        return lambda x: torch.bmm(fitted(x, weight.shape[0]), weight.value)
-    bias = stack.leaf(first, biases, row=True)
-
-    def forward(x: Tensor) -> Tensor:
-        return torch.baddbmm(bias.value, fitted(x, weight.shape[0]), weight.value)
-
-    return forward
+    return _Linear(weight, stack.leaf(first, biases, row=True) if biases else None, given=given)
 
 
 def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Forward:
@@ -284,7 +247,7 @@ def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Forward:
     return forward
 
 
-MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Forward]] = {
+MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Layer | Forward]] = {
     nn.Identity: _plain,
     nn.Flatten: _flatten,
     nn.Linear: _linear,

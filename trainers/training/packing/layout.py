@@ -38,7 +38,7 @@ def _widened(x: Tensor, axis: int, width: int) -> Tensor:
 def apart(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """So many members each; of images as copies: of a few channels out of many gelu takes nine times as long."""
     if not _is_laid_out(x):
-        return list(torch.split(x, list(sizes), dimension(x)))
+        return list(x.split_with_sizes(list(sizes), dimension(x)))
     parts = torch.split(_as_in_memory(x), list(sizes), 3)
     return [channels_last(part.permute(0, 3, 4, 1, 2)) for part in parts]
 

@@ -40,6 +40,7 @@ class Leaf:
         trained: whether it has a gradient.
         shape: of one member, with its padding.
         value: the stack, once it is laid out.
+        gradient: that of the step that is being made, (members, *shape).
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Leaf:
         sizes = [tensor.shape[::-1] if turned else self._cut(tensor).shape for tensor in lone]
         longest = [max(axis) for axis in zip(*sizes, strict=True)]
         self.shape = [padded(length, unit) for length in longest[: 1 if given else 2]] + longest[1 if given else 2 :]
-        self.value = torch.empty(0)
+        self.value = self.gradient = torch.empty(0)
 
     @property
     def size(self) -> int:

@@ -10,28 +10,34 @@ import torch
 from torch import Tensor
 
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout, Masks
+from goodfit.trainers.training.packing.composed import Back, Layer, Same, unknown
 from goodfit.trainers.training.packing.layout import dimension
-from goodfit.trainers.training.packing.stack import Forward, Stack
+from goodfit.trainers.training.packing.stack import Stack
 
 NUMBERS_AT_ONCE = 2**20  # of the masks of several steps: 4 MB
 
 
-def dropped(members: Sequence[Dropout], stack: Stack, first: int) -> Forward:
+def dropped(members: Sequence[Dropout], stack: Stack, first: int) -> Layer:
     """The same dropout of each member."""
     if not any(member.p for member in members):
-        return lambda x: x
-    widths = stack.widths[first : first + len(members)]
-    drawn: list[Tensor] = []
+        return Same()
+    return _Dropped(members, stack, stack.widths[first : first + len(members)])
 
-    def forward(x: Tensor) -> Tensor:
-        if not stack.training:
-            return x
-        if not drawn:
-            drawn.extend(reversed(_draw(members, widths, x).unbind()))
-        mask, at = drawn.pop(), 1 - dimension(x)
-        return x * (mask if mask.shape[at] == x.shape[at] else mask.narrow(at, 0, x.shape[at]))
 
-    return forward
+class _Dropped(Layer):
+    def __init__(self, members: Sequence[Dropout], stack: Stack, widths: Sequence[int]) -> None:
+        self._members, self._stack, self._widths = members, stack, widths
+        self._drawn: list[Tensor] = []  # masks of the next steps, the last first
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        if not self._stack.training:
+            return x, unknown
+        if not self._drawn:
+            self._drawn = [*reversed(_draw(self._members, self._widths, x).unbind())]
+        mask, at = self._drawn.pop(), 1 - dimension(x)
+        if mask.shape[at] != x.shape[at]:
+            mask = mask.narrow(at, 0, x.shape[at])
+        return x * mask, lambda gradient: gradient.mul_(mask)
 
 
 def _draw(members: Sequence[Dropout], widths: Sequence[int], x: Tensor) -> Tensor:

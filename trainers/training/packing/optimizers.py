@@ -15,7 +15,7 @@ and taken out at the end as torch's own optimizer keeps it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,11 @@ class Run:
     Args:
         leaves: all with the same members.
         states: makes of a leaf and a place the states that its members have.
+
+    Attributes:
+        gradient: of the step that is being made; the same numbers in memory each time.
+        decaying: the weights that decay.
+        pulled: their gradient.
     """
 
     def __init__(self, leaves: Sequence[Leaf], states: Callable[[Leaf, int], Sequence[Tensor | None]]) -> None:
@@ -48,7 +53,8 @@ class Run:
         shape = len(self.leaves[0].members), sum(leaf.size for leaf in leaves)
         self.weights, self.first, self.second = lone.new_zeros(shape), lone.new_zeros(shape), lone.new_ones(shape)
         self.gradient, self.change = lone.new_empty(shape), lone.new_empty(shape)
-        self.decays = sum(leaf.size for leaf in leaves if leaf.decays)
+        decays = sum(leaf.size for leaf in leaves if leaf.decays)
+        self.decaying, self.pulled = self.weights[:, :decays], self.gradient[:, :decays]
         for leaf, numbers, *both in zip(self.leaves, *map(self.parts, self.tensors), strict=True):
             leaf.lay_out(numbers)
             for place, into in enumerate(both):
@@ -62,15 +68,15 @@ class Run:
         """Each leaf's part of such numbers."""
         return torch.split(numbers.detach(), [leaf.size for leaf in self.leaves], 1)
 
-    def gathered(self, gradients: Mapping[Leaf, Tensor]) -> Tensor:
-        """The gradients of its leaves as one; the same numbers in memory each time."""
-        return torch.cat([gradients[leaf].reshape(len(leaf.lone), -1) for leaf in self.leaves], 1, out=self.gradient)
+    def gather(self) -> None:
+        """Put the gradients of its leaves side by side."""
+        torch.cat([leaf.gradient.reshape(len(leaf.lone), -1) for leaf in self.leaves], 1, out=self.gradient)
 
 
 class Moves(Protocol):
     """Makes the steps of the members of a run."""
 
-    def move(self, run: Run, gradient: Tensor, at: int) -> None:
+    def move(self, run: Run, at: int) -> None:
         """Make step `at` of the epoch; changes the gradient."""
         ...
 
@@ -90,7 +96,7 @@ class Kernels:
         numbers = zip(run.weights, run.gradient, run.first, run.second, done, strict=True)
         self._calls = [member.kernel(*own) for member, own in zip(members, numbers, strict=True)]
 
-    def move(self, _run: Run, _gradient: Tensor, at: int) -> None:
+    def move(self, _run: Run, at: int) -> None:
         for call, rate in zip(self._calls, self._rates[at], strict=True):
             call(lr=rate)
 
@@ -105,9 +111,9 @@ class Rule:
     roots: Tensor  # of each step
     floors: Tensor  # of each step
 
-    def move(self, run: Run, gradient: Tensor, at: int) -> None:
-        run.first.addcmul_(torch.addcmul(gradient, run.first, self.drop, value=-1, out=run.change), self.take)
-        run.second.lerp_(gradient.square_(), self.rest)
+    def move(self, run: Run, at: int) -> None:
+        run.first.addcmul_(torch.addcmul(run.gradient, run.first, self.drop, value=-1, out=run.change), self.take)
+        run.second.lerp_(run.gradient.square_(), self.rest)
         root = torch.sqrt(run.second, out=run.change)
         divisor = torch.addcmul(self.floors[at], root, self.roots[at], out=run.change)
         run.weights.addcdiv_(run.first, divisor, value=-1)
@@ -125,13 +131,12 @@ class Decay:
     shrinks: Tensor | None
     pulls: Tensor | None
 
-    def act(self, run: Run, gradient: Tensor, at: int) -> None:
+    def act(self, run: Run, at: int) -> None:
         """Before step `at` of the epoch; changes the gradient."""
-        decaying = run.weights[:, : run.decays]
         if self.pulls is not None:
-            gradient[:, : run.decays].addcmul_(decaying, self.pulls)
+            run.pulled.addcmul_(run.decaying, self.pulls)
         if self.shrinks is not None:
-            decaying.mul_(self.shrinks[at])
+            run.decaying.mul_(self.shrinks[at])
 
 
 class Optimizers:
@@ -144,7 +149,7 @@ class Optimizers:
 
     def __init__(self, trainings: Sequence[Training], leaves: Sequence[Leaf]) -> None:
         self._members = [Member(training) for training in trainings]
-        self._leaves, self._at = leaves, 0
+        self._at = 0
         alike: dict[range, list[Leaf]] = defaultdict(list)
         for leaf in leaves:
             alike[leaf.members].append(leaf)
@@ -173,21 +178,18 @@ class Optimizers:
         self._done = torch.tensor([float(member.done) for member in self._members], device=rates.device)
         self._moves = self._kernels(rates.tolist()) if rates.device.type in CALLED else self._rules(rates)
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step of each member, down the gradients of the leaves."""
-        by_leaf = dict(zip(self._leaves, gradients, strict=True))
-        with torch.no_grad():
-            gathered = [run.gathered(by_leaf) for run in self._runs]
+    def step(self) -> None:
+        """One step of each member, down the gradients of the leaves; where autograd is off."""
+        for run in self._runs:
+            run.gather()
             if self._l1 is not None:
-                for run, gradient in zip(self._runs, gathered, strict=True):
-                    signs = run.weights[:, : run.decays].sign()
-                    gradient[:, : run.decays].addcmul_(signs, self._l1[run.members])
-            if self._clips is not None:
-                self._clip(gathered, self._clips)
-            self._done += 1
-            for run, gradient, decay, moves in zip(self._runs, gathered, self._decays, self._moves, strict=True):
-                decay.act(run, gradient, self._at)
-                moves.move(run, gradient, self._at)
+                run.pulled.addcmul_(run.decaying.sign(), self._l1[run.members])
+        if self._clips is not None:
+            self._clip(self._clips)
+        self._done += 1
+        for run, decay, moves in zip(self._runs, self._decays, self._moves, strict=True):
+            decay.act(run, self._at)
+            moves.move(run, self._at)
         self._at += 1
 
     def take_out(self) -> None:
@@ -256,14 +258,14 @@ class Optimizers:
         """The state of each member for one of its parameters; None where it has none."""
         return [self._members[number].state(lone, place) for number, lone in zip(leaf.members, leaf.lone, strict=True)]
 
-    def _clip(self, gathered: Sequence[Tensor], clips: Tensor) -> None:
+    def _clip(self, clips: Tensor) -> None:
         """As torch's clip_grad_norm_, each member by its own norm: in float64, as padding moves the rounding errors."""
         squares = torch.zeros_like(clips)
-        for run, gradient in zip(self._runs, gathered, strict=True):
-            squares[run.members] += gradient.double().square_().sum(1)
+        for run in self._runs:
+            squares[run.members] += run.gradient.double().square_().sum(1)
         shares = torch.where(clips > 0, (clips / (squares.sqrt() + 1e-6)).clamp(max=1.0), 1.0).float().unsqueeze(1)
-        for run, gradient in zip(self._runs, gathered, strict=True):
-            gradient.mul_(shares[run.members])
+        for run in self._runs:
+            run.gradient.mul_(shares[run.members])
 
 
 def _of(run: Run, numbers: Tensor) -> Tensor:
