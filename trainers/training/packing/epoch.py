@@ -119,12 +119,13 @@ class BatchedModel:
         self._optimizers.begin(trainings, torch.tensor(rates, dtype=torch.float64, device=data.y.device).t())
         losses, answers = Losses(trainings, data.y), facts.outputs
         half = trainings[0].half
+        own = forward.known and half is None
         stack.training = True
-        with contextlib.ExitStack() as masks, torch.no_grad():
+        with contextlib.ExitStack() as masks, torch.inference_mode() if own else torch.no_grad():
             for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
                 masks.enter_context(training.masks(epoch, batches))
             for x, y, rows in _batches(taken, data.y, orders):
-                if forward.known and half is None:
+                if own:
                     outputs, back = forward.trace(x)
                     back(losses.gradient(outputs, y, rows))
                 else:

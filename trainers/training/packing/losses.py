@@ -43,7 +43,6 @@ class Losses:
             y: (members, rows, ...).
             rows: which of the training rows these are, (members, rows).
         """
-        outputs = outputs.detach()
         if self._class_weights is not None:
             return self._by_class(outputs, y, self._class_weights)
         found = self._of_classes(outputs, y) if self._classes else self._of_numbers(outputs, y)
@@ -75,15 +74,15 @@ class Losses:
 
     def _by_class(self, outputs: Tensor, y: Tensor, weights: Tensor) -> Tensor:
         """With the classes' weights as torch's cross_entropy takes them: divided by those of the batch."""
-        with torch.enable_grad():
-            outputs.requires_grad_()
-            logs = self._logits(outputs).log_softmax(2)[..., : self._classes]
-            own = logs.gather(2, y.unsqueeze(2)).squeeze(2)
-            there = weights[y]
-            total = there.sum(1)
-            found = (own * there).sum(1) / total
-            if self._smoothing is not None:
-                spread = (logs * weights).sum((1, 2)) / self._classes / total
-                found = (1 - self._smoothing) * found + self._smoothing * spread
-            (gradient,) = torch.autograd.grad(-found.sum(), outputs)
-        return gradient
+        there = weights[y]
+        total = there.sum(1, keepdim=True)
+        own, spread = there / total, None
+        if self._smoothing is not None:
+            share = self._smoothing.unsqueeze(1)
+            own, spread = (1 - share) * own, share / self._classes / total
+        found = self._logits(outputs).softmax(2)
+        found.mul_((own if spread is None else own + spread * weights.sum()).unsqueeze(2))
+        found.scatter_add_(2, y.unsqueeze(2), -own.unsqueeze(2))
+        if spread is not None:
+            found[..., : self._classes] -= spread.unsqueeze(2) * weights
+        return found
