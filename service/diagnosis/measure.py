@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goodfit.service.diagnosis.curve import Curve, Floats, late_noise
 from goodfit.service.diagnosis.evidence import Broken, Evidence
 from goodfit.service.errors import InputError
 from goodfit.service.objective import Objective
 
-Flags = NDArray[np.bool_]
 Values = Sequence[float | None] | Floats
+Column = list[float | None]  # a metric epoch by epoch: a None was not reported, a NaN was
+Points = list[tuple[int, float]]  # its finite numbers, each after its place in the column
 NORMAL_95 = 1.96  # standard errors to either side
 LARGEST = 1e30  # scaled values are clipped here, so that differences and squares stay finite
 
@@ -42,58 +42,54 @@ def measure(
 ) -> Measured:
     """Align, orient and scale a pair of curves; `train_name` is the metric's on the training split."""
     sign, names = objective.sign, (train_name, objective.metric)
-    scores, scored = _as_values(validation, names[1])
-    trained, trained_on = _as_values([] if train is None else train, names[0])
-    scale = _common_scale(scores, trained)
-    curve = Curve.of(_oriented(scores, sign, scale))
-    train_curve = Curve.of(_oriented(trained, sign, scale))
+    scores = _as_column(validation, names[1])
+    trained = _as_column([] if train is None else train, names[0])
+    points, train_points = _finite(scores), _finite(trained)
+    scale = _common_scale([*points, *train_points])
+    curve = _oriented(points, sign, scale)
+    train_curve = _oriented(train_points, sign, scale)
     evidence = Evidence(
         validation=curve,
         train=train_curve if len(train_curve) else None,
         sign=sign,
         scale=scale,
-        broken=_broken((names[1], scores, scored), (names[0], trained, trained_on)),
+        broken=_broken((names[1], scores), (names[0], trained)),
         baseline=_held_against(baseline, sign, scale),
         reachable=_held_against(reachable, sign, scale),
         names=names,
     )
-    return Measured(evidence, _numbers(scores, scored, trained, sign) | _smoothed(evidence))
+    return Measured(evidence, _numbers(scores, points, trained, sign) | _smoothed(evidence))
 
 
-def _as_values(values: Values, name: str) -> tuple[Floats, Flags]:
-    """A curve as an array, and which of its epochs were reported at all: a None was not, a NaN was."""
+def _as_column(values: Values, name: str) -> Column:
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise InputError(f"{name}: {values!r} is not a list of numbers, one an epoch")
-    values = list(values)
-    numbers = np.empty(len(values))
-    reported = np.ones(len(values), dtype=bool)
-    for index, value in enumerate(values):
-        if value is None:
-            numbers[index], reported[index] = math.nan, False
-            continue
+    column: Column = []
+    for epoch, value in enumerate(values, start=1):
         try:
-            numbers[index] = float(value)
+            column.append(None if value is None else float(value))
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{name}, epoch {index + 1}: {value!r} is not a number") from error
-    return numbers, reported
+            raise InputError(f"{name}, epoch {epoch}: {value!r} is not a number") from error
+    return column
 
 
-def _common_scale(*curves: Floats) -> float:
+def _finite(column: Column) -> Points:
+    return [(at, value) for at, value in enumerate(column) if value is not None and math.isfinite(value)]
+
+
+def _common_scale(points: Points) -> float:
     """What the curves are divided by, so that 1e-12 and 1e12 read alike: their median size.
 
     The median and not the largest: one spike of 1e13 must not flatten everything else.
     """
-    sizes = np.abs(np.concatenate([curve[np.isfinite(curve)] for curve in curves]))
-    sizes = sizes[sizes > 0]
-    middle = sizes.size // 2  # one of the sizes: the mean of two could overflow
-    return float(np.partition(sizes, middle)[middle]) if sizes.size else 1.0
+    sizes = sorted(abs(value) for _, value in points if value)
+    return sizes[len(sizes) // 2] if sizes else 1.0  # one of the sizes: the mean of two could overflow
 
 
-def _oriented(values: Floats, sign: float, scale: float) -> Floats:
+def _oriented(points: Points, sign: float, scale: float) -> Curve:
     """Values in units of `scale`, less is better; rounded, so that scaling leaves no false differences."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.round(np.clip(sign * values / scale, -LARGEST, LARGEST), 12)
-    return np.where(np.isfinite(values), scaled, np.nan)
+    scaled = [max(-LARGEST, min(LARGEST, sign * value / scale)) for _, value in points]
+    return Curve([at + 1 for at, _ in points], np.array(scaled).round(12).tolist())
 
 
 def _smoothed(evidence: Evidence) -> dict[str, Any]:
@@ -113,28 +109,22 @@ def _smoothed(evidence: Evidence) -> dict[str, Any]:
     return numbers
 
 
-def _numbers(scores: Floats, scored: Flags, trained: Floats, sign: float) -> dict[str, Any]:
+def _numbers(scores: Column, points: Points, trained: Column, sign: float) -> dict[str, Any]:
     """The numbers of the raw values, in the metric's own unit."""
-    epochs = np.flatnonzero(scored)
-    numbers: dict[str, Any] = {"epochs": len(epochs), "last": float(scores[epochs[-1]]) if len(epochs) else None}
-    finite = np.flatnonzero(np.isfinite(scores))
-    if not len(finite):
+    reported = [(at, value) for at, value in enumerate(scores) if value is not None]
+    last = reported[-1][1] if reported else None
+    numbers: dict[str, Any] = {"epochs": len(reported), "last": last}
+    if last is None or not points:
         return numbers
-    at = int(finite[np.argmin(sign * scores[finite])])  # the first of equals
-    shared = min(len(scores), len(trained))
-    with np.errstate(invalid="ignore", over="ignore"):
-        gaps = np.full(len(scores), np.nan)
-        gaps[:shared] = sign * (scores[:shared] - trained[:shared])
-        regret = float(sign * (scores[epochs[-1]] - scores[at]))
-    both = np.flatnonzero(np.isfinite(gaps))
-    gap = float(gaps[at]) if math.isfinite(gaps[at]) else None
-    gap_end = float(gaps[both[-1]]) if len(both) else None
-    noise = late_noise(gaps[both]) if len(both) > 4 else None
+    at, best = min(points, key=lambda point: sign * point[1])  # the first of equals
+    gaps = _gaps(scores, trained, sign)
+    gap, gap_end = gaps.get(at), gaps[max(gaps)] if gaps else None
+    noise = late_noise(list(gaps.values())) if len(gaps) > 4 else None
     return numbers | {
         "best_epoch": at + 1,
-        "best": float(scores[at]),
-        "regret": _tidy(regret),
-        "wasted": int(np.sum(epochs > at)),
+        "best": best,
+        "regret": _tidy(sign * (last - best)),
+        "wasted": sum(epoch > at for epoch, _ in reported),
         "gap": None if gap is None else _tidy(gap),
         "gap_end": None if gap_end is None else _tidy(gap_end),
         "gap_noise": None if noise is None else _tidy(noise),
@@ -143,15 +133,23 @@ def _numbers(scores: Floats, scored: Flags, trained: Floats, sign: float) -> dic
     }
 
 
-def _broken(*curves: tuple[str, Floats, Flags]) -> Broken | None:
+def _gaps(scores: Column, trained: Column, sign: float) -> dict[int, float]:
+    """How much worse validation is than training, where both are finite."""
+    pairs = enumerate(zip(scores, trained, strict=False))
+    gaps = {at: sign * (score - train) for at, (score, train) in pairs if score is not None and train is not None}
+    return {at: gap for at, gap in gaps.items() if math.isfinite(gap)}
+
+
+def _broken(*columns: tuple[str, Column]) -> Broken | None:
     """The first NaN or infinity that was reported, and whether every curve ends finite."""
     first: list[tuple[int, str]] = []
     healed = True
-    for name, values, reported in curves:
-        bad = np.flatnonzero(reported & ~np.isfinite(values))
-        if len(bad):
-            first.append((int(bad[0]) + 1, name))
-            healed &= bool(bad[-1] < np.flatnonzero(reported)[-1])
+    for name, column in columns:
+        reported = [value for value in column if value is not None]
+        if not all(map(math.isfinite, reported)):
+            bad = next(at for at, value in enumerate(column) if value is not None and not math.isfinite(value))
+            first.append((bad + 1, name))
+            healed &= math.isfinite(reported[-1])
     return Broken(*min(first), healed) if first else None
 
 

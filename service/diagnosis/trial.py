@@ -108,35 +108,28 @@ def diagnose_trial(
         losses = _diagnosis(held, rule(held.evidence))
         broken = not all(value is None or math.isfinite(value) for value in values)
         if losses.verdict in FLAT and not broken and (ruling := poor(measured.evidence)):
-            found = _ruled(found, ruling)
+            found = replace(found, **_said(ruling))
         found = _joined(found, losses, broken=broken, baseline_known=metric in trivial)
-    return _with_waiting(replace(found, advice=advise(found, params or {}, objective, pruned=pruned)), reports)
-
-
-def _with_waiting(found: Diagnosis, reports: Sequence[Report]) -> Diagnosis:
-    """With the share of its time that it waited for data, and what to do about it where that is most of it."""
-    waiting = waiting_of(reports)
+    advice, waiting = advise(found, params or {}, objective, pruned=pruned), waiting_of(reports)
     if waiting is None:
-        return found
+        return replace(found, advice=advice)
     more = () if waiting.advice is None else (waiting.advice,)
-    return replace(found, waiting=round(waiting.share, 4), advice=(*found.advice, *more))
+    return replace(found, waiting=round(waiting.share, 4), advice=(*advice, *more))
 
 
 def _diagnosis(measured: Measured, ruling: Ruling) -> Diagnosis:
-    found = Diagnosis(ruling.verdict, 0.0, 0.0, "", judged_by=measured.evidence.names[1], **measured.numbers)
-    return _ruled(found, ruling)
+    return Diagnosis(**_said(ruling), judged_by=measured.evidence.names[1], **measured.numbers)
 
 
-def _ruled(found: Diagnosis, ruling: Ruling) -> Diagnosis:
-    """The same numbers under another ruling."""
-    return replace(
-        found,
-        verdict=ruling.verdict,
-        severity=round(ruling.severity, 4),
-        confidence=round(ruling.confidence, 4),
-        reason=ruling.reason,
-        onset=ruling.onset,
-    )
+def _said(ruling: Ruling) -> dict[str, Any]:
+    """What a diagnosis says of a ruling."""
+    return {
+        "verdict": ruling.verdict,
+        "severity": round(ruling.severity, 4),
+        "confidence": round(ruling.confidence, 4),
+        "reason": ruling.reason,
+        "onset": ruling.onset,
+    }
 
 
 def _by_folds(objective: Objective, values: Values, train: Values | None) -> Diagnosis:

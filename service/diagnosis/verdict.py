@@ -36,10 +36,9 @@ benchmarks/curves.py (seeds 0 to 19; it prints seeds 20 to 39), and on flat curv
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
-
-import numpy as np
 
 from goodfit.service.diagnosis.confidence import MOST, confidence, margin, trust
 from goodfit.service.diagnosis.curve import MEDIAN_ERROR, Curve, ratio
@@ -121,7 +120,7 @@ def _training_came_apart(evidence: Evidence) -> Ruling | None:
 
 def _validation_blew_up(evidence: Evidence) -> Ruling | None:
     validation = evidence.validation
-    lowest = float(validation.values[validation.lowest_at])  # the level of a curve that jumps at once knows no better
+    lowest = validation.values[validation.lowest_at]  # the level of a curve that jumps at once knows no better
     size = max(validation.start - lowest, abs(lowest), evidence.way)
     strength = ratio(validation.end - lowest, BLOWN_UP * size)
     if strength <= 1 and not (evidence.train is None and _fell_at_once(validation)):
@@ -136,8 +135,8 @@ def _fell_at_once(curve: Curve) -> bool:
     """Whether one step made most of a loss as large as the yardstick; overfitting is gradual."""
     if curve.rise <= max(curve.yardstick, curve.chance_rise):
         return False
-    steps = np.diff(curve.values[curve.best_at :])
-    return bool(steps.size) and float(np.max(steps)) >= AT_ONCE * curve.rise
+    steps = (after - before for before, after in itertools.pairwise(curve.values[curve.best_at :]))
+    return max(steps, default=-math.inf) >= AT_ONCE * curve.rise
 
 
 def _overfit(evidence: Evidence) -> Ruling | None:
@@ -186,16 +185,16 @@ def _blew_up_before(evidence: Evidence) -> Ruling | None:
     if baseline is None or baseline <= 0 or evidence.sign < 0:  # a loss: an accuracy or an R2 has no such scale
         return None
     curves = [curve for curve in (evidence.train, evidence.validation) if curve is not None]
-    off = min(float(np.max(curve.values)) - baseline for curve in curves)
+    off = min(max(curve.values) - baseline for curve in curves)
     strength = off / (BLOWN_UP * baseline)
     if strength <= 1 or min(curve.best for curve in curves) < (1 - NO_BETTER) * baseline:
         return None
     if _improving(curves[0]) > 1:  # training is on its way: it began far off and is not there yet
         return None
     name, trivial, curve = evidence.names[1], evidence.value(baseline), evidence.validation
-    worst = evidence.value(float(np.max(curve.values)))
+    worst = evidence.value(max(curve.values))
     reason = f"{name} diverged in the first epochs: {worst} at worst, and never better than the baseline {trivial}"
-    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, curve), reason, int(curve.epochs[0]))
+    return Ruling(Verdict.DIVERGED, 1.0, _sure(strength, curve), reason, curve.epochs[0])
 
 
 def poor(evidence: Evidence) -> Ruling | None:
@@ -242,7 +241,7 @@ def _never_moved(evidence: Evidence) -> Ruling | None:
     if evidence.train is not None and len(evidence.train) >= FEWEST:
         curve, name = evidence.train, evidence.names[0]
     learned = max(NEVER_MOVED * max(abs(curve.start), abs(curve.best)), curve.chance_rise + 2 * curve.noise)
-    best = float(evidence.validation.values[evidence.validation.lowest_at])
+    best = evidence.validation.values[evidence.validation.lowest_at]
     perfect = best * evidence.scale in {0.0, -1.0}  # a loss of 0 or an accuracy of 1, from the first epoch on
     # The end against the start, which were not chosen as the lowest: less of a difference shows that it moved.
     away = curve.start - curve.end > SURE * curve.noise * math.sqrt(1 + MEDIAN_ERROR**2 / curve.tail)
@@ -294,4 +293,4 @@ def _nearly_straight(curve: Curve) -> float:
 
 def _at_best(evidence: Evidence, curve: Curve) -> str:
     """The best value as it was reported, and when."""
-    return f"{evidence.value(float(curve.values[curve.lowest_at]))} at best (epoch {curve.epochs[curve.lowest_at]})"
+    return f"{evidence.value(curve.values[curve.lowest_at])} at best (epoch {curve.epochs[curve.lowest_at]})"

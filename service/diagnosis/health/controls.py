@@ -131,7 +131,7 @@ def _chance_to_win(some: Floats, others: Floats) -> tuple[float, float]:
 
 def _luck_at_the_baseline(table: Table, baseline: float, goes: int) -> float:
     """How far above a trivial model's score the best of many goes: by seeds, by epochs, and by the rows measured on."""
-    late = [late_noise(curve[np.isfinite(curve)]) for curve in list(table.curves.values())[:MOST_CURVES]]
+    late = [late_noise(curve[np.isfinite(curve)].tolist()) for curve in list(table.curves.values())[:MOST_CURVES]]
     sigma = max(table.facts.noise or 0.0, float(np.median(late)) if late else 0.0)
     reach = (best_of(goes) + ONE_SIDED_95 * math.sqrt(variance_of_best(goes))) * sigma
     rows = table.facts.rows

@@ -87,5 +87,5 @@ def _late(table: Table, ranked: list[int]) -> float | None:
         return None
     curves = (table.curves.get(table.trials[index].number) for index in ranked)
     whole = [curve[np.isfinite(curve)] for curve in curves if curve is not None]
-    measured = [late_noise(curve) for curve in whole[:MOST_CURVES] if len(curve) >= SHORTEST]
+    measured = [late_noise(curve.tolist()) for curve in whole[:MOST_CURVES] if len(curve) >= SHORTEST]
     return float(np.median(measured)) if len(measured) >= FEWEST_CURVES else None
