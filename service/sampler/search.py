@@ -24,7 +24,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
@@ -36,6 +36,7 @@ from goodfit.service.objective import Objective
 from goodfit.service.ports import NO_METRICS, Search, Tried
 from goodfit.service.records import Failure, Report, Trial, is_control
 from goodfit.service.sampler.axes import Free, alone, axes_of, groups_by_trials, groups_of, searched, usable, whole_of
+from goodfit.service.sampler.chance import Chance
 from goodfit.service.sampler.front_pruning import FrontPruner
 from goodfit.service.sampler.guide import Guide, Scored
 from goodfit.service.sampler.history import (
@@ -145,6 +146,7 @@ class OptunaSampler:
         self.method = method
         self._search = search
         self._control = control
+        self._chance = Chance()
         self._repeats = repeats
         self._guide = guide
         self._learn(space)
@@ -516,7 +518,7 @@ class OptunaSampler:
         """The sampler of one draw; by chance where the method has no part in it."""
         seed, method = _seed(self._seed, number, draw), METHODS.get(self.method)
         if method is None or draw >= method.draws or is_control(number, self._control):
-            return RandomSampler(seed=seed)
+            return self._chance.at(seed)
         place = max(0, number - len(self._presets))
         with experimental():
             return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations))
