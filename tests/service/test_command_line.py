@@ -250,6 +250,19 @@ def test_what_is_waited_for_is_a_line_each_where_there_is_no_terminal(capsys: py
     assert capsys.readouterr().err == "starting Ray ...\nstarting workers ...\n"
 
 
+def test_a_pipe_that_nobody_reads_any_more_is_left_to_rich() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    class Known(Console):
+        def on_broken_pipe(self) -> None:
+            raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        Plain(Scale("val/loss", 3), lambda _: None, Known(file=Broken())).phase("starting Ray")
+
+
 def test_what_is_waited_for_is_one_line_that_changes_on_a_terminal() -> None:
     screen = io.StringIO()
     view = Live(Scale("val/loss", 3), lambda _: None, Console(file=screen, force_terminal=True, width=80))
