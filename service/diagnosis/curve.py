@@ -66,7 +66,7 @@ class Curve:
         """Standard deviation from epoch to epoch in the later half, around the trend."""
         return late_noise(self.values)
 
-    @property
+    @cached_property
     def tail(self) -> int:
         """How many points the end is judged by."""
         return 1 if len(self) < SHORTEST else max(3, len(self) // 10)
@@ -83,27 +83,27 @@ class Curve:
     def start(self) -> float:
         return self.values[0]
 
-    @property
+    @cached_property
     def best(self) -> float:
         """The lowest level."""
         return self.level[self.best_at]
 
-    @property
+    @cached_property
     def rise(self) -> float:
         """How much worse the end is than the best, levels both."""
         return max(0.0, self.end - self.best)
 
-    @property
+    @cached_property
     def span(self) -> float:
         """What was won from the first epoch to the best level."""
         return max(0.0, self.start - self.best)
 
-    @property
+    @cached_property
     def rise_error(self) -> float:
         """Standard error of `rise`, from the noise and the points in its two medians."""
         return self.noise * MEDIAN_ERROR * math.sqrt(1 / self.tail + 1 / min(_width(len(self)), self.tail))
 
-    @property
+    @cached_property
     def chance_rise(self) -> float:
         """The rise that noise alone may show: three standard errors and the luck of the lowest.
 
@@ -179,7 +179,7 @@ class Curve:
                 rising, turn = not rising, value
         return times >= SWINGS
 
-    @property
+    @cached_property
     def window(self) -> int:
         """How many points the slope at the end is measured on: the last third; of a short curve up to 8."""
         return min(len(self), max(5, min(8, 2 * len(self) // 5), len(self) // 3))
@@ -193,7 +193,7 @@ class Curve:
         first, last = self.values[-self.window :][:half], self.values[-half:]
         return (_median(last) - _median(first)) / self._distance
 
-    @property
+    @cached_property
     def slope_error(self) -> float:
         """Standard error of `slope`."""
         half = self.window // 2
@@ -210,7 +210,7 @@ class Curve:
         """What a fifth more epochs would win if the slope at the end stayed; an upper bound, it rarely does."""
         return -self.slope * self.epochs[-1] / 5 if self.epochs else 0.0
 
-    @property
+    @cached_property
     def yardstick(self) -> float:
         """What a rise or a gain is compared with: the geometric mean of the best level and the span.
 
