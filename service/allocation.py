@@ -109,7 +109,8 @@ class Numbered:
             self._allocator.suggested(self._places[number], space, name, value)
 
     def tell(self, trial: Trial) -> None:
-        self._allocator.tell(replace(trial, number=self._places[trial.number]))
+        place = self._places[trial.number]
+        self._allocator.tell(trial if place == trial.number else replace(trial, number=place))
 
     def rebuild(self, trials: Sequence[Trial], reports: Sequence[Report], decisions: Sequence[Decision]) -> None:
         """As the port; trials that confirm others, and their reports, are left out."""

@@ -105,7 +105,7 @@ class Settings:
 
     def trial_place(self, study: Study, trial: int) -> Place:
         """A trial's best.pt, last.pt, facts.json, log.txt, and its trainer's artifacts/ for people."""
-        return self.study_place(study) / "trials" / f"{trial:05d}"
+        return trial_within(self.study_place(study), trial)
 
     def mirror_log(self, study: str) -> Path:
         return self.log_folder / f"{study}-mlflow.log"
@@ -113,6 +113,11 @@ class Settings:
     def runner_log(self, study: str) -> Path:
         """What the runners that the service starts have to say of a study."""
         return self.log_folder / f"{study}-runner.log"
+
+
+def trial_within(study: Place, trial: int) -> Place:
+    """A trial's place within that of its study."""
+    return study / f"trials/{trial:05d}"
 
 
 def _database(environ: Mapping[str, str]) -> str | None:

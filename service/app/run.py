@@ -29,7 +29,7 @@ from goodfit.service.app.tracker_process import CATCH_UP_SECONDS, tracking
 from goodfit.service.extensions import EXECUTORS, SAMPLERS, added, make
 from goodfit.service.ports import ALONE
 from goodfit.service.records import Batch, Failure, Lease, Study, StudyState, Trial
-from goodfit.service.settings import Settings, is_dead, owner
+from goodfit.service.settings import Settings, is_dead, owner, trial_within
 from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, STORES
 
 if TYPE_CHECKING:
@@ -421,7 +421,8 @@ def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Tria
     from goodfit.service.spec import for_trainer
     from goodfit.trainers.messages import Assignment
 
-    place = settings.trial_place(study, trial.number)
+    root = settings.study_place(study)
+    place = trial_within(root, trial.number)
     return Assignment(
         study=study.name,
         trial=trial.number,
@@ -436,7 +437,7 @@ def assignment_of(settings: Settings, spec: StudySpec, study: Study, trial: Tria
         direction=spec.objective.direction,
         folder=place.folder or Path(f"{trial.number:05d}"),  # of an object store: the worker has a scratch folder
         place=place.uri() if place.folder is None else None,
-        root=settings.study_place(study).folder,
+        root=root.folder,
         patience=spec.training.patience,
         checkpoint_epochs=spec.training.checkpoint_epochs,
         reported=trial.epochs,

@@ -253,7 +253,9 @@ class Scheduler:
         if trial is None:
             return []
         self._workers.end(trial.number)
-        trial = self._put(replace(trial, data=data_at_end(trial, event, self.plan.data)))
+        data = data_at_end(trial, event, self.plan.data)
+        if data != trial.data:
+            trial = self._put(replace(trial, data=data))
         trial = given_up(trial, event)
         self._exhausted = self._exhausted and not self.plan.pauses
         actions = self._after_end(trial, event, now)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from goodfit.search_spaces.parameters import Fixed, Float, Parameter, Value, shown
+from goodfit.search_spaces.scalars import is_composed
 from goodfit.search_spaces.space import Space
 from goodfit.service.errors import did_you_mean
 from goodfit.service.spec.data import Augment, Data, Labels, Prepare
@@ -44,7 +45,11 @@ def reaches(name: str) -> bool:
 
 def for_trainer(params: Mapping[str, _V]) -> dict[str, _V]:
     """A trial's parameters without those that reach into the data; a trainer may change the lists among them."""
-    return {name: copy.deepcopy(value) for name, value in params.items() if not reaches(name)}
+    return {
+        name: copy.deepcopy(value) if is_composed(value) else value
+        for name, value in params.items()
+        if not reaches(name)
+    }
 
 
 def reaching(space: Space) -> list[Parameter]:
