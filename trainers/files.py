@@ -16,6 +16,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -38,6 +39,7 @@ AWAY_HERE = AWAY | {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM}
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP})  # what a file system says that cannot flush
 
 T = TypeVar("T")
+_renamed_in: ContextVar[set[Path] | None] = ContextVar("renamed_in", default=None)  # folders that are flushed later
 
 
 @contextlib.contextmanager
@@ -50,7 +52,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             _sync(file.fileno())
         _move(part, path)
-        _sync_folder(path.parent)
+        if (later := _renamed_in.get()) is None:
+            _sync_folder(path.parent)
+        else:
+            later.add(path.parent)
     except OSError as error:
         if error.filename is None:  # of a write, which knows no name
             error.filename = str(path)
@@ -58,6 +63,26 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+@contextlib.contextmanager
+def names_together() -> Iterator[None]:
+    """Within it files take their names without a flush of their folder each; each folder is flushed once, at the end.
+
+    For files whose names may reach the disk in any order; a file that is written after it does so after them.
+    """
+    folders: set[Path] = set()
+    token = _renamed_in.set(folders)
+    try:
+        yield
+    finally:
+        _renamed_in.reset(token)
+    for folder in folders:
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            error.filename = error.filename or str(folder)
+            raise
 
 
 def _move(part: Path, path: Path) -> None:

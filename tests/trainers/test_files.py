@@ -15,6 +15,7 @@ from goodfit.trainers import files
 from goodfit.trainers.errors import Damaged, PlaceAway
 from goodfit.trainers.files import (
     make_folder,
+    names_together,
     os_error,
     probe,
     read_checkpoint,
@@ -66,25 +67,42 @@ def test_what_torch_hides_is_raised_and_the_old_file_stays(
     assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
-def test_a_file_is_flushed_to_the_disk_before_it_takes_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    sync, replace = os.fsync, Path.replace
+def test_a_file_is_flushed_to_the_disk_before_it_takes_its_name(tmp_path: Path, disk_order: list[str]) -> None:
+    write_json(tmp_path / "fold.json", {"best": 1})
+    assert disk_order == ["flush fold.json", "name fold.json", f"flush {tmp_path.name}"]
+    assert read_json(tmp_path / "fold.json") == {"best": 1}
 
-    def synced(handle: int) -> None:
-        seen.append(f"flush {Path(f'/proc/self/fd/{handle}').readlink().suffix}")
+
+def test_files_that_take_their_names_together_are_flushed_each_and_their_folders_once(
+    tmp_path: Path, disk_order: list[str]
+) -> None:
+    with names_together():
+        write_json(tmp_path / "a.json", 1)
+        write_json(tmp_path / "b.json", 2)
+    write_json(tmp_path / "c.json", 3)
+    folder = f"flush {tmp_path.name}"
+    together = ["flush a.json", "name a.json", "flush b.json", "name b.json", folder]
+    assert disk_order == [*together, "flush c.json", "name c.json", folder]
+
+
+def test_nothing_is_flushed_where_no_file_has_taken_its_name(disk_order: list[str]) -> None:
+    with names_together():
+        pass
+    assert disk_order == []
+
+
+def test_a_folder_that_cannot_be_flushed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def fail(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink() == tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
         sync(handle)
 
-    def replaced(self: Path, target: Path) -> Path:
-        seen.append("rename")
-        return replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", replaced)
-    write_json(tmp_path / "fold.json", {"best": 1})
-    assert seen == ["flush .part", "rename", "flush "]
-    assert read_json(tmp_path / "fold.json") == {"best": 1}
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error") as caught, names_together():
+        write_json(tmp_path / "a.json", 1)
+    assert caught.value.filename == str(tmp_path)
 
 
 def test_a_file_system_that_cannot_flush_is_written_all_the_same(

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.trainers.errors import Damaged
-from goodfit.trainers.files import copied, make_folder, read_checkpoint, write_checkpoint
+from goodfit.trainers.files import copied, make_folder, names_together, read_checkpoint, write_checkpoint
 
 SNAPSHOT = "at-"  # and the epoch: the folder of a snapshot
-PARTS = ("facts.json", "best.pt", "last.pt")  # in this order: where the last is, the others are
+PARTS = ("facts.json", "best.pt", "last.pt")  # the last one is written last: where it is, the others are
 
 
 def read_saved(folder: Path, root: Path | None) -> dict[str, Any] | None:
@@ -51,9 +51,10 @@ def keep_snapshot(folder: Path, root: Path | None, last: Mapping[str, Any], inte
     epoch = int(last["epoch"])
     kept = folder / snapshot_name(epoch)
     make_folder(kept, root)
-    for name in PARTS[:-1]:
-        if (folder / name).is_file():
-            copied(folder / name, kept / name)
+    with names_together():
+        for name in PARTS[:-1]:
+            if (folder / name).is_file():
+                copied(folder / name, kept / name)
     write_checkpoint(kept / PARTS[-1], last)
     for old in folder.glob(f"{SNAPSHOT}*"):
         if old.name < snapshot_name(epoch - interval):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.spelling import close
 from goodfit.trainers.errors import BadTrainer, Damaged, MetricMissing, Mismatch, NotResumable
-from goodfit.trainers.files import make_folder, until_there, write_checkpoint
+from goodfit.trainers.files import make_folder, names_together, until_there, write_checkpoint
 from goodfit.trainers.messages import EPOCH_SECONDS, PARAMS_MILLIONS, Assignment, Message, Noted, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial.checkpoint import keep_snapshot, read_saved, snapshot
@@ -199,7 +199,7 @@ class Trial:
         saved = self._saved() if objects and not self._assignment.fresh else None
         if saved is None:
             return 0
-        until_there(self._write_facts, self._sleep)
+        until_there(lambda: self._write_model(objects[0], None), self._sleep)
         try:
             self._adopt(saved)
         except Exception as error:  # of a file that was changed, or a trainer that was
@@ -498,10 +498,9 @@ class Trial:
 
     def _write(self) -> None:
         make_folder(self._folder, self._assignment.root)
-        self._write_facts()
-        if self._best_state is not None and self._best is not None:
-            self._write_best(self._objects[0], self._best[0], self._best_state)
-            self._best_state = None
+        better = None if self._best is None or self._best_state is None else (self._best[0], self._best_state)
+        self._write_model(self._objects[0], better)
+        self._best_state = None
         last = {
             "epoch": self._epoch,
             "objects": [item.state_dict() for item in self._objects],
@@ -515,6 +514,20 @@ class Trial:
             keep_snapshot(self._folder, self._assignment.root, last, self._assignment.snapshots or 1)
         write_checkpoint(self._folder / "last.pt", last)
         self._keep()
+
+    def _write_model(self, item: Any, best: tuple[int, Any] | None) -> None:
+        """All that a Predictor needs: best.pt, and the facts once an attempt, so that a damaged file does not stay.
+
+        Args:
+            item: the model.
+            best: its best epoch and its state then; None: best.pt has them.
+        """
+        with names_together():
+            if self.data is not None and not self._facts_written:
+                self.data.facts.write(self._folder / "facts.json")
+            if best is not None:
+                self._write_best(item, *best)
+        self._facts_written = True
 
     def _write_best(self, item: Any, epoch: int, state: Any) -> None:
         best = {"epoch": epoch, "model": state}
@@ -544,11 +557,4 @@ class Trial:
 
     def _write_returned(self, item: Any, state: Any) -> None:
         make_folder(self._folder, self._assignment.root)
-        self._write_facts()
-        self._write_best(item, self.epoch, state)
-
-    def _write_facts(self) -> None:
-        """With best.pt, all that a Predictor needs; once an attempt, so that a damaged file does not stay."""
-        if self.data is not None and not self._facts_written:
-            self.data.facts.write(self._folder / "facts.json")
-            self._facts_written = True
+        self._write_model(item, (self.epoch, state))

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from goodfit.trainers.errors import BadTrainer, Damaged, Mismatch
-from goodfit.trainers.files import make_folder, read_json, replacing, until_there, write_json
+from goodfit.trainers.files import copied, make_folder, names_together, read_json, until_there, write_json
 from goodfit.trainers.messages import Assignment, DataSpec, EndSearch, Message, Noted, Outcome, Reported
 from goodfit.trainers.seeding import seed_generators
 from goodfit.trainers.trial import AGAIN, ARTIFACTS, Channel, Trial
@@ -339,10 +339,10 @@ def _take_over(assignment: Assignment, results: Sequence[FoldResult]) -> None:
     if (artifacts := folder / ARTIFACTS).is_dir():
         shutil.copytree(artifacts, assignment.folder / ARTIFACTS / folder.name, dirs_exist_ok=True)
     if _best([result.metrics[assignment.metric] for result in results], assignment) == len(results) - 1:
-        for name in ("best.pt", "facts.json"):
-            if (folder / name).exists():
-                with (folder / name).open("rb") as kept, replacing(assignment.folder / name) as copy:
-                    shutil.copyfileobj(kept, copy)
+        with names_together():
+            for name in ("best.pt", "facts.json"):
+                if (folder / name).exists():
+                    copied(folder / name, assignment.folder / name)
 
 
 def _best(values: Sequence[float], assignment: Assignment) -> int:

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from goodfit.testing.attempts import Line, assign, handle
+from goodfit.trainers.data import load
 from goodfit.trainers.errors import Mismatch
 from goodfit.trainers.files import write_checkpoint
 from goodfit.trainers.trial import Config, Trial
-from tests.training import fill_disk, needs_full_disk
+from tests.training import IRIS, fill_disk, needs_full_disk
 
 
 class Counter:
@@ -182,3 +183,18 @@ def test_a_checkpoint_without_room_fails_as_a_full_disk_and_leaves_the_old_one(
     assert caught.value.errno == errno.ENOSPC
     assert torch.load(tmp_path / "last.pt", weights_only=True) == {"epoch": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_checkpoint_takes_its_name_when_the_model_and_the_facts_have_theirs_on_the_disk(
+    tmp_path: Path, disk_order: list[str]
+) -> None:
+    folder = tmp_path / "t"
+    trial = handle(folder, Line(), load(IRIS), checkpoint_epochs=1)
+    trial.restore(Counter())
+    epochs = trial.epochs()
+    for accuracy in (0.5, 0.6, 0.4):
+        next(epochs)
+        trial.report(val={"accuracy": accuracy})
+    facts, best, last = ([f"flush {name}", f"name {name}"] for name in ("facts.json", "best.pt", "last.pt"))
+    first, better, worse = [*facts, *best, "flush t"], [*best, "flush t"], []
+    assert disk_order == [*first, *last, "flush t", *better, *last, "flush t", *worse, *last, "flush t"]
