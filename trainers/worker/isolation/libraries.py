@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, ValuesView
+from dataclasses import dataclass
 from typing import Any
 
 MODULES = (
@@ -33,12 +34,28 @@ _CONSTANTS = (bool, int, float, complex, str, bytes, tuple, frozenset)
 Owner = Any  # a module or a class
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A module or a class.
+
+    Attributes:
+        now: its values as they are whenever this is read.
+        values: all of them as they were, for a quick comparison.
+        code: what is put back.
+    """
+
+    owner: Owner
+    now: ValuesView[Any]
+    values: list[Any]
+    code: dict[str, Any]
+
+
 class Originals:
     """What the watched modules and classes consist of, as it was when it was first seen."""
 
     def __init__(self) -> None:
         self._seen: dict[str, types.ModuleType] = {}
-        self._owners: list[tuple[Owner, list[Any], dict[str, Any]]] = []
+        self._owners: dict[int, _Watched] = {}  # by id: some classes are in several modules
 
     def note_new(self) -> None:
         """Note the modules that have been imported since the last call."""
@@ -46,19 +63,21 @@ class Originals:
             module = sys.modules.get(name)
             if module is not None and name not in self._seen:
                 self._seen[name] = module
-                self._owners += [(owner, *_content(owner)) for owner in _owners(name, module)]
+                for owner in _owners(name, module):
+                    if id(owner) not in self._owners:
+                        self._owners[id(owner)] = _Watched(owner, vars(owner).values(), *_content(owner))
 
     def restore(self) -> None:
         """Put back what has been replaced or deleted. What was added stays: libraries load parts of theirs late."""
         for name, module in self._seen.items():
             sys.modules[name] = module
-        for place, (owner, values, code) in enumerate(self._owners):
-            if list(vars(owner).values()) == values:
+        for watched in self._owners.values():
+            if [*watched.now] == watched.values:
                 continue
-            for name, original in code.items():
-                if vars(owner).get(name) is not original:
-                    setattr(owner, name, original)
-            self._owners[place] = (owner, _content(owner)[0], code)
+            for name, original in watched.code.items():
+                if vars(watched.owner).get(name) is not original:
+                    setattr(watched.owner, name, original)
+            watched.values = [*watched.now]
 
 
 def _owners(name: str, module: types.ModuleType) -> Iterator[Owner]:
@@ -70,7 +89,7 @@ def _owners(name: str, module: types.ModuleType) -> Iterator[Owner]:
 
 
 def _content(owner: Owner) -> tuple[list[Any], dict[str, Any]]:
-    """All values, for a quick comparison, and what is put back: functions, classes, and constants with public names.
+    """All values, and what is put back: functions, classes, and constants with public names.
 
     Names that begin with _ are a library's own to change.
     """
