@@ -25,6 +25,7 @@ SAMPLE_SECONDS = 1.0
 # Of an epoch, the mean since the sample before.
 SECONDS, WAITING, ROWS = "epoch_seconds", "waiting_seconds", "rows_per_second"
 _MEGA = 1e6
+HEAD = 1024  # bytes
 FACTOR = 2.0  # by which what one epoch took may lie beside the mean
 
 
@@ -109,10 +110,12 @@ class Machine:
         modules: Mapping[str, Any] = sys.modules,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._proc, self._clock = root / "proc", clock
-        self._rapl = [
-            place for place in (root / "sys/class/powercap").glob("intel-rapl:*") if place.name.count(":") == 1
-        ]
+        self._clock = clock
+        self._stat, self._memory_of_all, self._memory_of_this = (
+            os.path.join(root, "proc", name)  # noqa: PTH118 - a Path takes longer than the file
+            for name in ("stat", "meminfo", "self/statm")
+        )
+        self._rapl = _packages(root / "sys/class/powercap")
         self._gpus = Gpus(modules)
         self._before = self._counters()
         self._energy = dict.fromkeys(self._rapl, 0.0)
@@ -133,18 +136,17 @@ class Machine:
         """Seconds, CPU seconds of this process, and the machine's idle and whole CPU time; 0 where it does not say."""
         idle = total = 0.0
         with contextlib.suppress(OSError, ValueError, IndexError):
-            with (self._proc / "stat").open(encoding="ascii") as file:
-                times = [float(number) for number in file.readline().split()[1:9]]
+            times = [float(number) for number in _head(self._stat).partition("\n")[0].split()[1:9]]
             idle, total = times[3] + times[4], sum(times)
         return self._clock(), time.process_time(), idle, total
 
     def _memory(self) -> dict[str, float]:
         found: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError, IndexError):
-            pages = int((self._proc / "self/statm").read_text(encoding="ascii").split()[1])
+            pages = int(_head(self._memory_of_this).split()[1])
             found["process_memory_usage_megabytes"] = pages * os.sysconf("SC_PAGE_SIZE") / _MEGA
         with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
-            lines = (self._proc / "meminfo").read_text(encoding="ascii").splitlines()
+            lines = _head(self._memory_of_all).splitlines()
             kilobytes = {line.partition(":")[0]: float(line.split()[1]) for line in lines[:8]}
             whole = kilobytes["MemTotal"] * 1024
             used = whole - kilobytes["MemAvailable"] * 1024
@@ -171,6 +173,24 @@ class Machine:
             self._energy[place] += max(0.0, spent)
         self._joules = now
         return {"cpu_energy_joules": sum(self._energy.values())} if now else {}
+
+
+def _head(file: str) -> str:
+    """What a file begins with, by one read: all that is of use in those of /proc is there."""
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        return os.read(handle, HEAD).decode("ascii")
+    finally:
+        os.close(handle)
+
+
+def _packages(folder: Path) -> list[Path]:
+    """Where the processors' packages tell their energy; not their parts, whose names have a second colon."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - as above
+    except OSError:
+        return []
+    return [folder / name for name in names if name.startswith("intel-rapl:") and name.count(":") == 1]
 
 
 class Gpus:
