@@ -167,6 +167,7 @@ class Attempt:
     keep: Callable[[], None]  # called when files have changed that another attempt will need
     notice: Callable[[str], None]  # gets what the trial's user should know of it
     elsewhere: Callable[[], float] = lambda: 0.0  # seconds that the worker spent on other trials
+    trivial: Callable[[Trainer, Data | None], Metrics] = trivial_scores
 
     def run(self) -> Trained:
         """Train, all folds where there are folds, and score on the test split where that is asked for."""
@@ -176,7 +177,7 @@ class Attempt:
         trial = self._once(self.assignment, self.channel)
         if trial is None:
             return Trained(Outcome.STOPPED)
-        trivial = trivial_scores(self.trainer, trial.data)
+        trivial = self.trivial(self.trainer, trial.data)
         if not self.assignment.test:
             return Trained(Outcome.COMPLETE, baseline=trivial, size=trial.size, value=trial._returned)  # noqa: SLF001 - not for trainers
         test = self._scored(self.assignment, trial.best_epoch)
@@ -297,7 +298,7 @@ class Attempt:
         trial = self._once(part, listener)
         if trial is None:
             return None
-        trivial = trivial_scores(self.trainer, trial.data)
+        trivial = self.trivial(self.trainer, trial.data)
         result = replace(FoldResult.of(listener.curve, part), baseline=trivial, size=trial.size)
         if part.test:
             test = self._scored(part, result.best + 1)

@@ -37,6 +37,7 @@ from goodfit.trainers.training.packing.hub import Hub
 from goodfit.trainers.trial import Channel
 from goodfit.trainers.worker import data_loading, late_compiler, memory, mlflow_calls
 from goodfit.trainers.worker.attempt import Attempt, Trained
+from goodfit.trainers.worker.baseline import trivial_scores
 from goodfit.trainers.worker.failures import describe, judge, outcome_of
 from goodfit.trainers.worker.isolation import Isolation, fingerprint, start_thread
 from goodfit.trainers.worker.label_treatment import KEEP, Suspects, treated
@@ -181,12 +182,14 @@ class _Loaded:
     Attributes:
         digest: of the source, as it was read.
         fingerprint: of what was made of it, as no trial had used it.
+        trivial: by the name of a trainer, the scores of a trivial model on them.
     """
 
     spec: DataSpec
     data: Data
     digest: str
     fingerprint: int
+    trivial: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Worker:
@@ -338,7 +341,15 @@ class Worker:
                 load = partial(self._load_treated, trainer, assignment, trained_on)
                 clocks, elsewhere = (self._clock, self._ticks), self.hub.elsewhere
                 trained = Attempt(
-                    trainer, assignment, load, self._channel, *clocks, keep, notice, elsewhere=elsewhere
+                    trainer,
+                    assignment,
+                    load,
+                    self._channel,
+                    *clocks,
+                    keep,
+                    notice,
+                    elsewhere=elsewhere,
+                    trivial=self._trivial,
                 ).run()
             for text in _of_cache():
                 notice(text)
@@ -386,6 +397,15 @@ class Worker:
             data = load(spec)
             self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
         return self._data.data, self._data.digest
+
+    def _trivial(self, trainer: Trainer, data: Data | None) -> Mapping[str, float]:
+        """As `trivial_scores`; of the loaded data once for all their trials."""
+        loaded = self._data
+        if loaded is None or data is not loaded.data:
+            return trivial_scores(trainer, data)
+        if trainer.name not in loaded.trivial:
+            loaded.trivial[trainer.name] = trivial_scores(trainer, data)
+        return loaded.trivial[trainer.name]
 
 
 def _of_cache() -> list[str]:

@@ -14,7 +14,10 @@ import pytest
 import torch
 
 from goodfit.testing.attempts import Line, assign, clock
+from goodfit.trainers.data import Data
 from goodfit.trainers.messages import Pack
+from goodfit.trainers.registry import Trainer
+from goodfit.trainers.worker.baseline import trivial_scores
 from goodfit.trainers.worker.isolation import Isolation
 from goodfit.trainers.worker.isolation.modules import is_users
 from goodfit.trainers.worker.worker import Worker
@@ -41,6 +44,22 @@ def test_data_that_nobody_changes_stay_loaded(tmp_path: Path, monkeypatch: pytes
     for number in range(3):
         trials.run(number)
     assert len(loads) == 1
+
+
+def test_a_trivial_model_is_scored_once_on_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scored: list[object] = []
+
+    def counted(trainer: Trainer, data: Data | None) -> dict[str, float]:
+        scored.append(data)
+        return trivial_scores(trainer, data)
+
+    monkeypatch.setattr("goodfit.trainers.worker.worker.trivial_scores", counted)
+    change = "    if trial.number == 0: trial.data.validation.y[:] = 0\n"
+    trials = Trials(tmp_path, f"{HEAD}def train(trial):\n{change}{LOOP}", data=IRIS)
+    of_changed, *others = (trials.run(number).baseline for number in range(3))
+    assert of_changed["val/balanced_accuracy"] == 1
+    assert [scores["val/balanced_accuracy"] for scores in others] == [1 / 3, 1 / 3]
+    assert len(scored) == 2
 
 
 def test_what_a_module_sets_as_it_is_imported_holds_for_all_trials(tmp_path: Path) -> None:
