@@ -208,6 +208,7 @@ class Worker:
         self._clock, self._ticks = clock, ticks or clock
         self._capture, self._own_process = capture, own_process
         self._data: _Loaded | None = None
+        self._used = False  # whether a trial has ended since it was last seen that none had changed them
         self._suspects = Suspects()
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
         streams = [(sys, "stdout"), (sys, "stderr")] if capture else []
@@ -314,8 +315,7 @@ class Worker:
                 ends.append(Ended(assignment.trial, assignment.attempt, Outcome.ERROR, describe(error)))
 
         left = self._isolation.run(attempt, assignment.trainer)
-        if self._data is not None and _fingerprint(self._data.data) != self._data.fingerprint:
-            self._data = None  # the trainer has changed it in place; the next trial loads it anew
+        self._used = True
         if (resident := sys.modules.get("goodfit.trainers.training.resident")) is not None:
             resident.forget_changed()
         if left:
@@ -392,11 +392,18 @@ class Worker:
 
         if test:  # not kept: the rows are of no use but once
             return load_sealed(spec), _digest(spec)
-        if self._data is None or self._data.spec != spec:
+        if self._data is None or self._data.spec != spec or self._has_changed(self._data):
             self._data = None  # before the others are read: memory holds one of them at a time
             data = load(spec)
             self._data = _Loaded(spec, data, _digest(spec), _fingerprint(data))
         return self._data.data, self._data.digest
+
+    def _has_changed(self, loaded: _Loaded) -> bool:
+        """Whether a trainer has changed the data in place; looked at once for all trials that ended meanwhile."""
+        if not self._used:
+            return False
+        self._used = False
+        return _fingerprint(loaded.data) != loaded.fingerprint
 
     def _trivial(self, trainer: Trainer, data: Data | None) -> Mapping[str, float]:
         """As `trivial_scores`; of the loaded data once for all their trials."""

@@ -46,6 +46,22 @@ def test_data_that_nobody_changes_stay_loaded(tmp_path: Path, monkeypatch: pytes
     assert len(loads) == 1
 
 
+def test_data_are_looked_at_once_for_all_trials_that_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Data] = []
+    monkeypatch.setattr("goodfit.trainers.worker.worker._fingerprint", looks.append)
+    worker = Worker(Line(), clock(), capture=False)
+
+    def run(*numbers: int) -> None:
+        worker.run(Pack(tuple(assign(tmp_path / f"t{n}", trial=n, data=IRIS, epochs=1) for n in numbers)))
+
+    run(0, 1, 2)  # side by side
+    assert len(looks) == 1  # as they were loaded
+    run(3, 4, 5)
+    assert len(looks) == 2
+
+
 def test_a_trivial_model_is_scored_once_on_the_same_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[object] = []
 
