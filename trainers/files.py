@@ -56,13 +56,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             _sync_folder(path.parent)
         else:
             later.add(path.parent)
-    except OSError as error:
-        if error.filename is None:  # of a write, which knows no name
-            error.filename = str(path)
-        raise
-    finally:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
+        if isinstance(error, OSError) and error.filename is None:  # of a write, which knows no name
+            error.filename = str(path)
+        raise
 
 
 @contextlib.contextmanager
