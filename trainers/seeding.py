@@ -61,6 +61,11 @@ def seed_generators(seed: int, epoch: int) -> None:
         if name in sys.modules:
             seeder(sys.modules[name], mixed)
     _latecomers.seed = mixed
+    hear_imports()
+
+
+def hear_imports() -> None:
+    """Have all that is to follow an import follow it from now on; trials do so by being seeded."""
     if _latecomers not in sys.meta_path:
         sys.meta_path.insert(0, _latecomers)
 

@@ -279,3 +279,14 @@ def test_settings_of_a_library_are_read_when_all_of_it_is_imported(
     assert read == [[1]]
     for name in ("inner_library", "outer_library"):
         sys.modules.pop(name)
+
+
+def test_after_trials_that_change_no_setting_there_is_none_to_put_back(tmp_path: Path) -> None:
+    if seeding._latecomers in sys.meta_path:  # as in a worker before its first trial
+        sys.meta_path.remove(seeding._latecomers)
+    trials = Trials(tmp_path, f"{HEAD}def train(trial):\n{LOOP}")
+    for number in range(2):
+        trials.run(number)
+    snapshot = trials.worker._isolation._snapshot
+    assert snapshot is not None
+    assert [setting.name for setting, value in snapshot._values if setting.read() != value] == []

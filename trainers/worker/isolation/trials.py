@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from goodfit.trainers.seeding import when_imported
+from goodfit.trainers.seeding import hear_imports, when_imported
 from goodfit.trainers.worker.isolation.libraries import Originals
 from goodfit.trainers.worker.isolation.library_settings import LATE
 from goodfit.trainers.worker.isolation.modules import UsersModules, is_users_file
@@ -39,7 +39,7 @@ class Isolation:
         self._modules = UsersModules(own_process=own_process)
         self._trials = 0
         self._snapshot: Snapshot | None = None  # of an earlier trial, after which all was put back
-        self._since: tuple[str, int, int] | None = None  # what was imported by then
+        self._since: tuple[str, int, int] | None = None  # what was imported when it was made
         self._session = contextlib.ExitStack()  # from the first of the trials side by side to the last
         self._put_back: Callable[[], list[str]] = list
 
@@ -61,12 +61,14 @@ class Isolation:
         return [] if self._trials else self._call(lambda: self._end(trainer))
 
     def _begin(self, trainer: str) -> list[str]:
+        hear_imports()  # before the snapshot, which is put back: what each trial adds differs from it each time
         self._originals.note_new()
         self._modules.note_new(trainer)
-        snapshot = self._snapshot
+        snapshot, imported = self._snapshot, self._imported(trainer)
         # To read it all again takes 2 ms. In a process of its own nothing but an import changes it between trials.
-        if snapshot is None or not self._own_process or self._since != self._imported(trainer):
-            snapshot = self._snapshot = Snapshot(own_process=self._own_process)
+        if snapshot is None or not self._own_process or self._since != imported:
+            snapshot, self._since = Snapshot(own_process=self._own_process), imported
+            self._snapshot = snapshot
         before = set(threading.enumerate())
 
         def note_new() -> None:
@@ -82,7 +84,6 @@ class Isolation:
         _end_processes()
         self._originals.restore()
         left = self._put_back()
-        self._since = self._imported(trainer)
         once = self._modules.renew(trainer)
         return [*left, once] if once else left
 
