@@ -56,9 +56,15 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: such a layer cannot be stacked; says which.
     """
-    if not all(_is_known(each) for each in _all_of(layer)):
-        refuse(layer)
-        return nn.Module, traits(layer)
+    if all(map(_is_known, _all_of(layer))):
+        return _known_kind(layer)
+    refuse(layer)
+    return nn.Module, traits(layer)
+
+
+def _known_kind(layer: nn.Module) -> tuple[Any, ...]:
+    if isinstance(layer, (nn.Identity, *ACTIVATIONS)):
+        return nn.Identity, type(layer), getattr(layer, "approximate", None)
     if isinstance(layer, PLAIN):
         return nn.Identity, repr(layer)
     if isinstance(layer, nn.Conv2d):
@@ -91,8 +97,10 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: one of them cannot be stacked; says which.
     """
-    kind = kind_of(model)
-    return (kind,) if kind[0] is nn.Module else tuple(kind_of(layer) for layer in _all_of(model))
+    layers = list(_all_of(model))
+    if all(map(_is_known, layers)):
+        return tuple(map(_known_kind, layers))
+    return (kind_of(model),)
 
 
 def _all_of(model: nn.Module) -> Iterator[nn.Module]:
