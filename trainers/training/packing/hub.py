@@ -53,6 +53,8 @@ class _Member:
         result: what its epoch came to; an exception is its own, None: it is to train it itself.
         seconds: of the worker that were spent on it, and those before it came.
         own: its values of what the process has one of.
+        together: whether its last epoch was trained with others.
+        allowed: the processors that its thread may have.
     """
 
     def __init__(self, seconds: float, own: Sequence[Any]) -> None:
@@ -63,6 +65,8 @@ class _Member:
         self.key: Hashable | None = None
         self.result: EpochResult | Exception | None = None
         self.seconds, self.own = seconds, own
+        self.together = False
+        self.allowed: set[int] | None = None
 
     @property
     def can_go_on(self) -> bool:
@@ -109,7 +113,7 @@ class Hub:
         member = _Member(self._seconds, self._values())
 
         def begin() -> None:
-            self._processor.let_run_anywhere()
+            member.allowed = self._processor.place(None, beside=False)
             member.turn.acquire()
             _hub.set(self)
             try:
@@ -132,7 +136,7 @@ class Hub:
         works = [(member, member.handed_over) for member in self._members if member.handed_over is not None]
         groups: dict[Hashable, list[tuple[_Member, EpochWork]]] = defaultdict(list)
         for member, work in works:
-            member.handed_over = None
+            member.handed_over, member.together = None, False
             member.key = pack_key(work) if len(self._members) > 1 else None
             if member.key is not None:
                 groups[member.key].append((member, work))
@@ -222,6 +226,7 @@ class Hub:
         """In a trial's thread: stop until it is resumed."""
         self._back.release()
         member.turn.acquire()
+        member.allowed = self._processor.place(member.allowed, beside=member.together)
 
     def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
         """Train epochs with the same key together; those that are left out are trained by their trials alone."""
@@ -258,7 +263,7 @@ class Hub:
             self._processor.note(measured, seconds)
         share = measured / len(group)
         for (member, _), size, result in zip(group, sizes, results, strict=True):
-            member.result = result
+            member.result, member.together = result, True
             if isinstance(result, EpochResult):
                 alone = self._pace.alone(key, size)
                 member.result = replace(result, members=len(group), saved=alone - share if alone else 0.0)

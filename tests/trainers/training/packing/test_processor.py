@@ -85,7 +85,8 @@ def test_where_there_is_no_choice_nothing_is_done(there: set[int], system: Syste
     kept = Processor()
     kept.note(1.0, 1.0)
     kept.let_go()
-    kept.let_run_anywhere()
+    kept.place(None, beside=False)
+    kept.place(None, beside=True)
     assert system.allowed == there
 
 
@@ -95,8 +96,25 @@ def test_a_system_that_does_not_say_where_a_thread_runs_is_let_alone(
     monkeypatch.setattr(processor, "STAT", Path("/nowhere"))
     kept, system.obeys = Processor(), False
     kept.note(1.0, 1.0)
-    kept.let_run_anywhere()
+    kept.place(None, beside=False)
     assert system.allowed == ALL
+
+
+def test_another_thread_runs_beside_it_or_anywhere_and_is_told_once(system: System) -> None:
+    kept = Processor()
+    allowed = kept.place(None, beside=False)
+    assert allowed == ALL
+    kept.note(1.0, 1.0)
+    system.allowed = ALL  # of the other thread
+    allowed = kept.place(allowed, beside=True)
+    assert allowed == system.allowed == {5}
+    system.allowed = set()
+    assert kept.place(allowed, beside=True) == {5}
+    assert system.allowed == set(), "it was there"
+    allowed = kept.place(allowed, beside=False)
+    assert allowed == system.allowed == ALL
+    system.obeys = False
+    assert kept.place(allowed, beside=True) == ALL, "it is asked again"
 
 
 @pytest.mark.skipif(not processor.STAT.exists(), reason="Linux says there where a thread runs")
@@ -110,7 +128,7 @@ def test_of_this_thread_alone_as_the_system_sees_it() -> None:
         seen.append(processor.os.sched_getaffinity(0))
 
         def other() -> None:
-            kept.let_run_anywhere()
+            kept.place(None, beside=False)
             seen.append(processor.os.sched_getaffinity(0))
 
         started = threading.Thread(target=other)
