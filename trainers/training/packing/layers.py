@@ -180,19 +180,20 @@ class _Linear(Layer):
         self._weight, self._bias, self._given = weight, bias, given
 
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        weight, bias, given = self._weight, self._bias, x
+        weight, bias, width = self._weight, self._bias, x.shape[2]
         taken = fitted(x, weight.shape[0])
         out = torch.bmm(taken, weight.value) if bias is None else torch.baddbmm(bias.value, taken, weight.value)
+        return out, lambda gradient: self._back(taken, gradient, width)
 
-        def through(gradient: Tensor) -> Tensor | None:
-            weight.gradient = torch.bmm(taken.transpose(1, 2), gradient)
-            if bias is not None:
-                bias.gradient = gradient.sum(1, keepdim=True)
-            if self._given:
-                return None
-            return fitted(torch.bmm(gradient, weight.value.transpose(1, 2)), given.shape[2])
-
-        return out, through
+    def _back(self, taken: Tensor, gradient: Tensor, width: int) -> Tensor | None:
+        """The gradient of what had this width, as it was taken."""
+        if self._weight.trained:
+            self._weight.gradient = torch.bmm(taken.transpose(1, 2), gradient)
+        if self._bias is not None and self._bias.trained:
+            self._bias.gradient = gradient.sum(1, keepdim=True)
+        if self._given:
+            return None
+        return fitted(torch.bmm(gradient, self._weight.value.transpose(1, 2)), width)
 
 
 def _linear(members: Sequence[nn.Linear], stack: Stack, first: int) -> Layer:
@@ -203,20 +204,30 @@ def _linear(members: Sequence[nn.Linear], stack: Stack, first: int) -> Layer:
     return _Linear(weight, stack.leaf(first, biases, row=True) if biases else None, given=given)
 
 
-def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Forward:
+class _Centred(_Linear):
+    """A CentredLinear, whose bias is not trained."""
+
+    def __init__(self, weight: Leaf, bias: Leaf, stack: Stack, *, given: bool) -> None:
+        super().__init__(weight, bias, given=given)
+        self._stack, self._shift = stack, bias
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        if not self._stack.training:
+            return super().trace(x)
+        weight, width = self._weight, x.shape[2]
+        x = fitted(x, weight.shape[0])
+        middle = x.detach().mean(1, keepdim=True)
+        shift = torch.baddbmm(self._shift.value, middle, weight.value.detach())
+        centred = x - middle
+        return torch.baddbmm(shift, centred, weight.value), lambda gradient: self._back(centred, gradient, width)
+
+
+def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Layer:
+    given = all(stack.given[first : first + len(members)])
     weight = stack.leaf(first, [member.weight for member in members], turned=True)
     bias = stack.leaf(first, [member.bias for member in members], row=True)
     stack.widen(first, [member.out_features for member in members])
-
-    def forward(x: Tensor) -> Tensor:
-        x = fitted(x, weight.shape[0])
-        if not stack.training:
-            return torch.baddbmm(bias.value, x, weight.value)
-        middle = x.detach().mean(1, keepdim=True)
-        shift = torch.baddbmm(bias.value, middle, weight.value.detach())
-        return torch.baddbmm(shift, x - middle, weight.value)
-
-    return forward
+    return _Centred(weight, bias, stack, given=given)
 
 
 def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forward:

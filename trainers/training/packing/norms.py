@@ -8,58 +8,99 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goodfit.trainers.training.packing.composed import Back, Layer
 from goodfit.trainers.training.packing.layout import as_channels, fitted
-from goodfit.trainers.training.packing.leaf import CHANNELS, UNIT
+from goodfit.trainers.training.packing.leaf import CHANNELS, UNIT, Leaf
 from goodfit.trainers.training.packing.stack import Forward, Stack
 
 
-def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int) -> Forward:
+def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int) -> Layer | Forward:
     """Each channel for itself, so that a channel of padding touches no other."""
-    unit = CHANNELS if isinstance(members[0], nn.BatchNorm2d) else UNIT
-    weight, bias, mean, variance, count = (
-        stack.leaf(first, [getattr(member, name) for member in members], unit=unit)
-        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-    )
-    momentum, eps = members[0].momentum, members[0].eps
+    images = isinstance(members[0], nn.BatchNorm2d)
+    norm = _Batch(members, stack, first, CHANNELS if images else UNIT)
+    return norm.of_images if images else norm
 
-    def forward(x: Tensor) -> Tensor:
-        x = fitted(x, weight.shape[0])
-        vectors = x.ndim == 3
-        flat = x.transpose(0, 1).flatten(1, 2).contiguous() if vectors else as_channels(x)  # others take other kernels
-        if stack.training:
-            count.value.add_(1)
-        out = functional.batch_norm(
-            flat,
-            mean.value.view(-1),
-            variance.value.view(-1),
-            weight.value.flatten(),
-            bias.value.flatten(),
-            training=stack.training,
-            momentum=momentum or 0.0,
-            eps=eps,
+
+class _Batch(Layer):
+    """Of vectors; `of_images` leaves its gradient to autograd."""
+
+    def __init__(self, members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int, unit: int) -> None:
+        self._stack, self._members = stack, len(members)
+        self._weight, self._bias, self._mean, self._variance, self._count = (
+            stack.leaf(first, [getattr(member, name) for member in members], unit=unit)
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
         )
-        out = out.view(len(out), len(members), -1, *out.shape[2:])
-        return out.transpose(0, 1) if vectors else out
+        self._momentum, self._eps = members[0].momentum or 0.0, members[0].eps
 
-    return forward
+    def of_images(self, x: Tensor) -> Tensor:
+        x = as_channels(fitted(x, self._weight.shape[0]))
+        weight, bias, mean, variance = self._begin()
+        training, momentum, eps = self._stack.training, self._momentum, self._eps
+        out = functional.batch_norm(x, mean, variance, weight, bias, training=training, momentum=momentum, eps=eps)
+        return out.view(len(out), self._members, -1, *out.shape[2:])
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        width, training = x.shape[2], self._stack.training
+        x = _flat(fitted(x, self._weight.shape[0]))
+        weight, bias, mean, variance = self._begin()
+        momentum, eps = self._momentum, self._eps
+        out, *saved = torch.native_batch_norm(x, weight, bias, mean, variance, training, momentum, eps)
+
+        def through(gradient: Tensor) -> Tensor:
+            found, *own = torch.ops.aten.native_batch_norm_backward(
+                _flat(gradient), x, weight, mean, variance, *saved, training, eps, [True, True, True]
+            )
+            self._weight.gradient, self._bias.gradient = (one.view(self._members, -1) for one in own)
+            return fitted(self._apart(found), width)
+
+        return self._apart(out), through
+
+    def _begin(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight, bias, and running mean and variance, of all channels."""
+        if self._stack.training:
+            self._count.value.add_(1)
+        weight, bias, mean, variance = (leaf.value for leaf in (self._weight, self._bias, self._mean, self._variance))
+        return weight.flatten(), bias.flatten(), mean.view(-1), variance.view(-1)  # the last two are written to
+
+    def _apart(self, x: Tensor) -> Tensor:
+        return x.view(len(x), self._members, -1).transpose(0, 1)
 
 
-def layer(members: Sequence[nn.LayerNorm], stack: Stack, first: int) -> Forward:
+def _flat(x: Tensor) -> Tensor:
+    """Vectors of all members as (rows, members * width), so in memory, too: otherwise torch takes other kernels."""
+    return x.transpose(0, 1).flatten(1, 2).contiguous()
+
+
+def layer(members: Sequence[nn.LayerNorm], stack: Stack, first: int) -> Layer:
     """Over the true width of each member; vectors alone."""
     weight = stack.leaf(first, [member.weight for member in members], row=True)
     bias = stack.leaf(first, [member.bias for member in members], row=True)
     widths = torch.tensor([member.normalized_shape[-1] for member in members], device=members[0].weight.device)
-    eps, longest = members[0].eps, weight.shape[0]
-    there = (torch.arange(longest, device=widths.device) < widths[:, None]).float().unsqueeze(1)
-    share = 1 / widths.float()[:, None, None]
+    return _Layer(weight, bias, widths, members[0].eps)
 
-    def forward(x: Tensor) -> Tensor:
-        x = fitted(x, longest) * there  # its padding has no gradient then
+
+class _Layer(Layer):
+    def __init__(self, weight: Leaf, bias: Leaf, widths: Tensor, eps: float) -> None:
+        self._weight, self._bias, self._eps = weight, bias, eps
+        self._there = (torch.arange(weight.shape[0], device=widths.device) < widths[:, None]).float().unsqueeze(1)
+        self._share = 1 / widths.float()[:, None, None]
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        there, share, width = self._there, self._share, x.shape[2]
+        x = fitted(x, self._weight.shape[0]) * there  # its padding has no gradient then
         apart = torch.addcmul(x, x.sum(2, keepdim=True), there * share, value=-1)
-        normal = apart * torch.rsqrt(apart.square().sum(2, keepdim=True) * share + eps)
-        return torch.addcmul(bias.value, normal, weight.value)
+        scale = torch.rsqrt(apart.square().sum(2, keepdim=True) * share + self._eps)
+        normal = apart * scale
 
-    return forward
+        def through(gradient: Tensor) -> Tensor:
+            self._weight.gradient = (gradient * normal).sum(1, keepdim=True)
+            self._bias.gradient = gradient.sum(1, keepdim=True)
+            gradient = gradient * self._weight.value
+            along = (gradient * normal).sum(2, keepdim=True) * share
+            found = torch.addcmul(gradient, gradient.sum(2, keepdim=True), there * share, value=-1)
+            return fitted(found.addcmul_(normal, along, value=-1).mul_(scale), width)
+
+        return torch.addcmul(self._bias.value, normal, self._weight.value), through
 
 
 def group(members: Sequence[nn.GroupNorm], stack: Stack, first: int) -> Forward:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from goodfit.trainers.nets.dropout import Dropout
-from goodfit.trainers.nets.layers import Layers
+from goodfit.trainers.nets.layers import CentredLinear, Layers
 from goodfit.trainers.training.packing.composed import Layer
 from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.stack import Stack
@@ -73,6 +75,27 @@ def test_those_of_nets_of_which_some_have_a_bias_and_some_begin_with_their_head(
         torch.testing.assert_close(own, found)
 
 
-def test_a_norm_leaves_a_whole_net_to_autograd() -> None:
-    layer, _ = made([Layers(nn.Linear(INPUTS, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, OUTPUTS), head=1)])
+@pytest.mark.parametrize("norms", [nn.LayerNorm, nn.BatchNorm1d, None], ids=["layer", "batch", "of all kinds"])
+def test_those_of_norms(norms: type[nn.Module] | None) -> None:
+    torch.manual_seed(0)
+
+    def normed(number: int, width: int) -> nn.Module:
+        kind: Any = norms or (nn.LayerNorm, nn.BatchNorm1d, nn.Identity)[number % 3]
+        linear = CentredLinear if kind is nn.BatchNorm1d else nn.Linear
+        layers = [linear(INPUTS, width), kind(width), nn.Tanh(), linear(width, width), kind(width), nn.ReLU()]
+        for parameter in (one for layer in layers for one in layer.parameters() if one.requires_grad):
+            nn.init.normal_(parameter)
+        return Layers(*layers, nn.Linear(width, OUTPUTS), head=1)
+
+    layer, stack = made([normed(number, width) for number, width in enumerate((4, 40, 9, 1))])
+    assert layer.known
+    for own, found in zip(*gradients(layer, stack, torch.randn(4, ROWS, INPUTS)), strict=True):
+        torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_that_does_not_know_its_own_leaves_the_whole_net_to_autograd() -> None:
+    class Own(nn.Linear):
+        pass
+
+    layer, _ = made([Layers(nn.Linear(INPUTS, 4), Own(4, 4), nn.ReLU(), nn.Linear(4, OUTPUTS), head=1)])
     assert not layer.known
