@@ -164,10 +164,13 @@ class Tower(Layer):
             found = ends[0][1](next(parts))
             for back, leaves in reversed(backs):
                 found = None if found is None else back(found)
-                if found is None:
-                    return None
-                if leaves is not None and (left := leaves(next(parts))) is not None:
-                    found = torch.cat([found, left])
+                if leaves is not None:
+                    found = _with(found, leaves(next(parts)))
             return found
 
         return out, through
+
+
+def _with(gradient: Tensor | None, others: Tensor | None) -> Tensor | None:
+    """The gradient of some members and of the next ones; None where it is the data's."""
+    return None if gradient is None or others is None else torch.cat([gradient, others])
