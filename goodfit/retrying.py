@@ -27,14 +27,6 @@ def retried(act: Callable[[], T], pause: Callable[[Exception], float | None], sl
     """
     from tenacity import RetryCallState, Retrying  # here, for the commands that repeat nothing
 
-    try:
-        return act()  # by itself: a call of tenacity takes longer than most that do not fail
-    except Exception as error:
-        first = pause(error)
-        if first is None:
-            raise
-    sleep(first)
-
     seconds = 0.0
 
     def passes(state: RetryCallState) -> bool:
