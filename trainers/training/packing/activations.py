@@ -65,12 +65,14 @@ class Activations(Layer):
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """By the logistic function: on a CPU in a third of the time, 1e-7 apart at most."""
     out: Tensor = _Tanh.apply(x)  # type: ignore[no-untyped-call]
     return out
 
 
 def _tanh_into(x: Tensor, out: Tensor) -> Tensor:
+    """On a CPU by the logistic function: in a third of the time, 1e-7 apart at most. A GPU would begin three calls."""
+    if x.device.type != "cpu":
+        return torch.tanh(x, out=out)
     return torch.add(MINUS_ONE, torch.add(x, x, out=out).sigmoid_(), alpha=2, out=out)
 
 
