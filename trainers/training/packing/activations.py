@@ -12,7 +12,7 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from goodfit.trainers.training.packing.composed import Back, Layer, unknown
-from goodfit.trainers.training.packing.layout import apart, joined
+from goodfit.trainers.training.packing.layout import apart, compact, dimension, joined
 
 aten = torch.ops.aten
 MINUS_ONE = torch.tensor(-1.0)  # with a number of Python's it would take twice as long
@@ -45,20 +45,31 @@ class Activations(Layer):
         self._sizes = [size for size, _ in runs]
 
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        if torch.is_grad_enabled() or x.ndim == 5:  # of images the parts are copies
+        if torch.is_grad_enabled():
             cut = zip(self._cut(x), self.runs, strict=True)
             return joined([kind.forward(part) for part, (_, kind) in cut]), unknown
         out = torch.empty_like(x)
-        parts = list(zip(self.runs, self._cut(x), self._cut(out), strict=True))
-        for (_, kind), took, made in parts:
-            kind.into(took, made)
+        parts: list[tuple[Kind, Tensor, Tensor]] = []
+        for (_, kind), given, into in zip(self.runs, self._views(x), self._views(out), strict=True):
+            taken = compact(given)
+            made = into if taken is given else torch.empty_like(taken)
+            kind.into(taken, made)
+            if made is not into:
+                into.copy_(made)
+            parts.append((kind, taken, made))
 
         def through(gradient: Tensor) -> Tensor:
-            for ((_, kind), took, made), own in zip(parts, self._cut(gradient), strict=True):
-                kind.pull(took, made, own)
+            for (kind, taken, made), into in zip(parts, self._views(gradient), strict=True):
+                own = compact(into)
+                kind.pull(taken, made, own)
+                if own is not into:
+                    into.copy_(own)
             return gradient
 
         return out, through
+
+    def _views(self, x: Tensor) -> Sequence[Tensor]:
+        return x.split_with_sizes(self._sizes, dimension(x))
 
     def _cut(self, x: Tensor) -> Sequence[Tensor]:
         return [x] if len(self._sizes) == 1 else apart(x, self._sizes)

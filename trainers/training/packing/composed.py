@@ -117,9 +117,8 @@ class SideBySide(Layer):
             found = [back(fitted(part, width)) for part, width, (_, back) in parts]
             if all(one is None for one in found):
                 return None
-            return torch.cat(
-                [own.new_zeros(own.shape) if one is None else one for own, one in zip(given, found, strict=True)]
-            )
+            pairs = zip(given, found, strict=True)
+            return joined([torch.zeros_like(own) if one is None else one for own, one in pairs])
 
         return joined([out for out, _ in made]), through
 
@@ -173,4 +172,4 @@ class Tower(Layer):
 
 def _with(gradient: Tensor | None, others: Tensor | None) -> Tensor | None:
     """The gradient of some members and of the next ones; None where it is the data's."""
-    return None if gradient is None or others is None else torch.cat([gradient, others])
+    return None if gradient is None or others is None else joined([gradient, others])

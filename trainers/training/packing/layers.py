@@ -18,11 +18,11 @@ from torch.nn import functional
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
-from goodfit.trainers.training.packing import norms, recurrent
+from goodfit.trainers.training.packing import norms, pools, recurrent
 from goodfit.trainers.training.packing.activations import ACTIVATIONS, Activations, activation
 from goodfit.trainers.training.packing.composed import Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
 from goodfit.trainers.training.packing.functional import mapped, refuse, traits
-from goodfit.trainers.training.packing.layout import as_channels, fitted, laid
+from goodfit.trainers.training.packing.layout import as_channels, as_images, fitted
 from goodfit.trainers.training.packing.leaf import CHANNELS, Leaf
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack
@@ -150,12 +150,7 @@ def _plain(members: Sequence[nn.Module], _stack: Stack, _first: int) -> Layer | 
         return Same()
     if isinstance(layer, ACTIVATIONS):
         return Activations([(len(members), activation(layer))])
-
-    def forward(x: Tensor) -> Tensor:
-        out: Tensor = layer(as_channels(laid(x))).unflatten(1, x.shape[1:3])
-        return out
-
-    return forward
+    return pools.pool(layer)
 
 
 class _Flatten(Layer):
@@ -230,40 +225,76 @@ def _centred(members: Sequence[CentredLinear], stack: Stack, first: int) -> Laye
     return _Centred(weight, bias, stack, given=given)
 
 
-def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Forward:
-    """As many groups as members: unfolding and bmm took 2 to 3 times as long. The data's channels need no padding."""
+class _Convolution(Layer):
+    """As many groups as members: unfolding and bmm took 2 to 3 times as long. The data's channels need no padding.
+
+    Args:
+        alike: the layer of any member.
+        given: whether it takes the data: those need no gradient.
+    """
+
+    def __init__(self, weight: Leaf, bias: Leaf | None, alike: nn.Conv2d, *, given: bool) -> None:
+        self._weight, self._bias, self._given = weight, bias, given
+        self._how: tuple[Any, Any, Any] = alike.stride, alike.padding, alike.dilation
+        self.known = not isinstance(alike.padding, str)
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        members, width = x.shape[1:3]
+        kernels = self._weight.value.flatten(0, 1)
+        bias = None if self._bias is None else self._bias.value.flatten()
+        taken = as_channels(fitted(x, self._weight.shape[1]))
+        out = functional.conv2d(taken, kernels, bias, *self._how, members)
+        return as_images(out, members), lambda gradient: self._back(taken, kernels, gradient, width)
+
+    def _back(self, taken: Tensor, kernels: Tensor, gradient: Tensor, width: int) -> Tensor | None:
+        members = gradient.shape[1]
+        bias = self._bias is not None and self._bias.trained
+        wanted = [not self._given, self._weight.trained, bias]
+        found, of_kernels, of_bias = torch.ops.aten.convolution_backward(
+            as_channels(gradient), taken, kernels, [len(kernels)], *self._how, False, [0, 0], members, wanted
+        )
+        if self._weight.trained:
+            self._weight.gradient = of_kernels.unflatten(0, (members, -1))
+        if self._bias is not None and bias:
+            self._bias.gradient = of_bias.view(members, -1)
+        return None if self._given else fitted(as_images(found, members), width)
+
+
+def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Layer:
     given = all(stack.given[first : first + len(members)])
     weight = stack.leaf(first, [member.weight for member in members], unit=CHANNELS, given=given)
     biases = [member.bias for member in members if member.bias is not None]
     bias = stack.leaf(first, biases, unit=CHANNELS) if biases else None
     stack.widen(first, [member.out_channels for member in members])
-    alike = members[0]
-    how: dict[str, Any] = {"stride": alike.stride, "padding": alike.padding, "dilation": alike.dilation}
-    how["groups"] = len(members)
-
-    def forward(x: Tensor) -> Tensor:
-        kernels = weight.value.flatten(0, 1)
-        added = None if bias is None else bias.value.flatten()
-        x = as_channels(fitted(x, weight.shape[1]))
-        out: Tensor = functional.conv2d(x, kernels, added, **how)
-        return out.view(len(out), len(members), -1, *out.shape[2:])
-
-    return forward
+    return _Convolution(weight, bias, members[0], given=given)
 
 
-def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Forward:
+class _Residual(Layer):
+    def __init__(self, body: Layer, shortcut: Layer) -> None:
+        self._body, self._shortcut = body, shortcut
+        self.known = body.known and shortcut.known
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        out, back = self._body.trace(x)
+        around, back_around = self._shortcut.trace(x)
+        width = around.shape[2]
+
+        def through(gradient: Tensor) -> Tensor | None:
+            found = back(gradient.clone())
+            others = back_around(fitted(gradient, width))
+            return None if found is None or others is None else found + others
+
+        return out + fitted(around, out.shape[2]), through
+
+
+def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Layer:
     before = list(stack.widths), list(stack.given)
     body = stacked([member.body for member in members], stack, first)
     after = stack.widths, stack.given
     stack.widths, stack.given = before
     shortcut = stacked([member.shortcut for member in members], stack, first)
     stack.widths, stack.given = after
-
-    def forward(x: Tensor) -> Tensor:
-        out = body(x)
-        return out + fitted(shortcut(x), out.shape[2])
-
-    return forward
+    return _Residual(body, shortcut)
 
 
 MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Layer | Forward]] = {

@@ -6,24 +6,19 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from goodfit.trainers.training.packing.composed import Back, Layer
-from goodfit.trainers.training.packing.layout import as_channels, fitted
+from goodfit.trainers.training.packing.layout import as_channels, as_images, fitted
 from goodfit.trainers.training.packing.leaf import CHANNELS, UNIT, Leaf
-from goodfit.trainers.training.packing.stack import Forward, Stack
+from goodfit.trainers.training.packing.stack import Stack
 
 
-def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int) -> Layer | Forward:
+def batch(members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int) -> Layer:
     """Each channel for itself, so that a channel of padding touches no other."""
-    images = isinstance(members[0], nn.BatchNorm2d)
-    norm = _Batch(members, stack, first, CHANNELS if images else UNIT)
-    return norm.of_images if images else norm
+    return _Batch(members, stack, first, CHANNELS if isinstance(members[0], nn.BatchNorm2d) else UNIT)
 
 
 class _Batch(Layer):
-    """Of vectors; `of_images` leaves its gradient to autograd."""
-
     def __init__(self, members: Sequence[nn.BatchNorm1d | nn.BatchNorm2d], stack: Stack, first: int, unit: int) -> None:
         self._stack, self._members = stack, len(members)
         self._weight, self._bias, self._mean, self._variance, self._count = (
@@ -32,23 +27,15 @@ class _Batch(Layer):
         )
         self._momentum, self._eps = members[0].momentum or 0.0, members[0].eps
 
-    def of_images(self, x: Tensor) -> Tensor:
-        x = as_channels(fitted(x, self._weight.shape[0]))
-        weight, bias, mean, variance = self._begin()
-        training, momentum, eps = self._stack.training, self._momentum, self._eps
-        out = functional.batch_norm(x, mean, variance, weight, bias, training=training, momentum=momentum, eps=eps)
-        return out.view(len(out), self._members, -1, *out.shape[2:])
-
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        width, training = x.shape[2], self._stack.training
-        x = _flat(fitted(x, self._weight.shape[0]))
+        width, training, eps = x.shape[2], self._stack.training, self._eps
+        taken = _together(fitted(x, self._weight.shape[0]))
         weight, bias, mean, variance = self._begin()
-        momentum, eps = self._momentum, self._eps
-        out, *saved = torch.native_batch_norm(x, weight, bias, mean, variance, training, momentum, eps)
+        out, *saved = torch.native_batch_norm(taken, weight, bias, mean, variance, training, self._momentum, eps)
 
         def through(gradient: Tensor) -> Tensor:
             found, *own = torch.ops.aten.native_batch_norm_backward(
-                _flat(gradient), x, weight, mean, variance, *saved, training, eps, [True, True, True]
+                _together(gradient), taken, weight, mean, variance, *saved, training, eps, [True, True, True]
             )
             self._weight.gradient, self._bias.gradient = (one.view(self._members, -1) for one in own)
             return fitted(self._apart(found), width)
@@ -63,12 +50,12 @@ class _Batch(Layer):
         return weight.flatten(), bias.flatten(), mean.view(-1), variance.view(-1)  # the last two are written to
 
     def _apart(self, x: Tensor) -> Tensor:
-        return x.view(len(x), self._members, -1).transpose(0, 1)
+        return as_images(x, self._members) if x.ndim == 4 else x.view(len(x), self._members, -1).transpose(0, 1)
 
 
-def _flat(x: Tensor) -> Tensor:
-    """Vectors of all members as (rows, members * width), so in memory, too: otherwise torch takes other kernels."""
-    return x.transpose(0, 1).flatten(1, 2).contiguous()
+def _together(x: Tensor) -> Tensor:
+    """The numbers of all members as (rows, members * width), so in memory, too: otherwise torch takes other kernels."""
+    return as_channels(x) if x.ndim == 5 else x.transpose(0, 1).flatten(1, 2).contiguous()
 
 
 def layer(members: Sequence[nn.LayerNorm], stack: Stack, first: int) -> Layer:
@@ -103,27 +90,43 @@ class _Layer(Layer):
         return torch.addcmul(self._bias.value, normal, self._weight.value), through
 
 
-def group(members: Sequence[nn.GroupNorm], stack: Stack, first: int) -> Forward:
+def group(members: Sequence[nn.GroupNorm], stack: Stack, first: int) -> Layer:
     """Over the groups of each member, whose channels may be more or fewer; images alone."""
     weight = stack.leaf(first, [member.weight for member in members], unit=CHANNELS)
     bias = stack.leaf(first, [member.bias for member in members], unit=CHANNELS)
-    channels, eps = weight.shape[0], members[0].eps
-    same = torch.zeros(len(members), channels, channels, dtype=torch.float64, device=members[0].weight.device)
-    for place, member in zip(same, members, strict=True):  # averages over a channel's group
-        size = member.num_channels // member.num_groups
-        for start in range(0, member.num_channels, size):
-            place[start : start + size, start : start + size] = 1 / size
-    there = (same.sum(2) > 0).float()[:, :, None, None]
+    return _Group(members, weight, bias)
 
-    def averaged(x: Tensor) -> Tensor:
+
+class _Group(Layer):
+    def __init__(self, members: Sequence[nn.GroupNorm], weight: Leaf, bias: Leaf) -> None:
+        self._weight, self._bias, self._eps = weight, bias, members[0].eps
+        channels, device = weight.shape[0], members[0].weight.device
+        self._same = torch.zeros(len(members), channels, channels, dtype=torch.float64, device=device)
+        for place, member in zip(self._same, members, strict=True):  # averages over a channel's group
+            size = member.num_channels // member.num_groups
+            for start in range(0, member.num_channels, size):
+                place[start : start + size, start : start + size] = 1 / size
+        self._there = (self._same.sum(2) > 0).float()[:, :, None, None]
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        width = x.shape[2]
+        x = fitted(x, self._weight.shape[0])
+        weight, bias = (leaf.value[..., None, None] for leaf in (self._weight, self._bias))
+        apart = (x - self._averaged(x)) * self._there
+        scale = torch.rsqrt(self._averaged(apart.square()) + self._eps)
+        normal = apart * scale
+
+        def through(gradient: Tensor) -> Tensor:
+            self._weight.gradient = (gradient * normal).sum((0, 3, 4))
+            self._bias.gradient = gradient.sum((0, 3, 4))
+            gradient = gradient * weight
+            along = self._averaged(gradient * normal)
+            found = (gradient - self._averaged(gradient)).addcmul_(normal, along, value=-1)
+            return fitted(found.mul_(scale), width)
+
+        return torch.addcmul(bias, normal, weight), through
+
+    def _averaged(self, x: Tensor) -> Tensor:
         """In float64, as padding moves the rounding errors."""
-        means: Tensor = torch.einsum("nmc,mcd->nmd", x.mean((3, 4)).double(), same)
+        means: Tensor = torch.einsum("nmc,mcd->nmd", x.mean((3, 4)).double(), self._same)
         return means.float()[..., None, None]
-
-    def forward(x: Tensor) -> Tensor:
-        x = fitted(x, channels)
-        apart = (x - averaged(x)) * there
-        normal = apart * torch.rsqrt(averaged(apart.square()) + eps)
-        return torch.addcmul(bias.value[..., None, None], normal, weight.value[..., None, None])
-
-    return forward

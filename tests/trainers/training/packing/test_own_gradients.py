@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from goodfit.trainers.nets.dropout import Dropout
-from goodfit.trainers.nets.layers import CentredLinear, Layers
+from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
+from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.training.packing.composed import Layer
 from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.stack import Stack
 
 INPUTS, OUTPUTS, ROWS = 5, 3, 7
+CHANNELS, SIDE = 2, 8  # of images
 NETS = {
     "one": [(1, nn.ReLU(), 4)],
     "alike": [(2, nn.Tanh(), 4), (2, nn.Tanh(), 4)],
@@ -38,8 +40,8 @@ def net(depth: int, activation: nn.Module, width: int, *, bias: bool = True) -> 
     return Layers(*layers, nn.Linear(widths[-1], OUTPUTS, bias=bias), head=1)
 
 
-def made(nets: list[nn.Module]) -> tuple[Layer, Stack]:
-    stack = Stack([INPUTS] * len(nets))
+def made(nets: list[nn.Module], inputs: int = INPUTS) -> tuple[Layer, Stack]:
+    stack = Stack([inputs] * len(nets))
     layer = stacked(sorted(nets, key=place_of), stack)
     for leaf in stack.leaves:
         leaf.lay_out(leaf.lone[0].new_zeros(len(leaf.lone), leaf.size))
@@ -91,6 +93,112 @@ def test_those_of_norms(norms: type[nn.Module] | None) -> None:
     assert layer.known
     for own, found in zip(*gradients(layer, stack, torch.randn(4, ROWS, INPUTS)), strict=True):
         torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)
+
+
+def block(
+    inputs: int, width: int, *, kernel: int = 3, norm: nn.Module | None = None, activation: nn.Module | None = None
+) -> nn.Module:
+    convolution = nn.Conv2d(inputs, width, kernel, padding=kernel // 2, bias=norm is None)
+    return nn.Sequential(convolution, norm or nn.Identity(), activation or nn.Tanh(), ChannelDropout(0.0))
+
+
+def of_images(*layers: nn.Module, width: int) -> nn.Module:
+    made = Layers(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, OUTPUTS), head=3)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter)
+    return made
+
+
+def assert_those_of_images(nets: list[nn.Module]) -> None:
+    layer, stack = made(nets, CHANNELS)
+    assert layer.known
+    images = torch.randn(ROWS, len(nets), CHANNELS, SIDE, SIDE)
+    leaves = zip(stack.leaves, *gradients(layer, stack, images), strict=True)
+    for leaf, own, found in leaves:
+        torch.testing.assert_close(own.reshape(found.shape), found, rtol=1e-4, atol=1e-4, msg=str(leaf.shape))
+
+
+POOLS = {
+    "max": nn.MaxPool2d(2),
+    "average": nn.AvgPool2d(2),
+    "overlapping max": nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
+    "overlapping average": nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
+}
+IMAGE_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "layer": lambda width: nn.GroupNorm(1, width),
+    "group": lambda width: nn.GroupNorm(2, width),
+}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_those_of_convolutions_and_pools(pool: str) -> None:
+    torch.manual_seed(0)
+    widths = (4, 12, 4, 1)
+    activations = (nn.GELU(), nn.GELU(), nn.SiLU(), nn.ReLU())
+    assert_those_of_images(
+        [
+            of_images(block(CHANNELS, width, activation=each), POOLS[pool], block(width, 2 * width), width=2 * width)
+            for width, each in zip(widths, activations, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("norm", IMAGE_NORMS)
+def test_those_of_norms_of_images(norm: str) -> None:
+    torch.manual_seed(0)
+    assert_those_of_images(
+        [
+            of_images(block(CHANNELS, width, norm=IMAGE_NORMS[norm](width)), block(width, 3), width=3)
+            for width in (4, 12, 2)
+        ]
+    )
+
+
+def test_those_of_images_whose_norms_and_kernels_are_of_several_kinds() -> None:
+    torch.manual_seed(0)
+    norms = (nn.BatchNorm2d(4), nn.GroupNorm(2, 12), None, nn.GroupNorm(1, 4))
+    assert_those_of_images(
+        [
+            of_images(block(CHANNELS, width, norm=norm, kernel=kernel), block(width, 9), width=9)
+            for width, norm, kernel in zip((4, 12, 3, 4), norms, (3, 3, 1, 5), strict=True)
+        ]
+    )
+
+
+def test_those_of_images_that_leave_for_the_head_at_their_own_depth() -> None:
+    torch.manual_seed(0)
+
+    def deep(depth: int, width: int) -> nn.Module:
+        layers, channels = [], CHANNELS
+        for _ in range(depth):
+            layers += [block(channels, width, norm=nn.BatchNorm2d(width)), nn.MaxPool2d(2)]
+            channels, width = width, width * 2
+        return of_images(*layers[:-1], width=channels)
+
+    assert_those_of_images([deep(depth, width) for depth, width in ((1, 4), (3, 2), (2, 12), (1, 20))])
+
+
+def test_those_of_a_body_around_which_its_input_is_led() -> None:
+    torch.manual_seed(0)
+    assert_those_of_images(
+        [
+            of_images(
+                Residual(block(CHANNELS, width, activation=nn.ReLU()), CHANNELS, width),
+                Residual(block(width, width, activation=nn.SiLU()), width, width),
+                Residual(block(width, 3), width, 3),
+                width=3,
+            )
+            for width in (3, 12)
+        ]
+    )
+
+
+def test_those_of_images_that_are_pooled_before_anything_is_trained() -> None:
+    torch.manual_seed(0)
+    assert_those_of_images(
+        [of_images(nn.MaxPool2d(2), Residual(block(CHANNELS, 3), CHANNELS, 3), width=3) for _ in range(2)]
+    )
 
 
 def test_a_layer_that_does_not_know_its_own_leaves_the_whole_net_to_autograd() -> None:
