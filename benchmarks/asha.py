@@ -311,6 +311,7 @@ def main(figures: Figures, runs: int = RUNS, studies: str = ",".join(STUDIES)) -
             figures.add(f"{study}, {system}: the process", by["process"], "s")
             figures.add(f"{study}, {system}: CPU time", by["cpu"], "s")
             figures.add(f"{study}, {system}: epochs", by["epochs"], "")
+            figures.add(f"{study}, {system}: best {OBJECTIVE}", by["best"], "")
             middle = {name: statistics.median(values) for name, values in by.items()}
             spread = statistics.stdev(by["seconds"]) if runs > 1 else 0.0
             print(

@@ -1,38 +1,50 @@
 """What a trial costs beside its training: Goodfit, Ray Tune and Optuna, side by side in one run.
 
 Trials train nothing, have 8 parameters and report 5 times; 2 workers where there are workers.
-Start-up is left out for all: it is measured in startup.py.
+Start-up is left out for all: it is measured in startup.py. What each pays once for its workers is in: of 1,000 trials
+it weighs less than of 100.
+
+    python -m benchmarks.engine [--runs 5] [--json OUT]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figures, run
 from benchmarks.nothing import EPOCHS, losses
 
+RUNS = 5
 WORKERS = 2
 PARAMETERS = [f"p{index}" for index in range(8)]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds of wall time a trial."""
+    """What one run came to.
 
-    who: str
-    trials: int
+    Attributes:
+        milliseconds: of wall time a trial.
+        rest: seconds of start-up, shut-down and what was left for MLflow; None where that is not counted.
+        megabytes: of the process that runs the study, at most; likewise.
+    """
+
     milliseconds: float
-    note: str = ""
-    megabytes: float | None = None  # of the runner
+    rest: float | None = None
+    megabytes: float | None = None
 
 
 def goodfit(trials: int, method: str) -> Cost:
@@ -50,15 +62,13 @@ def goodfit(trials: int, method: str) -> Cost:
         command = [sys.executable, "-c", _MEASURED, "--home", str(home), "run", str(study), "--json"]
         begun = time.time()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-        whole = time.time() - begun
         facts = json.loads(done.stderr.splitlines()[-1])
         shown = _goodfit(home, "show", "bench")
         in_mlflow = sum(1 for row in _goodfit(home, "trials", "bench") if row["mlflow_run_id"])
     if shown["trials"].get("COMPLETE") != trials or in_mlflow != trials:
         raise RuntimeError(f"{shown['trials']} and {in_mlflow} in MLflow, not {trials} of each")
-    caught_up = facts["ended"] - begun - shown["seconds"]
-    note = f"start-up and MLflow's rest {caught_up:.0f} s; runner {facts['megabytes']:.0f} MB; {whole:.0f} s in all"
-    return Cost(f"Goodfit, {method}", trials, 1000 * shown["seconds"] / trials, note, facts["megabytes"])
+    rest = facts["ended"] - begun - shown["seconds"]
+    return Cost(1000 * shown["seconds"] / trials, rest, facts["megabytes"])
 
 
 _MEASURED = """
@@ -77,14 +87,20 @@ def _goodfit(home: Path, *words: str) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def optuna_sqlite(trials: int, method: str) -> Cost:
-    """Optuna on its SQLite storage, one process."""
+def optuna(trials: int, method: str, storage: str) -> Cost:
+    """Optuna in one process, without workers: its storage is "SQLite", "journal" or "memory"."""
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=0) if method == "random" else optuna.samplers.TPESampler(seed=0)
     with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
-        study = optuna.create_study(storage=f"sqlite:///{folder}/optuna.db", sampler=sampler)
+        kept: Mapping[str, Callable[[], Any]] = {
+            "SQLite": lambda: f"sqlite:///{folder}/optuna.db",
+            "journal": lambda: optuna.storages.JournalStorage(JournalFileBackend(f"{folder}/journal.log")),
+            "memory": optuna.storages.InMemoryStorage,
+        }
+        study = optuna.create_study(storage=kept[storage](), sampler=sampler)
 
         def objective(trial: optuna.Trial) -> float:
             params = [trial.suggest_float(name, 0, 1) for name in PARAMETERS]
@@ -95,9 +111,7 @@ def optuna_sqlite(trials: int, method: str) -> Cost:
 
         begun = time.time()
         study.optimize(objective, n_trials=trials)
-        return Cost(
-            f"Optuna on SQLite, {method}", trials, 1000 * (time.time() - begun) / trials, "no workers, no MLflow"
-        )
+        return Cost(1000 * (time.time() - begun) / trials)
 
 
 def ray_tune(trials: int, *, reuse: bool) -> Cost:
@@ -147,25 +161,54 @@ def ray_tune(trials: int, *, reuse: bool) -> Cost:
             raise RuntimeError(f"{results.num_errors} errors in {len(results)} trials")
     finally:
         ray.shutdown()
-    name = "Ray Tune, reuse_actors=True" if reuse else "Ray Tune, default"
-    return Cost(name, trials, 1000 * seconds / trials, "random, no MLflow")
+    return Cost(1000 * seconds / trials)
 
 
-def main(figures: Figures) -> None:
-    print(f"a trial that trains nothing, {len(PARAMETERS)} parameters, {EPOCHS} reports, {WORKERS} workers")
-    # The same number for all but the slowest: what each pays once must weigh alike.
-    costs = [goodfit(100, "random"), goodfit(100, "bayesian")]
-    costs += [optuna_sqlite(100, "random"), optuna_sqlite(100, "bayesian")]
-    costs += [ray_tune(100, reuse=True), ray_tune(30, reuse=False)]
-    costs += [goodfit(1000, "random")]
-    base = costs[0].milliseconds
-    for cost in costs:
-        ratio = f"{cost.milliseconds / base:6.1f}x"
-        figures.add(f"{cost.who}, {cost.trials} trials: a trial", cost.milliseconds, "ms")
-        if cost.megabytes is not None:
-            figures.add(f"{cost.who}, {cost.trials} trials: the runner's memory", cost.megabytes, "MB")
-        print(f"  {cost.who:<28} {cost.trials:>5} trials {cost.milliseconds:9.1f} ms a trial {ratio}  {cost.note}")
+# Of the slowest there are fewer trials, in one run.
+SYSTEMS: Mapping[tuple[str, int], Callable[[], Cost]] = {
+    ("Goodfit, random", 100): partial(goodfit, 100, "random"),
+    ("Goodfit, bayesian", 100): partial(goodfit, 100, "bayesian"),
+    ("Optuna in memory, random", 100): partial(optuna, 100, "random", "memory"),
+    ("Optuna on a journal, random", 100): partial(optuna, 100, "random", "journal"),
+    ("Optuna on SQLite, random", 100): partial(optuna, 100, "random", "SQLite"),
+    ("Optuna on SQLite, bayesian", 100): partial(optuna, 100, "bayesian", "SQLite"),
+    ("Ray Tune, reuse_actors=True, random", 100): partial(ray_tune, 100, reuse=True),
+    ("Goodfit, random", 1000): partial(goodfit, 1000, "random"),
+    ("Ray Tune, reuse_actors=True, random", 1000): partial(ray_tune, 1000, reuse=True),
+    ("Ray Tune, default, random", 30): partial(ray_tune, 30, reuse=False),
+}
+ONCE = "Ray Tune, default, random"
+
+
+def main(figures: Figures, runs: int = RUNS) -> None:
+    print(f"trials that train nothing, {len(PARAMETERS)} parameters, {EPOCHS} reports, {WORKERS} workers, {runs} runs")
+    found: dict[tuple[str, int], list[Cost]] = {system: [] for system in SYSTEMS}
+    for number in range(runs):
+        for (who, trials), measure in SYSTEMS.items():
+            if number == 0 or who != ONCE:
+                found[who, trials].append(measure())
+    for (who, trials), costs in found.items():
+        times = [cost.milliseconds for cost in costs]
+        figures.add(f"{who}, {trials} trials: a trial", times, "ms")
+        spread = f"{statistics.stdev(times):6.1f}" if len(times) > 1 else "     -"
+        print(f"  {who:<36} {trials:>5} trials {statistics.median(times):9.1f} ± {spread} ms a trial", end="")
+        memory = [cost.megabytes for cost in costs if cost.megabytes is not None]
+        rest = [cost.rest for cost in costs if cost.rest is not None]
+        if memory and rest:
+            figures.add(f"{who}, {trials} trials: the runner's memory", memory, "MB")
+            figures.add(f"{who}, {trials} trials: start-up, shut-down and MLflow's rest", rest, "s")
+            print(f"; runner {statistics.median(memory):.0f} MB, the rest {statistics.median(rest):.0f} s", end="")
+        print(flush=True)
+    for trials in (100, 1000):
+        pairs = zip(found["Ray Tune, reuse_actors=True, random", trials], found["Goodfit, random", trials], strict=True)
+        ratios = [peer.milliseconds / own.milliseconds for peer, own in pairs]
+        figures.add(f"Ray Tune's time with reuse_actors=True, of Goodfit's, {trials} trials", ratios, "")
+        print(f"  Ray Tune with reused actors takes {statistics.median(ratios):.1f} times as long ({trials} trials)")
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each system")
 
 
 if __name__ == "__main__":
-    run("engine", main)
+    run("engine", main, _options)
