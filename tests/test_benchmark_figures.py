@@ -82,5 +82,5 @@ def test_each_benchmark_that_is_named_is_there_and_keeps_its_figures() -> None:
     assert len(named) >= 8
     for name in named:
         source = (ROOT / "benchmarks" / f"{name}.py").read_text()  # those of searches keep theirs by search/measure.py
-        keeps = r"^    (run(_command)?\(\"|return main\(parser|parser.add_argument\(\"--json\")"
+        keeps = r"^ +(run(_command)?\(\"|return main\(parser|parser.add_argument\(\"--json\")"
         assert re.search(keeps, source, re.MULTILINE), name
