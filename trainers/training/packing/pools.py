@@ -20,7 +20,7 @@ def pool(layer: Any) -> Layer | Forward:
         return _Max(layer)
     if isinstance(layer, nn.AvgPool2d):
         return _Average(layer)
-    if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in {1, (1, 1)}:
+    if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
         return _Mean()
 
     def forward(x: Tensor) -> Tensor:

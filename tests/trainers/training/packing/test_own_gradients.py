@@ -201,6 +201,25 @@ def test_those_of_images_that_are_pooled_before_anything_is_trained() -> None:
     )
 
 
+@pytest.mark.parametrize("size", [2, (1, None), [1, 1]], ids=str)
+def test_a_pool_to_another_size_is_left_to_autograd_and_pools_as_torch_does(size: Any) -> None:
+    layer = nn.AdaptiveAvgPool2d(size)
+    pooled, _ = made([layer, layer], CHANNELS)
+    assert not pooled.known
+    images = torch.randn(ROWS, 2, CHANNELS, SIDE, SIDE)
+    torch.testing.assert_close(pooled(images).flatten(0, 1), layer(images.flatten(0, 1)))
+
+
+def test_a_convolution_whose_padding_is_a_word_is_left_to_autograd_and_convolves_as_torch_does() -> None:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.Conv2d(CHANNELS, 8, 3, padding="same") for _ in range(2)]
+    convolved, _ = made(layers, CHANNELS)
+    assert not convolved.known
+    images = torch.randn(ROWS, 2, CHANNELS, SIDE, SIDE)
+    for place, layer in enumerate(layers):
+        torch.testing.assert_close(convolved(images)[:, place], layer(images[:, place]), rtol=1e-4, atol=1e-5)
+
+
 def test_a_layer_that_does_not_know_its_own_leaves_the_whole_net_to_autograd() -> None:
     class Own(nn.Linear):
         pass
