@@ -50,6 +50,12 @@ def _evenly(drawn: random.Random, low: int, high: int) -> int:
     return round(math.exp(drawn.uniform(math.log(low), math.log(high))))
 
 
+def _blocks(drawn: random.Random) -> dict[str, Any]:
+    """Blocks whose every width can have 2 or 4 heads."""
+    shape = {"width": 4 * drawn.randint(4, 8), "heads": drawn.choice((2, 4)), "depth": drawn.choice((1, 2))}
+    return {**shape, "activation": drawn.choice(ACTIVATIONS), "optimizer": drawn.choice(OPTIMIZERS)}
+
+
 CASES: Mapping[str, tuple[str, Callable[[random.Random], dict[str, Any]]]] = {
     "mlp, width 32, depth 2": ("mlp", lambda _: {"width": 32, "depth": 2}),
     "mlp, widths 16 to 64, depths 1 to 2": ("mlp", _unequal(16, 64)),
@@ -57,6 +63,8 @@ CASES: Mapping[str, tuple[str, Callable[[random.Random], dict[str, Any]]]] = {
     "cnn, widths 4 to 16, depths 1 to 2": ("cnn", _unequal(4, 16)),
     "rnn, gru, width 32": ("rnn", lambda _: {"width": 32}),
     "rnn, lstm, width 32": ("rnn", lambda _: {"width": 32, "cell": "lstm"}),
+    "transformer, width 16, depth 1": ("transformer", lambda _: {"width": 16, "heads": 2}),
+    "transformer, widths 16 to 32, depths 1 to 2": ("transformer", _blocks),
     "rnn, gru, widths 16 to 64": ("rnn", lambda drawn: {"width": _evenly(drawn, 16, 64)}),
 }
 
@@ -70,7 +78,7 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epoc
     if found.build is None:
         raise TypeError(f"trainer {trainer} builds no model")
     training = Training(found.build(trial.config, data.facts), trial, data.facts, default_loss(data.task))
-    training.packs = found.packs
+    training.packs = found.packs_on(data.kind)
     train, validation = Tensors.of(data.train, device), Tensors.of(data.validation, device)
     return EpochWork(training, seed, 1, train, train, validation, data.facts)
 

@@ -65,7 +65,7 @@ class Trainer:
             counts for), "groups" (metrics by group, and what training does about differences).
         api: whose trial it takes: ours, or that of another library whose code runs here as it is.
         packs: whether its trials can share a worker and train together: it hands over its epochs, and changes no
-            settings of the process.
+            settings of the process. Some kinds of data: on those alone.
         module: where a study names it, which need not be where the function was written.
     """
 
@@ -78,7 +78,7 @@ class Trainer:
     build: Callable[..., Any] | None = None
     needs: tuple[str, ...] = ()
     prepares: frozenset[str] = frozenset()
-    packs: bool = False
+    packs: bool | frozenset[str] = False
     api: Api = Api.GOODFIT
     module: str = ""
 
@@ -87,6 +87,10 @@ class Trainer:
         if absent := self.missing():
             raise UnknownTrainer(absent)  # the same for each trial of the study
         return self.train(trial)
+
+    def packs_on(self, kind: str | None) -> bool:
+        """Whether its trials can share a worker on such data."""
+        return self.packs if isinstance(self.packs, bool) else kind in self.packs
 
     @property
     def keeps_object(self) -> bool:
@@ -175,7 +179,7 @@ def register(
     build: Callable[..., Any] | None = None,
     needs: Sequence[str] = (),
     prepares: Sequence[str] = (),
-    packs: bool = False,
+    packs: bool | Sequence[str] = False,
 ) -> Callable[[Train], Trainer]:
     """Declare a function as the trainer `name`; see Trainer for the arguments.
 
@@ -195,7 +199,7 @@ def register(
             build=build,
             needs=tuple(needs),
             prepares=frozenset(prepares),
-            packs=packs,
+            packs=packs if isinstance(packs, bool) else frozenset(packs),
         )
         _registered[name] = trainer
         return trainer

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING
 from goodfit.service.packed import PART
 
 if TYPE_CHECKING:
-    from goodfit.service.spec import Resources, StudySpec
-    from goodfit.trainers.registry import Trainer
+    from goodfit.service.app.preflight import Checked
+    from goodfit.service.spec import Resources
 
 
-def pack_of(spec: StudySpec, trainer: Trainer) -> int | None:
+def pack_of(checked: Checked) -> int | None:
     """How many trials share a worker; None: as many as their number allows."""
-    if why_alone(spec, trainer) is not None:
+    spec = checked.spec
+    if why_alone(checked) is not None:
         return 1
     return None if spec.resources.pack == "auto" else spec.resources.pack
 
 
-def why_alone(spec: StudySpec, trainer: Trainer) -> str | None:
+def why_alone(checked: Checked) -> str | None:
     """Why each trial has a worker of its own; None: it has not."""
-    resources = spec.resources
+    spec, trainer, resources = checked.spec, checked.trainer, checked.spec.resources
     if resources.pack == 1:
         return "`resources.pack` is 1"
     if not trainer.packs:
         return f"trainer {trainer.name} trains each model alone"
+    if not trainer.packs_on(checked.kind):
+        return f"trainer {trainer.name} trains each model alone on {checked.kind} data"
     if resources.pack != "auto":
         return None
     trials = spec.planned_trials()

@@ -22,6 +22,7 @@ class Checked:
     trainer: Trainer
     rows: Mapping[str, int] | None = None  # split -> rows, where the data were loaded
     task: str | None = None  # of the data
+    kind: str | None = None  # likewise
     reason: str = ""  # why it is this task, and how to have another
     notes: tuple[str, ...] = ()  # on how the data were read
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> its groups, where they are compared
@@ -70,11 +71,11 @@ def check(spec: StudySpec) -> Checked:
         raise errors.DataError(str(error)) from error
     except TrainersError as error:
         raise errors.TrainerError(str(error)) from error
-    task = None if found is None else found.task
+    task, kind = (None, None) if found is None else (found.task, found.kind)
     if loaded is None:
-        return Checked(spec, trainer, task=task)
+        return Checked(spec, trainer, task=task, kind=kind)
     columns = {} if groups is None else dict(zip(groups.spec.by, groups.labels, strict=True))
-    return Checked(spec, trainer, loaded.facts.rows, task, loaded.facts.reason, tuple(notes), columns)
+    return Checked(spec, trainer, loaded.facts.rows, task, kind, loaded.facts.reason, tuple(notes), columns)
 
 
 def _has_test_rows(spec: StudySpec, source: str, rows: Mapping[str, int]) -> None:

@@ -381,7 +381,7 @@ def _executor(
         keys=_keys(settings),
         cache=CacheSpec(settings.cache_folder, settings.cache),
     )
-    pack = pack_of(spec, checked.trainer)
+    pack = pack_of(checked)
     with contextlib.ExitStack() as stack:
         executor: Executor
         if options.executor == "local":

@@ -62,7 +62,7 @@ def plan(
         "confirm": None if spec.confirm is None else spec.confirm.model_dump(mode="json"),
         "release": [] if spec.release is None else [gate.written() for gate in spec.release.require],
         "resources": spec.resources.model_dump(mode="json"),
-        "alone": app.why_alone(spec, checked.trainer),
+        "alone": app.why_alone(checked),
         "fingerprint": spec.fingerprint(),
         "notes": app.notes_of(spec, room),
     }

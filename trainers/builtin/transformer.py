@@ -55,6 +55,7 @@ class TransformerConfig(SupervisedConfig):
     TransformerConfig,
     shapes=["depth", "width", "heads", "positions", "pooling", "activation"],
     kinds=["text", "series", "image"],
+    packs=["series", "image"],
 )
 def transformer(config: TransformerConfig, facts: Facts) -> nn.Module:
     """A transformer encoder for texts, and for series and images as sequences.

@@ -62,7 +62,7 @@ def supervised(
     loss: Loss | None = None,
     tasks: Sequence[str] = ("classification", "regression"),
     embeds: bool = False,
-    packs: bool = False,
+    packs: bool | Sequence[str] = False,
 ) -> Callable[[BuildModel], Trainer]:
     """Declare a `build_model(config, facts)` as the trainer `name`.
 
@@ -77,9 +77,9 @@ def supervised(
         tasks: what it can be trained for: "classification", "regression", "forecasting".
         embeds: its models take text columns as codes: one column for each of facts.cardinalities
             comes after the facts.inputs numbers of a row.
-        packs: whether its trials may share a worker and train as one batched model; `build_model` then changes no
-            settings of the process, and the model drops by `goodfit.Dropout`. Models with layers of their own train
-            together where they have equal shapes.
+        packs: whether its trials may share a worker and train as one batched model, or the kinds of data on which
+            they may; `build_model` then changes no settings of the process, and the model drops by `goodfit.Dropout`.
+            Models with layers of their own train together where they have equal shapes.
     """
 
     def declare(build_model: BuildModel) -> Trainer:
@@ -87,9 +87,10 @@ def supervised(
         def train(trial: Trial) -> None:
             from goodfit.trainers.training.loop import fit
 
-            fit(trial, name, build_model, kinds, loss, embeds, packs)
+            packed = trainer.packs_on(None if trial.data is None else trial.data.kind)
+            fit(trial, name, build_model, kinds, loss, embeds, packed)
 
-        declared = register(
+        trainer = register(
             name,
             config=config,
             shapes=shapes,
@@ -104,7 +105,7 @@ def supervised(
                 *(["embedding"] if embeds else []),
                 *(["groups"] if "table" in kinds else []),
             ],
-        )
-        return declared(train)
+        )(train)
+        return trainer
 
     return declare

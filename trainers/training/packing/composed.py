@@ -95,6 +95,26 @@ class Chain(Layer):
         return x, through
 
 
+class Around(Layer):
+    """A body, and what its input is led around it by."""
+
+    def __init__(self, body: Layer, shortcut: Layer) -> None:
+        self._body, self._shortcut = body, shortcut
+        self.known = body.known and shortcut.known
+
+    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
+        out, back = self._body.trace(x)
+        around, back_around = self._shortcut.trace(x)
+        width = around.shape[2]
+
+        def through(gradient: Tensor) -> Tensor | None:
+            found = back(gradient.clone())
+            others = back_around(fitted(gradient, width))
+            return None if found is None or others is None else found + others
+
+        return out + fitted(around, out.shape[2]), through
+
+
 class SideBySide(Layer):
     """Layers of several kinds, of neighbouring members each.
 

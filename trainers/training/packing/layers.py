@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goodfit.trainers.nets.attention import Encoder
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
-from goodfit.trainers.training.packing import norms, pools, recurrent
+from goodfit.trainers.training.packing import norms, pools, recurrent, transformer
 from goodfit.trainers.training.packing.activations import ACTIVATIONS, Activations, activation
-from goodfit.trainers.training.packing.composed import Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
+from goodfit.trainers.training.packing.composed import Around, Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
 from goodfit.trainers.training.packing.functional import mapped, refuse, traits
 from goodfit.trainers.training.packing.layout import as_channels, as_images, fitted
 from goodfit.trainers.training.packing.leaf import CHANNELS, Leaf
@@ -28,6 +29,7 @@ from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack
 
 PLAIN: tuple[type[nn.Module], ...] = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+WHOLE = (Recurrent, Encoder)  # layers that are stacked with all their parts
 
 
 def stacked(layers: Sequence[nn.Module], stack: Stack, first: int = 0) -> Layer:
@@ -77,6 +79,8 @@ def _known_kind(layer: nn.Module) -> tuple[Any, ...]:
         return type(layer), layer.eps
     if isinstance(layer, Recurrent):
         return recurrent.kind(layer)
+    if isinstance(layer, Encoder):
+        return transformer.family(layer)
     return (type(layer), layer.base) if isinstance(layer, Forecaster) else (type(layer),)
 
 
@@ -88,6 +92,8 @@ def _is_known(layer: nn.Module) -> bool:
         return layer.momentum is not None and layer.affine and layer.track_running_stats
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return layer.bias is not None
+    if isinstance(layer, Encoder):
+        return transformer.is_known(layer)
     return isinstance(layer, PLAIN) or type(layer) in MAKERS
 
 
@@ -106,13 +112,15 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
 def _all_of(model: nn.Module) -> Iterator[nn.Module]:
     """A model and its layers, but for the parts of those that are stacked as a whole."""
     yield model
-    if not isinstance(model, Recurrent):
+    if not isinstance(model, WHOLE):
         for layer in model.children():
             yield from _all_of(layer)
 
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
     """What the members of a pack are sorted by: the deepest first, and the same kinds of layers side by side."""
+    if isinstance(model, Encoder):
+        return transformer.place(model)
     return -len(list(model.children())), repr(kinds_of(model))
 
 
@@ -269,24 +277,6 @@ def _convolution(members: Sequence[nn.Conv2d], stack: Stack, first: int) -> Laye
     return _Convolution(weight, bias, members[0], given=given)
 
 
-class _Residual(Layer):
-    def __init__(self, body: Layer, shortcut: Layer) -> None:
-        self._body, self._shortcut = body, shortcut
-        self.known = body.known and shortcut.known
-
-    def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        out, back = self._body.trace(x)
-        around, back_around = self._shortcut.trace(x)
-        width = around.shape[2]
-
-        def through(gradient: Tensor) -> Tensor | None:
-            found = back(gradient.clone())
-            others = back_around(fitted(gradient, width))
-            return None if found is None or others is None else found + others
-
-        return out + fitted(around, out.shape[2]), through
-
-
 def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Layer:
     before = list(stack.widths), list(stack.given)
     body = stacked([member.body for member in members], stack, first)
@@ -294,7 +284,7 @@ def _residual(members: Sequence[Residual], stack: Stack, first: int) -> Layer:
     stack.widths, stack.given = before
     shortcut = stacked([member.shortcut for member in members], stack, first)
     stack.widths, stack.given = after
-    return _Residual(body, shortcut)
+    return Around(body, shortcut)
 
 
 MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Layer | Forward]] = {
@@ -315,5 +305,6 @@ MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Layer | Forward]] = {
     ImageRows: recurrent.image_rows,
     Recurrent: recurrent.recurrent,
     Forecaster: recurrent.forecaster(stacked),
+    Encoder: transformer.encoder(stacked),
     nn.Module: mapped,  # any other, as a whole
 }

@@ -17,6 +17,7 @@ class Stack:
     Attributes:
         widths: of each member, the numbers or channels at the place that is being stacked.
         given: of each, whether that is still the data's, which is the same in any pack.
+        positions: of each row at that place, where rows are sequences: (members, rows * positions, width).
         leaves: the parameters that are trained.
         buffers: what is not trained, such as running means.
         training: whether the layers train, or predict.
@@ -25,6 +26,7 @@ class Stack:
     def __init__(self, widths: Sequence[int]) -> None:
         self.widths = list(widths)
         self.given = [True] * len(widths)
+        self.positions = 1
         self.leaves: list[Leaf] = []
         self.buffers: list[Leaf] = []
         self.training = True

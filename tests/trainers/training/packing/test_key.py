@@ -117,3 +117,18 @@ def test_a_trainer_that_does_not_declare_packs_trains_alone() -> None:
     work = work_of("mlp", rows_of("iris", 75), {}, 0)
     work.training.packs = False
     assert key_or_reason(work) == "the trainer does not declare packs"
+
+
+def test_encoders_differ_in_depth_width_heads_and_activation_and_not_in_what_is_learned_of_places() -> None:
+    data = rows_of("digits", 40)
+    one = key_or_reason(work_of("transformer", data, {"width": 16}, 0))
+    same = [{"width": 8, "depth": 3}, {"width": 32, "heads": 2, "activation": "relu"}, {"width": 48, "dropout": 0.0}]
+    assert all(key_or_reason(work_of("transformer", data, params, 1)) == one for params in same)
+    apart = [{"positions": "rotary"}, {"pooling": "first"}, {"width": 52}]  # of which the feed-forward nets are wide
+    keys = {key_or_reason(work_of("transformer", data, {"width": 16} | params, 1)) for params in apart}
+    assert len({one, *keys}) == 4
+
+
+def test_texts_train_alone() -> None:
+    work = work_of("transformer", rows_of("docstrings", 40), {"width": 8}, 0)
+    assert key_or_reason(work) == "the trainer does not declare packs"

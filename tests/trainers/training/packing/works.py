@@ -43,7 +43,7 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epoc
     seed_generators(seed, 0)
     assert found.build is not None
     training = Training(found.build(trial.config, data.facts), trial, data.facts, default_loss(data.task))
-    training.packs = found.packs
+    training.packs = found.packs_on(data.kind)
     train, validation = Tensors.of(data.train, CPU), Tensors.of(data.validation, CPU)
     if data.preparation.balance == "weights":
         training.fitted_loss = weighted_cross_entropy(train.y, data.facts.outputs)
