@@ -8,14 +8,16 @@ The rule's coefficients make it SGD, Adam or AdamW of each member:
 
 On a CPU each of its operations is a pass through the memory, which takes two to three times as long as the calls; a GPU
 would begin each call by itself. What pads `second` is 1: square roots of 0 take six times as long. What is the same in
-all steps of an epoch is computed at its start, so that no step waits for a number. A member's state is laid in then,
-and taken out at the end as torch's own optimizer keeps it.
+all steps of an epoch is computed at its start, so that no step waits for a number; what changes from step to step is
+read at a counter in the device's memory, so that a step which was captured is the next one when it is replayed. A
+member's state is laid in at the start, and taken out at the end as torch's own optimizer keeps it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -76,8 +78,8 @@ class Run:
 class Moves(Protocol):
     """Makes the steps of the members of a run."""
 
-    def move(self, run: Run, at: int) -> None:
-        """Make step `at` of the epoch; changes the gradient."""
+    def move(self, run: Run) -> None:
+        """Make the next step of the epoch; changes the gradient."""
         ...
 
 
@@ -92,13 +94,39 @@ class Kernels:
     """
 
     def __init__(self, run: Run, members: Sequence[Member], done: Tensor, rates: Sequence[Sequence[float]]) -> None:
-        self._rates = rates
+        self._rates = iter(rates)
         numbers = zip(run.weights, run.gradient, run.first, run.second, done, strict=True)
         self._calls = [member.kernel(*own) for member, own in zip(members, numbers, strict=True)]
 
-    def move(self, _run: Run, at: int) -> None:
-        for call, rate in zip(self._calls, self._rates[at], strict=True):
+    def move(self, _run: Run) -> None:
+        for call, rate in zip(self._calls, next(self._rates), strict=True):
             call(lr=rate)
+
+
+class Now:
+    """Coefficients that change from step to step, where each step finds its own: in the same memory.
+
+    Args:
+        of_steps: (steps, kinds, members).
+
+    Attributes:
+        at: the step that begins next, in the device's memory.
+        value: of the step that is being made, (1, kinds, members).
+    """
+
+    def __init__(self, of_steps: Tensor) -> None:
+        self._of_steps = of_steps
+        self.at = torch.zeros(1, dtype=torch.int64, device=of_steps.device)
+        self.value = torch.empty_like(of_steps[:1])
+
+    def of(self, run: Run) -> Sequence[Tensor]:
+        """Where the members of a run find theirs, (members, 1) each."""
+        return self.value[0, :, run.members].unsqueeze(-1).unbind()
+
+    def advance(self) -> None:
+        """Go on to the next step."""
+        torch.index_select(self._of_steps, 0, self.at, out=self.value)
+        self.at += 1
 
 
 @dataclass(frozen=True)
@@ -108,14 +136,14 @@ class Rule:
     take: Tensor
     drop: Tensor
     rest: Tensor
-    roots: Tensor  # of each step
-    floors: Tensor  # of each step
+    roots: Tensor  # of the step that is being made
+    floors: Tensor  # likewise
 
-    def move(self, run: Run, at: int) -> None:
+    def move(self, run: Run) -> None:
         run.first.addcmul_(torch.addcmul(run.gradient, run.first, self.drop, value=-1, out=run.change), self.take)
         run.second.lerp_(run.gradient.square_(), self.rest)
         root = torch.sqrt(run.second, out=run.change)
-        divisor = torch.addcmul(self.floors[at], root, self.roots[at], out=run.change)
+        divisor = torch.addcmul(self.floors, root, self.roots, out=run.change)
         run.weights.addcdiv_(run.first, divisor, value=-1)
 
 
@@ -124,19 +152,19 @@ class Decay:
     """The decay of the members of a run, (members, 1) each.
 
     Attributes:
-        shrinks: of each step, AdamW's factor; None where no member has it.
+        shrinks: step after step, AdamW's factor; None where no member has it.
         pulls: how much of a weight the others add to its gradient; None likewise.
     """
 
-    shrinks: Tensor | None
+    shrinks: Iterator[Tensor] | None
     pulls: Tensor | None
 
-    def act(self, run: Run, at: int) -> None:
-        """Before step `at` of the epoch; changes the gradient."""
+    def act(self, run: Run) -> None:
+        """Before the next step of the epoch; changes the gradient."""
         if self.pulls is not None:
             run.pulled.addcmul_(run.decaying, self.pulls)
         if self.shrinks is not None:
-            run.decaying.mul_(self.shrinks[at])
+            run.decaying.mul_(next(self.shrinks))
 
 
 class Optimizers:
@@ -149,13 +177,14 @@ class Optimizers:
 
     def __init__(self, trainings: Sequence[Training], leaves: Sequence[Leaf]) -> None:
         self._members = [Member(training) for training in trainings]
-        self._at = 0
+        self._steps = 0  # of the epoch
         alike: dict[range, list[Leaf]] = defaultdict(list)
         for leaf in leaves:
             alike[leaf.members].append(leaf)
         self._runs = [Run(group, self._own) for group in alike.values()]
         self._decays: list[Decay] = []
         self._moves: Sequence[Moves] = []
+        self._now: Now | None = None  # None: the calls, on a CPU, are told by Python which step it is
         self._done = torch.empty(0)  # steps of each member, with the one that is being made
         self._own_tensors: list[Tensor] = []  # of the members, from the end of the first epoch on
         self._stacked: list[Tensor] = []  # what each is copied from
@@ -170,13 +199,29 @@ class Optimizers:
             trainings: of the members.
             rates: the learning rates, (steps, members), float64.
         """
-        self._at = 0
+        self._steps = len(rates)
         clips, l1 = ([float(getattr(one.config, name)) for one in trainings] for name in ("clip_norm", "l1"))
         self._clips = torch.tensor(clips, dtype=torch.float64, device=rates.device) if any(clips) else None
         self._l1 = torch.tensor(l1, device=rates.device).unsqueeze(1) if any(l1) else None
-        self._decays = self._made_decays(rates)
         self._done = torch.tensor([float(member.done) for member in self._members], device=rates.device)
-        self._moves = self._kernels(rates.tolist()) if rates.device.type in CALLED else self._rules(rates)
+        decay, coupled = self._columns(rates, "decay", "coupled")
+        shrinks, pulls = 1 - rates * decay * (1 - coupled), decay * coupled
+        if rates.device.type in CALLED:
+            self._now, self._moves = None, self._kernels(rates.tolist())
+            shrinking = [iter(_of(run, shrinks).unbind()) for run in self._runs]
+        else:
+            roots, floors = self._divisors(rates)
+            of_steps = torch.stack([shrinks, roots, floors], 1).to(self._runs[0].weights.dtype)
+            self._now = now = Now(of_steps)
+            self._moves = self._rules(rates, now)
+            shrinking = [itertools.repeat(now.of(run)[0]) for run in self._runs]
+        self._decays = self._made_decays(shrinks, shrinking, pulls)
+
+    @property
+    def state(self) -> list[Tensor]:
+        """What a step changes, and the next one goes on from; of members, or of one number."""
+        counter = [] if self._now is None else [self._now.at]
+        return [*(tensor for run in self._runs for tensor in run.tensors), *counter]
 
     def step(self) -> None:
         """One step of each member, down the gradients of the leaves; where autograd is off."""
@@ -186,11 +231,13 @@ class Optimizers:
                 run.pulled.addcmul_(run.decaying.sign(), self._l1[run.members])
         if self._clips is not None:
             self._clip(self._clips)
-        self._done += 1
+        if self._now is None:
+            self._done += 1
+        else:
+            self._now.advance()
         for run, decay, moves in zip(self._runs, self._decays, self._moves, strict=True):
-            decay.act(run, self._at)
-            moves.move(run, self._at)
-        self._at += 1
+            decay.act(run)
+            moves.move(run)
 
     def take_out(self) -> None:
         """Give each member's own model and optimizer what they have come to."""
@@ -198,11 +245,11 @@ class Optimizers:
             self._pair_up()
             self._counts = [count for member in self._members for count in member.counts]
         for member in self._members:
-            member.done += self._at
+            member.done += self._steps
         with torch.no_grad():
             torch._foreach_copy_(self._own_tensors, self._stacked)
             if self._counts:
-                torch._foreach_add_(self._counts, float(self._at))
+                torch._foreach_add_(self._counts, float(self._steps))
 
     def _pair_up(self) -> None:
         """Find each tensor of a member's own, and the part of a stack that it is copied from."""
@@ -222,27 +269,32 @@ class Optimizers:
             for run in self._runs
         ]
 
-    def _rules(self, rates: Tensor) -> list[Rule]:
-        """Of each run; computed in float64, as torch computes them."""
+    def _rules(self, rates: Tensor, now: Now) -> list[Rule]:
+        """Of each run."""
+        sgd, beta, beta2 = self._columns(rates, "sgd", "beta", "beta2")
+        take, drop = torch.where(sgd > 0, 1.0, 1 - beta), torch.where(sgd > 0, 1 - beta, 1.0)
+        return [
+            Rule(*(_of(run, numbers) for numbers in (take, drop, 1 - beta2)), *now.of(run)[1:]) for run in self._runs
+        ]
+
+    def _divisors(self, rates: Tensor) -> tuple[Tensor, Tensor]:
+        """The roots and floors of each step, (steps, members); computed in float64, as torch computes them."""
         sgd, beta, beta2, eps = self._columns(rates, "sgd", "beta", "beta2", "eps")
         before = self._done.double()
         done = before + torch.arange(1, len(rates) + 1, device=rates.device).unsqueeze(1)  # (steps, members)
         sizes = rates / torch.where(sgd > 0, 1.0, 1 - beta**done)
         roots = torch.where(sgd > 0, 0.0, 1 / (1 - beta2**done).sqrt()) / sizes
         floors = torch.where(sgd > 0, 1.0, eps) / sizes
-        take, drop = torch.where(sgd > 0, 1.0, 1 - beta), torch.where(sgd > 0, 1 - beta, 1.0)
-        return [Rule(*(_of(run, numbers) for numbers in (take, drop, 1 - beta2, roots, floors))) for run in self._runs]
+        return roots, floors
 
-    def _made_decays(self, rates: Tensor) -> list[Decay]:
-        """Of each run; likewise."""
-        decay, coupled = self._columns(rates, "decay", "coupled")
-        shrinks, pulls = 1 - rates * decay * (1 - coupled), decay * coupled
+    def _made_decays(self, shrinks: Tensor, shrinking: Sequence[Iterator[Tensor]], pulls: Tensor) -> list[Decay]:
+        """Of each run, given what each step takes of `shrinks`."""
         return [
             Decay(
-                shrinks=_of(run, shrinks) if bool((shrinks[:, run.members] != 1).any()) else None,
+                shrinks=steps if bool((shrinks[:, run.members] != 1).any()) else None,
                 pulls=_of(run, pulls) if bool(pulls[run.members].any()) else None,
             )
-            for run in self._runs
+            for run, steps in zip(self._runs, shrinking, strict=True)
         ]
 
     def _columns(self, rates: Tensor, *names: str) -> list[Tensor]:
