@@ -7,6 +7,7 @@ generator. A mask compares 16 random bits a number with the rate: on a CPU that 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -15,7 +16,9 @@ from torch.nn import functional
 
 from goodfit.trainers.seeding import layer_seed
 
-NUMBERS_AT_ONCE = 2**16  # masks of several steps are drawn at once while they have no more numbers: they stay in cache
+NUMBERS_AT_ONCE = {"cpu": 2**16}  # masks of several steps are drawn at once while they have no more: they stay in cache
+ON_GPU = 2**18  # likewise: 512 KiB of random bits of a layer
+IN_ORDER = ("cpu",)  # devices on which a step's numbers do not depend on how many steps are drawn at once
 PARTS = 2**16  # into which the rate is rounded
 
 
@@ -61,7 +64,7 @@ class Masks:
         rows: of the largest batch; a smaller one takes the first rows of a mask.
         steps: of the epoch.
         device: of the masks. On a CPU a step's numbers do not depend on how many steps are drawn at once; on a GPU they
-            would, so that it draws one by one.
+            do, so that it draws ahead as many as follow from this layer's numbers and steps, whoever takes how many.
 
     Attributes:
         kept: of PARTS, the share of the numbers that are kept.
@@ -75,13 +78,15 @@ class Masks:
         self.left = steps
         self._drawn = torch.empty(0)
         self._at = 0
+        self._ahead = torch.empty(0)  # random bits of the next steps, where they are drawn ahead
+        self._undrawn = steps  # likewise: of the epoch
 
     def next(self, rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """The mask of the next step: 0, or what the kept numbers are multiplied with; (rows, *shape)."""
         if self._at == len(self._drawn) or self._drawn.shape[2:] != shape:  # texts are as long as the batch's longest
             self.left += len(self._drawn) - self._at
             numbers = self.rows * max(1, torch.Size(shape).numel())
-            steps = min(max(1, NUMBERS_AT_ONCE // numbers), max(1, self.left))
+            steps = min(self._at_once(numbers), max(1, self.left))
             self._drawn = Masks.draw([self], steps, shape)[0].to(dtype).mul_(self.scale)
             self._at = 0
         self._at += 1
@@ -96,16 +101,49 @@ class Masks:
     def draw(masks: Sequence[Masks], steps: int, shape: tuple[int, ...]) -> Tensor:
         """Which numbers the next steps of layers with as many rows keep: (layers, steps, rows, *shape)."""
         device, rows = masks[0].device, masks[0].rows
-        if device.type != "cpu" and steps > 1:
-            return torch.cat([Masks.draw(masks, 1, shape) for _ in range(steps)], 1)
         numbers = rows * torch.Size(shape).numel()
-        bits = torch.empty(len(masks), steps, -(-numbers // 4), dtype=torch.int64, device=device)
-        for mask, own in zip(masks, bits, strict=True):
-            own.random_(-(2**63), None, generator=mask.generator)
+        if device.type in IN_ORDER:
+            bits = torch.empty(len(masks), steps, -(-numbers // 4), dtype=torch.int64, device=device)
+            for mask, own in zip(masks, bits, strict=True):
+                mask.fill(own)
+        else:
+            bits = torch.stack([mask.bits_ahead(steps, -(-numbers // 4)) for mask in masks])
+        for mask in masks:
             mask.left -= steps
-        kept = torch.tensor([mask.kept - PARTS // 2 for mask in masks], dtype=torch.int16, device=device)
+        kept = numbers_on(device, torch.int16, *(mask.kept - PARTS // 2 for mask in masks))
         parts = bits.view(torch.int16)[:, :, :numbers]
         return (parts < kept.view(-1, 1, 1)).view(len(masks), steps, rows, *shape)
+
+    def _at_once(self, numbers: int) -> int:
+        """Steps, each of so many numbers, that are drawn at once."""
+        return max(1, NUMBERS_AT_ONCE.get(self.device.type, ON_GPU) // numbers)
+
+    def fill(self, bits: Tensor) -> None:
+        """Draw random bits."""
+        bits.random_(-(2**63), None, generator=self.generator)
+
+    def bits_ahead(self, steps: int, words: int) -> Tensor:
+        """Random bits of the next steps, (steps, words): drawn so many at once whoever takes how many."""
+        if self._ahead.shape[1:] != (words,):
+            self._ahead = torch.empty(0, words, dtype=torch.int64, device=self.device)
+        parts: list[Tensor] = []
+        while steps:
+            if not len(self._ahead):
+                at_once = min(self._at_once(4 * words), max(1, self._undrawn))
+                self._undrawn -= at_once
+                self._ahead = torch.empty(at_once, words, dtype=torch.int64, device=self.device)
+                self.fill(self._ahead)
+            part, self._ahead = self._ahead[:steps], self._ahead[steps:]
+            parts.append(part)
+            steps -= len(part)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@functools.lru_cache(maxsize=256)
+def numbers_on(device: torch.device, dtype: torch.dtype, *numbers: float) -> Tensor:
+    """These numbers; kept, as a GPU that is given new ones is waited for."""
+    with torch.inference_mode(False):  # so that any mode can take them
+        return torch.tensor(numbers, dtype=dtype, device=device)
 
 
 @contextlib.contextmanager

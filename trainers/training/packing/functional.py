@@ -96,7 +96,7 @@ def mapped(members: Sequence[nn.Module], stack: Stack, first: int) -> Forward:
     def forward(x: Tensor) -> Tensor:
         axis = dimension(x)
         if not plans:
-            plans.append(_Plan(template, x.select(axis, 0)))
+            plans.append(_Plan(template, x.select(axis, 0), stack))
         (plan,) = plans
 
         def one(tensors: Mapping[str, Tensor], rows: Tensor, masks: Masked) -> Tensor:
@@ -120,21 +120,22 @@ class _Plan:
     Args:
         template: a copy, whose buffers may change.
         rows: of one member.
+        stack: gets a feed for each call of a layer that drops.
     """
 
-    def __init__(self, template: nn.Module, rows: Tensor) -> None:
+    def __init__(self, template: nn.Module, rows: Tensor, stack: Stack) -> None:
         notes = [_Noted() for layer in dropouts(template) if layer.p]
         with torch.no_grad(), _masked(template, notes):
             out = template(rows)
         if not isinstance(out, Tensor):
             raise TypeError(f"{type(template).__name__} gives a {type(out).__name__} and no tensor")
         self.axis = 1 if out.ndim == 4 else 0  # of images, as stack.dimension has it
-        self._calls = [note.calls for note in notes]
+        self._calls = [[(stack.feed(), *call) for call in note.calls] for note in notes]
 
     def masks(self, rows: int, layers: Sequence[Sequence[Dropout]]) -> Masked:
         """Of the next step: (members, rows, ...) each."""
         return [
-            [torch.stack([_mask(member, rows, *call) for member in members]) for call in calls]
+            [feed.take(functools.partial(_masks, members, rows, shape, dtype)) for feed, shape, dtype in calls]
             for calls, members in zip(self._calls, layers, strict=True)
         ]
 
@@ -171,6 +172,10 @@ def _masked(template: nn.Module, masks: Sequence[Masks]) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.masks = None
+
+
+def _masks(members: Sequence[Dropout], rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.stack([_mask(member, rows, shape, dtype) for member in members])
 
 
 def _mask(member: Dropout, rows: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -98,13 +99,14 @@ def recurrent(members: Sequence[Recurrent], stack: Stack, first: int) -> Forward
         [_Weights.of(rnns, f"l{layer}{way}", gates, stack, first) for way in ways]
         for layer in range(alike.stack.num_layers)
     ]
-    between = sequence_dropout([member.between for member in members], [member.size for member in members], stack)
+    drops, widths = [member.between for member in members], [member.size for member in members]
+    between = [sequence_dropout(drops, widths, stack) for _ in layers[1:]]
     score = _score(members, stack, first) if alike.pooling == "attention" else None
-    stack.widen(first, [member.size for member in members])
+    stack.widen(first, widths)
 
     def forward(x: Tensor) -> Tensor:
         for number, ways in enumerate(layers):
-            x = between(x) if number else x
+            x = between[number - 1](x) if number else x
             there = ways[0].run(x, cell)
             x = there if len(ways) == 1 else torch.cat([there, ways[1].run(x.flip(2), cell).flip(2)], 3)
         if alike.pooling == "mean":
@@ -135,18 +137,20 @@ def _score(members: Sequence[Recurrent], stack: Stack, first: int) -> Forward:
 
 
 def sequence_dropout(members: Sequence[Dropout], widths: Sequence[int], stack: Stack) -> Forward:
-    """The same dropout of sequences, (members, rows, steps, width), of each member."""
+    """The same dropout of sequences, (members, rows, steps, width), of each member; for one place of the net."""
     if not any(member.p for member in members):
         return lambda x: x
+    feed = stack.feed()
 
-    def forward(x: Tensor) -> Tensor:
-        if not stack.training:
-            return x
-        masks = x.new_ones(x.shape)
+    def drawn(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+        masks = torch.ones(shape, dtype=dtype, device=device)
         for member, width, mask in zip(members, widths, masks, strict=True):
             if member.p and member.masks is not None:
-                mask[..., :width] = member.masks.next(x.shape[1], (x.shape[2], width), x.dtype)
-        return x * masks
+                mask[..., :width] = member.masks.next(shape[1], (shape[2], width), dtype)
+        return masks
+
+    def forward(x: Tensor) -> Tensor:
+        return x * feed.take(partial(drawn, x.shape, x.dtype, x.device)) if stack.training else x
 
     return forward
 

@@ -11,6 +11,36 @@ from goodfit.trainers.training.packing.leaf import UNIT, Leaf
 Forward = Callable[[Tensor], Tensor]
 
 
+class Feed:
+    """What one place of a pack draws for each step, such as a mask; the place takes it once a step.
+
+    Attributes:
+        held: where a step finds it that does not draw itself (graph.py); None: the step draws.
+    """
+
+    def __init__(self) -> None:
+        self.held: Tensor | None = None
+        self._draw: Callable[[], Tensor] | None = None
+
+    def take(self, draw: Callable[[], Tensor]) -> Tensor:
+        """In a step: what is drawn for it; `draw` serves the next steps of as many rows, too."""
+        if self.held is not None:
+            return self.held
+        self._draw = draw
+        return draw()
+
+    @property
+    def draws(self) -> bool:
+        """Whether a step has taken from it."""
+        return self._draw is not None
+
+    def next(self) -> Tensor:
+        """Outside of a step: what is drawn for the next one."""
+        if self._draw is None:
+            raise RuntimeError("no step of the pack has taken from this place")
+        return self._draw()
+
+
 class Stack:
     """What the layers of a pack have in common while they are stacked, in the order of the forward pass.
 
@@ -20,6 +50,7 @@ class Stack:
         positions: of each row at that place, where rows are sequences: (members, rows * positions, width).
         leaves: the parameters that are trained.
         buffers: what is not trained, such as running means.
+        feeds: what is drawn for each step, in the order in which a step takes it.
         training: whether the layers train, or predict.
     """
 
@@ -29,6 +60,7 @@ class Stack:
         self.positions = 1
         self.leaves: list[Leaf] = []
         self.buffers: list[Leaf] = []
+        self.feeds: list[Feed] = []
         self.training = True
 
     def leaf(
@@ -50,6 +82,11 @@ class Stack:
             self.buffers.append(leaf)
             leaf.lay_out(lone[0].new_zeros(len(lone), leaf.size))
         return leaf
+
+    def feed(self) -> Feed:
+        """One that is taken from after those that there are."""
+        self.feeds.append(Feed())
+        return self.feeds[-1]
 
     def widen(self, first: int, widths: Sequence[int]) -> None:
         self.widths[first : first + len(widths)] = widths
