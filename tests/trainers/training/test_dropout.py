@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from goodfit.trainers.nets.dropout import ChannelDropout, Dropout, own_masks
+from goodfit.trainers.nets import dropout
+from goodfit.trainers.nets.dropout import ChannelDropout, Dropout, Masks, own_masks
 
 
 def kept(model: nn.Module, shapes: list[tuple[int, ...]], *, seed: int = 1, epoch: int = 1) -> list[Tensor]:
@@ -68,3 +70,47 @@ def test_without_a_trial_torch_draws_them_and_eval_drops_nothing() -> None:
     torch.manual_seed(0)
     assert torch.equal(once, torchs(x))
     assert torch.equal(Dropout(0.5).eval()(x), x)
+
+
+class TestDrawnAhead:
+    """As on a GPU, where a step's numbers depend on how many steps are drawn at once."""
+
+    rows, shape, steps, at_once = 16, (9,), 23, 4
+
+    @pytest.fixture(autouse=True)
+    def device(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dropout, "NUMBERS_AT_ONCE", {"cpu": self.at_once * self.rows * 9 + 10})
+
+    @pytest.fixture
+    def ahead(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """The steps of each draw."""
+        drawn, fill = list[int](), Masks.fill
+        monkeypatch.setattr(dropout, "IN_ORDER", ())
+        monkeypatch.setattr(Masks, "fill", lambda self, bits: (drawn.append(len(bits)), fill(self, bits)))
+        return drawn
+
+    def masks(self, seed: int = 1) -> Masks:
+        return Masks(0.25, seed, self.rows, self.steps, torch.device("cpu"))
+
+    @pytest.mark.parametrize("taken", [[1] * 23, [4] * 5 + [3], [23], [7, 1, 15], [10, 13]], ids=str)
+    def test_so_many_are_whoever_takes_how_many(self, taken: list[int], ahead: list[int]) -> None:
+        whole, masks = Masks.draw([self.masks()], 23, self.shape), self.masks()
+        parts = [Masks.draw([masks], steps, self.shape) for steps in taken]
+        assert torch.equal(torch.cat(parts, 1), whole)
+        assert ahead == 2 * [4, 4, 4, 4, 4, 3]
+
+    def test_so_they_are_in_a_pack(self, ahead: list[int]) -> None:
+        lone, packed = ([self.masks(seed) for seed in range(3)] for _ in range(2))
+        alone = [torch.stack([one.next(self.rows, self.shape, torch.float32) for _ in range(23)]) for one in lone]
+        kept = torch.cat([Masks.draw(packed, steps, self.shape) for steps in (6, 17)], 1)
+        for one, own in zip(alone, kept, strict=True):
+            assert torch.equal(one > 0, own)
+        assert all(masks.left == 0 for masks in packed)
+
+    def test_on_a_cpu_they_are_those_that_are_drawn_as_they_are_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = Masks.draw([self.masks()], 23, self.shape)
+        monkeypatch.setattr(dropout, "IN_ORDER", ())
+        assert torch.equal(Masks.draw([self.masks()], 23, self.shape), before)
+
+    def test_batches_may_differ_in_length(self, ahead: list[int]) -> None:
+        test_batches_may_differ_in_length()

@@ -9,6 +9,7 @@ An epoch that is trained together, from outside inwards:
 
 key.py         which epochs can be, and why others cannot; probe.py: tried on a few rows
 epoch.py       the epoch: parameters laid into padded stacks, trained, and taken out again
+graph.py       its steps: on a GPU as replays of one that was captured
 layers.py      the same place of several nets as one function; norms.py, pools.py and masks.py likewise
 recurrent.py   recurrent nets
 functional.py  whole nets of layers that those do not know, by torch.func

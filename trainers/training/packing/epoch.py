@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from goodfit.trainers.nets.layers import Layers
+from goodfit.trainers.training.packing.graph import Captures, Replays, captures_on
 from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.layout import channels_last
 from goodfit.trainers.training.packing.losses import Losses
@@ -22,7 +24,7 @@ from goodfit.trainers.training.packing.work import EpochResult, EpochWork
 if TYPE_CHECKING:
     from goodfit.trainers.training.loop import Tensors, Training
 
-NUMBERS_AT_ONCE = 2**18  # of the rows of several steps: they stay in cache
+NUMBERS_AT_ONCE, ON_GPU = {"cpu": 2**18}, 2**22  # of the rows of several steps: so they stay in a processor's cache
 KEPT = 4  # batched models that are kept for their members' next epoch
 ROWS_AT_ONCE = 64  # of all members when measuring, so that they stay in cache; of few members MOST_AT_ONCE in all
 MOST_AT_ONCE = 512
@@ -35,7 +37,7 @@ def train_batched(works: Sequence[EpochWork]) -> list[EpochResult]:
     trainings = [work.training for work in works]
     model = next((one for one in _kept if one.serves(trainings)), None)
     if model is None:
-        model = BatchedModel(trainings)
+        model = BatchedModel(trainings, captures_on(works[0].train.y.device))
     else:
         model.forget()  # an epoch that fails leaves it unfit
     results = model.train(works)
@@ -51,9 +53,10 @@ class BatchedModel:
 
     Args:
         trainings: of the members, which it does not keep alive.
+        captures: what captures a step as a graph; None: each step is made by itself.
     """
 
-    def __init__(self, trainings: Sequence[Training]) -> None:
+    def __init__(self, trainings: Sequence[Training], captures: Captures | None = None) -> None:
         trainings = sorted(trainings, key=lambda training: place_of(training.model))
         self._members = [weakref.ref(training, self.forget) for training in trainings]
         facts = trainings[0].facts
@@ -62,6 +65,7 @@ class BatchedModel:
         self._flattens = all(type(net) is Layers and isinstance(net[0], nn.Flatten) for net in nets)
         self._forward = stacked(nets, self._stack)
         self._optimizers = Optimizers(trainings, self._stack.leaves)
+        self._replays = Replays(captures, self._stack, f"{len(nets)} trials of {type(nets[0]).__name__}")
         self._left: list[tuple[Tensor, int, bool]] = []
 
     def forget(self, _: object = None) -> None:
@@ -120,18 +124,13 @@ class BatchedModel:
         losses, answers = Losses(trainings, data.y), facts.outputs
         half = trainings[0].half
         own = forward.known and half is None
+        step = partial(self._step, losses) if own else partial(self._step_by_autograd, losses, half)
+        state = [*self._optimizers.state, *(buffer.value for buffer in stack.buffers)]
         stack.training = True
         with contextlib.ExitStack() as masks, torch.inference_mode() if own else torch.no_grad():
             for training, epoch, batches in zip(trainings, epochs, orders, strict=True):
                 masks.enter_context(training.masks(epoch, batches))
-            for x, y, rows in _batches(taken, data.y, orders):
-                if own:
-                    outputs, back = forward.trace(x)
-                    back(losses.gradient(outputs, y, rows))
-                else:
-                    outputs = self._by_autograd(x, half)
-                    self._keep_gradients(outputs, losses.gradient(outputs, y, rows))
-                self._optimizers.step()
+            self._replays.run(step, _batches(taken, data.y, orders), [len(rows) for rows in orders[0]], state)
         stack.training = False
         with torch.inference_mode():
             found = [
@@ -146,6 +145,17 @@ class BatchedModel:
                 group["lr"] = steps[-1]
         self._left = self._seen(trainings)
         return found
+
+    def _step(self, losses: Losses, x: Tensor, y: Tensor, rows: Tensor) -> None:
+        """Down gradients that all layers know."""
+        outputs, back = self._forward.trace(x)
+        back(losses.gradient(outputs, y, rows))
+        self._optimizers.step()
+
+    def _step_by_autograd(self, losses: Losses, half: torch.dtype | None, x: Tensor, y: Tensor, rows: Tensor) -> None:
+        outputs = self._by_autograd(x, half)
+        self._keep_gradients(outputs, losses.gradient(outputs, y, rows))
+        self._optimizers.step()
 
     def _by_autograd(self, x: Tensor, half: torch.dtype | None) -> Tensor:
         """The outputs."""
@@ -177,7 +187,7 @@ def _batches(x: Tensor, y: Tensor, orders: Sequence[Sequence[Tensor]]) -> Iterat
     rows = torch.stack([torch.cat(list(batches)) for batches in orders])
     axis = 1 - _members_axis(x)
     numbers = len(orders) * max(sizes) * x[0].numel()
-    at_once = max(1, NUMBERS_AT_ONCE // numbers)
+    at_once = max(1, NUMBERS_AT_ONCE.get(x.device.type, ON_GPU) // numbers)
     start = 0
     for first in range(0, len(sizes), at_once):
         steps = sizes[first : first + at_once]

@@ -79,3 +79,47 @@ class Attending(nn.Module):
 def attending(config: GatedConfig, facts: Facts) -> nn.Module:
     """Attention to patches of an image, by torch's own layers."""
     return Attending(config, facts)
+
+
+class Waiting(nn.Module):
+    """Has its device waited for in each forward pass: a number of it is read, or one of Python's is copied to it."""
+
+    def __init__(self, config: GatedConfig, facts: Facts, *, reads: bool) -> None:
+        super().__init__()
+        self.reads = reads
+        self.net = nn.Sequential(nn.Linear(facts.inputs, config.width), Dropout(config.dropout))
+        self.norm, self.head = nn.BatchNorm1d(config.width), nn.Linear(config.width, facts.outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.norm(self.net(x)).tanh())
+        half = torch.full((), 0.5, device=x.device).item() if self.reads else torch.tensor(0.5, device=x.device)
+        return out * half
+
+
+@supervised("reading", GatedConfig, kinds=["table"], packs=True)
+def reading(config: GatedConfig, facts: Facts) -> nn.Module:
+    """Reads a number."""
+    return Waiting(config, facts, reads=True)
+
+
+@supervised("constant", GatedConfig, kinds=["table"], packs=True)
+def constant(config: GatedConfig, facts: Facts) -> nn.Module:
+    """Makes a tensor of a number of Python's."""
+    return Waiting(config, facts, reads=False)
+
+
+class Counting(nn.Linear):
+    """Python counts its forward passes."""
+
+    passes = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            Counting.passes += 1
+        return super().forward(x) * Counting.passes
+
+
+@supervised("counting", GatedConfig, kinds=["table"], packs=True)
+def counting(config: GatedConfig, facts: Facts) -> nn.Module:
+    """Scales its outputs by how often it was called."""
+    return Counting(facts.inputs, facts.outputs)
