@@ -234,6 +234,63 @@ def test_a_cpu_captures_nothing() -> None:
     assert graph.captures_on(torch.device("cpu")) is None
 
 
+class TestOnCuda:
+    """In which order CUDA is asked; what it does then no test here knows."""
+
+    device = torch.device("cuda")
+
+    @pytest.fixture
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """What torch.cuda is asked to do; the streams are named."""
+        calls = list[Any]()
+
+        class Stream:
+            def __init__(self, name: Any) -> None:
+                self.name = name if name == "current" else "own"
+
+            def wait_stream(self, other: Stream) -> None:
+                calls.append((self.name, "waits for", other.name))
+
+        def context(name: str, *given: str) -> Any:
+            @contextlib.contextmanager
+            def entered(*args: Any, **kwargs: Any) -> Iterator[None]:
+                calls.append((name, *(args[0].name for _ in given), *kwargs.items()))
+                yield
+                calls.append((name, "ends"))
+
+            return entered
+
+        class Graph:
+            def replay(self) -> None:
+                calls.append("replayed")
+
+        monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda _: Stream("current"))
+        monkeypatch.setattr(torch.cuda, "stream", context("on", "stream"))
+        monkeypatch.setattr(torch.cuda, "graph", context("capture"))
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
+        monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: calls.append(("waiting", mode)))
+        return calls
+
+    def test_steps_come_after_what_was_before_and_before_what_follows(self, calls: list[Any]) -> None:
+        with pytest.raises(ValueError, match="of the step"), graph.CudaGraphs(self.device).beside():
+            raise ValueError("of the step")
+        assert calls == [("own", "waits for", "current"), ("on", "own"), ("current", "waits for", "own")]
+
+    def test_waiting_is_an_error_for_a_while_only(self, calls: list[Any]) -> None:
+        with pytest.raises(ValueError, match="of the step"), graph.CudaGraphs(self.device).refusing():
+            raise ValueError("of the step")
+        assert calls == [("waiting", "error"), ("waiting", 0)]
+
+    def test_a_step_is_captured_on_the_stream_on_which_it_was_made(self, calls: list[Any]) -> None:
+        graphs = graph.CudaGraphs(self.device)
+        replay = graphs.capture(lambda: calls.append("step"))
+        replay()
+        mode = ("capture_error_mode", "thread_local")
+        assert calls == [("capture", ("stream", graphs._stream), mode), "step", ("capture", "ends"), "replayed"]
+
+
 class TestCompared:
     before = torch.zeros(2, 100)
 

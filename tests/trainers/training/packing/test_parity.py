@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from goodfit.trainers.data import Data
-from goodfit.trainers.training.packing import optimizers
+from goodfit.trainers.nets import dropout
+from goodfit.trainers.nets.dropout import Masks
+from goodfit.trainers.training.packing import masks, optimizers
 from goodfit.trainers.training.packing.work import pack_key, train_by_its_layers
 from tests.trainers.training.packing.works import EPOCHS, alone, at, furthest, random_params, rows_of, together, work_of
 
@@ -107,6 +110,28 @@ def test_every_metric_is_that_of_the_models_own_layers_and_of_torchs_optimizer(
         for number, result in enumerate(together(packed, [epoch] * trials)):
             found = furthest(result, train_by_its_layers(at(own[number], epoch)))
             assert found < TOLERANCE, (params[number], epoch, found)
+
+
+@pytest.mark.parametrize("case", ["classes", "images", "gru", "own layers"])
+def test_a_trial_has_its_masks_in_a_pack_also_on_a_device_that_draws_others_for_more_steps_at_once(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a GPU does."""
+
+    def fill(self: Masks, bits: Tensor) -> None:
+        bits.random_(-(2**63), None, generator=self.generator).mul_(2 * len(bits) + 1)
+
+    monkeypatch.setattr(Masks, "fill", fill)
+    monkeypatch.setattr(dropout, "IN_ORDER", ())
+    monkeypatch.setattr(dropout, "NUMBERS_AT_ONCE", {"cpu": 300})
+    monkeypatch.setattr(masks, "NUMBERS_AT_ONCE", {"cpu": 3000})
+    trainer, source, rows, _, ranges = CASES[case]
+    data, drawn = rows_of(source, rows), random.Random(case)
+    params = [random_params(drawn, **ranges) | {"dropout": 0.3, "batch_size": 4} for _ in range(4)]
+    lone, packed = ([work_of(trainer, data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    for epoch in (1, 2):
+        for work, result in zip(lone, together(packed, [epoch] * len(packed)), strict=True):
+            assert furthest(result, alone(work, epoch)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("width", [1, 150, 190, 260])
