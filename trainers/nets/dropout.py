@@ -85,7 +85,7 @@ class Masks:
         """The mask of the next step: 0, or what the kept numbers are multiplied with; (rows, *shape)."""
         if self._at == len(self._drawn) or self._drawn.shape[2:] != shape:  # texts are as long as the batch's longest
             self.left += len(self._drawn) - self._at
-            numbers = self.rows * max(1, torch.Size(shape).numel())
+            numbers = self.rows * torch.Size(shape).numel()
             steps = min(self._at_once(numbers), max(1, self.left))
             self._drawn = Masks.draw([self], steps, shape)[0].to(dtype).mul_(self.scale)
             self._at = 0
@@ -116,7 +116,7 @@ class Masks:
 
     def _at_once(self, numbers: int) -> int:
         """Steps, each of so many numbers, that are drawn at once."""
-        return max(1, NUMBERS_AT_ONCE.get(self.device.type, ON_GPU) // numbers)
+        return max(1, NUMBERS_AT_ONCE.get(self.device.type, ON_GPU) // max(1, numbers))
 
     def fill(self, bits: Tensor) -> None:
         """Draw random bits."""

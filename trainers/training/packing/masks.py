@@ -51,7 +51,7 @@ def _draw(
     """The masks of the next steps for numbers of this shape: (steps, *shape), of channels (steps, *shape[:3], 1, 1)."""
     masks = [member.masks for member in members if member.masks is not None]
     axis, rows, device = 2 if len(shape) == 5 else 1, masks[0].rows * positions, masks[0].device
-    left = max(1, masks[0].left)
+    left = max(1, next(mask.left for member, mask in zip(members, masks, strict=True) if member.p))
     width = shape[2:] if not isinstance(members[0], ChannelDropout) else (shape[2], 1, 1)
     at_once = NUMBERS_AT_ONCE.get(device.type, ON_GPU)
     most = max(1, at_once // (rows * len(members) * torch.Size(width).numel()))

@@ -134,6 +134,16 @@ def test_a_trial_has_its_masks_in_a_pack_also_on_a_device_that_draws_others_for_
             assert furthest(result, alone(work, epoch)) <= TOLERANCE
 
 
+def test_masks_are_those_of_their_epoch_where_the_first_member_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "NUMBERS_AT_ONCE", {"cpu": 4 * 2 * 4 * 32})  # 4 of 19 steps
+    data = rows_of("iris", 75)
+    params = [{"width": 8, "dropout": rate, "batch_size": 4} for rate in (0.0, 0.3)]
+    lone, packed = ([work_of("mlp", data, each, seed) for seed, each in enumerate(params)] for _ in range(2))
+    for epoch in (1, 2, 3):
+        for work, result in zip(lone, together(packed, [epoch] * len(packed)), strict=True):
+            assert furthest(result, alone(work, epoch)) == 0
+
+
 @pytest.mark.parametrize("width", [1, 150, 190, 260])
 def test_a_wide_trial_is_to_the_bit_what_it_is_alone(width: int) -> None:
     data = rows_of("digits", 100)
