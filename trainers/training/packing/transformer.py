@@ -143,7 +143,8 @@ class _Placed(Layer):
                 padding = self._place.shape[0] - self._places
                 self._place.gradient = functional.pad(found.sum(1), (0, 0, 0, padding))
             if self._first is not None:
-                self._first.gradient = found[:, :, 0].contiguous().sum(1)[:, : self._first.shape[2]]
+                own = found[:, :, 0].contiguous().sum(1)[:, : self._first.shape[2]]
+                self._first.gradient = own.reshape(self._first.value.shape)
                 found = found[:, :, 1:]
             return found.flatten(1, 2)
 

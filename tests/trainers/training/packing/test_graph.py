@@ -36,6 +36,7 @@ CASES: dict[str, tuple[str, str, int, int, int, dict[str, Any]]] = {  # trainer,
     "residual": ("cnn", "digits", 72, 4, 4, CNN | {"residual": [True]}),
     "gru": ("rnn", "digits", 75, 4, 4, {"width": range(1, 20), "depth": [3]}),
     "lstm": ("rnn", "load_curve", 72, 4, 4, {"width": range(1, 9), "depth": [2], "cell": ["lstm"]}),
+    "blocks": ("transformer", "eeg", 68, 4, 4, {"width": [8, 16], "heads": [2, 4], "depth": [1, 2]}),
     "own layers": (f"{OWN}:gated", "iris", 75, 4, 6, {}),
     "attention": (f"{OWN}:attending", "digits", 68, 4, 4, {}),
 }
@@ -90,7 +91,7 @@ def test_epochs_by_replays_are_those_step_by_step(case: str) -> None:
     assert captures.replayed == EPOCHS * steps - graph.WARM_UP - (EPOCHS - 1)
 
 
-@pytest.mark.parametrize("case", ["mlp", "cnn", "gru"])
+@pytest.mark.parametrize("case", ["mlp", "cnn", "gru", "blocks"])
 def test_so_are_those_whose_forward_pass_is_in_half_precision(case: str) -> None:
     """As it is on a GPU."""
     captures = EmulatedGraphs()

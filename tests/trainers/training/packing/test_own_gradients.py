@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goodfit.trainers.builtin.transformer import TransformerConfig
+from goodfit.trainers.nets.attention import Encoder, ImageRows, Numbers
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.training.packing.composed import Layer
@@ -226,3 +228,26 @@ def test_a_layer_that_does_not_know_its_own_leaves_the_whole_net_to_autograd() -
 
     layer, _ = made([Layers(nn.Linear(INPUTS, 4), Own(4, 4), nn.ReLU(), nn.Linear(4, OUTPUTS), head=1)])
     assert not layer.known
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+@pytest.mark.parametrize("images", [False, True], ids=["series", "images"])
+def test_those_of_encoders(positions: str, pooling: str, images: bool) -> None:
+    torch.manual_seed(0)
+
+    def encoder(depth: int, width: int, heads: int, activation: str) -> Encoder:
+        shape = {"depth": depth, "width": width, "heads": heads, "positions": positions, "pooling": pooling}
+        config = TransformerConfig(**shape, activation=activation, dropout=0.0)  # type: ignore[arg-type]
+        embedding = ImageRows(CHANNELS * SIDE, width) if images else Numbers(INPUTS, width)
+        made = Encoder(config, embedding, SIDE, OUTPUTS)
+        for parameter in made.parameters():
+            nn.init.normal_(parameter, std=0.5)
+        return made
+
+    nets = [encoder(2, 8, 2, "gelu"), encoder(1, 36, 2, "relu"), encoder(2, 8, 4, "tanh"), encoder(3, 4, 2, "gelu")]
+    layer, stack = made(list(nets))
+    x = torch.randn(ROWS, len(nets), CHANNELS, SIDE, SIDE) if images else torch.randn(len(nets), ROWS, SIDE, INPUTS)
+    assert layer.known
+    for own, found in zip(*gradients(layer, stack, x), strict=True):
+        torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)
