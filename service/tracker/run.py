@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from goodfit.service.tracker.content import Point
 from goodfit.service.tracker.datasets import Dataset
-from goodfit.service.tracker.transaction import History
+from goodfit.service.tracker.transaction import Rows
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +30,7 @@ class MirroredRun:
 
     def __init__(self, client: MlflowClient, info: RunInfo, tags: Mapping[str, str]) -> None:
         self.id: str = info.run_id
+        self._experiment: str = info.experiment_id
         self._client = client
         self._folder = _folder_of(info.artifact_uri)
         self._place: str = info.artifact_uri
@@ -47,6 +48,22 @@ class MirroredRun:
         given = {key: value for key, value in tags.items() if value}
         run = client.create_run(experiment_id, start_time=start, tags=given, run_name=name)
         return cls(client, run.info, given)
+
+    @classmethod
+    def write(
+        cls,
+        client: MlflowClient,
+        rows: Rows,
+        experiment_id: str,
+        name: str,
+        start: int,
+        tags: Mapping[str, str],
+        status: str,
+        end: int | None,
+    ) -> MirroredRun:
+        """Likewise by rows, and how it stands; `end` in milliseconds, where it has ended."""
+        given = {key: value for key, value in tags.items() if value}
+        return cls(client, rows.run(experiment_id, name, start, given, status, end), given)
 
     @classmethod
     def adopt(cls, client: MlflowClient, run_id: str) -> MirroredRun:
@@ -72,35 +89,41 @@ class MirroredRun:
         points: Iterable[Point],
         params: Mapping[str, str],
         tags: Mapping[str, str],
-        history: History | None = None,
+        rows: Rows | None = None,
     ) -> None:
-        """Send what is missing, in as few calls as MLflow's limits allow; `history`: what writes points as rows."""
+        """Send what is missing, in as few calls as MLflow's limits allow; `rows`: what writes it as rows."""
         from mlflow.entities import Metric, Param, RunTag
 
         missing = list({point.place: point for point in points if point.place not in self._places}.values())
         new_points = missing
-        if history is not None:
+        new_params = {key: value for key, value in params.items() if key not in self._params}
+        self._params.update(new_params)
+        if rows is not None:
             last = {point.key: point for point in sorted(missing, key=lambda point: point.step)}
             known = {key for key, _ in self._places}
             new_points = [point for point in last.values() if point.key in known]  # MLflow compares them with the last
-            if rows := [point for point in missing if point.key not in known or last[point.key] is not point]:
-                history(self.id, rows, [point for point in last.values() if point.key not in known])
-        new_params = [(key, value) for key, value in params.items() if key not in self._params]
+            others = [point for point in missing if point.key not in known or last[point.key] is not point]
+            rows.points(self.id, others, [point for point in last.values() if point.key not in known])
+            rows.params(self.id, new_params)
+            new_params = {}
         new_tags = {key: value for key, value in tags.items() if self._tags.get(key, "") != value}
         metrics = [Metric(point.key, float(point.value), point.at, point.step) for point in new_points]
-        texts = [Param(key, value) for key, value in new_params]
+        texts = [Param(key, value) for key, value in new_params.items()]
         labels = [RunTag(key, value) for key, value in new_tags.items()]
         while metrics or texts or labels:
             self._client.log_batch(self.id, metrics[:METRICS_A_BATCH], texts[:PARAMS_A_BATCH], labels)
             metrics, texts, labels = metrics[METRICS_A_BATCH:], texts[PARAMS_A_BATCH:], []
         self._places.update(point.place for point in missing)
-        self._params.update(key for key, _ in new_params)
         self._tags.update(new_tags)
 
-    def log_inputs(self, datasets: Sequence[Dataset]) -> None:
-        """Say which data the run is of, where that is not said yet."""
+    def log_inputs(self, datasets: Sequence[Dataset], rows: Rows | None = None) -> None:
+        """Say which data the run is of, where that is not said yet; `rows`: what writes it as rows."""
         new = [dataset for dataset in datasets if dataset.place not in self._inputs]
         if not new:
+            return
+        self._inputs.update(one.place for one in new)
+        if rows is not None:
+            rows.inputs(self._experiment, self.id, new)
             return
         from mlflow.entities import Dataset as MlflowDataset
         from mlflow.entities import DatasetInput, InputTag
@@ -113,7 +136,6 @@ class MirroredRun:
             for one in new
         ]
         self._client.log_inputs(self.id, inputs)
-        self._inputs.update(one.place for one in new)
 
     def attach(self, files: Mapping[str, str]) -> None:
         """Keep texts as artifacts, by file name; one of the same name is replaced."""

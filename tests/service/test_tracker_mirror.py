@@ -14,6 +14,7 @@ from goodfit.service.records import Failure, StudyState, TrialState
 from goodfit.service.scheduler import again
 from goodfit.service.tracker import Mirror
 from goodfit.service.tracker.experiment import connect
+from goodfit.service.tracker.transaction import Rows
 from goodfit.testing.lab import START
 from tests.tracking import Lab, doubles, mirror_of, new_mlflow, seen
 
@@ -310,33 +311,34 @@ def test_a_run_that_is_there_twice_is_made_one(lab: Lab, mirror: Mirror, uri: st
     assert lab.trial(0).mlflow_run_id == run_id
 
 
-class Refusing(Recorder):
-    """Refuses the batches of one run name, as MLflow does when something in them is invalid."""
-
-    def __init__(self, uri: str, name: str) -> None:
-        super().__init__(uri)
-        self._name = name
-
-    def log_batch(self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = ()) -> None:
-        if self._client.get_run(run_id).info.run_name == self._name:
-            from mlflow.exceptions import MlflowException
-
-            raise MlflowException.invalid_parameter_value("not this one")
-        super().log_batch(run_id, metrics, params, tags)
-
-
 def test_a_trial_that_mlflow_refuses_does_not_hold_up_the_others(lab: Lab, uri: str, tmp_path: Path) -> None:
     for number in range(3):
         lab.finish(number)
-    mirror = mirror_of(lab, uri, tmp_path, connect=lambda uri: Refusing(uri, "trial 1"))
-    for _ in range(2):
-        with pytest.raises(TrackingError, match="not this one"):
-            mirror.sync()
-    assert mirror.sync() == 1
-    assert {number: "not this one" in text for number, text in mirror.refused.items()} == {1: True}
-    assert seen(uri)["trial 2"]["status"] == "FINISHED"
+    mirror = mirror_of(lab, uri, tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Rows, "run", _refusing("trial 1"))
+        for _ in range(2):
+            with pytest.raises(TrackingError, match="not this one"):
+                mirror.sync()
+        assert mirror.sync() == 1
+        assert {number: "not this one" in text for number, text in mirror.refused.items()} == {1: True}
+        assert seen(uri)["trial 2"]["status"] == "FINISHED"
     assert mirror_of(lab, uri, tmp_path).sync() == 0
     assert seen(uri)["trial 1"]["status"] == "FINISHED"
+
+
+def _refusing(refused: str) -> Any:
+    """Refuses the run of one name, as MLflow does when something of it is invalid."""
+    write = Rows.run
+
+    def run(rows: Rows, experiment: str, name: str, *others: Any) -> Any:
+        if name == refused:
+            from mlflow.exceptions import MlflowException
+
+            raise MlflowException.invalid_parameter_value("not this one")
+        return write(rows, experiment, name, *others)
+
+    return run
 
 
 def test_a_failure_says_where_without_the_password(lab: Lab) -> None:

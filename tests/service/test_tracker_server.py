@@ -16,6 +16,7 @@ from goodfit.service.tracker import remove_study
 from goodfit.service.tracker.datasets import Dataset
 from goodfit.service.tracker.experiment import ENVIRONMENT, connect
 from goodfit.service.tracker.run import MirroredRun
+from goodfit.service.tracker.transaction import Rows
 from tests.tracking import Lab, Server, doubles, free_port, mirror_of, new_mlflow, seen
 
 pytestmark = pytest.mark.e2e
@@ -96,10 +97,10 @@ def test_a_dataset_is_new_to_the_server_once(server: Server, tmp_path: Path, mon
     brought: list[tuple[str, bool]] = []
     log_inputs = MirroredRun.log_inputs
 
-    def noting(run: MirroredRun, datasets: Sequence[Dataset]) -> None:
+    def noting(run: MirroredRun, datasets: Sequence[Dataset], rows: Rows | None = None) -> None:
         beside = threading.current_thread() is not threading.main_thread()
         brought.extend((dataset.digest, beside) for dataset in datasets)
-        log_inputs(run, datasets)
+        log_inputs(run, datasets, rows)
 
     monkeypatch.setattr(MirroredRun, "log_inputs", noting)
     lab = Lab(tmp_path, "data")
