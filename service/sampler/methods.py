@@ -16,12 +16,13 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from goodfit.service.sampler.history import quiet
 from goodfit.service.sampler.nsga import Nsga
 from goodfit.service.sampler.observed import Observed, as_complete
+from goodfit.service.sampler.tpe import Rows, Tpe
 
 Distributions = dict[str, BaseDistribution]
 
@@ -39,6 +40,7 @@ class Draw:
         place: of the trial among those that the method proposes.
         observed: gives what is known of the trials.
         generations: of CMA-ES, as far as earlier draws have derived them.
+        rows: the parameters of the trials, where the method is TPE.
     """
 
     seed: int
@@ -46,6 +48,7 @@ class Draw:
     place: int
     observed: Callable[[], Observed]
     generations: Generations
+    rows: Rows
 
 
 class Generations:
@@ -170,7 +173,7 @@ class Method:
 
 
 METHODS: Mapping[str, Method] = {
-    "bayesian": Method(lambda draw: TPESampler(seed=draw.seed), draws=4, whole=False, part=True, separate=True),
+    "bayesian": Method(lambda draw: Tpe(draw.seed, draw.rows), draws=4, whole=False, part=True, separate=True),
     "gp": Method(_Gaussian, draws=1),  # another seed finds the same maximum
     "cmaes": Method(_CmaEs, draws=4),
     "qmc": Method(_Sobol, draws=1),

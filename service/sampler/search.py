@@ -60,6 +60,7 @@ from goodfit.service.sampler.pruning import (
     rungs,
     settle,
 )
+from goodfit.service.sampler.tpe import Rows
 from goodfit.service.sampler.tpe_trials import TpeStorage, TpeTrials
 from goodfit.service.spec.study import WARM_START
 
@@ -501,8 +502,9 @@ class OptunaSampler:
         """The study as the method sees it that draws these parameters."""
         if self._tpe is None:
             return self._study
-        self._storage.shown = [self._frozen(number) for number in self._tpe.shown(names)]
-        return optuna.Study(self._name + _SHOWN, self._storage)  # anew each time: Optuna keeps a study's trials in it
+        self._storage.shown, own = self._tpe.shown(names), self._study
+        # Anew each time: Optuna keeps a study's trials in it.
+        return optuna.Study(self._name + _SHOWN, self._storage, own.sampler, own.pruner)
 
     def _for_whatever_is_asked(self, number: int) -> dict[str, Any]:
         """Values for all parameters that are known; those that the same trials have asked for are drawn jointly."""
@@ -521,7 +523,8 @@ class OptunaSampler:
             return self._chance.at(seed)
         place = max(0, number - len(self._presets))
         with experimental():
-            return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations))
+            rows = self._tpe.rows if self._tpe is not None else Rows()
+            return method.sampler(Draw(seed, _seed(self._seed, 0, -1), place, self._observed, self._generations, rows))
 
     def _observed(self) -> Observed:
         return observed(

@@ -18,6 +18,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
+from goodfit.service.sampler.tpe import Rows
+
 BEST = 25  # as many as TPE ever takes for good
 FINISHED = 250  # of all others; with fewer TPE would take fewer for good
 RUNNING = 64  # half of them the newest: of a search that pauses, the older ones may wait for long
@@ -48,10 +50,15 @@ class TpeTrials:
 
     Args:
         signs: of each objective: 1, or -1 where it is maximized.
+
+    Attributes:
+        rows: the parameters of all of them.
     """
 
     def __init__(self, signs: Sequence[float]) -> None:
+        self.rows = Rows()
         self._signs = signs
+        self._trials: list[FrozenTrial] = []  # by number
         self._ranked: list[Order] = []  # those that have ended with something to learn from; the number comes last
         self._beaten = _Beaten() if len(signs) > 1 else None  # the complete ones, in place of that
         self._finished: dict[Names, list[int]] = {}  # by the names of their parameters: their numbers, ascending
@@ -61,6 +68,8 @@ class TpeTrials:
     def note(self, trial: FrozenTrial) -> None:
         """Take in a trial that is new, has ended, or has other parameters than before."""
         number, names = trial.number, frozenset(trial.params)
+        self._trials[number : number + 1] = [trial]
+        self.rows.put(trial)
         if (before := self._names.pop(number, None)) is not None:
             numbers = self._running[before]
             del numbers[bisect_left(numbers, number)]
@@ -75,8 +84,12 @@ class TpeTrials:
             else:
                 insort(self._ranked, (*_order(trial, broken, self._signs[0]), number))
 
-    def shown(self, names: Collection[str]) -> list[int]:
-        """The numbers of the trials from which these parameters are drawn jointly."""
+    def shown(self, names: Collection[str]) -> list[FrozenTrial]:
+        """The trials from which these parameters are drawn jointly."""
+        return [self._trials[number] for number in self.numbers(names)]
+
+    def numbers(self, names: Collection[str]) -> list[int]:
+        """Their numbers."""
         with_them, without = _parted(self._finished, frozenset(names))
         finished = _thinned(with_them, FINISHED)
         finished += _thinned(without, FINISHED - len(finished))

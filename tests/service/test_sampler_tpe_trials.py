@@ -53,7 +53,7 @@ def test_the_best_are_those_that_tpe_takes_for_good(direction: str, weights: tup
     trials = [trial(number, draw, state, "x") for number, state in enumerate(states)]
     study = optuna.create_study(direction=StudyDirection[direction.upper()])
     best, _ = _split_trials(study, trials, BEST)
-    shown = known(trials, 1.0 if direction == "minimize" else -1.0).shown(["x"])
+    shown = known(trials, 1.0 if direction == "minimize" else -1.0).numbers(["x"])
     assert {one.number for one in best} <= set(shown)
     of_shown, _ = _split_trials(study, [trials[number] for number in shown], BEST)
     assert [one.number for one in of_shown] == [one.number for one in best]
@@ -63,7 +63,7 @@ def test_a_short_study_is_shown_whole() -> None:
     draw = random.Random(0)
     states = draw.choices([State.COMPLETE, State.RUNNING, State.FAIL], [8, 1, 1], k=FINISHED)
     trials = [trial(number, draw, state, "x") for number, state in enumerate(states)]
-    assert known(trials).shown(["x"]) == [one.number for one in trials if one.state is not State.FAIL]
+    assert known(trials).numbers(["x"]) == [one.number for one in trials if one.state is not State.FAIL]
 
 
 def test_of_a_long_study_as_many_are_shown_evenly_by_age_and_with_the_parameters_in_question() -> None:
@@ -72,14 +72,14 @@ def test_of_a_long_study_as_many_are_shown_evenly_by_age_and_with_the_parameters
     trials += [trial(number, draw, State.RUNNING, "x") for number in range(3000, 3400)]
     shown = known(trials)
     for names in (["x"], ["rare"], ["x", "rare"]):
-        numbers = shown.shown(names)
+        numbers = shown.numbers(names)
         assert FINISHED <= len(numbers) <= BEST + FINISHED + RUNNING
         assert sum(trials[number].state is State.COMPLETE for number in numbers) >= FINISHED
         assert 0.45 < sum(number < 1500 for number in numbers) / sum(number < 3000 for number in numbers) < 0.55
-    running = [number for number in shown.shown(["x"]) if number >= 3000]
+    running = [number for number in shown.numbers(["x"]) if number >= 3000]
     assert len(running) == RUNNING
     assert set(range(3400 - RUNNING // 2, 3400)) < set(running)
-    assert all(number in shown.shown(["rare"]) for number in range(0, 3000, 20))
+    assert all(number in shown.numbers(["rare"]) for number in range(0, 3000, 20))
 
 
 def test_a_trial_is_shown_by_what_it_has_become() -> None:
@@ -87,9 +87,9 @@ def test_a_trial_is_shown_by_what_it_has_become() -> None:
     shown = known([trial(0, draw, State.RUNNING, "x"), trial(1, draw, State.RUNNING)])
     shown.note(trial(0, draw, State.FAIL, "x"))
     shown.note(trial(1, draw, State.RUNNING, "x"))  # its trainer has asked for a parameter
-    assert shown.shown(["x"]) == [1]
+    assert shown.numbers(["x"]) == [1]
     shown.note(trial(1, draw, State.COMPLETE, "x"))
-    assert shown.shown(["x"]) == [1]
+    assert shown.numbers(["x"]) == [1]
 
 
 def test_of_several_objectives_the_best_are_those_that_few_others_beat() -> None:
@@ -102,7 +102,7 @@ def test_of_several_objectives_the_best_are_those_that_few_others_beat() -> None
         return sum(x <= a and y >= b for x, y in others)
 
     best = sorted(kept, key=lambda one: (beaten(one), one.number))[:BEST]
-    assert {one.number for one in best} <= set(known(trials, 1.0, -1.0).shown(["x"]))
+    assert {one.number for one in best} <= set(known(trials, 1.0, -1.0).numbers(["x"]))
 
 
 def test_a_resumed_study_is_shown_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
