@@ -49,14 +49,15 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from goodfit.service.cli.base import cli, load_commands
+    from goodfit.service.cli.base import cli_of, load_commands
     from goodfit.service.errors import GoodfitError
 
     load_commands()
+    words = global_first(arguments) or ["--help"]
 
     try:
         # A command returns None; typer returns the code of an Exit, and makes an Exit(130) of a Ctrl-C.
-        code = cli(global_first(arguments) or ["--help"], prog_name="goodfit", standalone_mode=False) or 0
+        code = cli_of(_command(words))(words, prog_name="goodfit", standalone_mode=False) or 0
     except GoodfitError as error:
         print(f"goodfit: {error}", file=sys.stderr)
         return error.exit_code
@@ -94,6 +95,17 @@ def global_first(arguments: list[str]) -> list[str]:
         else:
             rest.append(word)
     return first + rest
+
+
+def _command(words: list[str]) -> str:
+    """The first word after the options that every command takes."""
+    rest = iter(words)
+    for word in rest:
+        if word in _WITH_VALUE:
+            next(rest, "")
+        elif word not in _FLAGS and not word.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            return word
+    return ""
 
 
 def _log(arguments: list[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import os
 import sqlite3
@@ -209,6 +210,20 @@ def load_commands() -> None:
     """Import the modules that add their commands to the command line."""
     for module in ("commands", "showing", "around", "governance", "schema", "service"):
         importlib.import_module(f"goodfit.service.cli.{module}")
+
+
+def cli_of(word: str) -> typer.Typer:
+    """The command line with the command of this name alone, or whole where it is of no command.
+
+    Typer reads the parameters of all commands before it runs one, which takes as long as the rest of `goodfit ls` does
+    once all is imported.
+    """
+    named = [one for one in cli.registered_commands if word == (one.name or getattr(one.callback, "__name__", None))]
+    if not named:
+        return cli
+    alone = copy.copy(cli)
+    alone.registered_commands, alone.registered_groups = named, []
+    return alone
 
 
 def refuse_both_forms(*, as_csv: bool) -> None:

@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import pytest
 from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from goodfit.service import app, cli
 from goodfit.service.cli import base
@@ -79,6 +81,22 @@ def test_a_listing_imports_nothing_of_what_searches_or_trains(tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_command_by_itself_is_what_it_is_among_all() -> None:
+    base.load_commands()
+    whole = get_command(base.cli)
+    assert isinstance(whole, TyperGroup)
+    assert {"ls", "import", "token"} < set(whole.commands)
+    for name in set(whole.commands) - {"token"}:
+        alone = get_command(base.cli_of(name))
+        assert isinstance(alone, TyperGroup)
+        assert list(alone.commands) == [name]
+        assert [one.name for one in alone.params] == [one.name for one in whole.params]
+        of_it, among_all = alone.commands[name], whole.commands[name]
+        assert [(one.name, one.opts) for one in of_it.params] == [(one.name, one.opts) for one in among_all.params]
+    for word in ("token", "list_studies", "lss", "--help", ""):
+        assert base.cli_of(word) is base.cli
 
 
 def test_an_error_of_ours_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
