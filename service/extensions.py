@@ -6,10 +6,12 @@ docs/extending.md shows all of it, with a package to start from.
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goodfit.service.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 SAMPLERS = "goodfit.samplers"
 EXECUTORS = "goodfit.executors"
@@ -17,7 +19,7 @@ EXECUTORS = "goodfit.executors"
 
 def added(group: str) -> tuple[str, ...]:
     """The names that installed packages add to a group."""
-    return tuple(sorted({point.name for point in entry_points(group=group)}))
+    return tuple(sorted({point.name for point in _points(group)}))
 
 
 def known_executor(name: str, given: str) -> str:
@@ -38,10 +40,16 @@ def make(group: str, name: str, *given: Any, **options: Any) -> Any:
     Raises:
         InputError: no package adds the name, its import fails, or it refuses the arguments.
     """
-    point = next((point for point in entry_points(group=group) if point.name == name), None)
+    point = next((point for point in _points(group) if point.name == name), None)
     if point is None:
         raise InputError(f"no installed package adds {name!r} to {group}; {did_you_mean(name, added(group))}")
     try:
         return point.load()(*given, **options)
     except (Exception, SystemExit) as error:  # of an installed package
         raise InputError(f"{name} ({point.value}) cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _points(group: str) -> EntryPoints:
+    from importlib.metadata import entry_points  # with the package email: a tenth of `goodfit --help`
+
+    return entry_points(group=group)

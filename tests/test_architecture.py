@@ -91,14 +91,19 @@ def test_the_command_line_starts_without_the_heavy_libraries(tmp_path: Path) -> 
         "torch", "ray", "mlflow", "optuna", "pandas", "sklearn", "alembic", "fastapi", "uvicorn", "httpx2",
         "prometheus_client",
     }  # fmt: skip
-    assert not imported_by("from goodfit.service.cli import run\nrun(['--help'])") & heavy
+    assert not imported_by("from goodfit.service.cli import run\nrun(['--help'])") & {*heavy, "email", "pydantic"}
     made = (
         "from pathlib import Path\nfrom goodfit.service.app import open_home\n"
         "from goodfit.service.settings import Settings\n"
         f"open_home(Settings(Path({str(tmp_path)!r})), create=True)"
     )
     imported_by(made)
-    assert not imported_by(f"from goodfit.service.cli import run\nrun(['--home', {str(tmp_path)!r}, 'ls'])") & heavy
+    listed = imported_by(f"from goodfit.service.cli import run\nrun(['--home', {str(tmp_path)!r}, 'ls'])")
+    assert not listed & {*heavy, "yaml", "numpy"}
+
+
+def test_the_best_trials_are_found_without_numpy() -> None:
+    assert "numpy" not in imported_by("from goodfit.service.diagnosis.confirmation import candidates_of, best_first")
 
 
 def test_trainers_are_listed_without_torch() -> None:

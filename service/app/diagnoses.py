@@ -152,9 +152,11 @@ def _foldable(spec: StudySpec, facts: Mapping[str, Any] | None) -> bool:
 
 def _is_split_folder(path: Path) -> bool:
     """Whether a folder of images has its own validation images."""
+    if not path.is_dir():
+        return False
     from goodfit.trainers.data.reading.split_columns import SPLITS, split_number
 
-    return path.is_dir() and any(split_number(place.name) == SPLITS.index("validation") for place in path.iterdir())
+    return any(split_number(place.name) == SPLITS.index("validation") for place in path.iterdir())
 
 
 def _data_facts(settings: Settings, study: Study, trials: list[Trial]) -> dict[str, Any] | None:

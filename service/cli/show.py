@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from goodfit.search_spaces.scalars import shortened
-from goodfit.service.app import edit_is_due, spec_of
+from goodfit.service.app import spec_of
 from goodfit.service.cli.tables import gap_note, schedule_lines, tag_text
 from goodfit.service.client import iso, trial_row
 from goodfit.service.packed import PACK, pack_sentence, packs_of
@@ -88,11 +88,16 @@ def _go_on(study: StudyHandle, listed: Listed, versions: Sequence[Version]) -> s
         return None
     ways = [study.hint(f"resume {study.name}")]
     if listed.state is StudyState.DONE:
-        trials = [*study.records(), *study.confirmations()] if versions else []
-        ways = ways if edit_is_due(listed.study, versions, trials) else []
+        ways = ways if versions and _edit_is_due(study, listed, versions) else []
     if any(label.startswith("FAILED") for label in listed.tally.states):
         ways.append(f"{study.hint(f'resume {study.name} --retry-failed')} trains what failed again")
     return "; ".join(ways) or None
+
+
+def _edit_is_due(study: StudyHandle, listed: Listed, versions: Sequence[Version]) -> bool:
+    from goodfit.service.app import edit_is_due  # with all that runs studies
+
+    return edit_is_due(listed.study, versions, [*study.records(), *study.confirmations()])
 
 
 def print_study(study: StudyHandle, facts: Mapping[str, Any]) -> None:
