@@ -58,7 +58,7 @@ class TpeTrials:
     def __init__(self, signs: Sequence[float]) -> None:
         self.rows = Rows()
         self._signs = signs
-        self._trials: list[FrozenTrial] = []  # by number
+        self._trials: dict[int, FrozenTrial] = {}  # by number
         self._ranked: list[Order] = []  # those that have ended with something to learn from; the number comes last
         self._beaten = _Beaten() if len(signs) > 1 else None  # the complete ones, in place of that
         self._finished: dict[Names, list[int]] = {}  # by the names of their parameters: their numbers, ascending
@@ -68,7 +68,7 @@ class TpeTrials:
     def note(self, trial: FrozenTrial) -> None:
         """Take in a trial that is new, has ended, or has other parameters than before."""
         number, names = trial.number, frozenset(trial.params)
-        self._trials[number : number + 1] = [trial]
+        self._trials[number] = trial
         self.rows.put(trial)
         if (before := self._names.pop(number, None)) is not None:
             numbers = self._running[before]
