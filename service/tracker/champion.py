@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -234,14 +235,29 @@ def _save(exported: ModelExport, folder: Path, study_run_id: str, model_id: str)
         from mlflow.models import Model
         from mlflow.pyfunc import save_model
 
-        save_model(
-            str(folder),
-            loader_module=exported.loader_module,
-            data_path=str(exported.path),
-            signature=_signature(exported),
-            pip_requirements=list(exported.pip_requirements) or [f"goodfit=={version('goodfit')}"],
-            mlflow_model=Model(run_id=study_run_id, model_id=model_id),
-        )
+        with _unchecked():
+            save_model(
+                str(folder),
+                loader_module=exported.loader_module,
+                data_path=str(exported.path),
+                signature=_signature(exported),
+                pip_requirements=list(exported.pip_requirements) or [f"goodfit=={version('goodfit')}"],
+                mlflow_model=Model(run_id=study_run_id, model_id=model_id),
+            )
+
+
+@contextlib.contextmanager
+def _unchecked() -> Iterator[None]:
+    """Have MLflow not look through all installed packages for those that a model needs: they are what exported it."""
+    from mlflow.utils import environment
+
+    check = "warn_dependency_requirement_mismatches"
+    before = getattr(environment, check)
+    setattr(environment, check, lambda _requirements: None)
+    try:
+        yield
+    finally:
+        setattr(environment, check, before)
 
 
 def _signature(exported: ModelExport) -> ModelSignature:
