@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MOST_AHEAD = 100_000  # trials asked of the store at once
-TOGETHER = 20  # trials in one transaction: it keeps other writers out for a quarter of a second
+TOGETHER = 50  # trials in one transaction: it keeps other writers out for an eighth of a second, for half of long ones
 AT_ONCE = 4  # trials at the same time over HTTP, where most of their time is spent in waiting
 TRIES = 2  # of a trial that MLflow refuses; then the others go on without it
 PAGE = 1000  # runs a page when listing an experiment
@@ -166,7 +166,7 @@ class Mirror:
         """Trials that MLflow does not take, and why; they stay behind until the next start."""
         return {number: text for number, text in self._refused.items() if self._tries[number] >= TRIES}
 
-    def sync(self, limit: int = 50) -> int:
+    def sync(self, limit: int = TOGETHER) -> int:
         """Push at most `limit` trials and the study's summary.
 
         Returns:
@@ -182,9 +182,8 @@ class Mirror:
             turn = [trial for trial in ahead if self._tries[trial.number] < TRIES][:limit]
             self._describe_once(session)
             confirmed: dict[int, tuple[str, int, str]] = {}
-            for first in range(0, len(turn), TOGETHER):
-                for one in self._pushed(session, study, turn[first : first + TOGETHER]):
-                    confirmed[one.trial.number] = (one.run.id, one.epoch, one.trial.mark)
+            for one in self._pushed(session, study, turn):
+                confirmed[one.trial.number] = (one.run.id, one.epoch, one.trial.mark)
             self._push_study(session, study)
             self._store.note_mirrored(study.id, confirmed)
             for number in confirmed:

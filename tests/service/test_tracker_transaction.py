@@ -19,7 +19,6 @@ from goodfit.service.records import Failure, TrialState, Verdict
 from goodfit.service.tracker import Mirror, mirror
 from goodfit.service.tracker.content import Point
 from goodfit.service.tracker.experiment import connect
-from goodfit.service.tracker.mirror import TOGETHER
 from goodfit.service.tracker.run import MirroredRun
 from goodfit.service.tracker.transaction import one_transaction
 from tests.tracking import Fuse, Lab, doubles, mirror_of, new_mlflow, seen
@@ -163,7 +162,7 @@ def test_a_refused_trial_keeps_no_other_of_its_turn_out(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     fuse = Fuse()
     mirror = mirror_of(lab, uri, tmp_path / "art", connect=lambda uri: fuse.wrap(connect(uri)))
-    for number in range(TOGETHER + 3):
+    for number in range(13):
         lab.finish(number)
     real = mirror._brought_up
 
@@ -180,7 +179,7 @@ def test_a_refused_trial_keeps_no_other_of_its_turn_out(tmp_path: Path) -> None:
             mirror.sync()
     assert mirror.sync() == 1
     assert list(mirror.refused) == [4]
-    assert len(seen(uri)) == 1 + TOGETHER + 2
+    assert len(seen(uri)) == 1 + 12
     assert doubles(uri) == {}
 
 
