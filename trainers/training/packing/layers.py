@@ -92,7 +92,7 @@ def _is_known(layer: nn.Module) -> bool:
         return layer.momentum is not None and layer.affine and layer.track_running_stats
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return layer.bias is not None
-    if isinstance(layer, Encoder):
+    if type(layer) is Encoder:
         return transformer.is_known(layer)
     return isinstance(layer, PLAIN) or type(layer) in MAKERS
 
@@ -119,7 +119,7 @@ def _all_of(model: nn.Module) -> Iterator[nn.Module]:
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
     """What the members of a pack are sorted by: the deepest first, and the same kinds of layers side by side."""
-    if isinstance(model, Encoder):
+    if type(model) is Encoder:
         return transformer.place(model)
     return -len(list(model.children())), repr(kinds_of(model))
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goodfit.trainers.nets.attention import Attention, Block, Encoder, ImageRows, Numbers, Rotary
+from goodfit.trainers.nets.dropout import Dropout
+from goodfit.trainers.training.packing.activations import ACTIVATIONS
 from goodfit.trainers.training.packing.composed import Around, Back, Chain, Layer, Same, SideBySide, Tower
 from goodfit.trainers.training.packing.layout import fitted
 from goodfit.trainers.training.packing.leaf import Leaf
@@ -23,12 +25,13 @@ from goodfit.trainers.training.packing.stack import Stack
 
 Stacked = Callable[[Sequence[nn.Module], Stack, int], Layer]
 NUMBERS_AT_ONCE = 2**17  # of the scores: they stay in cache
+PARTS = {Encoder, Numbers, ImageRows, Rotary, Block, Attention, Dropout, nn.ModuleList, nn.Sequential, nn.Linear}
 MEASURED_AT_ONCE = 2**10  # positions of a member, when measuring; likewise
 
 
 def is_known(model: Encoder) -> bool:
-    """Whether its rows have one length: those of texts have not."""
-    return type(model.embedding) in (Numbers, ImageRows)
+    """Whether it is as `transformer` builds it, for rows of one length: those of texts have not."""
+    return all(type(part) in {*PARTS, nn.LayerNorm, *ACTIVATIONS} for part in model.modules())
 
 
 def family(model: Encoder) -> tuple[object, ...]:
@@ -95,12 +98,11 @@ class _Sequences(Layer):
     """Series, (members, rows, steps, channels), or images, whose rows of pixels are steps, one after the other."""
 
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        series = x.permute(1, 0, 3, 2, 4).flatten(3) if x.ndim == 5 else x
-        return series.flatten(1, 2), _of_data
-
-
-def _of_data(_gradient: Tensor) -> None:
-    """What was given has no gradient."""
+        if x.ndim < 5:
+            return x.flatten(1, 2), lambda gradient: gradient.view(x.shape)
+        series = x.permute(1, 0, 3, 2, 4)  # and the same way back
+        out = series.flatten(3).flatten(1, 2)
+        return out, lambda gradient: gradient.reshape(series.shape).permute(1, 0, 3, 2, 4)
 
 
 def _placed(members: Sequence[Encoder], stack: Stack, first: int) -> Layer:
