@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from goodfit.trainers.nets.attention import Encoder
 from goodfit.trainers.nets.layers import Layers
 from goodfit.trainers.training.packing.layers import kinds_of
 from goodfit.trainers.training.packing.leaf import UNIT, WIDEST, padded
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Of mlp on a CPU 16 together took 0.4 of the time with 26,000 weights, 8 took 0.84 with 85,000, 4 1.1 with 177,000.
 # On a GPU it has not been measured.
 MOST_WEIGHTS, MOST_ON_GPU = {"cpu": 2**17}, 2**22
+MOST_POSITIONS = 128  # of attention: with more torch's own kernel is as fast, and keeps no scores
 TASKS = ("classification", "regression", "forecasting")
 
 
@@ -39,6 +41,8 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     weights, most = sum(weight.numel() for weight in model.parameters()), MOST_WEIGHTS.get(device, MOST_ON_GPU)
     if weights > most:
         return f"the model has {weights:,} weights: above {most:,} one at a time is as fast"
+    if isinstance(model, Encoder) and model.length > MOST_POSITIONS:
+        return f"the rows have {model.length:,} positions: above {MOST_POSITIONS} one at a time is as fast"
     if isinstance(data.x, Tensor) and (reason := why_alone(model, data.x, facts, training.config.optimizer)):
         return reason
     return (

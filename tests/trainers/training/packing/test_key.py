@@ -129,6 +129,12 @@ def test_encoders_differ_in_depth_width_heads_and_activation_and_not_in_what_is_
     assert len({one, *keys}) == 4
 
 
+def test_long_rows_train_alone() -> None:
+    work = work_of("transformer", rows_of("digits", 40), {"width": 8}, 0)
+    work.training.model.length = 200
+    assert key_or_reason(work) == "the rows have 200 positions: above 128 one at a time is as fast"
+
+
 def test_texts_train_alone() -> None:
     work = work_of("transformer", rows_of("docstrings", 40), {"width": 8}, 0)
     assert key_or_reason(work) == "the trainer does not declare packs"
