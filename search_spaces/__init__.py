@@ -27,6 +27,8 @@ __all__ = ["Choice", "Fixed", "Float", "Int", "Parameter", "Space", "SpaceFileEr
 
 def __getattr__(name: str) -> Any:
     """The name from its module."""
+    if name in _PLACES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -199,12 +199,21 @@ def register(
             build=build,
             needs=tuple(needs),
             prepares=frozenset(prepares),
-            packs=packs if isinstance(packs, bool) else frozenset(packs),
+            packs=_packs(name, packs, kinds),
         )
         _registered[name] = trainer
         return trainer
 
     return declare
+
+
+def _packs(name: str, packs: bool | Sequence[str], kinds: Sequence[str]) -> bool | frozenset[str]:
+    if isinstance(packs, bool):
+        return packs
+    wanted = frozenset([packs] if isinstance(packs, str) else packs)
+    if unknown := sorted(wanted - frozenset(kinds)):
+        raise BadTrainer(f"packs of trainer {name}: {', '.join(unknown)} is none of its kinds ({', '.join(kinds)})")
+    return wanted
 
 
 def names() -> list[str]:

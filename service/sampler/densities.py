@@ -38,7 +38,8 @@ def log_density(mixture: _ParzenEstimator, samples: Mapping[str, Floats]) -> Flo
             found += np.log(kernel.weights).T[samples[name].astype(np.int64)]
     found += np.log(weights)
     most = found.max(1)
-    return np.asarray(np.log(np.exp(found - most[:, None]).sum(1)) + most)
+    most[np.isneginf(most)] = 0.0  # of a sample where no kernel has anything
+    return np.asarray(np.log(np.exp(found - most[:, None]).sum(1).clip(np.finfo(np.float64).tiny)) + most)
 
 
 def _log_normal(
@@ -62,8 +63,10 @@ def _log_mass(low: Floats, high: Floats) -> Floats:
     """The logarithm of what the standard normal distribution has between two values.
 
     It is computed in the left tail, where the distribution function is exact. Where it is less than the least double
-    there is, it is -inf: the mixture's prior, which is everywhere, outweighs it by far.
+    there is, or than what two of them can differ by, it is -inf: the mixture's prior, which is everywhere, outweighs
+    it by far.
     """
     right = low + high > 0
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(ndtr(np.where(right, -low, high)) - ndtr(np.where(right, -high, low))))
+        mass = ndtr(np.where(right, -low, high)) - ndtr(np.where(right, -high, low))
+        return np.asarray(np.log(np.maximum(mass, 0.0)))

@@ -95,6 +95,17 @@ def test_the_proposals_are_those_of_optuna(space: str, directions: list[str]) ->
             assert own == proposed(study, TPESampler(seed=again), SPACES[space]), (count, again)
 
 
+@pytest.mark.parametrize("high", [2**31, 2**47, 2**53, 10**18])
+def test_whole_numbers_of_any_size_are_proposed(high: int) -> None:
+    """What one of them has of a density is less than two doubles can differ by."""
+    space: dict[str, BaseDistribution] = {"count": IntDistribution(0, high)}
+    study = a_study(space, 60, 0, ["minimize"])
+    rows = Rows()
+    for trial in study.trials:
+        rows.put(trial)
+    assert 0 <= proposed(study, Tpe(1, rows), space)["count"] <= high
+
+
 def test_optuna_still_calls_what_is_done_here() -> None:
     """Else the proposals would be right, and slow."""
     study = a_study(NUMBERS, 40, 0, ["minimize"])

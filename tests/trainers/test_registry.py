@@ -282,3 +282,16 @@ def test_a_trainer_whose_source_shows_it_is_known_not_to_resume(tmp_path: Path, 
 
 def test_no_built_in_trainer_is_taken_for_one_that_does_not_resume() -> None:
     assert not any(resolve(name).never_resumes() for name in ("mlp", "cnn", "rnn", "transformer", "gan", "rl"))
+
+
+@pytest.mark.parametrize("packs", [["imgae"], "imgae", ["image", "text"]])
+def test_packs_on_a_kind_of_data_that_the_trainer_does_not_take_are_refused(packs: Any) -> None:
+    with pytest.raises(BadTrainer, match=r"packs of trainer mine: \w+ is none of its kinds \(image, series\)"):
+        register("mine", kinds=["image", "series"], packs=packs)(lambda _: None)
+
+
+def test_packs_are_said_for_all_kinds_of_data_or_for_some() -> None:
+    some = register("mine", kinds=["image", "series"], packs="image")(lambda _: None)
+    every = register("mine", packs=True)(lambda _: None)
+    assert [some.packs_on(kind) for kind in ("image", "series", None)] == [True, False, False]
+    assert [every.packs_on(kind) for kind in ("image", None)] == [True, True]

@@ -22,14 +22,13 @@ from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
 from goodfit.trainers.training.packing import norms, pools, recurrent, transformer
 from goodfit.trainers.training.packing.activations import ACTIVATIONS, Activations, activation
 from goodfit.trainers.training.packing.composed import Around, Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
-from goodfit.trainers.training.packing.functional import mapped, refuse, traits
+from goodfit.trainers.training.packing.functional import HOOKS, mapped, refuse, traits
 from goodfit.trainers.training.packing.layout import as_channels, as_images, fitted
 from goodfit.trainers.training.packing.leaf import CHANNELS, Leaf
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack
 
 PLAIN: tuple[type[nn.Module], ...] = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-WHOLE = (Recurrent, Encoder)  # layers that are stacked with all their parts
 
 
 def stacked(layers: Sequence[nn.Module], stack: Stack, first: int = 0) -> Layer:
@@ -58,21 +57,24 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: such a layer cannot be stacked; says which.
     """
-    if all(map(_is_known, _all_of(layer))):
+    if all(map(_is_known, _all_of(layer))) or transformer.is_known(layer):
         return _known_kind(layer)
     refuse(layer)
     return nn.Module, traits(layer)
 
 
 def _known_kind(layer: nn.Module) -> tuple[Any, ...]:
+    own = layer.parameters(recurse=isinstance(layer, Recurrent))
+    return *_form(layer), *(parameter.requires_grad for parameter in own)
+
+
+def _form(layer: nn.Module) -> tuple[Any, ...]:
     if isinstance(layer, (nn.Identity, *ACTIVATIONS)):
         return nn.Identity, type(layer), getattr(layer, "approximate", None)
     if isinstance(layer, PLAIN):
         return nn.Identity, repr(layer)
     if isinstance(layer, nn.Conv2d):
         return type(layer), layer.bias is not None, layer.kernel_size, layer.stride, layer.padding, layer.dilation
-    if isinstance(layer, nn.Linear):
-        return type(layer), layer.bias is not None and (layer.weight.requires_grad, layer.bias.requires_grad)
     if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
         return type(layer), layer.momentum, layer.eps
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
@@ -85,16 +87,16 @@ def _known_kind(layer: nn.Module) -> tuple[Any, ...]:
 
 
 def _is_known(layer: nn.Module) -> bool:
-    """Whether there is a function of MAKERS for it that pads."""
+    """Whether there is a function of MAKERS for it that pads, wherever it stands in a net."""
+    if any(vars(layer)[hooks] for hooks in HOOKS):
+        return False
     if isinstance(layer, nn.Conv2d):
         return type(layer) in MAKERS and layer.groups == 1 and layer.padding_mode == "zeros"
     if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
         return layer.momentum is not None and layer.affine and layer.track_running_stats
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return layer.bias is not None
-    if type(layer) is Encoder:
-        return transformer.is_known(layer)
-    return isinstance(layer, PLAIN) or type(layer) in MAKERS
+    return isinstance(layer, PLAIN) or (type(layer) in MAKERS and type(layer) is not Encoder)
 
 
 def kinds_of(model: nn.Module) -> tuple[Any, ...]:
@@ -104,7 +106,7 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
         TypeError: one of them cannot be stacked; says which.
     """
     layers = list(_all_of(model))
-    if all(map(_is_known, layers)):
+    if all(map(_is_known, layers)) and not isinstance(model, Encoder):
         return tuple(map(_known_kind, layers))
     return (kind_of(model),)
 
@@ -112,14 +114,14 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
 def _all_of(model: nn.Module) -> Iterator[nn.Module]:
     """A model and its layers, but for the parts of those that are stacked as a whole."""
     yield model
-    if not isinstance(model, WHOLE):
+    if not isinstance(model, Recurrent):
         for layer in model.children():
             yield from _all_of(layer)
 
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
     """What the members of a pack are sorted by: the deepest first, and the same kinds of layers side by side."""
-    if type(model) is Encoder:
+    if transformer.is_known(model):
         return transformer.place(model)
     return -len(list(model.children())), repr(kinds_of(model))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ from torch.nn import functional
 from goodfit.trainers.nets.attention import Attention, Block, Encoder, ImageRows, Numbers, Rotary
 from goodfit.trainers.nets.dropout import Dropout
 from goodfit.trainers.training.packing.activations import ACTIVATIONS
-from goodfit.trainers.training.packing.composed import Around, Back, Chain, Layer, Same, SideBySide, Tower
+from goodfit.trainers.training.packing.composed import Around, Back, Chain, Layer, Same, SideBySide, Tower, unknown
+from goodfit.trainers.training.packing.functional import HOOKS
 from goodfit.trainers.training.packing.layout import fitted
 from goodfit.trainers.training.packing.leaf import Leaf
 from goodfit.trainers.training.packing.stack import Stack
@@ -26,12 +28,32 @@ from goodfit.trainers.training.packing.stack import Stack
 Stacked = Callable[[Sequence[nn.Module], Stack, int], Layer]
 NUMBERS_AT_ONCE = 2**17  # of the scores: they stay in cache
 PARTS = {Encoder, Numbers, ImageRows, Rotary, Block, Attention, Dropout, nn.ModuleList, nn.Sequential, nn.Linear}
+PARTS |= {nn.LayerNorm, *ACTIVATIONS}
+ENDS = [nn.Linear, nn.LayerNorm, nn.Linear]  # of the embedding, the last norm, the head
+FEED = [nn.LayerNorm, nn.Linear, nn.Linear, Dropout]  # with the activation in the middle
 MEASURED_AT_ONCE = 2**10  # positions of a member, when measuring; likewise
+ROWS = 64  # of which whole numbers come to be measured: parts of 1 to 3 rows, which round otherwise, come in no pack
 
 
-def is_known(model: Encoder) -> bool:
+def is_known(model: nn.Module) -> TypeGuard[Encoder]:
     """Whether it is as `transformer` builds it, for rows of one length: those of texts have not."""
-    return all(type(part) in {*PARTS, nn.LayerNorm, *ACTIVATIONS} for part in model.modules())
+    if type(model) is not Encoder or not all(parameter.requires_grad for parameter in model.parameters()):
+        return False
+    parts = list(model.modules())
+    return (
+        all(type(part) in PARTS and not any(vars(part)[hooks] for hooks in HOOKS) for part in parts)
+        and all(part.bias is not None for part in parts if isinstance(part, (nn.LayerNorm, nn.Linear)))
+        and not any(part.causal for part in parts if isinstance(part, Attention))
+        and [type(part) for part in (model.embedding.linear, model.norm, model.head)] == ENDS
+        and all(
+            [type(part) for part in block.feed] == [*FEED[:2], type(block.feed[2]), *FEED[2:]]
+            for block in _blocks(model)
+        )
+    )
+
+
+def _blocks(model: Encoder) -> Sequence[Block]:
+    return model.blocks  # type: ignore[return-value]
 
 
 def family(model: Encoder) -> tuple[object, ...]:
@@ -41,7 +63,7 @@ def family(model: Encoder) -> tuple[object, ...]:
 
 def place(model: Encoder) -> tuple[object, ...]:
     """What the members of a pack are sorted by: as many heads and the same activation side by side."""
-    block: Block = model.blocks[0]  # type: ignore[assignment]
+    block = _blocks(model)[0]
     return -depth(model), block.attention.heads, model.head.in_features, type(block.feed[2]).__name__
 
 
@@ -61,8 +83,8 @@ def encoder(stacked: Stacked) -> Callable[[Sequence[Encoder], Stack, int], Layer
         begin = Chain([_Sequences(), embedding, placed, stacked([member.dropout for member in members], stack, first)])
         body = []
         for at in range(max(depths)):
-            going = [member.blocks[at] for member in members if depth(member) > at]
-            body.append((len(going), _block(going, stack, first, stacked)))  # type: ignore[arg-type]
+            going = [_blocks(member)[at] for member in members if depth(member) > at]
+            body.append((len(going), _block(going, stack, first, stacked)))
         pools = (_Mean if alike.first is None else _First)(stack.positions)
         places, stack.positions = stack.positions, 1
         vectors = Chain(
@@ -89,7 +111,7 @@ class _Encoders(Chain):
         if self._stack.training:
             return super().trace(x)
         axis = 1 if x.ndim == 5 else 0
-        rows = max(1, MEASURED_AT_ONCE // self._places)
+        rows = 1 << min(max(1, MEASURED_AT_ONCE // self._places).bit_length() - 1, ROWS.bit_length() - 1)
         parts = [super(_Encoders, self).trace(part) for part in torch.split(x, rows, 1 - axis)]
         return torch.cat([out for out, _ in parts], 1), parts[0][1]
 
@@ -98,11 +120,8 @@ class _Sequences(Layer):
     """Series, (members, rows, steps, channels), or images, whose rows of pixels are steps, one after the other."""
 
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
-        if x.ndim < 5:
-            return x.flatten(1, 2), lambda gradient: gradient.view(x.shape)
-        series = x.permute(1, 0, 3, 2, 4)  # and the same way back
-        out = series.flatten(3).flatten(1, 2)
-        return out, lambda gradient: gradient.reshape(series.shape).permute(1, 0, 3, 2, 4)
+        series = x.permute(1, 0, 3, 2, 4).flatten(3) if x.ndim == 5 else x
+        return series.flatten(1, 2), unknown  # they are the data
 
 
 def _placed(members: Sequence[Encoder], stack: Stack, first: int) -> Layer:

@@ -69,10 +69,11 @@ def clock_of(work: EpochWork) -> Callable[[], float]:
 
 def train_alone(work: EpochWork) -> EpochResult:
     """Train the epoch, and measure the model after it; Layers and Encoder as a pack of one where they can be."""
-    from goodfit.trainers.nets.attention import Encoder
     from goodfit.trainers.nets.layers import Layers
+    from goodfit.trainers.training.packing.transformer import is_known
 
-    if not isinstance(work.training.model, (Layers, Encoder)) or pack_key(work) is None:
+    model = work.training.model
+    if not (isinstance(model, Layers) or is_known(model)) or pack_key(work) is None:
         return train_by_its_layers(work)
     (result,) = train_together([work])
     return result

@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goodfit.trainers.nets.attention import Encoder
 from goodfit.trainers.training.packing.key import key_or_reason
+from goodfit.trainers.training.packing.layers import kinds_of
 from goodfit.trainers.training.packing.probe import why_alone
+from goodfit.trainers.training.packing.transformer import is_known
 from tests.trainers.training.packing.works import rows_of, work_of
 
 OWN = "tests.trainers.training.packing.own_models"
@@ -127,6 +130,48 @@ def test_encoders_differ_in_depth_width_heads_and_activation_and_not_in_what_is_
     apart = [{"positions": "rotary"}, {"pooling": "first"}, {"width": 52}]  # of which the feed-forward nets are wide
     keys = {key_or_reason(work_of("transformer", data, {"width": 16} | params, 1)) for params in apart}
     assert len({one, *keys}) == 4
+
+
+CHANGES: dict[str, Callable[[Encoder], object]] = {
+    "another head": lambda model: setattr(model, "head", nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 10))),
+    "no bias in a norm": lambda model: setattr(model, "norm", nn.LayerNorm(8, bias=False)),
+    "a norm without weights": lambda model: setattr(model, "norm", nn.LayerNorm(8, elementwise_affine=False)),
+    "causal attention": lambda model: setattr(model.blocks[0].attention, "causal", True),
+    "a layer more": lambda model: model.blocks[0].feed.append(nn.ReLU()),  # type: ignore[union-attr, operator]
+    "a layer of another kind": lambda model: setattr(model, "norm", nn.BatchNorm1d(8)),
+    "a frozen norm": lambda model: model.norm.requires_grad_(False),
+    "frozen places": lambda model: model.get_parameter("place").requires_grad_(False),
+    "a hook": lambda model: model.head.register_forward_hook(print),
+    "a class of its own": lambda model: setattr(model, "__class__", type("Other", (Encoder,), {})),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_encoder_that_is_not_as_it_was_built_is_a_model_of_a_users_own(change: str) -> None:
+    work = work_of("transformer", rows_of("digits", 40), {"width": 8, "heads": 2}, 0)
+    model = work.training.model
+    assert isinstance(model, Encoder)
+    before = key_or_reason(work)
+    CHANGES[change](model)
+    assert not is_known(model)
+    assert key_or_reason(work) != before
+
+
+def test_so_is_one_within_another_net() -> None:
+    """Which the members of a pack would have to be sorted by."""
+    works = [
+        work_of("transformer", rows_of("digits", 40), {"width": 8, "heads": 2, "depth": depth}, 0) for depth in (1, 2)
+    ]
+    for work in works:
+        work.training.model = nn.Sequential(work.training.model, nn.Linear(10, 10))
+    assert key_or_reason(works[0]) != key_or_reason(works[1])
+
+
+@pytest.mark.parametrize("layer", [nn.LayerNorm(4), nn.Linear(4, 4, bias=False), nn.Linear(4, 4)])
+def test_what_is_frozen_in_one_net_alone_is_of_another_kind(layer: nn.Module) -> None:
+    before = kinds_of(layer)
+    layer.requires_grad_(False)
+    assert kinds_of(layer) != before
 
 
 def test_long_rows_train_alone() -> None:

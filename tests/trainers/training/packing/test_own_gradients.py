@@ -14,7 +14,7 @@ from goodfit.trainers.nets.attention import Encoder, ImageRows, Numbers
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.training.packing.composed import Layer
-from goodfit.trainers.training.packing.layers import kinds_of, place_of, stacked
+from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.stack import Stack
 
 INPUTS, OUTPUTS, ROWS = 5, 3, 7
@@ -237,33 +237,6 @@ def encoder(depth: int, width: int, heads: int, activation: str, *, images: bool
     for parameter in made.parameters():
         nn.init.normal_(parameter, std=0.5)
     return made
-
-
-@pytest.mark.parametrize("images", [False, True], ids=["series", "images"])
-def test_those_of_what_comes_before_and_behind_an_encoder(images: bool) -> None:
-    torch.manual_seed(0)
-    if images:
-        nets: list[nn.Module] = [
-            nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 1), encoder(1, 8, 2, "relu", images=True), nn.Tanh())
-            for _ in range(2)
-        ]
-        x = torch.randn(ROWS, 2, CHANNELS, SIDE, SIDE)
-    else:
-        nets = [nn.Sequential(encoder(depth, 8, 2, "relu"), nn.Linear(OUTPUTS, 2)) for depth in (1, 2)]
-        x = torch.randn(2, ROWS, SIDE, INPUTS)
-    layer, stack = made(nets, CHANNELS)
-    for own, found in zip(*gradients(layer, stack, x), strict=True):
-        torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)
-
-
-def test_an_encoder_that_is_not_as_it_was_built_is_taken_as_a_model_of_a_users_own() -> None:
-    class Other(Encoder):
-        pass
-
-    kept, other, changed = encoder(1, 8, 2, "relu"), encoder(1, 8, 2, "relu"), encoder(1, 8, 2, "relu")
-    other.__class__ = Other
-    changed.norm = nn.BatchNorm1d(8)  # type: ignore[assignment]
-    assert [kinds_of(one)[0][0] for one in (kept, other, changed)] == [Encoder, nn.Module, nn.Module]
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
