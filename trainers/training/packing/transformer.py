@@ -44,12 +44,16 @@ def is_known(model: nn.Module) -> TypeGuard[Encoder]:
         all(type(part) in PARTS and not any(vars(part)[hooks] for hooks in HOOKS) for part in parts)
         and all(part.bias is not None for part in parts if isinstance(part, (nn.LayerNorm, nn.Linear)))
         and not any(part.causal for part in parts if isinstance(part, Attention))
+        and type(model.embedding) in (Numbers, ImageRows)
         and [type(part) for part in (model.embedding.linear, model.norm, model.head)] == ENDS
-        and all(
-            [type(part) for part in block.feed] == [*FEED[:2], type(block.feed[2]), *FEED[2:]]
-            for block in _blocks(model)
-        )
+        and len(model.blocks) > 0
+        and all(type(block) is Block and _is_as_built(block.feed) for block in model.blocks)
     )
+
+
+def _is_as_built(feed: nn.Sequential) -> bool:
+    kinds = [type(part) for part in feed]
+    return len(kinds) > len(FEED) and kinds[:2] + kinds[3:] == FEED
 
 
 def _blocks(model: Encoder) -> Sequence[Block]:

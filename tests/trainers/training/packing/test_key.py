@@ -138,6 +138,9 @@ CHANGES: dict[str, Callable[[Encoder], object]] = {
     "a norm without weights": lambda model: setattr(model, "norm", nn.LayerNorm(8, elementwise_affine=False)),
     "causal attention": lambda model: setattr(model.blocks[0].attention, "causal", True),
     "a layer more": lambda model: model.blocks[0].feed.append(nn.ReLU()),  # type: ignore[union-attr, operator]
+    "a layer less": lambda model: model.blocks[0].feed.pop(2),  # type: ignore[union-attr, operator]
+    "no block": lambda model: setattr(model, "blocks", nn.ModuleList()),
+    "a block of another kind": lambda model: setattr(model, "blocks", nn.ModuleList([nn.LayerNorm(8)])),
     "a layer of another kind": lambda model: setattr(model, "norm", nn.BatchNorm1d(8)),
     "a frozen norm": lambda model: model.norm.requires_grad_(False),
     "frozen places": lambda model: model.get_parameter("place").requires_grad_(False),
