@@ -52,7 +52,7 @@ class Trainer:
         train: the function that trains one model, given its Trial.
         config: a frozen dataclass of its hyperparameters; the defaults are a known good
             configuration. None: any parameter goes, as a mapping.
-        shapes: the hyperparameters that shape the architecture; they cannot differ in a pack.
+        shapes: the hyperparameters that shape the architecture.
         kinds: the kinds of data it takes ("table", "image"); empty: it brings its own.
         metrics: task ("classification", "regression") -> the metrics it reports for it, without
             the split: {"classification": ("loss", "accuracy")}. None: known at the first report.

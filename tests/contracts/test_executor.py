@@ -15,7 +15,7 @@ from goodfit.service.ports import ALONE, Claim, Executor, Sharing
 from goodfit.service.ray_executor import Cluster, RayExecutor, WorkerResources
 from goodfit.service.spec.sections import Resources
 from goodfit.testing import ExecutorContract, PackingExecutorContract, ProcessExecutorContract
-from goodfit.testing.executors import assignment, sample, until_ended, until_there
+from goodfit.testing.executors import assignment, reports, sample, until_ended, until_reported, until_there
 from goodfit.trainers.messages import Ended, Outcome, Pack
 from goodfit.trainers.worker.worker import Setup
 from tests import zoo
@@ -78,11 +78,14 @@ class TestRayPacks(PackingExecutorContract):
             waits = assignment(tmp_path, "resumable", 0, epochs=2, attempt=attempt, pause_at=1)
             executor.launch(Pack((waits,)))
             executor.launch(Pack((assignment(tmp_path, zoo.named("dies"), 1, attempt=attempt),)))
-            ends = [one for one in until_ended(executor, 1) if isinstance(one, Ended)]
+            got = until_ended(executor, 1)
+            ends = [one for one in got if isinstance(one, Ended)]
             if attempt < 3:
                 ends += [] if len(ends) == 2 else [one for one in until_ended(executor, 0) if isinstance(one, Ended)]
                 until_there(executor, 3)
             found += [(end.trial, end.outcome) for end in sorted(ends, key=lambda end: end.trial)]
+        if not reports(got):
+            until_reported(executor)  # only a trial that waits goes on
         executor.go_on(0, None)
         assert until_ended(executor, 0)[-1] == Ended(0, 3, Outcome.COMPLETE)
         assert found == [(0, Outcome.PREEMPTED), (1, Outcome.PREEMPTED)] * 2 + [(1, Outcome.LOST)]
