@@ -206,3 +206,38 @@ class Encoder(nn.Module):
             return x[:, 0]
         there = mask.unsqueeze(2).to(x.dtype)
         return (x * there).sum(dim=1) / there.sum(dim=1).clamp(min=1)
+
+
+class Decoder(nn.Module):
+    """Embedding, positions, blocks of causal attention, and a linear layer for the next token's logits.
+
+    Args:
+        config: a LanguageModelConfig.
+        size: how many token ids there are.
+        length: positions at most.
+    """
+
+    def __init__(self, config: Any, size: int, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.table = nn.Embedding(size, config.width)
+        nn.init.normal_(self.table.weight, std=config.width**-0.5)  # rows of length one: logits of size one when tied
+        learned = config.positions == "learned"
+        self.place = nn.Parameter(torch.randn(length, config.width) * 0.02) if learned else None
+        rotary = None if learned else Rotary(length, config.width // config.heads)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, rotary, causal=True) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = None if config.tied else nn.Linear(config.width, size, bias=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        if ids.shape[1] > self.length:
+            raise DataProblem(f"the rows are {ids.shape[1]} long, and the model has {self.length} positions; cut them")
+        x = self.table(ids)
+        if self.place is not None:
+            x = x + self.place[: x.shape[1]]
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x)
+        weight = self.table.weight if self.head is None else self.head.weight
+        return functional.linear(self.norm(x), weight)

@@ -87,7 +87,8 @@ class Predictor:
             temperature: below 1 likely tokens come more often than the model says, above 1 less often.
             top_k: as many of the most likely tokens can come; 0: all.
         """
-        from goodfit.trainers.builtin.language_model.nets import Decoder, write_on
+        from goodfit.trainers.builtin.language_model.nets import write_on
+        from goodfit.trainers.nets.attention import Decoder
         from goodfit.trainers.training.language_metrics import tokenizer_of
 
         if self.facts.kind != "corpus" or not isinstance(self.module, Decoder):

@@ -8,7 +8,7 @@ different tokenizers, and counts of characters, compare by them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,17 @@ class TokenScores:
     def bits_per_character(self) -> float:
         return self.nats / math.log(2) / self.characters
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Loss (nats a token), bits a character, perplexity and accuracy."""
+        loss = self.nats / self.tokens
+        return {
+            "loss": loss,
+            "bits_per_character": self.bits_per_character,
+            "perplexity": float(np.exp(np.float64(min(loss, 700.0)))),  # above, a float holds it no more
+            "accuracy": self.right / self.tokens,
+        }
+
 
 def tokenizer_of(facts: Facts) -> Tokenizer:
     """The tokenizer of running text; BadTrainer where the data were prepared without."""
@@ -51,30 +62,39 @@ def token_loss(outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
 
 
 def language_metrics(model: nn.Module, x: Tensor, y: Tensor, facts: Facts) -> dict[str, float]:
-    """Loss (nats a token), bits a character, perplexity and accuracy on windows, in eval mode and float32."""
-    scores = token_scores(model, x, y, tokenizer_of(facts))
-    loss = scores.nats / scores.tokens
-    return {
-        "loss": loss,
-        "bits_per_character": scores.bits_per_character,
-        "perplexity": float(np.exp(np.float64(min(loss, 700.0)))),  # above, a float holds it no more
-        "accuracy": scores.right / scores.tokens,
-    }
+    """Its metrics on windows, in eval mode and float32."""
+    return token_scores(model, x, y, tokenizer_of(facts)).metrics
 
 
 def token_scores(model: nn.Module, x: Tensor, y: Tensor, tokens: Tokenizer) -> TokenScores:
     """What a model makes of windows, (rows, length) ids and the ids one token on."""
     model.eval()
-    lengths = torch.from_numpy(tokens.characters()).to(y.device)
-    nats, right = torch.zeros((), dtype=torch.float64), 0
     rows = max(1, TOKENS_AT_ONCE // x.shape[1])
+    parts = zip(torch.split(x, rows), torch.split(y, rows), strict=True)
     with torch.inference_mode():
-        for inputs, targets in zip(torch.split(x, rows), torch.split(y, rows), strict=True):
-            logits = model(inputs).float().flatten(0, 1)
-            losses = functional.cross_entropy(logits, targets.flatten(), ignore_index=PADDING, reduction="none")
-            nats += losses.double().sum().cpu()
-            right += int(((logits.argmax(dim=1) == targets.flatten()) & (targets.flatten() != PADDING)).sum())
-    return TokenScores(float(nats), right, int((y != PADDING).sum()), int(lengths[y].sum()))
+        (scores,) = scores_of(((model(inputs).float()[None], targets) for inputs, targets in parts), y, tokens)
+    return scores
+
+
+def scores_of(parts: Iterable[tuple[Tensor, Tensor]], y: Tensor, tokens: Tokenizer) -> list[TokenScores]:
+    """What each of several models makes of the same windows.
+
+    Args:
+        parts: their logits, (models, rows, length, ids), and the targets (rows, length), a few rows at a time.
+        y: the targets of all.
+        tokens: what the ids stand for.
+    """
+    nats: Tensor | int = 0
+    right: Tensor | int = 0
+    for logits, targets in parts:
+        flat, told = logits.flatten(1, 2), targets.flatten().expand(len(logits), -1)
+        losses = functional.cross_entropy(flat.flatten(0, 1), told.flatten(), ignore_index=PADDING, reduction="none")
+        nats = nats + losses.view(told.shape).double().sum(1)
+        right = right + ((flat.argmax(dim=2) == told) & (told != PADDING)).sum(1)
+    lengths = torch.from_numpy(tokens.characters()).to(y.device)
+    count, characters = int((y != PADDING).sum()), int(lengths[y].sum())
+    each = zip(torch.as_tensor(nats).tolist(), torch.as_tensor(right).tolist(), strict=True)
+    return [TokenScores(own, hits, count, characters) for own, hits in each]
 
 
 def bits_of_texts(model: nn.Module, texts: Sequence[str], facts: Facts) -> np.ndarray:

@@ -179,6 +179,7 @@ class Training:
         self.fitted_loss = loss  # what the steps take: may weigh the classes, which the metrics never do
         self.augmentation: Augmentation | None = None  # what the steps see; the metrics never do
         self.row_weights: Tensor | None = None  # of the training rows, in the loss that the steps take
+        self.rows_of: Callable[[int], Tensor] | None = None  # the training rows that an epoch reads; None: all
         self.parts: tuple[Tensor, Sequence[float]] | None = None  # of each row its part, and the shares to draw
         self.adversary: Adversary | None = None  # is misled about the `groups` of the training rows
         self.groups: Tensor | None = None
@@ -214,7 +215,7 @@ class Training:
                     group["lr"] = rate
                 self._rows = rows
                 self._step(*batch)
-        self._waited(self._waiting, len(data))
+        self._waited(self._waiting, sum(map(len, batches)))
 
     def _ready(self, batches: list[Tensor], data: Tensors) -> Generator[Varied]:
         """The batches as the steps take them; of images in files the next ones are read and varied meanwhile."""
@@ -257,6 +258,9 @@ class Training:
             return drawn_order(self.seed, epoch, *self.parts).to(y.device)
         if self.facts.preparation.balance == "sampling":
             return balanced_order(self.seed, epoch, y.cpu(), self.facts.outputs).to(y.device)
+        if self.rows_of is not None:
+            rows = self.rows_of(epoch)
+            return rows[epoch_order(self.seed, epoch, len(rows))].to(y.device)
         return epoch_order(self.seed, epoch, len(y)).to(y.device)
 
     def _step(self, x: Tensor, y: Tensor, blend: Blend | None) -> None:

@@ -1,7 +1,7 @@
-"""Data that stay on a GPU from one trial of a worker to the next. Imports torch.
+"""Data that stay on a device from one trial of a worker to the next. Imports torch.
 
-On a CPU there is nothing to keep: tensors are the arrays that the worker has. What a trial changes in place of what is
-kept here is found by a checksum that the device computes, and copied anew for the next; see `forget_changed`.
+On a CPU there is little to keep: most tensors are the arrays that the worker has. What a trial changes in place of what
+is kept here is found by a checksum that the device computes, and copied anew for the next; see `forget_changed`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,7 +27,9 @@ class _Kept(NamedTuple):
 _kept: dict[Key, _Kept] = {}
 
 
-def resident(what: str, arrays: Sequence[np.ndarray], device: torch.device, make: Callable[[], T]) -> T:
+def resident(
+    what: str, arrays: Sequence[Any], device: torch.device, make: Callable[[], T], *, copies: bool = False
+) -> T:
     """Tensors on a device that are made of arrays: made once, and kept there as long as the arrays are.
 
     Args:
@@ -36,8 +37,9 @@ def resident(what: str, arrays: Sequence[np.ndarray], device: torch.device, make
         arrays: that they are made of.
         device: where they are.
         make: makes them.
+        copies: whether it makes copies on a CPU, too: then they are kept there as well.
     """
-    if not _stays(device):
+    if not (copies or _stays(device)):
         return make()
     key: Key = (what, str(device), *(id(one) for one in arrays))
     if (found := _kept.get(key)) is not None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from goodfit.testing.attempts import attempt
 from goodfit.trainers.builtin.language_model.config import LanguageModelConfig
-from goodfit.trainers.builtin.language_model.nets import LONGEST, Decoder, build, write_on
-from goodfit.trainers.builtin.language_model.training import epoch_windows
+from goodfit.trainers.builtin.language_model.nets import LONGEST, build, write_on
+from goodfit.trainers.builtin.language_model.training import window_starts
 from goodfit.trainers.data import Data, load, load_test
 from goodfit.trainers.data.facts import Facts
 from goodfit.trainers.data.kinds.corpus import read_corpus, stream, windows
@@ -26,11 +26,14 @@ from goodfit.trainers.data.preparing.preparation import Preparation
 from goodfit.trainers.data.preparing.tokens import PADDING, SPECIAL, UNKNOWN, Tokenizer
 from goodfit.trainers.errors import BadTrainer, DataProblem
 from goodfit.trainers.messages import DataSpec, TokenSpec
+from goodfit.trainers.nets.attention import Decoder
 from goodfit.trainers.prediction.model_folder import load_model, read_facts, save_model
 from goodfit.trainers.prediction.predictor import Predictor
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.training.language_metrics import bits_of_texts, language_metrics, token_loss
 from goodfit.trainers.training.loop import Tensors, evaluate
+from goodfit.trainers.training.packing.work import pack_key
+from tests.trainers.training.packing.works import work_of
 from tests.training import DIGITS
 
 SMALL: dict[str, Any] = {"depth": 1, "width": 32, "heads": 2, "learning_rate": 5e-3, "batch_size": 8, "samples": 0}
@@ -142,33 +145,48 @@ def test_metrics_do_not_depend_on_how_windows_are_measured_together(sums: DataSp
     assert sum(told) / tokens == pytest.approx(whole["loss"], rel=1e-6)
 
 
-def windows_of(epoch: int, seed: int = 11, most: int = 1000, tokens: int = 101) -> tuple[Tensor, Tensor]:
-    return epoch_windows(torch.arange(1, tokens + 1), 8, most, seed, epoch)
+def starts_of(epoch: int, seed: int = 11, most: int = 1000, tokens: int = 101) -> Tensor:
+    return window_starts(tokens, 8, most, seed, epoch)
 
 
 def test_an_epoch_reads_whole_windows_that_meet_end_to_end_from_a_start_of_its_own() -> None:
-    starts = set()
+    firsts = set()
     for epoch in range(1, 40):
-        x, y = windows_of(epoch)
-        assert torch.equal(y, x + 1)
-        assert torch.equal(x[:, 1:], x[:, :-1] + 1)
-        first = x[:, 0].sort().values
-        assert (first.diff() == 8).all()
-        assert len(x) >= 11
-        starts.add(int(first[0]))
-    assert starts == set(range(1, 9))
+        starts = starts_of(epoch).sort().values
+        assert (starts.diff() == 8).all()
+        assert len(starts) >= 11
+        assert int(starts[-1]) + 8 < 101, "the last target is there"
+        firsts.add(int(starts[0]))
+    assert firsts == set(range(8))
 
 
 def test_an_epoch_depends_on_the_seed_and_its_number_alone() -> None:
-    assert torch.equal(windows_of(3)[0], windows_of(3)[0])
-    assert not torch.equal(windows_of(3)[0], windows_of(4)[0])
-    assert not torch.equal(windows_of(3)[0], windows_of(3, seed=12)[0])
+    assert torch.equal(starts_of(3), starts_of(3))
+    assert not torch.equal(starts_of(3), starts_of(4))
+    assert not torch.equal(starts_of(3), starts_of(3, seed=12))
 
 
 def test_an_epoch_of_a_long_text_draws_some_windows_and_of_the_shortest_reads_its_one() -> None:
-    assert len(windows_of(1, most=5)[0]) == 5
-    assert len({int(row) for epoch in range(30) for row in windows_of(epoch, most=5)[0][:, 0] // 8}) >= 12
-    assert windows_of(1, tokens=9)[0].tolist() == [list(range(1, 9))]
+    assert len(starts_of(1, most=5)) == 5
+    assert len({int(start) for epoch in range(30) for start in starts_of(epoch, most=5) // 8}) >= 12
+    assert starts_of(1, tokens=9).tolist() == [0]
+
+
+def test_a_step_reads_the_tokens_of_its_windows_and_the_ones_behind(sums: DataSpec) -> None:
+    data = load(sums)
+    work, text = work_of("language-model", data, SMALL, 0), stream(data.train)
+    batches = work.training.batches(1, work.train.y)
+    for start in torch.cat(batches).tolist():
+        window = work.train.take(torch.tensor(start))
+        assert window.x[:].tolist() == text[start : start + 20].tolist()
+        assert window.y.tolist() == text[start + 1 : start + 21].tolist()
+    assert len(torch.cat(batches)) == min(1000, (len(text) - 1 - int(torch.cat(batches).min())) // 20)
+
+
+def test_the_trials_of_a_worker_read_the_same_memory(sums: DataSpec) -> None:
+    data = load(sums)
+    one, other = (work_of("language-model", data, SMALL, seed) for seed in (0, 1))
+    assert pack_key(one) == pack_key(other) is not None
 
 
 def test_the_same_seed_writes_the_same_text_and_another_another() -> None:

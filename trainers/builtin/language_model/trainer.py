@@ -28,6 +28,7 @@ def build(config: LanguageModelConfig, facts: Facts) -> nn.Module:
     kinds=["corpus"],
     metrics={"language-modelling": ("loss", "bits_per_character", "perplexity", "accuracy")},
     build=build,
+    packs=True,
 )
 def language_model(trial: Trial) -> None:
     """A transformer decoder that learns to tell the next token of running text, and writes text of its own.

@@ -11,7 +11,7 @@ key.py         which epochs can be, and why others cannot; probe.py: tried on a 
 epoch.py       the epoch: parameters laid into padded stacks, trained, and taken out again
 graph.py       its steps: on a GPU as replays of one that was captured
 layers.py      the same place of several nets as one function; norms.py, pools.py and masks.py likewise
-recurrent.py   recurrent nets
+recurrent.py   recurrent nets; attention.py: blocks of it; transformer.py, decoder.py: nets of such blocks
 functional.py  whole nets of layers that those do not know, by torch.func
 stack.py       what they have in common; leaf.py: one parameter
 losses.py, optimizers.py, metrics.py   of all members at once, each member's own

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.trainers.nets.layers import Layers
+from goodfit.trainers.training.language_metrics import scores_of, tokenizer_of
 from goodfit.trainers.training.packing.graph import Captures, Replays, captures_on
 from goodfit.trainers.training.packing.layers import place_of, stacked
 from goodfit.trainers.training.packing.layout import channels_last
@@ -22,12 +23,14 @@ from goodfit.trainers.training.packing.stack import Forward, Stack
 from goodfit.trainers.training.packing.work import EpochResult, EpochWork
 
 if TYPE_CHECKING:
+    from goodfit.trainers.data import Facts
     from goodfit.trainers.training.loop import Tensors, Training
 
 NUMBERS_AT_ONCE, ON_GPU = {"cpu": 2**18}, 2**22  # of the rows of several steps: so they stay in a processor's cache
 KEPT = 4  # batched models that are kept for their members' next epoch
 ROWS_AT_ONCE = 64  # of all members when measuring, so that they stay in cache; of few members MOST_AT_ONCE in all
 MOST_AT_ONCE = 512
+TOKENS_AT_ONCE = 2048  # of each member when measuring language models
 
 _kept: list[BatchedModel] = []  # the last that was used is the last
 
@@ -135,6 +138,8 @@ class BatchedModel:
         with torch.inference_mode():
             found = [
                 metrics_of(_outputs(forward, self._taken(x), len(trainings))[..., :answers], x, split.y, facts)
+                if facts.task != "language-modelling"
+                else _language_metrics(forward, x, split.y, len(trainings), facts)
                 for x, split in zip(inputs, measured, strict=True)
             ]
         for buffer in stack.buffers:
@@ -228,3 +233,13 @@ def _outputs(forward: Forward, x: Tensor, members: int) -> Tensor:
         for part in _measured_at_once(x, members)
     ]
     return torch.cat(parts, 1)
+
+
+def _language_metrics(forward: Forward, x: Tensor, y: Tensor, members: int, facts: Facts) -> list[dict[str, float]]:
+    """Of all members on the same windows; the logits of all would fill the memory."""
+    rows, shape = max(1, TOKENS_AT_ONCE // x.shape[1]), (members, -1, x.shape[1], facts.outputs)
+    parts = (
+        (forward(part.expand(members, *part.shape))[..., : facts.outputs].reshape(shape), targets)
+        for part, targets in zip(torch.split(x, rows), torch.split(y, rows), strict=True)
+    )
+    return [scores.metrics for scores in scores_of(parts, y, tokenizer_of(facts))]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from goodfit.trainers.nets.attention import Encoder
+from goodfit.trainers.nets.attention import Decoder
 from goodfit.trainers.nets.layers import Layers
-from goodfit.trainers.training.packing.layers import kinds_of
+from goodfit.trainers.training.packing.layers import OF_BLOCKS, has_known_blocks, kinds_of
 from goodfit.trainers.training.packing.leaf import UNIT, WIDEST, padded
 from goodfit.trainers.training.packing.probe import why_alone
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 # On a GPU it has not been measured.
 MOST_WEIGHTS, MOST_ON_GPU = {"cpu": 2**17}, 2**22
 MOST_POSITIONS = 128  # of attention: with more torch's own kernel is as fast, and keeps no scores
-TASKS = ("classification", "regression", "forecasting")
+MOST_CAUSAL = {"cpu": 64}  # likewise, of attention that sees nothing behind: torch's kernel leaves half of it out
+LANGUAGE = "language-modelling"
+TASKS = ("classification", "regression", "forecasting", LANGUAGE)
 
 
 def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
@@ -29,6 +31,7 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     reasons = {
         "the trainer does not declare packs": not training.packs,
         f"the task is {facts.task}": facts.task not in TASKS,
+        "it is another language model than Goodfit's": facts.task == LANGUAGE and not has_known_blocks(training.model),
         "the trainer has a loss of its own": training.own_loss,
         "the training rows are varied by data.augment": training.augmentation is not None,
         "the study compares groups": facts.groups is not None,
@@ -41,15 +44,18 @@ def key_or_reason(work: EpochWork) -> tuple[Hashable, ...] | str:
     weights, most = sum(weight.numel() for weight in model.parameters()), MOST_WEIGHTS.get(device, MOST_ON_GPU)
     if weights > most:
         return f"the model has {weights:,} weights: above {most:,} one at a time is as fast"
-    if isinstance(model, Encoder) and model.length > MOST_POSITIONS:
-        return f"the rows have {model.length:,} positions: above {MOST_POSITIONS} one at a time is as fast"
+    if isinstance(model, OF_BLOCKS):
+        most = MOST_CAUSAL.get(device, MOST_POSITIONS) if isinstance(model, Decoder) else MOST_POSITIONS
+        if model.length > most:
+            return f"the rows have {model.length:,} positions: above {most} one at a time is as fast"
     if isinstance(data.x, Tensor) and (reason := why_alone(model, data.x, facts, training.config.optimizer)):
         return reason
     return (
         family_of(model),
-        widest(model) if device == "cpu" else 0,
+        wide_in(model) if device == "cpu" else (),
         training.config.batch_size,
         training.row_weights is not None,
+        None if training.rows_of is None else len(training.rows_of(work.epoch)),
         *((id_of(tensors.x), id_of(tensors.y)) for tensors in (work.train, work.validation)),
     )
 
@@ -62,11 +68,10 @@ def family_of(model: nn.Module) -> tuple[Hashable, ...]:
     return type(first).__name__, *(type(layer).__name__ for layer in rest[-model.head :])
 
 
-def widest(model: nn.Module) -> int:
-    """The width of its widest layer where that is more than a product adds up in one go; 0 elsewhere."""
-    widths = [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)]
-    width = padded(max(widths, default=0), UNIT)
-    return width if width > WIDEST else 0
+def wide_in(model: nn.Module) -> tuple[int, ...]:
+    """The widths of its layers that are more than a product adds up in one go."""
+    widths = {padded(layer.out_features, UNIT) for layer in model.modules() if isinstance(layer, nn.Linear)}
+    return tuple(sorted(width for width in widths if width > WIDEST))
 
 
 def id_of(tensor: object) -> Hashable:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goodfit.trainers.nets.attention import Encoder
+from goodfit.trainers.nets.attention import Decoder, Encoder
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.nets.recurrent import Forecaster, ImageRows, Recurrent
-from goodfit.trainers.training.packing import norms, pools, recurrent, transformer
+from goodfit.trainers.training.packing import attention, decoder, norms, pools, recurrent, transformer
 from goodfit.trainers.training.packing.activations import ACTIVATIONS, Activations, activation
 from goodfit.trainers.training.packing.composed import Around, Back, ByAutograd, Chain, Layer, Same, SideBySide, Tower
 from goodfit.trainers.training.packing.functional import HOOKS, mapped, refuse, traits
@@ -28,6 +28,7 @@ from goodfit.trainers.training.packing.leaf import CHANNELS, Leaf
 from goodfit.trainers.training.packing.masks import dropped
 from goodfit.trainers.training.packing.stack import Forward, Stack
 
+OF_BLOCKS = (Encoder, Decoder)
 PLAIN: tuple[type[nn.Module], ...] = (nn.Identity, *ACTIVATIONS, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 
 
@@ -57,7 +58,7 @@ def kind_of(layer: nn.Module) -> tuple[Any, ...]:
     Raises:
         TypeError: such a layer cannot be stacked; says which.
     """
-    if all(map(_is_known, _all_of(layer))) or transformer.is_known(layer):
+    if all(map(_is_known, _all_of(layer))) or has_known_blocks(layer):
         return _known_kind(layer)
     refuse(layer)
     return nn.Module, traits(layer)
@@ -83,6 +84,8 @@ def _form(layer: nn.Module) -> tuple[Any, ...]:
         return recurrent.kind(layer)
     if isinstance(layer, Encoder):
         return transformer.family(layer)
+    if isinstance(layer, Decoder):
+        return decoder.family(layer)
     return (type(layer), layer.base) if isinstance(layer, Forecaster) else (type(layer),)
 
 
@@ -96,7 +99,12 @@ def _is_known(layer: nn.Module) -> bool:
         return layer.momentum is not None and layer.affine and layer.track_running_stats
     if isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
         return layer.bias is not None
-    return isinstance(layer, PLAIN) or (type(layer) in MAKERS and type(layer) is not Encoder)
+    return isinstance(layer, PLAIN) or (type(layer) in MAKERS and type(layer) not in OF_BLOCKS)
+
+
+def has_known_blocks(model: nn.Module) -> TypeGuard[Encoder | Decoder]:
+    """Whether it is a net of blocks of attention, as the built-in trainers build it."""
+    return transformer.is_known(model) or decoder.is_known(model)
 
 
 def kinds_of(model: nn.Module) -> tuple[Any, ...]:
@@ -106,7 +114,7 @@ def kinds_of(model: nn.Module) -> tuple[Any, ...]:
         TypeError: one of them cannot be stacked; says which.
     """
     layers = list(_all_of(model))
-    if all(map(_is_known, layers)) and not isinstance(model, Encoder):
+    if all(map(_is_known, layers)) and not isinstance(model, OF_BLOCKS):
         return tuple(map(_known_kind, layers))
     return (kind_of(model),)
 
@@ -121,8 +129,8 @@ def _all_of(model: nn.Module) -> Iterator[nn.Module]:
 
 def place_of(model: nn.Module) -> tuple[object, ...]:
     """What the members of a pack are sorted by: the deepest first, and the same kinds of layers side by side."""
-    if transformer.is_known(model):
-        return transformer.place(model)
+    if has_known_blocks(model):
+        return attention.place(model)
     return -len(list(model.children())), repr(kinds_of(model))
 
 
@@ -308,5 +316,6 @@ MAKERS: dict[type[nn.Module], Callable[[Any, Stack, int], Layer | Forward]] = {
     Recurrent: recurrent.recurrent,
     Forecaster: recurrent.forecaster(stacked),
     Encoder: transformer.encoder(stacked),
+    Decoder: decoder.decoder(stacked),
     nn.Module: mapped,  # any other, as a whole
 }

@@ -25,7 +25,7 @@ class Losses:
     def __init__(self, trainings: Sequence[Training], y: Tensor) -> None:
         facts, first = trainings[0].facts, trainings[0]
         self._outputs = facts.outputs
-        self._classes = facts.outputs if facts.task == "classification" else 0
+        self._classes = facts.outputs if facts.task in ("classification", "language-modelling") else 0
         self._no_classes = torch.empty(0)  # added to the outputs: what pads them is no class
         smoothing = torch.tensor([float(training.config.label_smoothing) for training in trainings], device=y.device)
         self._smoothing = smoothing if self._classes and bool(smoothing.any()) else None
@@ -40,9 +40,10 @@ class Losses:
 
         Args:
             outputs: (members, rows, outputs and padding).
-            y: (members, rows, ...).
+            y: (members, rows, ...); of a language model its tokens, none of which fills up a row.
             rows: which of the training rows these are, (members, rows).
         """
+        y = y.flatten(1) if self._classes else y
         if self._class_weights is not None:
             return self._by_class(outputs, y, self._class_weights)
         found = self._of_classes(outputs, y) if self._classes else self._of_numbers(outputs, y)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from goodfit.trainers.nets.attention import Encoder
 from goodfit.trainers.nets.dropout import own_masks
 from goodfit.trainers.nets.layers import Layers
 from goodfit.trainers.readable import one_line
 from goodfit.trainers.training.packing.functional import traits
-from goodfit.trainers.training.packing.layers import kinds_of, stacked
+from goodfit.trainers.training.packing.layers import OF_BLOCKS, kinds_of, stacked
 from goodfit.trainers.training.packing.stack import Stack
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _answers: dict[Hashable, str | None] = {}
 
 
 def why_alone(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str | None:
-    """What keeps a model from being stacked with others; None: nothing. Of Layers and Encoder that is known.
+    """What keeps a model from being stacked with others; None: nothing. Of Layers and nets of blocks that is known.
 
     Args:
         model: on its device.
@@ -51,7 +50,7 @@ def why_alone(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str 
     """
     try:
         first, *_ = kinds_of(model)
-        if first[0] in (Layers, Encoder):
+        if first[0] in (Layers, *OF_BLOCKS):
             return None
         key = traits(model), optimizer == "sgd", x.shape[1:], x.dtype, x.device
     except TypeError as error:

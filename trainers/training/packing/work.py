@@ -68,12 +68,12 @@ def clock_of(work: EpochWork) -> Callable[[], float]:
 
 
 def train_alone(work: EpochWork) -> EpochResult:
-    """Train the epoch, and measure the model after it; Layers and Encoder as a pack of one where they can be."""
+    """Train the epoch, and measure the model after it; Layers and nets of blocks as a pack of one where they can be."""
     from goodfit.trainers.nets.layers import Layers
-    from goodfit.trainers.training.packing.transformer import is_known
+    from goodfit.trainers.training.packing.layers import has_known_blocks
 
     model = work.training.model
-    if not (isinstance(model, Layers) or is_known(model)) or pack_key(work) is None:
+    if not (isinstance(model, Layers) or has_known_blocks(model)) or pack_key(work) is None:
         return train_by_its_layers(work)
     (result,) = train_together([work])
     return result

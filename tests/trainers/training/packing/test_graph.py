@@ -37,6 +37,7 @@ CASES: dict[str, tuple[str, str, int, int, int, dict[str, Any]]] = {  # trainer,
     "gru": ("rnn", "digits", 75, 4, 4, {"width": range(1, 20), "depth": [3]}),
     "lstm": ("rnn", "load_curve", 72, 4, 4, {"width": range(1, 9), "depth": [2], "cell": ["lstm"]}),
     "blocks": ("transformer", "eeg", 68, 4, 4, {"width": [8, 16], "heads": [2, 4], "depth": [1, 2]}),
+    "language": ("language-model", "sums", 72, 4, 4, {"epoch_windows": [68], "width": [8, 16], "heads": [2, 4]}),
     "own layers": (f"{OWN}:gated", "iris", 75, 4, 6, {}),
     "attention": (f"{OWN}:attending", "digits", 68, 4, 4, {}),
 }
@@ -86,7 +87,8 @@ def test_epochs_by_replays_are_those_step_by_step(case: str) -> None:
         assert all(furthest(*each) == 0 for each in zip(found, expected, strict=True))
         assert captures.captured == epoch
         assert_alike(works, others)
-    _, _, rows, size, *_ = CASES[case]
+    _, _, rows, size, _, choices = CASES[case]
+    (rows,) = choices.get("epoch_windows", [rows])
     steps = rows // size - (rows % size == 1)  # of one size
     assert captures.replayed == EPOCHS * steps - graph.WARM_UP - (EPOCHS - 1)
 

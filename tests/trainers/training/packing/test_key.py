@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from goodfit.trainers.nets.attention import Encoder
-from goodfit.trainers.training.packing.key import key_or_reason
-from goodfit.trainers.training.packing.layers import kinds_of
+from goodfit.trainers.nets.attention import Decoder, Encoder
+from goodfit.trainers.training.packing.key import key_or_reason, wide_in
+from goodfit.trainers.training.packing.layers import has_known_blocks, kinds_of
 from goodfit.trainers.training.packing.probe import why_alone
-from goodfit.trainers.training.packing.transformer import is_known
 from tests.trainers.training.packing.works import rows_of, work_of
 
 OWN = "tests.trainers.training.packing.own_models"
@@ -156,7 +156,7 @@ def test_an_encoder_that_is_not_as_it_was_built_is_a_model_of_a_users_own(change
     assert isinstance(model, Encoder)
     before = key_or_reason(work)
     CHANGES[change](model)
-    assert not is_known(model)
+    assert not has_known_blocks(model)
     assert key_or_reason(work) != before
 
 
@@ -181,6 +181,59 @@ def test_long_rows_train_alone() -> None:
     work = work_of("transformer", rows_of("digits", 40), {"width": 8}, 0)
     work.training.model.length = 200
     assert key_or_reason(work) == "the rows have 200 positions: above 128 one at a time is as fast"
+
+
+def test_language_models_differ_as_encoders_do_and_not_in_what_is_learned_of_places_and_tables() -> None:
+    data, own = rows_of("sums", 40), {"width": 16, "heads": 2}
+    one = key_or_reason(work_of("language-model", data, own, 0))
+    same = [{"width": 8, "depth": 1}, {"width": 32, "heads": 4}, {"activation": "relu"}, {"optimizer": "sgd"}]
+    assert all(key_or_reason(work_of("language-model", data, own | params, 1)) == one for params in same)
+    apart = [{"positions": "learned"}, {"tied": False}, {"width": 52}, {"epoch_windows": 7}]
+    keys = {key_or_reason(work_of("language-model", data, own | params, 1)) for params in apart}
+    assert len({one, *keys}) == 5
+
+
+LANGUAGE_CHANGES: dict[str, Callable[[Decoder], object]] = {
+    "a head with a bias": lambda model: setattr(model, "head", nn.Linear(8, 15)),
+    "a norm of another kind": lambda model: setattr(model, "norm", nn.RMSNorm(8)),
+    "attention both ways": lambda model: setattr(model.blocks[0].attention, "causal", False),
+    "a table with padding": lambda model: setattr(model.table, "padding_idx", 0),
+    "a table with a limit": lambda model: setattr(model.table, "max_norm", 1.0),
+    "a frozen table": lambda model: model.table.requires_grad_(False),
+    "a hook": lambda model: model.table.register_forward_hook(print),
+    "a class of its own": lambda model: setattr(model, "__class__", type("Other", (Decoder,), {})),
+}
+
+
+@pytest.mark.parametrize("change", LANGUAGE_CHANGES)
+def test_another_language_model_trains_alone(change: str) -> None:
+    work = work_of("language-model", rows_of("sums", 40), {"width": 8, "heads": 2}, 0)
+    model = work.training.model
+    assert isinstance(model, Decoder)
+    assert has_known_blocks(model)
+    LANGUAGE_CHANGES[change](model)
+    assert key_or_reason(work) == "it is another language model than Goodfit's"
+
+
+def test_language_models_that_read_as_many_windows_in_an_epoch_train_together() -> None:
+    """By where an epoch's windows begin there may be one fewer."""
+    data = rows_of("sums", 40)
+    works = [work_of("language-model", data, {"width": 8, "heads": 2}, seed) for seed in range(50)]
+    found: dict[object, set[int]] = defaultdict(set)
+    for work in works:
+        found[key_or_reason(work)].add(sum(map(len, work.training.batches(1, work.train.y))))
+    assert sorted(found.values(), key=max) == [{39}, {40}]
+
+
+def test_a_language_model_of_long_windows_trains_alone_on_a_cpu() -> None:
+    work = work_of("language-model", rows_of("sums", 40), {"width": 8, "heads": 2}, 0)
+    work.training.model.length = 65
+    assert key_or_reason(work) == "the rows have 65 positions: above 64 one at a time is as fast"
+
+
+def test_a_wide_net_of_many_outputs_shares_with_those_of_its_width_alone() -> None:
+    keys = [wide_in(nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1000))) for width in (8, 100, 200, 222, 300)]
+    assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
 
 
 def test_texts_train_alone() -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goodfit.trainers.builtin.language_model.config import LanguageModelConfig
 from goodfit.trainers.builtin.transformer import TransformerConfig
-from goodfit.trainers.nets.attention import Encoder, ImageRows, Numbers
+from goodfit.trainers.nets.attention import Decoder, Encoder, ImageRows, Numbers
 from goodfit.trainers.nets.dropout import ChannelDropout, Dropout
 from goodfit.trainers.nets.layers import CentredLinear, Layers, Residual
 from goodfit.trainers.training.packing.composed import Layer
@@ -256,4 +257,25 @@ def test_those_of_encoders(positions: str, pooling: str, images: bool) -> None:
     x = torch.randn(ROWS, len(nets), CHANNELS, SIDE, SIDE) if images else torch.randn(len(nets), ROWS, SIDE, INPUTS)
     assert layer.known
     for own, found in zip(*gradients(layer, stack, x), strict=True):
+        torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+@pytest.mark.parametrize("tied", [True, False], ids=["one table", "two"])
+def test_those_of_language_models(positions: str, tied: bool) -> None:
+    torch.manual_seed(0)
+    nets: list[nn.Module] = []
+    for depth, width, heads, activation in (
+        (2, 8, 2, "gelu"),
+        (1, 36, 2, "relu"),
+        (2, 8, 4, "tanh"),
+        (3, 4, 2, "gelu"),
+    ):
+        how: Any = {"depth": depth, "width": width, "heads": heads, "activation": activation}
+        nets.append(Decoder(LanguageModelConfig(positions=positions, tied=tied, **how), 11, SIDE))  # type: ignore[arg-type]
+        for parameter in nets[-1].parameters():
+            nn.init.normal_(parameter, std=0.5)
+    layer, stack = made(nets)
+    assert layer.known
+    for own, found in zip(*gradients(layer, stack, torch.randint(11, (len(nets), ROWS, SIDE))), strict=True):
         torch.testing.assert_close(own, found, rtol=1e-4, atol=1e-4)

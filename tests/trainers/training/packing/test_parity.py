@@ -20,7 +20,7 @@ from goodfit.trainers.training.packing.work import pack_key, train_by_its_layers
 from tests.trainers.training.packing.works import EPOCHS, alone, at, furthest, random_params, rows_of, together, work_of
 
 TOLERANCE = 1e-4
-TO_THE_BIT = ("mlp", "transformer")
+TO_THE_BIT = ("mlp", "transformer", "language-model")
 OWN = "tests.trainers.training.packing.own_models"
 MLP = {
     "width": range(1, 40),
@@ -39,6 +39,7 @@ CNN = {
 RNN = {"width": range(1, 20), "depth": [1]}
 TRANSFORMER = {"width": [4, 8, 16, 36], "heads": [2, 4], "depth": [1, 2, 3], "activation": ["relu", "gelu"]}
 ROTARY = TRANSFORMER | {"positions": ["rotary"], "width": [8, 16]}
+LANGUAGE = TRANSFORMER | {"epoch_windows": [24], "batch_size": [8]}
 CASES = {  # trainer, data, training rows, trials, the choices of their hyperparameters
     "classes": ("mlp", "iris", 75, 10, MLP),
     "numbers": ("mlp", "diabetes", 70, 10, MLP),
@@ -59,6 +60,8 @@ CASES = {  # trainer, data, training rows, trials, the choices of their hyperpar
     "blocks": ("transformer", "digits", 40, 6, TRANSFORMER),
     "blocks with a first": ("transformer", "digits", 40, 4, TRANSFORMER | {"pooling": ["first"]}),
     "blocks of series": ("transformer", "eeg", 40, 4, ROTARY),
+    "language": ("language-model", "sums", 40, 5, LANGUAGE),
+    "language by two tables": ("language-model", "sums", 40, 4, LANGUAGE | {"positions": ["learned"], "tied": [False]}),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,11 @@ from typing import Any
 import torch
 
 from goodfit.testing.attempts import Line, assign, clock
-from goodfit.trainers.data import Data, Split, load
+from goodfit.trainers.builtin.language_model.training import first_epoch
+from goodfit.trainers.data import Data, Facts, Split, load
+from goodfit.trainers.data.kinds.corpus import windows
+from goodfit.trainers.data.preparing.preparation import Preparation
+from goodfit.trainers.data.preparing.tokens import Tokenizer
 from goodfit.trainers.messages import DataSpec
 from goodfit.trainers.registry import resolve
 from goodfit.trainers.seeding import seed_generators
@@ -26,9 +32,23 @@ CPU = torch.device("cpu")
 
 
 def rows_of(source: str, train: int, validation: int = 30) -> Data:
-    """The first rows of a built-in data set."""
-    data = load(DataSpec(source))
+    """The first rows of a built-in data set, or of `sums`."""
+    data = _sums() if source == "sums" else load(DataSpec(source))
     return dataclasses.replace(data, train=_first(data.train, train), validation=_first(data.validation, validation))
+
+
+@functools.cache
+def _sums() -> Data:
+    """Running text of which each line's end follows from its beginning, in windows of 16 characters."""
+    drawn = random.Random(0)
+    lines = (f"{first}{second}={second}{first}\n" for first, second in itertools.product(range(10), range(10)))
+    text = "".join(drawn.sample([*lines] * 3, 300))
+    tokens = Tokenizer.fit([text], "character", 100, 16)
+    train, validation = (windows(tokens.ids(part), 16) for part in (text[:1200], text[1200:]))
+    rows = {"train": len(train), "validation": len(validation)}
+    preparation = Preparation(None, (), (), tokens=tokens)
+    facts = Facts("sums", "language-modelling", "corpus", (16,), (), ("text",), rows, preparation)
+    return Data(train, validation, facts)
 
 
 def _first(split: Split, rows: int) -> Split:
@@ -41,6 +61,8 @@ def work_of(trainer: str, data: Data, params: Mapping[str, Any], seed: int, epoc
     assignment = assign(Path("nowhere"), seed=seed, epochs=epochs)
     trial = Trial(assignment, found.configure(dict(params)), data, Line(), clock())
     seed_generators(seed, 0)
+    if data.kind == "corpus":
+        return first_epoch(trial)
     assert found.build is not None
     training = Training(found.build(trial.config, data.facts), trial, data.facts, default_loss(data.task))
     training.packs = found.packs_on(data.kind)
