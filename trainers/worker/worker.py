@@ -192,6 +192,36 @@ class _Loaded:
     trivial: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Running:
+    """A trial of the worker.
+
+    Attributes:
+        assignment: with its files in a folder of this machine.
+        keep: called when files have changed that another attempt will need.
+        isolated: whether what it changes is to be put back.
+        ended: how it has ended.
+        over: what is done when all has been put back.
+    """
+
+    assignment: Assignment
+    keep: Callable[[], None] = lambda: None
+    isolated: bool = False
+    ended: Ended | None = None
+    over: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @contextlib.contextmanager
+    def surviving(self) -> Iterator[None]:
+        """Have an error end the trial, and not its worker; without an end the study would wait for it."""
+        trial, attempt = self.assignment.trial, self.assignment.attempt
+        try:
+            yield
+        except (TrainersError, OSError) as error:
+            self.ended = Ended(trial, attempt, outcome_of(error), describe(error))
+        except Exception as error:  # noqa: BLE001 - of Goodfit or its installation
+            self.ended = Ended(trial, attempt, Outcome.ERROR, describe(error), worn=True)
+
+
 class Worker:
     """Keeps what lives longer than a trial: imported trainers and loaded data."""
 
@@ -213,7 +243,7 @@ class Worker:
         self._moved: tuple[str, str] | None = None  # where the study's code came from, and where its copy lies here
         streams = [(sys, "stdout"), (sys, "stderr")] if capture else []
         self.hub = Hub(start_thread, [*streams, (mlflow_calls, "_current"), (data_loading, "_current")])
-        self._isolation = Isolation(own_process=own_process, call=self.hub.call)
+        self._isolation = Isolation(own_process=own_process)
 
     def warm_up(self, setup: Setup) -> None:
         """Import and load what the first assignment will need.
@@ -270,58 +300,47 @@ class Worker:
 
     def start(self, assignment: Assignment) -> None:
         """Begin a trial; it trains in the turns of the hub, sending every report and one Ended."""
-        placed = self.placed(assignment)
+        trial = _Running(self.placed(assignment))
         with contextlib.suppress(Exception):  # to import it is no change by a trial; if it fails, the trial says so
-            resolve(placed.trainer)
-
-        def run() -> None:
-            try:
-                ended = self._run(placed)
-            except Exception as error:  # noqa: BLE001 - of Goodfit or its installation; without an end the trial waits
-                ended = Ended(placed.trial, placed.attempt, Outcome.ERROR, describe(error), worn=True)
-            self._channel.send(ended)
-
-        self.hub.start(run)
+            resolve(trial.assignment.trainer)
+        self.hub.start(partial(self._run, trial), partial(self._begin, trial), partial(self._end, trial))
 
     def placed(self, assignment: Assignment) -> Assignment:
         """The assignment with what the study brought named where it lies here; after `warm_up`."""
         data = None if assignment.data is None else self._data_here(assignment.data)
         return replace(assignment, trainer=self._here(assignment.trainer), data=data)
 
-    def _run(self, assignment: Assignment) -> Ended:
-        if assignment.place is None:
-            return self._train(assignment, lambda: None)
-        with tempfile.TemporaryDirectory(prefix="goodfit-") as scratch:
-            own = replace(assignment, folder=Path(scratch, f"{assignment.trial:05d}"))
-            try:
-                keeper = Keeper(own.folder, place_of(assignment.place))
-                until_there(keeper.begin if own.attempt == 1 and not own.reported else keeper.pull)
-                with keeper.following(own.log.name):
-                    ended = self._train(own, keeper.push)
-                until_there(keeper.push)  # the log, to its last line
-            except (TrainersError, OSError) as error:
-                return Ended(assignment.trial, assignment.attempt, outcome_of(error), describe(error))
-            return ended
+    def _begin(self, trial: _Running) -> None:
+        with trial.surviving():
+            if trial.assignment.place is not None:
+                _keep_at_place(trial, trial.assignment.place)
+            self._isolation.begin(trial.assignment.trainer)
+            trial.isolated = True
 
-    def _train(self, assignment: Assignment, keep: Callable[[], None]) -> Ended:
-        """Train one trial, and leave nothing of it to the next."""
-        ends: list[Ended] = []
-        log = _LazyFile(assignment)
+    def _run(self, trial: _Running) -> None:
+        """Train a trial, in a thread of its own."""
+        if trial.isolated:
+            with trial.surviving():
+                trial.ended = self._attempt(trial.assignment, _LazyFile(trial.assignment), trial.keep)
 
-        def attempt() -> None:
-            try:
-                ends.append(self._attempt(assignment, log, keep))
-            except Exception as error:  # noqa: BLE001 - of Goodfit or its installation; without an end the trial waits
-                ends.append(Ended(assignment.trial, assignment.attempt, Outcome.ERROR, describe(error)))
+    def _end(self, trial: _Running) -> None:
+        """Leave nothing of a trial to the next, and say how it ended."""
+        with trial.surviving(), trial.over:
+            if trial.isolated:
+                self._put_back(trial)
+        if trial.ended is not None:
+            self._channel.send(trial.ended)
 
-        left = self._isolation.run(attempt, assignment.trainer)
+    def _put_back(self, trial: _Running) -> None:
+        left = self._isolation.end(trial.assignment.trainer)
         self._used = True
         if (resident := sys.modules.get("goodfit.trainers.training.resident")) is not None:
             resident.forget_changed()
-        if left:
+        if left and trial.ended is not None:
+            text = f"--- attempt {trial.assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n"
             with contextlib.suppress(OSError):
-                log.append(f"--- attempt {assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n")
-        return replace(ends[0], worn=bool(left))
+                _LazyFile(trial.assignment).append(text)
+            trial.ended = replace(trial.ended, worn=True)
 
     def _attempt(self, assignment: Assignment, log: _LazyFile, keep: Callable[[], None]) -> Ended:
         notices: list[str] = []
@@ -413,6 +432,17 @@ class Worker:
         if trainer.name not in loaded.trivial:
             loaded.trivial[trainer.name] = trivial_scores(trainer, data)
         return loaded.trivial[trainer.name]
+
+
+def _keep_at_place(trial: _Running, url: str) -> None:
+    """Have a trial's files kept at an object store; it writes to a scratch folder of its own."""
+    scratch = trial.over.enter_context(tempfile.TemporaryDirectory(prefix="goodfit-"))
+    own = trial.assignment = replace(trial.assignment, folder=Path(scratch, f"{trial.assignment.trial:05d}"))
+    keeper = Keeper(own.folder, place_of(url))
+    until_there(keeper.begin if own.attempt == 1 and not own.reported else keeper.pull)
+    trial.keep = keeper.push
+    trial.over.callback(until_there, keeper.push)  # the log, to its last line
+    trial.over.enter_context(keeper.following(own.log.name))
 
 
 def _of_cache() -> list[str]:

@@ -206,3 +206,21 @@ def test_an_abandoned_hub_lets_the_trial_that_runs_go_to_its_end_alone(lab: Lab)
     assert ended.wait(10)
     stepping.join(10)
     assert lab.groups == [[0], [0]]
+
+
+def test_what_comes_before_and_after_a_trial_is_done_in_the_workers_thread(lab: Lab) -> None:
+    seen: list[tuple[str, bool]] = []
+    here = threading.current_thread()
+
+    def noted(name: str) -> Callable[[], None]:
+        return lambda: seen.append((name, threading.current_thread() is here))
+
+    for name in "ab":
+        lab.hub.start(noted(name), noted(f"before {name}"), noted(f"after {name}"))
+    assert not seen
+    lab.hub.take_turns()
+    assert seen == [
+        *(("before a", True), ("a", False), ("after a", True)),
+        *(("before b", True), ("b", False), ("after b", True)),
+    ]
+    assert lab.hub.is_idle

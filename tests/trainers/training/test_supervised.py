@@ -16,7 +16,7 @@ from goodfit.testing.attempts import Line, assign, attempt, clock, handle
 from goodfit.trainers.builtin.mlp import MLPConfig
 from goodfit.trainers.data import Facts, load
 from goodfit.trainers.errors import BadTrainer
-from goodfit.trainers.messages import Outcome
+from goodfit.trainers.messages import Outcome, Pack
 from goodfit.trainers.registry import Trainer, resolve
 from goodfit.trainers.training import devices
 from goodfit.trainers.training import loop as training
@@ -123,7 +123,7 @@ def test_what_a_trial_leaves_behind_does_not_change_the_next(tmp_path: Path) -> 
     alone, line = attempt(tmp_path / "alone", data=IRIS, seed=1), Line()
     worker = Worker(line, clock(), capture=False)
     for seed in (5, 1):
-        worker._run(assign(tmp_path / str(seed), data=IRIS, seed=seed, trial=seed))
+        worker.run(Pack((assign(tmp_path / str(seed), data=IRIS, seed=seed, trial=seed),)))
     assert [(report.epoch, report.metrics) for report in line.reports if report.trial == 1] == alone.curve
 
 

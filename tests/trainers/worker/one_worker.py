@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from goodfit.testing.attempts import Line, assign, clock
 from goodfit.trainers.messages import Ended, Pack
+from goodfit.trainers.training.packing.hub import Hub
+from goodfit.trainers.worker.isolation import Isolation, start_thread
 from goodfit.trainers.worker.worker import Worker
 
 HEAD = "import os, sys, builtins\nimport numpy as np, torch\n"
@@ -43,3 +46,10 @@ class Trials:
 def note(folder: Path, expression: str) -> str:
     """A line of a trainer that notes what it finds."""
     return f"    with open({str(folder / 'notes.txt')!r}, 'a') as file: file.write(repr({expression}) + '\\n')\n"
+
+
+def alone(isolation: Isolation, work: Callable[[], None]) -> None:
+    """Do a trial's work as a worker does it."""
+    hub = Hub(start_thread)
+    hub.start(work, lambda: isolation.begin("mlp"), lambda: isolation.end("mlp"))
+    hub.take_turns()

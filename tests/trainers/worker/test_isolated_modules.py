@@ -21,7 +21,7 @@ from goodfit.trainers.worker.baseline import trivial_scores
 from goodfit.trainers.worker.isolation import Isolation
 from goodfit.trainers.worker.isolation.modules import is_users
 from goodfit.trainers.worker.worker import Worker
-from tests.trainers.worker.one_worker import HEAD, LOOP, Trials, note
+from tests.trainers.worker.one_worker import HEAD, LOOP, Trials, alone, note
 from tests.training import IRIS
 
 
@@ -176,7 +176,7 @@ def test_each_trial_has_a_thread_of_its_own_with_the_contexts_of_the_worker() ->
     seen: list[Any] = []
     isolation = Isolation()
     with np.errstate(divide="raise"):
-        isolation.run(lambda: seen.append((threading.current_thread(), np.geterr()["divide"])), "mlp")
+        alone(isolation, lambda: seen.append((threading.current_thread(), np.geterr()["divide"])))
     assert seen[0][0] is not threading.current_thread()
     assert seen[0][1] == "raise"
 
@@ -189,7 +189,7 @@ def test_what_a_library_installs_to_find_modules_stays(monkeypatch: pytest.Monke
     for one in (library, own):
         monkeypatch.setitem(sys.modules, one.__name__, one)
     before = list(sys.meta_path)
-    Isolation().run(lambda: sys.meta_path.extend(finders), "mlp")
+    alone(Isolation(), lambda: sys.meta_path.extend(finders))
     after = list(sys.meta_path)
     sys.meta_path[:] = before
     assert after == [*before, finders[0]]

@@ -17,7 +17,7 @@ from goodfit.trainers.worker.isolation import Isolation
 from goodfit.trainers.worker.isolation.library_settings import LIBRARIES
 from goodfit.trainers.worker.isolation.setting import Setting
 from goodfit.trainers.worker.isolation.settings import Snapshot
-from tests.trainers.worker.one_worker import HEAD, LOOP, Trials, note
+from tests.trainers.worker.one_worker import HEAD, LOOP, Trials, alone, note
 
 # fmt: off
 CHANGES = [
@@ -186,7 +186,7 @@ def test_in_a_process_of_others_their_loggers_and_streams_are_left(monkeypatch: 
         logging.root.addHandler(handler)
         os.environ["MINE"] = "1"
 
-    Isolation(own_process=False).run(work, "mlp")
+    alone(Isolation(own_process=False), work)
     assert handler in logging.root.handlers
     logging.root.removeHandler(handler)
     assert "MINE" not in os.environ
@@ -206,21 +206,21 @@ def test_settings_are_read_once_and_again_after_an_import_which_may_have_set_som
     monkeypatch.setattr("goodfit.trainers.worker.isolation.settings.PYTHON", [setting])
     isolation = Isolation()
     for _ in range(3):
-        isolation.run(lambda: values.update(own="a trial's"), "mlp")
+        alone(isolation, lambda: values.update(own="a trial's"))
         assert values["own"] == "as it was"
     assert reads.count("as it was") == 1
     monkeypatch.setitem(sys.modules, "imported_between_trials", ModuleType("imported_between_trials"))
     values["own"] = "the module's"
-    isolation.run(lambda: values.update(own="a trial's"), "mlp")
+    alone(isolation, lambda: values.update(own="a trial's"))
     assert values["own"] == "the module's"
 
 
 def test_in_a_process_of_others_what_they_set_between_trials_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THEIRS", "1")
     isolation = Isolation(own_process=False)
-    isolation.run(lambda: None, "mlp")
+    alone(isolation, lambda: None)
     monkeypatch.setenv("THEIRS", "2")
-    isolation.run(lambda: os.environ.update(THEIRS="3"), "mlp")
+    alone(isolation, lambda: os.environ.update(THEIRS="3"))
     assert os.environ["THEIRS"] == "2"
 
 
@@ -251,7 +251,7 @@ def test_mlflow_waits_for_no_library_after_the_trial_that_asked_for_it(monkeypat
 
     isolation = Isolation()
     for _ in range(2):  # an emptied list would say that the library is imported, and the second call would fail
-        isolation.run(lambda: register_post_import_hook(print, "not_imported_yet"), "mlp")
+        alone(isolation, lambda: register_post_import_hook(print, "not_imported_yet"))
         assert get_post_import_hooks("not_imported_yet") is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from goodfit.testing.attempts import Line, assign, attempt, clock
 from goodfit.trainers.messages import DataSpec, Outcome, Pack
+from goodfit.trainers.worker.isolation import Isolation
 from goodfit.trainers.worker.worker import Setup, Worker
 from tests.training import IRIS, fill_disk, needs_full_disk
 
@@ -211,6 +213,31 @@ def test_the_data_are_loaded_once_for_many_trials(tmp_path: Path, monkeypatch: p
     worker.warm_up(Setup("mlp", IRIS))
     worker.run(Pack((assign(tmp_path / "a", data=IRIS, epochs=1), assign(tmp_path / "b", data=IRIS, epochs=1))))
     assert loaded == [IRIS]
+
+
+@pytest.mark.parametrize("step", ["begin", "end"])
+def test_where_a_trial_cannot_be_kept_apart_it_ends_and_its_worker_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(isolation: Isolation, trainer: str) -> None:
+        raise RuntimeError(f"no {step} of {trainer}")
+
+    monkeypatch.setattr(Isolation, step, broken)
+    ended = attempt(tmp_path / "t", trainer="mlp", data=IRIS, epochs=1).ended
+    assert (ended.outcome, ended.worn) == (Outcome.ERROR, True)
+    assert f"no {step} of mlp" in (ended.message or "")
+
+
+def test_a_trial_takes_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, start = [], threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", counted)
+    attempt(tmp_path / "t", trainer=a_trainer(tmp_path, LOOP + REPORT))
+    assert started == ["goodfit-trial"]
 
 
 def test_what_is_wrong_with_the_study_is_left_for_its_first_trial_to_say(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from goodfit.testing.attempts import Line, assign, attempt
 from goodfit.trainers.artifacts.places import place_of
 from goodfit.trainers.messages import Outcome
+from goodfit.trainers.worker.isolation import Isolation
 from tests.s3 import s3_server
 from tests.training import IRIS
 
@@ -55,6 +57,18 @@ def test_the_log_of_a_failed_trial_is_kept(tmp_path: Path, bucket: str) -> None:
     log = (place_of(url).read("log.txt") or b"").decode()
     assert "so far" in log
     assert "KeyError: 'depth'" in log
+
+
+def test_the_log_is_kept_to_its_last_line_and_the_scratch_folder_is_not(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Isolation, "end", lambda *_: ["its thread still runs"])
+    url = f"{bucket}/worn/trials/00007"
+    line = attempt(tmp_path / "unused", place=url, **MLP)
+    assert (line.ended.outcome, line.ended.worn) == (Outcome.COMPLETE, True)
+    assert b"the worker is replaced after it: its thread still runs" in (place_of(url).read("log.txt") or b"")
+    assert not list(tmp_path.glob("goodfit-*"))
 
 
 CHILD = """

@@ -11,12 +11,11 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import replace
 from time import perf_counter, thread_time
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from goodfit.trainers.errors import is_out_of_memory
 from goodfit.trainers.seeding import seed_generators
@@ -32,7 +31,6 @@ from goodfit.trainers.training.packing.work import (
     train_together,
 )
 
-T = TypeVar("T")
 _hub: ContextVar[Hub | None] = ContextVar("hub", default=None)  # of the trial that runs in this context
 
 
@@ -42,13 +40,20 @@ def run_epoch(work: EpochWork) -> EpochResult:
     return train_alone(work) if hub is None else hub.run_epoch(work)
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Member:
     """A trial of the worker.
 
     Attributes:
+        run: trains it; None: it has begun.
+        begin: what comes before, in the worker's thread.
+        end: what comes after it, likewise.
+        ended: whether it has trained to its end.
         handed_over: the epoch that it waits for.
         ready: whether the word has come that it waits for; None: it waits for none.
-        call: what the worker's thread is to do for it.
         key: what says which epochs can be trained together with it; None: none.
         result: what its epoch came to; an exception is its own, None: it is to train it itself.
         seconds: of the worker that were spent on it, and those before it came.
@@ -57,11 +62,19 @@ class _Member:
         allowed: the processors that its thread may have.
     """
 
-    def __init__(self, seconds: float, own: Sequence[Any]) -> None:
+    def __init__(
+        self,
+        run: Callable[[], None],
+        begin: Callable[[], object],
+        end: Callable[[], object],
+        seconds: float,
+        own: Sequence[Any],
+    ) -> None:
+        self.run: Callable[[], None] | None = run
+        self.begin, self.end, self.ended = begin, end, False
         self.turn = threading.Semaphore(0)
         self.handed_over: EpochWork | None = None
         self.ready: Callable[[], bool] | None = None
-        self.call: Callable[[], None] | None = None
         self.key: Hashable | None = None
         self.result: EpochResult | Exception | None = None
         self.seconds, self.own = seconds, own
@@ -108,22 +121,17 @@ class Hub:
         """Seconds that were spent on others, of the trial that runs."""
         return self._seconds - self._running.seconds if self._running is not None else 0.0
 
-    def start(self, run: Callable[[], None]) -> None:
-        """Add a trial; it begins with the next turns."""
-        member = _Member(self._seconds, self._values())
+    def start(
+        self, run: Callable[[], None], begin: Callable[[], object] = _nothing, end: Callable[[], object] = _nothing
+    ) -> None:
+        """Add a trial; it begins with the next turns.
 
-        def begin() -> None:
-            member.allowed = self._processor.place(None, beside=False)
-            member.turn.acquire()
-            _hub.set(self)
-            try:
-                run()
-            finally:
-                self._members.remove(member)
-                self._back.release()
-
-        self._members.append(member)
-        self._start_thread(begin)
+        Args:
+            run: trains it, in a thread of its own.
+            begin: done before it in the worker's thread, whose contexts it begins with.
+            end: done after it in the worker's thread.
+        """
+        self._members.append(_Member(run, begin, end, self._seconds, self._values()))
 
     def take_turns(self) -> None:
         """Let each trial go on as far as it can alone."""
@@ -170,37 +178,32 @@ class Hub:
             member.ready = ready
             self._wait(member)
 
-    def call(self, work: Callable[[], T]) -> T:
-        """Do something for the trial that runs in the worker's thread, whose contexts all its trials begin with."""
-        member, done = self._running, Future[T]()
-        if member is None or self.abandoned:
-            return work()
-
-        def call() -> None:
-            try:
-                done.set_result(work())
-            except Exception as error:  # noqa: BLE001 - it is raised where it was called
-                done.set_exception(error)
-
-        member.call = call
-        self._wait(member)
-        return done.result()
-
     def _resume(self, member: _Member) -> None:
         """Let a trial run until it waits or ends."""
+        if member.run is not None:
+            self._do(member, member.begin)
         self._let_run(member)
-        while member.call is not None:
-            call, member.call = member.call, None
-            self._processor.let_go()
-            call()
-            self._let_run(member)
+        if member.ended:
+            self._do(member, member.end)
+            self._members.remove(member)
+
+    def _do(self, member: _Member, work: Callable[[], object]) -> None:
+        """Do something for a trial in this thread."""
+        self._processor.let_go()
+        began = perf_counter()
+        work()
+        self._count(perf_counter() - began, [member])
 
     def _let_run(self, member: _Member) -> None:
         """Let a trial run until it stops to; what it prints, for example, goes where it has had it go."""
         before, began = self._values(), perf_counter()
         self._put(member.own)
         member.ready, self._running = None, member
-        member.turn.release()
+        if member.run is not None:
+            run, member.run = member.run, None
+            self._start_thread(lambda: self._run(member, run))
+        else:
+            member.turn.release()
         self._back.acquire()
         if self.abandoned:
             return
@@ -208,6 +211,16 @@ class Hub:
         member.own = self._values()
         self._put(before)
         self._count(perf_counter() - began, [member])
+
+    def _run(self, member: _Member, run: Callable[[], None]) -> None:
+        """In a trial's thread: train it."""
+        member.allowed = self._processor.place(None, beside=False)
+        _hub.set(self)
+        try:
+            run()
+        finally:
+            member.ended = True
+            self._back.release()
 
     def _count(self, seconds: float, members: Sequence[_Member]) -> None:
         """Count seconds that were spent on these trials alike."""

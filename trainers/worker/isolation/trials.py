@@ -22,19 +22,16 @@ LINGER_SECONDS = 0.2  # for what a trainer has started to end after it
 
 
 class Isolation:
-    """Runs the trials of a worker so that none of them changes what the next comes to.
+    """Has none of the trials of a worker change what the next comes to.
 
     Trials that share the worker share its settings, too: they are put back when the last of them has ended.
 
     Args:
         own_process: whether the process is the worker's alone; in another its streams, loggers and paths are left.
-        call: does something in the worker's thread, whose contexts its trials begin with.
     """
 
-    def __init__(
-        self, *, own_process: bool = True, call: Callable[[Callable[[], list[str]]], list[str]] = lambda work: work()
-    ) -> None:
-        self._own_process, self._call = own_process, call
+    def __init__(self, *, own_process: bool = True) -> None:
+        self._own_process = own_process
         self._originals = Originals()
         self._modules = UsersModules(own_process=own_process)
         self._trials = 0
@@ -43,24 +40,26 @@ class Isolation:
         self._session = contextlib.ExitStack()  # from the first of the trials side by side to the last
         self._put_back: Callable[[], list[str]] = list
 
-    def run(self, work: Callable[[], None], trainer: str) -> list[str]:
-        """Do a trial's work, and put back what it changes.
+    def begin(self, trainer: str) -> None:
+        """A trial is about to run, in a thread of its own: what is set for a thread alone ends with it.
 
         Args:
-            work: trains, and keeps how that ended to itself; its trainer has been imported.
-            trainer: as the study names it.
+            trainer: as the study names it; it has been imported.
+        """
+        if not self._trials:
+            self._begin(trainer)
+        self._trials += 1
+
+    def end(self, trainer: str) -> list[str]:
+        """A trial has run: put back what it has changed, in the thread that called `begin`.
 
         Returns:
             What only a new process would take back; empty for nearly all trainers.
         """
-        if not self._trials:
-            self._call(lambda: self._begin(trainer))
-        self._trials += 1
-        start_thread(work).join()  # not in this one: what is set for a thread alone would outlast it here
         self._trials -= 1
-        return [] if self._trials else self._call(lambda: self._end(trainer))
+        return [] if self._trials else self._end(trainer)
 
-    def _begin(self, trainer: str) -> list[str]:
+    def _begin(self, trainer: str) -> None:
         hear_imports()  # before the snapshot, which is put back: what each trial adds differs from it each time
         self._originals.note_new()
         self._modules.note_new(trainer)
@@ -77,7 +76,6 @@ class Isolation:
 
         self._session.enter_context(when_imported(note_new, LATE))
         self._put_back = lambda: [*snapshot.restore(), *_left_running(before)]
-        return []
 
     def _end(self, trainer: str) -> list[str]:
         self._session.close()
