@@ -12,6 +12,7 @@ which is what its autoscaler sees.
 from __future__ import annotations
 
 import math
+import pickle
 import sys
 import textwrap
 import time
@@ -77,7 +78,7 @@ class _Seat:
         """See to it that it has a call."""
         if self.answer is None:
             words, self.words = self.words, []
-            self.answer = self.actor.poll.remote(POLL_SECONDS, words)
+            self.answer = self.actor.answer.remote(POLL_SECONDS, pickle.dumps(words))
 
     @property
     def takes_trials(self) -> bool:
@@ -225,7 +226,7 @@ class RayExecutor:
         if not seat.there:
             seat.there, self._fruitless = True, 0
             return []
-        messages: list[Message] = answer
+        messages: list[Message] = pickle.loads(answer)  # noqa: S301 - of our own worker
         for message in messages:
             self._deaths.pop(message.trial, None)
             if isinstance(message, Ended):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,9 @@ def test_a_report_is_not_kept_back_for_long_while_a_turn_lasts(
 
 def test_nothing_is_said_where_nothing_was_sent(host: Host) -> None:
     assert host.poll(0.0) == []
+
+
+def test_another_process_tells_and_hears_it_pickled(host: Host, tmp_path: Path) -> None:
+    messages = pickle.loads(host.answer(LONG, pickle.dumps([launch(tmp_path, "curve")])))
+    assert epochs(messages) == [1, 2, 3, 4, 5]
+    assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
