@@ -26,6 +26,7 @@ from goodfit.service.ray_executor.capacity import WorkerResources, places, requi
 from goodfit.service.ray_executor.cluster import Cluster
 from goodfit.service.ray_executor.ray_words import Resources
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
+from goodfit.trainers.training.packing.hub import FIRST
 from goodfit.trainers.worker.worker import Host, Setup, Word
 
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
@@ -53,6 +54,7 @@ class _Seat:
         there: whether it has started.
         worn: whether it is to be replaced as soon as its trials have ended.
         doubted: since when it is out of reach, and Ray does not know yet whether it lives.
+        room: trials that it wins from having at once, as it has said last.
         trials: that it has: number -> attempt.
     """
 
@@ -64,6 +66,7 @@ class _Seat:
     there: bool = False
     worn: bool = False
     doubted: float | None = None
+    room: int = FIRST
     trials: dict[int, int] = field(default_factory=dict)
     words: list[Word] = field(default_factory=list)
 
@@ -141,7 +144,7 @@ class RayExecutor:
             if seat.lone:
                 count += seat.size
             elif seat.there and seat.takes_trials and not starves:
-                count += max(self._places, len(seat.trials))
+                count += max(self._places_of(seat), len(seat.trials))
             else:
                 count += len(seat.trials)
         return count if self._share.parallel is None else min(count, self._share.parallel)
@@ -159,7 +162,7 @@ class RayExecutor:
         if pack.share > 1 or suspect:
             seat = self._new_seat(pack.share, lone=True)
         else:
-            free = [seat for seat in self._seats if seat.takes_trials and len(seat.trials) < self._places]
+            free = [seat for seat in self._seats if seat.takes_trials and len(seat.trials) < self._places_of(seat)]
             seat = min(free, key=lambda seat: (not seat.there, len(seat.trials)), default=None) or self._new_seat()
         seat.trials |= {assignment.trial: assignment.attempt for assignment in pack.assignments}
         seat.tell("launch", pack)
@@ -226,7 +229,8 @@ class RayExecutor:
         if not seat.there:
             seat.there, self._fruitless = True, 0
             return []
-        messages: list[Message] = pickle.loads(answer)  # noqa: S301 - of our own worker
+        messages: list[Message]
+        messages, seat.room = pickle.loads(answer)  # noqa: S301 - of our own worker
         for message in messages:
             self._deaths.pop(message.trial, None)
             if isinstance(message, Ended):
@@ -299,6 +303,10 @@ class RayExecutor:
             raise GoodfitError(
                 f"workers die as they start: {_cause_of(death)[1]}; is Goodfit installed on every node of the cluster?"
             ) from death
+
+    def _places_of(self, seat: _Seat) -> int:
+        """Trials that a worker may have: where the study leaves it open, as many as it wins from."""
+        return self._places if self._share.pack is not None else min(self._places, seat.room)
 
     def _size(self) -> int:
         return sum(seat.size for seat in self._seats)

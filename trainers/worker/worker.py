@@ -34,7 +34,7 @@ from goodfit.trainers.files import make_folder, until_there
 from goodfit.trainers.importing import leave_source_tree, use_packages_of
 from goodfit.trainers.messages import Assignment, DataSpec, Ended, Message, Outcome, Pack
 from goodfit.trainers.registry import Trainer, resolve
-from goodfit.trainers.training.packing.hub import Hub
+from goodfit.trainers.training.packing.hub import FIRST, Hub
 from goodfit.trainers.trial import Channel
 from goodfit.trainers.worker import data_loading, late_compiler, memory, mlflow_calls
 from goodfit.trainers.worker.attempt import Attempt, Trained
@@ -82,7 +82,9 @@ class Host:
         self._arrived: list[Assignment] = []
         self._sent: list[Message] = []
         self._complete = False  # whether the turn in which it was sent is over
-        self._out = threading.Condition()  # on both
+        self._failure: BaseException | None = None  # that has ended the thread; no trial's own
+        self._room = FIRST  # that it has said it has
+        self._out = threading.Condition()  # on the first three
         self._stops: set[int] = set()
         self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
         self._word = threading.Condition()  # on all three
@@ -93,6 +95,15 @@ class Host:
         threading.Thread(target=self._serve, name="goodfit-worker", daemon=True).start()
 
     def _serve(self) -> None:
+        try:
+            self._take_turns()
+        except BaseException as error:  # noqa: BLE001 - of Goodfit: whoever asks next is told
+            traceback.print_exc()
+            with self._out:
+                self._failure = error
+                self._out.notify_all()
+
+    def _take_turns(self) -> None:
         self._worker.warm_up(self._setup)
         hub = self._worker.hub
         while not hub.abandoned:
@@ -140,7 +151,9 @@ class Host:
         else:
             self._targets[trial] = until
 
-    def poll(self, seconds: float, words: Sequence[Word] = ()) -> list[Message]:
+    def poll(
+        self, seconds: float, words: Sequence[Word] = (), until: Callable[[], bool] = lambda: False
+    ) -> list[Message]:
         """Do what it is told, and wait for what is sent; what comes of one turn of the trials comes together.
 
         So does what comes within LINGER of a turn that lasts.
@@ -148,18 +161,35 @@ class Host:
         Args:
             seconds: nothing is said after these.
             words: what it is told.
+            until: what else ends the wait, after a turn of the trials.
+
+        Raises:
+            RuntimeError: the worker's own thread has failed, and its trials go on no more.
         """
         for name, arguments in words:
             getattr(self, name)(*arguments)
         with self._out:
-            if self._out.wait_for(lambda: self._sent, seconds):
-                self._out.wait_for(lambda: self._complete, LINGER)
+            if self._out.wait_for(lambda: self._sent or self._failure or until(), seconds):
+                self._out.wait_for(lambda: self._complete or self._failure, LINGER)
             messages, self._sent = self._sent, []
+            if self._failure is not None and not messages:
+                raise RuntimeError(f"the worker failed: {describe(self._failure)}") from self._failure
             return messages
 
     def answer(self, seconds: float, words: bytes) -> bytes:
-        """As `poll`, for another process. All of it is plain: Ray's own pickler takes 0.1 ms more on either side."""
-        return pickle.dumps(self.poll(seconds, pickle.loads(words)))  # noqa: S301 - of our own engine
+        """As `poll`, for another process; also once it wins from having more trials at once, or fewer.
+
+        Args:
+            seconds: as there.
+            words: as there, pickled. All of it is plain, and Ray's own pickler takes 0.1 ms more on either side.
+
+        Returns:
+            The messages, and how many trials it wins from having at once, pickled.
+        """
+        hub = self._worker.hub
+        messages = self.poll(seconds, pickle.loads(words), lambda: hub.room != self._room)  # noqa: S301 - of our engine
+        self._room = hub.room
+        return pickle.dumps((messages, self._room))
 
     def send(self, message: Message) -> None:
         with self._out:
@@ -212,8 +242,12 @@ class _Running:
     assignment: Assignment
     keep: Callable[[], None] = lambda: None
     isolated: bool = False
-    ended: Ended | None = None
+    ended: Ended = field(init=False)
     over: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __post_init__(self) -> None:
+        trial, attempt = self.assignment.trial, self.assignment.attempt
+        self.ended = Ended(trial, attempt, Outcome.ERROR, "its thread ended without a word", worn=True)
 
     @contextlib.contextmanager
     def surviving(self) -> Iterator[None]:
@@ -333,15 +367,14 @@ class Worker:
         with trial.surviving(), trial.over:
             if trial.isolated:
                 self._put_back(trial)
-        if trial.ended is not None:
-            self._channel.send(trial.ended)
+        self._channel.send(trial.ended)
 
     def _put_back(self, trial: _Running) -> None:
         left = self._isolation.end(trial.assignment.trainer)
         self._used = True
         if (resident := sys.modules.get("goodfit.trainers.training.resident")) is not None:
             resident.forget_changed()
-        if left and trial.ended is not None:
+        if left:
             text = f"--- attempt {trial.assignment.attempt}: the worker is replaced after it: {'; '.join(left)}\n"
             with contextlib.suppress(OSError):
                 _LazyFile(trial.assignment).append(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from goodfit.trainers.training.packing import hub as hubs
-from goodfit.trainers.training.packing.hub import Hub, run_epoch
+from goodfit.trainers.training.packing.hub import FIRST, MOST, Hub, run_epoch
 from goodfit.trainers.training.packing.pace import TIMES
 from goodfit.trainers.training.packing.work import EpochResult, EpochWork
 
@@ -113,6 +114,55 @@ def test_out_of_memory_halves_the_group_and_is_remembered(lab: Lab) -> None:
     lab.run(*(trains(trial, 2, losses) for trial in range(5)))
     assert lab.groups == [[0, 1], [3, 4], [2], [0, 1], [2, 3], [4]]
     assert all(len(curve) == 2 for curve in losses.values())
+
+
+def test_a_worker_finds_out_whether_more_trials_could_train_together_before_it_trains_an_epoch(lab: Lab) -> None:
+    lab.hub.start(trains(1, 1))
+    lab.hub.start(trains(2, 1))
+    assert lab.hub.room == FIRST
+    lab.hub.take_turns()
+    assert lab.hub.room == MOST
+    assert lab.groups == []
+
+
+def test_a_worker_whose_trials_cannot_train_together_has_room_for_one_until_they_can(lab: Lab) -> None:
+    lab.keys = {1: None, 2: None}
+    lab.run(trains(1, 1), trains(2, 1))
+    assert lab.hub.room == 1
+    lab.run(trains(3, 1))
+    assert lab.hub.room == MOST
+
+
+def test_a_worker_has_room_for_half_of_those_that_are_slower_together_and_for_more_once_they_are_not(lab: Lab) -> None:
+    lab.hub._pace._ratios["key", 3] = deque([2.0] * TIMES)
+    lab.run(*(trains(trial, 1) for trial in range(4)))
+    assert lab.hub.room == 2
+    lab.run(*(trains(trial, 1) for trial in range(2)))
+    assert lab.hub.room == 4
+
+
+def test_a_worker_has_room_for_those_that_there_is_memory_for(lab: Lab) -> None:
+    lab.most = 3
+    lab.run(*(trains(trial, 2) for trial in range(5)))
+    assert lab.hub.room == 3
+
+
+def test_a_worker_keeps_its_room_while_it_measures_what_each_trial_takes_alone(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "size_of", lambda work: 2**work.seed)
+    lab.run(trains(1, 1), trains(2, 1))
+    assert lab.groups == [[1], [2]]
+    assert lab.hub.room == MOST
+
+
+def test_a_lone_trial_is_not_asked_whether_it_could_train_with_others(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which for a net of a user's own means to try it."""
+    monkeypatch.setattr(hubs, "pack_key", lambda work: pytest.fail("asked"))
+    lab.run(trains(1, 2))
+    assert lab.hub.room == FIRST
 
 
 def test_an_exception_is_that_of_one_trial(lab: Lab) -> None:

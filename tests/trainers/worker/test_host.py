@@ -11,6 +11,7 @@ import pytest
 
 from goodfit.testing.executors import assignment
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack, Reported
+from goodfit.trainers.training.packing.hub import FIRST, Hub
 from goodfit.trainers.worker import worker
 from goodfit.trainers.worker.worker import Host, Setup
 
@@ -74,6 +75,24 @@ def test_nothing_is_said_where_nothing_was_sent(host: Host) -> None:
 
 
 def test_another_process_tells_and_hears_it_pickled(host: Host, tmp_path: Path) -> None:
-    messages = pickle.loads(host.answer(LONG, pickle.dumps([launch(tmp_path, "curve")])))
+    messages, room = pickle.loads(host.answer(LONG, pickle.dumps([launch(tmp_path, "curve")])))
+    assert room == FIRST
     assert epochs(messages) == [1, 2, 3, 4, 5]
     assert messages[-1] == Ended(0, 1, Outcome.COMPLETE)
+
+
+def test_it_says_at_once_that_it_wins_from_more_trials(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hub, "room", 7)
+    assert pickle.loads(host.answer(LONG, pickle.dumps([launch(tmp_path, "curve", pause_at=0)]))) == ([], 7)
+
+
+def test_whoever_asks_a_worker_whose_own_thread_has_failed_is_told(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no other way to say that its trials go on no more."""
+    monkeypatch.setattr(host._worker.hub, "take_turns", lambda: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="the worker failed: ZeroDivisionError: division by zero"):
+            host.poll(LONG, [launch(tmp_path, "curve")])

@@ -204,6 +204,8 @@ def test_settings_are_read_once_and_again_after_an_import_which_may_have_set_som
 
     setting = Setting("a setting", read, lambda value: values.update(own=value))
     monkeypatch.setattr("goodfit.trainers.worker.isolation.settings.PYTHON", [setting])
+    alone(Isolation(), lambda: None)  # imports what a trial's turn itself needs
+    reads.clear()
     isolation = Isolation()
     for _ in range(3):
         alone(isolation, lambda: values.update(own="a trial's"))

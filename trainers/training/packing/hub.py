@@ -31,6 +31,7 @@ from goodfit.trainers.training.packing.work import (
     train_together,
 )
 
+FIRST, MOST = 2, 2**10  # trials of a worker: before it has found out, and in any case
 _hub: ContextVar[Hub | None] = ContextVar("hub", default=None)  # of the trial that runs in this context
 
 
@@ -105,6 +106,8 @@ class Hub:
         self._pace = Pace()
         self._processor = Processor()
         self._most: dict[Hashable, int] = {}  # trials that there is memory for together
+        self._packable: bool | None = None  # whether its trials can be trained together; None: not known
+        self._worth = MOST  # trials that are worth having at once where they can, as far as it was measured
         self.abandoned = False  # no trial goes on, but for the one that runs: alone, to its end
 
     @property
@@ -116,6 +119,13 @@ class Hub:
     def can_go_on(self) -> bool:
         """Whether a trial could go on now."""
         return any(member.can_go_on or member.handed_over is not None for member in self._members)
+
+    @property
+    def room(self) -> int:
+        """How many trials it wins from having at once, as far as it has found out."""
+        if self._packable is None:
+            return FIRST
+        return self._worth if self._packable else 1
 
     def elsewhere(self) -> float:
         """Seconds that were spent on others, of the trial that runs."""
@@ -138,6 +148,19 @@ class Hub:
         for member in list(self._members):
             if member.can_go_on and not self.abandoned:
                 self._resume(member)
+        self._find_partners()
+
+    def _find_partners(self) -> None:
+        """Learn which of the epochs that were handed over can be trained together.
+
+        A lone trial is not asked, for which a net of a user's own is tried, but where that would make room for others.
+        """
+        waiting = [(member, member.handed_over) for member in self._members if member.handed_over is not None]
+        asked = len(self._members) > 1 or self._packable is False
+        for member, work in waiting:
+            member.key = pack_key(work) if asked else None
+        if waiting and asked:
+            self._packable = any(member.key is not None for member, _ in waiting)
 
     def train(self) -> None:
         """Train the epochs that have been handed over."""
@@ -145,11 +168,13 @@ class Hub:
         groups: dict[Hashable, list[tuple[_Member, EpochWork]]] = defaultdict(list)
         for member, work in works:
             member.handed_over, member.together = None, False
-            member.key = pack_key(work) if len(self._members) > 1 else None
             if member.key is not None:
                 groups[member.key].append((member, work))
-        for key, group in groups.items():
-            self._train(key, sorted(group, key=lambda one: size_of(one[1])))
+        wishes = [self._train(key, sorted(group, key=lambda one: size_of(one[1]))) for key, group in groups.items()]
+        if any(wish > len(group) for wish, group in zip(wishes, groups.values(), strict=True)):
+            self._worth = min(MOST, max(self._worth, 2 * len(self._members)))
+        elif wishes:
+            self._worth = min(self._worth, sum(wishes))
 
     def run_epoch(self, work: EpochWork) -> EpochResult:
         """Train an epoch of the trial that runs."""
@@ -188,8 +213,9 @@ class Hub:
             self._members.remove(member)
 
     def _do(self, member: _Member, work: Callable[[], object]) -> None:
-        """Do something for a trial in this thread."""
-        self._processor.let_go()
+        """Do something for a trial in this thread, which may run anywhere then if no other trial is under way."""
+        if not any(other.run is None for other in self._members if other is not member):
+            self._processor.let_go()
         began = perf_counter()
         work()
         self._count(perf_counter() - began, [member])
@@ -241,16 +267,25 @@ class Hub:
         member.turn.acquire()
         member.allowed = self._processor.place(member.allowed, beside=member.together)
 
-    def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
-        """Train epochs with the same key together; those that are left out are trained by their trials alone."""
+    def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> int:
+        """Train epochs with the same key together; those that are left out are trained by their trials alone.
+
+        Returns:
+            How many of them are worth a try, by what is known.
+        """
+        more = 2 * len(group)
         if len(group) == 1:
-            return
+            return more
         measured = self._pace.to_measure(key, [size_of(work) for _, work in group])
         together = [one for place, one in enumerate(group) if place not in measured]
-        if len(together) > 1 and self._pace.trains_together(key, [size_of(work) for _, work in together]):
-            most = self._most.get(key, len(together))
-            for first in range(0, len(together), most):
-                self._train_together(key, together[first : first + most])
+        if len(together) < 2:
+            return more
+        if not self._pace.trains_together(key, [size_of(work) for _, work in together]):
+            return len(group) // 2
+        most = self._most.get(key, len(together))
+        for first in range(0, len(together), most):
+            self._train_together(key, together[first : first + most])
+        return self._most.get(key, more)
 
     def _train_together(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
         """Train a group as one model; in halves where there is not memory enough for it."""
