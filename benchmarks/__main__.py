@@ -13,6 +13,7 @@ from benchmarks import (
     engine,
     growth,
     mirror,
+    pack_auto,
     packs,
     page,
     rebuild,
@@ -31,6 +32,7 @@ RUN = {
     "diagnosis": diagnosis,
     "confirmation": confirmation,
     "packs": packs,
+    "pack auto": pack_auto,
     "data path": data_path,
     "asha": asha,
 }

@@ -32,6 +32,7 @@ BENCHMARKS = (
         "diagnosis",
         "confirmation",
         "packs",
+        "pack auto",
         "data path",
         "asha",
     ),  # make bench

@@ -132,6 +132,13 @@ SECTIONS: Mapping[str, Section] = {
         "at hand. `python -m benchmarks.packs`",
         _together,
     ),
+    "pack auto": Section(
+        "What `pack: auto` decides",
+        "How many times as long trials take one by one as with `pack: auto`, where a worker measures, and decides "
+        "by it which epochs it trains together: in one process, on one thread, by CPU time. Epochs are of 2 "
+        "batches, and few: 40 of 2 trials, 20 of 8, 8 of 32. So measuring weighs more than in most studies. "
+        "`python -m benchmarks.pack_auto`",
+    ),
     "growth": Section(
         "As a study grows",
         "CPU time a trial, to propose it, to record it with its reports, and to take up a study that was "
