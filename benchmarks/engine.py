@@ -10,8 +10,10 @@ it weighs less than of 100.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import logging
+import math
 import os
 import statistics
 import subprocess
@@ -26,6 +28,8 @@ from typing import Any
 
 from benchmarks.figures import Figures, run
 from benchmarks.nothing import EPOCHS, losses
+from goodfit.service import app
+from goodfit.service.settings import Settings
 
 RUNS = 5
 WORKERS = 2
@@ -40,23 +44,33 @@ class Cost:
         milliseconds: of wall time a trial.
         rest: seconds of start-up, shut-down and what was left for MLflow; None where that is not counted.
         megabytes: of the process that runs the study, at most; likewise.
+        after: seconds from the end of the study to that of its process, with all in MLflow; likewise.
     """
 
     milliseconds: float
     rest: float | None = None
     megabytes: float | None = None
+    after: float | None = None
 
 
-def goodfit(trials: int, method: str) -> Cost:
-    """A `goodfit run` of its own: the store's time for the study, and MLflow's time to catch up."""
+def goodfit(trials: int, method: str, trainer: str = "nothing", workers: int = WORKERS) -> Cost:
+    """A `goodfit run` of its own: the store's time for the study, and MLflow's time to catch up.
+
+    Args:
+        trials: of the study.
+        method: of its search.
+        trainer: one of nothing.py.
+        workers: that train at once, on all cores of the machine.
+    """
+    cpus = min(1.0, math.floor(1000 * (os.cpu_count() or 1) / workers) / 1000)
     with tempfile.TemporaryDirectory(prefix="goodfit-bench-") as folder:
         study = Path(folder, "study.yaml")
         space = "".join(f"  {name}: {{type: float, low: 0, high: 1}}\n" for name in PARAMETERS)
         study.write_text(
-            f"name: bench\ntrainer: {Path(__file__).with_name('nothing.py')}:nothing\nspace:\n{space}"
+            f"name: bench\ntrainer: {Path(__file__).with_name('nothing.py')}:{trainer}\nspace:\n{space}"
             f"objective: {{metric: val/loss, direction: minimize}}\nsearch: {{method: {method}}}\n"
             f"pruning: {{method: none}}\ntraining: {{epochs: {EPOCHS}}}\nbudget: {{trials: {trials}}}\n"
-            f"resources: {{parallel: {WORKERS}}}\n"
+            f"resources: {{parallel: {workers}, cpus: {cpus}}}\n"
         )
         home = Path(folder, "home")
         command = [sys.executable, "-c", _MEASURED, "--home", str(home), "run", str(study), "--json"]
@@ -65,10 +79,14 @@ def goodfit(trials: int, method: str) -> Cost:
         facts = json.loads(done.stderr.splitlines()[-1])
         shown = _goodfit(home, "show", "bench")
         in_mlflow = sum(1 for row in _goodfit(home, "trials", "bench") if row["mlflow_run_id"])
-    if shown["trials"].get("COMPLETE") != trials or in_mlflow != trials:
-        raise RuntimeError(f"{shown['trials']} and {in_mlflow} in MLflow, not {trials} of each")
+        store = app.open_home(Settings(home))
+        behind = len(store.unmirrored(store.study("bench").id, trials))
+        store.close()
+    if shown["trials"].get("COMPLETE") != trials or in_mlflow != trials or behind:
+        raise RuntimeError(f"{shown['trials']} and {in_mlflow} in MLflow ({behind} not to their end), not {trials}")
     rest = facts["ended"] - begun - shown["seconds"]
-    return Cost(1000 * shown["seconds"] / trials, rest, facts["megabytes"])
+    after = facts["ended"] - dt.datetime.fromisoformat(shown["ended"]).timestamp()
+    return Cost(1000 * shown["seconds"] / trials, rest, facts["megabytes"], after)
 
 
 _MEASURED = """

@@ -1,6 +1,8 @@
-"""A trainer that trains nothing: what is left of a trial's time is the engine's."""
+"""Trainers that train nothing: what is left of a trial's time is the engine's, or sleep."""
 
 from __future__ import annotations
+
+import time
 
 from goodfit import Trial, register
 
@@ -15,6 +17,17 @@ def losses(x: float) -> list[float]:
 @register("nothing")
 def nothing(trial: Trial) -> None:
     """Reports a curve that takes no time."""
+    _report(trial, 0.0)
+
+
+@register("sleeping")
+def sleeping(trial: Trial) -> None:
+    """Reports a curve once a second."""
+    _report(trial, 1.0)
+
+
+def _report(trial: Trial, seconds: float) -> None:
     curve = losses(trial.config["p0"])
     for epoch in trial.epochs():
+        time.sleep(seconds)
         trial.report(train={"loss": curve[epoch - 1] * 0.9}, val={"loss": curve[epoch - 1]})

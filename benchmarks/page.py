@@ -148,7 +148,11 @@ SECTIONS: Mapping[str, Section] = {
     ),
     "start-up": Section("The start", "`python -m benchmarks.startup`"),
     "commands": Section("The commands", "On a study of 10,000 trials. `python -m benchmarks.commands`"),
-    "mirror": Section("MLflow", "What a trial costs the process that mirrors it. `python -m benchmarks.mirror`"),
+    "mirror": Section(
+        "MLflow",
+        "What a trial costs the process that mirrors it; and of a study whose trials sleep for 5 s, 24 at once, how "
+        "long after its end MLflow has all of it and the run has ended. `python -m benchmarks.mirror`",
+    ),
     "data path": Section("Pictures", "Read from their files while a net trains. `python -m benchmarks.data_path`"),
     "rebuild": Section("Taking up a study of 10,000 trials", "`python -m benchmarks.rebuild`"),
     "service": Section("The service", "On 500 studies with 100,000 trials. `python -m benchmarks.api`"),
