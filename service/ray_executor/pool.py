@@ -54,7 +54,7 @@ class _Seat:
         there: whether it has started.
         worn: whether it is to be replaced as soon as its trials have ended.
         doubted: since when it is out of reach, and Ray does not know yet whether it lives.
-        room: trials that it wins from having at once, as it has said last.
+        room: trials that are worth having at once in it, as it has said last.
         trials: that it has: number -> attempt.
     """
 
@@ -305,7 +305,7 @@ class RayExecutor:
             ) from death
 
     def _places_of(self, seat: _Seat) -> int:
-        """Trials that a worker may have: where the study leaves it open, as many as it wins from."""
+        """Trials that a worker may have: where the study leaves it open, as many as are worth having at once."""
         return self._places if self._share.pack is not None else min(self._places, seat.room)
 
     def _size(self) -> int:
@@ -357,6 +357,8 @@ def _cause_of(error: Exception) -> tuple[Outcome, str]:
     """How a worker died, and in one line why."""
     if type(error).__name__ == "OutOfMemoryError":
         return Outcome.OOM, "the machine ran out of memory and Ray ended the worker"
+    if (own := getattr(error, "cause", None)) is not None and type(error).__name__.startswith("RayTaskError"):
+        return Outcome.LOST, textwrap.shorten(str(own), WIDEST, placeholder=" ...")
     lines = [line for line in str(error).splitlines() if line.strip()] or ["no word from Ray"]
     cause = next((line for line in lines[1:] if not line.startswith("\t")), lines[0])  # after facts about the actor
     outcome = Outcome.PREEMPTED if getattr(error, "preempted", False) else Outcome.LOST

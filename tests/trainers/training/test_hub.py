@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from types import ModuleType
@@ -130,29 +129,6 @@ def test_a_worker_whose_trials_cannot_train_together_has_room_for_one_until_they
     lab.run(trains(1, 1), trains(2, 1))
     assert lab.hub.room == 1
     lab.run(trains(3, 1))
-    assert lab.hub.room == MOST
-
-
-def test_a_worker_has_room_for_half_of_those_that_are_slower_together_and_for_more_once_they_are_not(lab: Lab) -> None:
-    lab.hub._pace._ratios["key", 3] = deque([2.0] * TIMES)
-    lab.run(*(trains(trial, 1) for trial in range(4)))
-    assert lab.hub.room == 2
-    lab.run(*(trains(trial, 1) for trial in range(2)))
-    assert lab.hub.room == 4
-
-
-def test_a_worker_has_room_for_those_that_there_is_memory_for(lab: Lab) -> None:
-    lab.most = 3
-    lab.run(*(trains(trial, 2) for trial in range(5)))
-    assert lab.hub.room == 3
-
-
-def test_a_worker_keeps_its_room_while_it_measures_what_each_trial_takes_alone(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hubs, "size_of", lambda work: 2**work.seed)
-    lab.run(trains(1, 1), trains(2, 1))
-    assert lab.groups == [[1], [2]]
     assert lab.hub.room == MOST
 
 

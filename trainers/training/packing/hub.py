@@ -31,7 +31,7 @@ from goodfit.trainers.training.packing.work import (
     train_together,
 )
 
-FIRST, MOST = 2, 2**10  # trials of a worker: before it has found out, and in any case
+FIRST, MOST = 2, 2**10  # trials of a worker: before it has found out, and where they can train together
 _hub: ContextVar[Hub | None] = ContextVar("hub", default=None)  # of the trial that runs in this context
 
 
@@ -107,7 +107,6 @@ class Hub:
         self._processor = Processor()
         self._most: dict[Hashable, int] = {}  # trials that there is memory for together
         self._packable: bool | None = None  # whether its trials can be trained together; None: not known
-        self._worth = MOST  # trials that are worth having at once where they can, as far as it was measured
         self.abandoned = False  # no trial goes on, but for the one that runs: alone, to its end
 
     @property
@@ -122,10 +121,10 @@ class Hub:
 
     @property
     def room(self) -> int:
-        """How many trials it wins from having at once, as far as it has found out."""
+        """How many trials are worth having at once, as far as it has found out."""
         if self._packable is None:
             return FIRST
-        return self._worth if self._packable else 1
+        return MOST if self._packable else 1
 
     def elsewhere(self) -> float:
         """Seconds that were spent on others, of the trial that runs."""
@@ -170,11 +169,8 @@ class Hub:
             member.handed_over, member.together = None, False
             if member.key is not None:
                 groups[member.key].append((member, work))
-        wishes = [self._train(key, sorted(group, key=lambda one: size_of(one[1]))) for key, group in groups.items()]
-        if any(wish > len(group) for wish, group in zip(wishes, groups.values(), strict=True)):
-            self._worth = min(MOST, max(self._worth, 2 * len(self._members)))
-        elif wishes:
-            self._worth = min(self._worth, sum(wishes))
+        for key, group in groups.items():
+            self._train(key, sorted(group, key=lambda one: size_of(one[1])))
 
     def run_epoch(self, work: EpochWork) -> EpochResult:
         """Train an epoch of the trial that runs."""
@@ -267,25 +263,16 @@ class Hub:
         member.turn.acquire()
         member.allowed = self._processor.place(member.allowed, beside=member.together)
 
-    def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> int:
-        """Train epochs with the same key together; those that are left out are trained by their trials alone.
-
-        Returns:
-            How many of them are worth a try, by what is known.
-        """
-        more = 2 * len(group)
+    def _train(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
+        """Train epochs with the same key together; those that are left out are trained by their trials alone."""
         if len(group) == 1:
-            return more
+            return
         measured = self._pace.to_measure(key, [size_of(work) for _, work in group])
         together = [one for place, one in enumerate(group) if place not in measured]
-        if len(together) < 2:
-            return more
-        if not self._pace.trains_together(key, [size_of(work) for _, work in together]):
-            return len(group) // 2
-        most = self._most.get(key, len(together))
-        for first in range(0, len(together), most):
-            self._train_together(key, together[first : first + most])
-        return self._most.get(key, more)
+        if len(together) > 1 and self._pace.trains_together(key, [size_of(work) for _, work in together]):
+            most = self._most.get(key, len(together))
+            for first in range(0, len(together), most):
+                self._train_together(key, together[first : first + most])
 
     def _train_together(self, key: Hashable, group: Sequence[tuple[_Member, EpochWork]]) -> None:
         """Train a group as one model; in halves where there is not memory enough for it."""

@@ -70,7 +70,10 @@ def family_of(model: nn.Module) -> tuple[Hashable, ...]:
 
 def wide_in(model: nn.Module) -> tuple[int, ...]:
     """The widths of its layers that are more than a product adds up in one go."""
-    widths = {padded(layer.out_features, UNIT) for layer in model.modules() if isinstance(layer, nn.Linear)}
+    layers = (
+        model.blocks.modules() if isinstance(model, OF_BLOCKS) else model.modules()
+    )  # not the outputs: all have them
+    widths = {padded(layer.out_features, UNIT) for layer in layers if isinstance(layer, nn.Linear)}
     return tuple(sorted(width for width in widths if width > WIDEST))
 
 

@@ -64,11 +64,14 @@ def why_alone(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str 
 
 def _tried(model: nn.Module, x: Tensor, facts: Facts, optimizer: str) -> str | None:
     rows = x[torch.arange(2 * ROWS, device=x.device) % len(x)].view(2, ROWS, *x.shape[1:])
-    own = [copy.deepcopy(model).train() for _ in range(2)]
-    with torch.no_grad():
-        for weight in own[1].parameters():
-            weight.mul_(1.1)
-    packed = copy.deepcopy(own)
+    try:
+        own = [copy.deepcopy(model).train() for _ in range(2)]
+        with torch.no_grad():
+            for weight in own[1].parameters():
+                weight.mul_(1.1)
+        packed = copy.deepcopy(own)
+    except Exception as error:  # noqa: BLE001 - of whatever it has
+        return f"the model cannot be copied: {_short(error)}"
     devices = [x.device] if x.device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad():
         try:

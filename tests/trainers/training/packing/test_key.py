@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from goodfit.trainers.builtin.language_model.config import LanguageModelConfig
 from goodfit.trainers.nets.attention import Decoder, Encoder
 from goodfit.trainers.training.packing.key import key_or_reason, wide_in
 from goodfit.trainers.training.packing.layers import has_known_blocks, kinds_of
@@ -234,6 +235,25 @@ def test_a_language_model_of_long_windows_trains_alone_on_a_cpu() -> None:
 def test_a_wide_net_of_many_outputs_shares_with_those_of_its_width_alone() -> None:
     keys = [wide_in(nn.Sequential(nn.Linear(4, width), nn.Linear(width, 1000))) for width in (8, 100, 200, 222, 300)]
     assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
+
+
+def test_what_a_language_model_tells_does_not_hide_how_wide_its_blocks_are() -> None:
+    def model(width: int) -> Decoder:
+        config = LanguageModelConfig(width=width, heads=2, tied=False)
+        return Decoder(config, 217, 16)
+
+    assert wide_in(model(32)) == () != wide_in(model(56))
+
+
+def test_a_net_that_cannot_be_copied_is_taken_alone() -> None:
+    data = rows_of("iris", 75)
+    found = why_alone(Uncopied(), torch.from_numpy(data.train.x), data.facts, "sgd")
+    assert found == "the model cannot be copied: it has a lock"
+
+
+class Uncopied(nn.Module):
+    def __deepcopy__(self, _memo: object) -> nn.Module:
+        raise TypeError("it has a lock")
 
 
 def test_texts_train_alone() -> None:
