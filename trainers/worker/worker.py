@@ -84,7 +84,7 @@ class Host:
         self._complete = False  # whether the turn in which it was sent is over
         self._failure: BaseException | None = None  # that has ended the thread; no trial's own
         self._room = FIRST  # that it has said it has
-        self._out = threading.Condition()  # on the first three
+        self._out = threading.Condition()  # on what was sent, and the failure
         self._stops: set[int] = set()
         self._targets: dict[int, int] = {}  # trial -> the epoch after which it waits
         self._word = threading.Condition()  # on all three
@@ -177,14 +177,14 @@ class Host:
             return messages
 
     def answer(self, seconds: float, words: bytes) -> bytes:
-        """As `poll`, for another process; also once it wins from having more trials at once, or fewer.
+        """As `poll`, for another process; also once more trials are worth having at once, or fewer.
 
         Args:
             seconds: as there.
             words: as there, pickled. All of it is plain, and Ray's own pickler takes 0.1 ms more on either side.
 
         Returns:
-            The messages, and how many trials it wins from having at once, pickled.
+            The messages, and how many trials are worth having at once, pickled.
         """
         hub = self._worker.hub
         messages = self.poll(seconds, pickle.loads(words), lambda: hub.room != self._room)  # noqa: S301 - of our engine

@@ -172,8 +172,9 @@ class _Heads(Layer):
         self._scale = 1 / math.sqrt(share)
         rotary, device = alike.rotary, alike.inward.weight.device
         self._turn = None if rotary is None else (rotary.cosine[:positions], rotary.sine[:positions])
-        behind = torch.full((positions, positions), -torch.inf, device=device).tril(-1)  # (keys, queries)
-        self._behind = behind if alike.causal else None
+        self._behind: Tensor | None = None  # -inf where a key stands behind a query, (keys, queries)
+        if alike.causal:
+            self._behind = torch.full((positions, positions), -torch.inf, device=device).tril(-1)
 
     def trace(self, x: Tensor) -> tuple[Tensor, Back]:
         positions, _, heads, share = self._sizes
