@@ -26,6 +26,7 @@ from goodfit.trainers.training.packing.stack import Stack
 
 Stacked = Callable[[Sequence[nn.Module], Stack, int], Layer]
 NUMBERS_AT_ONCE = 2**17  # of the scores: they stay in cache
+UNIT = 4  # numbers by which heads are padded: products of others round by where they begin in memory
 PARTS = {Rotary, Block, Attention, Dropout, nn.ModuleList, nn.Sequential, nn.Linear, nn.LayerNorm, *ACTIVATIONS}
 BIASED = (nn.LayerNorm, nn.Linear)
 FEED = [nn.LayerNorm, nn.Linear, nn.Linear, Dropout]  # with the activation in the middle
@@ -168,6 +169,7 @@ class _Heads(Layer):
 
     def __init__(self, heads: int, share: int, positions: int, alike: Attention) -> None:
         self._sizes = positions, 3, heads, share
+        self._padded = -(-share // UNIT) * UNIT
         self._at_once = max(1, NUMBERS_AT_ONCE // positions**2)
         self._scale = 1 / math.sqrt(share)
         rotary, device = alike.rotary, alike.inward.weight.device
@@ -181,7 +183,8 @@ class _Heads(Layer):
         members, width = len(x), 3 * heads * share
         split = x[..., :width].reshape(members, -1, *self._sizes)
         parts = split.permute(3, 0, 1, 4, 2, 5).reshape(3, -1, positions, share)  # of each row and head
-        query, key, value = self._turned(parts[0], 1) * self._scale, self._turned(parts[1], 1), parts[2]
+        taken = self._turned(parts[0], 1) * self._scale, self._turned(parts[1], 1), parts[2]
+        query, key, value = (fitted(part, self._padded) for part in taken)
         scores: list[Tensor] = []
         out: list[Tensor] = []
         for asked, known, told in zip(*self._cut(query, key, value), strict=True):
@@ -190,8 +193,8 @@ class _Heads(Layer):
 
         def through(gradient: Tensor) -> Tensor:
             own = gradient[..., : width // 3].reshape(members, -1, positions, heads, share)
-            own = own.transpose(2, 3).reshape(-1, positions, share)
-            found = parts.new_empty(parts.shape)
+            own = fitted(own.transpose(2, 3).reshape(-1, positions, share), self._padded)
+            found = query.new_empty(3, *query.shape)
             cut = zip(scores, *self._cut(query, key, value, own, *found), strict=True)
             for shares, asked, known, told, pulled, of_asked, of_known, of_told in cut:
                 torch.bmm(shares, pulled, out=of_told)
@@ -200,11 +203,12 @@ class _Heads(Layer):
                 )
                 torch.bmm(of_scores.transpose(1, 2), known, out=of_asked)
                 torch.bmm(of_scores, asked, out=of_known)
-            turned = torch.stack([self._turned(found[0].mul_(self._scale), -1), self._turned(found[1], -1), found[2]])
+            of_query, of_key, of_value = (fitted(part, share) for part in found)
+            turned = torch.stack([self._turned(of_query.mul_(self._scale), -1), self._turned(of_key, -1), of_value])
             back = turned.view(3, members, -1, heads, positions, share).permute(1, 2, 4, 0, 3, 5)
             return fitted(back.reshape(members, -1, width), x.shape[2])
 
-        made = torch.cat(out).view(members, -1, heads, positions, share).transpose(2, 3)
+        made = fitted(torch.cat(out), share).reshape(members, -1, heads, positions, share).transpose(2, 3)
         return made.reshape(members, -1, width // 3), through
 
     def _scored(self, known: Tensor, asked: Tensor) -> Tensor:
