@@ -13,7 +13,8 @@ from collections.abc import Callable, Set
 
 from goodfit.service.ports import Sharing
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
-from goodfit.trainers.worker.worker import Host, Setup
+from goodfit.trainers.worker.host import Host
+from goodfit.trainers.worker.worker import Setup
 
 
 class LocalExecutor:
@@ -73,7 +74,11 @@ class LocalExecutor:
             self._host.send(Ended(other, attempt, Outcome.PREEMPTED, text))
 
     def wait(self, seconds: float) -> list[Message]:
-        messages = self._host.poll(seconds)
+        try:
+            messages = self._host.poll(seconds)
+        except RuntimeError as error:  # the thread has failed: a fault of Goodfit's
+            messages = [Ended(trial, attempt, Outcome.LOST, str(error)) for trial, attempt in self._trials.items()]
+            self._host = self._new_host()
         for message in messages:
             if isinstance(message, Ended):
                 self._trials.pop(message.trial, None)

@@ -15,11 +15,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
-from goodfit.trainers.worker.worker import Host, Setup
+from goodfit.trainers.worker.host import Host
+from goodfit.trainers.worker.worker import Setup
 
 # Each is a fork of a process that has imported what all need; no lock of a thread of this one goes along.
 _START = multiprocessing.get_context("forkserver")
-_START.set_forkserver_preload(["goodfit.trainers.worker.worker"])
+_START.set_forkserver_preload(["goodfit.trainers.worker.host"])
 _LOOK = 0.05  # seconds between two looks at what a process was told and what its trial has sent
 
 

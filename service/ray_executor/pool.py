@@ -27,7 +27,8 @@ from goodfit.service.ray_executor.cluster import Cluster
 from goodfit.service.ray_executor.ray_words import Resources
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack
 from goodfit.trainers.training.packing.hub import FIRST
-from goodfit.trainers.worker.worker import Host, Setup, Word
+from goodfit.trainers.worker.host import Host, Word
+from goodfit.trainers.worker.worker import Setup
 
 POLL_SECONDS = 20.0  # how long a worker holds a poll when it has nothing to say
 CONCURRENCY = 4  # a worker's calls at once: the poll, and launch and stop beside it

@@ -16,7 +16,8 @@ from goodfit.service.settings import Settings
 from goodfit.service.tracker import MlflowTracker
 from goodfit.trainers.artifacts import object_store
 from goodfit.trainers.environment import KEYS, PRIVATE, SERVICE, take, without
-from goodfit.trainers.worker.worker import Host, Setup
+from goodfit.trainers.worker.host import Host
+from goodfit.trainers.worker.worker import Setup
 
 SECRETS = {
     "GOODFIT_DATABASE": "postgresql://goodfit:password@db",

@@ -12,8 +12,9 @@ import pytest
 from goodfit.testing.executors import assignment
 from goodfit.trainers.messages import Ended, Message, Outcome, Pack, Reported
 from goodfit.trainers.training.packing.hub import FIRST, Hub
-from goodfit.trainers.worker import worker
-from goodfit.trainers.worker.worker import Host, Setup
+from goodfit.trainers.worker import host as hosting
+from goodfit.trainers.worker.host import Host
+from goodfit.trainers.worker.worker import Setup
 
 LONG = 600.0  # seconds that no test waits
 
@@ -21,7 +22,7 @@ LONG = 600.0  # seconds that no test waits
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """One that says nothing before a turn of its trials is over, however long that takes."""
-    monkeypatch.setattr(worker, "LINGER", LONG)
+    monkeypatch.setattr(hosting, "LINGER", LONG)
     made = Host(Setup(assignment(tmp_path, "curve").trainer, None), capture=False)
     yield made
     made.abandon()
@@ -66,7 +67,7 @@ def test_words_are_heard_in_their_order(host: Host, tmp_path: Path) -> None:
 def test_a_report_is_not_kept_back_for_long_while_a_turn_lasts(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LINGER", 0.01)
+    monkeypatch.setattr(hosting, "LINGER", 0.01)
     assert epochs(host.poll(LONG, [launch(tmp_path, "endless")])), "this one never ends"
 
 
