@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.search.rivals import Bohb, ConformalQuantiles, GaussianProcess, Pasha, Promotion, random_sampler
+from benchmarks.search.rivals import (
+    Bohb,
+    ConformalQuantiles,
+    GaussianProcess,
+    OptunaTpe,
+    Pasha,
+    Promotion,
+    random_sampler,
+)
 from benchmarks.search.task import Nearest, Task
 from goodfit.service.ports import Allocator, Sampler
 from goodfit.service.sampler import OptunaSampler, sampler_of
@@ -114,7 +122,8 @@ METHODS: dict[str, Method] = {
     "random+auto": Method("random search, `pruning: auto`", "random", _AUTO, pauses=True),
     "tpe+auto": Method("TPE, `pruning: auto`", "bayesian", _AUTO, pauses=True),
     "random": Method("random search, every trial trained to its end"),
-    "tpe": Method("Optuna's TPE", "bayesian"),
+    "tpe": Method("`search: bayesian`: Optuna's TPE, of a long study shown a part of the trials", "bayesian"),
+    "optuna-tpe": Method("Optuna's own TPE", own=OptunaTpe),
     "tpe+median": Method("TPE with median pruning after 2 epochs", "bayesian", _MEDIAN),
     "random+asha1": Method("random search with ASHA from epoch 1", "random", _asha(1)),
     "random+asha9": Method("random search with ASHA from epoch 9", "random", _asha(9)),
