@@ -136,8 +136,8 @@ SECTIONS: Mapping[str, Section] = {
         "What `pack: auto` decides",
         "How many times as long trials take one by one as with `pack: auto`, where a worker measures, and decides "
         "by it which epochs it trains together: in one process, on one thread, by CPU time. The ways take "
-        "turns, epoch by epoch. Epochs are of 11 batches, and few: 40 of 2 trials, 20 of 8, 8 of 32. So measuring weighs "
-        "more than in most studies. "
+        "turns, epoch by epoch. Epochs are of 11 batches, and few: 40 of 2 trials, 20 of 8, 8 of 32. So measuring "
+        "weighs more than in most studies. "
         "`python -m benchmarks.pack_auto`",
     ),
     "growth": Section(
